@@ -1,0 +1,45 @@
+// Package wire is what two processes must agree on: the layout of a frame,
+// limits, services, paths, and the token that opens the gate. PROTOCOL.md
+// holds the rules in words and changes in the same commit as this package.
+package wire
+
+import "time"
+
+// MaxFrame bounds one frame, header included. As one masked WebSocket message
+// (8 bytes of WebSocket header) it fills four TLS records of 16,384 bytes
+// exactly; a byte more costs a fifth record. As base64 text it is 87,372
+// bytes, inside API Gateway's 128 KiB for one message.
+const MaxFrame = 64<<10 - 8
+
+// Overhead is what sealing adds to a payload: the AES-GCM tag.
+const Overhead = 16
+
+// MaxData is the most bytes of the stream that one Data frame holds.
+const MaxData = MaxFrame - HeaderLen - Overhead
+
+// MaxMessage bounds one WebSocket message: one or more whole frames.
+const MaxMessage = 128 << 10
+
+// MaxEarly bounds the bytes of the stream that ride in an Open frame.
+const MaxEarly = 16 << 10
+
+// FirstWindow is how far either end may send before it has heard of the
+// peer's window: the position in the stream that it may not pass.
+const FirstWindow = 256 << 10
+
+// MaxWindow bounds a window. At 150 ms of round trip it allows 107 MB/s.
+const MaxWindow = 16 << 20
+
+// HoldTunnel is how long an end keeps a tunnel that has no carrier.
+const HoldTunnel = 3 * time.Minute
+
+// DoorPath is where the stream door listens unless a link says otherwise; a
+// link's path wins, as the origin answers on every path.
+const DoorPath = "/"
+
+// TokenCookie is the cookie that holds the token: CloudFront drops
+// Authorization headers and passes cookies on.
+const TokenCookie = "session"
+
+// TokenLife is how far a token's time may be from the verifier's, either way.
+const TokenLife = 5 * time.Minute

@@ -1,6 +1,6 @@
 module culvert
 
-go 1.26.8
+go 1.26
 
 require (
 	filippo.io/edwards25519 v1.1.0 // indirect

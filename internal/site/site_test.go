@@ -1,0 +1,165 @@
+package site
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// date is the one header that may differ between two answers.
+var date = regexp.MustCompile(`Date: [^\r]+\r\n`)
+
+// visit sends raw bytes to a server that shows the site, and returns all that
+// comes back until the connection ends or one answer is complete.
+func visit(t *testing.T, raw string) string {
+	t.Helper()
+	srv := httptest.NewServer(Handler())
+	t.Cleanup(srv.Close)
+	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.WriteString(conn, raw); err != nil {
+		t.Fatal(err)
+	}
+	var seen strings.Builder
+	in := bufio.NewReader(io.TeeReader(conn, &seen))
+	method, _, _ := strings.Cut(raw, " ")
+	answer, err := http.ReadResponse(in, &http.Request{Method: method})
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(io.Discard, answer.Body)
+	if !date.MatchString(seen.String()) {
+		t.Errorf("got no Date header in %q", seen.String())
+	}
+	return date.ReplaceAllString(seen.String(), "Date: then\r\n")
+}
+
+const host = " HTTP/1.1\r\nHost: a\r\n"
+
+func TestRefusalsAreTheSameBytesAsAPlainVisit(t *testing.T) {
+	t.Parallel()
+	dress := map[string]string{
+		"a WebSocket upgrade": "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+			"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+		"an upgrade without a key": "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+		"another version":          "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 7\r\n",
+		"another protocol":         "Connection: Upgrade\r\nUpgrade: h2c\r\n",
+		"a forged token":           "Cookie: session=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n",
+		"an authorization":         "Authorization: Bearer x\r\n",
+		"a proxy's headers":        "X-Forwarded-For: 10.0.0.1\r\nVia: 1.1 x\r\n",
+		"compression":              "Accept-Encoding: gzip, br\r\n",
+		"an Origin":                "Origin: https://a\r\n",
+		"an empty body":            "Content-Length: 0\r\n",
+		"subprotocols, extensions": "Sec-WebSocket-Protocol: x\r\nSec-WebSocket-Extensions: permessage-deflate\r\n",
+	}
+	for _, at := range []string{"/", "/about", "/style.css", "/no-such-page", "/api/v1?x=y"} {
+		plain := visit(t, "GET "+at+host+"\r\n")
+		for name, headers := range dress {
+			if got := visit(t, "GET "+at+host+headers+"\r\n"); got != plain {
+				t.Errorf("%s with %s: got %q, want %q", at, name, got, plain)
+			}
+		}
+	}
+}
+
+func TestEveryPageAnswersWithItsTypeAndConstantValidators(t *testing.T) {
+	t.Parallel()
+	for at, kind := range map[string]string{
+		"/": "text/html", "/about": "text/html", "/minestrone": "text/html", "/leek-and-potato": "text/html",
+		"/red-lentil": "text/html", "/style.css": "text/css", "/robots.txt": "text/plain", "/favicon.ico": "image/x-icon",
+	} {
+		got := visit(t, "GET "+at+host+"\r\n")
+		for _, want := range []string{"HTTP/1.1 200 OK\r\n", "\r\nContent-Type: " + kind, "\r\nEtag: \"",
+			"\r\nLast-Modified: Sun, 12 Oct 2025 16:20:07 GMT\r\n", "\r\nContent-Length: "} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: got %q, want %q in it", at, got, want)
+			}
+		}
+		if strings.Contains(got, "\r\nServer:") {
+			t.Errorf("%s: got a Server header, want none", at)
+		}
+	}
+}
+
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	etag := shelf()["/"].etag
+	for _, c := range []struct{ name, raw, want string }{
+		{"missing page", "GET /x" + host + "\r\n", "404 Not Found"},
+		{"refusal pages have no address", "GET /404" + host + "\r\n", "404 Not Found"},
+		{"files have one address", "GET /index.html" + host + "\r\n", "404 Not Found"},
+		{"climbing out", "GET /../../etc/passwd" + host + "\r\n", "404 Not Found"},
+		{"head", "HEAD /" + host + "\r\n", "200 OK"},
+		{"head of a missing page", "HEAD /x" + host + "\r\n", "404 Not Found"},
+		{"post", "POST /" + host + "Content-Length: 0\r\n\r\n", "405 Method Not Allowed"},
+		{"post elsewhere", "POST /x" + host + "Content-Length: 0\r\n\r\n", "405 Method Not Allowed"},
+		{"unknown method", "BREW /" + host + "\r\n", "405 Method Not Allowed"},
+		{"same tag", "GET /" + host + "If-None-Match: " + etag + "\r\n\r\n", "304 Not Modified"},
+		{"other tag", "GET /" + host + "If-None-Match: \"x\"\r\n\r\n", "200 OK"},
+		{"not changed since", "GET /" + host + "If-Modified-Since: Sun, 12 Oct 2025 16:20:07 GMT\r\n\r\n", "304 Not Modified"},
+		{"changed since", "GET /" + host + "If-Modified-Since: Sun, 12 Oct 2025 16:20:06 GMT\r\n\r\n", "200 OK"},
+		{"part", "GET /" + host + "Range: bytes=0-9\r\n\r\n", "206 Partial Content"},
+	} {
+		got, _, _ := strings.Cut(visit(t, c.raw), "\r\n")
+		if want := "HTTP/1.1 " + c.want; got != want {
+			t.Errorf("%s: got %q, want %q", c.name, got, want)
+		}
+	}
+}
+
+func TestHeadHasTheHeadersOfGet(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{"/", "/about", "/nowhere"} {
+		get, _, _ := strings.Cut(visit(t, "GET "+at+host+"\r\n"), "\r\n\r\n")
+		if head := visit(t, "HEAD "+at+host+"\r\n"); head != get+"\r\n\r\n" {
+			t.Errorf("%s: got %q, want %q", at, head, get+"\r\n\r\n")
+		}
+	}
+}
+
+func TestABodyIsNotAwaited(t *testing.T) {
+	t.Parallel()
+	// The bodies never come. Long, short and chunked ones get one answer.
+	long := visit(t, "POST /"+host+"Content-Length: 1000000000\r\n\r\n")
+	for _, headers := range []string{"Content-Length: 1\r\n", "Transfer-Encoding: chunked\r\n",
+		"Content-Length: 5\r\nExpect: 100-continue\r\n"} {
+		if got := visit(t, "POST /"+host+headers+"\r\n"); got != long {
+			t.Errorf("%q: got %q, want %q", headers, got, long)
+		}
+	}
+}
+
+func TestPagesNameNoOtherHostAndRunNoScript(t *testing.T) {
+	t.Parallel()
+	foreign := regexp.MustCompile(`(?i)https?:|href="//|src=|<script|javascript`)
+	for at, p := range shelf() {
+		if bad := foreign.Find(p.body); bad != nil {
+			t.Errorf("%s: got %q, want only what is here", at, bad)
+		}
+		if p.kind == "" {
+			t.Errorf("%s: got no type", at)
+		}
+	}
+}
+
+func TestEveryLinkLeadsToAPage(t *testing.T) {
+	t.Parallel()
+	link := regexp.MustCompile(`href="([^"]+)"`)
+	for at, p := range shelf() {
+		for _, m := range link.FindAllSubmatch(p.body, -1) {
+			if _, ok := shelf()[string(m[1])]; !ok {
+				t.Errorf("%s links to %s, which is not there", at, m[1])
+			}
+		}
+	}
+}

@@ -1,0 +1,411 @@
+package relay
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"culvert/internal/wire"
+)
+
+// Carrier takes frames to the peer over one Socket and dies with it; the
+// tunnels that used it go on through another. Whoever has a frame to send and
+// finds the carrier free writes it; otherwise frames queue, small ones ahead
+// of bulk, and the one who writes takes all the small ones along in one message.
+// All methods may be called by many goroutines, Serve by one.
+type Carrier struct {
+	User   uint32 // whose carrier it is: the origin knows it from the token
+	sock   Socket
+	table  *Table
+	dead   atomic.Bool
+	lastRx atomic.Int64         // when a message last came, Unix ns
+	rtt    atomic.Int64         // the shortest round trip seen, ns; 0: none yet
+	pinged atomic.Int64         // when the Ping under way was sent, Unix ns; 0: none is
+	leave  atomic.Bool          // the peer asked to attach elsewhere
+	head   [wire.HeaderLen]byte // of the frame that is being read
+
+	mu      sync.Mutex // guards the following; never held across I/O
+	busy    bool       // somebody writes
+	small   []*turn
+	large   []*turn
+	streak  int    // messages of small frames since the last of bulk
+	control []byte // frames without payload, to go with the next message
+	owing   []*Tunnel
+	timer   *time.Timer // sends what owing tunnels owe
+	chunk   int         // bytes of stream that a Data frame should hold
+	tunnels map[*Tunnel]struct{}
+}
+
+// turn is a goroutine's wait to write its frame.
+type turn struct {
+	t     *Tunnel
+	f     *frame
+	ready chan verdict
+}
+
+type verdict int
+
+const (
+	written verdict = iota // another goroutine wrote it
+	yours                  // the carrier is free: write
+	failed                 // the carrier is dead
+)
+
+var turns = sync.Pool{New: func() any { return &turn{ready: make(chan verdict, 1)} }}
+
+// ErrDead means that a carrier has failed. The frame stays with its tunnel.
+var ErrDead = errors.New("carrier is dead")
+
+const (
+	// ackDelay is how long an ack waits for a frame to ride on. It bounds how
+	// long a sender keeps small frames, and is no part of any round trip.
+	ackDelay = 25 * time.Millisecond
+	// maxBatch bounds a message of several small frames.
+	maxBatch = 16 << 10
+	// maxStreak small messages pass before bulk gets a turn.
+	maxStreak = 8
+	// maxControl bounds acks and resets that wait for a socket that is stuck.
+	maxControl = 1 << 20
+	// A Data frame starts at firstChunk and grows while writing one takes less
+	// than fastWrite; it shrinks when writing takes longer than slowWrite, so
+	// that chat never waits long behind a frame.
+	firstChunk = 16<<10 - wire.HeaderLen - wire.Overhead - 8
+	fastWrite  = 10 * time.Millisecond
+	slowWrite  = 200 * time.Millisecond
+)
+
+// NewCarrier makes a carrier of t's tunnels. Call Serve next.
+func NewCarrier(s Socket, t *Table, user uint32) *Carrier {
+	c := &Carrier{User: user, sock: s, table: t, chunk: firstChunk}
+	c.lastRx.Store(time.Now().UnixNano())
+	t.addCarrier(c)
+	return c
+}
+
+// send writes f, or waits until somebody has. f.writing must count the caller.
+func (c *Carrier) send(t *Tunnel, f *frame) error {
+	c.mu.Lock()
+	if c.dead.Load() {
+		c.mu.Unlock()
+		return ErrDead
+	}
+	if c.busy {
+		w := c.queue(t, f)
+		c.mu.Unlock()
+		v := <-w.ready
+		w.t, w.f = nil, nil
+		turns.Put(w)
+		switch v {
+		case written:
+			return nil
+		case failed:
+			return ErrDead
+		}
+		c.mu.Lock()
+	}
+	c.busy = true
+	return c.writeAndPass(t, f)
+}
+
+func (c *Carrier) queue(t *Tunnel, f *frame) *turn {
+	w := turns.Get().(*turn)
+	w.t, w.f = t, f
+	if f.bulk() {
+		c.large = append(c.large, w)
+	} else {
+		c.small = append(c.small, w)
+	}
+	return w
+}
+
+// writeAndPass writes the caller's frame (none if f is nil) and whatever small
+// frames can ride with it, then makes the next one the writer. c.mu is held at
+// the call and not at the return; the caller is the writer.
+func (c *Carrier) writeAndPass(t *Tunnel, f *frame) error {
+	control := c.control
+	c.control = nil
+	var riders []*turn
+	if f == nil || !f.bulk() {
+		riders = c.takeRiders(f)
+		c.streak++
+	} else {
+		c.streak = 0
+	}
+	c.mu.Unlock()
+
+	err := c.write(control, t, f, riders)
+	if err != nil {
+		c.fail()
+	}
+	c.mu.Lock()
+	for _, w := range riders {
+		w.ready <- wroteOr(err)
+	}
+	c.pass()
+	c.mu.Unlock()
+	return err
+}
+
+func wroteOr(err error) verdict {
+	if err != nil {
+		return failed
+	}
+	return written
+}
+
+// takeRiders removes from the queue the small frames that fit into a message
+// beside f.
+func (c *Carrier) takeRiders(f *frame) []*turn {
+	size := 0
+	if f != nil {
+		size = len(f.buf)
+	}
+	n := 0
+	for ; n < len(c.small); n++ {
+		if size += len(c.small[n].f.buf); size > maxBatch {
+			break
+		}
+	}
+	riders := c.small[:n:n]
+	c.small = c.small[n:]
+	if len(c.small) == 0 {
+		c.small = nil
+	}
+	return riders
+}
+
+// pass makes the next in the queues the writer. c.mu is held.
+func (c *Carrier) pass() {
+	var w *turn
+	switch {
+	case len(c.small) > 0 && (c.streak < maxStreak || len(c.large) == 0):
+		w, c.small = c.small[0], c.small[1:]
+	case len(c.large) > 0:
+		w, c.large = c.large[0], c.large[1:]
+	case len(c.control) > 0 && !c.dead.Load():
+		go c.flush()
+		return
+	default:
+		c.busy = false
+		c.small, c.large = nil, nil
+		return
+	}
+	if c.dead.Load() {
+		w.ready <- failed
+		c.pass()
+		return
+	}
+	w.ready <- yours
+}
+
+// flush writes control frames; the caller made the carrier busy for it.
+func (c *Carrier) flush() {
+	c.mu.Lock()
+	c.writeAndPass(nil, nil)
+}
+
+// putControl queues a frame without payload and sees to it that it is sent.
+// It never waits: readers of carriers call it.
+func (c *Carrier) putControl(h wire.Header) {
+	b := newControl(h)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queueControl(b[:])
+}
+
+func (c *Carrier) queueControl(b []byte) {
+	if c.dead.Load() || len(c.control) > maxControl {
+		return
+	}
+	c.control = append(c.control, b...)
+	if !c.busy {
+		c.busy = true
+		go c.flush()
+	}
+}
+
+// owe has t's ack sent within ackDelay, with the others that are owed.
+func (c *Carrier) owe(t *Tunnel) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.owing = append(c.owing, t)
+	if len(c.owing) > 1 {
+		return
+	}
+	if c.timer == nil {
+		c.timer = time.AfterFunc(ackDelay, c.payAcks)
+	} else {
+		c.timer.Reset(ackDelay)
+	}
+}
+
+func (c *Carrier) payAcks() {
+	c.mu.Lock()
+	owing := c.owing
+	c.owing = nil
+	c.mu.Unlock()
+	var all []byte
+	for _, t := range owing {
+		if h, ok := t.payAck(); ok {
+			b := newControl(h)
+			all = append(all, b[:]...)
+		}
+	}
+	if len(all) > 0 {
+		c.mu.Lock()
+		c.queueControl(all)
+		c.mu.Unlock()
+	}
+}
+
+// write sends control, f and the riders' frames, as few messages as they need.
+func (c *Carrier) write(control []byte, t *Tunnel, f *frame, riders []*turn) error {
+	if f != nil && f.bulk() || len(control)+len(riders) == 0 {
+		if err := c.writeControl(control); err != nil || f == nil {
+			return err
+		}
+		t.stamp(f)
+		return c.writeOne(f)
+	}
+	msg := getFull()[:0]
+	defer func() { put(msg) }()
+	msg = append(msg, control[:min(len(control), maxBatch)]...)
+	control = control[len(msg):]
+	if f != nil {
+		msg = t.appendStamped(msg, f)
+	}
+	for _, w := range riders {
+		msg = w.t.appendStamped(msg, w.f)
+	}
+	if err := c.sock.WriteMessage(msg); err != nil {
+		return err
+	}
+	return c.writeControl(control)
+}
+
+func (c *Carrier) writeControl(b []byte) error {
+	for len(b) > 0 {
+		n := min(len(b), wire.MaxFrame/wire.HeaderLen*wire.HeaderLen)
+		if err := c.sock.WriteMessage(b[:n]); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// writeOne writes a message of one frame and learns from how long that takes.
+func (c *Carrier) writeOne(f *frame) error {
+	if !f.bulk() {
+		return c.sock.WriteMessage(f.buf)
+	}
+	began := time.Now()
+	err := c.sock.WriteMessage(f.buf)
+	took := time.Since(began)
+	c.mu.Lock()
+	switch {
+	case took < fastWrite:
+		c.chunk = min(2*c.chunk+largerBy, wire.MaxData)
+	case took > slowWrite:
+		c.chunk = max(c.chunk/2, firstChunk/2)
+	}
+	c.mu.Unlock()
+	return err
+}
+
+// largerBy keeps doubled chunks a multiple of TLS records, frame and all.
+const largerBy = wire.HeaderLen + wire.Overhead + 8
+
+func (c *Carrier) chunkSize() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.chunk
+}
+
+// fail ends the carrier: waiting senders get ErrDead, Serve returns.
+func (c *Carrier) fail() {
+	if c.dead.Swap(true) {
+		return
+	}
+	c.sock.Close()
+	c.mu.Lock()
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	for _, q := range [2][]*turn{c.small, c.large} {
+		for _, w := range q {
+			w.ready <- failed
+		}
+	}
+	c.small, c.large, c.control, c.owing = nil, nil, nil, nil
+	c.mu.Unlock()
+}
+
+// Close ends the carrier. Its tunnels live on.
+func (c *Carrier) Close() { c.fail() }
+
+// Dead reports whether the carrier has ended.
+func (c *Carrier) Dead() bool { return c.dead.Load() }
+
+// Serve reads frames until the socket fails or brings something that is no
+// frame, then ends the carrier and lets go of its tunnels. It returns why.
+func (c *Carrier) Serve() error {
+	var err error
+	for err == nil {
+		err = c.readMessage()
+	}
+	c.fail()
+	c.table.removeCarrier(c)
+	for _, t := range c.users() {
+		t.lost(c)
+	}
+	return err
+}
+
+func (c *Carrier) readMessage() error {
+	r, err := c.sock.NextMessage()
+	if err != nil {
+		return err
+	}
+	c.lastRx.Store(time.Now().UnixNano())
+	for {
+		if _, err := io.ReadFull(r, c.head[:]); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		h, err := wire.Parse(c.head[:])
+		if err != nil {
+			return err
+		}
+		if err := c.readFrame(r, h); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *Carrier) readFrame(r io.Reader, h wire.Header) error {
+	if h.Len == 0 {
+		return c.deliver(h, nil)
+	}
+	b := getSize(h.Len)
+	if _, err := io.ReadFull(r, b); err != nil {
+		put(b)
+		return err
+	}
+	return c.deliver(h, b)
+}
+
+// deliver hands a frame to its tunnel; payload is the tunnel's from here on.
+func (c *Carrier) deliver(h wire.Header, payload []byte) error {
+	if h.Tunnel == 0 {
+		c.carrierWide(h)
+		return nil
+	}
+	if t := c.table.find(h.Tunnel); t != nil && t.user == c.User {
+		return t.deliver(c, h, payload)
+	}
+	return c.table.stray(c, h, payload)
+}

@@ -1,0 +1,84 @@
+package relay
+
+import (
+	"time"
+
+	"culvert/internal/wire"
+)
+
+// How an end notices that a carrier fell silent. The client asks: while there
+// is traffic it pings after quiet of pingActive and gives the answer pongWait,
+// with CheckEvery 8.5 s together; when all is idle it pings every pingIdle,
+// less than the 60 s at which common CDNs cut. The origin only waits, for
+// silentLimit.
+const (
+	CheckEvery  = time.Second
+	pingActive  = 2500 * time.Millisecond
+	pongWait    = 4 * time.Second
+	pingIdle    = 25 * time.Second
+	activeFor   = 60 * time.Second
+	silentLimit = 90 * time.Second
+)
+
+func (c *Carrier) carrierWide(h wire.Header) {
+	switch h.Kind {
+	case wire.Ping:
+		c.putControl(wire.Header{Kind: wire.Pong, Seq: h.Seq})
+	case wire.Pong:
+		c.pong()
+	case wire.Leave:
+		c.leave.Store(true)
+		c.table.leaving(c)
+	}
+}
+
+// Ping sends a Ping; its answer updates RTT.
+func (c *Carrier) Ping() {
+	if c.pinged.CompareAndSwap(0, time.Now().UnixNano()) {
+		c.putControl(wire.Header{Kind: wire.Ping})
+	}
+}
+
+func (c *Carrier) pong() {
+	at := c.pinged.Swap(0)
+	if at == 0 {
+		return
+	}
+	took := max(time.Now().UnixNano()-at, 1)
+	if old := c.rtt.Load(); old == 0 || took < old {
+		c.rtt.Store(took)
+	}
+}
+
+// RTT is the shortest round trip seen, 0 if none was measured yet.
+func (c *Carrier) RTT() time.Duration { return time.Duration(c.rtt.Load()) }
+
+// Quiet is for how long nothing has come.
+func (c *Carrier) Quiet(now time.Time) time.Duration {
+	return time.Duration(now.UnixNano() - c.lastRx.Load())
+}
+
+// Check is the client's keep-alive, to be called every CheckEvery: it pings when
+// it is time to and ends the carrier when an answer stays out.
+func (c *Carrier) Check(now time.Time) {
+	quiet := c.Quiet(now)
+	if at := c.pinged.Load(); at != 0 {
+		if now.UnixNano()-at >= int64(pongWait) && quiet >= pongWait {
+			c.fail()
+		}
+		return
+	}
+	limit := pingIdle
+	if now.Sub(c.table.Active()) < activeFor {
+		limit = pingActive
+	}
+	if quiet >= limit {
+		c.Ping()
+	}
+}
+
+// Leave tells the client to attach its tunnels elsewhere.
+func (c *Carrier) Leave() { c.putControl(wire.Header{Kind: wire.Leave}) }
+
+// Leaving reports whether the peer asked to attach elsewhere.
+func (c *Carrier) Leaving() bool { return c.leave.Load() }

@@ -1,0 +1,243 @@
+package relay
+
+import (
+	"net"
+	"time"
+
+	"culvert/internal/wire"
+)
+
+// controlPos separates the nonces of control frames from positions: it is
+// seal.ControlPos.
+const controlPos = 1 << 63
+
+// Start is what a client's tunnel begins with.
+type Start struct {
+	ID      wire.TunnelID
+	Service wire.Service
+	Payload []byte                            // of the Open frame
+	Early   int                               // bytes of the stream that are in Payload
+	Finish  func(accept []byte) (Keys, error) // makes the keys of the Accept frame's payload
+	Again   func(now time.Time) Start         // starts anew, once, when the origin says that the clock is wrong
+}
+
+// StartTunnel makes the client's end of a tunnel. It owns stream from here on. The Open
+// frame goes out with Attach.
+func (tb *Table) StartTunnel(s Start, stream net.Conn) (*Tunnel, bool) {
+	t := newTunnel(tb, s.ID, 0, s.Service)
+	t.sent = uint64(s.Early)
+	t.start(s)
+	if !tb.add(t) {
+		abort(stream)
+		return nil, false
+	}
+	return t, t.join(stream)
+}
+
+// start makes the Open frame.
+func (t *Tunnel) start(s Start) {
+	t.finish, t.again = s.Finish, s.Again
+	buf := make([]byte, wire.HeaderLen+len(s.Payload))
+	wire.Put(buf, wire.Header{Kind: wire.Open, Len: len(s.Payload), Tunnel: t.ID})
+	copy(buf[wire.HeaderLen:], s.Payload)
+	t.unacked = []*frame{{buf: buf, kind: wire.Open, end: t.sent}}
+}
+
+// reset handles a Reset frame. t.mu is held.
+func (t *Tunnel) reset(h wire.Header) {
+	why := wire.Reason(h.Seq)
+	if why != wire.Clock || t.again == nil || t.keys != nil {
+		go t.giveUp(why, true, nil)
+		return
+	}
+	t.start(t.again(time.Unix(int64(h.Ack), 0)))
+	t.again = nil
+	t.resendLocked()
+}
+
+// Attach makes c the carrier of a client's tunnel, which tells the origin to
+// send through it. lost says that the carrier before is dead, so that the
+// origin, too, sends again what was not acked.
+func (t *Tunnel) Attach(c *Carrier, lost bool) {
+	t.mu.Lock()
+	if t.ended || t.carrier == c || c.Dead() {
+		t.mu.Unlock()
+		return
+	}
+	var f *frame
+	if t.keys != nil {
+		f = t.attachFrame(lost)
+		f.writing = 1
+	} else {
+		t.unacked[0].by = nil // the Open frame, and it alone: nothing follows it before Accept
+	}
+	first := t.resending
+	t.resending = true // nothing passes the Attach
+	t.use(c)
+	t.mu.Unlock()
+	if f != nil {
+		c.send(t, f) // if it fails, c's death brings another Attach
+	}
+	if !first {
+		go t.resend()
+	}
+}
+
+// attachFrame is sealed by its epoch, which counts up: an old one, brought
+// again, moves nothing.
+func (t *Tunnel) attachFrame(lost bool) *frame {
+	t.epoch += 2 - t.epoch%2
+	if lost {
+		t.epoch++
+	}
+	f := &frame{kind: wire.Attach, buf: make([]byte, wire.HeaderLen+wire.Overhead), acked: true}
+	t.sealing.Lock()
+	tag := t.keys.Seal(f.buf[wire.HeaderLen:wire.HeaderLen], wire.Attach, controlPos|t.epoch)
+	t.sealing.Unlock()
+	wire.Put(f.buf, wire.Header{Kind: wire.Attach, Len: len(tag), Tunnel: t.ID, Seq: t.epoch})
+	return f
+}
+
+// attached moves the origin's end to c if the Attach is newer than the last.
+func (t *Tunnel) attached(c *Carrier, h wire.Header, payload []byte) error {
+	if _, err := t.keys.Open(payload, wire.Attach, controlPos|h.Seq); err != nil {
+		return wire.ErrFrame
+	}
+	if h.Seq <= t.epoch {
+		return nil
+	}
+	t.epoch = h.Seq
+	if h.Seq%2 == 1 {
+		for _, f := range t.unacked {
+			f.by = nil
+		}
+	}
+	t.use(c)
+	t.oweNow()
+	t.resendLocked()
+	return nil
+}
+
+// openedAgain handles an Open frame for a tunnel that exists: the client has
+// not seen the Accept and came through another carrier.
+func (t *Tunnel) openedAgain(c *Carrier) error {
+	if t.accept == nil || t.confirmed {
+		return nil // late or replayed
+	}
+	for _, f := range t.unacked {
+		f.by = nil
+	}
+	t.use(c)
+	c.queueFrame(t.accept)
+	t.resendLocked()
+	return nil
+}
+
+// Reopened tells a tunnel that its Open frame came again, by c.
+func (tb *Table) Reopened(c *Carrier, id wire.TunnelID) {
+	if t := tb.find(id); t != nil && t.user == c.User {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if !t.ended {
+			t.openedAgain(c)
+		}
+	}
+}
+
+func (c *Carrier) queueFrame(b []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queueControl(b)
+}
+
+// accepted takes the origin's half of the handshake at the client. t.mu is
+// held.
+func (t *Tunnel) accepted(payload []byte) error {
+	defer put(payload)
+	if t.finish == nil {
+		if t.table.Open != nil { // at the origin
+			return wire.ErrFrame
+		}
+		return nil // twice
+	}
+	keys, err := t.finish(payload)
+	if err != nil {
+		return wire.ErrFrame
+	}
+	t.keys, t.finish = keys, nil
+	if len(t.unacked) > 0 && t.unacked[0].kind == wire.Open {
+		t.unacked[0].acked = true
+		t.unacked[0].release()
+		t.dropAcked(1)
+	}
+	early := t.early
+	t.early = nil
+	for _, s := range early {
+		if err := t.deliverOpened(t.carrier, s.h, s.buf); err != nil {
+			return err
+		}
+	}
+	t.wake.Broadcast()
+	return nil
+}
+
+// keepEarly keeps a frame that came before the Accept, as doors that do not
+// keep order may bring them. t.mu is held.
+func (t *Tunnel) keepEarly(h wire.Header, payload []byte) error {
+	if h.Kind == wire.Attach || len(t.early) >= maxEarlyFrames || h.Seq+uint64(h.Len) > 2*wire.FirstWindow {
+		put(payload)
+		return wire.ErrFrame
+	}
+	t.early = append(t.early, sealed{h, payload})
+	return nil
+}
+
+// maxEarlyFrames is a first window of the largest frames, and acks.
+const maxEarlyFrames = 16
+
+// Opened is what an origin's tunnel begins with.
+type Opened struct {
+	ID      wire.TunnelID
+	Service wire.Service
+	Early   []byte // bytes of the stream
+	Accept  []byte // payload of the Accept frame
+	Keys    Keys
+}
+
+// AcceptTunnel makes the origin's end of a tunnel, without a stream yet; false if
+// there is one of this id already. Join or Reset comes next.
+func (tb *Table) AcceptTunnel(c *Carrier, o Opened) (*Tunnel, bool) {
+	t := newTunnel(tb, o.ID, c.User, o.Service)
+	t.keys = o.Keys
+	t.accept = make([]byte, wire.HeaderLen+len(o.Accept))
+	wire.Put(t.accept, wire.Header{Kind: wire.Accept, Len: len(o.Accept), Tunnel: t.ID, Window: wire.FirstWindow})
+	copy(t.accept[wire.HeaderLen:], o.Accept)
+	if n := len(o.Early); n > 0 {
+		t.got = uint64(n)
+		t.queue = []chunk{{data: o.Early, end: t.got}}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !tb.add(t) {
+		return nil, false
+	}
+	t.use(c)
+	time.AfterFunc(acceptDelay, t.acceptAlone)
+	return t, true
+}
+
+// acceptDelay is how long an Accept waits for the first bytes of the stream to
+// ride with. It delays only clients that send more than fits in the Open frame.
+const acceptDelay = 2 * time.Millisecond
+
+// acceptAlone sends the Accept frame if nothing has taken it along.
+func (t *Tunnel) acceptAlone() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.confirmed && t.sent == 0 && !t.finSent && t.carrier != nil && !t.ended {
+		t.carrier.queueFrame(t.accept)
+	}
+}
+
+// Join gives an origin's tunnel its stream; it owns stream from here on.
+func (t *Tunnel) Join(stream net.Conn) { t.join(stream) }

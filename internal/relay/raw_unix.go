@@ -1,0 +1,115 @@
+//go:build unix
+
+package relay
+
+import (
+	"io"
+	"net"
+	"syscall"
+)
+
+// raw reads and writes a TCP connection without blocking, so that an idle
+// stream holds no buffer and a carrier's reader never waits for the app. Its
+// methods are for one reader and one writer.
+type raw struct {
+	rc    syscall.RawConn
+	read  func(fd uintptr) bool // made once: a closure a read would be garbage a read
+	write func(fd uintptr) bool
+	in    readTurn
+	out   writeTurn
+}
+
+type readTurn struct {
+	head, room int
+	buf        []byte
+	n          int
+	err        error
+}
+
+type writeTurn struct {
+	b   []byte
+	n   int
+	err error
+}
+
+// newRaw returns nil if c is not a plain TCP connection.
+func newRaw(c net.Conn) *raw {
+	tc, ok := c.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	rc, err := tc.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	r := &raw{rc: rc}
+	r.read, r.write = r.tryRead, r.tryWrite
+	return r
+}
+
+// Read waits until bytes are there and only then takes a full buffer; it
+// leaves head bytes free before them. An EOF is io.EOF.
+func (r *raw) Read(head, room int) (buf []byte, n int, err error) {
+	r.in = readTurn{head: head, room: room}
+	err = r.rc.Read(r.read)
+	t := r.in
+	r.in = readTurn{}
+	if err == nil {
+		err = t.err
+	}
+	if err == nil && t.n == 0 {
+		err = io.EOF
+	}
+	if err != nil && t.buf != nil {
+		put(t.buf)
+		t.buf = nil
+	}
+	return t.buf, t.n, err
+}
+
+func (r *raw) tryRead(fd uintptr) bool {
+	t := &r.in
+	t.buf = getFull()
+	for {
+		t.n, t.err = syscall.Read(int(fd), t.buf[t.head:t.head+t.room])
+		if t.err != syscall.EINTR {
+			break
+		}
+	}
+	if t.err == syscall.EAGAIN {
+		put(t.buf)
+		t.buf, t.err, t.n = nil, nil, 0
+		return false
+	}
+	t.n = max(t.n, 0)
+	return true
+}
+
+// TryWrite writes what fits into the socket's buffer and returns.
+func (r *raw) TryWrite(b []byte) (int, error) {
+	r.out = writeTurn{b: b}
+	err := r.rc.Write(r.write)
+	t := r.out
+	r.out = writeTurn{}
+	if err == nil {
+		err = t.err
+	}
+	return t.n, err
+}
+
+func (r *raw) tryWrite(fd uintptr) bool {
+	t := &r.out
+	for {
+		n, err := syscall.Write(int(fd), t.b)
+		switch err {
+		case syscall.EINTR:
+			continue
+		case nil:
+			t.n = n // less than all: the socket's buffer is full now
+		case syscall.EAGAIN:
+		default:
+			t.err = err
+		}
+		return true
+	}
+}

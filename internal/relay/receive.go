@@ -1,0 +1,301 @@
+package relay
+
+import (
+	"net"
+	"time"
+
+	"culvert/internal/wire"
+)
+
+// maxHeld bounds the frames that came early, whatever their size.
+const maxHeld = 4096
+
+// deliver takes a frame for t that c brought. It keeps payload or gives it
+// back, and never waits. An error ends the carrier, not the tunnel: frames
+// that do not open are the doing of whatever is in between.
+func (t *Tunnel) deliver(c *Carrier, h wire.Header, payload []byte) error {
+	t.mu.Lock()
+	if t.ended {
+		t.mu.Unlock()
+		put(payload)
+		return nil
+	}
+	err := t.deliverLocked(c, h, payload)
+	if err == nil && t.done() {
+		t.end(End{})
+		return nil
+	}
+	t.mu.Unlock()
+	return err
+}
+
+func (t *Tunnel) deliverLocked(c *Carrier, h wire.Header, payload []byte) error {
+	switch h.Kind {
+	case wire.Open:
+		put(payload)
+		return t.openedAgain(c)
+	case wire.Accept:
+		return t.accepted(payload)
+	case wire.Reset:
+		t.reset(h)
+		return nil
+	}
+	if t.keys == nil {
+		return t.keepEarly(h, payload)
+	}
+	return t.deliverOpened(c, h, payload)
+}
+
+// deliverOpened handles the kinds that need the keys.
+func (t *Tunnel) deliverOpened(c *Carrier, h wire.Header, payload []byte) error {
+	if h.Kind == wire.Attach {
+		err := t.attached(c, h, payload)
+		put(payload)
+		if err != nil {
+			return err
+		}
+	}
+	t.confirmed = true // a client sends nothing but Open frames before it has the Accept
+	if err := t.gotAck(h.Ack, h.Window); err != nil {
+		put(payload)
+		return err
+	}
+	if h.Kind == wire.Data || h.Kind == wire.Fin {
+		return t.gotBytes(h, payload)
+	}
+	return nil
+}
+
+// gotBytes opens a Data or Fin frame and keeps what is new. t.mu is held, and
+// released while bytes go to the stream.
+func (t *Tunnel) gotBytes(h wire.Header, payload []byte) error {
+	n := uint64(h.Len - wire.Overhead)
+	fin := h.Kind == wire.Fin
+	if fin {
+		n = 1
+	}
+	end := h.Seq + n
+	if end <= t.got { // twice: the ack may have been lost
+		put(payload)
+		t.oweAck()
+		return nil
+	}
+	if h.Seq < t.got || end > t.promised+1 || end > t.promised && !fin || t.finGot {
+		put(payload)
+		return wire.ErrFrame
+	}
+	data, err := t.keys.Open(payload, h.Kind, h.Seq)
+	if err != nil {
+		put(payload)
+		return wire.ErrFrame
+	}
+	ck := chunk{payload, data, fin, end}
+	if h.Seq > t.got {
+		return t.hold(h.Seq, ck)
+	}
+	t.enqueue(ck)
+	for len(t.held) > 0 {
+		next := t.held[t.got]
+		if next == nil {
+			break
+		}
+		delete(t.held, t.got)
+		t.enqueue(*next)
+	}
+	t.noteBulk()
+	t.writeOut()
+	return nil
+}
+
+func (t *Tunnel) hold(seq uint64, ck chunk) error {
+	if t.held[seq] != nil {
+		put(ck.buf)
+		return nil
+	}
+	if len(t.held) >= maxHeld {
+		put(ck.buf)
+		return wire.ErrFrame
+	}
+	if t.held == nil {
+		t.held = map[uint64]*chunk{}
+	}
+	t.held[seq] = &ck
+	return nil
+}
+
+func (t *Tunnel) enqueue(ck chunk) {
+	t.got = ck.end
+	t.finGot = ck.fin
+	t.queue = append(t.queue, ck)
+}
+
+// writeOut writes what it can to the stream without waiting; a goroutine
+// writes the rest. t.mu is held, and released meanwhile.
+func (t *Tunnel) writeOut() {
+	if t.writing || t.stream == nil {
+		return
+	}
+	t.writing = true
+	if t.raw != nil {
+		for len(t.queue) > 0 && !t.ended {
+			if !t.writeSome() {
+				break
+			}
+		}
+	}
+	if len(t.queue) > 0 && !t.ended {
+		go t.writeRest()
+		return
+	}
+	t.writing = false
+}
+
+// writeSome writes the first chunk without waiting; false if it did not fit.
+func (t *Tunnel) writeSome() bool {
+	ck := &t.queue[0]
+	if ck.fin {
+		return t.passFin()
+	}
+	data := ck.data
+	t.mu.Unlock()
+	n, err := t.raw.TryWrite(data)
+	t.mu.Lock()
+	return t.wrote(n, err) && len(data) == n
+}
+
+// writeRest writes the queue, waiting for the stream as long as it takes.
+func (t *Tunnel) writeRest() {
+	t.mu.Lock()
+	for len(t.queue) > 0 && !t.ended {
+		if t.queue[0].fin {
+			t.passFin()
+			continue
+		}
+		data := t.queue[0].data
+		t.mu.Unlock()
+		n, err := t.stream.Write(data)
+		t.mu.Lock()
+		t.wrote(n, err)
+	}
+	t.writing = false
+	if t.done() {
+		t.end(End{})
+		return
+	}
+	t.mu.Unlock()
+}
+
+// wrote accounts for n bytes that the stream took; false if it failed or the
+// tunnel has ended meanwhile. t.mu is held.
+func (t *Tunnel) wrote(n int, err error) bool {
+	if t.ended {
+		return false
+	}
+	ck := &t.queue[0]
+	ck.data = ck.data[n:]
+	if len(ck.data) == 0 {
+		t.dequeue()
+	}
+	t.written += uint64(n)
+	t.table.active.Store(time.Now().UnixNano())
+	t.afterWrite()
+	if err != nil {
+		go t.giveUp(wire.Aborted, false, err)
+		return false
+	}
+	return true
+}
+
+func (t *Tunnel) dequeue() {
+	put(t.queue[0].buf)
+	t.queue[0] = chunk{}
+	if t.queue = t.queue[1:]; len(t.queue) == 0 {
+		t.queue = nil
+	}
+}
+
+// passFin half-closes the stream. A stream that cannot is closed when both
+// directions have ended.
+func (t *Tunnel) passFin() bool {
+	if s, ok := t.stream.(interface{ CloseWrite() error }); ok {
+		t.mu.Unlock()
+		s.CloseWrite()
+		t.mu.Lock()
+	}
+	if t.ended {
+		return false
+	}
+	t.dequeue()
+	t.finDone = true
+	t.written++
+	t.oweAck()
+	return true
+}
+
+// afterWrite sends an ack at once if a quarter of the window has been used
+// since the last, else soon. t.mu is held.
+func (t *Tunnel) afterWrite() {
+	var rtt time.Duration
+	if t.carrier != nil {
+		rtt = t.carrier.RTT()
+	}
+	t.win.measure(t.written, rtt, t.table.Budget)
+	if t.written-t.ackSent >= t.win.size/4 {
+		t.oweNow()
+		return
+	}
+	t.oweAck()
+}
+
+// oweAck has an ack sent soon. t.mu is held.
+func (t *Tunnel) oweAck() {
+	if !t.owing && t.carrier != nil {
+		t.owing = true
+		t.carrier.owe(t)
+	}
+}
+
+// oweNow sends an ack at once. t.mu is held.
+func (t *Tunnel) oweNow() {
+	if t.carrier == nil {
+		return
+	}
+	ack, room := t.ackNow()
+	t.carrier.putControl(wire.Header{Kind: wire.Ack, Tunnel: t.ID, Ack: ack, Window: room})
+}
+
+// payAck is the ack that is due, if it still is.
+func (t *Tunnel) payAck() (wire.Header, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.owing || t.ended {
+		return wire.Header{}, false
+	}
+	ack, room := t.ackNow()
+	return wire.Header{Kind: wire.Ack, Tunnel: t.ID, Ack: ack, Window: room}, true
+}
+
+// ackNow is what to tell the peer: what was written and how far it may go on.
+// A limit is never taken back. t.mu is held.
+func (t *Tunnel) ackNow() (ack uint64, room uint32) {
+	t.owing = false
+	t.ackSent = t.written
+	t.promised = max(t.promised, t.written+t.win.size)
+	return t.written, uint32(t.promised - t.written)
+}
+
+// join gives the tunnel its stream and starts it. first is what waitRoom and
+// the writer wait for.
+func (t *Tunnel) join(stream net.Conn) bool {
+	t.mu.Lock()
+	if t.ended {
+		t.mu.Unlock()
+		abort(stream)
+		return false
+	}
+	t.stream, t.raw = stream, newRaw(stream)
+	t.writeOut()
+	t.mu.Unlock()
+	go t.pump()
+	return true
+}

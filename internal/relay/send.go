@@ -1,0 +1,284 @@
+package relay
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"culvert/internal/wire"
+)
+
+// minRoom is the least room in the peer's window for which bytes are read
+// from the stream while others are on their way: no slivers of frames.
+const minRoom = 16 << 10
+
+// pump reads the stream and sends it until the stream ends or the tunnel does.
+func (t *Tunnel) pump() {
+	for {
+		room := t.waitRoom()
+		if room == 0 {
+			return
+		}
+		f, err := t.readFrame(room)
+		if f != nil && !t.sendFrame(f) {
+			return
+		}
+		if err != nil {
+			t.streamEnded(err)
+			return
+		}
+	}
+}
+
+// waitRoom waits until a frame may be sent and says how many bytes of the
+// stream it may hold; 0 when the tunnel has ended.
+func (t *Tunnel) waitRoom() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for !t.ended {
+		room := t.limit - t.sent
+		enough := room >= minRoom || room > 0 && len(t.unacked) == 0
+		if enough && t.keys != nil && t.carrier != nil && !t.resending {
+			return int(min(room, uint64(t.carrier.chunkSize())))
+		}
+		t.wake.Wait()
+	}
+	return 0
+}
+
+// readFrame waits for bytes of the stream and makes a Data frame of them.
+func (t *Tunnel) readFrame(room int) (*frame, error) {
+	head := t.prefixLen()
+	buf, n, err := t.readStream(head+wire.HeaderLen, room)
+	if n == 0 {
+		return nil, err
+	}
+	if size := head + wire.HeaderLen + n + wire.Overhead; size <= smallSize && cap(buf) == fullSize {
+		small := make([]byte, size)
+		copy(small[head+wire.HeaderLen:], buf[head+wire.HeaderLen:][:n])
+		put(buf)
+		buf = small
+	}
+	f := &frame{buf: buf, kind: wire.Data, seq: t.sent, end: t.sent + uint64(n)}
+	t.seal(f, head, n)
+	return f, err
+}
+
+// readStream reads up to room bytes into a buffer with head bytes before them
+// and room for the tag behind.
+func (t *Tunnel) readStream(head, room int) ([]byte, int, error) {
+	room = min(room, fullSize-head-wire.Overhead)
+	if t.raw != nil {
+		return t.raw.Read(head, room)
+	}
+	var buf []byte
+	if t.greedy {
+		buf = getFull()
+	} else {
+		room = min(room, smallSize)
+		buf = make([]byte, head+room+wire.Overhead)
+	}
+	n, err := t.stream.Read(buf[head : head+room])
+	t.greedy = n == room
+	if n == 0 {
+		put(buf)
+	}
+	return buf, n, err
+}
+
+// prefixLen is how many bytes the first Data frame of the origin leaves for
+// the Accept frame to ride in front.
+func (t *Tunnel) prefixLen() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.prefix()
+}
+
+// prefix wants t.mu. An Accept that has gone out alone meanwhile goes out
+// twice, which harms nobody.
+func (t *Tunnel) prefix() int {
+	if t.sent > 0 || t.confirmed {
+		return 0
+	}
+	return len(t.accept)
+}
+
+// seal finishes a frame whose plaintext of n bytes stands behind head bytes
+// and a header.
+func (t *Tunnel) seal(f *frame, head, n int) {
+	t.sealing.Lock()
+	defer t.sealing.Unlock()
+	copy(f.buf[:head], t.accept)
+	f.head = head
+	start := head + wire.HeaderLen
+	sealed := t.keys.Seal(f.buf[start:start+n], f.kind, f.seq)
+	f.buf = f.buf[:start+len(sealed)]
+	wire.Put(f.buf[head:], wire.Header{Kind: f.kind, Len: len(sealed), Tunnel: t.ID, Seq: f.seq})
+}
+
+// sendFrame keeps f until it is acked and sends it; false if the tunnel ended.
+func (t *Tunnel) sendFrame(f *frame) bool {
+	t.mu.Lock()
+	if t.ended {
+		t.mu.Unlock()
+		return false
+	}
+	t.unacked = append(t.unacked, f)
+	t.sent = f.end
+	c := t.carrier
+	if c == nil || t.resending { // whoever resends takes it along
+		t.mu.Unlock()
+		return true
+	}
+	f.by = c
+	f.writing++
+	t.noteBulk()
+	t.mu.Unlock()
+	t.table.active.Store(time.Now().UnixNano())
+	t.sentBy(c, f, c.send(t, f))
+	return true
+}
+
+// sentBy settles a send through c.
+func (t *Tunnel) sentBy(c *Carrier, f *frame, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f.writing--
+	f.release()
+	if err == nil || t.ended {
+		return
+	}
+	if f.by == c {
+		f.by = nil
+	}
+	if t.carrier == c {
+		t.carrier = nil
+		t.orphaned = time.Now()
+	}
+	t.resendLocked()
+}
+
+// streamEnded tells the peer how the stream ended.
+func (t *Tunnel) streamEnded(err error) {
+	if !errors.Is(err, io.EOF) {
+		t.giveUp(wire.Aborted, false, err)
+		return
+	}
+	t.mu.Lock()
+	if t.ended {
+		t.mu.Unlock()
+		return
+	}
+	head := t.prefix()
+	f := &frame{kind: wire.Fin, seq: t.sent, end: t.sent + 1, buf: make([]byte, head+wire.HeaderLen+wire.Overhead)}
+	t.finSent = true
+	t.mu.Unlock()
+	t.seal(f, head, 0)
+	t.sendFrame(f)
+}
+
+// stamp refreshes what f says of the other direction.
+func (t *Tunnel) stamp(f *frame) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ack, room := t.ackNow()
+	if f.kind == wire.Attach { // sealed without them
+		ack, room = t.written, 0
+	}
+	wire.PutAck(f.buf[f.head:], ack, room)
+}
+
+func (t *Tunnel) appendStamped(b []byte, f *frame) []byte {
+	t.stamp(f)
+	return append(b, f.buf...)
+}
+
+// resendLocked sends again, by a goroutine of its own, what no living carrier
+// has taken. t.mu is held.
+func (t *Tunnel) resendLocked() {
+	if t.resending || t.carrier == nil || t.ended || t.unsent() == nil {
+		return
+	}
+	t.resending = true
+	go t.resend()
+}
+
+func (t *Tunnel) unsent() *frame {
+	for _, f := range t.unacked {
+		if !f.sent() {
+			return f
+		}
+	}
+	return nil
+}
+
+func (t *Tunnel) resend() {
+	t.mu.Lock()
+	for !t.ended && t.carrier != nil {
+		f := t.unsent()
+		if f == nil {
+			break
+		}
+		c := t.carrier
+		f.by = c
+		f.writing++
+		t.mu.Unlock()
+		err := c.send(t, f)
+		t.mu.Lock()
+		f.writing--
+		f.release()
+		if err != nil {
+			if f.by == c {
+				f.by = nil
+			}
+			if t.carrier == c {
+				t.carrier = nil
+				t.orphaned = time.Now()
+			}
+		}
+	}
+	t.resending = false
+	t.wake.Broadcast()
+	t.mu.Unlock()
+}
+
+// gotAck drops what the peer has written to its stream. t.mu is held.
+func (t *Tunnel) gotAck(ack uint64, room uint32) error {
+	if ack > t.sent {
+		return wire.ErrFrame
+	}
+	if ack > t.acked {
+		t.acked = ack
+		n := 0
+		for n < len(t.unacked) && t.unacked[n].end <= ack && t.unacked[n].kind != wire.Open {
+			t.unacked[n].acked = true
+			t.unacked[n].release()
+			n++
+		}
+		t.dropAcked(n)
+	}
+	if limit := ack + uint64(room); limit > t.limit {
+		t.limit = limit
+		t.wake.Broadcast()
+	}
+	return nil
+}
+
+func (t *Tunnel) dropAcked(n int) {
+	if n == len(t.unacked) {
+		clear(t.unacked)
+		if t.unacked = t.unacked[:0]; cap(t.unacked) > 4 {
+			t.unacked = nil
+		}
+		return
+	}
+	t.unacked = append(t.unacked[:0], t.unacked[n:]...)
+}
+
+// noteBulk tells once that the tunnel moves more than chat does. t.mu is held.
+func (t *Tunnel) noteBulk() {
+	if !t.bulkTold && t.sent+t.got > BulkAfter && t.table.Bulk != nil {
+		t.bulkTold = true
+		go t.table.Bulk(t)
+	}
+}

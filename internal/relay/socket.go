@@ -1,0 +1,153 @@
+package relay
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"culvert/internal/wire"
+)
+
+// Socket carries messages of whole frames. NextMessage and what it returns
+// are for one goroutine, WriteMessage for one at a time, Close for any.
+type Socket interface {
+	NextMessage() (io.Reader, error) // to be read to its EOF before the next
+	WriteMessage(b []byte) error     // must not keep b
+	Close() error                    // at once; unblocks the other two
+}
+
+// binarySocket is a WebSocket at the stream door.
+type binarySocket struct {
+	ws   *websocket.Conn
+	hold *hold
+}
+
+// ErrMessage means the peer sent something that is not a binary message.
+var ErrMessage = errors.New("not a binary message")
+
+func newBinarySocket(ws *websocket.Conn, h *hold) *binarySocket {
+	ws.SetReadLimit(wire.MaxMessage)
+	return &binarySocket{ws, h}
+}
+
+func (s *binarySocket) NextMessage() (io.Reader, error) {
+	typ, r, err := s.ws.Reader(context.Background())
+	if err == nil && typ != websocket.MessageBinary {
+		err = ErrMessage
+	}
+	return r, err
+}
+
+func (s *binarySocket) WriteMessage(b []byte) error {
+	s.hold.begin()
+	err := s.ws.Write(context.Background(), websocket.MessageBinary, b)
+	if err2 := s.hold.end(); err == nil {
+		err = err2
+	}
+	return err
+}
+
+// Close cuts the connection first: the library's own close waits for readers
+// and writers, which wait for the network.
+func (s *binarySocket) Close() error {
+	s.hold.Conn.Close()
+	return s.ws.CloseNow()
+}
+
+// Accept makes the Socket of a request that asks for a WebSocket. The handler
+// returns afterwards: nothing of net/http is kept, which is what makes an idle
+// client cheap.
+func Accept(w http.ResponseWriter, r *http.Request) (Socket, error) {
+	hj := &hijack{ResponseWriter: w}
+	ws, err := websocket.Accept(hj, r, &websocket.AcceptOptions{
+		InsecureSkipVerify: true, // browsers' same-origin rule: the gate's token decides here
+	})
+	if err != nil {
+		return nil, err
+	}
+	return newBinarySocket(ws, hj.hold), nil
+}
+
+// hijack puts a hold between the library and the connection, and small
+// buffers in place of net/http's 4 KiB ones.
+type hijack struct {
+	http.ResponseWriter
+	hold *hold
+}
+
+func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	if rw.Reader.Buffered() > 0 { // a client must wait for the answer before it speaks
+		c.Close()
+		return nil, nil, errors.New("bytes before the upgrade was answered")
+	}
+	c.SetDeadline(time.Time{})
+	h.hold = newHold(c)
+	small := bufio.NewReadWriter(bufio.NewReaderSize(h.hold, doorBuffer), bufio.NewWriterSize(h.hold, doorBuffer))
+	return h.hold, small, nil
+}
+
+// doorBuffer is what a carrier's idle end at the origin holds, twice.
+const doorBuffer = 256
+
+// Upgrade asks on c, an open connection to an edge, for a WebSocket. A refusal
+// returns the response as well, with its first KiB of body. c is closed on
+// every error, and when ctx ends before the answer is there.
+func Upgrade(ctx context.Context, c net.Conn, host, path string, header http.Header) (Socket, *http.Response, error) {
+	stop := context.AfterFunc(ctx, func() { c.Close() })
+	h := newHold(c)
+	ws, resp, err := websocket.Dial(ctx, "http://"+host+path, &websocket.DialOptions{
+		HTTPClient: &http.Client{Transport: oneConn{h}, CheckRedirect: noRedirect},
+		HTTPHeader: header,
+	})
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		c.Close()
+		return nil, resp, fmt.Errorf("upgrade: %w", err)
+	}
+	return newBinarySocket(ws, h), resp, nil
+}
+
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// oneConn is a RoundTripper over a connection that exists already. It is the
+// way to get a hold between coder/websocket and TLS.
+type oneConn struct{ hold *hold }
+
+func (o oneConn) RoundTrip(req *http.Request) (*http.Response, error) {
+	o.hold.begin()
+	err := req.Write(o.hold)
+	if err2 := o.hold.end(); err == nil {
+		err = err2
+	}
+	if err != nil {
+		return nil, err
+	}
+	br := bufio.NewReaderSize(io.LimitReader(o.hold.Conn, maxAnswer), 1<<10)
+	resp, err := http.ReadResponse(br, req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		if br.Buffered() > 0 { // the origin does not speak first
+			return nil, errors.New("bytes after the upgrade's answer")
+		}
+		resp.Body = o.hold
+	}
+	return resp, nil
+}
+
+// maxAnswer bounds what an edge may answer to an upgrade, body included.
+const maxAnswer = 64 << 10

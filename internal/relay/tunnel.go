@@ -1,0 +1,269 @@
+package relay
+
+import (
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"culvert/internal/wire"
+)
+
+// Keys seal and open frames: *seal.Keys. Both work in place; buf has room for
+// wire.Overhead more. Seal is for one goroutine at a time, and so is Open.
+type Keys interface {
+	Seal(buf []byte, kind wire.Kind, pos uint64) []byte
+	Open(buf []byte, kind wire.Kind, pos uint64) ([]byte, error)
+	Forget() // drop what can be made anew: the tunnel is idle
+}
+
+// Tunnel is one stream crossing the relay in frames; the same type at both
+// ends. It owns its stream. It outlives its carriers: what the peer has not
+// acked is kept and sent again through the next.
+type Tunnel struct {
+	ID      wire.TunnelID
+	Service wire.Service
+
+	table *Table
+	user  uint32
+	began time.Time
+
+	sealing sync.Mutex // one Seal at a time
+
+	mu        sync.Mutex // guards the following; never held across I/O
+	wake      sync.Cond  // on mu: room to send, a carrier, keys, or the end
+	stream    net.Conn
+	raw       *raw
+	keys      Keys
+	finish    func(accept []byte) (Keys, error) // client: until Accept came
+	again     func(time.Time) Start             // client: for the one retry when the clock is wrong
+	accept    []byte                            // origin: the Accept frame
+	confirmed bool                              // the client has shown that it has the Accept
+	ended     bool
+
+	// Where frames go.
+	carrier   *Carrier   // takes what is sent; nil: none at present
+	used      []*Carrier // those that may still hold frames of ours
+	carriers  int        // how many there were
+	epoch     uint64     // of the last Attach
+	orphaned  time.Time  // since when carrier is nil
+	resending bool
+
+	// Towards the peer.
+	sent    uint64 // position of the next byte read from the stream
+	limit   uint64 // the peer's window ends here
+	acked   uint64
+	unacked []*frame
+	finSent bool
+	greedy  bool // the pump's own: the last read filled its buffer
+
+	// From the peer.
+	got      uint64 // position up to which all has come
+	written  uint64 // position up to which all was written to the stream
+	ackSent  uint64
+	owing    bool // an ack is due
+	win      window
+	promised uint64            // the furthest limit that the peer was told
+	held     map[uint64]*chunk // came early, opened
+	early    []sealed          // client: came before Accept, not opened
+	queue    []chunk           // in order, to be written
+	writing  bool
+	finGot   bool // the peer's Fin is in order: the queue is the rest
+	finDone  bool // and was passed on to the stream
+	bulkTold bool
+	moved    uint64 // sent and got at the last sweep
+}
+
+// chunk is bytes of the stream on their way to it.
+type chunk struct {
+	buf  []byte // what to give back
+	data []byte // what is left to write
+	fin  bool
+	end  uint64
+}
+
+// sealed is a frame that came before the keys.
+type sealed struct {
+	h   wire.Header
+	buf []byte
+}
+
+// BulkAfter is how many bytes, either way, make a tunnel bulk.
+const BulkAfter = 512 << 10
+
+func newTunnel(tb *Table, id wire.TunnelID, user uint32, s wire.Service) *Tunnel {
+	t := &Tunnel{ID: id, Service: s, table: tb, user: user, began: time.Now()}
+	t.wake.L = &t.mu
+	t.limit = wire.FirstWindow
+	t.promised = wire.FirstWindow
+	t.win.size = wire.FirstWindow
+	t.orphaned = t.began
+	return t
+}
+
+// Reset gives the tunnel up: the stream is reset and the peer told why.
+func (t *Tunnel) Reset(why wire.Reason) { t.giveUp(why, false, nil) }
+
+func (t *Tunnel) giveUp(why wire.Reason, fromPeer bool, err error) {
+	t.mu.Lock()
+	if t.ended {
+		t.mu.Unlock()
+		return
+	}
+	if c := t.carrier; c != nil && !fromPeer {
+		c.putControl(wire.Header{Kind: wire.Reset, Tunnel: t.ID, Seq: uint64(why)})
+	}
+	t.end(End{Reason: why, FromPeer: fromPeer, Err: err})
+}
+
+// done reports that both directions have ended in order. t.mu is held.
+func (t *Tunnel) done() bool {
+	return !t.ended && t.finDone && t.finSent && len(t.unacked) == 0
+}
+
+// end is the one way out. t.mu is held at the call and not at the return.
+func (t *Tunnel) end(e End) {
+	t.ended = true
+	stream, used := t.stream, t.used
+	t.used, t.carrier = nil, nil
+	for _, f := range t.unacked {
+		f.acked = true
+		f.release()
+	}
+	t.unacked = nil
+	t.dropInbound()
+	t.table.Budget.give(t.win.grown())
+	e.User, e.Service, e.Carriers, e.Took = t.user, t.Service, t.carriers, time.Since(t.began)
+	e.Sent, e.Received = t.acked, t.written
+	ack := t.written
+	t.wake.Broadcast()
+	t.mu.Unlock()
+
+	t.table.remove(t, e.Reason == 0, ack)
+	for _, c := range used {
+		c.drop(t)
+	}
+	if stream != nil {
+		if e.Reason != 0 {
+			abort(stream)
+		} else {
+			stream.Close()
+		}
+	}
+	if t.table.Ended != nil {
+		t.table.Ended(e)
+	}
+}
+
+func (t *Tunnel) dropInbound() {
+	for _, c := range t.held {
+		put(c.buf)
+	}
+	for _, s := range t.early {
+		put(s.buf)
+	}
+	if !t.writing { // else the writer has the first
+		for _, c := range t.queue {
+			put(c.buf)
+		}
+	}
+	t.held, t.early, t.queue = nil, nil, nil
+}
+
+// sweep expires a tunnel without a carrier and lets an idle one forget what it
+// can make anew.
+func (t *Tunnel) sweep(now time.Time) {
+	t.mu.Lock()
+	expired := t.carrier == nil && now.Sub(t.orphaned) > wire.HoldTunnel
+	if moved := t.sent + t.got; moved != t.moved {
+		t.moved = moved
+	} else if t.keys != nil {
+		t.sealing.Lock()
+		t.keys.Forget()
+		t.sealing.Unlock()
+	}
+	t.mu.Unlock()
+	if expired {
+		t.Reset(wire.Expired)
+	}
+}
+
+// use makes c the carrier that takes what is sent. t.mu is held.
+func (t *Tunnel) use(c *Carrier) {
+	if t.carrier == c {
+		return
+	}
+	t.carrier = c
+	t.carriers++
+	t.used = append(others(t.used, c), c)
+	c.adopt(t)
+	if c.Dead() { // and may have told its tunnels before this one was among them
+		t.carrier = nil
+		t.orphaned = time.Now()
+	}
+	t.wake.Broadcast()
+}
+
+// others are the living carriers of all but c.
+func others(all []*Carrier, c *Carrier) []*Carrier {
+	return slices.DeleteFunc(all, func(o *Carrier) bool { return o == c || o.Dead() })
+}
+
+// lost is called when c has died.
+func (t *Tunnel) lost(c *Carrier) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended {
+		return
+	}
+	if t.carrier == c {
+		t.carrier = nil
+		t.orphaned = time.Now()
+		return
+	}
+	t.resendLocked()
+}
+
+func (c *Carrier) adopt(t *Tunnel) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tunnels == nil {
+		c.tunnels = map[*Tunnel]struct{}{}
+	}
+	c.tunnels[t] = struct{}{}
+}
+
+func (c *Carrier) drop(t *Tunnel) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.tunnels, t)
+}
+
+// users are the tunnels that use the carrier or did so lately.
+func (c *Carrier) users() []*Tunnel {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make([]*Tunnel, 0, len(c.tunnels))
+	for t := range c.tunnels {
+		all = append(all, t)
+	}
+	return all
+}
+
+// Tunnels lists those that send through c now.
+func (c *Carrier) Tunnels() []*Tunnel {
+	var now []*Tunnel
+	for _, t := range c.users() {
+		if t.Carrier() == c {
+			now = append(now, t)
+		}
+	}
+	return now
+}
+
+// Carrier is what takes the tunnel's frames now, or nil.
+func (t *Tunnel) Carrier() *Carrier {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.carrier
+}

@@ -1,0 +1,67 @@
+package relay
+
+import (
+	"sync/atomic"
+	"time"
+
+	"culvert/internal/wire"
+)
+
+// Budget bounds what all windows of a process have grown beyond FirstWindow.
+type Budget struct{ left atomic.Int64 }
+
+// NewBudget allows n bytes of growth.
+func NewBudget(n int64) *Budget {
+	b := &Budget{}
+	b.left.Store(n)
+	return b
+}
+
+func (b *Budget) take(n int64) bool {
+	if b == nil {
+		return false
+	}
+	if b.left.Add(-n) < 0 {
+		b.left.Add(n)
+		return false
+	}
+	return true
+}
+
+func (b *Budget) give(n int64) {
+	if b != nil && n > 0 {
+		b.left.Add(n)
+	}
+}
+
+// window is how far the peer may send ahead of what was written to the
+// stream. It starts small and doubles while the stream takes a whole window
+// within growWithin round trips: then it is the window that limits. A stalled
+// stream takes nothing, so its window stays.
+type window struct {
+	size  uint64
+	since uint64 // what was written when the measurement began
+	began int64  // Unix ns
+}
+
+// growWithin is in round trips. A window that is used up in one trip limits;
+// acks come late by a quarter of a window and by ackDelay at most.
+const growWithin = 2
+
+func (w *window) grown() int64 { return int64(w.size) - wire.FirstWindow }
+
+func (w *window) measure(written uint64, rtt time.Duration, b *Budget) {
+	if written-w.since < w.size {
+		return
+	}
+	now := time.Now().UnixNano()
+	took := time.Duration(now - w.began)
+	first := w.began == 0
+	w.since, w.began = written, now
+	if first || rtt == 0 || took > growWithin*rtt || w.size >= wire.MaxWindow {
+		return
+	}
+	if b.take(int64(w.size)) {
+		w.size *= 2
+	}
+}

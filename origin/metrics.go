@@ -1,0 +1,61 @@
+package origin
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"culvert/internal/relay"
+	"culvert/internal/wire"
+)
+
+// metrics answer what an operator asks. None has a label that names a user or
+// a host.
+type metrics struct {
+	opens     *prometheus.CounterVec // how much is it used, for what?
+	ends      *prometheus.CounterVec // why do tunnels end?
+	bytes     *prometheus.CounterVec // how much does it carry, which way?
+	refusals  *prometheus.CounterVec // are valid users turned away?
+	strangers prometheus.Counter     // is somebody probing?
+	carriers  prometheus.Counter     // carriers used by tunnels that ended: are carriers being cut?
+}
+
+func newMetrics(r prometheus.Registerer, t *relay.Table) *metrics {
+	m := &metrics{
+		opens:     counters("culvert_tunnels_opened_total", "Tunnels opened.", "service"),
+		ends:      counters("culvert_tunnels_ended_total", "Tunnels ended.", "service", "reason"),
+		bytes:     counters("culvert_bytes_total", "Bytes of streams, of tunnels that have ended.", "service", "direction"),
+		refusals:  counters("culvert_refused_total", "Tunnels refused.", "reason"),
+		strangers: prometheus.NewCounter(prometheus.CounterOpts{Name: "culvert_strangers_total", Help: "Upgrades without a valid token."}),
+		carriers:  prometheus.NewCounter(prometheus.CounterOpts{Name: "culvert_tunnel_carriers_total", Help: "Carriers used by tunnels that have ended."}),
+	}
+	if r == nil {
+		return m
+	}
+	r.MustRegister(m.opens, m.ends, m.bytes, m.refusals, m.strangers, m.carriers,
+		gauge("culvert_tunnels", "Tunnels now.", t.Tunnels), gauge("culvert_carriers", "Carriers now.", t.Carriers))
+	return m
+}
+
+func counters(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+}
+
+func gauge(name, help string, of func() int) prometheus.GaugeFunc {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(of()) })
+}
+
+func (m *metrics) opened(k wire.ServiceKind) { m.opens.WithLabelValues(k.String()).Inc() }
+
+func (m *metrics) refused(r wire.Reason) { m.refusals.WithLabelValues(r.String()).Inc() }
+
+func (m *metrics) stranger() { m.strangers.Inc() }
+
+func (m *metrics) ended(e relay.End) {
+	service, reason := e.Service.Kind.String(), "closed"
+	if e.Reason != 0 {
+		reason = e.Reason.String()
+	}
+	m.ends.WithLabelValues(service, reason).Inc()
+	m.bytes.WithLabelValues(service, "down").Add(float64(e.Sent))
+	m.bytes.WithLabelValues(service, "up").Add(float64(e.Received))
+	m.carriers.Add(float64(e.Carriers))
+}

@@ -1,0 +1,214 @@
+// Package origin is the far end of the relay: it lets carriers in, unwraps
+// their tunnels and dials WhatsApp. It knows the addresses; clients name
+// services.
+package origin
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"culvert/internal/relay"
+	"culvert/internal/seal"
+	"culvert/internal/wire"
+)
+
+// Config is what an Origin works with. All but Master and Dial may be zero.
+type Config struct {
+	Master      seal.Master                                           // the secret that all links come from
+	Dial        func(context.Context, wire.Service) (net.Conn, error) // reaches WhatsApp, and nothing else
+	Site        http.Handler                                          // what strangers see; nil: 404
+	Log         *slog.Logger                                          // one line a tunnel that ends; nil: none
+	Metrics     prometheus.Registerer                                 // nil: none
+	MaxTunnels  int                                                   // of all users; 0: 100,000
+	MaxCarriers int                                                   // of all users; 0: 50,000
+	UserTunnels int                                                   // of one user; 0: 12,000
+	Revoked     func(user uint32) bool                                // whose links are void; nil: nobody's
+	Windows     int64                                                 // bytes that windows may grow by in all; 0: 512 MiB
+}
+
+// Origin serves carriers. Its methods may be called by many goroutines.
+type Origin struct {
+	cfg      Config
+	gate     wire.GateKey
+	seal     *seal.Server
+	table    *relay.Table
+	users    users
+	metrics  *metrics
+	draining atomic.Bool
+	pending  pending
+	stop     context.CancelFunc
+	ctx      context.Context
+}
+
+// dialLimit bounds how long a client waits to hear that WhatsApp cannot be
+// reached. The dialler's own limit is shorter.
+const dialLimit = 15 * time.Second
+
+// maxOpening bounds handshakes under way, 8 KiB of stack each.
+const maxOpening = 4096
+
+// New makes an Origin. Close releases what it holds.
+func New(cfg Config) (*Origin, error) {
+	if cfg.Dial == nil {
+		return nil, errors.New("origin: nothing to dial with")
+	}
+	cfg.defaults()
+	o := &Origin{
+		cfg:  cfg,
+		gate: cfg.Master.GateKey(),
+		seal: seal.NewServer(cfg.Master, time.Now),
+	}
+	o.ctx, o.stop = context.WithCancel(context.Background())
+	o.table = relay.NewTable(relay.Events{Open: o.open, Ended: o.ended}, relay.NewBudget(cfg.Windows))
+	o.metrics = newMetrics(cfg.Metrics, o.table)
+	go o.table.Sweep(o.ctx)
+	return o, nil
+}
+
+func (c *Config) defaults() {
+	if c.Site == nil {
+		c.Site = http.NotFoundHandler()
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Revoked == nil {
+		c.Revoked = func(uint32) bool { return false }
+	}
+	c.MaxTunnels = or(c.MaxTunnels, 100_000)
+	c.MaxCarriers = or(c.MaxCarriers, 50_000)
+	c.UserTunnels = or(c.UserTunnels, 12_000)
+	if c.Windows == 0 {
+		c.Windows = 512 << 20
+	}
+}
+
+func or(n, otherwise int) int {
+	if n == 0 {
+		return otherwise
+	}
+	return n
+}
+
+// Wrap prepares the connections of a listener for carriers. TLS goes on top.
+func (o *Origin) Wrap(l net.Listener) net.Listener { return relay.CorkListener{Listener: l} }
+
+// open handles the first frame of a tunnel. Handshake and dial run in a
+// goroutine that ends before the tunnel idles: its stack would be the largest
+// part of what a tunnel costs.
+func (o *Origin) open(c *relay.Carrier, id wire.TunnelID, payload []byte) error {
+	if o.pending.again(id, c) {
+		return nil
+	}
+	if !o.mayOpen(c.User) {
+		o.refuse(c, id, wire.Busy)
+		return nil
+	}
+	o.pending.add(id, c)
+	msg := bytes.Clone(payload)
+	go o.accept(c, id, msg)
+	return nil
+}
+
+// mayOpen counts the tunnel if it is allowed.
+func (o *Origin) mayOpen(user uint32) bool {
+	return !o.draining.Load() && o.pending.len() < maxOpening && o.table.Tunnels() < o.cfg.MaxTunnels &&
+		o.users.opened(user, o.cfg.UserTunnels)
+}
+
+func (o *Origin) refuse(c *relay.Carrier, id wire.TunnelID, why wire.Reason) {
+	o.metrics.refused(why)
+	o.table.Refuse(c, id, why, time.Now().Unix())
+}
+
+// accept does the handshake and brings the tunnel to its service.
+func (o *Origin) accept(c *relay.Carrier, id wire.TunnelID, msg []byte) {
+	opened, err := o.seal.Accept(id, c.User, msg)
+	if err != nil || o.cfg.Revoked(c.User) {
+		o.users.closed(c.User)
+		why := wire.Refused
+		if errors.Is(err, seal.ErrClock) {
+			why = wire.Clock
+		}
+		o.refuse(o.pending.done(id), id, why)
+		return
+	}
+	t, ok := o.table.AcceptTunnel(c, relay.Opened{
+		ID: id, Service: opened.Service, Early: opened.Early, Accept: opened.Accept, Keys: opened.Keys,
+	})
+	if last := o.pending.done(id); ok && last != c {
+		o.table.Reopened(last, id)
+	}
+	if !ok {
+		o.users.closed(c.User)
+		return
+	}
+	o.metrics.opened(opened.Service.Kind)
+	o.dial(t, opened.Service)
+}
+
+func (o *Origin) dial(t *relay.Tunnel, s wire.Service) {
+	ctx, cancel := context.WithTimeout(o.ctx, dialLimit)
+	defer cancel()
+	stream, err := o.cfg.Dial(ctx, s)
+	if err != nil {
+		t.Reset(reason(err))
+		return
+	}
+	t.Join(stream)
+}
+
+// NotAllowed is implemented by errors of Config.Dial that say that the host is
+// not on the allowlist.
+type NotAllowed interface{ NotAllowed() bool }
+
+func reason(err error) wire.Reason {
+	if na, ok := errors.AsType[NotAllowed](err); ok && na.NotAllowed() {
+		return wire.NotAllowed
+	}
+	return wire.Unreachable
+}
+
+func (o *Origin) ended(t relay.End) {
+	o.users.closed(t.User)
+	o.metrics.ended(t)
+	o.cfg.Log.Info("tunnel ended", "tunnel", t)
+}
+
+// Drain tells clients to open new tunnels elsewhere, refuses new ones, and
+// waits until those it holds have ended or ctx has. Then it closes.
+func (o *Origin) Drain(ctx context.Context) error {
+	o.draining.Store(true)
+	for _, c := range o.table.AllCarriers() {
+		c.Leave()
+	}
+	defer o.Close()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for o.table.Tunnels() > 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// Draining reports whether Drain was called.
+func (o *Origin) Draining() bool { return o.draining.Load() }
+
+// Close resets all tunnels and ends all carriers.
+func (o *Origin) Close() error {
+	o.stop()
+	o.table.Close()
+	return nil
+}

@@ -1,0 +1,116 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// frontStep is a step on the way to a front.
+type frontStep string
+
+const (
+	connectStep frontStep = "connect"
+	tlsStep     frontStep = "TLS"
+)
+
+// frontError says at which step a front failed and what to try. Its text has
+// no name or address of the front; Unwrap leads to errors which do.
+type frontError struct {
+	step frontStep
+	err  error
+}
+
+func failed(step frontStep, err error) error { return &frontError{step, err} }
+
+func (e *frontError) Unwrap() error { return e.err }
+
+func (e *frontError) Error() string {
+	said := make(map[string]bool)
+	var all []string
+	for _, err := range leaves(e.err) {
+		if s := plainly(err); !said[s] {
+			said[s] = true
+			all = append(all, s)
+		}
+	}
+	return string(e.step) + ": " + strings.Join(all, "; ")
+}
+
+// leaves are the errors that err joins.
+func leaves(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, leaves(e)...)
+	}
+	return all
+}
+
+// plainly is err without names and addresses, and with what to try.
+func plainly(err error) string {
+	for _, describe := range []func(error) string{describeCertificate, describeTLS} {
+		if s := describe(err); s != "" {
+			return s
+		}
+	}
+	return describeNetwork(err)
+}
+
+func describeCertificate(err error) string {
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var authority x509.UnknownAuthorityError
+	switch {
+	case errors.Is(err, errPin):
+		return "the certificate matches no pin of the link; ask for a new link, or someone is in between"
+	case errors.As(err, &name):
+		return "the certificate is for another name; check the front's verify and sni, or someone is in between"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "the certificate has expired or is not valid yet; check this machine's clock"
+	case errors.As(err, &invalid):
+		return "the certificate is not valid; try another front"
+	case errors.As(err, &authority):
+		return "nobody known vouches for the certificate; pin it in the link if it is yours, else someone is in between"
+	}
+	return ""
+}
+
+func describeTLS(err error) string {
+	var record tls.RecordHeaderError
+	var remote *net.OpError
+	switch {
+	case errors.As(err, &record):
+		return "what answers does not speak TLS; check the front's port"
+	case errors.As(err, &remote) && remote.Op == "remote error":
+		return fmt.Sprintf("the front refuses the handshake (%v); check its sni", remote.Err)
+	}
+	return ""
+}
+
+func describeNetwork(err error) string {
+	var dns *net.DNSError
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "the name is not known here; try another network, or put addresses into the front's dial"
+	case errors.As(err, &dns):
+		return "the name cannot be looked up; try another network, or put addresses into the front's dial"
+	case errors.Is(err, context.Canceled):
+		return "given up"
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return "no answer in time; try another front or network"
+	case errors.As(err, &errno):
+		return errno.Error() + "; try another front or network"
+	}
+	return "the connection broke off; try another front or network"
+}

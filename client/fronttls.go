@@ -1,0 +1,111 @@
+package client
+
+import (
+	"context"
+	"crypto/subtle"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"time"
+
+	"culvert/internal/link"
+)
+
+// errPin means that no certificate of the front has a key that the link pins.
+var errPin = errors.New("the certificate matches no pin of the link")
+
+// goHandshake is the handshake of crypto/tls: recognisable as Go's.
+func (d *Dialer) goHandshake(ctx context.Context, raw net.Conn, f link.Front) (net.Conn, error) {
+	conn := tls.Client(raw, d.tlsConfig(f))
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return nil, err
+	}
+	return conn, nil
+}
+
+// tlsConfig is how to speak TLS with f. InsecureSkipVerify hands verification
+// over to VerifyConnection, because the name to verify and the name to send
+// are two; crypto/tls calls it in resumed handshakes too. ALPN offers what a
+// WebSocket needs: an edge that may choose h2 would.
+func (d *Dialer) tlsConfig(f link.Front) *tls.Config {
+	return &tls.Config{
+		ServerName:                  f.ServerName(),
+		InsecureSkipVerify:          true,
+		VerifyConnection:            d.verifier(f),
+		NextProtos:                  []string{"http/1.1"},
+		MinVersion:                  tls.VersionTLS12,
+		ClientSessionCache:          d.memory(f).sessions,
+		DynamicRecordSizingDisabled: true,
+	}
+}
+
+// verifier returns the judge of f's certificate: one that matches a pin, if
+// there are pins, else one that public authorities vouch for under f's name.
+func (d *Dialer) verifier(f link.Front) func(tls.ConnectionState) error {
+	return func(state tls.ConnectionState) error {
+		chain := state.PeerCertificates
+		if len(chain) == 0 {
+			return errors.New("the front shows no certificate")
+		}
+		now := time.Now
+		if d.now != nil {
+			now = d.now
+		}
+		if len(f.Pins) == 0 {
+			return verifyChain(chain, d.Roots, f.VerifyName(), now())
+		}
+		return verifyPins(chain, f, now())
+	}
+}
+
+// verifyPins accepts a leaf whose key is pinned, while it is valid, whatever
+// its names; or a leaf that a pinned certificate of the chain vouches for,
+// under f's name.
+func verifyPins(chain []*x509.Certificate, f link.Front, now time.Time) error {
+	if pinned(chain[0], f.Pins) {
+		return checkDates(chain[0], now)
+	}
+	roots, found := x509.NewCertPool(), false
+	for _, c := range chain[1:] {
+		if pinned(c, f.Pins) {
+			roots.AddCert(c)
+			found = true
+		}
+	}
+	if !found {
+		return errPin
+	}
+	return verifyChain(chain, roots, f.VerifyName(), now)
+}
+
+func pinned(c *x509.Certificate, pins []link.Pin) bool {
+	have, match := link.PinOf(c), 0
+	for _, p := range pins {
+		match |= subtle.ConstantTimeCompare(have[:], p[:])
+	}
+	return match == 1
+}
+
+func checkDates(c *x509.Certificate, now time.Time) error {
+	if now.Before(c.NotBefore) || now.After(c.NotAfter) {
+		return x509.CertificateInvalidError{Cert: c, Reason: x509.Expired}
+	}
+	return nil
+}
+
+// verifyChain verifies the first certificate for name, which may be an IP
+// address, with the others on the way to roots; nil means the system's.
+func verifyChain(chain []*x509.Certificate, roots *x509.CertPool, name string, now time.Time) error {
+	between := x509.NewCertPool()
+	for _, c := range chain[1:] {
+		between.AddCert(c)
+	}
+	_, err := chain[0].Verify(x509.VerifyOptions{
+		DNSName:       name,
+		Roots:         roots,
+		Intermediates: between,
+		CurrentTime:   now,
+	})
+	return err
+}

@@ -1,0 +1,218 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"culvert/internal/whatsapp"
+	"culvert/internal/wire"
+)
+
+// Ports that need no privileges: the app's own for chat, and the official
+// proxy's second one for media. Every listener serves every service.
+const (
+	DefaultChatPort  = 5222
+	DefaultMediaPort = 7777
+)
+
+const (
+	// maxUnknown bounds the connections of one listener that have not yet said
+	// what they are; together they hold at most maxUnknown × maxHello bytes.
+	maxUnknown = 1024
+
+	// unknownLimit ends a client that opens and never sends, unknownPatience is
+	// what it has when others wait for its place. The app sends at once.
+	unknownLimit    = time.Minute
+	unknownPatience = time.Second
+
+	// rawWait is how long a raw connection may take to send the bytes that ride
+	// in the opening frame.
+	rawWait = 20 * time.Millisecond
+)
+
+// Carry takes over a connection of the app, which it owns from then on; first
+// are bytes already read from it, at most wire.MaxEarly, and belong to Carry
+// too. conn is what the listener accepted, a *net.TCPConn as a rule, or a
+// *ChatConn. Carry has a goroutine to itself and may stay; nobody waits for it.
+type Carry func(conn net.Conn, s wire.Service, first []byte)
+
+// Listener takes the app's connections and finds out what they are. Its fields
+// are not changed once Serve was called.
+type Listener struct {
+	Carry Carry        // required
+	Log   *slog.Logger // nil: slog.Default()
+
+	// Raw takes every connection for chat from its first byte on, also one that
+	// sends nothing: for odd clients and benchmarks.
+	Raw bool
+
+	// ProxyHeader demands a PROXY header, version 1 or 2, before everything
+	// else, as a load balancer in front of this listener sends it. A listener
+	// with it serves nobody who sends none.
+	ProxyHeader bool
+
+	// Certificate is shown to apps that use TLS for chat. nil: Serve makes one.
+	Certificate *tls.Certificate
+
+	// IsMedia says whether a TLS client's server name is one of WhatsApp's
+	// media hosts. nil: whatsapp.IsMediaHost.
+	IsMedia func(sni string) bool
+}
+
+// Listen opens a listener for apps at address, host:port. Connections from
+// other machines are probed every few minutes, so that phones which left are
+// noticed and those which stay can sleep.
+func Listen(ctx context.Context, address string) (net.Listener, error) {
+	lc := net.ListenConfig{KeepAlive: -1}
+	if host, err := netip.ParseAddrPort(address); err != nil || !host.Addr().IsLoopback() {
+		lc.KeepAlive = 0
+		lc.KeepAliveConfig = net.KeepAliveConfig{Enable: true, Idle: 4 * time.Minute, Interval: 30 * time.Second, Count: 4}
+	}
+	ln, err := lc.Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("listen: the port is taken, choose another: %w", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return ln, nil
+}
+
+// ListenAddress is where a listener with port belongs: on loopback, or on all
+// addresses for the phones of a local network.
+func ListenAddress(lan bool, port int) string {
+	host := "127.0.0.1"
+	if lan {
+		host = ""
+	}
+	return net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+// Serve accepts connections from ln until ctx ends, when it returns nil, or
+// until accepting fails for good. It closes ln and whatever did not get as far
+// as Carry.
+func (l *Listener) Serve(ctx context.Context, ln net.Listener) error {
+	defer ln.Close()
+	r, err := newReception(l)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	defer context.AfterFunc(ctx, func() { ln.Close() })()
+	err = r.acceptAll(ctx, ln)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("accept: %w", err)
+}
+
+// reception is one call of Serve.
+type reception struct {
+	Listener
+	tls     *tls.Config
+	lobby   *lobby
+	buffers sync.Pool      // of *[]byte, for the first read
+	group   sync.WaitGroup // goroutines that have not come to Carry
+}
+
+func newReception(l *Listener) (*reception, error) {
+	r := &reception{Listener: *l, lobby: newLobby(maxUnknown, unknownLimit, unknownPatience)}
+	if r.Log == nil {
+		r.Log = slog.Default()
+	}
+	if r.IsMedia == nil {
+		r.IsMedia = whatsapp.IsMediaHost
+	}
+	size := 512
+	if r.Raw {
+		size = 4 << 10
+	}
+	r.buffers.New = func() any { return new(make([]byte, 0, size)) }
+	if !r.Raw && r.Certificate == nil {
+		made, err := NewChatCertificate(time.Now())
+		if err != nil {
+			return nil, err
+		}
+		r.Certificate = made
+	}
+	if r.Certificate != nil {
+		r.tls = chatTLSConfig(r.Certificate)
+	}
+	return r, nil
+}
+
+func (r *reception) close() {
+	r.lobby.closeAll()
+	r.group.Wait()
+}
+
+// acceptAll returns the error that ends accepting.
+func (r *reception) acceptAll(ctx context.Context, ln net.Listener) error {
+	var pause backoff
+	for {
+		conn, err := ln.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			r.admit(ctx, conn)
+		case !passes(err):
+			return err
+		default:
+			if pause == 0 {
+				r.Log.Warn("cannot accept for now; raise the limit of open files", "reason", errnoOf(err))
+			}
+			r.lobby.makeRoom()
+			pause.wait(ctx)
+		}
+	}
+}
+
+func (r *reception) admit(ctx context.Context, conn net.Conn) {
+	if g := r.lobby.enter(ctx, conn); g != nil {
+		r.group.Add(1)
+		go r.receive(g)
+	}
+}
+
+// passing are errors of accept after which the next accept may succeed.
+var passing = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
+	syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EINTR}
+
+func passes(err error) bool {
+	for _, p := range passing {
+		if errors.Is(err, p) {
+			return true
+		}
+	}
+	var e net.Error
+	return errors.As(err, &e) && e.Timeout()
+}
+
+// errnoOf leaves the address out of err.
+func errnoOf(err error) string {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno.Error()
+	}
+	return "temporary error"
+}
+
+// backoff is the pause between failing accepts, doubled each time.
+type backoff time.Duration
+
+func (b *backoff) wait(ctx context.Context) {
+	*b = min(max(2**b, backoff(5*time.Millisecond)), backoff(time.Second))
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Duration(*b)):
+	}
+}

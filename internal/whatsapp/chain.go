@@ -1,0 +1,152 @@
+package whatsapp
+
+import (
+	"fmt"
+	"time"
+)
+
+// chain is what a verified certificate chain says.
+type chain struct{ leaf, intermediate certificate }
+
+// certificate is one NoiseCertificate of a chain.
+type certificate struct {
+	serial, issuer      uint64
+	key                 [32]byte
+	notBefore, notAfter uint64 // Unix seconds
+}
+
+// rootSerial is the serial of the pinned root, WhatsAppLongTerm1.
+const rootSerial = 0
+
+// verifyChain checks that root signed the intermediate of the CertChain in
+// payload, that signed the leaf, and that the leaf holds the server's static
+// key. Time is left to the caller. A payload of another shape is ErrNotWhatsApp,
+// one that does not verify ErrSignature.
+func verifyChain(payload []byte, root, static [32]byte) (chain, error) {
+	leaf, leafSig, inter, interSig, err := parseChain(payload)
+	if err != nil {
+		return chain{}, fmt.Errorf("%w: certificate: %w", ErrNotWhatsApp, err)
+	}
+	if !verifyXEdDSA(root, inter, interSig) {
+		return chain{}, fmt.Errorf("%w: intermediate is not signed by the root", ErrSignature)
+	}
+	var c chain
+	if c.intermediate, err = parseCertificate(inter); err != nil {
+		return chain{}, fmt.Errorf("%w: intermediate: %w", ErrSignature, err)
+	}
+	if !verifyXEdDSA(c.intermediate.key, leaf, leafSig) {
+		return chain{}, fmt.Errorf("%w: leaf is not signed by the intermediate", ErrSignature)
+	}
+	if c.leaf, err = parseCertificate(leaf); err != nil {
+		return chain{}, fmt.Errorf("%w: leaf: %w", ErrSignature, err)
+	}
+	return c, c.match(static)
+}
+
+func (c chain) match(static [32]byte) error {
+	switch {
+	case c.intermediate.issuer != rootSerial:
+		return fmt.Errorf("%w: intermediate names another root", ErrSignature)
+	case c.leaf.issuer != c.intermediate.serial:
+		return fmt.Errorf("%w: leaf names another intermediate", ErrSignature)
+	case c.leaf.key != static:
+		return fmt.Errorf("%w: leaf is for another server key", ErrSignature)
+	}
+	return nil
+}
+
+// parseChain takes a CertChain {1 leaf, 2 intermediate} apart into details and
+// signatures; all alias payload.
+func parseChain(payload []byte) (leaf, leafSig, inter, interSig []byte, err error) {
+	m, err := parseMessage(payload)
+	if err != nil {
+		return nil, nil, nil, nil, err
+	}
+	if leaf, leafSig, err = signed(&m, 1); err != nil {
+		return nil, nil, nil, nil, err
+	}
+	inter, interSig, err = signed(&m, 2)
+	return leaf, leafSig, inter, interSig, err
+}
+
+// signed reads field num of m as a NoiseCertificate {1 details, 2 signature}.
+func signed(m *protoMessage, num int) (details, sig []byte, err error) {
+	b, err := m.bytes(num, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	cert, err := parseMessage(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	if details, err = cert.bytes(1, 0); err != nil {
+		return nil, nil, err
+	}
+	sig, err = cert.bytes(2, 64)
+	return details, sig, err
+}
+
+// parseCertificate reads details {1 serial, 2 issuerSerial, 3 key, 4 notBefore,
+// 5 notAfter}. Times may be missing: the window is then open on that side.
+func parseCertificate(details []byte) (c certificate, err error) {
+	m, err := parseMessage(details)
+	if err != nil {
+		return c, err
+	}
+	for num, to := range map[int]*uint64{1: &c.serial, 2: &c.issuer, 4: &c.notBefore, 5: &c.notAfter} {
+		if *to, err = m.number(num); err != nil {
+			return c, err
+		}
+	}
+	key, err := m.bytes(3, 32)
+	if err != nil {
+		return c, err
+	}
+	copy(c.key[:], key)
+	return c, nil
+}
+
+// warnings says in what way now is outside the certificates' windows. A wrong
+// clock on this machine looks the same as an expired certificate, and WhatsApp's
+// own app does not check, so this is no error.
+func (c chain) warnings(now time.Time) []string {
+	var ws []string
+	for _, x := range []struct {
+		name string
+		cert certificate
+	}{{"leaf", c.leaf}, {"intermediate", c.intermediate}} {
+		if w := x.cert.outside(now); w != "" {
+			ws = append(ws, x.name+" certificate "+w)
+		}
+	}
+	return ws
+}
+
+func (c certificate) outside(now time.Time) string {
+	t := now.Unix()
+	if from := unixTime(c.notBefore); !from.IsZero() && t < from.Unix() {
+		return fmt.Sprintf("is valid from %s only: is the clock right?", from.Format(time.DateOnly))
+	}
+	if until := unixTime(c.notAfter); !until.IsZero() && t > until.Unix() {
+		return fmt.Sprintf("expired on %s: is the clock right?", until.Format(time.DateOnly))
+	}
+	return ""
+}
+
+// notAfter is when the first of the two certificates expires; zero: never.
+func (c chain) notAfter() time.Time {
+	a, b := unixTime(c.leaf.notAfter), unixTime(c.intermediate.notAfter)
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// unixTime is s as a time, zero for 0. Beyond the year 9999 is as good as never.
+func unixTime(s uint64) time.Time {
+	const year10000 = 253402300800
+	if s == 0 || s >= year10000 {
+		return time.Time{}
+	}
+	return time.Unix(int64(s), 0).UTC()
+}

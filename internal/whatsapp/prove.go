@@ -1,0 +1,171 @@
+package whatsapp
+
+import (
+	"context"
+	"crypto/ecdh"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+)
+
+// ErrNotWhatsApp means something answered that does not speak WhatsApp's
+// protocol: a wrong port, a captive portal, an imitation.
+var ErrNotWhatsApp = errors.New("the answer is not WhatsApp's")
+
+// ErrClosed means the connection ended before the answer was complete: the
+// relay could not reach WhatsApp, or someone on the way cuts such connections.
+var ErrClosed = errors.New("closed before WhatsApp answered")
+
+// ErrTimeout means no complete answer came in time.
+var ErrTimeout = errors.New("WhatsApp did not answer in time")
+
+// ErrSignature means the server speaks WhatsApp's protocol and cannot prove
+// that it is WhatsApp. Trust nothing on this path.
+var ErrSignature = errors.New("the server's certificate is not WhatsApp's")
+
+// pinnedRoot is WhatsAppLongTerm1, the Curve25519 key that every client of
+// WhatsApp pins (whatsmeow's handshake.go and Baileys' Defaults have the same).
+var pinnedRoot = [32]byte{
+	0x14, 0x23, 0x75, 0x57, 0x4d, 0x0a, 0x58, 0x71, 0x66, 0xaa, 0xe7, 0x1e, 0xbe, 0x51, 0x64, 0x37,
+	0xc4, 0xa2, 0x8b, 0x73, 0xe3, 0x69, 0x5c, 0x6c, 0xe1, 0xf7, 0xf9, 0x54, 0x5d, 0xa8, 0xee, 0x6b,
+}
+
+// Root is the public key that signs WhatsApp's certificates.
+func Root() [32]byte { return pinnedRoot }
+
+// Proof is what a genuine server told of itself.
+type Proof struct {
+	LeafSerial, IntermediateSerial uint64
+	NotAfter                       time.Time     // when the first certificate expires; zero: never
+	RTT                            time.Duration // from our first flight to the whole answer
+	Warnings                       []string      // certificates outside their time windows, for people to read
+}
+
+// ProveOption changes what Prove accepts.
+type ProveOption func(*prover)
+
+// TrustRoot replaces WhatsApp's root, as a stand-in needs.
+func TrustRoot(root [32]byte) ProveOption { return func(p *prover) { p.root = root } }
+
+// proofWait bounds the wait for an answer; whatsmeow's clients wait as long.
+const proofWait = 20 * time.Second
+
+// maxHello bounds the server's first frame. WhatsApp's has about 350 bytes.
+const maxHello = 4 << 10
+
+// Prove asks whether conn, directly or through any number of relays, ends at a
+// server that holds a key signed by WhatsApp. It does the first half of a
+// handshake with a fresh key and stops: no account, no login attempt. It waits
+// until ctx ends, at most 20 seconds. The caller closes conn, which is of no
+// further use.
+//
+// The error is ErrNotWhatsApp, ErrClosed, ErrTimeout, ErrSignature or ctx's.
+func Prove(ctx context.Context, conn net.Conn, opts ...ProveOption) (Proof, error) {
+	p := prover{root: pinnedRoot, prologue: prologue}
+	for _, o := range opts {
+		o(&p)
+	}
+	key, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		return Proof{}, fmt.Errorf("make key: %w", err)
+	}
+	p.ephemeral = key
+	release := bound(ctx, conn, proofWait)
+	defer release()
+	proof, err := p.prove(conn)
+	return proof, explain(ctx, err)
+}
+
+// prover is the client's side of one handshake.
+type prover struct {
+	root      [32]byte
+	prologue  string
+	ephemeral *ecdh.PrivateKey
+
+	noise           *noiseState // after the server's hello: keyed for the client's finish
+	serverEphemeral []byte
+}
+
+func (p *prover) prove(conn net.Conn) (Proof, error) {
+	start := time.Now()
+	if _, err := conn.Write(p.firstFlight()); err != nil {
+		return Proof{}, fmt.Errorf("send hello: %w", err)
+	}
+	hello, err := readFrame(conn, nil, maxHello)
+	if err != nil {
+		return Proof{}, fmt.Errorf("read answer: %w", err)
+	}
+	rtt := time.Since(start)
+	c, err := p.serverHello(hello)
+	if err != nil {
+		return Proof{}, err
+	}
+	return Proof{
+		LeafSerial:         c.leaf.serial,
+		IntermediateSerial: c.intermediate.serial,
+		NotAfter:           c.notAfter(),
+		RTT:                rtt,
+		Warnings:           c.warnings(time.Now()),
+	}, nil
+}
+
+// firstFlight is the 43 bytes that open a connection: the prologue and a frame
+// with HandshakeMessage {2 ClientHello {1 ephemeral}}.
+func (p *prover) firstFlight() []byte {
+	hello := appendBytes(nil, 1, p.ephemeral.PublicKey().Bytes())
+	return appendFrame([]byte(p.prologue), appendBytes(nil, 2, hello))
+}
+
+// serverHello reads HandshakeMessage {3 ServerHello {1 ephemeral, 2 static,
+// 3 payload}} and verifies whose it is.
+func (p *prover) serverHello(frame []byte) (chain, error) {
+	ephemeral, static, payload, err := parseServerHello(frame)
+	if err != nil {
+		return chain{}, fmt.Errorf("%w: server hello: %w", ErrNotWhatsApp, err)
+	}
+	p.noise, p.serverEphemeral = newNoiseState(p.prologue), slices.Clone(ephemeral)
+	p.noise.mixHash(p.ephemeral.PublicKey().Bytes())
+	p.noise.mixHash(ephemeral)
+	key, err := p.openWith(ephemeral, static)
+	if err != nil {
+		return chain{}, fmt.Errorf("%w: server key: %w", ErrNotWhatsApp, err)
+	}
+	cert, err := p.openWith(key, payload)
+	if err != nil {
+		return chain{}, fmt.Errorf("%w: certificate: %w", ErrNotWhatsApp, err)
+	}
+	return verifyChain(cert, p.root, [32]byte(key))
+}
+
+func (p *prover) openWith(public, ciphertext []byte) ([]byte, error) {
+	if err := p.noise.mixKey(p.ephemeral, public); err != nil {
+		return nil, err
+	}
+	return p.noise.open(ciphertext)
+}
+
+func parseServerHello(frame []byte) (ephemeral, static, payload []byte, err error) {
+	m, err := parseMessage(frame)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	b, err := m.bytes(3, 0)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	hello, err := parseMessage(b)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if ephemeral, err = hello.bytes(1, 32); err != nil {
+		return nil, nil, nil, err
+	}
+	if static, err = hello.bytes(2, 48); err != nil {
+		return nil, nil, nil, err
+	}
+	payload, err = hello.bytes(3, 0)
+	return ephemeral, static, payload, err
+}

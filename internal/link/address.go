@@ -1,0 +1,149 @@
+package link
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// address is a host, in the one spelling of hosts, and a port.
+type address struct {
+	host string // a name in lower case, or an IP address without brackets
+	port uint16
+}
+
+// String is host:port.
+func (a address) String() string { return net.JoinHostPort(a.host, strconv.Itoa(int(a.port))) }
+
+// short leaves the port away if it is port.
+func (a address) short(port uint16) string {
+	if a.port != port {
+		return a.String()
+	}
+	if strings.Contains(a.host, ":") {
+		return "[" + a.host + "]"
+	}
+	return a.host
+}
+
+var (
+	errPort = errors.New("a port is a number from 1 to 65535")
+	errHost = errors.New("a host is a name (letters, digits, hyphens and dots; other scripts as xn--) or an IP address")
+	errIPv6 = errors.New("write an IPv6 address in brackets: [2001:db8::1]:443")
+)
+
+// parseAddress reads host, host:port, [IPv6] or [IPv6]:port.
+func parseAddress(s string, port uint16) (address, error) {
+	host, portText, found := s, "", false
+	if inner, ok := strings.CutPrefix(s, "["); ok {
+		var rest string
+		host, rest, ok = strings.Cut(inner, "]")
+		if !ok || !strings.Contains(host, ":") {
+			return address{}, errHost
+		}
+		if portText, found = strings.CutPrefix(rest, ":"); rest != "" && !found {
+			return address{}, errHost
+		}
+	} else if strings.Count(s, ":") > 1 {
+		return address{}, errIPv6
+	} else {
+		host, portText, found = strings.Cut(s, ":")
+	}
+	host, err := cleanHost(host)
+	if err == nil && found {
+		port, err = parsePort(portText)
+	}
+	return address{host, port}, err
+}
+
+func parsePort(s string) (uint16, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || n == 0 || s != strconv.FormatUint(n, 10) {
+		return 0, errPort
+	}
+	return uint16(n), nil
+}
+
+// cleanHost is the one spelling of a host: a name in lower case without its
+// last dot, or an IP address without brackets and zone.
+func cleanHost(s string) (string, error) {
+	if ip, err := netip.ParseAddr(s); err == nil {
+		if ip.Zone() != "" {
+			return "", errors.New("an IP address in a link has no zone")
+		}
+		return ip.Unmap().String(), nil
+	}
+	return cleanName(s)
+}
+
+// cleanName is the one spelling of a host name (RFC 1123, section 2.1: labels
+// of 1 to 63 letters, digits and hyphens, in all at most 253 bytes). A name
+// whose last label is a number would be taken for an IP address by some.
+func cleanName(s string) (string, error) {
+	s = strings.TrimSuffix(s, ".")
+	if len(s) > 253 {
+		return "", errHost
+	}
+	b := []byte(s)
+	label := 0 // bytes of the present label
+	for i, c := range b {
+		switch {
+		case c == '.' && label > 0 && b[i-1] != '-':
+			label = 0
+			continue
+		case 'A' <= c && c <= 'Z':
+			b[i] += 'a' - 'A'
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-' && label > 0:
+		default:
+			return "", errHost
+		}
+		if label++; label > 63 {
+			return "", errHost
+		}
+	}
+	last := b[len(b)-label:]
+	if label == 0 || b[len(b)-1] == '-' || strings.Trim(string(last), "0123456789") == "" {
+		return "", errHost
+	}
+	return string(b), nil
+}
+
+func isIP(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
+}
+
+// cleanPath checks a path, and the query that may follow it (RFC 3986,
+// section 3.3 and 3.4). A semicolon would end it in a front's spelling.
+func cleanPath(s string) (string, error) {
+	if s == "" {
+		return defaultPath, nil
+	}
+	if s[0] != '/' || len(s) > MaxPath {
+		return "", errPath
+	}
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' {
+			if len(s) < i+3 || !isHex(s[i+1]) || !isHex(s[i+2]) {
+				return "", errPath
+			}
+		} else if !isPathByte(s[i]) {
+			return "", errPath
+		}
+	}
+	return s, nil
+}
+
+var errPath = errors.New("a path starts with / and has at most 255 letters, digits and -._~!$&'()*+,=:@/?; " +
+	"write others as %XX, a semicolon as %3B")
+
+func isPathByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+		strings.IndexByte("-._~!$&'()*+,=:@/?", c) >= 0
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}

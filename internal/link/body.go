@@ -1,0 +1,183 @@
+package link
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"net/netip"
+
+	"culvert/internal/seal"
+)
+
+// version is the layout that this package writes and reads:
+//
+//	 0  version   1
+//	 1  length    2  of all of this, checksum included
+//	 3  origin   32  X25519 public key
+//	35  private  32  X25519 private key of the user
+//	67  token    16  key of the user's tokens
+//	83  user    1-5  number, as an unsigned varint of the shortest form
+//	    count     1  of fronts
+//	    fronts       see below
+//	    checksum  4  CRC-32 (IEEE) of all before it
+//
+// A front is a byte of flags and what they announce, in this order:
+//
+//	host      address
+//	port      2  flagPort: not 443
+//	path      length 1, bytes: flagPath: not "/"
+//	dial      count 1, addresses: flagDial; each with its port, 2, if
+//	          flagDialPorts: one of them is not the host's
+//	sni       name: flagSNI: not the host's
+//	verify    address: flagVerify: not what follows from SNI and host
+//	pins      count 1, 32 bytes each: flagPins
+//
+// An address is the length of a name and the name, or addrIPv4 and 4 bytes, or
+// addrIPv6 and 16 bytes. All numbers but the varint are big-endian.
+const version = 1
+
+const (
+	flagPort = 1 << iota
+	flagPath
+	flagDial
+	flagDialPorts
+	flagSNI
+	flagNoSNI // no name in the ClientHello, though the host has one
+	flagVerify
+	flagPins
+)
+
+const (
+	addrIPv4 = 254 // names are at most 253 bytes long
+	addrIPv6 = 255
+)
+
+const (
+	checksumLen = 4
+	minBody     = 83 + 1 + 1 + checksumLen
+	maxBody     = (MaxText - len(Scheme)) * 5 / 8
+)
+
+// encode is l in bytes, or why there are none.
+func (l *Link) encode() ([]byte, error) {
+	fronts, err := cleanFronts(l.Fronts)
+	if err != nil {
+		return nil, err
+	}
+	if l.Keys.Origin == (seal.PublicKey{}) {
+		return nil, errors.New("the link lacks the origin's key")
+	}
+	b := []byte{version, 0, 0}
+	b = append(b, l.Keys.Origin[:]...)
+	b = append(b, l.Keys.Private[:]...)
+	b = append(b, l.Keys.Token[:]...)
+	b = binary.AppendUvarint(b, uint64(l.Keys.User))
+	b = append(b, byte(len(fronts)))
+	for _, f := range fronts {
+		b = appendFront(b, f)
+	}
+	return finish(b)
+}
+
+// finish sets the length and adds the checksum.
+func finish(b []byte) ([]byte, error) {
+	size := len(b) + checksumLen
+	if size > maxBody {
+		return nil, fmt.Errorf("the link is too long for a QR code (%d bytes, at most %d): give it fewer fronts, "+
+			"pins or addresses", size, maxBody)
+	}
+	binary.BigEndian.PutUint16(b[1:], uint16(size))
+	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b)), nil
+}
+
+// cleanFronts is the one form of fronts, or what is wrong with them.
+func cleanFronts(fronts []Front) ([]Front, error) {
+	if len(fronts) == 0 || len(fronts) > MaxFronts {
+		return nil, fmt.Errorf("a link has 1 to %d fronts, not %d", MaxFronts, len(fronts))
+	}
+	clean := make([]Front, len(fronts))
+	seen := make(map[string]int)
+	for i, f := range fronts {
+		c, err := f.clean()
+		if err != nil {
+			return nil, fmt.Errorf("front %d: %w", i+1, err)
+		}
+		if first := seen[c.String()]; first > 0 {
+			return nil, fmt.Errorf("front %d is the same as front %d: leave one out", i+1, first)
+		}
+		clean[i], seen[c.String()] = c, i+1
+	}
+	return clean, nil
+}
+
+// appendFront writes f, which is clean.
+func appendFront(b []byte, f Front) []byte {
+	at := f.at()
+	flags := len(b)
+	b = appendHost(append(b, 0), at.host)
+	announce := func(flag byte, when bool) bool {
+		if when {
+			b[flags] |= flag
+		}
+		return when
+	}
+	if announce(flagPort, at.port != defaultPort) {
+		b = binary.BigEndian.AppendUint16(b, at.port)
+	}
+	if announce(flagPath, f.Path != defaultPath) {
+		b = append(append(b, byte(len(f.Path))), f.Path...)
+	}
+	if announce(flagDial, len(f.Dial) > 0) {
+		dial := addresses(f.Dial, at.port)
+		b = appendDial(b, dial, announce(flagDialPorts, portsDiffer(dial, at.port)))
+	}
+	if announce(flagSNI, f.SNI != "") {
+		b = appendHost(b, f.SNI)
+	}
+	announce(flagNoSNI, f.NoSNI)
+	if announce(flagVerify, f.Verify != "") {
+		b = appendHost(b, f.Verify)
+	}
+	if announce(flagPins, len(f.Pins) > 0) {
+		b = append(b, byte(len(f.Pins)))
+		for _, p := range f.Pins {
+			b = append(b, p[:]...)
+		}
+	}
+	return b
+}
+
+func portsDiffer(dial []address, port uint16) bool {
+	for _, a := range dial {
+		if a.port != port {
+			return true
+		}
+	}
+	return false
+}
+
+func appendDial(b []byte, dial []address, ports bool) []byte {
+	b = append(b, byte(len(dial)))
+	for _, a := range dial {
+		b = appendHost(b, a.host)
+		if ports {
+			b = binary.BigEndian.AppendUint16(b, a.port)
+		}
+	}
+	return b
+}
+
+func appendHost(b []byte, host string) []byte {
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case err != nil:
+		b = append(b, byte(len(host)))
+		return append(b, host...)
+	case ip.Is4():
+		b = append(b, addrIPv4)
+	default:
+		b = append(b, addrIPv6)
+	}
+	return append(b, ip.AsSlice()...)
+}

@@ -1,0 +1,163 @@
+package link
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+const pinA = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+func TestFrontsHaveOneSpelling(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"wss://a.example":                                        "wss://a.example/",
+		"wss://A.Example.:443/":                                  "wss://a.example/",
+		"wss://a.example:8443/ws":                                "wss://a.example:8443/ws",
+		"wss://a.example/?ed=2048":                               "wss://a.example/?ed=2048",
+		"wss://a.example/;dial=a.example":                        "wss://a.example/",
+		"wss://a.example:8443/;dial=192.0.2.1":                   "wss://a.example:8443/;dial=192.0.2.1:8443",
+		"wss://a.example/;dial=b.example:99;dial=[2001:DB8::01]": "wss://a.example/;dial=b.example:99;dial=[2001:db8::1]:443",
+		"wss://a.example/;sni=A.example":                         "wss://a.example/",
+		"wss://a.example/;verify=b.example;sni=b.example":        "wss://a.example/;sni=b.example",
+		"wss://a.example/;verify=a.example;sni=b.example":        "wss://a.example/;sni=b.example;verify=a.example",
+		"wss://a.example/;sni=none;verify=a.example":             "wss://a.example/;sni=none",
+		"wss://192.0.2.1/;sni=none":                              "wss://192.0.2.1/",
+		"wss://192.0.2.1/;verify=192.0.2.1":                      "wss://192.0.2.1/",
+		"wss://[::ffff:192.0.2.1]/":                              "wss://192.0.2.1/",
+		"wss://[2001:db8:0::1]:8443/":                            "wss://[2001:db8::1]:8443/",
+		"wss://cdn.example/;host=b.example":                      "wss://b.example/;dial=cdn.example:443;sni=cdn.example",
+		"wss://cdn.example:8443/;host=b.example":                 "wss://b.example/;dial=cdn.example:8443;sni=cdn.example",
+		"wss://cdn.example/;host=cdn.example":                    "wss://cdn.example/",
+		"wss://192.0.2.1/x;host=b.example":                       "wss://b.example/x;dial=192.0.2.1:443;sni=none",
+		"wss://cdn.example/;host=b.example;dial=1.1.1.1;sni=c.d": "wss://b.example/;dial=1.1.1.1:443;sni=c.d",
+		"wss://a.example/;pin=" + strings.ToUpper(pinA):          "wss://a.example/;pin=" + pinA,
+	} {
+		f, err := ParseFront(in)
+		if err != nil || f.String() != want {
+			t.Errorf("%s: got %s, %v, want %s", in, f, err, want)
+			continue
+		}
+		if again, err := ParseFront(want); err != nil || !reflect.DeepEqual(again, f) {
+			t.Errorf("%s: got %+v, %v, want %+v", want, again, err, f)
+		}
+	}
+}
+
+func TestFrontsThatCannotWorkAreRefused(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"":                                      "write it as wss://",
+		"a.example":                             "write it as wss://",
+		"https://a.example/":                    "write it as wss://",
+		"ws://a.example/":                       "nothing but wss",
+		"wss://":                                "a host is",
+		"wss:///path":                           "a host is",
+		"wss://user@a.example/":                 "a host is",
+		"wss://a b/":                            "a host is",
+		"wss://a_b.example/":                    "a host is",
+		"wss://-a.example/":                     "a host is",
+		"wss://a-.example/":                     "a host is",
+		"wss://a..example/":                     "a host is",
+		"wss://a.1234/":                         "a host is",
+		"wss://192.0.2.256/":                    "a host is",
+		"wss://bücher.example/":                 "xn--",
+		"wss://" + strings.Repeat("a", 64):      "a host is",
+		"wss://" + strings.Repeat("a.", 128):    "a host is",
+		"wss://a.example:/":                     "a port is",
+		"wss://a.example:0/":                    "a port is",
+		"wss://a.example:65536/":                "a port is",
+		"wss://a.example:+443/":                 "a port is",
+		"wss://a.example:0443/":                 "a port is",
+		"wss://2001:db8::1/":                    "in brackets",
+		"wss://[a.example]/":                    "a host is",
+		"wss://[2001:db8::1/":                   "a host is",
+		"wss://[2001:db8::1]x/":                 "a host is",
+		"wss://[fe80::1%eth0]/":                 "no zone",
+		"wss://a.example?x":                     "a host is",
+		"wss://a.example/#x":                    "a path starts",
+		"wss://a.example/a b":                   "a path starts",
+		"wss://a.example/\r\nX: y":              "a path starts",
+		"wss://a.example/%2":                    "a path starts",
+		"wss://a.example/%zz":                   "a path starts",
+		"wss://a.example/é":                     "a path starts",
+		"wss://a/" + strings.Repeat("a", 255):   "a path starts",
+		"wss://a.example/;":                     "NAME=VALUE",
+		"wss://a.example/;sni":                  "NAME=VALUE",
+		"wss://a.example/;sni=":                 "NAME=VALUE",
+		"wss://a.example/;=x":                   "unknown option",
+		"wss://a.example/;insecure=1":           "unknown option",
+		"wss://a.example/;sni=a;sni=b":          "sni is given twice",
+		"wss://a.example/;host=a;host=b":        "host is given twice",
+		"wss://a.example/;sni=192.0.2.1":        "sni: give a host name",
+		"wss://a.example/;sni=a b":              "sni: a host is",
+		"wss://a.example/;host=a b":             "host: a host is",
+		"wss://a.example/;verify=*.example":     "verify: a host is",
+		"wss://a.example/;verify=b:443":         "verify: a host is",
+		"wss://a.example/;dial=b:0":             "dial: a port is",
+		"wss://a.example/;dial=b;dial=b:443":    "dial: the same address twice",
+		"wss://a.example/;dial=2001:db8::1":     "dial: write an IPv6",
+		"wss://a.example/;pin=12":               "pin: a pin is",
+		"wss://a.example/;pin=x" + pinA[1:]:     "pin: a pin is",
+		"wss://a.example/;pin=" + pinA + "00":   "pin: a pin is",
+		"wss://a/;pin=" + pinA + ";pin=" + pinA: "pin: the same pin twice",
+		"wss://a/" + dials(MaxDial+1):           "at most 8 addresses",
+		"wss://a/" + strings.Repeat("x", 9000):  "longer than",
+	} {
+		if f, err := ParseFront(in); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, %v, want %q", in, f, err, want)
+		}
+	}
+}
+
+func dials(n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(";dial=a" + strings.Repeat("b", i))
+	}
+	return b.String()
+}
+
+func TestWhatAFrontLeavesOutFollowsFromItsHost(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string][4]string{ // URL, first address, SNI, verified name
+		"wss://a.example/":                        {"wss://a.example/", "a.example:443", "a.example", "a.example"},
+		"wss://a.example:8443/x":                  {"wss://a.example:8443/x", "a.example:8443", "a.example", "a.example"},
+		"wss://127.0.0.1:8443/":                   {"wss://127.0.0.1:8443/", "127.0.0.1:8443", "", "127.0.0.1"},
+		"wss://[2001:db8::1]/":                    {"wss://[2001:db8::1]/", "[2001:db8::1]:443", "", "2001:db8::1"},
+		"wss://a.example/;sni=none":               {"wss://a.example/", "a.example:443", "", "a.example"},
+		"wss://a.example/;sni=b.example":          {"wss://a.example/", "a.example:443", "b.example", "b.example"},
+		"wss://a.example/;verify=c.example":       {"wss://a.example/", "a.example:443", "a.example", "c.example"},
+		"wss://b.example/;host=a.example;sni=c.d": {"wss://a.example/", "b.example:443", "c.d", "c.d"},
+	} {
+		f := mustFront(t, in)
+		if got := [4]string{f.URL(), f.Addrs()[0], f.ServerName(), f.VerifyName()}; got != want {
+			t.Errorf("%s: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+// What ParseFront accepts, String spells so that ParseFront reads the same,
+// and a link carries it.
+func FuzzParseFront(f *testing.F) {
+	for _, v := range vectors(f) {
+		for _, s := range v.Fronts {
+			f.Add(s)
+		}
+	}
+	f.Add("wss://Cdn.example:8443/a%20b?c;host=192.0.2.1:99;dial=[::1]:7;sni=none;verify=B.")
+	keys := vectors(f)[0].parsed(f).Keys
+	f.Fuzz(func(t *testing.T, s string) {
+		front, err := ParseFront(s)
+		if err != nil {
+			return
+		}
+		if again, err := ParseFront(front.String()); err != nil || !reflect.DeepEqual(again, front) {
+			t.Errorf("got %+v, %v, want %+v", again, err, front)
+		}
+		l := Link{Keys: keys, Fronts: []Front{front}}
+		if got, err := Parse(l.String()); err != nil || !reflect.DeepEqual(got.Fronts, l.Fronts) {
+			t.Errorf("got %+v, %v, want %+v", got, err, l.Fronts)
+		}
+	})
+}

@@ -1,0 +1,170 @@
+package link
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// noName is the sni option's word for sending no name.
+const noName = "none"
+
+const frontScheme = "wss://"
+
+// maxFront bounds a front's spelling, in bytes: more than all of its fields at
+// their longest.
+const maxFront = 8 << 10
+
+// String is the one spelling of f that ParseFront reads back:
+// wss://HOST:PORT/PATH, then ;dial= once for each address, ;sni=, ;verify= and
+// ;pin= once for each pin, each only if it does not follow from the host.
+func (f Front) String() string {
+	var b strings.Builder
+	b.WriteString(f.URL())
+	for _, d := range f.Dial {
+		b.WriteString(";dial=" + d)
+	}
+	if f.SNI != "" {
+		b.WriteString(";sni=" + f.SNI)
+	}
+	if f.NoSNI {
+		b.WriteString(";sni=" + noName)
+	}
+	if f.Verify != "" {
+		b.WriteString(";verify=" + f.Verify)
+	}
+	for _, p := range f.Pins {
+		b.WriteString(";pin=" + p.String())
+	}
+	return b.String()
+}
+
+// ParseFront reads "wss://HOST:PORT/PATH;dial=ADDR;sni=NAME|none;host=NAME;
+// verify=NAME;pin=HEX". Port and path may be missing, as may every option;
+// dial and pin may be repeated. An address to dial without a port has the
+// URL's. With host=NAME the URL's host is where to go (dial and sni, unless
+// they are given), and NAME is asked for there. The result is in its one form;
+// errors are for whoever wrote the front, and quote nothing of it.
+func ParseFront(s string) (Front, error) {
+	if len(s) > maxFront {
+		return Front{}, fmt.Errorf("front: longer than %d characters", maxFront)
+	}
+	f, err := parseFront(s)
+	if err == nil {
+		f, err = f.clean()
+	}
+	if err != nil {
+		return Front{}, fmt.Errorf("front: %w", err)
+	}
+	return f, nil
+}
+
+func parseFront(s string) (Front, error) {
+	rest, ok := strings.CutPrefix(s, frontScheme)
+	if !ok {
+		return Front{}, errors.New("write it as wss://HOST/ or wss://HOST:PORT/PATH; nothing but wss is carried")
+	}
+	url, options, more := strings.Cut(rest, ";")
+	slash := strings.IndexByte(url, '/')
+	if slash < 0 {
+		slash = len(url)
+	}
+	at, err := parseAddress(url[:slash], defaultPort)
+	if err != nil {
+		return Front{}, err
+	}
+	r := frontReader{url: at, front: Front{Path: url[slash:]}}
+	for more {
+		var option string
+		option, options, more = strings.Cut(options, ";")
+		if err := r.option(option); err != nil {
+			return Front{}, err
+		}
+	}
+	return r.result(), nil
+}
+
+// frontReader collects a front's options.
+type frontReader struct {
+	url   address
+	front Front
+	seen  []string // options that may come only once
+}
+
+func (r *frontReader) option(s string) error {
+	name, value, ok := strings.Cut(s, "=")
+	if !ok || value == "" {
+		return errors.New("an option is NAME=VALUE, and ; stands between two of them")
+	}
+	if err := r.once(name); err != nil {
+		return err
+	}
+	f := &r.front
+	switch name {
+	case "dial":
+		return r.dial(value)
+	case "pin":
+		return r.pin(value)
+	case "host":
+		f.Host = value
+	case "verify":
+		f.Verify = value
+	case "sni":
+		if f.NoSNI = value == noName; !f.NoSNI {
+			f.SNI = value
+		}
+	default:
+		return errors.New("unknown option: there are dial, sni, host, verify and pin")
+	}
+	return nil
+}
+
+// once refuses the second of an option that would silently undo the first.
+func (r *frontReader) once(name string) error {
+	if name == "dial" || name == "pin" {
+		return nil
+	}
+	for _, s := range r.seen {
+		if s == name {
+			return fmt.Errorf("%s is given twice", name)
+		}
+	}
+	r.seen = append(r.seen, name)
+	return nil
+}
+
+func (r *frontReader) dial(value string) error {
+	a, err := parseAddress(value, r.url.port)
+	if err != nil {
+		return fmt.Errorf("dial: %w", err)
+	}
+	r.front.Dial = append(r.front.Dial, a.String())
+	return nil
+}
+
+func (r *frontReader) pin(value string) error {
+	p, err := parsePin(value)
+	if err != nil {
+		return fmt.Errorf("pin: %w", err)
+	}
+	r.front.Pins = append(r.front.Pins, p)
+	return nil
+}
+
+// result fills in what the URL's host says beside host=.
+func (r *frontReader) result() Front {
+	f := r.front
+	if f.Host == "" {
+		f.Host = r.url.String()
+		return f
+	}
+	if len(f.Dial) == 0 {
+		f.Dial = []string{r.url.String()}
+	}
+	if f.SNI == "" && !f.NoSNI {
+		if f.NoSNI = isIP(r.url.host); !f.NoSNI {
+			f.SNI = r.url.host
+		}
+	}
+	return f
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"os"
+
+	"culvert/internal/link"
+	"culvert/internal/seal"
+)
+
+const linkAbout = `A link is one line of text that a user is handed: the origin's public key, the
+user's own keys, and the fronts by which an edge is reached. All links of an
+origin are made from its master secret, which stays with the origin.`
+
+var linkCommands = []command{
+	{"secret", "make the master secret of a new origin", linkSecret},
+	{"new", "make a link for one user", linkNew},
+	{"show", "say what is in a link, without its secrets", linkShow},
+}
+
+func runLink(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	return dispatch(ctx, "culvert link", linkAbout, linkCommands, args, stdout, stderr)
+}
+
+const secretAbout = `
+Prints a new master secret, and nothing else. The origin and "culvert link new"
+need it; whoever has it can make links and read what the origin reads. Lose it
+and every link has to be made anew.
+
+Example:
+  (umask 077; culvert link secret > secret)`
+
+func linkSecret(_ context.Context, args []string, stdout, _ io.Writer) error {
+	if err := newFlags("culvert link secret", "", secretAbout).none(args, stdout); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(stdout, seal.NewMaster().Text())
+	return err
+}
+
+const newAbout = `
+Prints a link, and nothing else; with --qr a QR code of it follows. The link is
+a secret: whoever holds it is the user. The same secret, user and fronts make
+the same link again.
+
+A front is wss://HOST:PORT/PATH; the port is 443 and the path / unless given.
+What its host does not say rides behind it, in quotes because of the semicolons:
+  ;dial=ADDR     where to connect instead, a host or an IP address with or
+                 without a port; may be repeated
+  ;sni=NAME      the name to send in the clear when TLS begins; none sends none
+  ;host=NAME     the host to ask for there; the URL's is then only where to go
+  ;verify=NAME   the name that the certificate must be valid for
+  ;pin=HEX       SHA-256 of the certificate's public key; may be repeated
+
+Examples:
+  culvert link new --secret-file secret --front wss://d111111abcdef8.cloudfront.net/
+  culvert link new --secret-file secret --user 7 --qr \
+    --front wss://origin.example:8443/ --pin cert.pem \
+    --front 'wss://cdn.example/;host=origin.example;dial=192.0.2.10;sni=none'`
+
+// newOptions is the command line of "culvert link new".
+type newOptions struct {
+	flags  *flags
+	secret string
+	fronts texts
+	pins   texts
+	user   uint
+	qr     bool
+}
+
+func newNewOptions() *newOptions {
+	o := &newOptions{flags: newFlags("culvert link new", "--secret-file FILE --front URL [flags]", newAbout)}
+	o.flags.StringVar(&o.secret, "secret-file", "", "`FILE` with the master secret, from culvert link secret")
+	o.flags.Var(&o.fronts, "front", "`URL` of an edge, with its options; repeat it for more, the first is tried first")
+	o.flags.Var(&o.pins, "pin", "`CERT.pem`, a certificate whose key every front must show; needs no public CA;\nmay be repeated")
+	o.flags.UintVar(&o.user, "user", 1, "`NUMBER` of the user, by which the origin can revoke the link")
+	o.flags.BoolVar(&o.qr, "qr", false, "print a QR code of the link as well")
+	return o
+}
+
+func linkNew(_ context.Context, args []string, stdout, stderr io.Writer) error {
+	o := newNewOptions()
+	if err := o.flags.none(args, stdout); err != nil {
+		return err
+	}
+	if err := o.check(); err != nil {
+		return err
+	}
+	l, err := o.link(stderr)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(stdout, l); err != nil || !o.qr {
+		return err
+	}
+	return qr(stdout, l.QR(), columns(stdout))
+}
+
+func (o *newOptions) check() error {
+	switch {
+	case o.secret == "":
+		return o.flags.wrong("--secret-file is missing; make one with: (umask 077; culvert link secret > secret)")
+	case len(o.fronts) == 0:
+		return o.flags.wrong("--front is missing: where is the edge, for example --front wss://edge.example/")
+	case o.user > math.MaxUint32:
+		return o.flags.wrong("--user is a number up to %d", uint32(math.MaxUint32))
+	}
+	return nil
+}
+
+func (o *newOptions) link(stderr io.Writer) (*link.Link, error) {
+	fronts, err := o.readFronts()
+	if err != nil {
+		return nil, err
+	}
+	master, err := readSecret(o.secret, stderr)
+	if err != nil {
+		return nil, fmt.Errorf("read secret: %w", err)
+	}
+	l := &link.Link{Keys: master.Client(uint32(o.user)), Fronts: fronts}
+	if err := l.Validate(); err != nil {
+		return nil, fmt.Errorf("make link: %w", err)
+	}
+	return l, nil
+}
+
+func (o *newOptions) readFronts() ([]link.Front, error) {
+	pins, err := readPins(o.pins)
+	if err != nil {
+		return nil, err
+	}
+	var fronts []link.Front
+	for i, s := range o.fronts {
+		f, err := link.ParseFront(s)
+		if err != nil {
+			return nil, o.flags.wrong("--front, number %d of %d: %v", i+1, len(o.fronts), err)
+		}
+		f.Pins = append(f.Pins, pins...)
+		fronts = append(fronts, f)
+	}
+	return fronts, nil
+}
+
+func readPins(files []string) (pins []link.Pin, err error) {
+	for _, name := range files {
+		file, err := readSmall(name)
+		if err != nil {
+			return nil, fmt.Errorf("read pin: %w", err)
+		}
+		pin, err := link.PinPEM(file)
+		if err != nil {
+			return nil, fmt.Errorf("read pin: %s: %w", name, err)
+		}
+		pins = append(pins, pin)
+	}
+	return pins, nil
+}
+
+const showAbout = `
+Says what is in a link, without its secrets. The link may also come from a file
+or, as -, from the standard input, which keeps it out of the shell's history.
+
+Examples:
+  culvert link show culvert:aeafr...
+  culvert link show --link-file link`
+
+func linkShow(_ context.Context, args []string, stdout, _ io.Writer) error {
+	f := newFlags("culvert link show", "LINK | --link-file FILE", showAbout)
+	source := linkFlag(f)
+	rest, err := f.parse(args, stdout)
+	if err != nil {
+		return err
+	}
+	l, err := source.read(rest, os.Stdin)
+	if err != nil {
+		return err
+	}
+	l.Explain(stdout)
+	return nil
+}

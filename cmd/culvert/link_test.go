@@ -1,0 +1,246 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"culvert/internal/link"
+	"culvert/internal/seal"
+)
+
+// culvert runs the program.
+func culvert(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(context.Background(), args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func secretFile(t *testing.T, mode os.FileMode) (name string, master seal.Master) {
+	t.Helper()
+	code, text, stderr := culvert(t, "link", "secret")
+	if code != 0 || stderr != "" {
+		t.Fatalf("got code %d and %q, want a secret alone", code, stderr)
+	}
+	master, err := seal.ParseMaster(text)
+	if err != nil || strings.Count(text, "\n") != 1 {
+		t.Fatalf("got %v, want one line that is a secret", err)
+	}
+	return file(t, "secret", text, mode), master
+}
+
+func file(t *testing.T, name, text string, mode os.FileMode) string {
+	t.Helper()
+	name = filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(name, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(name, mode); err != nil { // whatever the umask is
+		t.Fatal(err)
+	}
+	return name
+}
+
+// certificate is a PEM file and its pin.
+func certificate(t *testing.T) (name string, pin link.Pin) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	if pin, err = link.PinPEM(text); err != nil {
+		t.Fatal(err)
+	}
+	return file(t, "cert.pem", string(text), 0o644), pin
+}
+
+func TestANewLinkHoldsTheUsersKeysAndTheFronts(t *testing.T) {
+	t.Parallel()
+	secret, master := secretFile(t, 0o600)
+	cert, pin := certificate(t)
+	for name, c := range map[string]struct {
+		args   []string
+		user   uint32
+		fronts []string
+	}{
+		"the least": {[]string{"--front", "wss://edge.example/"}, 1, []string{"wss://edge.example/"}},
+		"pinned":    {[]string{"--front", "wss://127.0.0.1:18443/", "--pin", cert}, 1, []string{"wss://127.0.0.1:18443/;pin=" + pin.String()}},
+		"all": {[]string{"--user", "7", "--front", "wss://a.example:8443/x;dial=192.0.2.1;sni=none;host=b.example;verify=c.example",
+			"--front=wss://d.example/", "-pin", cert}, 7, []string{
+			"wss://b.example/x;dial=192.0.2.1:8443;sni=none;verify=c.example;pin=" + pin.String(), "wss://d.example/;pin=" + pin.String()}},
+	} {
+		code, stdout, stderr := culvert(t, append([]string{"link", "new", "--secret-file", secret}, c.args...)...)
+		if code != 0 || stderr != "" || strings.Count(stdout, "\n") != 1 {
+			t.Errorf("%s: got code %d, %q, %q, want one line", name, code, stdout, stderr)
+			continue
+		}
+		l, err := link.Parse(strings.TrimSuffix(stdout, "\n"))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if l.Keys != master.Client(c.user) {
+			t.Errorf("%s: got keys of user %d, want user %d's", name, l.Keys.User, c.user)
+		}
+		for i, f := range l.Fronts {
+			if f.String() != c.fronts[i] {
+				t.Errorf("%s: got %s, want %s", name, f, c.fronts[i])
+			}
+		}
+	}
+}
+
+func TestASecretThatOthersCanReadIsWarnedAbout(t *testing.T) {
+	t.Parallel()
+	for mode, warned := range map[os.FileMode]bool{0o600: false, 0o400: false, 0o640: true, 0o604: true} {
+		secret, _ := secretFile(t, mode)
+		code, stdout, stderr := culvert(t, "link", "new", "--secret-file", secret, "--front", "wss://a.example/")
+		if code != 0 || !strings.HasPrefix(stdout, link.Scheme) || strings.Contains(stderr, "chmod 600") != warned {
+			t.Errorf("mode %o: got code %d and %q, want warning: %v", mode, code, stderr, warned)
+		}
+	}
+}
+
+func TestShowReadsALinkFromWhereverItIs(t *testing.T) {
+	t.Parallel()
+	l := testLink(t)
+	broken := l.String()[:40] + "\r\n  " + l.String()[40:] + "\n"
+	for name, args := range map[string][]string{
+		"argument":                {l.String()},
+		"argument in upper case":  {l.QR()},
+		"argument in two parts":   {l.String()[:40], l.String()[40:]},
+		"file":                    {"--link-file", file(t, "link", l.String()+"\n", 0o600)},
+		"file with broken lines":  {"--link-file", file(t, "link", broken, 0o600)},
+		"argument after two dash": {"--", l.String()},
+	} {
+		code, stdout, stderr := culvert(t, append([]string{"link", "show"}, args...)...)
+		if code != 0 || stderr != "" || !strings.Contains(stdout, "wss://edge.example/") || !strings.Contains(stdout, "user 5") {
+			t.Errorf("%s: got code %d, %q, %q, want the link explained", name, code, stdout, stderr)
+		}
+	}
+}
+
+func TestALinkIsReadFromStandardInput(t *testing.T) {
+	t.Parallel()
+	l := testLink(t)
+	for _, args := range [][]string{{"-"}, {"--link-file", "-"}} {
+		f := newFlags("culvert link show", "", "")
+		source := linkFlag(f)
+		rest, err := f.parse(args, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := source.read(rest, strings.NewReader(l.String()+"\n"))
+		if err != nil || got.String() != l.String() {
+			t.Errorf("%v: got %v, want the link", args, err)
+		}
+	}
+}
+
+func testLink(t *testing.T) *link.Link {
+	t.Helper()
+	front, err := link.ParseFront("wss://edge.example/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &link.Link{Keys: seal.NewMaster().Client(5), Fronts: []link.Front{front}}
+}
+
+func TestWhatCannotBeDoneIsRefusedWithAWayOut(t *testing.T) {
+	t.Parallel()
+	secret, _ := secretFile(t, 0o600)
+	text := testLink(t).String()
+	new := func(args ...string) []string {
+		return append([]string{"link", "new", "--secret-file", secret}, args...)
+	}
+	front := []string{"--front", "wss://a.example/"}
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"nothing":              {nil, 2, "Commands:"},
+		"a misspelled command": {[]string{"lnik"}, 2, `did you mean "link"?`},
+		"another word":         {[]string{"frobnicate"}, 2, "no command"},
+		"half a command":       {[]string{"link"}, 2, "Commands:"},
+		"misspelled below":     {[]string{"link", "shwo"}, 2, `did you mean "show"?`},
+		"an unknown flag":      {[]string{"link", "secret", "--loud"}, 2, "not defined"},
+		"a needless argument":  {[]string{"link", "secret", "x"}, 2, `unexpected argument "x"`},
+		"no secret":            {[]string{"link", "new", "--front", "wss://a/"}, 2, "--secret-file is missing"},
+		"no front":             {new(), 2, "--front is missing"},
+		"no secret file":       {append([]string{"link", "new", "--secret-file", secret + "x"}, front...), 1, "no such file"},
+		"a wrong secret file":  {append([]string{"link", "new", "--secret-file", file(t, "f", "x", 0o600)}, front...), 1, "culvert link secret"},
+		"an endless file":      {append([]string{"link", "new", "--secret-file", file(t, "f", strings.Repeat("x", maxSmall+1), 0o600)}, front...), 1, "too large"},
+		"a bad front":          {new("--front", "http://a.example/"), 2, "--front, number 1 of 1: front: write it as wss://"},
+		"the same front twice": {new(append(front, front...)...), 1, "same as front 1"},
+		"no certificate file":  {new(append(front, "--pin", secret+"x")...), 1, "read pin: open"},
+		"no certificate in it": {new(append(front, "--pin", secret)...), 1, "no certificate in it"},
+		"a user too large":     {new(append(front, "--user", "4294967296")...), 2, "--user is a number up to 4294967295"},
+		"a user below zero":    {new(append(front, "--user", "-1")...), 2, "invalid value"},
+		"no link":              {[]string{"link", "show"}, 2, "the link is missing"},
+		"two sources":          {[]string{"link", "show", text, "--link-file", "f"}, 2, "not both"},
+		"no link file":         {[]string{"link", "show", "--link-file", secret + "x"}, 1, "no such file"},
+		"half a link":          {[]string{"link", "show", text[:100]}, 1, "cut off: 100 of"},
+		"something else":       {[]string{"link", "show", "https://example.com"}, 1, "starts with culvert:"},
+	} {
+		code, stdout, stderr := culvert(t, c.args...)
+		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
+			t.Errorf("%s: got code %d, %q, %q, want %d and %q", name, code, stdout, stderr, c.code, c.want)
+		}
+		if strings.Contains(stderr, text[20:40]) {
+			t.Errorf("%s: got %q, want nothing of the link in it", name, stderr)
+		}
+	}
+}
+
+func TestEveryCommandHasHelpWithAnExample(t *testing.T) {
+	t.Parallel()
+	for _, help := range []string{"--help", "-h", "help"} {
+		code, stdout, stderr := culvert(t, help)
+		if code != 0 || stderr != "" || !strings.Contains(stdout, "  link ") {
+			t.Errorf("culvert %s: got code %d, %q, %q, want help", help, code, stdout, stderr)
+		}
+	}
+	for _, c := range linkCommands {
+		for _, args := range [][]string{{"link", c.name, "--help"}, {"link", "help", c.name}} {
+			code, stdout, stderr := culvert(t, args...)
+			if code != 0 || stderr != "" || !strings.HasPrefix(stdout, "Usage: culvert link "+c.name) ||
+				!strings.Contains(stdout, "\nExample") {
+				t.Errorf("%v: got code %d, %q, %q, want help with an example", args, code, stdout, stderr)
+			}
+		}
+	}
+}
+
+func TestTheAppsLinkSaysAllThatTheAppWouldGuess(t *testing.T) {
+	t.Parallel()
+	got, err := waLink("192.168.1.7", 5222, 7777)
+	want := "https://wa.me/proxy?host=192.168.1.7&chatPort=5222&mediaPort=7777&chatTLS=false"
+	if err != nil || got != want {
+		t.Errorf("got %s, %v, want %s", got, err, want)
+	}
+	for _, host := range []string{"", "::1", "[2001:db8::1]", "a:80", "0.0.0.0"} {
+		if got, err := waLink(host, 5222, 7777); err == nil {
+			t.Errorf("%q: got %s, want an error", host, got)
+		}
+	}
+	if got, err := waLink("a", 0, 7777); err == nil {
+		t.Errorf("got %s without a port, want an error", got)
+	}
+}

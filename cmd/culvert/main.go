@@ -1,0 +1,50 @@
+// Culvert carries the unmodified WhatsApp app's connections under whatever
+// blocks their way. This program is what people run.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+const about = "Culvert carries the unmodified WhatsApp app's connections under whatever blocks their way."
+
+// command is one word of the command line.
+type command struct {
+	name, summary string
+	run           func(ctx context.Context, args []string, stdout, stderr io.Writer) error
+}
+
+var commands = []command{
+	{"link", "make and read links, which users are handed", runLink},
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the program: its exit code is 0 when all went well or help was asked
+// for, 2 when the command line is wrong, 1 for everything else.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	err := dispatch(ctx, "culvert", about, commands, args, stdout, stderr)
+	var usage usageError
+	switch {
+	case err == nil || errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "culvert: %v\nTry: %s --help\n", err, usage.command)
+		return 2
+	default:
+		fmt.Fprintf(stderr, "culvert: %v\n", err)
+		return 1
+	}
+}

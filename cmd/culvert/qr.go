@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+	qrcode "rsc.io/qr"
+)
+
+// Margins of light modules around a QR code. ISO/IEC 18004 asks for 4; every
+// scanner we know is content with 2 on a screen.
+const (
+	wideMargin   = 4
+	narrowMargin = 2
+)
+
+// qr draws text as a QR code of half blocks on w, width columns wide at most;
+// 0 means any width. On a terminal it sets its colours itself, black on white,
+// whatever the terminal's are. Elsewhere the blocks are the light modules, as
+// most terminals that such a text is looked at in are dark. A code that would
+// be too wide is replaced by a line that says so: lines that wrap cannot be
+// scanned. The error is for text that no QR code holds, or w's.
+func qr(w io.Writer, text string, width int) error {
+	code, err := encodeQR(text)
+	if err != nil {
+		return err
+	}
+	margin := wideMargin
+	if width > 0 && code.Size+2*margin > width {
+		margin = narrowMargin
+	}
+	if need := code.Size + 2*margin; width > 0 && need > width {
+		_, err = fmt.Fprintf(w, "The QR code needs %d columns and the terminal has %d: make it wider, or its letters smaller.\n", need, width)
+		return err
+	}
+	style := plain
+	if coloured(w) {
+		style = blackOnWhite
+	}
+	_, err = io.WriteString(w, style.draw(code, margin))
+	return err
+}
+
+// encodeQR makes the smallest code that holds text, with as much error
+// correction as fits into that size.
+func encodeQR(text string) (*qrcode.Code, error) {
+	smallest, err := qrcode.Encode(text, qrcode.L)
+	if err != nil {
+		return nil, fmt.Errorf("make QR code: %w", err)
+	}
+	for _, level := range []qrcode.Level{qrcode.H, qrcode.Q, qrcode.M} {
+		if code, err := qrcode.Encode(text, level); err == nil && code.Size == smallest.Size {
+			return code, nil
+		}
+	}
+	return smallest, nil
+}
+
+// style says how modules become characters: which of them are ink, the
+// foreground, and what stands around each line.
+type style struct {
+	ink           bool // true: dark modules are ink; false: light ones
+	before, after string
+}
+
+var (
+	plain = style{ink: false}
+	// Colours 16 and 231 are pure black and white, which no theme changes.
+	blackOnWhite = style{ink: true, before: "\x1b[38;5;16;48;5;231m", after: "\x1b[0m"}
+)
+
+// draw makes two rows of modules a line of text.
+func (s style) draw(code *qrcode.Code, margin int) string {
+	halves := [2][2]string{{" ", "▄"}, {"▀", "█"}} // by ink above, ink below
+	bit := func(x, y int) int {
+		if code.Black(x, y) == s.ink {
+			return 1
+		}
+		return 0
+	}
+	var b strings.Builder
+	for y := -margin; y < code.Size+margin; y += 2 {
+		b.WriteString(s.before)
+		for x := -margin; x < code.Size+margin; x++ {
+			b.WriteString(halves[bit(x, y)][bit(x, y+1)])
+		}
+		b.WriteString(s.after + "\n")
+	}
+	return b.String()
+}
+
+// coloured says whether w understands colours.
+func coloured(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
+}
+
+// columns is the width of the terminal w, or 0 if w is none.
+func columns(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return width
+		}
+	}
+	return 0
+}

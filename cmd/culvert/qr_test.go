@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/makiuchi-d/gozxing"
+	zxing "github.com/makiuchi-d/gozxing/qrcode"
+	qrcode "rsc.io/qr"
+)
+
+// photo is what a phone sees of art on a screen, 8 pixels a module. Ink is the
+// colour of the blocks, paper that of everything else.
+func photo(t *testing.T, art string, ink, paper color.Gray) image.Image {
+	t.Helper()
+	const scale = 8
+	lines := strings.Split(strings.TrimSuffix(art, "\n"), "\n")
+	img := image.NewGray(image.Rect(0, 0, utf8.RuneCountInString(lines[0])*scale, len(lines)*2*scale))
+	for y, line := range lines {
+		for x, r := range []rune(line) {
+			for i := range 2 * scale * scale {
+				upper := i < scale*scale
+				c := paper
+				if r == '█' || r == '▀' && upper || r == '▄' && !upper {
+					c = ink
+				}
+				img.SetGray(x*scale+i%scale, y*2*scale+i/scale, c)
+			}
+		}
+	}
+	return img
+}
+
+// scan reads a QR code with a scanner that is not ours.
+func scan(t *testing.T, img image.Image) string {
+	t.Helper()
+	bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := zxing.NewQRCodeReader().Decode(bitmap, nil)
+	if err != nil {
+		t.Errorf("scan: %v", err)
+		return ""
+	}
+	return result.GetText()
+}
+
+var black, white = color.Gray{}, color.Gray{Y: 255}
+
+func qrTexts(t *testing.T) []string {
+	t.Helper()
+	wa, err := waLink("192.168.1.7", 5222, 7777)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{testLink(t).QR(), testLink(t).String(), wa, "1"}
+}
+
+func TestAScannerReadsThePlainArtOnADarkTerminal(t *testing.T) {
+	t.Parallel()
+	for _, text := range qrTexts(t) {
+		for _, width := range []int{0, qrSize(t, text) + 2*wideMargin, qrSize(t, text) + 2*narrowMargin} {
+			var b bytes.Buffer
+			if err := qr(&b, text, width); err != nil {
+				t.Fatal(err)
+			}
+			if got := scan(t, photo(t, b.String(), white, black)); got != text {
+				t.Errorf("width %d: got %q, want %q", width, got, text)
+			}
+		}
+	}
+}
+
+func TestAScannerReadsTheColouredArt(t *testing.T) {
+	t.Parallel()
+	for _, text := range qrTexts(t) {
+		code, err := encodeQR(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var bare strings.Builder // of its colours, which each line sets and ends
+		for line := range strings.Lines(blackOnWhite.draw(code, wideMargin)) {
+			inner, ok := strings.CutPrefix(line, "\x1b[38;5;16;48;5;231m")
+			inner, ended := strings.CutSuffix(inner, "\x1b[0m\n")
+			if !ok || !ended {
+				t.Fatalf("got line %q, want colours set and ended", line)
+			}
+			bare.WriteString(inner + "\n")
+		}
+		if got := scan(t, photo(t, bare.String(), black, white)); got != text {
+			t.Errorf("got %q, want %q", got, text)
+		}
+	}
+}
+
+func qrSize(t *testing.T, text string) int {
+	t.Helper()
+	code, err := qrcode.Encode(text, qrcode.L)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code.Size
+}
+
+func TestACodeTooWideForTheTerminalIsReplacedByAWordOnWidth(t *testing.T) {
+	t.Parallel()
+	text := testLink(t).QR()
+	need := qrSize(t, text) + 2*narrowMargin
+	var b bytes.Buffer
+	if err := qr(&b, text, need-1); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("needs %d columns and the terminal has %d", need, need-1)
+	if strings.Count(b.String(), "\n") != 1 || !strings.Contains(b.String(), want) {
+		t.Errorf("got %q, want one line with %q", b.String(), want)
+	}
+}
+
+func TestATextThatNoCodeHoldsIsAnError(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	if err := qr(&b, strings.Repeat("x", 3000), 0); err == nil || b.Len() > 0 {
+		t.Errorf("got %v and %d bytes, want an error", err, b.Len())
+	}
+}
+
+func TestAWriterThatFailsFailsTheCode(t *testing.T) {
+	t.Parallel()
+	for _, width := range []int{0, 1} {
+		if err := qr(brokenPipe{}, "x", width); !errors.Is(err, errPipe) {
+			t.Errorf("width %d: got %v, want %v", width, err, errPipe)
+		}
+	}
+}
+
+var errPipe = errors.New("broken pipe")
+
+type brokenPipe struct{}
+
+func (brokenPipe) Write([]byte) (int, error) { return 0, errPipe }
+
+// The case for base32 in upper case, kept true: a link with one front of a CDN
+// takes a code of 45 modules, and with base64url would take 49.
+func TestALinksCodeIsSmall(t *testing.T) {
+	t.Parallel()
+	l := testLink(t)
+	l.Fronts[0].Host = "d111111abcdef8.cloudfront.net"
+	if got := qrSize(t, l.QR()); got > 45 {
+		t.Errorf("got %d modules, want 45", got)
+	}
+	if upper, lower := qrSize(t, l.QR()), qrSize(t, l.String()); upper >= lower {
+		t.Errorf("got %d modules, want fewer than the %d of lower case", upper, lower)
+	}
+}
+
+func TestQRPrintsTheLinkAndACodeOfIt(t *testing.T) {
+	t.Parallel()
+	secret, _ := secretFile(t, 0o600)
+	code, stdout, stderr := culvert(t, "link", "new", "--secret-file", secret, "--front", "wss://a.example/", "--qr")
+	text, art, _ := strings.Cut(stdout, "\n")
+	if code != 0 || stderr != "" {
+		t.Fatalf("got code %d, %q, want a link and a code", code, stderr)
+	}
+	if got := scan(t, photo(t, art, white, black)); got != strings.ToUpper(text) {
+		t.Errorf("got %q, want %q", got, strings.ToUpper(text))
+	}
+}

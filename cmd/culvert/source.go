@@ -1,0 +1,107 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+
+	"culvert/internal/link"
+	"culvert/internal/seal"
+)
+
+// maxSmall bounds the files we read whole: secrets, links and certificates.
+const maxSmall = 1 << 20
+
+// linkSource is where a command's link comes from.
+type linkSource struct {
+	flags *flags
+	file  string
+}
+
+// linkFlag adds --link-file to f.
+func linkFlag(f *flags) *linkSource {
+	s := &linkSource{flags: f}
+	f.StringVar(&s.file, "link-file", "", "`FILE` that holds the link; - is the standard input")
+	return s
+}
+
+// read gives the link that the arguments args or --link-file name. Space and
+// line breaks in it are dropped: no link has any, and mail programs add them.
+func (s *linkSource) read(args []string, stdin io.Reader) (*link.Link, error) {
+	text, err := s.text(args, stdin)
+	if err != nil {
+		return nil, err
+	}
+	l, err := link.Parse(strings.Join(strings.Fields(text), ""))
+	if err != nil {
+		return nil, fmt.Errorf("read link: %w", err)
+	}
+	return l, nil
+}
+
+func (s *linkSource) text(args []string, stdin io.Reader) (string, error) {
+	file := s.file
+	switch {
+	case file != "" && len(args) > 0:
+		return "", s.flags.wrong("give the link or --link-file, not both")
+	case file == "" && len(args) == 0:
+		return "", s.flags.wrong("the link is missing: paste the line that starts with %s, or name its file with --link-file", link.Scheme)
+	case len(args) == 1 && args[0] == "-":
+		file = "-"
+	case file == "":
+		return strings.Join(args, ""), nil
+	}
+	var b []byte
+	var err error
+	if file == "-" {
+		b, err = readAll(stdin)
+	} else {
+		b, err = readSmall(file)
+	}
+	if err != nil {
+		return "", fmt.Errorf("read link: %w", err)
+	}
+	return string(b), nil
+}
+
+// readSecret reads a master secret, and warns if others can.
+func readSecret(name string, stderr io.Writer) (seal.Master, error) {
+	b, err := readSmall(name)
+	if err != nil {
+		return seal.Master{}, err
+	}
+	if info, err := os.Stat(name); err == nil && readableByOthers(info) {
+		fmt.Fprintf(stderr, "culvert: warning: others can read %s, and with it make links: chmod 600 %s\n", name, name)
+	}
+	return seal.ParseMaster(string(b))
+}
+
+// readableByOthers knows no answer where permissions are not Unix's, nor for
+// a pipe that a shell hands over.
+func readableByOthers(info os.FileInfo) bool {
+	return runtime.GOOS != "windows" && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0
+}
+
+func readSmall(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := readAll(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return b, nil
+}
+
+func readAll(r io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxSmall+1))
+	if err == nil && len(b) > maxSmall {
+		err = errors.New("too large: not the file that was meant")
+	}
+	return b, err
+}

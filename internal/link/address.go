@@ -36,26 +36,31 @@ var (
 
 // parseAddress reads host, host:port, [IPv6] or [IPv6]:port.
 func parseAddress(s string, port uint16) (address, error) {
-	host, portText, found := s, "", false
-	if inner, ok := strings.CutPrefix(s, "["); ok {
-		var rest string
-		host, rest, ok = strings.Cut(inner, "]")
-		if !ok || !strings.Contains(host, ":") {
-			return address{}, errHost
-		}
-		if portText, found = strings.CutPrefix(rest, ":"); rest != "" && !found {
-			return address{}, errHost
-		}
-	} else if strings.Count(s, ":") > 1 {
-		return address{}, errIPv6
-	} else {
-		host, portText, found = strings.Cut(s, ":")
+	host, portText, hasPort, err := splitAddress(s)
+	if err != nil {
+		return address{}, err
 	}
-	host, err := cleanHost(host)
-	if err == nil && found {
+	if host, err = cleanHost(host); err == nil && hasPort {
 		port, err = parsePort(portText)
 	}
 	return address{host, port}, err
+}
+
+func splitAddress(s string) (host, port string, hasPort bool, err error) {
+	inner, bracket := strings.CutPrefix(s, "[")
+	if !bracket {
+		if strings.Count(s, ":") > 1 {
+			return "", "", false, errIPv6
+		}
+		host, port, hasPort = strings.Cut(s, ":")
+		return host, port, hasPort, nil
+	}
+	host, rest, closed := strings.Cut(inner, "]")
+	port, hasPort = strings.CutPrefix(rest, ":")
+	if !closed || !strings.Contains(host, ":") || rest != "" && !hasPort {
+		return "", "", false, errHost
+	}
+	return host, port, hasPort, nil
 }
 
 func parsePort(s string) (uint16, error) {
@@ -86,28 +91,28 @@ func cleanName(s string) (string, error) {
 	if len(s) > 253 {
 		return "", errHost
 	}
-	b := []byte(s)
-	label := 0 // bytes of the present label
-	for i, c := range b {
-		switch {
-		case c == '.' && label > 0 && b[i-1] != '-':
-			label = 0
-			continue
-		case 'A' <= c && c <= 'Z':
-			b[i] += 'a' - 'A'
-		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-' && label > 0:
-		default:
-			return "", errHost
-		}
-		if label++; label > 63 {
+	labels := strings.Split(s, ".")
+	for _, label := range labels {
+		if !isLabel(label) {
 			return "", errHost
 		}
 	}
-	last := b[len(b)-label:]
-	if label == 0 || b[len(b)-1] == '-' || strings.Trim(string(last), "0123456789") == "" {
+	if strings.Trim(labels[len(labels)-1], "0123456789") == "" {
 		return "", errHost
 	}
-	return string(b), nil
+	return strings.ToLower(s), nil
+}
+
+func isLabel(s string) bool {
+	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	for i := range len(s) {
+		if !isAlphanumeric(s[i]) && s[i] != '-' {
+			return false
+		}
+	}
+	return true
 }
 
 func isIP(host string) bool {
@@ -140,8 +145,11 @@ var errPath = errors.New("a path starts with / and has at most 255 letters, digi
 	"write others as %XX, a semicolon as %3B")
 
 func isPathByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
-		strings.IndexByte("-._~!$&'()*+,=:@/?", c) >= 0
+	return isAlphanumeric(c) || strings.IndexByte("-._~!$&'()*+,=:@/?", c) >= 0
+}
+
+func isAlphanumeric(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
 func isHex(c byte) bool {

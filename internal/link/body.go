@@ -113,39 +113,72 @@ func cleanFronts(fronts []Front) ([]Front, error) {
 
 // appendFront writes f, which is clean.
 func appendFront(b []byte, f Front) []byte {
+	w := frontWriter{append(b, 0), len(b)}
 	at := f.at()
-	flags := len(b)
-	b = appendHost(append(b, 0), at.host)
-	announce := func(flag byte, when bool) bool {
-		if when {
-			b[flags] |= flag
+	w.place(at, f.Path)
+	w.dial(f.Dial, at.port)
+	w.names(f)
+	w.pins(f.Pins)
+	return w.b
+}
+
+// frontWriter appends a front to b, whose flags stand at b[flags].
+type frontWriter struct {
+	b     []byte
+	flags int
+}
+
+// announce sets flag when there is something to write, and returns when.
+func (w *frontWriter) announce(flag byte, when bool) bool {
+	if when {
+		w.b[w.flags] |= flag
+	}
+	return when
+}
+
+func (w *frontWriter) place(at address, path string) {
+	w.b = appendHost(w.b, at.host)
+	if w.announce(flagPort, at.port != defaultPort) {
+		w.b = binary.BigEndian.AppendUint16(w.b, at.port)
+	}
+	if w.announce(flagPath, path != defaultPath) {
+		w.b = append(append(w.b, byte(len(path))), path...)
+	}
+}
+
+func (w *frontWriter) dial(dial []string, port uint16) {
+	if !w.announce(flagDial, len(dial) > 0) {
+		return
+	}
+	list := addresses(dial, port)
+	ports := w.announce(flagDialPorts, portsDiffer(list, port))
+	w.b = append(w.b, byte(len(list)))
+	for _, a := range list {
+		w.b = appendHost(w.b, a.host)
+		if ports {
+			w.b = binary.BigEndian.AppendUint16(w.b, a.port)
 		}
-		return when
 	}
-	if announce(flagPort, at.port != defaultPort) {
-		b = binary.BigEndian.AppendUint16(b, at.port)
+}
+
+func (w *frontWriter) names(f Front) {
+	if w.announce(flagSNI, f.SNI != "") {
+		w.b = appendHost(w.b, f.SNI)
 	}
-	if announce(flagPath, f.Path != defaultPath) {
-		b = append(append(b, byte(len(f.Path))), f.Path...)
+	w.announce(flagNoSNI, f.NoSNI)
+	if w.announce(flagVerify, f.Verify != "") {
+		w.b = appendHost(w.b, f.Verify)
 	}
-	if announce(flagDial, len(f.Dial) > 0) {
-		dial := addresses(f.Dial, at.port)
-		b = appendDial(b, dial, announce(flagDialPorts, portsDiffer(dial, at.port)))
+}
+
+func (w *frontWriter) pins(pins []Pin) {
+	if !w.announce(flagPins, len(pins) > 0) {
+		return
 	}
-	if announce(flagSNI, f.SNI != "") {
-		b = appendHost(b, f.SNI)
+	w.b = append(w.b, byte(len(pins)))
+	for _, p := range pins {
+		w.b = append(w.b, p[:]...)
 	}
-	announce(flagNoSNI, f.NoSNI)
-	if announce(flagVerify, f.Verify != "") {
-		b = appendHost(b, f.Verify)
-	}
-	if announce(flagPins, len(f.Pins) > 0) {
-		b = append(b, byte(len(f.Pins)))
-		for _, p := range f.Pins {
-			b = append(b, p[:]...)
-		}
-	}
-	return b
 }
 
 func portsDiffer(dial []address, port uint16) bool {
@@ -155,17 +188,6 @@ func portsDiffer(dial []address, port uint16) bool {
 		}
 	}
 	return false
-}
-
-func appendDial(b []byte, dial []address, ports bool) []byte {
-	b = append(b, byte(len(dial)))
-	for _, a := range dial {
-		b = appendHost(b, a.host)
-		if ports {
-			b = binary.BigEndian.AppendUint16(b, a.port)
-		}
-	}
-	return b
 }
 
 func appendHost(b []byte, host string) []byte {

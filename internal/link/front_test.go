@@ -56,6 +56,7 @@ func TestFrontsThatCannotWorkAreRefused(t *testing.T) {
 		"wss://user@a.example/":                 "a host is",
 		"wss://a b/":                            "a host is",
 		"wss://a_b.example/":                    "a host is",
+		"wss://\u212aelvin.example/":            "a host is",
 		"wss://-a.example/":                     "a host is",
 		"wss://a-.example/":                     "a host is",
 		"wss://a..example/":                     "a host is",

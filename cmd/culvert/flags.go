@@ -57,7 +57,7 @@ func (f *flags) wrong(format string, args ...any) error {
 
 func (f *flags) help() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Usage: %s %s\n\n%s\n", f.Name(), f.usage, strings.TrimSpace(f.about))
+	fmt.Fprintf(&b, "Usage: %s\n\n%s\n", strings.TrimSpace(f.Name()+" "+f.usage), strings.TrimSpace(f.about))
 	b.WriteString("\nFlags:\n")
 	f.VisitAll(func(one *flag.Flag) {
 		value, text := flag.UnquoteUsage(one)

@@ -1,0 +1,108 @@
+package seal
+
+import (
+	"crypto/subtle"
+	"sync/atomic"
+	"time"
+
+	"culvert/internal/wire"
+
+	"github.com/flynn/noise"
+)
+
+// Server is the far end's side of handshakes. It is safe for concurrent use.
+type Server struct {
+	hidden
+	master  Master
+	private PrivateKey
+	public  PublicKey
+	now     func() time.Time
+	revoked atomic.Pointer[func(uint32) bool]
+	users   users
+	seen    seen
+}
+
+// Opened is a tunnel whose client has proved itself.
+type Opened struct {
+	Service wire.Service
+	Early   []byte // the stream's first bytes; the caller's own
+	Accept  []byte // payload of the Accept frame
+	Keys    *Keys
+}
+
+// NewServer makes the origin's side. As its memory against replays is empty,
+// it accepts no message made before it was; the client whose clock is late
+// hears ErrClock then. Several servers do not share the memory: a first message
+// can be replayed to another one within ClockWindow, where it opens a tunnel
+// that sends the early bytes again and that nobody holds the keys of.
+func NewServer(m Master, now func() time.Time) *Server {
+	private := m.originPrivate()
+	s := &Server{master: m, private: private, public: private.public(), now: now}
+	s.seen.init(now().Unix(), maxSeen)
+	return s
+}
+
+// SetRevoked says whom to refuse from now on. Tunnels that are open stay so.
+// The function is called once a handshake and must be safe for concurrent use.
+func (s *Server) SetRevoked(revoked func(user uint32) bool) { s.revoked.Store(&revoked) }
+
+// Accept answers the Open frame of tunnel id; user is whom the carrier's token
+// named. It keeps and alters nothing of openPayload. Errors are ErrHandshake,
+// ErrReplay and ErrClock. An Open frame that comes again for a tunnel that is
+// open is not for Accept, which would call it a replay: send the same Accept
+// frame again.
+func (s *Server) Accept(id wire.TunnelID, user uint32, openPayload []byte) (Opened, error) {
+	if len(openPayload) > openExtra+maxHello || s.isRevoked(user) {
+		return Opened{}, ErrHandshake
+	}
+	static, err := s.suite(user)
+	if err != nil {
+		return Opened{}, ErrHandshake
+	}
+	hs, err := noise.NewHandshakeState(config(static, id))
+	if err != nil {
+		return Opened{}, ErrHandshake
+	}
+	h, err := s.read(hs, user, &static.peer, openPayload)
+	if err != nil {
+		return Opened{}, err
+	}
+	accept, toOrigin, toClient, err := hs.WriteMessage(make([]byte, 0, acceptSize), nil)
+	if err != nil {
+		return Opened{}, ErrHandshake
+	}
+	return Opened{h.service, h.early, accept, newKeys(toClient, toOrigin)}, nil
+}
+
+// read takes the first message and makes sure that it is user's, of this time,
+// and new. Only a message that is genuine is remembered, or told of its clock.
+func (s *Server) read(hs *noise.HandshakeState, user uint32, static *PublicKey, message []byte) (hello, error) {
+	plain, _, _, err := hs.ReadMessage(nil, message)
+	if err != nil || subtle.ConstantTimeCompare(hs.PeerStatic(), static[:]) != 1 {
+		return hello{}, ErrHandshake
+	}
+	h, err := parseHello(plain)
+	if err != nil || h.user != user {
+		return hello{}, ErrHandshake
+	}
+	return h, s.seen.admit(hs.PeerEphemeral(), h.time, s.now().Unix())
+}
+
+func (s *Server) isRevoked(user uint32) bool {
+	revoked := s.revoked.Load()
+	return revoked != nil && (*revoked)(user)
+}
+
+// suite is for the origin's static key with user's, which follows from the master.
+func (s *Server) suite(user uint32) (*suite, error) {
+	if known := s.users.get(user); known != nil {
+		return known, nil
+	}
+	static, err := between(s.private, s.public, s.master.clientPrivate(user).public())
+	if err != nil {
+		return nil, err
+	}
+	made := &suite{pair: static}
+	s.users.put(user, made)
+	return made, nil
+}

@@ -1,0 +1,210 @@
+package passthrough
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
+)
+
+func TestMessagesOfAllSizesCrossUnchanged(t *testing.T) {
+	both(t, func(t *testing.T, secure bool) {
+		r := newRig(t, secure, http.HandlerFunc(echoDoor), Options{})
+		dialer := ws.Dialer{Timeout: patience, TLSConfig: &tls.Config{RootCAs: r.roots, ServerName: "example.com"}}
+		c, early, _, err := dialer.Dial(context.Background(), "ws"+strings.TrimPrefix(r.edge.URL, "http"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if early != nil {
+			t.Fatal("got bytes before asking")
+		}
+		c.SetDeadline(time.Now().Add(patience))
+		for _, size := range []int{0, 1, 2, 505, 506, 507, 511, 512, 513, 4096, 16383, 16384, 16385, 65536, 65537, 300_000} {
+			want := make([]byte, size)
+			rand.Read(want)
+			if err := wsutil.WriteClientBinary(c, want); err != nil {
+				t.Fatal(err)
+			}
+			got, err := wsutil.ReadServerBinary(c)
+			if err != nil {
+				t.Fatalf("%d bytes: %v", size, err)
+			}
+			if !bytes.Equal(got, want) {
+				t.Fatalf("%d bytes: got others back", size)
+			}
+		}
+	})
+}
+
+func TestBytesBesideTheHeadersAreNotLost(t *testing.T) {
+	both(t, func(t *testing.T, secure bool) {
+		const up, down = "sent before the answer", "sent with the answer"
+		r := newRig(t, secure, rawDoor(down, func(c net.Conn, in *bufio.Reader) {
+			got := make([]byte, len(up))
+			io.ReadFull(in, got)
+			c.Write(got)
+		}), Options{})
+		c := r.dial(t)
+		in := ask(t, c, upgrade+"\r\n"+up, http.StatusSwitchingProtocols)
+		got, err := io.ReadAll(in)
+		if want := down + up; string(got) != want || err != nil {
+			t.Errorf("got %q and %v, want %q", got, err, want)
+		}
+	})
+}
+
+func TestAHalfClosedSocketGoesOnTheOtherWay(t *testing.T) {
+	both(t, func(t *testing.T, secure bool) {
+		const last = "what was left to say"
+		byUser := newRig(t, secure, rawDoor("", func(c net.Conn, in *bufio.Reader) {
+			io.Copy(io.Discard, in) // until the user has ended
+			io.WriteString(c, last)
+		}), Options{})
+		c, in := byUser.open(t)
+		if err := c.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(in); string(got) != last || err != nil {
+			t.Errorf("after the user's end: got %q and %v, want %q", got, err, last)
+		}
+
+		heard := make(chan string, 1)
+		byOrigin := newRig(t, secure, rawDoor("", func(c net.Conn, in *bufio.Reader) {
+			c.(interface{ CloseWrite() error }).CloseWrite()
+			b, _ := io.ReadAll(in)
+			heard <- string(b)
+		}), Options{})
+		c, in = byOrigin.open(t)
+		if got, err := io.ReadAll(in); len(got) > 0 || err != nil {
+			t.Errorf("got %q and %v, want an end", got, err)
+		}
+		io.WriteString(c, last)
+		c.Close()
+		if got := <-heard; got != last {
+			t.Errorf("after the origin's end: got %q, want %q", got, last)
+		}
+	})
+}
+
+func TestTheDeathOfEitherEndIsTheDeathOfTheOther(t *testing.T) {
+	both(t, func(t *testing.T, secure bool) {
+		ended := make(chan error, 1)
+		r := newRig(t, secure, rawDoor("x", func(c net.Conn, in *bufio.Reader) {
+			_, err := in.ReadByte()
+			ended <- err
+		}), Options{})
+		c, in := r.open(t)
+		in.ReadByte()
+		reset(c)
+		if err := <-ended; err == nil {
+			t.Error("got a byte at the origin, want an end")
+		}
+
+		r = newRig(t, secure, rawDoor("x", func(c net.Conn, in *bufio.Reader) { reset(c) }), Options{})
+		_, in = r.open(t)
+		in.ReadByte()
+		if _, err := in.ReadByte(); err == nil {
+			t.Error("got a byte at the user, want an end")
+		}
+	})
+}
+
+// reset ends a connection as a dying machine does.
+func reset(c net.Conn) {
+	if secure, ok := c.(*tls.Conn); ok {
+		c = secure.NetConn()
+	}
+	c.(*net.TCPConn).SetLinger(0)
+	c.Close()
+}
+
+// holdDoor keeps sockets until their peer ends them.
+func holdDoor() http.Handler {
+	return rawDoor("x", func(c net.Conn, in *bufio.Reader) { in.ReadByte() })
+}
+
+func TestASocketThatIsIdleEndsAndOneThatMovesDoesNot(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, false, http.HandlerFunc(echoDoor), Options{Idle: 50 * time.Millisecond})
+	c, in := r.open(t)
+	start := time.Now()
+	for time.Since(start) < 250*time.Millisecond { // five periods, paced by the echo below
+		ws.WriteFrame(c, ws.MaskFrame(ws.NewPingFrame(nil)))
+		if _, err := ws.ReadFrame(in); err != nil {
+			t.Fatalf("while moving: got %v, want a pong", err)
+		}
+	}
+	if _, err := in.ReadByte(); !errors.Is(err, io.EOF) {
+		t.Errorf("while idle: got %v, want an end", err)
+	}
+}
+
+func TestDrainLetsSocketsFinish(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, false, holdDoor(), Options{})
+	c, in := r.open(t)
+	in.ReadByte()
+	done := make(chan error, 1)
+	go func() { done <- r.proxy.Drain(context.Background()) }()
+	c.Close()
+	if err := <-done; err != nil {
+		t.Errorf("got %v, want none", err)
+	}
+	ask(t, r.dial(t), strings.Replace(upgrade, "/door", "/", 1)+"\r\n", http.StatusOK) // the site
+}
+
+func TestDrainCutsWhatDoesNotFinish(t *testing.T) {
+	both(t, func(t *testing.T, secure bool) {
+		r := newRig(t, secure, holdDoor(), Options{})
+		_, in := r.open(t)
+		in.ReadByte()
+		late, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := r.proxy.Drain(late); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want %v", err, context.Canceled)
+		}
+		if _, err := in.ReadByte(); err == nil {
+			t.Error("got a byte, want an end")
+		}
+	})
+}
+
+func TestSocketsAreBounded(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, false, holdDoor(), Options{MaxSockets: 1})
+	c, in := r.open(t)
+	in.ReadByte()
+	ask(t, r.dial(t), strings.Replace(upgrade, "/door", "/", 1)+"\r\n", http.StatusOK)
+	c.Close()
+	waitFor(t, func() bool { return r.proxy.sockets.count() == 0 })
+	r.open(t)
+}
+
+func TestIdleSocketsHoldNoLargeBuffer(t *testing.T) {
+	const sockets = 100
+	bounds := map[bool]int{false: 80 << 10, true: 120 << 10} // both HTTP servers' and the client's parts included
+	for name, secure := range map[string]bool{"plain": false, "TLS": true} {
+		r := newRig(t, secure, holdDoor(), Options{})
+		before := heap()
+		for range sockets {
+			r.open(t)
+		}
+		each := (heap() - before) / sockets
+		t.Logf("%s: %d bytes a socket", name, each)
+		if each > bounds[secure] {
+			t.Errorf("%s: got %d bytes a socket, want at most %d", name, each, bounds[secure])
+		}
+	}
+}

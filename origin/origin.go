@@ -17,6 +17,7 @@ import (
 
 	"culvert/internal/relay"
 	"culvert/internal/seal"
+	"culvert/internal/whatsapp"
 	"culvert/internal/wire"
 )
 
@@ -166,12 +167,8 @@ func (o *Origin) dial(t *relay.Tunnel, s wire.Service) {
 	t.Join(stream)
 }
 
-// NotAllowed is implemented by errors of Config.Dial that say that the host is
-// not on the allowlist.
-type NotAllowed interface{ NotAllowed() bool }
-
 func reason(err error) wire.Reason {
-	if na, ok := errors.AsType[NotAllowed](err); ok && na.NotAllowed() {
+	if errors.Is(err, whatsapp.ErrNotAllowed) {
 		return wire.NotAllowed
 	}
 	return wire.Unreachable

@@ -19,11 +19,11 @@ type pending struct {
 func (p *pending) again(id wire.TunnelID, c *relay.Carrier) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, ok := p.by[id]; !ok || p.by[id].User != c.User {
-		return false
+	before, ok := p.by[id]
+	if ok && before.User == c.User {
+		p.by[id] = c
 	}
-	p.by[id] = c
-	return true
+	return ok
 }
 
 func (p *pending) add(id wire.TunnelID, c *relay.Carrier) {

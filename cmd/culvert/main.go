@@ -22,6 +22,7 @@ type command struct {
 }
 
 var commands = []command{
+	{"connect", "take the app's connections and carry them to the origin", runConnect},
 	{"link", "make and read links, which users are handed", runLink},
 }
 

@@ -15,10 +15,10 @@ const controlPos = 1 << 63
 type Start struct {
 	ID      wire.TunnelID
 	Service wire.Service
-	Payload []byte                            // of the Open frame
-	Early   int                               // bytes of the stream that are in Payload
-	Finish  func(accept []byte) (Keys, error) // makes the keys of the Accept frame's payload
-	Again   func(now time.Time) Start         // starts anew, once, when the origin says that the clock is wrong
+	Payload []byte                             // of the Open frame
+	Early   int                                // bytes of the stream that are in Payload
+	Finish  func(accept []byte) (Keys, error)  // makes the keys of the Accept frame's payload
+	Again   func(now time.Time) (Start, error) // starts anew, once, when the origin says that the clock is wrong
 }
 
 // StartTunnel makes the client's end of a tunnel. It owns stream from here on. The Open
@@ -50,7 +50,12 @@ func (t *Tunnel) reset(h wire.Header) {
 		go t.giveUp(why, true, nil)
 		return
 	}
-	t.start(t.again(time.Unix(int64(h.Ack), 0)))
+	s, err := t.again(time.Unix(int64(h.Ack), 0))
+	if err != nil {
+		go t.giveUp(why, true, err)
+		return
+	}
+	t.start(s)
 	t.again = nil
 	t.resendLocked()
 }

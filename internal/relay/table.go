@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -174,6 +175,11 @@ func (tb *Table) allTunnels() []*Tunnel {
 		all = append(all, t)
 	}
 	return all
+}
+
+// Orphans lists the tunnels that have no carrier.
+func (tb *Table) Orphans() []*Tunnel {
+	return slices.DeleteFunc(tb.allTunnels(), func(t *Tunnel) bool { return t.Carrier() != nil })
 }
 
 // AllCarriers lists the carriers that live.

@@ -36,7 +36,7 @@ type Tunnel struct {
 	raw       *raw
 	keys      Keys
 	finish    func(accept []byte) (Keys, error) // client: until Accept came
-	again     func(time.Time) Start             // client: for the one retry when the clock is wrong
+	again     func(time.Time) (Start, error)    // client: for the one retry when the clock is wrong
 	accept    []byte                            // origin: the Accept frame
 	confirmed bool                              // the client has shown that it has the Accept
 	ended     bool
@@ -250,15 +250,18 @@ func (c *Carrier) users() []*Tunnel {
 	return all
 }
 
-// Tunnels lists those that send through c now.
-func (c *Carrier) Tunnels() []*Tunnel {
-	var now []*Tunnel
-	for _, t := range c.users() {
-		if t.Carrier() == c {
-			now = append(now, t)
-		}
-	}
-	return now
+// IsBulk reports whether the tunnel has moved more than chat does.
+func (t *Tunnel) IsBulk() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.bulkTold
+}
+
+// Load is how many tunnels use the carrier or did so lately.
+func (c *Carrier) Load() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.tunnels)
 }
 
 // Carrier is what takes the tunnel's frames now, or nil.

@@ -1,0 +1,215 @@
+// Package client is the near end of the relay: it takes the app's connections,
+// reaches an edge by one of the link's fronts, and keeps tunnels alive while
+// carriers come and go beneath them.
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"culvert/internal/link"
+	"culvert/internal/relay"
+	"culvert/internal/seal"
+	"culvert/internal/wire"
+)
+
+// Config is what a Client works with. All but Link may be zero.
+type Config struct {
+	Link    *link.Link
+	Dialer  *Dialer          // nil: one with the system's roots
+	Log     *slog.Logger     // nil: none
+	Ended   func(relay.End)  // told of every tunnel that ends; must not block
+	Windows int64            // bytes that windows may grow by in all; 0: 128 MiB
+	Now     func() time.Time // nil: time.Now
+}
+
+// Client carries streams to the origin of a link. Its methods may be called by
+// many goroutines.
+type Client struct {
+	cfg   Config
+	seal  *seal.Client
+	table *relay.Table
+	pool  pool
+	clock clock
+	tasks sync.WaitGroup
+}
+
+// New makes a Client. It reaches for nothing until Run.
+func New(cfg Config) (*Client, error) {
+	if cfg.Link == nil || len(cfg.Link.Fronts) == 0 {
+		return nil, errors.New("client: the link has no front")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Windows == 0 {
+		cfg.Windows = 128 << 20
+	}
+	if cfg.Dialer == nil {
+		cfg.Dialer = &Dialer{}
+	}
+	cfg.Dialer.Wrap = prepare
+	c := &Client{cfg: cfg, seal: seal.NewClient(cfg.Link.Keys, cfg.Now)}
+	c.clock = clock{now: cfg.Now, tell: c.seal.SetOffset}
+	c.table = relay.NewTable(relay.Events{Ended: c.ended, Bulk: c.promote, Leaving: c.left}, relay.NewBudget(cfg.Windows))
+	c.pool.changed = make(chan struct{})
+	return c, nil
+}
+
+// Run keeps a carrier to the origin until ctx ends, then resets what is left.
+func (c *Client) Run(ctx context.Context) error {
+	c.tasks.Go(func() { c.table.Sweep(ctx) })
+	c.tasks.Go(func() { c.keepAlive(ctx) })
+	c.keepMain(ctx)
+	c.table.Close()
+	c.tasks.Wait()
+	return nil
+}
+
+// Carry sends stream, which it owns from here on, to s; first are bytes that
+// were read from it already. It returns at once.
+func (c *Client) Carry(stream net.Conn, s wire.Service, first []byte) {
+	start, err := c.start(newID(), s, first)
+	if err != nil {
+		stream.Close()
+		return
+	}
+	if t, ok := c.table.StartTunnel(start, stream); ok {
+		c.place(t)
+	}
+}
+
+// Dial opens a connection to s through the relay. It returns at once: whether
+// s answers shows when reading.
+func (c *Client) Dial(s wire.Service) net.Conn {
+	near, far := net.Pipe()
+	c.Carry(far, s, nil)
+	return near
+}
+
+func (c *Client) start(id wire.TunnelID, s wire.Service, first []byte) (relay.Start, error) {
+	payload, pending, err := c.seal.Open(id, s, first)
+	if err != nil {
+		return relay.Start{}, err
+	}
+	return relay.Start{
+		ID: id, Service: s, Payload: payload, Early: len(first),
+		Finish: func(accept []byte) (relay.Keys, error) { return finish(pending, accept) },
+		Again: func(there time.Time) (relay.Start, error) {
+			c.clock.learn(there)
+			return c.start(id, s, first)
+		},
+	}, nil
+}
+
+func finish(p *seal.Pending, accept []byte) (relay.Keys, error) {
+	k, err := p.Finish(accept)
+	if err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+func newID() wire.TunnelID {
+	var b [8]byte
+	for {
+		rand.Read(b[:])
+		if id := wire.TunnelID(binary.BigEndian.Uint64(b[:])); id != 0 {
+			return id
+		}
+	}
+}
+
+// ErrUnreachable means that no front led to the origin.
+var ErrUnreachable = errors.New("no front of the link leads to the origin")
+
+// WaitReady waits until there is a carrier, or tells why there is none when
+// ctx ends.
+func (c *Client) WaitReady(ctx context.Context) error {
+	for {
+		main, changed, last := c.pool.state()
+		if main != nil {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			if last == nil {
+				last = context.Cause(ctx)
+			}
+			return errors.Join(ErrUnreachable, last)
+		}
+	}
+}
+
+// Status is what a person wants to see.
+type Status struct {
+	Connected bool
+	Front     int           // index of the front in use
+	RTT       time.Duration // 0: not measured
+	Carriers  int
+	Tunnels   int
+	LastError error // why the last dial failed, if it did
+}
+
+// Status says how things are now.
+func (c *Client) Status() Status {
+	main, _, last := c.pool.state()
+	s := Status{Carriers: c.table.Carriers(), Tunnels: c.table.Tunnels(), LastError: last, Front: c.pool.front()}
+	if main != nil && !main.Dead() {
+		s.Connected, s.RTT = true, main.RTT()
+	}
+	return s
+}
+
+func (c *Client) ended(e relay.End) {
+	c.cfg.Log.Debug("tunnel ended", "tunnel", e)
+	if c.cfg.Ended != nil {
+		c.cfg.Ended(e)
+	}
+}
+
+// clock learns how far the origin's clock is ahead of ours: a phone's may be
+// off by hours, and tokens and handshakes hold the time.
+type clock struct {
+	now  func() time.Time
+	tell func(time.Duration)
+
+	mu     sync.Mutex
+	offset time.Duration
+}
+
+// clockSlack is what is left alone: a Date header has whole seconds and was on
+// its way for a while.
+const clockSlack = 30 * time.Second
+
+// learn returns whether the offset changed.
+func (c *clock) learn(there time.Time) bool {
+	offset := there.Sub(c.now())
+	if offset.Abs() < clockSlack {
+		offset = 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if (offset - c.offset).Abs() < clockSlack {
+		return false
+	}
+	c.offset = offset
+	c.tell(offset)
+	return true
+}
+
+func (c *clock) read() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now().Add(c.offset)
+}

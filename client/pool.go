@@ -1,0 +1,291 @@
+package client
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"culvert/internal/relay"
+)
+
+// maxBulk is how many carriers bulk tunnels share beside the main one: with
+// fewer, one carrier's goroutines limit many streams; more gain nothing.
+const maxBulk = 4
+
+// bulkIdle is how long a carrier of bulk tunnels is kept without any.
+const bulkIdle = 30 * time.Second
+
+// pool is the client's carriers: a main one, where all tunnels begin, and up
+// to maxBulk for those that prove to be bulk, so that media does not queue in
+// front of chat.
+type pool struct {
+	mu      sync.Mutex // guards the following; never held across I/O
+	main    *lane
+	changed chan struct{} // closed when main changes, and replaced
+	err     error         // of the last dial
+	prefer  int           // the front that was good last
+	bulk    [maxBulk]slot
+}
+
+// lane is a carrier that is being served.
+type lane struct {
+	*relay.Carrier
+	done  chan struct{} // closed when it has ended
+	leave chan struct{} // closed when the origin wants new tunnels elsewhere
+}
+
+// slot is a place for a carrier of bulk tunnels.
+type slot struct {
+	dialing sync.Mutex // one dial at a time
+	lane    *lane      // guarded by pool.mu, as the rest
+	coming  int        // tunnels that are about to be attached
+	idle    time.Time  // since when it has had none
+}
+
+func (p *pool) state() (*lane, <-chan struct{}, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.main, p.changed, p.err
+}
+
+func (p *pool) setMain(l *lane, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.main, p.err = l, err
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+func (p *pool) front() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.prefer
+}
+
+func (p *pool) setFront(i int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.prefer = i
+}
+
+// place attaches a tunnel to the main carrier. Without one, the next takes it.
+func (c *Client) place(t *relay.Tunnel) {
+	for {
+		main, _, _ := c.pool.state()
+		if main == nil {
+			return
+		}
+		t.Attach(main.Carrier, false)
+		if now, _, _ := c.pool.state(); now == main || t.Carrier() != nil {
+			return
+		}
+	}
+}
+
+// keepMain sees to it that there is a main carrier until ctx ends.
+func (c *Client) keepMain(ctx context.Context) {
+	var wait retry
+	for ctx.Err() == nil {
+		main, err := c.dial(ctx)
+		if err != nil {
+			c.pool.setMain(nil, err)
+			c.cfg.Log.Warn("cannot reach the origin, trying again", "error", err)
+			wait.pause(ctx, c.table.Tunnels() > 0)
+			continue
+		}
+		c.pool.setMain(main, nil)
+		c.adoptOrphans()
+		if c.watch(ctx, main, &wait) {
+			c.pool.setMain(nil, nil)
+		}
+	}
+}
+
+// watch returns when main is to be replaced; true if it is dead.
+func (c *Client) watch(ctx context.Context, main *lane, wait *retry) bool {
+	began := time.Now()
+	select {
+	case <-ctx.Done():
+	case <-main.done:
+		if time.Since(began) > steady {
+			*wait = 0
+			return true
+		}
+		wait.pause(ctx, c.table.Tunnels() > 0)
+		return true
+	case <-main.leave:
+		*wait = max(*wait, retry(time.Second)) // the next may say the same
+		wait.pause(ctx, false)
+	}
+	return false
+}
+
+// adoptOrphans attaches the tunnels without a carrier to the main one.
+func (c *Client) adoptOrphans() {
+	main, _, _ := c.pool.state()
+	if main == nil {
+		return
+	}
+	for _, t := range c.table.Orphans() {
+		t.Attach(main.Carrier, true)
+		if t.IsBulk() {
+			go c.promote(t)
+		}
+	}
+}
+
+// dial makes a carrier by the first front that answers, and serves it.
+func (c *Client) dial(ctx context.Context) (*lane, error) {
+	sock, front, err := c.dialSocket(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.pool.setFront(front)
+	l := &lane{relay.NewCarrier(sock, c.table, 0), make(chan struct{}), make(chan struct{})}
+	l.Ping()
+	c.tasks.Go(func() {
+		err := l.Serve()
+		c.cfg.Log.Debug("carrier ended", "error", err)
+		close(l.done)
+		c.adoptOrphans()
+	})
+	return l, nil
+}
+
+// left notes that the origin wants new tunnels elsewhere. Those it holds stay.
+func (c *Client) left(dead *relay.Carrier) {
+	c.pool.mu.Lock()
+	defer c.pool.mu.Unlock()
+	if m := c.pool.main; m != nil && m.Carrier == dead {
+		select {
+		case <-m.leave:
+		default:
+			close(m.leave)
+		}
+	}
+}
+
+// promote gives a tunnel that proved to be bulk a place apart from chat.
+func (c *Client) promote(t *relay.Tunnel) {
+	s := c.pool.choose()
+	l := c.fill(s)
+	if l != nil {
+		t.Attach(l.Carrier, false)
+	}
+	c.pool.mu.Lock()
+	s.coming--
+	c.pool.mu.Unlock()
+}
+
+// choose picks the slot with the fewest tunnels.
+func (p *pool) choose() *slot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	best, least := &p.bulk[0], 1<<30
+	for i := range p.bulk {
+		s := &p.bulk[i]
+		if n := s.load(); n < least {
+			best, least = s, n
+		}
+	}
+	best.coming++
+	return best
+}
+
+func (s *slot) load() int {
+	n := s.coming
+	if s.lane != nil && !s.lane.Dead() {
+		n += s.lane.Load()
+	}
+	return n
+}
+
+// bulkDial bounds the dial for a bulk carrier; the tunnel goes on meanwhile.
+const bulkDial = 20 * time.Second
+
+// fill returns the slot's carrier and makes it if there is none.
+func (c *Client) fill(s *slot) *lane {
+	s.dialing.Lock()
+	defer s.dialing.Unlock()
+	c.pool.mu.Lock()
+	l := s.lane
+	c.pool.mu.Unlock()
+	if l != nil && !l.Dead() {
+		return l
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), bulkDial)
+	defer cancel()
+	l, err := c.dial(ctx)
+	if err != nil {
+		return nil
+	}
+	c.pool.mu.Lock()
+	s.lane, s.idle = l, time.Now()
+	c.pool.mu.Unlock()
+	return l
+}
+
+// keepAlive checks all carriers until ctx ends, and ends bulk ones that have
+// been without tunnels for a while.
+func (c *Client) keepAlive(ctx context.Context) {
+	tick := time.NewTicker(relay.CheckEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			for _, carrier := range c.table.AllCarriers() {
+				carrier.Check(now)
+			}
+			c.pool.endIdle(now)
+		}
+	}
+}
+
+func (p *pool) endIdle(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range p.bulk {
+		s := &p.bulk[i]
+		switch {
+		case s.lane == nil || s.load() > 0:
+			s.idle = now
+		case now.Sub(s.idle) > bulkIdle:
+			go s.lane.Close()
+			s.lane = nil
+		}
+	}
+}
+
+// retry is the pause before the next dial. The first is none, so that a carrier
+// that died is replaced at once.
+type retry time.Duration
+
+const (
+	retryFirst   = retry(50 * time.Millisecond)
+	retryWaiting = retry(2 * time.Second)  // while the app waits for us
+	retryIdle    = retry(30 * time.Second) // while nobody does
+	steady       = 5 * time.Second         // a carrier that lived so long was a good one
+)
+
+// pause waits a random time around r and doubles it.
+func (r *retry) pause(ctx context.Context, waiting bool) {
+	limit := retryIdle
+	if waiting {
+		limit = retryWaiting
+	}
+	*r = min(*r, limit)
+	d := time.Duration(*r)
+	*r = min(max(2**r, retryFirst), limit)
+	if d == 0 {
+		return
+	}
+	t := time.NewTimer(d/2 + rand.N(d))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

@@ -80,7 +80,7 @@ func describeCertificate(err error) string {
 	case errors.As(err, &invalid):
 		return "the certificate is not valid; try another front"
 	case errors.As(err, &authority):
-		return "nobody known vouches for the certificate; pin it in the link if it is yours, else someone is in between"
+		return "nobody trusted vouches for the certificate; pin it in the link if it is yours, else someone is in between"
 	}
 	return ""
 }

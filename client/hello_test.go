@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 )
@@ -21,6 +22,7 @@ type scriptConn struct {
 func (c *scriptConn) Read(b []byte) (int, error)  { return c.script.Read(b) }
 func (c *scriptConn) Write(b []byte) (int, error) { return c.written.Write(b) }
 func (c *scriptConn) Close() error                { return nil }
+func (c *scriptConn) RemoteAddr() net.Addr        { return &net.TCPAddr{} }
 
 // goHello is the ClientHello that crypto/tls sends with cfg.
 func goHello(tb testing.TB, cfg *tls.Config) []byte {
@@ -63,12 +65,35 @@ func TestParseHelloFindsTheNameThatCryptoTLSFinds(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range helloConfigs {
 		hello := goHello(t, cfg)
-		for kind, b := range map[string][]byte{"whole": hello, "greased": grease(hello), "in pieces": refragment(hello, 100), "with early data": append(bytes.Clone(hello), 23, 3, 3, 0, 1, 0)} {
+		for kind, b := range map[string][]byte{
+			"whole":           hello,
+			"greased":         grease(hello),
+			"in pieces":       refragment(hello, 100),
+			"with early data": append(bytes.Clone(hello), 23, 3, 3, 0, 1, 0),
+		} {
 			want, ok := goServerName(b)
 			got, err := parseHello(b)
 			if !ok || err != nil || got != strings.ToLower(want) {
 				t.Errorf("%s, %s: got %q, %v; want %q, %v", name, kind, got, err, want, ok)
 			}
+		}
+	}
+}
+
+// The recorded ones are of OpenSSL 3.0.19 and curl 7.88.1.
+func TestParseHelloReadsWhatOthersSend(t *testing.T) {
+	t.Parallel()
+	for file, want := range map[string]string{
+		"openssl-tls1.3":         "mmg.whatsapp.net",
+		"openssl-tls1.2-no-name": "",
+		"curl-h2":                "mmg.whatsapp.net",
+	} {
+		b, err := os.ReadFile("testdata/hello/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := parseHello(b); got != want || err != nil {
+			t.Errorf("%s: got %q, %v; want %q", file, got, err, want)
 		}
 	}
 }

@@ -1,0 +1,153 @@
+package client
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"culvert/internal/link"
+)
+
+// fakeNet is a network in which an address answers, refuses or is silent.
+type fakeNet struct {
+	names map[string][]string
+	alive map[string]time.Duration // how long connecting takes
+	dead  map[string]bool          // refuses
+
+	mu     sync.Mutex // guards dialed
+	dialed []string
+}
+
+func (n *fakeNet) dialer() *Dialer {
+	return &Dialer{connect: n.connect, lookup: n.lookup, handshake: noHandshake}
+}
+
+func noHandshake(_ context.Context, raw net.Conn, _ link.Front) (net.Conn, error) { return raw, nil }
+
+func (n *fakeNet) lookup(_ context.Context, _, host string) (addrs []netip.Addr, err error) {
+	for _, a := range n.names[host] {
+		addrs = append(addrs, netip.MustParseAddr(a))
+	}
+	if addrs == nil {
+		err = &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	}
+	return addrs, err
+}
+
+func (n *fakeNet) connect(ctx context.Context, _, address string) (net.Conn, error) {
+	n.mu.Lock()
+	n.dialed = append(n.dialed, address)
+	n.mu.Unlock()
+	if n.dead[address] {
+		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	}
+	if takes, ok := n.alive[address]; ok {
+		time.Sleep(takes)
+		return &closedConn{}, nil
+	}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestDialFrontTriesAllAddressesAndRemembersTheGoodOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := &fakeNet{
+			names: map[string][]string{"a.example": {"2001:db8::1", "2001:db8::2", "192.0.2.1"}},
+			dead:  map[string]bool{"[2001:db8::1]:443": true},
+			alive: map[string]time.Duration{"192.0.2.1:443": 10 * time.Millisecond},
+		}
+		d, start := n.dialer(), time.Now()
+		f := link.Front{Host: "front.example", Dial: []string{"missing.example:443", "a.example:443"}}
+		if _, err := dialFront(t.Context(), f, d); err != nil {
+			t.Fatal(err)
+		}
+		if got := time.Since(start); got != 10*time.Millisecond {
+			t.Errorf("took %v, want no wait after a refusal", got)
+		}
+		n.dialed = nil
+		if _, err := dialFront(t.Context(), f, d); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(n.dialed, " "); got != "192.0.2.1:443" {
+			t.Errorf("the second time it dialed %s, want the good address alone", got)
+		}
+	})
+}
+
+func TestDialFrontGivesUpOnSilence(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n, start := &fakeNet{}, time.Now()
+		_, err := dialFront(t.Context(), link.Front{Host: "f.example", Dial: []string{"192.0.2.1:443", "192.0.2.2:443"}}, n.dialer())
+		checkError(t, "silent addresses", err, "connect: no answer in time")
+		if got := time.Since(start); got != connectTimeout+addressStagger {
+			t.Errorf("gave up after %v, want %v", got, connectTimeout+addressStagger)
+		}
+	})
+}
+
+func TestDialFrontGivesUpOnASilentHandshake(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		go io.Copy(io.Discard, theirs)
+		d := &Dialer{connect: func(context.Context, string, string) (net.Conn, error) { return ours, nil }}
+		start := time.Now()
+		_, err := dialFront(t.Context(), link.Front{Host: "192.0.2.1"}, d)
+		checkError(t, "a silent server", err, "TLS: no answer in time")
+		if got := time.Since(start); got != handshakeTimeout {
+			t.Errorf("gave up after %v, want %v", got, handshakeTimeout)
+		}
+		if _, err := ours.Write([]byte{1}); err == nil {
+			t.Error("the connection is still open")
+		}
+	})
+}
+
+func TestFrontErrorsSayTheStepAndWhatToTry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := &fakeNet{dead: map[string]bool{"192.0.2.1:443": true}}
+		for host, want := range map[string]string{
+			"missing.example": "connect: the name is not known here; try another network",
+			"192.0.2.1":       "connect: connection refused; try another front",
+		} {
+			_, err := dialFront(t.Context(), link.Front{Host: host}, n.dialer())
+			checkError(t, host, err, want)
+			if strings.Contains(err.Error(), host) {
+				t.Errorf("got %v, want no host in it", err)
+			}
+		}
+		plain := &Dialer{connect: func(context.Context, string, string) (net.Conn, error) {
+			return &scriptConn{script: strings.NewReader("HTTP/1.1 400 Bad Request\r\n\r\n")}, nil
+		}}
+		_, err := dialFront(t.Context(), link.Front{Host: "192.0.2.1"}, plain)
+		checkError(t, "no TLS", err, "does not speak TLS")
+	})
+}
+
+func TestInterleaveTakesFamiliesByTurns(t *testing.T) {
+	t.Parallel()
+	var in []netip.Addr
+	for _, s := range []string{"2001:db8::1", "2001:db8::2", "2001:db8::3", "192.0.2.1", "::ffff:192.0.2.2"} {
+		in = append(in, netip.MustParseAddr(s))
+	}
+	var got []string
+	for _, a := range interleave(in) {
+		got = append(got, a.String())
+	}
+	if want := "2001:db8::1 192.0.2.1 2001:db8::2 192.0.2.2 2001:db8::3"; strings.Join(got, " ") != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+	if got := len(interleave(append(append(in, in...), in...))); got != maxAddresses {
+		t.Errorf("got %d of 15 addresses, want %d", got, maxAddresses)
+	}
+}

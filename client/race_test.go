@@ -1,0 +1,130 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"culvert/internal/link"
+)
+
+var errNo = errors.New("no")
+
+// attempt is what one choice of a race does: fails or succeeds after a while.
+type attempt struct {
+	takes time.Duration
+	fails bool
+	deaf  bool // to its context
+}
+
+func (a attempt) run(ctx context.Context, v int) (int, error) {
+	done := ctx.Done()
+	if a.deaf {
+		done = nil
+	}
+	select {
+	case <-done:
+		return 0, ctx.Err()
+	case <-time.After(a.takes):
+	}
+	if a.fails {
+		return 0, errNo
+	}
+	return v, nil
+}
+
+func TestRace(t *testing.T) {
+	t.Parallel()
+	const ms = time.Millisecond
+	never := attempt{takes: time.Hour}
+	for _, c := range []struct {
+		name    string
+		all     []attempt
+		first   int
+		want    int // -1: none
+		after   time.Duration
+		dropped []int
+	}{
+		{"the preferred one wins alone", []attempt{{takes: 0}, {takes: 100 * ms}}, 1, 1, 100 * ms, nil},
+		{"the next starts after the stagger", []attempt{never, {takes: 50 * ms}}, 0, 1, 350 * ms, nil},
+		{"the next starts at once after a failure", []attempt{{takes: 10 * ms, fails: true}, {takes: 5 * ms}}, 0, 1, 15 * ms, nil},
+		{"after a failure the stagger begins anew", []attempt{{takes: 10 * ms, fails: true}, never, {takes: 0}}, 0, 2, 310 * ms, nil},
+		{"an early one may still win", []attempt{{takes: 400 * ms}, never}, 0, 0, 400 * ms, nil},
+		{"a loser that succeeds is dropped", []attempt{{takes: 500 * ms, deaf: true}, {takes: 50 * ms}}, 0, 1, 500 * ms, []int{0}},
+		{"all fail", []attempt{{fails: true}, {fails: true}, {takes: 10 * ms, fails: true}}, 2, -1, 10 * ms, nil},
+		{"a preference that is none", []attempt{{takes: 5 * ms}}, 7, 0, 5 * ms, nil},
+		{"no choices", nil, 0, -1, 0, nil},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			var dropped []int
+			v, i, err := race(t.Context(), len(c.all), c.first, frontStagger, func(ctx context.Context, i int) (int, error) {
+				return c.all[i].run(ctx, i)
+			}, func(v int) { dropped = append(dropped, v) })
+			if i != c.want || (err == nil) != (c.want >= 0) && len(c.all) > 0 || i >= 0 && v != i {
+				t.Errorf("%s: got %d, %d, %v; want %d", c.name, v, i, err, c.want)
+			}
+			if took := time.Since(start); took != c.after {
+				t.Errorf("%s: took %v, want %v", c.name, took, c.after)
+			}
+			if !slices.Equal(dropped, c.dropped) {
+				t.Errorf("%s: dropped %v, want %v", c.name, dropped, c.dropped)
+			}
+		})
+	}
+}
+
+func TestRaceEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var started atomic.Int32
+		start := time.Now()
+		_, i, err := race(ctx, 9, 0, frontStagger, func(ctx context.Context, i int) (int, error) {
+			started.Add(1)
+			return attempt{takes: time.Hour}.run(ctx, i)
+		}, func(int) {})
+		if i != -1 || !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second || started.Load() != 4 {
+			t.Errorf("got %d, %v after %v with %d started; want -1, the deadline, a second, 4", i, err, time.Since(start), started.Load())
+		}
+	})
+}
+
+func TestRaceFrontsJoinsTheErrorsOfAllFronts(t *testing.T) {
+	t.Parallel()
+	fronts := []link.Front{{Host: "a.example"}, {Host: "b.example"}}
+	_, i, err := raceFronts(t.Context(), fronts, 1, func(_ context.Context, f link.Front) (int, error) {
+		return 0, failed(tlsStep, errPin)
+	}, func(int) {})
+	if i != -1 || !errors.Is(err, errPin) {
+		t.Fatalf("got %d, %v; want -1 and %v", i, err, errPin)
+	}
+	for _, want := range []string{"front 1: TLS", "front 2: TLS"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("got %q, want %q in it", err, want)
+		}
+	}
+	if strings.Contains(err.Error(), "example") {
+		t.Errorf("got %q, want no names", err)
+	}
+}
+
+func TestRaceFrontsReturnsTheFrontThatWon(t *testing.T) {
+	t.Parallel()
+	fronts := []link.Front{{Host: "a.example"}, {Host: "b.example"}}
+	v, i, err := raceFronts(t.Context(), fronts, 0, func(_ context.Context, f link.Front) (string, error) {
+		if f.Host == "a.example" {
+			return "", errNo
+		}
+		return f.Host, nil
+	}, func(string) {})
+	if v != "b.example" || i != 1 || err != nil {
+		t.Errorf("got %q, %d, %v; want the second", v, i, err)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -334,93 +333,4 @@ func TestAServerAcceptsNothingOlderThanItself(t *testing.T) {
 	if _, err := restarted.Accept(tunnel, 7, open); err != nil {
 		t.Errorf("made in the second of the start: %v", err)
 	}
-}
-
-func TestManyHandshakesAtOnceAreEachOthersBusiness(t *testing.T) {
-	t.Parallel()
-	e := newEnds()
-	var wg sync.WaitGroup
-	for n := range 32 {
-		wg.Go(func() {
-			user, id := uint32(7+n%2), wire.TunnelID(n+1)
-			client := e.client
-			if user != 7 {
-				client = NewClient(e.master.Client(user), atNoon)
-			}
-			open, pending, err := client.Open(id, chat, []byte{byte(n)})
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			client.SetOffset(0)
-			opened, err := e.server.Accept(id, user, open)
-			if err != nil || !bytes.Equal(opened.Early, []byte{byte(n)}) {
-				t.Errorf("got %x and %v, want %x", opened.Early, err, n)
-				return
-			}
-			near, err := pending.Finish(opened.Accept)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			speak(t, near, opened.Keys)
-		})
-	}
-	wg.Wait()
-}
-
-func TestOfManyCopiesOfAnOpenOneIsAccepted(t *testing.T) {
-	t.Parallel()
-	e := newEnds()
-	open, _ := e.open(t)
-	results := make(chan error, 16)
-	for range cap(results) {
-		go func() {
-			_, err := e.server.Accept(tunnel, 7, open)
-			results <- err
-		}()
-	}
-	accepted := 0
-	for range cap(results) {
-		switch err := <-results; err {
-		case nil:
-			accepted++
-		case ErrReplay:
-		default:
-			t.Errorf("got %v, want none or %v", err, ErrReplay)
-		}
-	}
-	if accepted != 1 {
-		t.Errorf("got %d accepted, want 1", accepted)
-	}
-}
-
-// No stranger's bytes are accepted, crash Accept or get another error.
-func FuzzAccept(f *testing.F) {
-	e := newEnds()
-	open, _, _ := e.client.Open(tunnel, chat, []byte("WA"))
-	f.Add(open)
-	f.Add(open[:openHead])
-	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, in []byte) {
-		if _, err := e.server.Accept(tunnel+1, 7, in); err != ErrHandshake {
-			t.Errorf("got %v, want %v", err, ErrHandshake)
-		}
-	})
-}
-
-// What parseHello accepts, append writes back byte for byte.
-func FuzzHello(f *testing.F) {
-	ok, _ := hello{1_800_000_000, 7, chat, []byte("WA")}.append(nil)
-	f.Add(ok)
-	f.Add(ok[:helloFixed])
-	f.Fuzz(func(t *testing.T, in []byte) {
-		h, err := parseHello(in)
-		if err != nil {
-			return
-		}
-		if out, err := h.append(nil); err != nil || !bytes.Equal(out, in) {
-			t.Errorf("wrote back %x and %v, want %x", out, err, in)
-		}
-	})
 }

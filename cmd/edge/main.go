@@ -1,0 +1,40 @@
+// Command edge is an edge without AWS: it passes WebSockets on to one origin
+// and shows everyone else an ordinary website. edge --help lists its settings.
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"culvert/edge/passthrough"
+	"culvert/internal/serve"
+)
+
+var program = serve.Program{
+	Name: "edge",
+	About: "passes Culvert's WebSockets on to an origin, opens nothing in them,\n" +
+		"and shows an ordinary website to everyone else.",
+}
+
+func main() {
+	cfg := new(config)
+	serve.Main(program, cfg, cfg.run)
+}
+
+func (c *config) run(ctx context.Context, log *slog.Logger) error {
+	metrics := serve.NewRegistry()
+	proxy, err := passthrough.New(&c.Origin.URL, passthrough.Options{
+		Roots: c.roots, MaxSockets: c.MaxSockets, Log: log, Metrics: metrics,
+	})
+	if err != nil {
+		return err
+	}
+	listener, err := c.TLS.Listen(c.Listen, nil, log)
+	if err != nil {
+		return err
+	}
+	return serve.Service{
+		Listener: listener, Handler: proxy, Admin: c.Admin, Metrics: metrics, Log: log,
+		DrainFor: c.DrainFor, Drain: proxy.Drain,
+	}.Run(ctx)
+}

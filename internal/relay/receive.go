@@ -235,16 +235,25 @@ func (t *Tunnel) passFin() bool {
 // afterWrite sends an ack at once if a quarter of the window has been used
 // since the last, else soon. t.mu is held.
 func (t *Tunnel) afterWrite() {
-	var rtt time.Duration
-	if t.carrier != nil {
-		rtt = t.carrier.RTT()
-	}
-	t.win.measure(t.written, rtt, t.table.Budget)
+	t.win.measure(t.written, t.roundTrip(), t.table.Budget)
 	if t.written-t.ackSent >= t.win.size/4 {
 		t.oweNow()
 		return
 	}
 	t.oweAck()
+}
+
+// roundTrip is the shortest one known: that of a carrier made while others
+// were busy is too long. 0 means that none is known. t.mu is held.
+func (t *Tunnel) roundTrip() time.Duration {
+	if t.carrier == nil {
+		return 0
+	}
+	now := t.carrier.RTT()
+	if t.rtt > 0 && (now == 0 || t.rtt < int64(now)) {
+		return time.Duration(t.rtt)
+	}
+	return now
 }
 
 // oweAck has an ack sent soon. t.mu is held.

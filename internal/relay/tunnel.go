@@ -63,6 +63,7 @@ type Tunnel struct {
 	ackSent  uint64
 	owing    bool // an ack is due
 	win      window
+	rtt      int64             // the shortest of its carriers' when it came to them, ns
 	promised uint64            // the furthest limit that the peer was told
 	held     map[uint64]*chunk // came early, opened
 	early    []sealed          // client: came before Accept, not opened
@@ -195,6 +196,9 @@ func (t *Tunnel) use(c *Carrier) {
 	}
 	t.carrier = c
 	t.carriers++
+	if r := int64(c.RTT()); r > 0 && (t.rtt == 0 || r < t.rtt) {
+		t.rtt = r
+	}
 	t.used = append(others(t.used, c), c)
 	c.adopt(t)
 	if c.Dead() { // and may have told its tunnels before this one was among them

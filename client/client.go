@@ -105,7 +105,7 @@ func (c *Client) start(id wire.TunnelID, s wire.Service, first []byte) (relay.St
 		ID: id, Service: s, Payload: payload, Early: len(first),
 		Finish: func(accept []byte) (relay.Keys, error) { return finish(pending, accept) },
 		Again: func(there time.Time) (relay.Start, error) {
-			c.clock.learn(there)
+			c.clock.set(there)
 			return c.start(id, s, first)
 		},
 	}, nil
@@ -192,20 +192,21 @@ type clock struct {
 // its way for a while.
 const clockSlack = 30 * time.Second
 
-// learn returns whether the offset changed.
+// learn returns whether there, the origin's time, is far from what we thought.
 func (c *clock) learn(there time.Time) bool {
-	offset := there.Sub(c.now())
-	if offset.Abs() < clockSlack {
-		offset = 0
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if (offset - c.offset).Abs() < clockSlack {
+	if there.Sub(c.read()).Abs() < clockSlack {
 		return false
 	}
-	c.offset = offset
-	c.tell(offset)
+	c.set(there)
 	return true
+}
+
+// set makes there the time.
+func (c *clock) set(there time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.offset = there.Sub(c.now())
+	c.tell(c.offset)
 }
 
 func (c *clock) read() time.Time {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"time"
 )
 
 // TLSFiles are the settings of a listener's certificate.
@@ -52,11 +53,13 @@ func (f TLSFiles) Listen(at Address, wrap func(net.Listener) net.Listener, log *
 
 // Config returns nil if no certificate is set. It offers HTTP/1.1 alone, as
 // classic WebSockets need it, and full records from the first byte on.
-func (f TLSFiles) Config(log *slog.Logger) (*tls.Config, error) {
+func (f TLSFiles) Config(log *slog.Logger) (*tls.Config, error) { return f.config(log, time.Now) }
+
+func (f TLSFiles) config(log *slog.Logger, now func() time.Time) (*tls.Config, error) {
 	if f.Cert == "" {
 		return nil, nil
 	}
-	cert, err := Watch("certificate", []string{f.Cert, f.Key}, f.load, log)
+	cert, err := watch("certificate", []string{f.Cert, f.Key}, f.load, log, now)
 	if err != nil {
 		return nil, err
 	}

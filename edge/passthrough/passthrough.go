@@ -19,6 +19,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -52,6 +53,7 @@ type Proxy struct {
 	count   counters
 	sockets sockets
 	idle    time.Duration
+	down    atomic.Bool // the origin did not answer the last time
 }
 
 // New passes on to origin: scheme http or https, host, and optionally a path
@@ -125,6 +127,7 @@ func (p *Proxy) answer(res *http.Response) error {
 	if res.StatusCode >= 500 {
 		return errOrigin
 	}
+	p.mark("")
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		return res.Request.Context().Value(exchangeKey{}).(*exchange).takeOver(res)
 	}
@@ -142,7 +145,20 @@ func (p *Proxy) instead(w http.ResponseWriter, _ *http.Request, err error) {
 	}
 	if x.in.Context().Err() == nil {
 		p.count.failed.Inc()
-		p.log.Warn("origin does not answer: showing the site", "reason", reason(err))
+		p.mark(reason(err))
 	}
 	p.site.ServeHTTP(x.ResponseWriter, x.in)
+}
+
+// mark logs when the origin goes and when it comes back, not each request.
+func (p *Proxy) mark(failure string) {
+	failed := failure != ""
+	if p.down.Load() == failed || p.down.Swap(failed) == failed {
+		return
+	}
+	if failed {
+		p.log.Warn("origin does not answer: showing the site", "reason", failure)
+	} else {
+		p.log.Info("origin answers again")
+	}
 }

@@ -2,7 +2,9 @@ package passthrough
 
 import (
 	"bufio"
+	"bytes"
 	"io"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -132,14 +134,18 @@ func TestAnOriginThatComesBackIsUsedAgain(t *testing.T) {
 	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "here") })
 	first := httptest.NewServer(answer)
 	at := first.Listener.Addr().String()
-	edge := serve(t, false, newProxy(t, first.URL, Options{})).Listener.Addr().String()
+	var log bytes.Buffer
+	proxy := newProxy(t, first.URL, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	edge := serve(t, false, proxy).Listener.Addr().String()
 	const request = "GET /about HTTP/1.1\r\nHost: a\r\n\r\n"
 	if got := look(t, edge, request); !strings.HasSuffix(got, "here") {
 		t.Fatalf("before: got %q, want the origin's answer", got)
 	}
 	first.Close()
-	if got := look(t, edge, request); strings.HasSuffix(got, "here") {
-		t.Fatalf("meanwhile: got %q, want the site", got)
+	for range 3 {
+		if got := look(t, edge, request); strings.HasSuffix(got, "here") {
+			t.Fatalf("meanwhile: got %q, want the site", got)
+		}
 	}
 	again, err := net.Listen("tcp", at)
 	if err != nil {
@@ -152,6 +158,9 @@ func TestAnOriginThatComesBackIsUsedAgain(t *testing.T) {
 	defer second.Close()
 	if got := look(t, edge, request); !strings.HasSuffix(got, "here") {
 		t.Errorf("afterwards: got %q, want the origin's answer", got)
+	}
+	if got := log.String(); strings.Count(got, "\n") != 2 || strings.Contains(got, at) {
+		t.Errorf("got log %q, want a line when it went, one when it came back, and no address", got)
 	}
 }
 

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"culvert/internal/serve"
+	"culvert/internal/site"
+)
+
+func TestWrongSettingsAreSaidAtOnce(t *testing.T) {
+	t.Setenv("CULVERT_LISTEN", "8080")
+	t.Setenv("CULVERT_TLS_KEY", "/key")
+	t.Setenv("CULVERT_ORIGIN_CA", "/none")
+	t.Setenv("CULVERT_ADMIN_LISTEN", "on")
+	t.Setenv("CULVERT_DRAIN", "0s")
+	t.Setenv("CULVERT_MAX_SOCKETS", "0")
+	err := serve.Load(program, new(config), nil, nil)
+	for _, name := range []string{"CULVERT_LISTEN", "CULVERT_TLS_CERT", "CULVERT_ORIGIN", "CULVERT_ORIGIN_CA", "CULVERT_ADMIN_LISTEN",
+		"CULVERT_DRAIN", "CULVERT_MAX_SOCKETS"} {
+		if err == nil || !strings.Contains(err.Error(), name+": ") {
+			t.Errorf("got %v, want %s named", err, name)
+		}
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	t.Setenv("CULVERT_ORIGIN", "https://origin.example")
+	cfg := new(config)
+	if err := serve.Load(program, cfg, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Listen != "127.0.0.1:8080" || cfg.Admin != serve.Off || cfg.DrainFor.Seconds() != 20 || cfg.roots != nil {
+		t.Errorf("got %+v, want the defaults", cfg)
+	}
+}
+
+func TestHelpNamesEverySetting(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	serve.Load(program, new(config), []string{"--help"}, &out)
+	for _, name := range []string{"LISTEN", "TLS_CERT", "TLS_KEY", "ORIGIN", "ORIGIN_CA", "ADMIN_LISTEN", "DRAIN", "MAX_SOCKETS"} {
+		if !strings.Contains(out.String(), "\n  CULVERT_"+name+"\n") {
+			t.Errorf("got %q, want %s in it", out.String(), name)
+		}
+	}
+}
+
+// freeAddress is one that was free a moment ago.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// started is a log that tells when the line "ready" comes.
+type started struct {
+	slog.Handler
+	ready chan struct{}
+}
+
+func (s started) Enabled(context.Context, slog.Level) bool { return true }
+
+func (s started) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == "ready" {
+		close(s.ready)
+	}
+	return nil
+}
+
+func TestAnEdgeShowsTheSiteAndStops(t *testing.T) {
+	origin := httptest.NewServer(site.Handler())
+	defer origin.Close()
+	at := freeAddress(t)
+	t.Setenv("CULVERT_ORIGIN", origin.URL)
+	t.Setenv("CULVERT_LISTEN", at)
+	cfg := new(config)
+	if err := serve.Load(program, cfg, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	log, ended := started{slog.DiscardHandler, make(chan struct{})}, make(chan error, 1)
+	go func() { ended <- cfg.run(ctx, slog.New(log)) }()
+	<-log.ready
+	res, err := http.Get("http://" + at + "/about")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if page, _ := io.ReadAll(res.Body); res.StatusCode != 200 || !strings.Contains(string(page), "<h1>About") {
+		t.Errorf("got %s and %q, want the page", res.Status, page)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("got %v, want a complete stop", err)
+	}
+}

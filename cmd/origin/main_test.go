@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"culvert/internal/seal"
+	"culvert/internal/serve"
+)
+
+func load(t *testing.T, vars map[string]string) (*config, error) {
+	t.Helper()
+	for name, value := range vars {
+		t.Setenv(name, value)
+	}
+	cfg := new(config)
+	return cfg, serve.Load(program, cfg, nil, nil)
+}
+
+func TestWrongSettingsAreSaidAtOnce(t *testing.T) {
+	_, err := load(t, map[string]string{"CULVERT_LISTEN": "x", "CULVERT_TLS_CERT": "/c", "CULVERT_UPSTREAM_CHAT": "host",
+		"CULVERT_UPSTREAM_MEDIA": ":99999", "CULVERT_ALLOW_PRIVATE": "sure", "CULVERT_REVOKED": "/none", "CULVERT_ADMIN_LISTEN": "no",
+		"CULVERT_DRAIN": "-1s", "CULVERT_MAX_TUNNELS": "0", "CULVERT_MAX_CARRIERS": "all"})
+	for _, name := range []string{"LISTEN", "TLS_KEY", "SECRET", "UPSTREAM_CHAT", "UPSTREAM_MEDIA", "ALLOW_PRIVATE", "REVOKED",
+		"ADMIN_LISTEN", "DRAIN", "MAX_TUNNELS", "MAX_CARRIERS"} {
+		if err == nil || !strings.Contains(err.Error(), "CULVERT_"+name+": ") {
+			t.Errorf("got %v, want CULVERT_%s named", err, name)
+		}
+	}
+}
+
+func TestTheSecretComesFromOnePlaceAndIsForgotten(t *testing.T) {
+	want := seal.NewMaster()
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte(want.Text()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		text, file string
+		blame      string
+	}{
+		"variable":      {want.Text(), "", ""},
+		"file":          {"", file, ""},
+		"neither":       {"", "", "CULVERT_SECRET: is not set"},
+		"both":          {want.Text(), file, "CULVERT_SECRET: is set, and so"},
+		"garbage":       {"hunter2", "", "CULVERT_SECRET: not a master secret"},
+		"file missing":  {"", file + "x", "CULVERT_SECRET_FILE: open"},
+		"file of a key": {"", "/dev/null", "CULVERT_SECRET_FILE: not a master secret"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg, err := load(t, map[string]string{"CULVERT_SECRET": c.text, "CULVERT_SECRET_FILE": c.file})
+			if _, left := os.LookupEnv("CULVERT_SECRET"); left && c.text != "" {
+				t.Error("got the secret in the environment, want it unset")
+			}
+			if cfg.Secret != "" {
+				t.Error("got the secret's text in the settings, want it forgotten")
+			}
+			if c.blame == "" && (err != nil || cfg.master.Text() != want.Text()) {
+				t.Errorf("got %v, want the secret read", err)
+			}
+			if c.blame != "" && (err == nil || !strings.Contains(err.Error(), c.blame) || strings.Contains(err.Error(), "hunter2")) {
+				t.Errorf("got %v, want %q without the value", err, c.blame)
+			}
+		})
+	}
+}
+
+func TestWhatMustNotBeOnByAccidentIsNamedLoudly(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	new(config).warn(log)
+	if out.Len() > 0 {
+		t.Errorf("got %q by default, want nothing", out.String())
+	}
+	(&config{Chat: "127.0.0.1:1", Media: "127.0.0.1:2", AllowPrivate: true}).warn(log)
+	for _, name := range []string{"CULVERT_UPSTREAM_CHAT", "CULVERT_UPSTREAM_MEDIA", "CULVERT_ALLOW_PRIVATE"} {
+		if !strings.Contains(out.String(), name) {
+			t.Errorf("got %q, want %s in it", out.String(), name)
+		}
+	}
+}
+
+func TestRevokedUsers(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "revoked")
+	if err := os.WriteFile(file, []byte("3 # lost phone\n\n17,18\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []revocation{"3,17, 18", revocation(file)} {
+		revoked, err := v.watch(slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for user, want := range map[uint32]bool{3: true, 17: true, 18: true, 0: false, 4: false} {
+			if got := revoked(user); got != want {
+				t.Errorf("%s, user %d: got %v, want %v", v, user, got, want)
+			}
+		}
+	}
+	for _, bad := range []string{"x", "-1", "4294967296", "3;4", "1 2 x", "0x3"} {
+		if _, err := parseRevoked(strings.NewReader(bad)); err == nil {
+			t.Errorf("%q: got no error", bad)
+		}
+	}
+}
+
+func FuzzRevoked(f *testing.F) {
+	f.Add("3,17\n# x\n4")
+	f.Fuzz(func(t *testing.T, in string) {
+		users, err := parseRevoked(strings.NewReader(in))
+		if err == nil && len(users) > len(in) {
+			t.Errorf("got %d users from %d bytes", len(users), len(in))
+		}
+	})
+}
+
+// started is a log that tells the addresses of the line "ready".
+type started struct {
+	slog.Handler
+	admin chan string
+}
+
+func (s started) Enabled(context.Context, slog.Level) bool { return true }
+
+func (s started) Handle(_ context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "admin" {
+			s.admin <- a.Value.String()
+		}
+		return true
+	})
+	return nil
+}
+
+func TestAnOriginIsHealthyShowsTheSiteAndStops(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := ln.Addr().String()
+	ln.Close()
+	cfg, err := load(t, map[string]string{"CULVERT_SECRET": seal.NewMaster().Text(), "CULVERT_LISTEN": at, "CULVERT_ADMIN_LISTEN": "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	log, ended := started{slog.DiscardHandler, make(chan string, 1)}, make(chan error, 1)
+	go func() { ended <- cfg.run(ctx, slog.New(log)) }()
+	for _, url := range []string{"http://" + <-log.admin + "/healthz", "http://" + at + "/"} {
+		res, err := http.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != 200 {
+			t.Errorf("got %s, want 200", res.Status)
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("got %v, want a complete stop", err)
+	}
+}

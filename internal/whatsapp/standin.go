@@ -1,0 +1,143 @@
+package whatsapp
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"sync"
+
+	"github.com/flynn/noise"
+)
+
+// StandIn is a WhatsApp for tests, demonstrations and machines without internet:
+// chat that proves itself by a Noise certificate chain of its own root and then
+// echoes, and media over TLS by an authority of its own. It shares no code with
+// Prove. Its methods may be called at once.
+type StandIn struct {
+	root   [32]byte
+	static noise.DHKey
+	chain  []byte // the server's certificates, as the handshake carries them
+	cert   tls.Certificate
+	cas    *x509.CertPool
+
+	mu     sync.Mutex
+	closed bool
+	open   map[io.Closer]struct{} // listeners, servers and chat connections
+	wg     sync.WaitGroup         // what serves them
+}
+
+// maxStandInConns bounds the connections of one listener; further ones are
+// closed as they come.
+const maxStandInConns = 16 << 10
+
+// NewStandIn makes a stand-in with fresh keys. Close it when done.
+func NewStandIn() (*StandIn, error) {
+	s := &StandIn{open: make(map[io.Closer]struct{})}
+	if err := s.makeChain(); err != nil {
+		return nil, err
+	}
+	if err := s.makeCertificate(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Root is the key that signs the chat server's certificates, for TrustRoot.
+func (s *StandIn) Root() [32]byte { return s.root }
+
+// CAs trusts the media server's certificate, for *.whatsapp.net and its like.
+func (s *StandIn) CAs() *x509.CertPool { return s.cas }
+
+// Close ends all listeners and connections and waits for what served them.
+func (s *StandIn) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	for c := range s.open {
+		c.Close()
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
+	return nil
+}
+
+// begin makes Close wait for one more wg.Done. It fails once Close was called.
+func (s *StandIn) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.wg.Add(1)
+	}
+	return !s.closed
+}
+
+// enter puts c in Close's hands until leave, or closes it if Close was called.
+func (s *StandIn) enter(c io.Closer) bool {
+	if !s.begin() {
+		c.Close()
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[c] = struct{}{}
+	if s.closed {
+		c.Close()
+	}
+	return true
+}
+
+func (s *StandIn) leave(c io.Closer) {
+	c.Close()
+	s.mu.Lock()
+	delete(s.open, c)
+	s.mu.Unlock()
+	s.wg.Done()
+}
+
+// ended is the result of serving: nil after Close.
+func (s *StandIn) ended(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// capped accepts at most as many connections at once as there are slots.
+type capped struct {
+	net.Listener
+	slots chan struct{}
+}
+
+func newCapped(l net.Listener) *capped {
+	return &capped{l, make(chan struct{}, maxStandInConns)}
+}
+
+func (l *capped) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case l.slots <- struct{}{}:
+			return &cappedConn{Conn: conn, slots: l.slots}, nil
+		default:
+			conn.Close()
+		}
+	}
+}
+
+type cappedConn struct {
+	net.Conn
+	slots chan struct{}
+	once  sync.Once
+}
+
+func (c *cappedConn) Close() error {
+	err := c.Conn.Close()
+	c.once.Do(func() { <-c.slots })
+	return err
+}

@@ -10,7 +10,9 @@ import (
 // a hold gathers a whole message and writes it at once.
 type hold struct {
 	net.Conn
-	cork *Cork      // beneath TLS, or nil
+	cork  *Cork  // beneath TLS, or nil
+	first []byte // read with the upgrade's answer, to be read before the rest
+
 	mu   sync.Mutex // held across Conn.Write: it is the order of writes
 	held bool
 	buf  []byte
@@ -27,6 +29,15 @@ func newHold(c net.Conn) *hold {
 		h.cork, _ = t.NetConn().(*Cork)
 	}
 	return h
+}
+
+func (h *hold) Read(p []byte) (int, error) {
+	if len(h.first) == 0 {
+		return h.Conn.Read(p)
+	}
+	n := copy(p, h.first)
+	h.first = h.first[n:]
+	return n, nil
 }
 
 // Write keeps p while a message is being put together. The library's own

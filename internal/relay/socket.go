@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -141,9 +142,8 @@ func (o oneConn) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		if br.Buffered() > 0 { // the origin does not speak first
-			return nil, errors.New("bytes after the upgrade's answer")
-		}
+		first, _ := br.Peek(br.Buffered()) // the origin may speak at once
+		o.hold.first = bytes.Clone(first)
 		resp.Body = o.hold
 	}
 	return resp, nil

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"net"
 	"sync"
 )
@@ -43,6 +44,14 @@ func (c *Cork) Write(p []byte) (int, error) {
 	}
 	c.buf = append(c.buf, p...)
 	return len(p), nil
+}
+
+// CloseWrite half-closes the connection beneath, if it can.
+func (c *Cork) CloseWrite() error {
+	if t, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return t.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }
 
 func (c *Cork) cork() {

@@ -88,12 +88,10 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if rw.Reader.Buffered() > 0 { // a client must wait for the answer before it speaks
-		c.Close()
-		return nil, nil, errors.New("bytes before the upgrade was answered")
-	}
 	c.SetDeadline(time.Time{})
 	h.hold = newHold(c)
+	first, _ := rw.Reader.Peek(rw.Reader.Buffered()) // the answer is out already, and a quick client's first byte here
+	h.hold.first = bytes.Clone(first)
 	small := bufio.NewReadWriter(bufio.NewReaderSize(h.hold, doorBuffer), bufio.NewWriterSize(h.hold, doorBuffer))
 	return h.hold, small, nil
 }

@@ -44,13 +44,12 @@ func (u *Upstream) control(_ context.Context, _, address string, _ syscall.RawCo
 	return nil
 }
 
-// How far an attempt came. Of many failures the furthest is reported, and the
-// rule above all.
+// How far an attempt came. Of many failures the furthest is reported.
 const (
 	failedLookup = 1 + iota
+	failedRule
 	failedTime
 	failedDial
-	failedRule
 )
 
 // failure is the most telling one so far.
@@ -73,7 +72,7 @@ func (f *failure) err() error {
 	switch {
 	case f.ended != nil:
 		return f.ended
-	case f.stage == failedRule || errors.Is(f.cause, ErrNotPublic):
+	case errors.Is(f.cause, ErrNotPublic):
 		return ErrNotPublic
 	case f.stage == failedLookup:
 		return fmt.Errorf("%w: its name does not resolve", ErrUnreachable)

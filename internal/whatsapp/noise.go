@@ -66,7 +66,7 @@ func (s *noiseState) expand(secret []byte) (first [32]byte, second cipher.AEAD, 
 	return [32]byte(okm[:32]), second, err
 }
 
-// open decrypts in place of nothing: the plaintext is a new slice.
+// open decrypts ciphertext, which it leaves as it is.
 func (s *noiseState) open(ciphertext []byte) ([]byte, error) {
 	plain, err := s.aead.Open(nil, gcmNonce(s.nonce), ciphertext, s.hash[:])
 	if err != nil {

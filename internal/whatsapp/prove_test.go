@@ -2,6 +2,8 @@ package whatsapp
 
 import (
 	"context"
+	"crypto/ecdh"
+	"crypto/rand"
 	"crypto/tls"
 	"encoding/hex"
 	"errors"
@@ -120,5 +122,86 @@ func TestWhatIsNotMediaIsToldApart(t *testing.T) {
 	early := overTLS("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 1000000\r\n\r\n")
 	if m, err := ProveMedia(t.Context(), answering(t, early), "", s.CAs()); err != nil || m.Status != http.StatusNotFound {
 		t.Errorf("answer without its body: got %+v and %v, want status 404", m, err)
+	}
+}
+
+// counting counts what is written.
+type counting struct {
+	net.Conn
+	sent int
+}
+
+func (c *counting) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.sent += n
+	return n, err
+}
+
+func TestAProofIsNoLoginAttempt(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	conn := &counting{Conn: dialTo(t, s.chat)}
+	if _, err := Prove(t.Context(), conn, TrustRoot(s.Root())); err != nil {
+		t.Fatal(err)
+	}
+	if conn.sent != 43 {
+		t.Errorf("got %d bytes sent, want the 43 of the first flight", conn.sent)
+	}
+}
+
+// All signatures hold here; the certificates are not ones for this server.
+func TestCertificatesThatDoNotBelongTogetherAreRefused(t *testing.T) {
+	t.Parallel()
+	root, inter, other := newKey(t), newKey(t), newKey(t)
+	static := [32]byte(other.PublicKey().Bytes())
+	now := time.Now()
+	certs := func(leafIssuer, interSerial, interIssuer uint64, key []byte) []byte {
+		i := certify(root, standInCert{interSerial, interIssuer, inter.PublicKey().Bytes(), now, time.Hour})
+		l := certify(inter, standInCert{9, leafIssuer, key, now, time.Hour})
+		return protoBlob(protoBlob(nil, 1, l), 2, i)
+	}
+	for name, c := range map[string]struct {
+		chain []byte
+		want  error
+	}{
+		"good":                 {certs(1, 1, 0, static[:]), nil},
+		"another root's":       {certs(1, 1, 7, static[:]), ErrSignature},
+		"another intermediate": {certs(2, 1, 0, static[:]), ErrSignature},
+		"another server":       {certs(1, 1, 0, pinnedRoot[:]), ErrSignature},
+		"short key":            {certs(1, 1, 0, static[:31]), ErrSignature},
+		"no key":               {certs(1, 1, 0, nil), ErrSignature},
+	} {
+		if _, err := verifyChain(c.chain, [32]byte(root.PublicKey().Bytes()), static); !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+func newKey(t *testing.T) *ecdh.PrivateKey {
+	t.Helper()
+	k, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func TestSignaturesOfEitherSignVerify(t *testing.T) {
+	t.Parallel()
+	msg, signs := []byte("certificate"), make(map[byte]int)
+	for range 24 {
+		key := newKey(t)
+		sig := signXEdDSA(key, msg)
+		signs[sig[63]&0x80]++
+		if !verifyXEdDSA([32]byte(key.PublicKey().Bytes()), msg, sig) {
+			t.Fatalf("got a signature refused, want it verified (sign bit %x)", sig[63]&0x80)
+		}
+		sig[63] ^= 0x80
+		if verifyXEdDSA([32]byte(key.PublicKey().Bytes()), msg, sig) {
+			t.Error("got the other sign verified, want it refused")
+		}
+	}
+	if len(signs) != 2 {
+		t.Errorf("got sign bits %v, want both", signs)
 	}
 }

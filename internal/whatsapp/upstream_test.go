@@ -89,7 +89,7 @@ func TestAPrivateAddressBesideAPublicOneIsPassedOver(t *testing.T) {
 // The name was public when it was looked up; what counts is what is dialled.
 func TestTheDialerItselfRefusesPrivateAddresses(t *testing.T) {
 	t.Parallel()
-	l := listen(t)
+	l := loopback(t)
 	addr := netip.MustParseAddrPort(l.Addr().String())
 	conn, err := (&Upstream{}).dial(t.Context(), addr)
 	if conn != nil || !errors.Is(err, ErrNotPublic) {
@@ -99,7 +99,7 @@ func TestTheDialerItselfRefusesPrivateAddresses(t *testing.T) {
 
 func TestReplacementsAreDialledIfPrivateAddressesAreAllowed(t *testing.T) {
 	t.Parallel()
-	l := listen(t)
+	l := loopback(t)
 	u := &Upstream{Chat: l.Addr().String(), Media: l.Addr().String(), Web: l.Addr().String(), AllowPrivate: true}
 	for _, s := range []wire.Service{chat, {Kind: wire.Media}, {Kind: wire.Media, Host: "mmg.whatsapp.net"}, {Kind: wire.Web, Host: "web.whatsapp.com"}} {
 		conn, err := u.Dial(t.Context(), s)
@@ -144,12 +144,19 @@ func TestNoMoreThanSomeChoicesAreRemembered(t *testing.T) {
 	}
 }
 
-func listen(t *testing.T) net.Listener {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// By the system's resolver and dialer, as in an origin.
+func TestAReplacementMayBeAName(t *testing.T) {
+	t.Parallel()
+	_, port, _ := net.SplitHostPort(loopback(t).Addr().String())
+	u := &Upstream{Chat: "localhost:" + port, AllowPrivate: true}
+	for range 2 {
+		conn, err := u.Dial(t.Context(), chat)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
 	}
-	t.Cleanup(func() { l.Close() })
-	return l
+	if _, err := (&Upstream{Chat: "localhost:" + port}).Dial(t.Context(), chat); !errors.Is(err, ErrNotPublic) {
+		t.Errorf("without AllowPrivate: got %v, want ErrNotPublic", err)
+	}
 }

@@ -26,7 +26,7 @@ func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.Leave()
 	}
 	c.Ping() // its answer tells the round trip, which windows need
-	go c.Serve()
+	c.Start()
 }
 
 func (o *Origin) admit(r *http.Request) (user uint32, ok bool) {

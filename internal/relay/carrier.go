@@ -33,9 +33,8 @@ type Carrier struct {
 	streak  int    // messages of small frames since the last of bulk
 	control []byte // frames without payload, to go with the next message
 	owing   []*Tunnel
-	timer   *time.Timer // sends what owing tunnels owe
-	chunk   int         // bytes of stream that a Data frame should hold
-	tunnels map[*Tunnel]struct{}
+	chunk   int // bytes of stream that a Data frame should hold
+	tunnels tunnelSet
 }
 
 // turn is a goroutine's wait to write its frame.
@@ -234,11 +233,7 @@ func (c *Carrier) owe(t *Tunnel) {
 	if len(c.owing) > 1 {
 		return
 	}
-	if c.timer == nil {
-		c.timer = time.AfterFunc(ackDelay, c.payAcks)
-	} else {
-		c.timer.Reset(ackDelay)
-	}
+	time.AfterFunc(ackDelay, c.payAcks) // a timer that is kept would cost an idle client more than this garbage
 }
 
 func (c *Carrier) payAcks() {
@@ -331,9 +326,6 @@ func (c *Carrier) fail() {
 	}
 	c.sock.Close()
 	c.mu.Lock()
-	if c.timer != nil {
-		c.timer.Stop()
-	}
 	for _, q := range [2][]*turn{c.small, c.large} {
 		for _, w := range q {
 			w.ready <- failed
@@ -356,12 +348,40 @@ func (c *Carrier) Serve() error {
 	for err == nil {
 		err = c.readMessage()
 	}
+	c.end()
+	return err
+}
+
+// Start serves in goroutines of its own. While there is nothing to read, a
+// fresh one waits where the socket allows it: reading grows a stack to four
+// times what waiting needs.
+func (c *Carrier) Start() { go c.serveOn(nil) }
+
+func (c *Carrier) serveOn(wait func() error) {
+	var err error
+	if wait != nil {
+		err = wait()
+	}
+	for err == nil {
+		if err = c.readMessage(); err != nil {
+			break
+		}
+		if p, ok := c.sock.(parker); ok {
+			if wait := p.idle(); wait != nil {
+				go c.serveOn(wait)
+				return
+			}
+		}
+	}
+	c.end()
+}
+
+func (c *Carrier) end() {
 	c.fail()
 	c.table.removeCarrier(c)
 	for _, t := range c.users() {
 		t.lost(c)
 	}
-	return err
 }
 
 func (c *Carrier) readMessage() error {

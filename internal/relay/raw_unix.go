@@ -21,6 +21,7 @@ type raw struct {
 
 type readTurn struct {
 	head, room int
+	wait       bool
 	buf        []byte
 	n          int
 	err        error
@@ -47,10 +48,11 @@ func newRaw(c net.Conn) *raw {
 	return r
 }
 
-// Read waits until bytes are there and only then takes a full buffer; it
-// leaves head bytes free before them. An EOF is io.EOF.
-func (r *raw) Read(head, room int) (buf []byte, n int, err error) {
-	r.in = readTurn{head: head, room: room}
+// Read reads up to room bytes into a buffer with head bytes before them. It
+// takes the buffer only when bytes are there: with wait it stays until then,
+// otherwise it returns errNotYet. An EOF is io.EOF.
+func (r *raw) Read(head, room int, wait bool) (buf []byte, n int, err error) {
+	r.in = readTurn{head: head, room: room, wait: wait}
 	err = r.rc.Read(r.read)
 	t := r.in
 	r.in = readTurn{}
@@ -69,6 +71,9 @@ func (r *raw) Read(head, room int) (buf []byte, n int, err error) {
 
 func (r *raw) tryRead(fd uintptr) bool {
 	t := &r.in
+	if t.wait && !readable(fd) {
+		return false
+	}
 	t.buf = getFull()
 	for {
 		t.n, t.err = syscall.Read(int(fd), t.buf[t.head:t.head+t.room])
@@ -76,13 +81,29 @@ func (r *raw) tryRead(fd uintptr) bool {
 			break
 		}
 	}
-	if t.err == syscall.EAGAIN {
-		put(t.buf)
-		t.buf, t.err, t.n = nil, nil, 0
-		return false
-	}
 	t.n = max(t.n, 0)
+	if t.err == syscall.EAGAIN {
+		t.err = errNotYet
+	}
 	return true
+}
+
+// readable reports whether a read would return at once: with bytes, an EOF or
+// an error.
+func readable(fd uintptr) bool {
+	var b [1]byte
+	for {
+		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+		if err != syscall.EINTR {
+			return err != syscall.EAGAIN
+		}
+	}
+}
+
+// waitReadable returns a function that waits until rc can be read. It needs
+// little stack, which is what an idle connection mostly costs.
+func waitReadable(rc syscall.RawConn) func() error {
+	return func() error { return rc.Read(readable) }
 }
 
 // TryWrite writes what fits into the socket's buffer and returns.

@@ -13,14 +13,20 @@ import (
 const minRoom = 16 << 10
 
 // pump reads the stream and sends it until the stream ends or the tunnel does.
+// Sending needs a stack that an idle tunnel should not keep, so whenever the
+// stream has nothing more, a new goroutine takes over to wait.
 func (t *Tunnel) pump() {
-	for {
+	for wait := true; ; wait = false {
 		room := t.waitRoom()
 		if room == 0 {
 			return
 		}
-		f, err := t.readFrame(room)
+		f, err := t.readFrame(room, wait)
 		if f != nil && !t.sendFrame(f) {
+			return
+		}
+		if err == errNotYet {
+			go t.pump()
 			return
 		}
 		if err != nil {
@@ -29,6 +35,9 @@ func (t *Tunnel) pump() {
 		}
 	}
 }
+
+// errNotYet means that the stream has no bytes at the moment.
+var errNotYet = errors.New("no bytes yet")
 
 // waitRoom waits until a frame may be sent and says how many bytes of the
 // stream it may hold; 0 when the tunnel has ended.
@@ -47,9 +56,9 @@ func (t *Tunnel) waitRoom() int {
 }
 
 // readFrame waits for bytes of the stream and makes a Data frame of them.
-func (t *Tunnel) readFrame(room int) (*frame, error) {
+func (t *Tunnel) readFrame(room int, wait bool) (*frame, error) {
 	head := t.prefixLen()
-	buf, n, err := t.readStream(head+wire.HeaderLen, room)
+	buf, n, err := t.readStream(head+wire.HeaderLen, room, wait)
 	if n == 0 {
 		return nil, err
 	}
@@ -66,10 +75,10 @@ func (t *Tunnel) readFrame(room int) (*frame, error) {
 
 // readStream reads up to room bytes into a buffer with head bytes before them
 // and room for the tag behind.
-func (t *Tunnel) readStream(head, room int) ([]byte, int, error) {
+func (t *Tunnel) readStream(head, room int, wait bool) ([]byte, int, error) {
 	room = min(room, fullSize-head-wire.Overhead)
 	if t.raw != nil {
-		return t.raw.Read(head, room)
+		return t.raw.Read(head, room, wait)
 	}
 	var buf []byte
 	if t.greedy {

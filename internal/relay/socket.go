@@ -28,14 +28,21 @@ type Socket interface {
 type binarySocket struct {
 	ws   *websocket.Conn
 	hold *hold
+
+	park     func() error  // waits for the next message with little stack; nil: cannot
+	buffered *bufio.Reader // the library's, when park is there
 }
+
+// parker is a Socket that may be able to wait for its next message cheaply.
+// idle returns nil if it cannot, or if bytes have been read already.
+type parker interface{ idle() func() error }
 
 // ErrMessage means the peer sent something that is not a binary message.
 var ErrMessage = errors.New("not a binary message")
 
 func newBinarySocket(ws *websocket.Conn, h *hold) *binarySocket {
 	ws.SetReadLimit(wire.MaxMessage)
-	return &binarySocket{ws, h}
+	return &binarySocket{ws: ws, hold: h}
 }
 
 func (s *binarySocket) NextMessage() (io.Reader, error) {
@@ -73,14 +80,41 @@ func Accept(w http.ResponseWriter, r *http.Request) (Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newBinarySocket(ws, hj.hold), nil
+	s := newBinarySocket(ws, hj.hold)
+	s.buffered, s.park = hj.small, parkOn(hj.hold)
+	return s, nil
+}
+
+// parkOn needs the TCP connection itself: TLS has bytes of its own.
+func parkOn(h *hold) func() error {
+	cork, ok := h.Conn.(*Cork)
+	if !ok {
+		return nil
+	}
+	tcp, ok := cork.Conn.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	rc, err := tcp.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return waitReadable(rc)
+}
+
+func (s *binarySocket) idle() func() error {
+	if s.park == nil || s.buffered.Buffered() > 0 || len(s.hold.first) > 0 {
+		return nil
+	}
+	return s.park
 }
 
 // hijack puts a hold between the library and the connection, and small
 // buffers in place of net/http's 4 KiB ones.
 type hijack struct {
 	http.ResponseWriter
-	hold *hold
+	hold  *hold
+	small *bufio.Reader
 }
 
 func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -92,12 +126,16 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	h.hold = newHold(c)
 	first, _ := rw.Reader.Peek(rw.Reader.Buffered()) // the answer is out already, and a quick client's first byte here
 	h.hold.first = bytes.Clone(first)
-	small := bufio.NewReadWriter(bufio.NewReaderSize(h.hold, doorBuffer), bufio.NewWriterSize(h.hold, doorBuffer))
-	return h.hold, small, nil
+	h.small = bufio.NewReaderSize(h.hold, doorRead)
+	return h.hold, bufio.NewReadWriter(h.small, bufio.NewWriterSize(h.hold, doorWrite)), nil
 }
 
-// doorBuffer is what a carrier's idle end at the origin holds, twice.
-const doorBuffer = 256
+// What a carrier's idle end at the origin holds: a chat message is read at
+// once, and a WebSocket header or control frame written at once.
+const (
+	doorRead  = 256
+	doorWrite = 136
+)
 
 // Upgrade asks on c, an open connection to an edge, for a WebSocket. A refusal
 // returns the response as well, with its first KiB of body. c is closed on

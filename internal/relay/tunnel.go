@@ -228,44 +228,11 @@ func (t *Tunnel) lost(c *Carrier) {
 	t.resendLocked()
 }
 
-func (c *Carrier) adopt(t *Tunnel) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.tunnels == nil {
-		c.tunnels = map[*Tunnel]struct{}{}
-	}
-	c.tunnels[t] = struct{}{}
-}
-
-func (c *Carrier) drop(t *Tunnel) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.tunnels, t)
-}
-
-// users are the tunnels that use the carrier or did so lately.
-func (c *Carrier) users() []*Tunnel {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	all := make([]*Tunnel, 0, len(c.tunnels))
-	for t := range c.tunnels {
-		all = append(all, t)
-	}
-	return all
-}
-
 // IsBulk reports whether the tunnel has moved more than chat does.
 func (t *Tunnel) IsBulk() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.bulkTold
-}
-
-// Load is how many tunnels use the carrier or did so lately.
-func (c *Carrier) Load() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.tunnels)
 }
 
 // Carrier is what takes the tunnel's frames now, or nil.

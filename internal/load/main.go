@@ -1,0 +1,194 @@
+// Command load holds many separate clients, each with one chat, against an
+// origin on this machine and says what each costs it:
+//
+//	load target 127.0.0.1:9001 &                                  # what the origin takes for WhatsApp
+//	CULVERT_LISTEN=127.0.0.1:9000 CULVERT_UPSTREAM_CHAT=127.0.0.1:9001 CULVERT_ALLOW_PRIVATE=true \
+//	  CULVERT_SECRET_FILE=secret bin/origin &
+//	load clients -origin 127.0.0.1:9000 -secret-file secret -pid $! -n 9900
+//
+// The origin listens on plain HTTP, as behind a CDN. It reaches loopback
+// addresses only. Linux: memory is PSS from /proc.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"time"
+
+	"culvert/internal/seal"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	switch {
+	case len(args) == 2 && args[0] == "target":
+		return target(ctx, args[1])
+	case len(args) > 0 && args[0] == "clients":
+		return clients(ctx, args[1:])
+	}
+	return errors.New("usage: load target HOST:PORT, or load clients --help")
+}
+
+// target echoes whatever it is sent.
+func target(ctx context.Context, address string) error {
+	if err := loopback(address); err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	context.AfterFunc(ctx, func() { ln.Close() })
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			return nil
+		}
+		go echo(c)
+	}
+}
+
+func echo(c net.Conn) {
+	defer c.Close()
+	var b [256]byte
+	for {
+		n, err := c.Read(b[:])
+		if err != nil {
+			return
+		}
+		if _, err := c.Write(b[:n]); err != nil {
+			return
+		}
+	}
+}
+
+func loopback(address string) error {
+	a, err := netip.ParseAddrPort(address)
+	if err != nil || !a.Addr().IsLoopback() {
+		return fmt.Errorf("%q is not a loopback address with a port: load is for this machine only", address)
+	}
+	return nil
+}
+
+func clients(ctx context.Context, args []string) error {
+	f := flag.NewFlagSet("load clients", flag.ContinueOnError)
+	origin := f.String("origin", "127.0.0.1:9000", "`ADDR` of the origin's plain-HTTP door")
+	secret := f.String("secret-file", "", "`FILE` with the origin's master secret")
+	pid := f.Int("pid", 0, "process `ID` of the origin, to read its memory")
+	n := f.Int("n", 1000, "how many clients")
+	hold := f.Duration("hold", 10*time.Second, "how long to stay idle before the memory is read")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if err := loopback(*origin); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(*secret)
+	if err != nil {
+		return err
+	}
+	master, err := seal.ParseMaster(string(text))
+	if err != nil {
+		return err
+	}
+	before := pss(*pid)
+	began := time.Now()
+	all, err := openAll(ctx, *origin, master, *n)
+	defer closeAll(all)
+	if err != nil {
+		return fmt.Errorf("after %d clients: %w", len(all), err)
+	}
+	fmt.Printf("%d clients in %.1f s\n", len(all), time.Since(began).Seconds())
+	cpu := cpuSeconds(*pid)
+	select {
+	case <-ctx.Done():
+	case <-time.After(*hold):
+	}
+	fmt.Printf("origin: %.1f KiB a client, idle CPU %.2f %%\n", float64(pss(*pid)-before)/float64(len(all)),
+		(cpuSeconds(*pid)-cpu)/hold.Seconds()*100)
+	return nil
+}
+
+// openAll opens n clients, 32 at a time.
+func openAll(ctx context.Context, origin string, m seal.Master, n int) ([]io.Closer, error) {
+	var mu sync.Mutex
+	var all []io.Closer
+	var failed error
+	var group sync.WaitGroup
+	work := make(chan uint32)
+	for range 32 {
+		group.Go(func() {
+			for user := range work {
+				c, err := open(ctx, origin, m.Client(user))
+				mu.Lock()
+				if err != nil {
+					failed = err
+				} else {
+					all = append(all, c)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for user := range n {
+		mu.Lock()
+		stop := failed != nil
+		mu.Unlock()
+		if stop {
+			break
+		}
+		work <- uint32(user + 1)
+	}
+	close(work)
+	group.Wait()
+	return all, failed
+}
+
+func closeAll(all []io.Closer) {
+	for _, c := range all {
+		c.Close()
+	}
+}
+
+// pss is the memory of a process in KiB, its share of shared pages included.
+func pss(pid int) int64 {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	for line := range strings.Lines(string(b)) {
+		var kib int64
+		if _, err := fmt.Sscanf(line, "Pss: %d kB", &kib); err == nil {
+			return kib
+		}
+	}
+	return 0
+}
+
+// cpuSeconds is the CPU time of a process; Linux counts it in hundredths.
+func cpuSeconds(pid int) float64 {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(b), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	var user, system float64
+	fmt.Sscan(fields[11], &user)
+	fmt.Sscan(fields[12], &system)
+	return (user + system) / 100
+}

@@ -44,7 +44,10 @@ type Dialer struct {
 	// Roots are whom to trust for fronts without pins. nil: the system's.
 	Roots *x509.CertPool
 
-	connect   func(ctx context.Context, network, address string) (net.Conn, error)  // nil: TCP
+	// Connect opens a connection to an address, an IP and a port. nil: TCP.
+	Connect func(ctx context.Context, network, address string) (net.Conn, error)
+
+
 	lookup    func(ctx context.Context, network, host string) ([]netip.Addr, error) // nil: the system's
 	now       func() time.Time                                                      // nil: time.Now
 	handshake handshake                                                             // nil: that of crypto/tls
@@ -166,8 +169,8 @@ func (d *Dialer) reachHost(ctx context.Context, address string, good netip.Addr)
 func (d *Dialer) connectTo(ctx context.Context, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	if d.connect != nil {
-		return d.connect(ctx, "tcp", address)
+	if d.Connect != nil {
+		return d.Connect(ctx, "tcp", address)
 	}
 	// Go sets TCP_NODELAY. The carrier's own pings find dead paths; the
 	// kernel's probes would wake a phone every 15 seconds.

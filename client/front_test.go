@@ -26,7 +26,7 @@ type fakeNet struct {
 }
 
 func (n *fakeNet) dialer() *Dialer {
-	return &Dialer{connect: n.connect, lookup: n.lookup, handshake: noHandshake}
+	return &Dialer{Connect: n.connect, lookup: n.lookup, handshake: noHandshake}
 }
 
 func noHandshake(_ context.Context, raw net.Conn, _ link.Front) (net.Conn, error) { return raw, nil }
@@ -99,7 +99,7 @@ func TestDialFrontGivesUpOnASilentHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
 		go io.Copy(io.Discard, theirs)
-		d := &Dialer{connect: func(context.Context, string, string) (net.Conn, error) { return ours, nil }}
+		d := &Dialer{Connect: func(context.Context, string, string) (net.Conn, error) { return ours, nil }}
 		start := time.Now()
 		_, err := dialFront(t.Context(), link.Front{Host: "192.0.2.1"}, d)
 		checkError(t, "a silent server", err, "TLS: no answer in time")
@@ -126,7 +126,7 @@ func TestFrontErrorsSayTheStepAndWhatToTry(t *testing.T) {
 				t.Errorf("got %v, want no host in it", err)
 			}
 		}
-		plain := &Dialer{connect: func(context.Context, string, string) (net.Conn, error) {
+		plain := &Dialer{Connect: func(context.Context, string, string) (net.Conn, error) {
 			return &scriptConn{script: strings.NewReader("HTTP/1.1 400 Bad Request\r\n\r\n")}, nil
 		}}
 		_, err := dialFront(t.Context(), link.Front{Host: "192.0.2.1"}, plain)

@@ -47,7 +47,6 @@ type Dialer struct {
 	// Connect opens a connection to an address, an IP and a port. nil: TCP.
 	Connect func(ctx context.Context, network, address string) (net.Conn, error)
 
-
 	lookup    func(ctx context.Context, network, host string) ([]netip.Addr, error) // nil: the system's
 	now       func() time.Time                                                      // nil: time.Now
 	handshake handshake                                                             // nil: that of crypto/tls

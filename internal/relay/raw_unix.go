@@ -21,7 +21,7 @@ type raw struct {
 
 type readTurn struct {
 	head, room int
-	wait       bool
+	peek       bool
 	buf        []byte
 	n          int
 	err        error
@@ -48,11 +48,10 @@ func newRaw(c net.Conn) *raw {
 	return r
 }
 
-// Read reads up to room bytes into a buffer with head bytes before them. It
-// takes the buffer only when bytes are there: with wait it stays until then,
-// otherwise it returns errNotYet. An EOF is io.EOF.
-func (r *raw) Read(head, room int, wait bool) (buf []byte, n int, err error) {
-	r.in = readTurn{head: head, room: room, wait: wait}
+// Read waits until bytes are there and only then takes a full buffer, of which
+// it leaves head bytes free. An EOF is io.EOF, a deadline os.ErrDeadlineExceeded.
+func (r *raw) Read(head, room int) (buf []byte, n int, err error) {
+	r.in = readTurn{head: head, room: room}
 	err = r.rc.Read(r.read)
 	t := r.in
 	r.in = readTurn{}
@@ -71,9 +70,10 @@ func (r *raw) Read(head, room int, wait bool) (buf []byte, n int, err error) {
 
 func (r *raw) tryRead(fd uintptr) bool {
 	t := &r.in
-	if t.wait && !readable(fd) {
+	if t.peek && !readable(fd) {
 		return false
 	}
+	t.peek = true // after a wait the buffers may be gone: look before taking one
 	t.buf = getFull()
 	for {
 		t.n, t.err = syscall.Read(int(fd), t.buf[t.head:t.head+t.room])
@@ -81,10 +81,12 @@ func (r *raw) tryRead(fd uintptr) bool {
 			break
 		}
 	}
-	t.n = max(t.n, 0)
 	if t.err == syscall.EAGAIN {
-		t.err = errNotYet
+		put(t.buf)
+		t.buf, t.n, t.err = nil, 0, nil
+		return false
 	}
+	t.n = max(t.n, 0)
 	return true
 }
 
@@ -100,11 +102,17 @@ func readable(fd uintptr) bool {
 	}
 }
 
-// waitReadable returns a function that waits until rc can be read. It needs
-// little stack, which is what an idle connection mostly costs.
-func waitReadable(rc syscall.RawConn) func() error {
-	return func() error { return rc.Read(readable) }
+// parking waits for a TCP connection to become readable.
+type parking struct{ rc syscall.RawConn }
+
+// ready reports whether a read would return at once.
+func (p parking) ready() (is bool) {
+	p.rc.Control(func(fd uintptr) { is = readable(fd) })
+	return is
 }
+
+// wait needs little stack, which is what an idle connection mostly costs.
+func (p parking) wait() error { return p.rc.Read(readable) }
 
 // TryWrite writes what fits into the socket's buffer and returns.
 func (r *raw) TryWrite(b []byte) (int, error) {

@@ -3,6 +3,7 @@ package relay
 import (
 	"errors"
 	"io"
+	"os"
 	"time"
 
 	"culvert/internal/wire"
@@ -13,31 +14,39 @@ import (
 const minRoom = 16 << 10
 
 // pump reads the stream and sends it until the stream ends or the tunnel does.
-// Sending needs a stack that an idle tunnel should not keep, so whenever the
-// stream has nothing more, a new goroutine takes over to wait.
+// Sending grows its stack to several times what waiting needs, so when sweep
+// finds the tunnel idle, a new goroutine takes over to wait.
 func (t *Tunnel) pump() {
-	for wait := true; ; wait = false {
+	for {
 		room := t.waitRoom()
 		if room == 0 {
 			return
 		}
-		f, err := t.readFrame(room, wait)
+		f, err := t.readFrame(room)
 		if f != nil && !t.sendFrame(f) {
 			return
 		}
-		if err == errNotYet {
+		switch {
+		case err == nil:
+			t.deep.Store(true)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			t.stream.SetReadDeadline(time.Time{})
+			t.deep.Store(false)
 			go t.pump()
 			return
-		}
-		if err != nil {
+		default:
 			t.streamEnded(err)
 			return
 		}
 	}
 }
 
-// errNotYet means that the stream has no bytes at the moment.
-var errNotYet = errors.New("no bytes yet")
+// rest has the pump wait with a new stack, if it has grown one.
+func (t *Tunnel) rest() {
+	if t.raw != nil && t.deep.Load() {
+		t.stream.SetReadDeadline(time.Unix(1, 0))
+	}
+}
 
 // waitRoom waits until a frame may be sent and says how many bytes of the
 // stream it may hold; 0 when the tunnel has ended.
@@ -56,9 +65,9 @@ func (t *Tunnel) waitRoom() int {
 }
 
 // readFrame waits for bytes of the stream and makes a Data frame of them.
-func (t *Tunnel) readFrame(room int, wait bool) (*frame, error) {
+func (t *Tunnel) readFrame(room int) (*frame, error) {
 	head := t.prefixLen()
-	buf, n, err := t.readStream(head+wire.HeaderLen, room, wait)
+	buf, n, err := t.readStream(head+wire.HeaderLen, room)
 	if n == 0 {
 		return nil, err
 	}
@@ -75,10 +84,10 @@ func (t *Tunnel) readFrame(room int, wait bool) (*frame, error) {
 
 // readStream reads up to room bytes into a buffer with head bytes before them
 // and room for the tag behind.
-func (t *Tunnel) readStream(head, room int, wait bool) ([]byte, int, error) {
+func (t *Tunnel) readStream(head, room int) ([]byte, int, error) {
 	room = min(room, fullSize-head-wire.Overhead)
 	if t.raw != nil {
-		return t.raw.Read(head, room, wait)
+		return t.raw.Read(head, room)
 	}
 	var buf []byte
 	if t.greedy {

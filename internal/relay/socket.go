@@ -29,12 +29,12 @@ type binarySocket struct {
 	ws   *websocket.Conn
 	hold *hold
 
-	park     func() error  // waits for the next message with little stack; nil: cannot
+	park     *parking      // nil: messages are waited for by reading
 	buffered *bufio.Reader // the library's, when park is there
 }
 
 // parker is a Socket that may be able to wait for its next message cheaply.
-// idle returns nil if it cannot, or if bytes have been read already.
+// idle returns nil if it cannot, or if there is something to read.
 type parker interface{ idle() func() error }
 
 // ErrMessage means the peer sent something that is not a binary message.
@@ -86,7 +86,7 @@ func Accept(w http.ResponseWriter, r *http.Request) (Socket, error) {
 }
 
 // parkOn needs the TCP connection itself: TLS has bytes of its own.
-func parkOn(h *hold) func() error {
+func parkOn(h *hold) *parking {
 	cork, ok := h.Conn.(*Cork)
 	if !ok {
 		return nil
@@ -99,14 +99,14 @@ func parkOn(h *hold) func() error {
 	if err != nil {
 		return nil
 	}
-	return waitReadable(rc)
+	return &parking{rc}
 }
 
 func (s *binarySocket) idle() func() error {
-	if s.park == nil || s.buffered.Buffered() > 0 || len(s.hold.first) > 0 {
+	if s.park == nil || s.buffered.Buffered() > 0 || len(s.hold.first) > 0 || s.park.ready() {
 		return nil
 	}
-	return s.park
+	return s.park.wait
 }
 
 // hijack puts a hold between the library and the connection, and small

@@ -4,6 +4,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"culvert/internal/wire"
@@ -28,7 +29,8 @@ type Tunnel struct {
 	user  uint32
 	began time.Time
 
-	sealing sync.Mutex // one Seal at a time
+	sealing sync.Mutex  // one Seal at a time
+	deep    atomic.Bool // the pump's stack has grown
 
 	mu        sync.Mutex // guards the following; never held across I/O
 	wake      sync.Cond  // on mu: room to send, a carrier, keys, or the end
@@ -182,6 +184,7 @@ func (t *Tunnel) sweep(now time.Time) {
 		t.sealing.Lock()
 		t.keys.Forget()
 		t.sealing.Unlock()
+		t.rest()
 	}
 	t.mu.Unlock()
 	if expired {

@@ -52,8 +52,6 @@ const (
 	failed                 // the carrier is dead
 )
 
-var turns = sync.Pool{New: func() any { return &turn{ready: make(chan verdict, 1)} }}
-
 // ErrDead means that a carrier has failed. The frame stays with its tunnel.
 var ErrDead = errors.New("carrier is dead")
 
@@ -95,7 +93,7 @@ func (c *Carrier) send(t *Tunnel, f *frame) error {
 		c.mu.Unlock()
 		v := <-w.ready
 		w.t, w.f = nil, nil
-		turns.Put(w)
+		c.table.turns.Put(w)
 		switch v {
 		case written:
 			return nil
@@ -109,7 +107,10 @@ func (c *Carrier) send(t *Tunnel, f *frame) error {
 }
 
 func (c *Carrier) queue(t *Tunnel, f *frame) *turn {
-	w := turns.Get().(*turn)
+	w, _ := c.table.turns.Get().(*turn)
+	if w == nil {
+		w = &turn{ready: make(chan verdict, 1)}
+	}
 	w.t, w.f = t, f
 	if f.bulk() {
 		c.large = append(c.large, w)

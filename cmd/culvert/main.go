@@ -23,6 +23,7 @@ type command struct {
 
 var commands = []command{
 	{"connect", "take the app's connections and carry them to the origin", runConnect},
+	{"up", "run the whole relay on this machine, to try it or for a household", runUp},
 	{"link", "make and read links, which users are handed", runLink},
 }
 

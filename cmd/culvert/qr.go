@@ -92,11 +92,9 @@ func (s style) draw(code *qrcode.Code, margin int) string {
 	return b.String()
 }
 
-// coloured says whether w understands colours.
-func coloured(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
-}
+// coloured says whether w understands colours and the user wants them
+// (no-color.org).
+func coloured(w io.Writer) bool { return isTerminal(w) && os.Getenv("NO_COLOR") == "" }
 
 // columns is the width of the terminal w, or 0 if w is none.
 func columns(w io.Writer) int {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -13,13 +14,14 @@ import (
 type appSettings struct {
 	host        string // empty: there are only raw listeners
 	chat, media uint16
+	lan         bool
 	raw         []string
 }
 
 // settingsFor reads off the listeners what the app has to be told: the first
 // that sniffs is for chat, the next, or the same, for media.
-func settingsFor(lan bool, listeners []nearListener) (appSettings, error) {
-	var a appSettings
+func settingsFor(o *nearOptions, listeners []nearListener) (appSettings, error) {
+	a := appSettings{lan: o.lan}
 	for _, l := range listeners {
 		at, err := netip.ParseAddrPort(l.Addr().String())
 		switch {
@@ -33,26 +35,40 @@ func settingsFor(lan bool, listeners []nearListener) (appSettings, error) {
 			a.media = at.Port()
 		}
 	}
-	return a.reachable(lan)
+	return a.reachable(o.host)
 }
 
 // reachable replaces an address that means all addresses by one that a phone
-// can dial.
-func (a appSettings) reachable(lan bool) (appSettings, error) {
+// can dial, or by the one that the user named.
+func (a appSettings) reachable(named string) (appSettings, error) {
 	ip, err := netip.ParseAddr(a.host)
-	if err != nil || !ip.IsUnspecified() {
+	switch {
+	case a.host == "":
 		return a, nil
-	}
-	if !lan {
+	case named != "":
+		a.host = named
+		_, err := a.link()
+		return a, err
+	case err != nil || !ip.IsUnspecified():
+		return a, nil
+	case !a.lan:
 		a.host = "127.0.0.1"
 		return a, nil
 	}
 	found, err := client.LANAddress()
 	if err != nil {
-		return a, err
+		return a, fmt.Errorf("%w, with --host", err)
 	}
 	a.host = found.String()
 	return a, nil
+}
+
+// link sets the app when it is opened on the phone.
+func (a appSettings) link() (string, error) {
+	if a.host == "" {
+		return "", errors.New("there is no port for the app")
+	}
+	return waLink(a.host, a.chat, a.media)
 }
 
 // text tells a person what to do.
@@ -64,12 +80,16 @@ func (a appSettings) text() string {
 	if a.host == "" {
 		return b.String()
 	}
-	fmt.Fprintf(&b, "In WhatsApp: Settings, Storage and data, Proxy: host %s, chat port %d, media port %d, TLS off.\n", a.host, a.chat, a.media)
-	if link, err := waLink(a.host, a.chat, a.media); err == nil {
-		fmt.Fprintf(&b, "Or open on the phone: %s\n", link)
+	b.WriteString("In WhatsApp, under Settings, Storage and data, Proxy, enter\n")
+	fmt.Fprintf(&b, "  host %s, chat port %d, media port %d, TLS off\n", a.host, a.chat, a.media)
+	if link, err := a.link(); err == nil {
+		fmt.Fprintf(&b, "or open on the phone\n%s\n", link)
+	}
+	if !a.lan {
+		b.WriteString("This machine alone can use it; --lan lets phones on the same network in.\n")
 	}
 	return b.String()
 }
 
-// address is where the app's connections for chat or media go.
+// address is where the app's connections to a port go.
 func (a appSettings) address(port uint16) string { return net.JoinHostPort(a.host, fmt.Sprint(port)) }

@@ -1,0 +1,158 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"culvert/internal/link"
+	"culvert/internal/relay"
+)
+
+// HopName is a step on the way to the origin by one front.
+type HopName string
+
+// The hops that Probe takes, in this order.
+const (
+	HopNetwork HopName = "network" // look the name up, connect
+	HopTLS     HopName = "tls"     // shake hands, verify the certificate
+	HopGate    HopName = "gate"    // ask for a WebSocket with the link's token
+)
+
+// Hop is one step that was tried.
+type Hop struct {
+	Name HopName
+	Took time.Duration
+	Err  error // nil: passed. Its text names no host, and most say what to try
+}
+
+// Probed is what Probe found.
+type Probed struct {
+	Hops     []Hop         // those that were tried, in order; only the last may have failed
+	Version  uint16        // of TLS, as in crypto/tls; 0: not known
+	NotAfter time.Time     // of the front's certificate; zero: not known
+	Pinned   bool          // the certificate is verified by a pin, not by public authorities
+	Ahead    time.Duration // of the front's clock to this machine's, if that is more than half a minute
+}
+
+// Passed says whether all hops did.
+func (p Probed) Passed() bool { return len(p.Hops) == 3 && p.Hops[2].Err == nil }
+
+// A front's answer that opens no socket, told apart by its status.
+var (
+	errBehind   = errors.New("the front answers, but not the origin behind it: the origin may be down, try again later")
+	errRedirect = errors.New("the front sends us elsewhere: log in to this network if it asks for that, else ask for a new link")
+	errBroke    = errors.New("the front broke off before it answered; try another front or network")
+)
+
+// Probe goes to the origin by one front of the link, apart from all else that c
+// does, and says how each step went. What is learned of the clock is kept. It
+// takes as long as ctx allows, at most 25 seconds.
+func (c *Client) Probe(ctx context.Context, front int) Probed {
+	f := c.cfg.Link.Fronts[front]
+	p := Probed{Pinned: len(f.Pins) > 0}
+	before := c.clock.ahead()
+	if !c.probe(ctx, f, &p) && c.clock.ahead() != before {
+		p.Hops = nil // once more, by the front's clock
+		c.probe(ctx, f, &p)
+	}
+	p.Ahead = c.clock.ahead()
+	return p
+}
+
+func (c *Client) probe(ctx context.Context, f link.Front, p *Probed) bool {
+	d := c.cfg.Dialer
+	raw, ok := step(p, HopNetwork, func() (net.Conn, error) { return d.reach(ctx, f) })
+	if !ok {
+		return false
+	}
+	secure, ok := step(p, HopTLS, func() (net.Conn, error) { return d.secure(ctx, raw, f) })
+	if !ok {
+		return false
+	}
+	p.note(secure)
+	sock, ok := step(p, HopGate, func() (relay.Socket, error) { return c.enter(ctx, secure, f) })
+	if ok {
+		sock.Close()
+	}
+	return ok
+}
+
+// step tries one hop and notes how it went.
+func step[T any](p *Probed, name HopName, try func() (T, error)) (T, bool) {
+	start := time.Now()
+	v, err := try()
+	p.Hops = append(p.Hops, Hop{name, time.Since(start), err})
+	return v, err == nil
+}
+
+// secure is the second half of dialFront; it closes raw if it fails.
+func (d *Dialer) secure(ctx context.Context, raw net.Conn, f link.Front) (net.Conn, error) {
+	if d.Wrap != nil {
+		raw = d.Wrap(raw)
+	}
+	shake := d.handshake
+	if shake == nil {
+		shake = d.goHandshake
+	}
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	conn, err := shake(ctx, raw, f)
+	if err != nil {
+		raw.Close()
+		return nil, failed(tlsStep, err)
+	}
+	return conn, nil
+}
+
+func (p *Probed) note(conn net.Conn) {
+	secure, ok := conn.(interface{ ConnectionState() tls.ConnectionState })
+	if !ok {
+		return
+	}
+	state := secure.ConnectionState()
+	p.Version = state.Version
+	if len(state.PeerCertificates) > 0 {
+		p.NotAfter = state.PeerCertificates[0].NotAfter
+	}
+}
+
+// enter asks for a socket. It closes conn if there is none.
+func (c *Client) enter(ctx context.Context, conn net.Conn, f link.Front) (relay.Socket, error) {
+	ctx, cancel := context.WithTimeout(ctx, upgradeTimeout)
+	defer cancel()
+	s, answer, err := relay.Upgrade(ctx, conn, f.Host, f.Path, c.header())
+	if answer != nil {
+		c.learnDate(answer)
+	}
+	if err != nil {
+		return nil, refusal(ctx, answer)
+	}
+	return s, nil
+}
+
+// refusal says what an answer that is no socket means.
+func refusal(ctx context.Context, answer *http.Response) error {
+	switch {
+	case answer == nil && ctx.Err() != nil:
+		return failed("gate", ctx.Err())
+	case answer == nil:
+		return errBroke
+	case answer.StatusCode >= 500:
+		return fmt.Errorf("%w (HTTP status %d)", errBehind, answer.StatusCode)
+	case answer.StatusCode >= 300 && answer.StatusCode < 400:
+		return fmt.Errorf("%w (HTTP status %d)", errRedirect, answer.StatusCode)
+	}
+	return ErrNotLetIn
+}
+
+// ahead is the offset that was learned.
+func (c *clock) ahead() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.offset.Round(time.Second)
+}

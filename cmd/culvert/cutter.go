@@ -1,0 +1,64 @@
+package main
+
+import (
+	"net"
+	"sync"
+)
+
+// cutter is a listener that can cut all its connections, as a censor or a
+// network does: with a reset and without a word.
+type cutter struct {
+	net.Listener
+
+	mu   sync.Mutex // guards the following
+	open map[*cuttable]struct{}
+}
+
+// cuttable is one of a cutter's connections.
+type cuttable struct {
+	*net.TCPConn
+	from *cutter
+}
+
+// Accept notes the connection until it is closed.
+func (c *cutter) Accept() (net.Conn, error) {
+	conn, err := c.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return conn, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open == nil {
+		c.open = make(map[*cuttable]struct{})
+	}
+	one := &cuttable{tcp, c}
+	c.open[one] = struct{}{}
+	return one, nil
+}
+
+// Close may be called more than once.
+func (c *cuttable) Close() error {
+	c.from.mu.Lock()
+	delete(c.from.open, c)
+	c.from.mu.Unlock()
+	return c.TCPConn.Close()
+}
+
+// cut resets all connections that are open, and says how many there were.
+func (c *cutter) cut() int {
+	c.mu.Lock()
+	all := make([]*cuttable, 0, len(c.open))
+	for one := range c.open {
+		all = append(all, one)
+	}
+	c.mu.Unlock()
+	for _, one := range all {
+		one.SetLinger(0)
+		one.Close()
+	}
+	return len(all)
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"culvert/internal/whatsapp"
+)
+
+// exchange is what came of a chat connection.
+type exchange struct {
+	trips []time.Duration
+	err   error
+}
+
+// chat exchanges messages over the app's listener.
+func (d *demo) chat(ctx context.Context) error {
+	d.out.title("Chat through the relay, one message after another")
+	start := time.Now()
+	conn, err := d.relay.near.dialChat(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	trips, err := whatsapp.Exchange(ctx, conn, d.relay.trust.root, demoMessages)
+	if err != nil {
+		return err
+	}
+	d.row("", "messages", "half within", "99% within", "in all")
+	d.row("there and back", fmt.Sprint(len(trips)),
+		tookText(percentile(trips, 50)), tookText(percentile(trips, 99)), tookText(time.Since(start)))
+	return nil
+}
+
+// talk is a chat connection that goes on until it is told to end.
+type talk struct {
+	stop context.CancelFunc
+	done chan exchange
+}
+
+// chatBeside talks over one connection while other things happen.
+func (d *demo) chatBeside(ctx context.Context) *talk {
+	ctx, cancel := context.WithCancel(ctx)
+	t := &talk{stop: cancel, done: make(chan exchange, 1)}
+	go func() { t.done <- d.talk(ctx) }()
+	return t
+}
+
+func (d *demo) talk(ctx context.Context) exchange {
+	conn, err := d.relay.near.dialChat(ctx)
+	if err != nil {
+		return exchange{err: err}
+	}
+	defer conn.Close()
+	trips, err := whatsapp.Exchange(ctx, conn, d.relay.trust.root, math.MaxInt)
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return exchange{trips, err}
+}
+
+// end stops talking; no more than the message under way is lost.
+func (t *talk) end() exchange {
+	t.stop()
+	return <-t.done
+}

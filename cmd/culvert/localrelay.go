@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"culvert/client"
+	"culvert/edge/passthrough"
+	"culvert/internal/link"
+	"culvert/internal/seal"
+	"culvert/internal/serve"
+	"culvert/internal/site"
+	"culvert/internal/whatsapp"
+	"culvert/internal/wire"
+	"culvert/origin"
+)
+
+// localRelay is the whole relay in this process: origin, edge and near end,
+// each on a listener of its own, so that every byte takes the way that it takes
+// between three machines.
+type localRelay struct {
+	upstream whatsapp.Upstream
+	standIn  *whatsapp.StandIn // nil: WhatsApp itself
+	trust    trust
+
+	originAt, edgeAt net.Addr
+	carriers         *cutter // the edge's connections
+	link             *link.Link
+	near             *nearEnd
+	metrics          *prometheus.Registry
+
+	failed context.CancelCauseFunc // told why a part stopped by itself
+	stops  []func()                // in the order of starting
+
+	mu        sync.Mutex // guards the following
+	dialError error      // the origin's last, of a service
+}
+
+// stopTime bounds the end of one part; nothing worth waiting for is left then.
+const stopTime = time.Second
+
+// close ends what was started, the last first.
+func (r *localRelay) close() {
+	for i := len(r.stops) - 1; i >= 0; i-- {
+		r.stops[i]()
+	}
+	r.stops = nil
+}
+
+// startStandIn replaces WhatsApp.
+func (r *localRelay) startStandIn() error {
+	s, err := whatsapp.NewStandIn()
+	if err != nil {
+		return err
+	}
+	r.stops = append(r.stops, func() { s.Close() })
+	chat, err := listenHere()
+	if err != nil {
+		return err
+	}
+	media, err := listenHere()
+	if err != nil {
+		chat.Close()
+		return err
+	}
+	go func() { r.fail(s.ServeChat(chat)) }()
+	go func() { r.fail(s.ServeMedia(media)) }()
+	r.standIn, r.trust = s, trust{root: s.Root(), cas: s.CAs()}
+	r.upstream.Chat, r.upstream.Media, r.upstream.AllowPrivate = chat.Addr().String(), media.Addr().String(), true
+	return nil
+}
+
+func listenHere() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }
+
+func (r *localRelay) fail(err error) {
+	if err != nil {
+		r.failed(err)
+	}
+}
+
+// startOrigin starts the far end, on plain HTTP as behind a CDN.
+func (r *localRelay) startOrigin(master seal.Master) error {
+	o, err := origin.New(origin.Config{Master: master, Dial: r.dial, Site: site.Handler()})
+	if err != nil {
+		return err
+	}
+	ln, err := listenHere()
+	if err != nil {
+		o.Close()
+		return err
+	}
+	r.originAt = ln.Addr()
+	r.serve(o.Wrap(ln), o, func(context.Context) error { return o.Close() })
+	return nil
+}
+
+// dial is the origin's, and keeps what went wrong.
+func (r *localRelay) dial(ctx context.Context, s wire.Service) (net.Conn, error) {
+	conn, err := r.upstream.Dial(ctx, s)
+	if err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.dialError = err
+	}
+	return conn, err
+}
+
+// whyNoDial is why the origin last failed to reach WhatsApp, if it did.
+func (r *localRelay) whyNoDial() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.dialError
+}
+
+// startEdge starts the edge, with a certificate that the link will pin, and
+// makes the link.
+func (r *localRelay) startEdge(master seal.Master) error {
+	cert, err := client.NewChatCertificate(time.Now())
+	if err != nil {
+		return err
+	}
+	r.metrics = prometheus.NewRegistry()
+	proxy, err := passthrough.New(&url.URL{Scheme: "http", Host: r.originAt.String()}, passthrough.Options{Metrics: r.metrics})
+	if err != nil {
+		return err
+	}
+	ln, err := listenHere()
+	if err != nil {
+		return err
+	}
+	r.edgeAt, r.carriers = ln.Addr(), &cutter{Listener: ln}
+	secure := &tls.Config{
+		Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"http/1.1"}, DynamicRecordSizingDisabled: true,
+	}
+	r.serve(tls.NewListener(r.carriers, secure), proxy, proxy.Drain)
+	front := link.Front{Host: r.edgeAt.String(), Path: wire.DoorPath, Pins: []link.Pin{link.PinOf(cert.Leaf)}}
+	r.link = &link.Link{Keys: master.Client(1), Fronts: []link.Front{front}}
+	return r.link.Validate()
+}
+
+// serve runs h until close.
+func (r *localRelay) serve(ln net.Listener, h http.Handler, drain func(context.Context) error) {
+	service := serve.Service{
+		Listener: ln, Handler: h, Admin: serve.Off, Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler),
+		DrainFor: stopTime, Drain: drain,
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := service.Run(ctx); ctx.Err() == nil {
+			r.fail(err)
+		}
+	}()
+	r.stops = append(r.stops, func() { cancel(); <-done })
+}
+
+// openNear opens the app's listeners.
+func (r *localRelay) openNear(ctx context.Context, o *nearOptions, logs io.Writer) (err error) {
+	if r.near, err = openNearEnd(ctx, r.link, o, logs); err == nil {
+		r.stops = append(r.stops, r.near.close)
+	}
+	return err
+}
+
+// startNear carries the app's connections until close.
+func (r *localRelay) startNear() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); r.fail(r.near.serve(ctx)) }()
+	r.stops = append(r.stops, func() { cancel(); <-done })
+}
+
+// traffic is what the edge has passed on, live, sealed and with all that the
+// relay adds.
+func (r *localRelay) traffic() traffic {
+	return traffic{r.counter("culvert_edge_up_bytes_total"), r.counter("culvert_edge_down_bytes_total")}
+}
+
+func (r *localRelay) counter(name string) uint64 {
+	families, err := r.metrics.Gather()
+	if err != nil {
+		return 0
+	}
+	for _, f := range families {
+		if f.GetName() == name && len(f.GetMetric()) > 0 {
+			return uint64(f.GetMetric()[0].GetCounter().GetValue())
+		}
+	}
+	return 0
+}

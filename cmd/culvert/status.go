@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"culvert/client"
+	"culvert/internal/relay"
+)
+
+// traffic is what has been carried, in bytes.
+type traffic struct{ up, down uint64 }
+
+// endedTraffic counts tunnels as they end.
+type endedTraffic struct{ up, down atomic.Uint64 }
+
+func (e *endedTraffic) add(t relay.End) {
+	e.up.Add(t.Sent)
+	e.down.Add(t.Received)
+}
+
+func (e *endedTraffic) read() traffic { return traffic{e.up.Load(), e.down.Load()} }
+
+// watcher tells a person how a client is doing, until its context ends: on a
+// terminal by one line that stays current, elsewhere by a line whenever that
+// changes from connected to not or back, and once a minute.
+type watcher struct {
+	out     *console
+	status  func() client.Status
+	traffic func() traffic
+	live    bool // traffic counts tunnels that have not ended, so that a rate means something
+
+	last      traffic
+	lastAt    time.Time
+	said      time.Time // when a line was written
+	connected bool      // what it said
+}
+
+// Intervals of a watcher.
+const (
+	redraw = time.Second
+	repeat = time.Minute
+)
+
+// watch returns when ctx ends. Connected is what the user was told already.
+func (w *watcher) watch(ctx context.Context, connected bool) {
+	w.connected, w.said, w.lastAt, w.last = connected, time.Now(), time.Now(), w.traffic()
+	tick := time.NewTicker(redraw)
+	defer tick.Stop()
+	defer w.out.show("")
+	w.update(time.Now())
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			w.update(now)
+		}
+	}
+}
+
+// update redraws the line and says what changed.
+func (w *watcher) update(now time.Time) {
+	s := w.status()
+	parts := w.parts(s, now)
+	w.out.show(w.fit(s, parts))
+	if s.Connected == w.connected && (w.out.live || now.Sub(w.said) < repeat) {
+		return
+	}
+	if s.Connected != w.connected && w.out.live {
+		w.change(s)
+	} else {
+		fmt.Fprintln(w.out, strings.Join(parts, ", "))
+	}
+	w.connected, w.said = s.Connected, now
+}
+
+func (w *watcher) change(s client.Status) {
+	at := time.Now().Format(time.TimeOnly)
+	if s.Connected {
+		w.out.step(good, 0, "%s connected again by front %d", at, s.Front+1)
+		return
+	}
+	w.out.step(bad, 0, "%s connection lost, trying again", at)
+	if s.LastError != nil {
+		w.out.hint("%s", reasonText(s.LastError))
+	}
+}
+
+// parts are what the line says, the most important first.
+func (w *watcher) parts(s client.Status, now time.Time) []string {
+	parts := []string{connection(s)}
+	if s.Connected && s.RTT > 0 {
+		parts = append(parts, "round trip "+tookText(s.RTT))
+	}
+	t := w.traffic()
+	parts = append(parts, count(s.Tunnels, "connection"), w.amount("up", t.up, w.last.up, now), w.amount("down", t.down, w.last.down, now),
+		count(s.Carriers, "carrier"))
+	w.last, w.lastAt = t, now
+	return parts
+}
+
+// amount is a total, and on a terminal how fast it grows.
+func (w *watcher) amount(way string, total, before uint64, now time.Time) string {
+	text := way + " " + sizeText(total)
+	if took := now.Sub(w.lastAt); w.live && w.out.live && total > before && took > 0 {
+		text += " (" + rateText(total-before, took) + ")"
+	}
+	return text
+}
+
+func connection(s client.Status) string {
+	switch {
+	case s.Connected:
+		return fmt.Sprintf("connected by front %d", s.Front+1)
+	case s.LastError != nil:
+		return "not connected: " + reasonText(s.LastError)
+	}
+	return "connecting"
+}
+
+// fit joins as many parts as there is room for.
+func (w *watcher) fit(s client.Status, parts []string) string {
+	m := good
+	if !s.Connected {
+		m = bad
+	}
+	room, line := w.out.width()-2, ""
+	for i, p := range parts {
+		if i > 0 {
+			p = ", " + p
+		}
+		if i > 0 && utf8.RuneCountInString(line+p) > room {
+			break
+		}
+		line += p
+	}
+	return w.out.paint(m.sign, m.colour) + " " + shorten(line, room)
+}
+
+// shorten cuts s to n characters.
+func shorten(s string, n int) string {
+	if utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	return string([]rune(s)[:max(n-1, 0)]) + "…"
+}
+
+// reasonText is err on one line.
+func reasonText(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"culvert/internal/seal"
+)
+
+const upAbout = `
+Runs the whole relay on this machine, in one process: origin, edge and client,
+each on a listener of its own, with a secret, a certificate and a link made at
+start. It proves that WhatsApp answers through the relay and prints what to
+enter into the app. It runs until it is interrupted.
+
+Apps of this machine alone can use it; with --lan, phones on the same network
+can, and a QR code sets them. Everyone on that network can use it then.
+
+With --upstream=stand-in it needs no internet: a stand-in, made at start, takes
+WhatsApp's place. --demo shows what the relay does with it, cutting every
+connection between client and edge on the way, and ends: with 0 if all bytes
+were right, else with 1.
+
+Examples:
+  culvert up --lan
+  culvert up --upstream=stand-in --demo
+  culvert up --upstream=stand-in --save try    # then: culvert doctor --link-file try/link …`
+
+// upOptions is the command line of "culvert up".
+type upOptions struct {
+	*nearOptions
+	flags    *flags
+	upstream string
+	demo     bool
+	save     string
+	size     int64 // bytes that a demo moves each way
+}
+
+// standIn is the upstream that replaces WhatsApp.
+const standIn = "stand-in"
+
+func newUpOptions() *upOptions {
+	f := newFlags("culvert up", "[flags]", upAbout)
+	o := &upOptions{flags: f, nearOptions: nearFlags(f), size: demoSize}
+	f.StringVar(&o.upstream, "upstream", "whatsapp", "`WHERE` the origin connects to: whatsapp or stand-in")
+	f.BoolVar(&o.demo, "demo", false, "show what the relay does, with the stand-in, and end; takes any free ports")
+	f.StringVar(&o.save, "save", "", "`DIR` to write the link to, and the stand-in's keys: for doctor and other programs")
+	return o
+}
+
+func (o *upOptions) parse(args []string, stdout io.Writer) error {
+	if err := o.flags.none(args, stdout); err != nil {
+		return err
+	}
+	if o.demo {
+		o.upstream, o.chat, o.media = standIn, orDefault(o.chat, "127.0.0.1:0"), orDefault(o.media, "127.0.0.1:0")
+	}
+	if o.upstream != "whatsapp" && o.upstream != standIn {
+		return o.flags.wrong("--upstream is whatsapp or stand-in")
+	}
+	return nil
+}
+
+func runUp(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o := newUpOptions()
+	if err := o.parse(args, stdout); err != nil {
+		return err
+	}
+	out := newConsole(stdout)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r := &localRelay{failed: cancel, trust: genuine()}
+	defer r.close()
+	err := o.run(ctx, r, out, neighbour{out, stderr})
+	switch cause := context.Cause(ctx); {
+	case cause == nil:
+		return err
+	case !errors.Is(cause, context.Canceled):
+		return cause
+	}
+	fmt.Fprintln(out, "Stopped.")
+	return nil
+}
+
+// run returns when ctx ends, or before with an error, or when the demo is over.
+func (o *upOptions) run(ctx context.Context, r *localRelay, out *console, logs io.Writer) error {
+	if err := o.start(ctx, r, out, logs); err != nil {
+		return err
+	}
+	if err := r.connect(ctx, out); err != nil {
+		return err
+	}
+	if o.save != "" {
+		if err := r.save(ctx, o.save, out); err != nil {
+			return err
+		}
+	}
+	if err := r.proveWhatsApp(ctx, out); err != nil {
+		return err
+	}
+	if o.demo {
+		return (&demo{relay: r, out: out, size: o.size}).run(ctx)
+	}
+	fmt.Fprintln(out)
+	if err := r.near.app.print(out, o.lan); err != nil {
+		return err
+	}
+	fmt.Fprint(out, "\nCtrl-C ends it.\n")
+	w := watcher{out: out, status: r.near.client.Status, traffic: r.traffic, live: true}
+	w.watch(ctx, true)
+	return nil
+}
+
+// start starts the parts, from WhatsApp's side to the app's.
+func (o *upOptions) start(ctx context.Context, r *localRelay, out *console, logs io.Writer) error {
+	out.title("Starting the relay on this machine")
+	master := seal.NewMaster()
+	if o.upstream == standIn {
+		begin := time.Now()
+		if err := r.startStandIn(); err != nil {
+			return fmt.Errorf("start stand-in: %w", err)
+		}
+		out.step(warned, time.Since(begin), "A stand-in takes WhatsApp's place: no message goes anywhere")
+	}
+	begin := time.Now()
+	if err := r.startOrigin(master); err != nil {
+		return fmt.Errorf("start origin: %w", err)
+	}
+	out.step(good, time.Since(begin), "Origin on %s, with a new master secret", r.originAt)
+	begin = time.Now()
+	if err := r.startEdge(master); err != nil {
+		return fmt.Errorf("start edge: %w", err)
+	}
+	out.step(good, time.Since(begin), "Edge on %s, its new certificate pinned in a new link", r.edgeAt)
+	begin = time.Now()
+	if err := r.openNear(ctx, o.nearOptions, logs); err != nil {
+		return fmt.Errorf("start client: %w", err)
+	}
+	out.step(good, time.Since(begin), "Client for the app on %s", r.near.addresses())
+	return nil
+}
+
+// connectLimit bounds the way to our own edge and origin.
+const connectLimit = 5 * time.Second
+
+// connect lets the client find its way.
+func (r *localRelay) connect(ctx context.Context, out *console) error {
+	begin := time.Now()
+	r.startNear()
+	ctx, cancel := context.WithTimeout(ctx, connectLimit)
+	defer cancel()
+	if err := r.near.client.WaitReady(ctx); err != nil {
+		return fmt.Errorf("the client cannot reach the edge or the origin on this machine: %s", reasonText(err))
+	}
+	took := time.Since(begin)
+	rtt := measureRTT(ctx, r.near.client)
+	out.step(good, took, "Client through edge to origin by WebSocket and TLS, round trip %s", tookText(rtt))
+	return nil
+}

@@ -200,9 +200,6 @@ func (t *Tunnel) stamp(f *frame) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	ack, room := t.ackNow()
-	if f.kind == wire.Attach { // sealed without them
-		ack, room = t.written, 0
-	}
 	wire.PutAck(f.buf[f.head:], ack, room)
 }
 

@@ -91,7 +91,7 @@ var (
 )
 
 // textWidth is where a step's time ends; hints and lists wrap before it.
-const textWidth = 76
+const textWidth = 79
 
 // step writes a line with a mark and, if it is not 0, how long it took.
 func (c *console) step(m mark, took time.Duration, format string, args ...any) {

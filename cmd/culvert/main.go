@@ -24,6 +24,7 @@ type command struct {
 var commands = []command{
 	{"connect", "take the app's connections and carry them to the origin", runConnect},
 	{"up", "run the whole relay on this machine, to try it or for a household", runUp},
+	{"doctor", "say how far connections come, and what to try", runDoctor},
 	{"link", "make and read links, which users are handed", runLink},
 }
 

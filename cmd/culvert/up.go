@@ -75,6 +75,7 @@ func runUp(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	r := &localRelay{failed: cancel, trust: genuine()}
 	defer r.close()
 	err := o.run(ctx, r, out, neighbour{out, stderr})
+	r.close()
 	switch cause := context.Cause(ctx); {
 	case cause == nil:
 		return err
@@ -105,13 +106,24 @@ func (o *upOptions) run(ctx context.Context, r *localRelay, out *console, logs i
 		return (&demo{relay: r, out: out, size: o.size}).run(ctx)
 	}
 	fmt.Fprintln(out)
-	if err := r.near.app.print(out, o.lan); err != nil {
+	if err := o.tellPorts(r, out); err != nil {
 		return err
 	}
 	fmt.Fprint(out, "\nCtrl-C ends it.\n")
 	w := watcher{out: out, status: r.near.client.Status, traffic: r.traffic, live: true}
 	w.watch(ctx, true)
 	return nil
+}
+
+// tellPorts says what the app needs. It cannot log in to a stand-in.
+func (o *upOptions) tellPorts(r *localRelay, out *console) error {
+	if r.standIn == nil {
+		return r.near.app.print(out, o.lan)
+	}
+	a := r.near.app
+	_, err := fmt.Fprintf(out, "The stand-in answers through %s, chat port %d, media port %d.\n"+
+		"WhatsApp's app cannot log in to it; without --upstream it can.\n", a.host, a.chat, a.media)
+	return err
 }
 
 // start starts the parts, from WhatsApp's side to the app's.
@@ -134,7 +146,7 @@ func (o *upOptions) start(ctx context.Context, r *localRelay, out *console, logs
 	if err := r.startEdge(master); err != nil {
 		return fmt.Errorf("start edge: %w", err)
 	}
-	out.step(good, time.Since(begin), "Edge on %s, its new certificate pinned in a new link", r.edgeAt)
+	out.step(good, time.Since(begin), "Edge on %s, with a new certificate, pinned in a link", r.edgeAt)
 	begin = time.Now()
 	if err := r.openNear(ctx, o.nearOptions, logs); err != nil {
 		return fmt.Errorf("start client: %w", err)
@@ -157,6 +169,6 @@ func (r *localRelay) connect(ctx context.Context, out *console) error {
 	}
 	took := time.Since(begin)
 	rtt := measureRTT(ctx, r.near.client)
-	out.step(good, took, "Client through edge to origin by WebSocket and TLS, round trip %s", tookText(rtt))
+	out.step(good, took, "Client to edge to origin by TLS and WebSocket, round trip %s", tookText(rtt))
 	return nil
 }

@@ -34,6 +34,7 @@ type forwarder struct {
 
 // pathway is a connection through a forwarder.
 type pathway struct {
+	number    int64 // counts up
 	near, far net.Conn
 	silent    [2]atomic.Bool // up, down: what comes is swallowed
 	once      sync.Once
@@ -78,7 +79,7 @@ func (f *forwarder) accept() {
 }
 
 func (f *forwarder) start(near, far net.Conn) {
-	p := &pathway{near: near, far: far, gone: make(chan struct{})}
+	p := &pathway{number: f.dials.Load(), near: near, far: far, gone: make(chan struct{})}
 	p.silent[0].Store(f.deaf.Load())
 	p.silent[1].Store(f.deaf.Load())
 	f.mu.Lock()

@@ -45,7 +45,7 @@ func (t *Tunnel) start(s Start) {
 
 // reset handles a Reset frame. t.mu is held.
 func (t *Tunnel) reset(h wire.Header) {
-	why := wire.Reason(h.Seq)
+	why := max(wire.Reason(h.Seq), wire.Aborted) // 0 would be an end in order
 	if why != wire.Clock || t.again == nil || t.keys != nil {
 		go t.giveUp(why, true, nil)
 		return
@@ -69,6 +69,7 @@ func (t *Tunnel) Attach(c *Carrier, lost bool) {
 		t.mu.Unlock()
 		return
 	}
+	lost = lost || t.carrier == nil && t.carriers > 0
 	var f *frame
 	if t.keys != nil {
 		f = t.attachFrame(lost)
@@ -89,8 +90,10 @@ func (t *Tunnel) Attach(c *Carrier, lost bool) {
 }
 
 // attachFrame is sealed by its epoch, which counts up: an old one, brought
-// again, moves nothing.
+// again, moves nothing. Once one has said that a carrier is dead, so do all
+// that follow: it may die on its way, or come after them.
 func (t *Tunnel) attachFrame(lost bool) *frame {
+	lost = lost || t.epoch%2 == 1
 	t.epoch += 2 - t.epoch%2
 	if lost {
 		t.epoch++
@@ -101,6 +104,18 @@ func (t *Tunnel) attachFrame(lost bool) *frame {
 	t.sealing.Unlock()
 	wire.Put(f.buf, wire.Header{Kind: wire.Attach, Len: len(tag), Tunnel: t.ID, Seq: t.epoch})
 	return f
+}
+
+// tellLost has the origin send again what went by a carrier that is dead here,
+// as it may not know: the tunnel moved on, but frames were on their way. t.mu
+// is held.
+func (t *Tunnel) tellLost() {
+	if t.table.Open != nil || t.keys == nil || t.carrier == nil {
+		return
+	}
+	f := t.attachFrame(true)
+	f.writing = 1
+	go t.carrier.send(t, f) // if it fails, that carrier's death brings another Attach
 }
 
 // attached moves the origin's end to c if the Attach is newer than the last.
@@ -114,7 +129,9 @@ func (t *Tunnel) attached(c *Carrier, h wire.Header, payload []byte) error {
 	t.epoch = h.Seq
 	if h.Seq%2 == 1 {
 		for _, f := range t.unacked {
-			f.by = nil
+			if f.by != c {
+				f.by = nil
+			}
 		}
 	}
 	t.use(c)

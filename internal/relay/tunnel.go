@@ -49,6 +49,7 @@ type Tunnel struct {
 	carriers  int        // how many there were
 	epoch     uint64     // of the last Attach
 	orphaned  time.Time  // since when carrier is nil
+	since     time.Time  // when carrier became what it is
 	resending bool
 
 	// Towards the peer.
@@ -126,6 +127,9 @@ func (t *Tunnel) done() bool {
 
 // end is the one way out. t.mu is held at the call and not at the return.
 func (t *Tunnel) end(e End) {
+	if e.Reason == 0 {
+		t.oweNow() // the peer's end waits for it
+	}
 	t.ended = true
 	stream, used := t.stream, t.used
 	t.used, t.carrier = nil, nil
@@ -192,23 +196,30 @@ func (t *Tunnel) sweep(now time.Time) {
 	}
 }
 
-// use makes c the carrier that takes what is sent. t.mu is held.
-func (t *Tunnel) use(c *Carrier) {
+// use makes c the carrier that takes what is sent; false if c is dead. t.mu is
+// held.
+func (t *Tunnel) use(c *Carrier) bool {
 	if t.carrier == c {
-		return
+		return true
+	}
+	c.adopt(t)
+	if c.Dead() { // and may have told its tunnels before this one was among them
+		c.drop(t)
+		return false
 	}
 	t.carrier = c
 	t.carriers++
+	t.since = time.Now()
 	if r := int64(c.RTT()); r > 0 && (t.rtt == 0 || r < t.rtt) {
 		t.rtt = r
 	}
 	t.used = append(others(t.used, c), c)
-	c.adopt(t)
-	if c.Dead() { // and may have told its tunnels before this one was among them
-		t.carrier = nil
-		t.orphaned = time.Now()
+	if t.owing {
+		t.owing = false
+		t.oweAck()
 	}
 	t.wake.Broadcast()
+	return true
 }
 
 // others are the living carriers of all but c.
@@ -228,6 +239,7 @@ func (t *Tunnel) lost(c *Carrier) {
 		t.orphaned = time.Now()
 		return
 	}
+	t.tellLost()
 	t.resendLocked()
 }
 

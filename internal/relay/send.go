@@ -142,7 +142,7 @@ func (t *Tunnel) sendFrame(f *frame) bool {
 		return false
 	}
 	t.unacked = append(t.unacked, f)
-	t.sent = f.end
+	t.sent, t.finSent = f.end, f.kind == wire.Fin
 	c := t.carrier
 	if c == nil || t.resending { // whoever resends takes it along
 		t.mu.Unlock()
@@ -189,7 +189,6 @@ func (t *Tunnel) streamEnded(err error) {
 	}
 	head := t.prefix()
 	f := &frame{kind: wire.Fin, seq: t.sent, end: t.sent + 1, buf: make([]byte, head+wire.HeaderLen+wire.Overhead)}
-	t.finSent = true
 	t.mu.Unlock()
 	t.seal(f, head, 0)
 	t.sendFrame(f)

@@ -216,7 +216,11 @@ func (c *Carrier) putControl(h wire.Header) {
 }
 
 func (c *Carrier) queueControl(b []byte) {
-	if c.dead.Load() || len(c.control) > maxControl {
+	if c.dead.Load() {
+		return
+	}
+	if len(c.control) > maxControl { // an ack that is lost on a living carrier stalls its tunnel
+		go c.fail()
 		return
 	}
 	c.control = append(c.control, b...)
@@ -267,7 +271,7 @@ func (c *Carrier) write(control []byte, t *Tunnel, f *frame, riders []*turn) err
 	}
 	msg := getFull()[:0]
 	defer func() { put(msg) }()
-	msg = append(msg, control[:min(len(control), maxBatch)]...)
+	msg = append(msg, control[:wholeFrames(control, maxBatch)]...)
 	control = control[len(msg):]
 	if f != nil {
 		msg = t.appendStamped(msg, f)
@@ -283,13 +287,28 @@ func (c *Carrier) write(control []byte, t *Tunnel, f *frame, riders []*turn) err
 
 func (c *Carrier) writeControl(b []byte) error {
 	for len(b) > 0 {
-		n := min(len(b), wire.MaxFrame/wire.HeaderLen*wire.HeaderLen)
+		n := wholeFrames(b, wire.MaxFrame)
 		if err := c.sock.WriteMessage(b[:n]); err != nil {
 			return err
 		}
 		b = b[n:]
 	}
 	return nil
+}
+
+// wholeFrames is how many of b's bytes are frames that fit into limit together.
+func wholeFrames(b []byte, limit int) int {
+	if len(b) <= limit {
+		return len(b)
+	}
+	n := 0
+	for {
+		h, _ := wire.Parse(b[n:])
+		if n+wire.HeaderLen+h.Len > limit {
+			return n
+		}
+		n += wire.HeaderLen + h.Len
+	}
 }
 
 // writeOne writes a message of one frame and learns from how long that takes.

@@ -198,6 +198,9 @@ func (t *Tunnel) streamEnded(err error) {
 func (t *Tunnel) stamp(f *frame) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if f.writing > 1 { // another carrier reads it
+		return
+	}
 	ack, room := t.ackNow()
 	wire.PutAck(f.buf[f.head:], ack, room)
 }

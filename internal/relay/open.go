@@ -183,8 +183,9 @@ func (t *Tunnel) accepted(payload []byte) error {
 		return nil // twice
 	}
 	keys, err := t.finish(payload)
-	if err != nil {
-		return wire.ErrFrame
+	if err != nil { // the genuine one cannot be taken any more
+		go t.giveUp(wire.Broken, false, err)
+		return nil
 	}
 	t.keys, t.finish = keys, nil
 	if len(t.unacked) > 0 && t.unacked[0].kind == wire.Open {
@@ -193,20 +194,21 @@ func (t *Tunnel) accepted(payload []byte) error {
 		t.dropAcked(1)
 	}
 	early := t.early
-	t.early = nil
+	t.early, t.earlyLen = nil, 0
+	t.wake.Broadcast()
 	for _, s := range early {
 		if err := t.deliverOpened(t.carrier, s.h, s.buf); err != nil {
 			return err
 		}
 	}
-	t.wake.Broadcast()
 	return nil
 }
 
 // keepEarly keeps a frame that came before the Accept, as doors that do not
 // keep order may bring them. t.mu is held.
 func (t *Tunnel) keepEarly(h wire.Header, payload []byte) error {
-	if h.Kind == wire.Attach || len(t.early) >= maxEarlyFrames || h.Seq+uint64(h.Len) > 2*wire.FirstWindow {
+	t.earlyLen += cap(payload)
+	if h.Kind == wire.Attach || len(t.early) >= maxHeld || t.earlyLen > maxEarlyLen {
 		put(payload)
 		return wire.ErrFrame
 	}
@@ -214,8 +216,9 @@ func (t *Tunnel) keepEarly(h wire.Header, payload []byte) error {
 	return nil
 }
 
-// maxEarlyFrames is a first window of the largest frames, and acks.
-const maxEarlyFrames = 16
+// maxEarlyLen bounds the buffers of early frames: a first window of frames
+// that fill a quarter of theirs.
+const maxEarlyLen = 4 * wire.FirstWindow
 
 // Opened is what an origin's tunnel begins with.
 type Opened struct {

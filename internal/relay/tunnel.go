@@ -70,6 +70,7 @@ type Tunnel struct {
 	promised uint64            // the furthest limit that the peer was told
 	held     map[uint64]*chunk // came early, opened
 	early    []sealed          // client: came before Accept, not opened
+	earlyLen int               // of their buffers
 	queue    []chunk           // in order, to be written
 	writing  bool
 	finGot   bool // the peer's Fin is in order: the queue is the rest

@@ -344,7 +344,6 @@ func (c *Carrier) fail() {
 	if c.dead.Swap(true) {
 		return
 	}
-	c.sock.Close()
 	c.mu.Lock()
 	for _, q := range [2][]*turn{c.small, c.large} {
 		for _, w := range q {
@@ -353,6 +352,7 @@ func (c *Carrier) fail() {
 	}
 	c.small, c.large, c.control, c.owing = nil, nil, nil, nil
 	c.mu.Unlock()
+	c.sock.Close()
 }
 
 // Close ends the carrier. Its tunnels live on.

@@ -62,10 +62,11 @@ func (s *binarySocket) WriteMessage(b []byte) error {
 	return err
 }
 
-// Close cuts the connection first: the library's own close waits for readers
-// and writers, which wait for the network.
+// Close cuts the connection first, beneath TLS: the library's own close waits
+// for readers and writers, which wait for the network, and that of TLS for
+// room to say goodbye.
 func (s *binarySocket) Close() error {
-	s.hold.Conn.Close()
+	s.hold.cut()
 	return s.ws.CloseNow()
 }
 

@@ -431,11 +431,24 @@ func (c *Carrier) readFrame(r io.Reader, h wire.Header) error {
 		return c.deliver(h, nil)
 	}
 	b := getSize(h.Len)
-	if _, err := io.ReadFull(r, b); err != nil {
+	if err := c.fill(r, b); err != nil {
 		put(b)
 		return err
 	}
 	return c.deliver(h, b)
+}
+
+// fill reads all of b. Every piece counts as heard: a large frame takes long
+// on a slow link.
+func (c *Carrier) fill(r io.Reader, b []byte) error {
+	for len(b) > 0 {
+		n, err := r.Read(b)
+		if b = b[n:]; err != nil && len(b) > 0 {
+			return err
+		}
+		c.lastRx.Store(time.Now().UnixNano())
+	}
+	return nil
 }
 
 // deliver hands a frame to its tunnel; payload is the tunnel's from here on.

@@ -175,7 +175,9 @@ func (t *Tunnel) writeRest() {
 		t.mu.Unlock()
 		n, err := t.stream.Write(data)
 		t.mu.Lock()
-		t.wrote(n, err)
+		if !t.wrote(n, err) {
+			break
+		}
 	}
 	t.writing = false
 	if t.done() {

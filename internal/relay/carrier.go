@@ -248,7 +248,7 @@ func (c *Carrier) payAcks() {
 	c.mu.Unlock()
 	var all []byte
 	for _, t := range owing {
-		if h, ok := t.payAck(); ok {
+		if h, ok := t.payAck(c); ok {
 			b := newControl(h)
 			all = append(all, b[:]...)
 		}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // raw reads and writes a TCP connection without blocking, so that an idle
@@ -91,13 +93,13 @@ func (r *raw) tryRead(fd uintptr) bool {
 }
 
 // readable reports whether a read would return at once: with bytes, an EOF or
-// an error.
+// an error. Peeking would take the error away, and the read then see an EOF.
 func readable(fd uintptr) bool {
-	var b [1]byte
+	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	for {
-		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+		n, err := unix.Poll(fds[:], 0)
 		if err != syscall.EINTR {
-			return err != syscall.EAGAIN
+			return n != 0
 		}
 	}
 }

@@ -60,8 +60,13 @@ func (t *Tunnel) deliverOpened(c *Carrier, h wire.Header, payload []byte) error 
 		put(payload)
 		return err
 	}
-	if h.Kind == wire.Data || h.Kind == wire.Fin {
+	switch h.Kind {
+	case wire.Data, wire.Fin:
 		return t.gotBytes(h, payload)
+	case wire.Ack:
+		if len(t.unacked) == 0 { // the peer had nothing to say for ackDelay: a pause
+			t.rest()
+		}
 	}
 	return nil
 }
@@ -275,11 +280,11 @@ func (t *Tunnel) oweNow() {
 	t.carrier.putControl(wire.Header{Kind: wire.Ack, Tunnel: t.ID, Ack: ack, Window: room})
 }
 
-// payAck is the ack that is due, if it still is.
-func (t *Tunnel) payAck() (wire.Header, bool) {
+// payAck is the ack that is due, if it still is and goes by c.
+func (t *Tunnel) payAck(c *Carrier) (wire.Header, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.owing || t.ended {
+	if !t.owing || t.ended || t.carrier != c {
 		return wire.Header{}, false
 	}
 	ack, room := t.ackNow()

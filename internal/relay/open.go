@@ -70,6 +70,10 @@ func (t *Tunnel) Attach(c *Carrier, lost bool) {
 		return
 	}
 	lost = lost || t.carrier == nil && t.carriers > 0
+	if !t.use(c) {
+		t.mu.Unlock()
+		return
+	}
 	var f *frame
 	if t.keys != nil {
 		f = t.attachFrame(lost)
@@ -77,16 +81,13 @@ func (t *Tunnel) Attach(c *Carrier, lost bool) {
 	} else {
 		t.unacked[0].by = nil // the Open frame, and it alone: nothing follows it before Accept
 	}
-	first := t.resending
 	t.resending = true // nothing passes the Attach
-	t.use(c)
+	carriers := t.carriers
 	t.mu.Unlock()
 	if f != nil {
 		c.send(t, f) // if it fails, c's death brings another Attach
 	}
-	if !first {
-		go t.resend()
-	}
+	go t.resend(carriers)
 }
 
 // attachFrame is sealed by its epoch, which counts up: an old one, brought

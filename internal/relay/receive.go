@@ -312,6 +312,6 @@ func (t *Tunnel) join(stream net.Conn) bool {
 	t.stream, t.raw = stream, newRaw(stream)
 	t.writeOut()
 	t.mu.Unlock()
-	go t.pump()
+	go t.pump(0)
 	return true
 }

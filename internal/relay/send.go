@@ -16,14 +16,14 @@ const minRoom = 16 << 10
 // pump reads the stream and sends it until the stream ends or the tunnel does.
 // Sending grows its stack to several times what waiting needs, so when sweep
 // finds the tunnel idle, a new goroutine takes over to wait.
-func (t *Tunnel) pump() {
+func (t *Tunnel) pump(number int) {
 	for {
 		room := t.waitRoom()
 		if room == 0 {
 			return
 		}
 		f, err := t.readFrame(room)
-		if f != nil && !t.sendFrame(f) {
+		if f != nil && !t.sendFrame(f, number, err != nil) {
 			return
 		}
 		switch {
@@ -32,7 +32,7 @@ func (t *Tunnel) pump() {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			t.stream.SetReadDeadline(time.Time{})
 			t.deep.Store(false)
-			go t.pump()
+			go t.pump(number)
 			return
 		default:
 			t.streamEnded(err)
@@ -134,8 +134,9 @@ func (t *Tunnel) seal(f *frame, head, n int) {
 	wire.Put(f.buf[head:], wire.Header{Kind: f.kind, Len: len(sealed), Tunnel: t.ID, Seq: f.seq})
 }
 
-// sendFrame keeps f until it is acked and sends it; false if the tunnel ended.
-func (t *Tunnel) sendFrame(f *frame) bool {
+// sendFrame keeps f until it is acked and sends it; false if the tunnel ended
+// or another pump reads now. last says that nothing else is to be read.
+func (t *Tunnel) sendFrame(f *frame, number int, last bool) bool {
 	t.mu.Lock()
 	if t.ended {
 		t.mu.Unlock()
@@ -150,10 +151,23 @@ func (t *Tunnel) sendFrame(f *frame) bool {
 	}
 	f.by = c
 	f.writing++
+	t.pumping = !last
 	t.noteBulk()
 	t.mu.Unlock()
 	t.table.active.Store(time.Now().UnixNano())
 	t.sentBy(c, f, c.send(t, f))
+	return last || t.stillPump(number)
+}
+
+// stillPump is false if the tunnel moved on while the pump of that number was
+// sending: another one reads now.
+func (t *Tunnel) stillPump(number int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.pumps != number {
+		return false
+	}
+	t.pumping = false
 	return true
 }
 
@@ -191,7 +205,7 @@ func (t *Tunnel) streamEnded(err error) {
 	f := &frame{kind: wire.Fin, seq: t.sent, end: t.sent + 1, buf: make([]byte, head+wire.HeaderLen+wire.Overhead)}
 	t.mu.Unlock()
 	t.seal(f, head, 0)
-	t.sendFrame(f)
+	t.sendFrame(f, 0, true)
 }
 
 // stamp refreshes what f says of the other direction.
@@ -217,7 +231,7 @@ func (t *Tunnel) resendLocked() {
 		return
 	}
 	t.resending = true
-	go t.resend()
+	go t.resend(t.carriers)
 }
 
 func (t *Tunnel) unsent() *frame {
@@ -229,9 +243,10 @@ func (t *Tunnel) unsent() *frame {
 	return nil
 }
 
-func (t *Tunnel) resend() {
+// resend ends when the tunnel moves on: to its carrier number carriers+1.
+func (t *Tunnel) resend(carriers int) {
 	t.mu.Lock()
-	for !t.ended && t.carrier != nil {
+	for !t.ended && t.carrier != nil && t.carriers == carriers {
 		f := t.unsent()
 		if f == nil {
 			break
@@ -254,8 +269,12 @@ func (t *Tunnel) resend() {
 			}
 		}
 	}
-	t.resending = false
-	t.wake.Broadcast()
+	if t.carriers == carriers {
+		t.resending = false
+		t.wake.Broadcast()
+	} else {
+		t.resendLocked() // what failed here
+	}
 	t.mu.Unlock()
 }
 

@@ -58,6 +58,8 @@ type Tunnel struct {
 	acked   uint64
 	unacked []*frame
 	finSent bool
+	pumps   int  // how many pumps there were; the last one reads
+	pumping bool // it is sending, and has not met the end of the stream
 	greedy  bool // the pump's own: the last read filled its buffer
 
 	// From the peer.
@@ -210,6 +212,12 @@ func (t *Tunnel) use(c *Carrier) bool {
 	}
 	t.carrier = c
 	t.carriers++
+	t.resending = false
+	if t.pumping {
+		t.pumping = false
+		t.pumps++
+		go t.pump(t.pumps)
+	}
 	t.since = time.Now()
 	if r := int64(c.RTT()); r > 0 && (t.rtt == 0 || r < t.rtt) {
 		t.rtt = r

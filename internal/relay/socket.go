@@ -66,8 +66,16 @@ func (s *binarySocket) WriteMessage(b []byte) error {
 // for readers and writers, which wait for the network, and that of TLS for
 // room to say goodbye.
 func (s *binarySocket) Close() error {
-	s.hold.cut()
+	beneath(s.hold.Conn).Close()
 	return s.ws.CloseNow()
+}
+
+// beneath is the connection that TLS runs on, or c.
+func beneath(c net.Conn) net.Conn {
+	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
+		return t.NetConn()
+	}
+	return c
 }
 
 // Accept makes the Socket of a request that asks for a WebSocket. The handler

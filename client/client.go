@@ -62,6 +62,7 @@ func New(cfg Config) (*Client, error) {
 	c.clock = clock{now: cfg.Now, tell: c.seal.SetOffset}
 	c.table = relay.NewTable(relay.Events{Ended: c.ended, Bulk: c.promote, Leaving: c.left}, relay.NewBudget(cfg.Windows))
 	c.pool.changed = make(chan struct{})
+	c.pool.wanted = make(chan struct{}, 1)
 	return c, nil
 }
 

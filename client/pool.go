@@ -23,6 +23,7 @@ type pool struct {
 	mu      sync.Mutex // guards the following; never held across I/O
 	main    *lane
 	changed chan struct{} // closed when main changes, and replaced
+	wanted  chan struct{} // tells that a tunnel waits for main
 	err     error         // of the last dial
 	prefer  int           // the front that was good last
 	bulk    [maxBulk]slot
@@ -31,6 +32,7 @@ type pool struct {
 // lane is a carrier that is being served.
 type lane struct {
 	*relay.Carrier
+	front int           // by which it was reached
 	done  chan struct{} // closed when it has ended
 	leave chan struct{} // closed when the origin wants new tunnels elsewhere
 }
@@ -57,6 +59,12 @@ func (p *pool) setMain(l *lane, err error) {
 	p.changed = make(chan struct{})
 }
 
+func (p *pool) isMain(c *relay.Carrier) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.main != nil && p.main.Carrier == c
+}
+
 func (p *pool) front() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -73,13 +81,22 @@ func (p *pool) setFront(i int) {
 func (c *Client) place(t *relay.Tunnel) {
 	for {
 		main, _, _ := c.pool.state()
-		if main == nil {
+		if main == nil || main.Dead() || main.Leaving() {
+			c.pool.want()
 			return
 		}
 		t.Attach(main.Carrier, false)
 		if now, _, _ := c.pool.state(); now == main || t.Carrier() != nil {
 			return
 		}
+	}
+}
+
+// want ends a pause that began when nobody waited.
+func (p *pool) want() {
+	select {
+	case p.wanted <- struct{}{}:
+	default:
 	}
 }
 
@@ -91,34 +108,37 @@ func (c *Client) keepMain(ctx context.Context) {
 		if err != nil {
 			c.pool.setMain(nil, err)
 			c.cfg.Log.Warn("cannot reach the origin, trying again", "error", err)
-			wait.pause(ctx, c.table.Tunnels() > 0)
+			c.pause(ctx, &wait, c.table.Tunnels() > 0, nil)
 			continue
 		}
 		c.pool.setMain(main, nil)
 		c.adoptOrphans()
-		if c.watch(ctx, main, &wait) {
-			c.pool.setMain(nil, nil)
-		}
+		c.watch(ctx, main, &wait)
+		c.pool.setMain(nil, nil)
 	}
 }
 
-// watch returns when main is to be replaced; true if it is dead.
-func (c *Client) watch(ctx context.Context, main *lane, wait *retry) bool {
+// watch returns when main is to be replaced: it is dead, or its origin wants
+// new tunnels elsewhere, which may be where the next front leads.
+func (c *Client) watch(ctx context.Context, main *lane, wait *retry) {
 	began := time.Now()
 	select {
 	case <-ctx.Done():
 	case <-main.done:
-		if time.Since(began) > steady {
+		switch {
+		case time.Since(began) > steady:
 			*wait = 0
-			return true
+		case main.RTT() > 0:
+			*wait = min(*wait, retryWorked)
 		}
-		wait.pause(ctx, c.table.Tunnels() > 0)
-		return true
+		c.pause(ctx, wait, c.table.Tunnels() > 0, nil)
 	case <-main.leave:
-		*wait = max(*wait, retry(time.Second)) // the next may say the same
-		wait.pause(ctx, false)
+		c.pool.setFront((main.front + 1) % len(c.cfg.Link.Fronts))
+		if *wait > 0 || time.Since(began) < steady { // this one, too, was told at once
+			*wait = max(*wait, retry(time.Second))
+			c.pause(ctx, wait, false, main.done)
+		}
 	}
-	return false
 }
 
 // adoptOrphans attaches the tunnels without a carrier to the main one.
@@ -142,7 +162,7 @@ func (c *Client) dial(ctx context.Context) (*lane, error) {
 		return nil, err
 	}
 	c.pool.setFront(front)
-	l := &lane{relay.NewCarrier(sock, c.table, 0), make(chan struct{}), make(chan struct{})}
+	l := &lane{relay.NewCarrier(sock, c.table, 0), front, make(chan struct{}), make(chan struct{})}
 	l.Ping()
 	c.tasks.Go(func() {
 		err := l.Serve()
@@ -166,16 +186,26 @@ func (c *Client) left(dead *relay.Carrier) {
 	}
 }
 
-// promote gives a tunnel that proved to be bulk a place apart from chat.
+// promote gives a tunnel that proved to be bulk a place apart from chat. One
+// whose origin is draining stays: a new carrier may lead to another origin,
+// which does not know it.
 func (c *Client) promote(t *relay.Tunnel) {
+	if staying(t) {
+		return
+	}
 	s := c.pool.choose()
 	l := c.fill(s)
-	if l != nil {
+	if l != nil && !staying(t) {
 		t.Attach(l.Carrier, false)
 	}
 	c.pool.mu.Lock()
 	s.coming--
 	c.pool.mu.Unlock()
+}
+
+func staying(t *relay.Tunnel) bool {
+	at := t.Carrier()
+	return at != nil && at.Leaving()
 }
 
 // choose picks the slot with the fewest tunnels.
@@ -211,7 +241,7 @@ func (c *Client) fill(s *slot) *lane {
 	c.pool.mu.Lock()
 	l := s.lane
 	c.pool.mu.Unlock()
-	if l != nil && !l.Dead() {
+	if l != nil && !l.Dead() && !l.Leaving() {
 		return l
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), bulkDial)
@@ -238,6 +268,9 @@ func (c *Client) keepAlive(ctx context.Context) {
 		case now := <-tick.C:
 			for _, carrier := range c.table.AllCarriers() {
 				carrier.Check(now)
+				if carrier.Leaving() && carrier.Load() == 0 && !c.pool.isMain(carrier) {
+					carrier.Close()
+				}
 			}
 			c.pool.endIdle(now)
 		}
@@ -265,27 +298,36 @@ type retry time.Duration
 
 const (
 	retryFirst   = retry(50 * time.Millisecond)
-	retryWaiting = retry(2 * time.Second)  // while the app waits for us
-	retryIdle    = retry(30 * time.Second) // while nobody does
-	steady       = 5 * time.Second         // a carrier that lived so long was a good one
+	retryWaiting = retry(2 * time.Second)        // while the app waits for us
+	retryIdle    = retry(30 * time.Second)       // while nobody does
+	retryWorked  = retry(100 * time.Millisecond) // after a carrier that has worked, however short
+	steady       = 5 * time.Second               // a carrier that lived so long was a good one
 )
 
-// pause waits a random time around r and doubles it.
-func (r *retry) pause(ctx context.Context, waiting bool) {
-	limit := retryIdle
-	if waiting {
-		limit = retryWaiting
-	}
+// next is a random time around r, which is doubled.
+func (r *retry) next(limit retry) time.Duration {
 	*r = min(*r, limit)
 	d := time.Duration(*r)
 	*r = min(max(2**r, retryFirst), limit)
 	if d == 0 {
-		return
+		return 0
 	}
-	t := time.NewTimer(d/2 + rand.N(d))
+	return d/2 + rand.N(d)
+}
+
+// pause waits before the next dial, or until gone is closed; less long if
+// tunnels are waiting, and no longer once the first does.
+func (c *Client) pause(ctx context.Context, r *retry, waiting bool, gone <-chan struct{}) {
+	limit, wanted := retryIdle, c.pool.wanted
+	if waiting {
+		limit, wanted = retryWaiting, nil
+	}
+	t := time.NewTimer(r.next(limit))
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
 	case <-t.C:
+	case <-wanted:
+	case <-gone:
 	}
 }

@@ -202,3 +202,23 @@ func TestIdleForHoursIsFine(t *testing.T) {
 		}
 	})
 }
+
+// While nobody waits the client asks seldom; who comes then need not wait.
+func TestTheFirstAppAfterALongOutageDoesNotWait(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		f := w.forward(w.origin().addr)
+		n := w.client(1, f.addr()).ready()
+		for range 5 {
+			f.refuse.Store(true)
+			f.kill()
+			<-time.After(10 * time.Minute)
+			f.refuse.Store(false)
+			c := n.chat()
+			took, err := c.ping(time.Minute)
+			if err != nil || took > 2*time.Second {
+				t.Errorf("got %v after %v, want an answer within 2 s", err, took)
+			}
+			c.Close()
+		}
+	})
+}

@@ -1,0 +1,121 @@
+package e2e
+
+import (
+	"crypto/tls"
+	"net"
+	"testing"
+	"time"
+
+	"culvert/client"
+	"culvert/internal/link"
+	"culvert/internal/serve"
+	"culvert/internal/wire"
+)
+
+// A front that is dead, in each of the ways in which one can be, costs a
+// second or so when another is good.
+func TestADeadFirstFrontIsPassedOver(t *testing.T) {
+	for name, kill := range map[string]func(*world, *forwarder){
+		"refused": func(_ *world, f *forwarder) { f.refuse.Store(true) },
+		"silent":  func(_ *world, f *forwarder) { f.deaf.Store(true) },
+		"of another name": func(w *world, f *forwarder) {
+			ln := tls.NewListener(w.net.listen(w), serverTLS(makeCertificate()))
+			f.target.Store(w.serve(ln, serve.Service{}).addr)
+		},
+		"a website": func(w *world, f *forwarder) {
+			ln := tls.NewListener(w.net.listen(w), serverTLS(certificate()))
+			f.target.Store(w.serve(ln, serve.Service{Handler: plain()}).addr)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world) {
+				o := w.origin()
+				bad, good := w.forward(o.addr), w.forward(o.addr)
+				bad.delay.Store(int64(20 * time.Millisecond))
+				good.delay.Store(int64(20 * time.Millisecond))
+				kill(w, bad)
+				began := time.Now()
+				n := w.client(1, bad.addr(), good.addr()).ready()
+				took := time.Since(began)
+				t.Logf("up after %v", took)
+				if took > 1500*time.Millisecond {
+					t.Errorf("up after %v, want 1.5 s at most", took)
+				}
+				if got := n.Status().Front; got != 1 {
+					t.Errorf("front %d is in use, want 1", got)
+				}
+				good.kill()
+				before := bad.dials.Load()
+				if _, err := n.chat().ping(5 * time.Second); err != nil {
+					t.Error(err)
+				}
+				if got := bad.dials.Load() - before; got != 0 {
+					t.Errorf("the dead front was dialled %d times more, want the last good one first", got)
+				}
+			})
+		})
+	}
+}
+
+func TestTunnelsMoveWhenTheirFrontFails(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		o := w.origin()
+		one, two := w.forward(o.addr), w.forward(w.origin().addr)
+		two.target.Store(o.addr)
+		one.delay.Store(int64(20 * time.Millisecond))
+		two.delay.Store(int64(20 * time.Millisecond))
+		n := w.client(1, one.addr(), two.addr()).ready()
+		c, d := n.chat(), n.download(1, 16<<20)
+		if err := d.upTo(1<<20, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		for i, way := range []*forwarder{one, two} {
+			(&[]*forwarder{one, two}[1-i].deaf).Store(false)
+			way.deaf.Store(true)
+			way.silence(true, true)
+			took, err := c.ping(time.Minute)
+			if err != nil || took > 12*time.Second {
+				t.Errorf("chat: got %v after %v, want an answer within 12 s", err, took)
+			}
+			if err := d.upTo(d.check.n+4<<20, time.Minute); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := d.rest(time.Minute); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAWrongClockIsLearnedFromTheFront(t *testing.T) {
+	for name, off := range map[string]time.Duration{"an hour late": -time.Hour, "a day ahead": 24 * time.Hour, "four minutes late": -4 * time.Minute, "two minutes late": -2 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world) {
+				o := w.origin()
+				<-time.After(10 * time.Minute) // else a late clock is before the origin's start
+				now := func() time.Time { return time.Now().Add(off) }
+				n := w.clientOf(client.Config{Link: &link.Link{Keys: w.master.Client(1), Fronts: []link.Front{w.front(o.addr)}}, Now: now}).ready()
+				if _, err := n.chat().ping(time.Second); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestALinkForAnotherOriginOpensNothing(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		o := w.origin()
+		keys := w.master.Client(1)
+		keys.Origin[0] ^= 1
+		n := w.clientOf(client.Config{Link: &link.Link{Keys: keys, Fronts: []link.Front{w.front(o.addr)}}}).ready()
+		c := n.chat()
+		_, err := readEnd(c)
+		wantReset(t, "the app", err)
+		if e := <-n.ended; e.Reason != wire.Refused {
+			t.Errorf("got %v, want %v", e.Reason, wire.Refused)
+		}
+	})
+}
+
+var _ net.Conn = (*memConn)(nil)

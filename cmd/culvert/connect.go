@@ -74,19 +74,25 @@ func frugal() {
 const patience = 5 * time.Second
 
 // run serves, and tells how it goes.
-func (n *nearEnd) run(ctx context.Context, out *console) error {
+func (n *nearEnd) run(ctx context.Context, out *console) error { return n.runFor(ctx, out, patience) }
+
+func (n *nearEnd) runFor(ctx context.Context, out *console, patience time.Duration) error {
 	served := make(chan error, 1)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() { defer stop(); served <- n.serve(ctx) }()
-	connected := n.greet(ctx, out)
-	w := watcher{out: out, status: n.client.Status, traffic: n.ended.read}
+	connected := n.greet(ctx, out, patience)
+	w := watcher{out: out, status: n.client.Status, traffic: n.ended.read, fronts: n.fronts}
 	w.watch(ctx, connected)
-	return <-served
+	err := <-served
+	if err == nil {
+		fmt.Fprintln(out, "Stopped.")
+	}
+	return err
 }
 
 // greet waits for the first connection, but not for long.
-func (n *nearEnd) greet(ctx context.Context, out *console) bool {
+func (n *nearEnd) greet(ctx context.Context, out *console, patience time.Duration) bool {
 	start := time.Now()
 	out.show("… connecting")
 	wait, cancel := context.WithTimeout(ctx, patience)
@@ -100,7 +106,8 @@ func (n *nearEnd) greet(ctx context.Context, out *console) bool {
 		return true
 	case s.LastError != nil:
 		out.step(bad, 0, "Not connected yet, and trying on")
-		out.hint("%s. Try: culvert doctor with the same link", reasonText(s.LastError))
+		out.hint("%s", reasonText(s.LastError))
+		out.hint("culvert doctor with the same link says where the way ends.")
 	default:
 		out.step(bad, 0, "Not connected after %s, and trying on", tookText(patience))
 	}

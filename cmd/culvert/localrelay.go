@@ -187,6 +187,9 @@ func (r *localRelay) traffic() traffic {
 	return traffic{r.counter("culvert_edge_up_bytes_total"), r.counter("culvert_edge_down_bytes_total")}
 }
 
+// opened is how many carriers there were.
+func (r *localRelay) opened() int { return int(r.counter("culvert_edge_sockets_opened_total")) }
+
 func (r *localRelay) counter(name string) uint64 {
 	families, err := r.metrics.Gather()
 	if err != nil {

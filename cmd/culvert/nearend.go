@@ -58,6 +58,7 @@ type nearEnd struct {
 	client    *client.Client
 	log       *slog.Logger
 	listeners []nearListener
+	fronts    int
 	app       appSettings
 	ended     endedTraffic
 }
@@ -70,7 +71,7 @@ type nearListener struct {
 // openNearEnd listens; nothing is served before serve is called. Who does not
 // call it calls close.
 func openNearEnd(ctx context.Context, l *link.Link, o *nearOptions, logs io.Writer) (*nearEnd, error) {
-	n := &nearEnd{log: logger(logs, o.verbose)}
+	n := &nearEnd{log: logger(logs, o.verbose), fronts: len(l.Fronts)}
 	var err error
 	n.client, err = client.New(client.Config{Link: l, Log: quiet(n.log, o.verbose), Ended: func(e relay.End) { n.ended.add(e) }})
 	if err != nil {

@@ -69,7 +69,7 @@ func (t trust) proveChat(ctx context.Context, conn net.Conn, p *proof) error {
 	}
 	who := "genuine WhatsApp server"
 	if t.root != whatsapp.Root() {
-		who = "genuine by the key given"
+		who = "proved by the given key"
 	}
 	p.leaf, p.expiry, p.warn = seen.LeafSerial, seen.NotAfter, seen.Warnings
 	p.detail = fmt.Sprintf("%s, certificate %d", who, seen.LeafSerial)

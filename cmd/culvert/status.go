@@ -32,7 +32,9 @@ type watcher struct {
 	out     *console
 	status  func() client.Status
 	traffic func() traffic
-	live    bool // traffic counts tunnels that have not ended, so that a rate means something
+	opened  func() int // carriers there were; may be nil
+	fronts  int        // of the link
+	live    bool       // traffic counts tunnels that have not ended, so that a rate means something
 
 	last      traffic
 	lastAt    time.Time
@@ -82,7 +84,7 @@ func (w *watcher) update(now time.Time) {
 func (w *watcher) change(s client.Status) {
 	at := time.Now().Format(time.TimeOnly)
 	if s.Connected {
-		w.out.step(good, 0, "%s connected again by front %d", at, s.Front+1)
+		w.out.step(good, 0, "%s connected again, by front %d", at, s.Front+1)
 		return
 	}
 	w.out.step(bad, 0, "%s connection lost, trying again", at)
@@ -93,13 +95,16 @@ func (w *watcher) change(s client.Status) {
 
 // parts are what the line says, the most important first.
 func (w *watcher) parts(s client.Status, now time.Time) []string {
-	parts := []string{connection(s)}
+	parts := []string{w.connection(s)}
 	if s.Connected && s.RTT > 0 {
-		parts = append(parts, "round trip "+tookText(s.RTT))
+		parts = append(parts, tookText(s.RTT))
 	}
 	t := w.traffic()
-	parts = append(parts, count(s.Tunnels, "connection"), w.amount("up", t.up, w.last.up, now), w.amount("down", t.down, w.last.down, now),
-		count(s.Carriers, "carrier"))
+	parts = append(parts, fmt.Sprintf("%d open", s.Tunnels), w.amount("up", t.up, w.last.up, now),
+		w.amount("down", t.down, w.last.down, now), count(s.Carriers, "carrier"))
+	if w.opened != nil {
+		parts = append(parts, fmt.Sprintf("%d so far", w.opened()))
+	}
 	w.last, w.lastAt = t, now
 	return parts
 }
@@ -107,20 +112,25 @@ func (w *watcher) parts(s client.Status, now time.Time) []string {
 // amount is a total, and on a terminal how fast it grows.
 func (w *watcher) amount(way string, total, before uint64, now time.Time) string {
 	text := way + " " + sizeText(total)
-	if took := now.Sub(w.lastAt); w.live && w.out.live && total > before && took > 0 {
+	if took := now.Sub(w.lastAt); w.live && w.out.live && total-before > rateFrom && took > 0 {
 		text += " (" + rateText(total-before, took) + ")"
 	}
 	return text
 }
 
-func connection(s client.Status) string {
+// rateFrom leaves pings and acks out: no rate is shown for so few bytes.
+const rateFrom = 1 << 10
+
+func (w *watcher) connection(s client.Status) string {
 	switch {
-	case s.Connected:
+	case s.Connected && w.fronts > 1:
 		return fmt.Sprintf("connected by front %d", s.Front+1)
-	case s.LastError != nil:
-		return "not connected: " + reasonText(s.LastError)
+	case s.Connected:
+		return "connected"
+	case s.LastError != nil && !w.out.live: // a terminal shows it above
+		return "not connected, trying again: " + reasonText(s.LastError)
 	}
-	return "connecting"
+	return "not connected, trying again"
 }
 
 // fit joins as many parts as there is room for.

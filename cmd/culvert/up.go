@@ -36,7 +36,8 @@ type upOptions struct {
 	upstream string
 	demo     bool
 	save     string
-	size     int64 // bytes that a demo moves each way
+	size     int64         // bytes that a demo moves each way
+	limit    time.Duration // for WhatsApp's answers
 }
 
 // standIn is the upstream that replaces WhatsApp.
@@ -44,7 +45,7 @@ const standIn = "stand-in"
 
 func newUpOptions() *upOptions {
 	f := newFlags("culvert up", "[flags]", upAbout)
-	o := &upOptions{flags: f, nearOptions: nearFlags(f), size: demoSize}
+	o := &upOptions{flags: f, nearOptions: nearFlags(f), size: demoSize, limit: proofLimit}
 	f.StringVar(&o.upstream, "upstream", "whatsapp", "`WHERE` the origin connects to: whatsapp or stand-in")
 	f.BoolVar(&o.demo, "demo", false, "show what the relay does, with the stand-in, and end; takes any free ports")
 	f.StringVar(&o.save, "save", "", "`DIR` to write the link to, and the stand-in's keys: for doctor and other programs")
@@ -69,15 +70,19 @@ func runUp(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := o.parse(args, stdout); err != nil {
 		return err
 	}
+	return o.up(ctx, &localRelay{trust: genuine()}, stdout, stderr)
+}
+
+// up runs r until ctx ends or a part of it fails.
+func (o *upOptions) up(ctx context.Context, r *localRelay, stdout, stderr io.Writer) error {
 	out := newConsole(stdout)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	r := &localRelay{failed: cancel, trust: genuine()}
-	defer r.close()
+	r.failed = cancel
 	err := o.run(ctx, r, out, neighbour{out, stderr})
 	r.close()
 	switch cause := context.Cause(ctx); {
-	case cause == nil:
+	case cause == nil || o.demo: // a demonstration that was interrupted has shown nothing
 		return err
 	case !errors.Is(cause, context.Canceled):
 		return cause
@@ -99,7 +104,7 @@ func (o *upOptions) run(ctx context.Context, r *localRelay, out *console, logs i
 			return err
 		}
 	}
-	if err := r.proveWhatsApp(ctx, out); err != nil {
+	if err := r.proveWhatsApp(ctx, out, o.limit); err != nil {
 		return err
 	}
 	if o.demo {
@@ -110,7 +115,7 @@ func (o *upOptions) run(ctx context.Context, r *localRelay, out *console, logs i
 		return err
 	}
 	fmt.Fprint(out, "\nCtrl-C ends it.\n")
-	w := watcher{out: out, status: r.near.client.Status, traffic: r.traffic, live: true}
+	w := watcher{out: out, status: r.near.client.Status, traffic: r.traffic, opened: r.opened, live: true}
 	w.watch(ctx, true)
 	return nil
 }

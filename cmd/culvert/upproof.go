@@ -18,10 +18,14 @@ const proofLimit = 7 * time.Second
 var errNoWhatsApp = errors.New("WhatsApp cannot be reached from this machine; to try Culvert without it, run:\n  culvert up --upstream=stand-in")
 
 // proveWhatsApp asks through the app's listeners. It fails if nothing answers.
-func (r *localRelay) proveWhatsApp(ctx context.Context, out *console) error {
-	out.title("Asking WhatsApp through the relay")
-	out.show("… waiting for WhatsApp's answers")
-	all := ways{r.near.dialChat, r.near.dialMedia}.prove(ctx, r.trust, proofLimit)
+func (r *localRelay) proveWhatsApp(ctx context.Context, out *console, limit time.Duration) error {
+	whom := "WhatsApp"
+	if r.standIn != nil {
+		whom = "the stand-in"
+	}
+	out.title("Asking " + whom + " through the relay")
+	out.show("… waiting for an answer")
+	all := ways{r.near.dialChat, r.near.dialMedia}.prove(ctx, r.trust, limit)
 	out.show("")
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -65,7 +65,7 @@ func newDoctorOptions() *doctorOptions {
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	f.BoolVar(&o.names, "names", false, "name the fronts")
 	f.DurationVar(&o.timeout, "timeout", 40*time.Second, "`TIME` for everything")
-	f.StringVar(&o.root, "chat-root", "", "`HEX`, for tests: take this key for WhatsApp's when chat proves itself; what is\nproved then is NOT that WhatsApp answers")
+	f.StringVar(&o.root, "chat-root", "", "`HEX`, for tests: take this key for WhatsApp's when chat proves itself; what is proved then is NOT that WhatsApp answers")
 	f.StringVar(&o.ca, "media-ca", "", "`FILE`, for tests: trust these certificates (PEM) for media INSTEAD of public ones")
 	f.StringVar(&o.upstream.Chat, "upstream-chat", "", "`ADDR`, for tests with --direct: ask this host:port for chat, NOT WhatsApp")
 	f.StringVar(&o.upstream.Media, "upstream-media", "", "`ADDR`, for tests with --direct: ask this host:port for media, NOT WhatsApp")

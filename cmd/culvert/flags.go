@@ -64,8 +64,7 @@ func (f *flags) help() string {
 		if one.DefValue != "" && one.DefValue != "false" {
 			text += " (default " + one.DefValue + ")"
 		}
-		text = strings.ReplaceAll(text, "\n", "\n      ")
-		fmt.Fprintf(&b, "  --%s\n      %s\n", strings.TrimSpace(one.Name+" "+value), text)
+		fmt.Fprintf(&b, "  --%s\n      %s\n", strings.TrimSpace(one.Name+" "+value), strings.Join(wrap(text, 73), "\n      "))
 	})
 	b.WriteString("  --help\n      print this\n")
 	return b.String()

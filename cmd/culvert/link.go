@@ -75,7 +75,7 @@ func newNewOptions() *newOptions {
 	o := &newOptions{flags: newFlags("culvert link new", "--secret-file FILE --front URL [flags]", newAbout)}
 	o.flags.StringVar(&o.secret, "secret-file", "", "`FILE` with the master secret, from culvert link secret")
 	o.flags.Var(&o.fronts, "front", "`URL` of an edge, with its options; repeat it for more, the first is tried first")
-	o.flags.Var(&o.pins, "pin", "`CERT.pem`, a certificate whose key every front must show; needs no public CA;\nmay be repeated")
+	o.flags.Var(&o.pins, "pin", "`CERT.pem`, a certificate whose key every front must show; needs no public CA; may be repeated")
 	o.flags.UintVar(&o.user, "user", 1, "`NUMBER` of the user, by which the origin can revoke the link")
 	o.flags.BoolVar(&o.qr, "qr", false, "print a QR code of the link as well")
 	return o

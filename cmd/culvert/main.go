@@ -13,7 +13,7 @@ import (
 	"syscall"
 )
 
-const about = "Culvert carries the unmodified WhatsApp app's connections under whatever blocks their way."
+const about = "Culvert carries the unmodified WhatsApp app's connections under whatever blocks\ntheir way."
 
 // command is one word of the command line.
 type command struct {
@@ -22,8 +22,8 @@ type command struct {
 }
 
 var commands = []command{
+	{"up", "run the whole relay on this machine, to try it", runUp},
 	{"connect", "take the app's connections and carry them to the origin", runConnect},
-	{"up", "run the whole relay on this machine, to try it or for a household", runUp},
 	{"doctor", "say how far connections come, and what to try", runDoctor},
 	{"link", "make and read links, which users are handed", runLink},
 }

@@ -32,7 +32,7 @@ func nearFlags(f *flags) *nearOptions {
 	f.StringVar(&o.chat, "chat", "", "`ADDR`, host:port, that serves chat (default 127.0.0.1:5222)")
 	f.StringVar(&o.media, "media", "", "`ADDR`, host:port, that serves media (default 127.0.0.1:7777)")
 	f.BoolVar(&o.lan, "lan", false, "let phones on the same network in")
-	f.StringVar(&o.host, "host", "", "`NAME` or IPv4 address by which phones reach this machine, if culvert finds a\nwrong one")
+	f.StringVar(&o.host, "host", "", "`NAME` or IPv4 address by which phones reach this machine, if culvert finds a wrong one")
 	f.BoolVar(&o.verbose, "verbose", false, "log every connection that ends")
 	return o
 }

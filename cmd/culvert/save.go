@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"culvert/internal/whatsapp"
 )
@@ -20,7 +21,7 @@ func (r *localRelay) save(ctx context.Context, dir string, out *console) error {
 		return fmt.Errorf("save: %w", err)
 	}
 	files := map[string][]byte{"link": []byte(r.link.String() + "\n")}
-	try := "culvert doctor --link-file " + filepath.Join(dir, "link")
+	try := "culvert doctor --link-file " + quoted(filepath.Join(dir, "link"))
 	if r.standIn != nil {
 		ca, err := r.standInCA(ctx)
 		if err != nil {
@@ -28,7 +29,7 @@ func (r *localRelay) save(ctx context.Context, dir string, out *console) error {
 		}
 		root := r.standIn.Root()
 		files["chat-root"], files["media-ca"] = []byte(hex.EncodeToString(root[:])+"\n"), ca
-		try += fmt.Sprintf(" --chat-root $(cat %s) --media-ca %s", filepath.Join(dir, "chat-root"), filepath.Join(dir, "media-ca"))
+		try += fmt.Sprintf(" --chat-root $(cat %s) --media-ca %s", quoted(filepath.Join(dir, "chat-root")), quoted(filepath.Join(dir, "media-ca")))
 	}
 	for name, content := range files {
 		if err := writeSecret(filepath.Join(dir, name), content); err != nil {
@@ -38,6 +39,14 @@ func (r *localRelay) save(ctx context.Context, dir string, out *console) error {
 	out.step(good, 0, "Link saved; it is as good as this process lives. To try it:")
 	fmt.Fprintf(out, "%s\n", try)
 	return nil
+}
+
+// quoted is a file's name as a shell takes it.
+func quoted(name string) string {
+	if !strings.ContainsAny(name, " \t\"'$&;()<>|*?\\`") {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
 }
 
 // writeSecret replaces a file, whatever its permissions were.

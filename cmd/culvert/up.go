@@ -27,7 +27,7 @@ were right, else with 1.
 Examples:
   culvert up --lan
   culvert up --upstream=stand-in --demo
-  culvert up --upstream=stand-in --save try    # then: culvert doctor --link-file try/link …`
+  culvert up --upstream=stand-in --save try`
 
 // upOptions is the command line of "culvert up".
 type upOptions struct {

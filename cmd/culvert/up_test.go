@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -291,5 +292,50 @@ func TestTheOriginsFailureIsKept(t *testing.T) {
 	r := &localRelay{}
 	if _, err := r.dial(t.Context(), wire.Service{Kind: wire.Web, Host: "example.org"}); err == nil || r.whyNoDial() == nil {
 		t.Errorf("got %v and %v, want an error twice", err, r.whyNoDial())
+	}
+}
+
+func TestUpGoesOnWithWhatWorks(t *testing.T) {
+	t.Parallel()
+	r, out := openRelay(t)
+	r.upstream.Media = deadFront(t).Host
+	if err := r.proveWhatsApp(t.Context(), newConsole(out), time.Second); err != nil {
+		t.Errorf("got %v, want none: chat works", err)
+	}
+	text, _ := out.read()
+	if !strings.Contains(text, "✓ Chat: proved by the given key") || !strings.Contains(text, "✗ Media up") || !strings.Contains(text, "Going on") {
+		t.Errorf("got %s, want that chat works and media does not", text)
+	}
+}
+
+// Nothing waits for connections that the app holds open, as chat does for hours.
+func TestOpenConnectionsDoNotHoldTheEndUp(t *testing.T) {
+	t.Parallel()
+	r, _ := openRelay(t)
+	conn, err := r.near.dialChat(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := whatsapp.Exchange(t.Context(), conn, r.trust.root, 1); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	r.close()
+	if took := time.Since(begin); took > 3*time.Second {
+		t.Errorf("got an end after %v, want it at once", took)
+	}
+	conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v, want a connection that has ended", err)
+	}
+}
+
+func TestASavedFilesNameFitsAShell(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"try/link": "try/link", "my files/link": "'my files/link'", "it's": `'it'\''s'`} {
+		if got := quoted(name); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"encoding/base64"
 	"net/http"
 	"strings"
 	"time"
@@ -52,7 +53,13 @@ func isUpgrade(r *http.Request) bool {
 	return r.Method == http.MethodGet && r.ProtoAtLeast(1, 1) && r.ProtoMajor == 1 &&
 		hasToken(r.Header, "Connection", "upgrade") && hasToken(r.Header, "Upgrade", "websocket") &&
 		r.Header.Get("Sec-WebSocket-Version") == "13" && len(r.Header.Values("Sec-WebSocket-Key")) == 1 &&
-		len(r.Header.Get("Sec-WebSocket-Key")) == 24
+		isKey(r.Header.Get("Sec-WebSocket-Key"))
+}
+
+// isKey wants 16 bytes in base64: RFC 6455, section 4.2.1.
+func isKey(s string) bool {
+	b, err := base64.StdEncoding.DecodeString(s)
+	return err == nil && len(b) == 16
 }
 
 func hasToken(h http.Header, name, token string) bool {

@@ -116,7 +116,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // socket is admitted from the call on.
 func (p *Proxy) Drain(ctx context.Context) error { return p.sockets.drain(ctx) }
 
-func isSocket(r *http.Request) bool { return strings.EqualFold(r.Header.Get("Upgrade"), "websocket") }
+// isSocket leaves out HTTP/1.0, which has no upgrades (RFC 9110, section 7.8).
+func isSocket(r *http.Request) bool {
+	return r.ProtoAtLeast(1, 1) && strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+}
 
 // errOrigin means that something in front of the origin, or the origin in
 // distress, answered: nothing a visitor should see.

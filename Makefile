@@ -1,0 +1,50 @@
+# Only Go, make and git are needed; Go fetches the rest. "make help" lists the targets.
+
+GOFLAGS_BUILD := -trimpath -ldflags '-s -w'
+STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.6.1
+BENCHTIME     ?= 1s
+FUZZTIME      ?= 10s
+CLIENTS       ?= 2000
+
+.PHONY: all build run demo test race bench fuzz lint fmt ci clean help
+
+all: build test ## build and test (plain "make")
+
+build: ## make bin/culvert, bin/origin and bin/edge: static, stamped with the commit
+	CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -o bin/ ./cmd/...
+
+run: build ## run the whole relay on this machine; phones on the same network may use it
+	bin/culvert up --lan
+
+demo: build ## the same against a stand-in WhatsApp, without internet; ends by itself
+	bin/culvert up --upstream=stand-in --demo
+
+test: ## the tests that take seconds
+	go test ./...
+
+race: ## all tests with the race detector, also those that take minutes (needs a C compiler)
+	CULVERT_LONG=1 go test -race ./...
+
+bench: build ## report the benchmarks, and what an idle client costs the origin; never fails by time
+	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+	.ci/idle $(CLIENTS)
+
+fuzz: ## run each fuzz target for FUZZTIME (10s)
+	.ci/fuzz $(FUZZTIME)
+
+lint: ## gofmt, go vet and staticcheck
+	.ci/gofmt
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+fmt: ## format the code
+	gofmt -w $$(git ls-files '*.go')
+
+ci: ## everything that must hold, as on a new machine (installs Debian packages if missing)
+	bash .ci/run
+
+clean: ## remove what was built
+	rm -rf bin
+
+help: ## print this
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16

@@ -1,0 +1,253 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
+
+	"culvert/internal/relay"
+	"culvert/internal/seal"
+	"culvert/internal/wire"
+)
+
+// hand is a client that is written by hand, from the protocol alone, with
+// another library's WebSockets.
+type hand struct {
+	t    testing.TB
+	conn net.Conn
+	in   []byte // of the message that is being read
+	let  bool   // an Accept has come
+	seal *seal.Client
+}
+
+func (w *world) hand(addr string, user uint32) *hand {
+	w.Helper()
+	d := ws.Dialer{
+		TLSConfig: &tls.Config{InsecureSkipVerify: true},
+		Header:    ws.HandshakeHeaderHTTP(http.Header{"Cookie": {wire.TokenCookie + "=" + w.token(user)}}),
+	}
+	conn, early, _, err := d.Dial(context.Background(), "wss://"+addr+"/")
+	must(w, err)
+	if early != nil {
+		conn = &ahead{conn, early}
+	}
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	w.Cleanup(func() { conn.Close() })
+	return &hand{t: w, conn: conn, seal: seal.NewClient(w.master.Client(user), time.Now)}
+}
+
+// ahead is a connection of which a part was read with the upgrade's answer.
+type ahead struct {
+	net.Conn
+	first io.Reader
+}
+
+func (a *ahead) Read(b []byte) (int, error) {
+	if n, err := a.first.Read(b); n > 0 || err == nil {
+		return n, nil
+	}
+	return a.Conn.Read(b)
+}
+
+func frame(h wire.Header, payload []byte) []byte {
+	h.Len = len(payload)
+	b := make([]byte, wire.HeaderLen, wire.HeaderLen+len(payload))
+	wire.Put(b, h)
+	return append(b, payload...)
+}
+
+func (h *hand) send(frames ...[]byte) {
+	h.t.Helper()
+	must(h.t, wsutil.WriteClientBinary(h.conn, bytes.Join(frames, nil)))
+}
+
+// next is the next frame but for acks, a second Accept, and pings, which it
+// answers.
+func (h *hand) next() (wire.Header, []byte, error) {
+	for {
+		for len(h.in) == 0 {
+			msg, err := wsutil.ReadServerBinary(h.conn)
+			if err != nil {
+				return wire.Header{}, nil, err
+			}
+			h.in = msg
+		}
+		head, err := wire.Parse(h.in)
+		if err != nil {
+			return head, nil, err
+		}
+		payload := h.in[wire.HeaderLen : wire.HeaderLen+head.Len]
+		h.in = h.in[wire.HeaderLen+head.Len:]
+		switch head.Kind {
+		case wire.Ping:
+			h.send(frame(wire.Header{Kind: wire.Pong, Seq: head.Seq}, nil))
+		case wire.Ack, wire.Pong:
+		case wire.Accept:
+			if !h.let {
+				h.let = true
+				return head, payload, nil
+			}
+		default:
+			return head, payload, nil
+		}
+	}
+}
+
+func (h *hand) want(kind wire.Kind) (wire.Header, []byte) {
+	h.t.Helper()
+	head, payload, err := h.next()
+	if err != nil || head.Kind != kind {
+		h.t.Fatalf("got a frame of kind %d and %v, want kind %d", head.Kind, err, kind)
+	}
+	return head, payload
+}
+
+// open opens a tunnel for an order.
+func (h *hand) open(id wire.TunnelID, o order) (openFrame []byte, keys *seal.Keys) {
+	h.t.Helper()
+	payload, pending, err := h.seal.Open(id, wire.Service{Kind: wire.Chat}, o.bytes())
+	must(h.t, err)
+	openFrame = frame(wire.Header{Kind: wire.Open, Tunnel: id}, payload)
+	h.send(openFrame)
+	_, accept := h.want(wire.Accept)
+	keys, err = pending.Finish(accept)
+	must(h.t, err)
+	return openFrame, keys
+}
+
+func TestAnotherWebSocketImplementationSpeaksTheProtocol(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.origin()
+	for door, addr := range map[string]string{"origin": o.addr, "edge": w.edge(o.addr).addr} {
+		h := w.hand(addr, 7)
+		const id = 77
+		_, keys := h.open(id, order{Do: echo})
+		pos, back := uint64(orderLen), uint64(0)
+		for _, text := range []string{"hello", "there"} {
+			sealed := keys.Seal([]byte(text), wire.Data, pos)
+			h.send(frame(wire.Header{Kind: wire.Data, Tunnel: id, Seq: pos, Ack: back, Window: wire.FirstWindow}, sealed))
+			pos += uint64(len(text))
+			for got := ""; got != text; {
+				head, payload := h.want(wire.Data)
+				plain, err := keys.Open(payload, wire.Data, head.Seq)
+				if err != nil || head.Seq != back {
+					t.Fatalf("%s: got a frame at %d and %v, want one at %d", door, head.Seq, err, back)
+				}
+				got += string(plain)
+				back += uint64(len(plain))
+			}
+		}
+		h.send(frame(wire.Header{Kind: wire.Fin, Tunnel: id, Seq: pos, Ack: back, Window: wire.FirstWindow}, keys.Seal(nil, wire.Fin, pos)))
+		head, payload := h.want(wire.Fin)
+		if _, err := keys.Open(payload, wire.Fin, head.Seq); err != nil || head.Seq != back {
+			t.Errorf("%s: got a Fin at %d and %v, want one at %d", door, head.Seq, err, back)
+		}
+		h.send(frame(wire.Header{Kind: wire.Ack, Tunnel: id, Ack: back + 1, Window: 0}, nil))
+		if err := <-w.up.ended; err != nil {
+			t.Errorf("%s: upstream: %v", door, err)
+		}
+	}
+}
+
+// Whoever has taken a token, or has one of another user, gets a carrier, and
+// nothing by it: not a tunnel, and no hold of another's.
+func TestOthersTunnelsCannotBeTouched(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.origin()
+	victim := w.hand(o.addr, 1)
+	const id = 4711
+	opening, keys := victim.open(id, order{Do: echo})
+	pos, back := uint64(orderLen), uint64(0)
+	says := func(text string) {
+		victim.send(frame(wire.Header{Kind: wire.Data, Tunnel: id, Seq: pos, Ack: back, Window: wire.FirstWindow}, keys.Seal([]byte(text), wire.Data, pos)))
+		head, payload := victim.want(wire.Data)
+		if plain, err := keys.Open(payload, wire.Data, head.Seq); err != nil || string(plain) != text {
+			t.Errorf("got %q and %v, want %q", plain, err, text)
+		}
+		pos, back = pos+uint64(len(text)), back+uint64(len(text))
+	}
+	says("mine")
+	for user, who := range map[uint32]string{1: "who replays a token", 2: "another user"} {
+		thief := w.hand(o.addr, user)
+		attach := keys.Seal(nil, wire.Attach, seal.ControlPos|1)
+		thief.send(opening) // replayed
+		garbage := bytes.Clone(attach)
+		garbage[0] ^= 1
+		for _, f := range [][]byte{
+			frame(wire.Header{Kind: wire.Attach, Tunnel: id, Seq: 9}, garbage),
+			frame(wire.Header{Kind: wire.Data, Tunnel: id, Seq: uint64(orderLen)}, make([]byte, 40)),
+		} {
+			thief = w.hand(o.addr, user) // as a frame that does not open costs the carrier
+			thief.send(f)
+			for {
+				head, _, err := thief.next()
+				if err != nil {
+					break
+				}
+				if head.Kind == wire.Data || head.Kind == wire.Accept {
+					t.Errorf("%s: got a frame of kind %d, want none of the tunnel's", who, head.Kind)
+				}
+				if head.Kind == wire.Reset {
+					break
+				}
+			}
+		}
+	}
+	stranger := w.hand(o.addr, 2)
+	stranger.send(frame(wire.Header{Kind: wire.Reset, Tunnel: id, Seq: uint64(wire.Aborted)}, nil),
+		frame(wire.Header{Kind: wire.Ping, Seq: 5}, nil))
+	stranger.send(frame(wire.Header{Kind: wire.Attach, Tunnel: id, Seq: 5}, keys.Seal(nil, wire.Attach, seal.ControlPos|5)))
+	if head, _ := stranger.want(wire.Reset); wire.Reason(head.Seq) != wire.Unknown {
+		t.Errorf("got %v, want %v, also for a genuine Attach", wire.Reason(head.Seq), wire.Unknown)
+	}
+	says("still mine")
+}
+
+func TestAReplayedOpeningIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.origin()
+	victim := w.hand(o.addr, 1)
+	opening, keys := victim.open(11, order{Do: endFirst, Up: 0, Down: 4})
+	victim.want(wire.Data)
+	head, _ := victim.want(wire.Fin)
+	victim.send(frame(wire.Header{Kind: wire.Fin, Tunnel: 11, Seq: uint64(orderLen), Ack: head.Seq + 1, Window: 0}, keys.Seal(nil, wire.Fin, uint64(orderLen))))
+	<-w.up.ended
+	wantSoon(t, 5*time.Second, "the stream to end", func() bool { return w.up.live() == 0 })
+	for _, addr := range []string{o.addr} {
+		thief := w.hand(addr, 1)
+		thief.send(opening)
+		if head, _ := thief.want(wire.Reset); wire.Reason(head.Seq) != wire.Refused {
+			t.Errorf("got %v, want %v", wire.Reason(head.Seq), wire.Refused)
+		}
+	}
+	if got := w.up.live(); got != 0 {
+		t.Errorf("got %d streams at the server, want none by a replay", got)
+	}
+}
+
+func TestARevokedUserOpensNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.origin(revoke666)
+	n := w.client(666, o.addr)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	err := n.WaitReady(ctx)
+	if err == nil {
+		t.Fatal("got a carrier, want none")
+	}
+	t.Log(err)
+}
+
+var _ relay.Keys = (*seal.Keys)(nil)

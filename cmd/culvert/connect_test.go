@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"culvert/client"
 	"culvert/internal/link"
 	"culvert/internal/seal"
 	"culvert/internal/whatsapp"
@@ -93,5 +95,16 @@ func TestAHostThatTheAppCannotTakeIsRefused(t *testing.T) {
 	code, _, stderr := culvert(t, "connect", "--link-file", filepath.Clean(r), "--chat", "127.0.0.1:0", "--media", "127.0.0.1:0", "--host", "fd00::1")
 	if code != 1 || !strings.Contains(stderr, "IPv6") {
 		t.Errorf("got %d, %q, want a refusal of IPv6", code, stderr)
+	}
+}
+
+func TestWithoutALANAddressTheUserIsAskedForIt(t *testing.T) {
+	t.Parallel()
+	a := appSettings{chat: 5222, media: 7777, lan: true}
+	if got := a.onLAN(netip.Addr{}, client.ErrNoLAN).text(); !strings.Contains(got, "--host") || !strings.Contains(got, "host 127.0.0.1,") {
+		t.Errorf("got %q, want loopback and what to give", got)
+	}
+	if got := a.onLAN(netip.MustParseAddr("192.168.1.7"), nil).text(); strings.Contains(got, "--host") || !strings.Contains(got, "host 192.168.1.7,") {
+		t.Errorf("got %q, want the address found", got)
 	}
 }

@@ -15,6 +15,7 @@ type appSettings struct {
 	host        string // empty: there are only raw listeners
 	chat, media uint16
 	lan         bool
+	unnamed     bool // phones are let in, and we know no address for them
 	raw         []string
 }
 
@@ -55,12 +56,17 @@ func (a appSettings) reachable(named string) (appSettings, error) {
 		a.host = "127.0.0.1"
 		return a, nil
 	}
-	found, err := client.LANAddress()
-	if err != nil {
-		return a, fmt.Errorf("%w, with --host", err)
+	return a.onLAN(client.LANAddress()), nil
+}
+
+// onLAN takes the address that was found. Without one, this machine can use the
+// ports all the same, and who knows the address can name it.
+func (a appSettings) onLAN(found netip.Addr, err error) appSettings {
+	a.host, a.unnamed = "127.0.0.1", err != nil
+	if err == nil {
+		a.host = found.String()
 	}
-	a.host = found.String()
-	return a, nil
+	return a
 }
 
 // link sets the app when it is opened on the phone.
@@ -85,7 +91,10 @@ func (a appSettings) text() string {
 	if link, err := a.link(); err == nil {
 		fmt.Fprintf(&b, "or open on the phone\n%s\n", link)
 	}
-	if !a.lan {
+	switch {
+	case a.unnamed:
+		b.WriteString("No address on a local network was found. Phones need this machine's: give it\nwith --host.\n")
+	case !a.lan:
 		b.WriteString("This machine alone can use it; --lan lets phones on the same network in.\n")
 	}
 	return b.String()

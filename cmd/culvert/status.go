@@ -42,27 +42,38 @@ type watcher struct {
 	connected bool      // what it said
 }
 
-// Intervals of a watcher.
+// Intervals of a watcher. While nothing moves it looks less often, so that a
+// phone may sleep.
 const (
 	redraw = time.Second
+	idle   = 5 * time.Second
 	repeat = time.Minute
 )
 
 // watch returns when ctx ends. Connected is what the user was told already.
 func (w *watcher) watch(ctx context.Context, connected bool) {
 	w.connected, w.said, w.lastAt, w.last = connected, time.Now(), time.Now(), w.traffic()
-	tick := time.NewTicker(redraw)
-	defer tick.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	defer w.out.show("")
-	w.update(time.Now())
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-tick.C:
+		case now := <-timer.C:
+			before := w.last
 			w.update(now)
+			timer.Reset(w.pause(before))
 		}
 	}
+}
+
+// pause is how long to wait when so much had moved before the last update.
+func (w *watcher) pause(before traffic) time.Duration {
+	if w.out.live && w.last != before {
+		return redraw
+	}
+	return idle
 }
 
 // update redraws the line and says what changed.

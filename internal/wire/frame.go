@@ -139,6 +139,8 @@ func (h Header) valid() bool {
 		return h.Len > Overhead
 	case Fin, Attach:
 		return h.Len == Overhead
+	case Reset:
+		return h.Len == 0 && h.Seq > 0
 	default:
 		return h.Len == 0
 	}

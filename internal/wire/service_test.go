@@ -1,0 +1,59 @@
+package wire
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestServicesAreTheVectors(t *testing.T) {
+	t.Parallel()
+	for name, want := range vectors(t, "services.txt") {
+		s := map[string]Service{
+			"chat":           {Kind: Chat},
+			"media":          {Kind: Media, Host: "mmg.whatsapp.net"},
+			"media, no name": {Kind: Media},
+			"web":            {Kind: Web, Host: "web.whatsapp.com"},
+		}[name]
+		if got := AppendService(nil, s); !bytes.Equal(got, want) {
+			t.Errorf("%s: got %x, want %x", name, got, want)
+		}
+		got, rest, err := ParseService(append(bytes.Clone(want), "WA"...))
+		if err != nil || got != s || string(rest) != "WA" {
+			t.Errorf("%s: got %+v, %q and %v, want %+v and what follows", name, got, rest, err, s)
+		}
+	}
+}
+
+func TestParseServiceRefuses(t *testing.T) {
+	t.Parallel()
+	for name, in := range map[string]string{
+		"nothing":             "",
+		"a kind alone":        "\x01",
+		"a name cut short":    "\x02\x05wa.m",
+		"kind 0":              "\x00\x00",
+		"a kind after Web":    "\x04\x00",
+		"upper case":          "\x03\x05WA.me",
+		"a trailing dot":      "\x03\x06wa.me.",
+		"254 bytes of a name": "\x03\xfe" + strings.Repeat("a", 254),
+	} {
+		if s, rest, err := ParseService([]byte(in)); err != ErrService || s != (Service{}) || rest != nil {
+			t.Errorf("%s: got %+v, %q and %v, want %v", name, s, rest, err, ErrService)
+		}
+	}
+}
+
+// What ParseService accepts, AppendService writes back byte for byte.
+func FuzzService(f *testing.F) {
+	f.Add([]byte("\x01\x00WA"))
+	f.Add([]byte("\x02\x10mmg.whatsapp.net\x16\x03"))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		s, rest, err := ParseService(in)
+		if err != nil {
+			return
+		}
+		if out := append(AppendService(nil, s), rest...); !bytes.Equal(out, in) {
+			t.Errorf("put back %x, want %x", out, in)
+		}
+	})
+}

@@ -1,0 +1,151 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"culvert/client"
+	"culvert/internal/whatsapp"
+	"culvert/internal/wire"
+	"culvert/origin"
+)
+
+// standIn is WhatsApp behind the origin's own dialler.
+func (w *world) standIn() (*whatsapp.StandIn, func(*origin.Config)) {
+	w.Helper()
+	s, err := whatsapp.NewStandIn()
+	must(w, err)
+	chat, media := w.net.listen(w), w.net.listen(w)
+	done := make(chan struct{}, 2)
+	go func() { s.ServeChat(chat); done <- struct{}{} }()
+	go func() { s.ServeMedia(media); done <- struct{}{} }()
+	w.Cleanup(func() { s.Close(); <-done; <-done })
+	up := &whatsapp.Upstream{Chat: chat.Addr().String(), Media: media.Addr().String(), AllowPrivate: true}
+	return s, func(c *origin.Config) { c.Dial = up.Dial }
+}
+
+// sniffing is the address of a listener of n for the app's own connections.
+func (n *near) sniffing() string {
+	return n.w.listenFor(&client.Listener{Carry: n.Carry}).addr
+}
+
+func TestAGenuineServerIsProvedThroughTheRelay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, there := w.standIn()
+	n := w.client(1, w.edge(w.origin(there).addr).addr).ready()
+	c := n.Dial(wire.Service{Kind: wire.Chat})
+	defer c.Close()
+	proof, err := whatsapp.Prove(t.Context(), c, whatsapp.TrustRoot(s.Root()))
+	if err != nil || proof.LeafSerial != 2 {
+		t.Errorf("got %+v and %v, want a proof", proof, err)
+	}
+	other := n.Dial(wire.Service{Kind: wire.Chat})
+	defer other.Close()
+	if _, err := whatsapp.Prove(t.Context(), other); err == nil {
+		t.Error("got a proof under WhatsApp's root, want none")
+	}
+}
+
+func TestMessagesComeBackWhileCarriersAreKilled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, there := w.standIn()
+	f := w.forward(w.origin(there).addr)
+	n := w.client(1, f.addr()).ready()
+	c, err := net.Dial("tcp", n.sniffing())
+	must(t, err)
+	defer c.Close()
+	f.every.Store(32 << 10)
+	f.left.Store(32 << 10)
+	trips, err := whatsapp.Exchange(t.Context(), c, s.Root(), 300)
+	if err != nil || len(trips) != 300 {
+		t.Errorf("got %d trips and %v, want 300", len(trips), err)
+	}
+	t.Logf("%d kills", f.kills.Load())
+}
+
+// through is an HTTP client whose connections go to the near end's listener,
+// as the app's do with its proxy set.
+func through(addr string, s *whatsapp.StandIn) *http.Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", addr)
+	}
+	return &http.Client{Timeout: patience, Transport: &http.Transport{
+		DialContext: dial, TLSClientConfig: &tls.Config{RootCAs: s.CAs()}, DisableCompression: true,
+	}}
+}
+
+func TestMediaGoesDownAndUpThroughTheRelay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, there := w.standIn()
+	f := w.forward(w.edge(w.origin(there).addr).addr)
+	n := w.client(1, f.addr()).ready()
+	web := through(n.sniffing(), s)
+	defer web.CloseIdleConnections()
+	total := size(6<<20, 100<<20)
+	f.every.Store(total / 4)
+	f.left.Store(total / 4)
+	res, err := web.Get(fmt.Sprintf("https://mmg.whatsapp.net/media/%d", total))
+	must(t, err)
+	sum, want := sha256.New(), sha256.New()
+	_, err = io.Copy(sum, res.Body)
+	res.Body.Close()
+	must(t, err)
+	io.Copy(want, whatsapp.Pattern(total))
+	if !bytes.Equal(sum.Sum(nil), want.Sum(nil)) {
+		t.Error("down: got other bytes than the stand-in sent")
+	}
+	res, err = web.Post("https://media-fra3-1.cdn.whatsapp.net/upload", "application/octet-stream", whatsapp.Pattern(total))
+	must(t, err)
+	defer res.Body.Close()
+	var got whatsapp.Uploaded
+	must(t, json.NewDecoder(res.Body).Decode(&got))
+	if got.Bytes != total || got.SHA256 != hex.EncodeToString(want.Sum(nil)) {
+		t.Errorf("up: got %d bytes of %s, want %d of another", got.Bytes, got.SHA256, total)
+	}
+	t.Logf("%d kills", f.kills.Load())
+}
+
+func TestChatInsideTLSIsServed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, there := w.standIn()
+	n := w.client(1, w.origin(there).addr).ready()
+	c, err := tls.Dial("tcp", n.sniffing(), &tls.Config{ServerName: "proxy.example", InsecureSkipVerify: true})
+	must(t, err)
+	defer c.Close()
+	trips, err := whatsapp.Exchange(t.Context(), c, s.Root(), 10)
+	if err != nil || len(trips) != 10 {
+		t.Errorf("got %d trips and %v, want 10", len(trips), err)
+	}
+}
+
+func TestOtherHostsAreNotAllowed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, there := w.standIn()
+	n := w.client(1, w.origin(there).addr).ready()
+	for _, host := range []string{"example.com", "whatsapp.net.example.com", "127.0.0.1", "localhost"} {
+		near, far := net.Pipe()
+		n.Carry(far, wire.Service{Kind: wire.Media, Host: host}, nil)
+		near.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err := near.Read(make([]byte, 1)); err == nil {
+			t.Errorf("%s: got bytes, want none", host)
+		}
+		if e := <-n.ended; e.Reason != wire.NotAllowed {
+			t.Errorf("%s: got %v, want %v", host, e.Reason, wire.NotAllowed)
+		}
+	}
+}

@@ -40,7 +40,7 @@ func examineFront(ctx context.Context, l *link.Link, i int, t trust) []check {
 	ctx, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() { defer close(done); c.Run(ctx) }()
-	defer func() { stop(); <-done }()
+	defer func() { stop(); await(done) }()
 	checks = append(checks, originCheck(ctx, i+1, c))
 	if checks[len(checks)-1].Status == failed {
 		return skip(i+1, checks)

@@ -45,8 +45,11 @@ type localRelay struct {
 	dialError error      // the origin's last, of a service
 }
 
-// stopTime bounds the end of one part; nothing worth waiting for is left then.
-const stopTime = time.Second
+// Limits of ending: of a part that drains, and of waiting for any part.
+const (
+	stopTime = time.Second
+	stopWait = 3 * time.Second
+)
 
 // close ends what was started, the last first.
 func (r *localRelay) close() {
@@ -162,7 +165,15 @@ func (r *localRelay) serve(ln net.Listener, h http.Handler, drain func(context.C
 			r.fail(err)
 		}
 	}()
-	r.stops = append(r.stops, func() { cancel(); <-done })
+	r.stops = append(r.stops, func() { cancel(); await(done) })
+}
+
+// await waits for done, but not for longer than a person would.
+func await(done <-chan struct{}) {
+	select {
+	case <-done:
+	case <-time.After(stopWait):
+	}
 }
 
 // openNear opens the app's listeners.
@@ -178,7 +189,7 @@ func (r *localRelay) startNear() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); r.fail(r.near.serve(ctx)) }()
-	r.stops = append(r.stops, func() { cancel(); <-done })
+	r.stops = append(r.stops, func() { cancel(); await(done) })
 }
 
 // traffic is what the edge has passed on, live, sealed and with all that the

@@ -1,0 +1,250 @@
+// Package fronting holds tests of the programs as people run them, against
+// programs that are not ours: nginx and HAProxy as CDNs, curl, openssl, and
+// another implementation of WebSockets.
+//
+// A test whose program is missing is skipped, unless CULVERT_REAL is set: then
+// it fails. CULVERT_LONG adds what takes more than a minute.
+package fronting
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var (
+	real = os.Getenv("CULVERT_REAL") != ""
+	long = os.Getenv("CULVERT_LONG") != ""
+)
+
+// bin is where our programs were built.
+var bin string
+
+func TestMain(m *testing.M) {
+	code, err := buildAndRun(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
+func buildAndRun(m *testing.M) (int, error) {
+	var err error
+	if bin, err = os.MkdirTemp("", "fronting"); err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(bin)
+	build := exec.Command("go", "build", "-o", bin+"/", "culvert/cmd/...")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return 1, fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return m.Run(), nil
+}
+
+// need is the path of a program that is not ours.
+func need(t testing.TB, program string) string {
+	t.Helper()
+	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin") {
+		if path, err := exec.LookPath(filepath.Join(dir, program)); err == nil {
+			return path
+		}
+	}
+	missing(t, program)
+	return ""
+}
+
+func missing(t testing.TB, what string) {
+	t.Helper()
+	if real {
+		t.Fatalf("%s is missing; .ci/tools installs it", what)
+	}
+	t.Skipf("%s is missing", what)
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// result is what fails a test, and why.
+func check(t testing.TB, what string, err error) {
+	t.Helper()
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+}
+
+// environment is ours without what would lead programs astray: other
+// settings of Culvert's, and proxies.
+func environment(more ...string) []string {
+	own := slices.DeleteFunc(os.Environ(), func(s string) bool {
+		name, _, _ := strings.Cut(s, "=")
+		return strings.HasPrefix(name, "CULVERT_") || strings.HasSuffix(strings.ToLower(name), "_proxy")
+	})
+	return append(own, more...)
+}
+
+// program is a running process. Its output is shown if the test fails.
+type program struct {
+	t    testing.TB
+	cmd  *exec.Cmd
+	out  *lockedBuffer
+	done chan struct{}
+}
+
+func start(t testing.TB, env []string, path string, args ...string) *program {
+	t.Helper()
+	p := &program{t: t, cmd: exec.Command(path, args...), out: new(lockedBuffer), done: make(chan struct{})}
+	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = environment(env...), p.out, p.out
+	p.cmd.WaitDelay = 5 * time.Second
+	must(t, p.cmd.Start())
+	go func() { defer close(p.done); p.cmd.Wait() }()
+	t.Cleanup(func() {
+		p.stop(os.Interrupt)
+		if t.Failed() {
+			t.Logf("%s said:\n%s", filepath.Base(path), p.out)
+		}
+	})
+	return p
+}
+
+// stop waits until the process has gone, and kills it if it does not go.
+func (p *program) stop(by os.Signal) {
+	p.cmd.Process.Signal(by)
+	select {
+	case <-p.done:
+	case <-time.After(10 * time.Second):
+		p.cmd.Process.Kill()
+		<-p.done
+	}
+}
+
+func (p *program) gone() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// up waits until the program listens at address.
+func (p *program) up(address string) {
+	p.t.Helper()
+	wantSoon(p.t, 20*time.Second, filepath.Base(p.cmd.Path)+" listens", func() bool { return p.gone() || listens(address) })
+	if p.gone() {
+		p.t.Fatalf("%s ended:\n%s", filepath.Base(p.cmd.Path), p.out)
+	}
+}
+
+func listens(address string) bool {
+	c, err := net.DialTimeout("tcp", address, time.Second)
+	if err == nil {
+		c.Close()
+	}
+	return err == nil
+}
+
+func wantSoon(t testing.TB, within time.Duration, what string, yes func() bool) {
+	t.Helper()
+	limit, tick := time.NewTimer(within), time.NewTicker(20*time.Millisecond)
+	defer limit.Stop()
+	defer tick.Stop()
+	for !yes() {
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			t.Fatalf("not within %v: %s", within, what)
+		}
+	}
+}
+
+// runLimit bounds a program that ends by itself.
+const runLimit = 60 * time.Second
+
+// output runs a program to its end.
+func output(path string, args ...string) (stdout string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), runLimit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...)
+	var errOut bytes.Buffer
+	cmd.Env, cmd.Stderr, cmd.WaitDelay = environment(), &errOut, time.Second
+	out, err := cmd.Output()
+	if err != nil {
+		err = errors.Join(err, errors.New(errOut.String()))
+	}
+	return string(out), err
+}
+
+var ports struct {
+	sync.Mutex
+	given map[string]bool
+}
+
+// freePort is an address on loopback that nobody listened at just now; it is
+// given only once.
+func freePort(t testing.TB) string {
+	t.Helper()
+	ports.Lock()
+	defer ports.Unlock()
+	for range 100 {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		must(t, err)
+		at := ln.Addr().String()
+		ln.Close()
+		if !ports.given[at] {
+			if ports.given == nil {
+				ports.given = map[string]bool{}
+			}
+			ports.given[at] = true
+			return at
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}
+
+func write(t testing.TB, content, dir, name string) (path string) {
+	t.Helper()
+	path = filepath.Join(dir, name)
+	must(t, os.WriteFile(path, []byte(content), 0o600))
+	return path
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func onLinux(t testing.TB) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("the settings of these programs are for Linux")
+	}
+}

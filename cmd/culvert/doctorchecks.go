@@ -78,12 +78,12 @@ func (c *check) describe(hop client.HopName, p client.Probed) {
 		c.Detail = "connected"
 	case client.HopTLS:
 		c.Detail = "certificate verified " + trustText(p.Pinned)
-		if p.Version != 0 {
-			c.Detail = tls.VersionName(p.Version) + ", " + c.Detail
-		}
 		if !p.NotAfter.IsZero() {
 			c.Detail += ", until " + dateText(p.NotAfter)
 			c.Expires = p.NotAfter.UTC().Format(time.RFC3339)
+		}
+		if p.Version != 0 {
+			c.Detail += ", " + tls.VersionName(p.Version)
 		}
 	case client.HopGate:
 		c.Detail = "let in"

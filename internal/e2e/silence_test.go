@@ -70,6 +70,31 @@ func TestASilentCarrierIsNoticedWithinTenSeconds(t *testing.T) {
 	})
 }
 
+func TestASilentCarrierIsNoticedOnTheKernelsSockets(t *testing.T) {
+	if !long {
+		t.Skip("takes half a minute; set CULVERT_LONG")
+	}
+	t.Parallel()
+	w := newWorld(t)
+	f := w.forward(w.edge(w.origin().addr).addr)
+	n := w.client(1, f.addr()).ready()
+	c, d := n.chat(), n.download(1, 64<<20)
+	for i := range int64(3) {
+		if err := d.upTo((i+1)<<20, patience); err != nil {
+			t.Fatal(err)
+		}
+		f.silence(true, true)
+		took, err := c.ping(patience)
+		t.Logf("chat waited %v", took)
+		if err != nil || took > 10*time.Second {
+			t.Errorf("got %v after %v, want an answer within 10 s", err, took)
+		}
+	}
+	if err := d.rest(patience); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestBulkGoesOnWithinTenSecondsOfSilence(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		f := w.forward(w.origin().addr)

@@ -88,7 +88,7 @@ func (h *hand) next() (wire.Header, []byte, error) {
 		h.in = h.in[wire.HeaderLen+head.Len:]
 		switch head.Kind {
 		case wire.Ping:
-			h.send(frame(wire.Header{Kind: wire.Pong, Seq: head.Seq}, nil))
+			wsutil.WriteClientBinary(h.conn, frame(wire.Header{Kind: wire.Pong, Seq: head.Seq}, nil))
 		case wire.Ack, wire.Pong:
 		case wire.Accept:
 			if !h.let {

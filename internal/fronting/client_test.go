@@ -178,7 +178,11 @@ func TestAnotherWebSocketImplementationMeetsTheDoor(t *testing.T) {
 	for name, url := range map[string]string{"at the origin": "ws://" + w.origin + "/", "through the edge": "wss://" + edge + "/any/path"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			out, err := output(interpreter, "testdata/peer.py", url, w.token())
+			args := []string{"testdata/peer.py", url, w.token()}
+			if long {
+				args = append(args, "long")
+			}
+			out, err := output(interpreter, args...)
 			t.Log(out)
 			check(t, "peer", err)
 		})

@@ -110,15 +110,13 @@ func (n *near) talkBeside(ctx context.Context) (end func() (int, error)) {
 // of traffic nothing rests for 5 s; later nothing does for 60 s.
 func TestKeepAlivesSatisfyACDN(t *testing.T) {
 	t.Parallel()
+	onlyIfLong(t)
 	for name, c := range map[string]struct{ idle, pause time.Duration }{
 		"of 5 s":  {5 * time.Second, 11 * time.Second},
 		"of 60 s": {time.Minute, 110 * time.Second}, // the stand-in ends its HTTP connections after 120
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if c.pause > time.Minute && !long {
-				t.Skip("takes minutes")
-			}
 			cdns(t, c.idle, func(t *testing.T, cdn *cdn) {
 				m := idleFor(t, cdn, c.pause)
 				check(t, "download after a rest", m.download(1<<20))
@@ -147,6 +145,7 @@ func idleFor(t *testing.T, c *cdn, pause time.Duration) *mediaConn {
 // known: WebSockets come and go, and the app's connections stay.
 func TestConnectionsOutliveTheirIdleWebSockets(t *testing.T) {
 	t.Parallel()
+	onlyIfLong(t)
 	cdns(t, time.Second, func(t *testing.T, c *cdn) {
 		m := idleFor(t, c, 4*time.Second)
 		check(t, "download over the same connection", m.download(1<<20))

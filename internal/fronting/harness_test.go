@@ -3,7 +3,7 @@
 // another implementation of WebSockets.
 //
 // A test whose program is missing is skipped, unless CULVERT_REAL is set: then
-// it fails. CULVERT_LONG adds what takes more than a minute.
+// it fails. CULVERT_LONG adds what waits long.
 package fronting
 
 import (
@@ -80,7 +80,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// result is what fails a test, and why.
+// check says what failed, and goes on.
 func check(t testing.TB, what string, err error) {
 	t.Helper()
 	if err != nil {
@@ -240,6 +240,13 @@ func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+func onlyIfLong(t testing.TB) {
+	t.Helper()
+	if !long {
+		t.Skip("mostly waits: CULVERT_LONG=1 runs it")
+	}
 }
 
 func onLinux(t testing.TB) {

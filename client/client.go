@@ -159,13 +159,16 @@ type Status struct {
 	RTT       time.Duration // 0: not measured
 	Carriers  int
 	Tunnels   int
-	LastError error // why the last dial failed, if it did
+	LastError error  // why the last dial failed, if it did
+	Sent      uint64 // bytes of the app's connections so far, towards WhatsApp
+	Received  uint64 // and back
 }
 
 // Status says how things are now.
 func (c *Client) Status() Status {
 	main, _, last := c.pool.state()
-	s := Status{Carriers: c.table.Carriers(), Tunnels: c.table.Tunnels(), LastError: last, Front: c.pool.front()}
+	sent, received := c.table.Moved()
+	s := Status{Sent: sent, Received: received, Carriers: c.table.Carriers(), Tunnels: c.table.Tunnels(), LastError: last, Front: c.pool.front()}
 	if main != nil && !main.Dead() {
 		s.Connected, s.RTT = true, main.RTT()
 	}

@@ -104,6 +104,11 @@ func dialFront(ctx context.Context, f link.Front, d *Dialer) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	return d.secure(ctx, raw, f)
+}
+
+// secure makes TLS of raw, which it closes if it fails.
+func (d *Dialer) secure(ctx context.Context, raw net.Conn, f link.Front) (net.Conn, error) {
 	if d.Wrap != nil {
 		raw = d.Wrap(raw)
 	}

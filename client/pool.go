@@ -9,9 +9,9 @@ import (
 	"culvert/internal/relay"
 )
 
-// maxBulk is how many carriers bulk tunnels share beside the main one: with
-// fewer, one carrier's goroutines limit many streams; more gain nothing.
-const maxBulk = 4
+// maxBulk is how many carriers bulk tunnels share beside the main one. Two keep
+// two cores busy; with more, chat waits behind more of them on a slow link.
+const maxBulk = 2
 
 // bulkIdle is how long a carrier of bulk tunnels is kept without any.
 const bulkIdle = 30 * time.Second

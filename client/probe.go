@@ -90,25 +90,6 @@ func step[T any](p *Probed, name HopName, try func() (T, error)) (T, bool) {
 	return v, err == nil
 }
 
-// secure is the second half of dialFront; it closes raw if it fails.
-func (d *Dialer) secure(ctx context.Context, raw net.Conn, f link.Front) (net.Conn, error) {
-	if d.Wrap != nil {
-		raw = d.Wrap(raw)
-	}
-	shake := d.handshake
-	if shake == nil {
-		shake = d.goHandshake
-	}
-	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
-	defer cancel()
-	conn, err := shake(ctx, raw, f)
-	if err != nil {
-		raw.Close()
-		return nil, failed(tlsStep, err)
-	}
-	return conn, nil
-}
-
 func (p *Probed) note(conn net.Conn) {
 	secure, ok := conn.(interface{ ConnectionState() tls.ConnectionState })
 	if !ok {

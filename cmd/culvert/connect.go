@@ -82,7 +82,7 @@ func (n *nearEnd) runFor(ctx context.Context, out *console, patience time.Durati
 	defer stop()
 	go func() { defer stop(); served <- n.serve(ctx) }()
 	connected := n.greet(ctx, out, patience)
-	w := watcher{out: out, status: n.client.Status, traffic: n.ended.read, fronts: n.fronts}
+	w := watcher{out: out, status: n.client.Status, traffic: n.traffic, fronts: n.fronts}
 	w.watch(ctx, connected)
 	err := <-served
 	if err == nil {

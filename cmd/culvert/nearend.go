@@ -13,7 +13,6 @@ import (
 
 	"culvert/client"
 	"culvert/internal/link"
-	"culvert/internal/relay"
 	"culvert/internal/whatsapp"
 	"culvert/internal/wire"
 )
@@ -60,7 +59,6 @@ type nearEnd struct {
 	listeners []nearListener
 	fronts    int
 	app       appSettings
-	ended     endedTraffic
 }
 
 type nearListener struct {
@@ -73,7 +71,7 @@ type nearListener struct {
 func openNearEnd(ctx context.Context, l *link.Link, o *nearOptions, logs io.Writer) (*nearEnd, error) {
 	n := &nearEnd{log: logger(logs, o.verbose), fronts: len(l.Fronts)}
 	var err error
-	n.client, err = client.New(client.Config{Link: l, Log: quiet(n.log, o.verbose), Ended: func(e relay.End) { n.ended.add(e) }})
+	n.client, err = client.New(client.Config{Link: l, Log: quiet(n.log, o.verbose)})
 	if err != nil {
 		return nil, err
 	}
@@ -198,4 +196,10 @@ func (n *nearEnd) addresses() string {
 		all = append(all, l.Addr().String())
 	}
 	return strings.Join(all, " and ")
+}
+
+// traffic is what the app has sent and received so far.
+func (n *nearEnd) traffic() traffic {
+	s := n.client.Status()
+	return traffic{s.Sent, s.Received}
 }

@@ -4,26 +4,14 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
 	"culvert/client"
-	"culvert/internal/relay"
 )
 
 // traffic is what has been carried, in bytes.
 type traffic struct{ up, down uint64 }
-
-// endedTraffic counts tunnels as they end.
-type endedTraffic struct{ up, down atomic.Uint64 }
-
-func (e *endedTraffic) add(t relay.End) {
-	e.up.Add(t.Sent)
-	e.down.Add(t.Received)
-}
-
-func (e *endedTraffic) read() traffic { return traffic{e.up.Load(), e.down.Load()} }
 
 // watcher tells a person how a client is doing, until its context ends: on a
 // terminal by one line that stays current, elsewhere by a line whenever that
@@ -34,7 +22,6 @@ type watcher struct {
 	traffic func() traffic
 	opened  func() int // carriers there were; may be nil
 	fronts  int        // of the link
-	live    bool       // traffic counts tunnels that have not ended, so that a rate means something
 
 	last      traffic
 	lastAt    time.Time
@@ -123,7 +110,7 @@ func (w *watcher) parts(s client.Status, now time.Time) []string {
 // amount is a total, and on a terminal how fast it grows.
 func (w *watcher) amount(way string, total, before uint64, now time.Time) string {
 	text := way + " " + sizeText(total)
-	if took := now.Sub(w.lastAt); w.live && w.out.live && total-before > rateFrom && took > 0 {
+	if took := now.Sub(w.lastAt); w.out.live && total-before > rateFrom && took > 0 {
 		text += " (" + rateText(total-before, took) + ")"
 	}
 	return text

@@ -17,7 +17,7 @@ type told struct {
 }
 
 func (s *told) watcher(out *console) *watcher {
-	return &watcher{out: out, live: true, fronts: 2,
+	return &watcher{out: out, fronts: 2,
 		status: func() client.Status { return s.status }, traffic: func() traffic { return s.moved }}
 }
 

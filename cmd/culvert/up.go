@@ -115,7 +115,7 @@ func (o *upOptions) run(ctx context.Context, r *localRelay, out *console, logs i
 		return err
 	}
 	fmt.Fprint(out, "\nCtrl-C ends it.\n")
-	w := watcher{out: out, status: r.near.client.Status, traffic: r.traffic, opened: r.opened, live: true}
+	w := watcher{out: out, status: r.near.client.Status, traffic: r.traffic, opened: r.opened}
 	w.watch(ctx, true)
 	return nil
 }

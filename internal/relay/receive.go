@@ -205,6 +205,7 @@ func (t *Tunnel) wrote(n int, err error) bool {
 	}
 	t.written += uint64(n)
 	t.table.active.Store(time.Now().UnixNano())
+	t.table.received.Add(uint64(n))
 	t.afterWrite()
 	if err != nil {
 		go t.giveUp(wire.Aborted, false, err)

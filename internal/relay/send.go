@@ -155,6 +155,7 @@ func (t *Tunnel) sendFrame(f *frame, number int, last bool) bool {
 	t.noteBulk()
 	t.mu.Unlock()
 	t.table.active.Store(time.Now().UnixNano())
+	t.table.sent.Add(f.end - f.seq)
 	t.sentBy(c, f, c.send(t, f))
 	return last || t.stillPump(number)
 }

@@ -24,7 +24,9 @@ type Table struct {
 	carriers map[*Carrier]struct{}
 	ended    endings
 	closed   bool
-	active   atomic.Int64 // when a stream's byte last moved, Unix ns
+	active   atomic.Int64  // when a stream's byte last moved, Unix ns
+	sent     atomic.Uint64 // bytes read from streams
+	received atomic.Uint64 // bytes written to streams
 }
 
 // Events are calls that a Table makes. None may block; nil ones are left out.
@@ -164,6 +166,9 @@ func (tb *Table) Carriers() int {
 	defer tb.mu.RUnlock()
 	return len(tb.carriers)
 }
+
+// Moved is how many bytes all streams were read and written for so far.
+func (tb *Table) Moved() (sent, received uint64) { return tb.sent.Load(), tb.received.Load() }
 
 // Active is when a stream's byte last moved in either direction.
 func (tb *Table) Active() time.Time { return time.Unix(0, tb.active.Load()) }

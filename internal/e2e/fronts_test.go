@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"crypto/tls"
-	"net"
 	"testing"
 	"time"
 
@@ -117,5 +116,3 @@ func TestALinkForAnotherOriginOpensNothing(t *testing.T) {
 		}
 	})
 }
-
-var _ net.Conn = (*memConn)(nil)

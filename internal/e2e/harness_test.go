@@ -334,8 +334,6 @@ func (c chat) ping(within time.Duration) (time.Duration, error) {
 	return time.Since(began), nil
 }
 
-var _ http.Handler = (*origin.Origin)(nil)
-
 // plain is a website that is none of ours.
 func plain() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") })

@@ -12,10 +12,11 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
+	"github.com/prometheus/client_golang/prometheus"
 
-	"culvert/internal/relay"
 	"culvert/internal/seal"
 	"culvert/internal/wire"
+	"culvert/origin"
 )
 
 // hand is a client that is written by hand, from the protocol alone, with
@@ -216,24 +217,36 @@ func TestOthersTunnelsCannotBeTouched(t *testing.T) {
 func TestAReplayedOpeningIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	o := w.origin()
+	counters := prometheus.NewRegistry()
+	o := w.origin(func(c *origin.Config) { c.Metrics = counters })
 	victim := w.hand(o.addr, 1)
 	opening, keys := victim.open(11, order{Do: endFirst, Up: 0, Down: 4})
 	victim.want(wire.Data)
 	head, _ := victim.want(wire.Fin)
 	victim.send(frame(wire.Header{Kind: wire.Fin, Tunnel: 11, Seq: uint64(orderLen), Ack: head.Seq + 1, Window: 0}, keys.Seal(nil, wire.Fin, uint64(orderLen))))
 	<-w.up.ended
-	wantSoon(t, 5*time.Second, "the stream to end", func() bool { return w.up.live() == 0 })
-	for _, addr := range []string{o.addr} {
-		thief := w.hand(addr, 1)
-		thief.send(opening)
-		if head, _ := thief.want(wire.Reset); wire.Reason(head.Seq) != wire.Refused {
-			t.Errorf("got %v, want %v", wire.Reason(head.Seq), wire.Refused)
-		}
+	wantSoon(t, 5*time.Second, "the tunnel to end", func() bool { return gauge(t, counters, "culvert_tunnels") == 0 })
+	thief := w.hand(o.addr, 1)
+	thief.send(opening)
+	if head, _ := thief.want(wire.Reset); wire.Reason(head.Seq) != wire.Refused {
+		t.Errorf("got %v, want %v", wire.Reason(head.Seq), wire.Refused)
 	}
 	if got := w.up.live(); got != 0 {
 		t.Errorf("got %d streams at the server, want none by a replay", got)
 	}
+}
+
+func gauge(t testing.TB, r *prometheus.Registry, name string) float64 {
+	t.Helper()
+	all, err := r.Gather()
+	must(t, err)
+	for _, m := range all {
+		if m.GetName() == name {
+			return m.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
 }
 
 func TestARevokedUserOpensNothing(t *testing.T) {
@@ -249,5 +262,3 @@ func TestARevokedUserOpensNothing(t *testing.T) {
 	}
 	t.Log(err)
 }
-
-var _ relay.Keys = (*seal.Keys)(nil)

@@ -98,16 +98,26 @@ func (c *Client) Dial(s wire.Service) net.Conn {
 }
 
 func (c *Client) start(id wire.TunnelID, s wire.Service, first []byte) (relay.Start, error) {
-	payload, pending, err := c.seal.Open(id, s, first)
+	return c.startBy(c.seal.Open, id, s, first)
+}
+
+// opener is seal.Client's Open or OpenAnew.
+type opener func(wire.TunnelID, wire.Service, []byte) ([]byte, *seal.Pending, error)
+
+func (c *Client) startBy(open opener, id wire.TunnelID, s wire.Service, first []byte) (relay.Start, error) {
+	payload, pending, err := open(id, s, first)
 	if err != nil {
 		return relay.Start{}, err
 	}
 	return relay.Start{
 		ID: id, Service: s, Payload: payload, Early: len(first),
 		Finish: func(accept []byte) (relay.Keys, error) { return finish(pending, accept) },
-		Again: func(there time.Time) (relay.Start, error) {
-			c.clock.set(there)
-			return c.start(id, s, first)
+		Again: func(why wire.Reason, there time.Time) (relay.Start, error) {
+			pending.Void()
+			if why == wire.Clock {
+				c.clock.set(there)
+			}
+			return c.startBy(c.seal.OpenAnew, id, s, first)
 		},
 	}, nil
 }

@@ -135,11 +135,7 @@ func (o *Origin) accept(c *relay.Carrier, id wire.TunnelID, msg []byte) {
 	opened, err := o.seal.Accept(id, c.User, msg)
 	if err != nil || o.cfg.Revoked(c.User) {
 		o.users.closed(c.User)
-		why := wire.Refused
-		if errors.Is(err, seal.ErrClock) {
-			why = wire.Clock
-		}
-		o.refuse(o.pending.done(id), id, why)
+		o.refuse(o.pending.done(id), id, refusal(err))
 		return
 	}
 	t, ok := o.table.AcceptTunnel(c, relay.Opened{
@@ -154,6 +150,16 @@ func (o *Origin) accept(c *relay.Carrier, id wire.TunnelID, msg []byte) {
 	}
 	o.metrics.opened(opened.Service.Kind)
 	o.dial(t, opened.Service)
+}
+
+func refusal(err error) wire.Reason {
+	switch {
+	case errors.Is(err, seal.ErrClock):
+		return wire.Clock
+	case errors.Is(err, seal.ErrStale):
+		return wire.Stale
+	}
+	return wire.Refused
 }
 
 func (o *Origin) dial(t *relay.Tunnel, s wire.Service) {

@@ -15,11 +15,19 @@ const controlPos = 1 << 63
 type Start struct {
 	ID      wire.TunnelID
 	Service wire.Service
-	Payload []byte                             // of the Open frame
-	Early   int                                // bytes of the stream that are in Payload
-	Finish  func(accept []byte) (Keys, error)  // makes the keys of the Accept frame's payload
-	Again   func(now time.Time) (Start, error) // starts anew, once, when the origin says that the clock is wrong
+	Payload []byte                            // of the Open frame
+	Early   int                               // bytes of the stream that are in Payload
+	Finish  func(accept []byte) (Keys, error) // makes the keys of the Accept frame's payload
+	Again   Again                             // nil: a Reset is the end
 }
+
+// Again starts anew when the origin says wire.Clock, its time being now, or
+// wire.Stale.
+type Again func(why wire.Reason, now time.Time) (Start, error)
+
+// maxAgain: an origin that was restarted may find the handshake stale, and the
+// next one older than itself.
+const maxAgain = 2
 
 // StartTunnel makes the client's end of a tunnel. It owns stream from here on. The Open
 // frame goes out with Attach.
@@ -46,17 +54,17 @@ func (t *Tunnel) start(s Start) {
 // reset handles a Reset frame. t.mu is held.
 func (t *Tunnel) reset(h wire.Header) {
 	why := max(wire.Reason(h.Seq), wire.Aborted) // 0 would be an end in order
-	if why != wire.Clock || t.again == nil || t.keys != nil {
+	if why != wire.Clock && why != wire.Stale || t.again == nil || t.keys != nil || t.retries == maxAgain {
 		go t.giveUp(why, true, nil)
 		return
 	}
-	s, err := t.again(time.Unix(int64(h.Ack), 0))
+	t.retries++
+	s, err := t.again(why, time.Unix(int64(h.Ack), 0))
 	if err != nil {
 		go t.giveUp(why, true, err)
 		return
 	}
 	t.start(s)
-	t.again = nil
 	t.resendLocked()
 }
 
@@ -188,7 +196,7 @@ func (t *Tunnel) accepted(payload []byte) error {
 		go t.giveUp(wire.Broken, false, err)
 		return nil
 	}
-	t.keys, t.finish = keys, nil
+	t.keys, t.finish, t.again = keys, nil, nil
 	if len(t.unacked) > 0 && t.unacked[0].kind == wire.Open {
 		t.unacked[0].acked = true
 		t.unacked[0].release()

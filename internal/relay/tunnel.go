@@ -38,7 +38,8 @@ type Tunnel struct {
 	raw       *raw
 	keys      Keys
 	finish    func(accept []byte) (Keys, error) // client: until Accept came
-	again     func(time.Time) (Start, error)    // client: for the one retry when the clock is wrong
+	again     Again                             // client: until Accept came
+	retries   int                               // how often again was called
 	accept    []byte                            // origin: the Accept frame
 	confirmed bool                              // the client has shown that it has the Accept
 	ended     bool

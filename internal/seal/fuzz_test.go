@@ -5,16 +5,24 @@ import (
 	"testing"
 )
 
-// No stranger's bytes are accepted, crash Accept or get another error.
+// No stranger's bytes are accepted, crash Accept or get another error than
+// that of their kind.
 func FuzzAccept(f *testing.F) {
 	e := newEnds()
-	open, _, _ := e.client.Open(tunnel, chat, []byte("WA"))
-	f.Add(open)
-	f.Add(open[:openHead])
+	full, pending, _ := e.client.Open(tunnel, chat, []byte("WA"))
+	opened, _ := e.server.Accept(tunnel, 7, full)
+	pending.Finish(opened.Accept)
+	resumed, _, _ := e.client.Open(tunnel, chat, []byte("WA"))
+	for _, open := range [][]byte{full, resumed} {
+		f.Add(open)
+		f.Add(open[:resumedExtra])
+		f.Add(append([]byte{openOnce}, open[1:]...))
+	}
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, in []byte) {
-		if _, err := e.server.Accept(tunnel+1, 7, in); err != ErrHandshake {
-			t.Errorf("got %v, want %v", err, ErrHandshake)
+		_, err := e.server.Accept(tunnel+1, 7, in)
+		if stale := len(in) > 0 && in[0] == openResumed && err == ErrStale; err != ErrHandshake && !stale {
+			t.Errorf("got %v, want %v or, for one that is resumed, %v", err, ErrHandshake, ErrStale)
 		}
 	})
 }

@@ -4,8 +4,6 @@ import (
 	"sync/atomic"
 
 	"culvert/internal/wire"
-
-	"github.com/flynn/noise"
 )
 
 // Keys is one end's keys of one tunnel, one for each direction. One goroutine
@@ -24,9 +22,9 @@ type half struct {
 	record atomic.Pointer[record]
 }
 
-func newKeys(sealer, opener *noise.CipherState) *Keys {
+func newKeys(sealer, opener *[32]byte) *Keys {
 	k := new(Keys)
-	k.sealer.key, k.opener.key = sealer.UnsafeKey(), opener.UnsafeKey()
+	k.sealer.key, k.opener.key = *sealer, *opener
 	return k
 }
 

@@ -38,6 +38,11 @@ var ErrReplay = errors.New("handshake was used before")
 // more.
 var ErrClock = errors.New("handshake's time is off")
 
+// ErrStale means the origin has nothing that this first message could resume
+// from: it is too old, the origin was restarted, or the message is not user's.
+// Reset the tunnel with wire.Stale; the client calls Void and then OpenAnew.
+var ErrStale = errors.New("nothing to resume from")
+
 // ErrRecord means a record was altered, or belongs to another tunnel, direction,
 // kind or position. Drop the frame; the genuine one can still come.
 var ErrRecord = errors.New("record is not genuine")
@@ -48,7 +53,8 @@ const ClockWindow = 2 * time.Minute
 
 // ControlPos is set in the position of records that hold no bytes of the
 // stream, so that they never share a nonce with one that does: an Attach is
-// sealed at ControlPos | epoch.
+// sealed at ControlPos | epoch, which is above 0, and the proof in a resumed
+// Accept at ControlPos.
 const ControlPos = 1 << 63
 
 // prologue binds a handshake to this protocol and to its tunnel.

@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"crypto/rand"
 	"crypto/subtle"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ type Server struct {
 	revoked atomic.Pointer[func(uint32) bool]
 	users   users
 	seen    seen
+	store   store
 }
 
 // Opened is a tunnel whose client has proved itself.
@@ -39,6 +41,7 @@ func NewServer(m Master, now func() time.Time) *Server {
 	private := m.originPrivate()
 	s := &Server{master: m, private: private, public: private.public(), now: now}
 	s.seen.init(now().Unix(), maxSeen)
+	s.store.init(now, maxStored)
 	return s
 }
 
@@ -48,13 +51,24 @@ func (s *Server) SetRevoked(revoked func(user uint32) bool) { s.revoked.Store(&r
 
 // Accept answers the Open frame of tunnel id; user is whom the carrier's token
 // named. It keeps and alters nothing of openPayload. Errors are ErrHandshake,
-// ErrReplay and ErrClock. An Open frame that comes again for a tunnel that is
-// open is not for Accept, which would call it a replay: send the same Accept
-// frame again.
+// ErrReplay, ErrClock and ErrStale. An Open frame that comes again for a tunnel
+// that is open is not for Accept, which would call it a replay: send the same
+// Accept frame again.
 func (s *Server) Accept(id wire.TunnelID, user uint32, openPayload []byte) (Opened, error) {
-	if len(openPayload) > openExtra+maxHello || s.isRevoked(user) {
+	if len(openPayload) == 0 || len(openPayload) > openExtra+maxHello || s.isRevoked(user) {
 		return Opened{}, ErrHandshake
 	}
+	switch how := openPayload[0]; how {
+	case openFull, openOnce:
+		return s.handshake(id, user, openPayload[1:], how == openFull)
+	case openResumed:
+		return s.resume(id, user, openPayload)
+	}
+	return Opened{}, ErrHandshake
+}
+
+// handshake answers a Noise message, and keeps what both can resume from.
+func (s *Server) handshake(id wire.TunnelID, user uint32, message []byte, keep bool) (Opened, error) {
 	static, err := s.suite(user)
 	if err != nil {
 		return Opened{}, ErrHandshake
@@ -63,7 +77,7 @@ func (s *Server) Accept(id wire.TunnelID, user uint32, openPayload []byte) (Open
 	if err != nil {
 		return Opened{}, ErrHandshake
 	}
-	h, err := s.read(hs, user, &static.peer, openPayload)
+	h, err := s.read(hs, user, &static.peer, message)
 	if err != nil {
 		return Opened{}, err
 	}
@@ -71,7 +85,36 @@ func (s *Server) Accept(id wire.TunnelID, user uint32, openPayload []byte) (Open
 	if err != nil {
 		return Opened{}, ErrHandshake
 	}
-	return Opened{h.service, h.early, accept, newKeys(toClient, toOrigin)}, nil
+	after := afterHandshake(hs, toOrigin, toClient)
+	if keep {
+		s.store.put(user, after.resumption())
+	}
+	d := after.directions(labelTunnel, nil)
+	return Opened{h.service, h.early, accept, newKeys(&d.toClient, &d.toOrigin)}, nil
+}
+
+// resume answers a resumed Open. The checks are those of read.
+func (s *Server) resume(id wire.TunnelID, user uint32, open []byte) (Opened, error) {
+	if len(open) < resumedExtra {
+		return Opened{}, ErrHandshake
+	}
+	r, err := s.store.get(user, name(open[1:]))
+	if err != nil {
+		return Opened{}, err
+	}
+	client := nonce(open[17:])
+	plain, err := r.openOpen(open, id, &client)
+	if err != nil {
+		return Opened{}, err
+	}
+	h, err := s.admit(plain, user, client[:])
+	if err != nil {
+		return Opened{}, err
+	}
+	var origin nonce
+	rand.Read(origin[:])
+	accept, keys := r.accept(id, &client, &origin)
+	return Opened{h.service, h.early, accept, keys}, nil
 }
 
 // read takes the first message and makes sure that it is user's, of this time,
@@ -81,11 +124,16 @@ func (s *Server) read(hs *noise.HandshakeState, user uint32, static *PublicKey, 
 	if err != nil || subtle.ConstantTimeCompare(hs.PeerStatic(), static[:]) != 1 {
 		return hello{}, ErrHandshake
 	}
+	return s.admit(plain, user, hs.PeerEphemeral())
+}
+
+// admit reads the hello of a genuine message, which unique tells from all others.
+func (s *Server) admit(plain []byte, user uint32, unique []byte) (hello, error) {
 	h, err := parseHello(plain)
 	if err != nil || h.user != user {
 		return hello{}, ErrHandshake
 	}
-	return h, s.seen.admit(hs.PeerEphemeral(), h.time, s.now().Unix())
+	return h, s.seen.admit(unique, h.time, s.now().Unix())
 }
 
 func (s *Server) isRevoked(user uint32) bool {

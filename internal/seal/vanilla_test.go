@@ -1,6 +1,8 @@
 package seal
 
 import (
+	"crypto/hkdf"
+	"crypto/sha256"
 	"testing"
 	"time"
 
@@ -41,7 +43,7 @@ func TestAVanillaResponderAnswersTheClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	responder := newHandshake(t, vanilla(vanillaID, m.originPrivate(), m.OriginPublic()))
-	plain, _, _, err := responder.ReadMessage(nil, open)
+	plain, _, _, err := responder.ReadMessage(nil, open[1:])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,6 +61,7 @@ func TestAVanillaResponderAnswersTheClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	toOrigin, toClient = afterSplit(t, responder, toOrigin, toClient)
 	agree(t, keys, toOrigin, toClient)
 }
 
@@ -74,7 +77,7 @@ func TestAVanillaInitiatorIsAnsweredByTheServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	open, _, _, err := initiator.WriteMessage(nil, plain)
+	open, _, _, err := initiator.WriteMessage([]byte{openOnce}, plain)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +90,20 @@ func TestAVanillaInitiatorIsAnsweredByTheServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	toOrigin, toClient = afterSplit(t, initiator, toOrigin, toClient)
 	agree(t, opened.Keys, toClient, toOrigin)
+}
+
+// afterSplit makes the tunnel's ciphers from those that Noise ends in.
+func afterSplit(t *testing.T, hs *noise.HandshakeState, first, second *noise.CipherState) (toOrigin, toClient *noise.CipherState) {
+	t.Helper()
+	a, b := first.UnsafeKey(), second.UnsafeKey()
+	keys, err := hkdf.Key(sha256.New, append(a[:], b[:]...), hs.ChannelBinding(), "culvert 1 tunnel", 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	suite := noise.NewCipherSuite(noise.DH25519, noise.CipherAESGCM, noise.HashSHA256)
+	return noise.UnsafeNewCipherState(suite, [32]byte(keys[:32]), 0), noise.UnsafeNewCipherState(suite, [32]byte(keys[32:]), 0)
 }
 
 // agree checks that k seals what the peer's cipher opens, and the other way,

@@ -31,7 +31,16 @@ type vectors struct {
 		Host                             string
 		ClientEphemeral, OriginEphemeral text
 		Early, Hello, Open, Accept       text
+		SplitToOrigin, SplitToClient     text // what Noise ends in
+		Hash                             text // of all that was said
 		ToOrigin, ToClient               text
+	}
+	Resumed struct { // with the hello of the handshake
+		Name, Secret             text
+		Tunnel                   text
+		ClientNonce, OriginNonce text
+		Open, Accept             text
+		ToOrigin, ToClient       text
 	}
 	Records []struct {
 		Kind          wire.Kind
@@ -73,6 +82,8 @@ func (v vectors) master(t *testing.T) Master {
 func (v vectors) at() time.Time { return time.Unix(v.Handshake.Time, 0) }
 
 func (v vectors) id() wire.TunnelID { return 0x0102030405060708 }
+
+func (v vectors) resumedID() wire.TunnelID { return 0x1112131415161718 }
 
 func same(t *testing.T, what string, got, want []byte) {
 	t.Helper()
@@ -135,7 +146,7 @@ func TestAHandshakeRunsAsInTheVectors(t *testing.T) {
 	cfg := config(&client.suite, v.id())
 	cfg.Initiator, cfg.PeerStatic, cfg.Random = true, client.suite.peer[:], bytes.NewReader(v.Handshake.ClientEphemeral)
 	near := newHandshake(t, cfg)
-	open, _, _, err := near.WriteMessage(nil, v.Handshake.Hello)
+	open, _, _, err := near.WriteMessage([]byte{openFull}, v.Handshake.Hello)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,21 +160,66 @@ func TestAHandshakeRunsAsInTheVectors(t *testing.T) {
 	cfg = config(static, v.id())
 	cfg.Random = bytes.NewReader(v.Handshake.OriginEphemeral)
 	far := newHandshake(t, cfg)
-	if _, _, _, err := far.ReadMessage(nil, open); err != nil {
+	if _, _, _, err := far.ReadMessage(nil, open[1:]); err != nil {
 		t.Fatal(err)
 	}
-	accept, _, _, err := far.WriteMessage(nil, nil)
+	accept, toOrigin, toClient, err := far.WriteMessage(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	same(t, "accept", accept, v.Handshake.Accept)
+	same(t, "hash", far.ChannelBinding(), v.Handshake.Hash)
+	first, second := toOrigin.UnsafeKey(), toClient.UnsafeKey()
+	same(t, "split, to origin", first[:], v.Handshake.SplitToOrigin)
+	same(t, "split, to client", second[:], v.Handshake.SplitToClient)
 
-	keys, err := (&Pending{handshake: near}).Finish(accept)
+	keys, err := (&Pending{client: client, handshake: near, keep: true, began: v.at()}).Finish(accept)
 	if err != nil {
 		t.Fatal(err)
 	}
 	same(t, "to origin", keys.sealer.key[:], v.Handshake.ToOrigin)
 	same(t, "to client", keys.opener.key[:], v.Handshake.ToClient)
+	same(t, "name", client.memory.kept.name[:], v.Resumed.Name)
+	same(t, "secret", client.memory.kept.secret[:], v.Resumed.Secret)
+}
+
+func TestATunnelIsResumedAsInTheVectors(t *testing.T) {
+	t.Parallel()
+	v := readVectors(t)
+	r := resumption{name: name(v.Resumed.Name), secret: [32]byte(v.Resumed.Secret)}
+	id, client, origin := v.resumedID(), nonce(v.Resumed.ClientNonce), nonce(v.Resumed.OriginNonce)
+	open := r.sealOpen(append(make([]byte, resumedHead), v.Handshake.Hello...), id, &client)
+	same(t, "open", open, v.Resumed.Open)
+	plain, err := r.openOpen(open, id, &client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "hello", plain, v.Handshake.Hello)
+	accept, far := r.accept(id, &client, &origin)
+	same(t, "accept", accept, v.Resumed.Accept)
+	near, err := r.finish(accept, id, &client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "to origin", near.sealer.key[:], v.Resumed.ToOrigin)
+	same(t, "to client", near.opener.key[:], v.Resumed.ToClient)
+	same(t, "to origin, there", far.opener.key[:], v.Resumed.ToOrigin)
+	same(t, "to client, there", far.sealer.key[:], v.Resumed.ToClient)
+}
+
+func TestTheOriginAcceptsTheResumedOpenOfTheVectors(t *testing.T) {
+	t.Parallel()
+	v := readVectors(t)
+	server := NewServer(v.master(t), v.at)
+	server.store.put(v.Handshake.User, resumption{name: name(v.Resumed.Name), secret: [32]byte(v.Resumed.Secret)})
+	opened, err := server.Accept(v.resumedID(), v.Handshake.User, v.Resumed.Open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (wire.Service{Kind: wire.Web, Host: v.Handshake.Host}); opened.Service != want {
+		t.Errorf("got %v, want %v", opened.Service, want)
+	}
+	same(t, "early", opened.Early, v.Handshake.Early)
 }
 
 func TestRecordsAreSealedAsInTheVectors(t *testing.T) {

@@ -10,8 +10,8 @@ type Kind byte
 
 // The kinds of frames. Carrier-wide kinds have tunnel 0, all others do not.
 const (
-	Open   Kind = 1 + iota // client to origin: first Noise message, with the service and early bytes
-	Accept                 // origin to client: second Noise message
+	Open   Kind = 1 + iota // client to origin: first message of the handshake, with the service and early bytes
+	Accept                 // origin to client: second message of the handshake
 	Data                   // bytes of the stream, sealed
 	Fin                    // end of this direction, sealed: no bytes follow Seq
 	Ack                    // Ack and Window only
@@ -38,10 +38,11 @@ const (
 	Busy                          // the receiver holds all that it may
 	Expired                       // no carrier came for HoldTunnel
 	Clock                         // the handshake's time is off; Ack holds the origin's, in Unix seconds
+	Stale                         // the origin has nothing to resume from: open anew with a full handshake
 )
 
 var reasonText = [...]string{"", "stream aborted", "unknown tunnel", "handshake refused", "host not allowed",
-	"WhatsApp unreachable", "protocol error", "origin is full", "no carrier for too long", "clock is wrong"}
+	"WhatsApp unreachable", "protocol error", "origin is full", "no carrier for too long", "clock is wrong", "nothing to resume from"}
 
 func (r Reason) String() string {
 	if r == 0 || r >= Reason(len(reasonText)) {

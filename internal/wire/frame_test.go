@@ -131,13 +131,13 @@ func TestPutAckChangesNothingElse(t *testing.T) {
 func TestAReasonHasAText(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for r := Aborted; r <= Clock; r++ {
+	for r := Aborted; r <= Stale; r++ {
 		if s := r.String(); s == "" || s == "reset" || seen[s] {
 			t.Errorf("reason %d: got %q, want a text of its own", r, s)
 		}
 		seen[r.String()] = true
 	}
-	for _, r := range []Reason{0, Clock + 1, 1<<64 - 1} {
+	for _, r := range []Reason{0, Stale + 1, 1<<64 - 1} {
 		if got := r.String(); got != "reset" {
 			t.Errorf("reason %d: got %q, want %q", r, got, "reset")
 		}

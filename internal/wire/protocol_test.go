@@ -76,9 +76,9 @@ func TestTheTextNamesKindsAndReasonsAsTheCodeDoes(t *testing.T) {
 	if len(kinds) != int(lastKind) {
 		t.Errorf("got %d kinds here, want %d", len(kinds), lastKind)
 	}
-	reasons := []string{"Aborted", "Unknown", "Refused", "NotAllowed", "Unreachable", "Broken", "Busy", "Expired", "Clock"}
-	if len(reasons) != int(Clock) {
-		t.Errorf("got %d reasons here, want %d", len(reasons), Clock)
+	reasons := []string{"Aborted", "Unknown", "Refused", "NotAllowed", "Unreachable", "Broken", "Busy", "Expired", "Clock", "Stale"}
+	if len(reasons) != int(Stale) {
+		t.Errorf("got %d reasons here, want %d", len(reasons), Stale)
 	}
 	for _, names := range [][]string{kinds, reasons} {
 		for i, name := range names {

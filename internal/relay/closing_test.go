@@ -27,6 +27,7 @@ func joined(t *testing.T, n *Net, id wire.TunnelID, c *Carrier) (app, service *m
 	t.Helper()
 	app, near = n.dial(c, id, nil)
 	service = <-n.service(id)
+	time.Sleep(acceptDelay + time.Millisecond)
 	synctest.Wait()
 	return app, service, near
 }

@@ -81,6 +81,22 @@ func TestEveryByteArrivesOnceAndInOrderWhileCarriersDie(t *testing.T) {
 	}
 }
 
+// ProveWith carries bytes both ways while carriers die, with keys of h.
+func ProveWith(t *testing.T, h Handshake) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetOf(t, h)
+		n.keep = func() (fate, fate) { return fate{dieAt: 9, hurtful: true}, fate{dieAt: 8, hurtful: true} }
+		up, down := bytesOf(1<<20, 1), bytesOf(1<<20, 2)
+		app, _ := n.dial(nil, 1, up[:1000])
+		n.replace()
+		talkFrom(t, app, func() *memStream { return <-n.service(1) }, up, 1000, down)
+		time.Sleep(2 * wire.HoldTunnel)
+		n.wantTunnels(t, 0, 0)
+		n.stop()
+	})
+}
+
 // talkFrom is talk where the first early bytes of up are on their way already.
 func talkFrom(t *testing.T, app *memStream, service func() *memStream, up []byte, early int, down []byte) {
 	t.Helper()

@@ -30,18 +30,16 @@ type message struct {
 
 // memSocket is one end of a socket in memory.
 type memSocket struct {
-	mu      *sync.Mutex // of both ends
-	wake    *sync.Cond
-	peer    *memSocket
-	rand    *rand.Rand
-	fate    fate // of what this end writes
-	in      []message
-	cut     bool // nothing more is written, by either end
-	closed  bool // by this end
-	sent    int  // messages
-	bytes   int
-	largest int
-	log     func(b []byte) // told of each message that this end writes
+	mu     *sync.Mutex // of both ends
+	wake   *sync.Cond
+	peer   *memSocket
+	rand   *rand.Rand
+	fate   fate // of what this end writes
+	in     []message
+	cut    bool           // nothing more is written, by either end
+	closed bool           // by this end
+	sent   int            // messages
+	log    func(b []byte) // told of each message that this end writes
 }
 
 func socketPair(seed uint64, near, far fate) (*memSocket, *memSocket) {
@@ -64,8 +62,6 @@ func (s *memSocket) WriteMessage(b []byte) error {
 		return errCut
 	}
 	s.sent++
-	s.bytes += len(b)
-	s.largest = max(s.largest, len(b))
 	if s.log != nil {
 		s.log(b)
 	}
@@ -144,6 +140,13 @@ func (s *memSocket) Close() error {
 	}
 	s.cutBoth(false)
 	return nil
+}
+
+// messages is how many this end has written.
+func (s *memSocket) messages() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sent
 }
 
 // change alters the fate of what this end writes.

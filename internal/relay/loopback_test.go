@@ -1,0 +1,208 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"culvert/internal/wire"
+)
+
+// counted counts the writes beneath TLS.
+type counted struct {
+	net.Conn
+	writes *atomic.Int64
+}
+
+func (c counted) Write(b []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(b)
+}
+
+type countedListener struct {
+	net.Listener
+	writes *atomic.Int64
+}
+
+func (l countedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return counted{c, l.writes}, err
+}
+
+// loopback serves sockets over TLS and returns a way to connect to it.
+type loopback struct {
+	near, far atomic.Int64 // writes beneath TLS
+	sockets   chan Socket
+	dial      func() net.Conn // with TLS
+	tcp       net.Conn        // of the last dial
+}
+
+func newLoopback(t *testing.T) *loopback {
+	t.Helper()
+	l := &loopback{sockets: make(chan Socket, 1)}
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s, err := Accept(w, r); err == nil {
+			l.sockets <- s
+		}
+	}))
+	srv.TLS = &tls.Config{DynamicRecordSizingDisabled: true}
+	srv.Listener = CorkListener{countedListener{srv.Listener, &l.far}}
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	l.dial = func() net.Conn {
+		c, err := net.Dial("tcp", srv.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		l.tcp = c
+		return tls.Client(NewCork(counted{c, &l.near}), &tls.Config{InsecureSkipVerify: true, DynamicRecordSizingDisabled: true})
+	}
+	return l
+}
+
+func (l *loopback) pair(t *testing.T) (near, far Socket) {
+	t.Helper()
+	near, _, err := Upgrade(t.Context(), l.dial(), "example.org", "/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	far = <-l.sockets
+	t.Cleanup(func() { near.Close(); far.Close() })
+	return near, far
+}
+
+func wantMessage(t *testing.T, s Socket, want []byte) {
+	t.Helper()
+	r, err := s.NextMessage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("got %d bytes and %v, want %d", len(got), err, len(want))
+	}
+}
+
+func TestAMessageCostsOneWriteBeneathTLS(t *testing.T) {
+	t.Parallel()
+	l := newLoopback(t)
+	near, far := l.pair(t)
+	for _, size := range []int{wire.HeaderLen, 5000, 16 << 10, wire.MaxFrame} {
+		m := bytesOf(size, 1)
+		for _, c := range []struct {
+			name     string
+			from, to Socket
+			writes   *atomic.Int64
+		}{{"near", near, far, &l.near}, {"far", far, near, &l.far}} {
+			before := c.writes.Load()
+			if err := c.from.WriteMessage(m); err != nil {
+				t.Fatal(err)
+			}
+			if got := c.writes.Load() - before; got != 1 {
+				t.Errorf("%s, %d bytes: got %d writes, want 1", c.name, size, got)
+			}
+			wantMessage(t, c.to, m)
+		}
+	}
+}
+
+func TestAnotherImplementationMayBeTheClient(t *testing.T) {
+	t.Parallel()
+	big := bytesOf(wire.MaxMessage, 1)
+	for name, c := range map[string]struct {
+		frames []ws.Frame
+		want   []byte // nil: refused
+	}{
+		"a message":              {[]ws.Frame{ws.NewBinaryFrame([]byte("whole"))}, []byte("whole")},
+		"the largest message":    {[]ws.Frame{ws.NewBinaryFrame(big)}, big},
+		"a fragmented message":   {[]ws.Frame{ws.NewFrame(ws.OpBinary, false, []byte("in ")), ws.NewPingFrame([]byte("?")), ws.NewFrame(ws.OpContinuation, true, []byte("two"))}, []byte("in two")},
+		"text":                   {[]ws.Frame{ws.NewTextFrame([]byte("text"))}, nil},
+		"more than MaxMessage":   {[]ws.Frame{ws.NewBinaryFrame(append(big, 0))}, nil},
+		"a goodbye":              {[]ws.Frame{ws.NewCloseFrame(nil)}, nil},
+		"a continuation of none": {[]ws.Frame{ws.NewFrame(ws.OpContinuation, true, []byte("x"))}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLoopback(t)
+			conn := l.dial()
+			d := ws.Dialer{NetDial: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}
+			if _, _, _, err := d.Dial(t.Context(), "ws://example.org/"); err != nil {
+				t.Fatal(err)
+			}
+			far := <-l.sockets
+			defer far.Close()
+			go io.Copy(io.Discard, conn)
+			for _, f := range c.frames {
+				ws.WriteFrame(conn, ws.MaskFrame(f))
+			}
+			if c.want != nil {
+				wantMessage(t, far, c.want)
+				return
+			}
+			r, err := far.NextMessage()
+			if err == nil {
+				_, err = io.ReadAll(r)
+			}
+			if err == nil {
+				t.Error("got no error, want one")
+			}
+		})
+	}
+}
+
+// A socket whose peer reads nothing is closed without saying goodbye, which
+// would take five seconds.
+func TestAStuckSocketClosesAtOnce(t *testing.T) {
+	t.Parallel()
+	near, _ := newLoopback(t).pair(t)
+	wrote := make(chan error, 1)
+	var count atomic.Int64
+	go func() {
+		for {
+			if err := near.WriteMessage(make([]byte, wire.MaxFrame)); err != nil {
+				wrote <- err
+				return
+			}
+			count.Add(1)
+		}
+	}()
+	for before := int64(-1); before != count.Load(); { // until the kernel takes no more
+		before = count.Load()
+		<-time.After(100 * time.Millisecond)
+	}
+	began := time.Now()
+	near.Close()
+	if err := <-wrote; err == nil {
+		t.Error("got no error, want one")
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("closing took %v, want no wait", took)
+	}
+}
+
+func TestARefusalIsReturned(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(srv.Close)
+	c, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, resp, err := Upgrade(t.Context(), c, "example.org", "/", nil)
+	if err == nil || resp == nil || resp.StatusCode != http.StatusNotFound {
+		t.Errorf("got %v and %v, want a 404 and an error", resp, err)
+	}
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("got %v, want the connection closed", err)
+	}
+}

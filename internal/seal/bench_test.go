@@ -9,50 +9,35 @@ import (
 
 var chat = wire.Service{Kind: wire.Chat}
 
-// What a tunnel costs both ends before its first byte is through.
-func BenchmarkHandshake(b *testing.B) {
+// What a tunnel costs before its first byte is through: both ends, the client
+// and the origin alone; with a full handshake, and resumed.
+func BenchmarkOpen(b *testing.B) {
 	m := NewMaster()
 	client, server := NewClient(m.Client(7), time.Now), NewServer(m, time.Now)
+	for name, begin := range map[string]opener{"full": client.OpenAnew, "resumed": client.Open} {
+		b.Run(name+"/both", func(b *testing.B) { benchmarkOpen(b, begin, server, func() {}, func() {}) })
+		b.Run(name+"/client", func(b *testing.B) { benchmarkOpen(b, begin, server, b.StopTimer, b.StartTimer) })
+		b.Run(name+"/origin", func(b *testing.B) {
+			b.StopTimer()
+			benchmarkOpen(b, begin, server, b.StartTimer, b.StopTimer)
+		})
+	}
+}
+
+type opener func(wire.TunnelID, wire.Service, []byte) ([]byte, *Pending, error)
+
+func benchmarkOpen(b *testing.B, begin opener, server *Server, before, after func()) {
 	early := make([]byte, 64)
 	b.ReportAllocs()
-	for b.Loop() {
-		open, pending, _ := client.Open(1, chat, early)
+	for range b.N {
+		open, pending, _ := begin(1, chat, early)
+		before()
 		opened, err := server.Accept(1, 7, open)
+		after()
 		if err != nil {
 			b.Fatal(err)
 		}
 		if _, err := pending.Finish(opened.Accept); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// What a tunnel costs the client.
-func BenchmarkHandshakeClient(b *testing.B) {
-	m := NewMaster()
-	client, server := NewClient(m.Client(7), time.Now), NewServer(m, time.Now)
-	b.ReportAllocs()
-	for b.Loop() {
-		open, pending, _ := client.Open(1, chat, nil)
-		b.StopTimer()
-		opened, _ := server.Accept(1, 7, open)
-		b.StartTimer()
-		if _, err := pending.Finish(opened.Accept); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// What a tunnel costs the origin.
-func BenchmarkHandshakeOrigin(b *testing.B) {
-	m := NewMaster()
-	client, server := NewClient(m.Client(7), time.Now), NewServer(m, time.Now)
-	b.ReportAllocs()
-	for b.Loop() {
-		b.StopTimer()
-		open, _, _ := client.Open(1, chat, nil)
-		b.StartTimer()
-		if _, err := server.Accept(1, 7, open); err != nil {
 			b.Fatal(err)
 		}
 	}

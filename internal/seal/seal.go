@@ -1,15 +1,30 @@
 // Package seal encrypts what a tunnel carries and proves each end to the
 // other, so that fronts, gateways and functions see ciphertext only.
 //
-// Every tunnel begins with one Noise_IK_25519_AESGCM_SHA256 handshake
-// (https://noiseprotocol.org/noise.html). Its first message is the payload of
-// the Open frame and carries the service and the stream's first bytes, so it
+// A client's first tunnel begins with a Noise_IK_25519_AESGCM_SHA256 handshake
+// (https://noiseprotocol.org/noise.html). Its first message is in the payload
+// of the Open frame and carries the service and the stream's first bytes, so it
 // costs no round trip; its second is the payload of the Accept frame. After
 // that each frame's payload is one AES-256-GCM record under the key of its
 // direction.
 //
-// The early bytes in an Open frame have less protection than all that follows:
-// whoever obtains the origin's private key later can read them.
+// The handshake leaves a secret to both ends, from which that client's next
+// tunnels resume, as in TLS 1.3 (RFC 8446, section 2.2): the same payloads, keys
+// that no two tunnels share, no X25519. A full handshake costs both ends
+// together 190 µs, of which eight operations of X25519 take 167, and a resumed
+// one 6 µs (AMD EPYC, one core; a phone without fast arithmetic spends
+// milliseconds on X25519). A client resumes from one secret for 5 minutes and
+// 4,096 tunnels at most; the origin keeps it for 6 minutes.
+//
+// Forward secrecy is that of the secret. Whoever takes one from an end's memory
+// can read the tunnels that resumed from it, of that client and of those
+// minutes. Once both ends have dropped it nobody can, even with the keys of all
+// links, the origin's and those of tunnels that live on: none of them leads to
+// the secret. Tunnels before it and after it are not touched.
+//
+// The early bytes in the Open frame of a full handshake have less protection
+// than all that follows: whoever obtains the origin's private key later can
+// read them. Those of a resumed one have the protection of its secret.
 package seal
 
 import (
@@ -34,8 +49,7 @@ var ErrReplay = errors.New("handshake was used before")
 
 // ErrClock means a genuine client's clock is off by more than ClockWindow, or
 // its message is older than the memory against replays. Reset the tunnel with
-// wire.Clock and the origin's time; the client calls SetOffset and tries once
-// more.
+// wire.Clock and the origin's time; the client calls SetOffset and OpenAnew.
 var ErrClock = errors.New("handshake's time is off")
 
 // ErrStale means the origin has nothing that this first message could resume
@@ -53,8 +67,8 @@ const ClockWindow = 2 * time.Minute
 
 // ControlPos is set in the position of records that hold no bytes of the
 // stream, so that they never share a nonce with one that does: an Attach is
-// sealed at ControlPos | epoch, which is above 0, and the proof in a resumed
-// Accept at ControlPos.
+// sealed at ControlPos | epoch, and the proof in a resumed Accept, which goes
+// the other way, at ControlPos.
 const ControlPos = 1 << 63
 
 // prologue binds a handshake to this protocol and to its tunnel.

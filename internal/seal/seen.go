@@ -20,9 +20,9 @@ const (
 // seen remembers the first messages of the window by the time that they bear,
 // in slots, so that what is forgotten is always the oldest and the rest of the
 // window stays open. What it has forgotten it also refuses by time: no message
-// is accepted twice, however full it is. One 64-bit word of the ephemeral key
-// stands for the message; that two honest ones share it is as likely as
-// guessing 46 bits, and would cost one connection.
+// is accepted twice, however full it is. One 64-bit word of the ephemeral key,
+// or of a resumed one's nonce, stands for the message; that two honest ones
+// share it is as likely as guessing 46 bits, and would cost one connection.
 type seen struct {
 	mu     sync.Mutex
 	limit  int
@@ -33,9 +33,9 @@ type seen struct {
 
 func (s *seen) init(start int64, limit int) { s.oldest, s.limit = max(start, 0), limit }
 
-// admit remembers a genuine message with this ephemeral key, made at the time
-// at. It fails with ErrClock or ErrReplay.
-func (s *seen) admit(ephemeral []byte, at, now int64) error {
+// admit remembers a genuine message with this ephemeral key or nonce, made at
+// the time at. It fails with ErrClock or ErrReplay.
+func (s *seen) admit(unique []byte, at, now int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.follow(now)
@@ -43,7 +43,7 @@ func (s *seen) admit(ephemeral []byte, at, now int64) error {
 		return ErrClock
 	}
 	slot := &s.slots[at/slotSeconds%slotCount]
-	id := binary.BigEndian.Uint64(ephemeral)
+	id := binary.BigEndian.Uint64(unique)
 	if _, again := (*slot)[id]; again {
 		return ErrReplay
 	}

@@ -34,9 +34,10 @@ type Opened struct {
 
 // NewServer makes the origin's side. As its memory against replays is empty,
 // it accepts no message made before it was; the client whose clock is late
-// hears ErrClock then. Several servers do not share the memory: a first message
-// can be replayed to another one within ClockWindow, where it opens a tunnel
-// that sends the early bytes again and that nobody holds the keys of.
+// hears ErrClock then. Several servers do not share the memory: the first
+// message of a full handshake can be replayed to another one within ClockWindow,
+// where it opens a tunnel that sends the early bytes again and that nobody holds
+// the keys of. Of a resumed one only the server that kept its secret makes sense.
 func NewServer(m Master, now func() time.Time) *Server {
 	private := m.originPrivate()
 	s := &Server{master: m, private: private, public: private.public(), now: now}

@@ -56,13 +56,13 @@ func TestEveryByteArrivesOnceAndInOrderWhileCarriersDie(t *testing.T) {
 					n.keep = func() (fate, fate) {
 						mu.Lock()
 						defer mu.Unlock()
-						f := fate{delay: time.Duration(r.IntN(5)) * time.Millisecond, hurtful: hurtful}
+						f := fate{delay: time.Duration(r.IntN(3)) * time.Millisecond, hurtful: hurtful}
 						a, b := f, f
-						a.dieAt, b.dieAt = 3+r.IntN(6), 3+r.IntN(6)
+						a.dieAt, b.dieAt = 5+r.IntN(12), 5+r.IntN(12)
 						return a, b
 					}
-					up, down := bytesOf(early+(1<<20), 1), bytesOf(1<<20, 2)
-					app, tun := n.dial(nil, 1, up[:early])
+					up, down := bytesOf(early+(4<<20), 1), bytesOf(4<<20, 2)
+					app, _ := n.dial(nil, 1, up[:early])
 					n.replace()
 					service := func() *memStream { return <-n.service(1) }
 					talkFrom(t, app, service, up, early, down)
@@ -70,10 +70,9 @@ func TestEveryByteArrivesOnceAndInOrderWhileCarriersDie(t *testing.T) {
 					if got := n.near.Tunnels() + n.far.Tunnels(); got != 0 {
 						t.Errorf("got %d ends of tunnels, want none", got)
 					}
-					if got := n.carriersMade(); got < 20 {
+					if got := n.carriersMade(); got < 30 {
 						t.Errorf("got %d carriers, want many", got)
 					}
-					_ = tun
 					n.stop()
 				})
 			})

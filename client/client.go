@@ -63,6 +63,9 @@ func New(cfg Config) (*Client, error) {
 	c.table = relay.NewTable(relay.Events{Ended: c.ended, Bulk: c.promote, Leaving: c.left}, relay.NewBudget(cfg.Windows))
 	c.pool.changed = make(chan struct{})
 	c.pool.wanted = make(chan struct{}, 1)
+	for i := range c.pool.bulk {
+		c.pool.bulk[i].dialing = make(chan struct{}, 1)
+	}
 	return c, nil
 }
 

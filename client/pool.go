@@ -39,10 +39,10 @@ type lane struct {
 
 // slot is a place for a carrier of bulk tunnels.
 type slot struct {
-	dialing sync.Mutex // one dial at a time
-	lane    *lane      // guarded by pool.mu, as the rest
-	coming  int        // tunnels that are about to be attached
-	idle    time.Time  // since when it has had none
+	dialing chan struct{} // holds one: one dial at a time
+	lane    *lane         // guarded by pool.mu, as the rest
+	coming  int           // tunnels that are about to be attached
+	idle    time.Time     // since when it has had none
 }
 
 func (p *pool) state() (*lane, <-chan struct{}, error) {
@@ -236,8 +236,8 @@ const bulkDial = 20 * time.Second
 
 // fill returns the slot's carrier and makes it if there is none.
 func (c *Client) fill(s *slot) *lane {
-	s.dialing.Lock()
-	defer s.dialing.Unlock()
+	s.dialing <- struct{}{} // no lock: this may wait for the network
+	defer func() { <-s.dialing }()
 	c.pool.mu.Lock()
 	l := s.lane
 	c.pool.mu.Unlock()

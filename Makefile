@@ -6,7 +6,7 @@ BENCHTIME     ?= 1s
 FUZZTIME      ?= 10s
 CLIENTS       ?= 2000
 
-.PHONY: all build run demo test race bench fuzz lint fmt ci clean help
+.PHONY: all build run demo test race bench fuzz lint staticcheck fmt ci clean help
 
 all: build test ## build and test (plain "make")
 
@@ -35,6 +35,9 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 lint: ## gofmt, go vet and staticcheck
 	.ci/gofmt
 	go vet ./...
+	$(MAKE) --no-print-directory staticcheck
+
+staticcheck:
 	go run $(STATICCHECK) ./...
 
 fmt: ## format the code

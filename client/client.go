@@ -38,6 +38,10 @@ type Client struct {
 	pool  pool
 	clock clock
 	tasks sync.WaitGroup
+
+	running context.Context // of tasks that the relay asks for; ends with Run
+	stop    context.CancelFunc
+	ending  sync.RWMutex // held to count a task, or to see that none begins
 }
 
 // New makes a Client. It reaches for nothing until Run.
@@ -61,6 +65,7 @@ func New(cfg Config) (*Client, error) {
 	c := &Client{cfg: cfg, seal: seal.NewClient(cfg.Link.Keys, cfg.Now)}
 	c.clock = clock{now: cfg.Now, tell: c.seal.SetOffset}
 	c.table = relay.NewTable(relay.Events{Ended: c.ended, Bulk: c.promote, Leaving: c.left}, relay.NewBudget(cfg.Windows))
+	c.running, c.stop = context.WithCancel(context.Background())
 	c.pool.changed = make(chan struct{})
 	c.pool.wanted = make(chan struct{}, 1)
 	for i := range c.pool.bulk {
@@ -70,13 +75,29 @@ func New(cfg Config) (*Client, error) {
 }
 
 // Run keeps a carrier to the origin until ctx ends, then resets what is left.
+// It is called once.
 func (c *Client) Run(ctx context.Context) error {
+	defer context.AfterFunc(ctx, c.stop)()
 	c.tasks.Go(func() { c.table.Sweep(ctx) })
 	c.tasks.Go(func() { c.keepAlive(ctx) })
 	c.keepMain(ctx)
+	c.ending.Lock() // from here on no task begins
+	c.stop()
+	c.ending.Unlock()
 	c.table.Close()
 	c.tasks.Wait()
 	return nil
+}
+
+// busy counts a task unless the client is ending. tasks.Done is its end.
+func (c *Client) busy() bool {
+	c.ending.RLock()
+	defer c.ending.RUnlock()
+	if c.running.Err() != nil {
+		return false
+	}
+	c.tasks.Add(1)
+	return true
 }
 
 // Carry sends stream, which it owns from here on, to s; first are bytes that

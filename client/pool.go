@@ -163,6 +163,7 @@ func (c *Client) dial(ctx context.Context) (*lane, error) {
 	}
 	c.pool.setFront(front)
 	l := &lane{relay.NewCarrier(sock, c.table, 0), front, make(chan struct{}), make(chan struct{})}
+	c.table.TellLate(l.Carrier)
 	l.Ping()
 	c.tasks.Go(func() {
 		err := l.Serve()
@@ -190,6 +191,10 @@ func (c *Client) left(dead *relay.Carrier) {
 // whose origin is draining stays: a new carrier may lead to another origin,
 // which does not know it.
 func (c *Client) promote(t *relay.Tunnel) {
+	if !c.busy() {
+		return
+	}
+	defer c.tasks.Done()
 	if staying(t) {
 		return
 	}
@@ -244,7 +249,7 @@ func (c *Client) fill(s *slot) *lane {
 	if l != nil && !l.Dead() && !l.Leaving() {
 		return l
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), bulkDial)
+	ctx, cancel := context.WithTimeout(c.running, bulkDial)
 	defer cancel()
 	l, err := c.dial(ctx)
 	if err != nil {

@@ -135,7 +135,11 @@ func (o *Origin) accept(c *relay.Carrier, id wire.TunnelID, msg []byte) {
 	opened, err := o.seal.Accept(id, c.User, msg)
 	if err != nil || o.cfg.Revoked(c.User) {
 		o.users.closed(c.User)
-		o.refuse(o.pending.done(id), id, refusal(err))
+		last := o.pending.done(id)
+		if errors.Is(err, seal.ErrReplay) && o.table.Reopened(last, id) {
+			return // it came again while the first was being accepted
+		}
+		o.refuse(last, id, refusal(err))
 		return
 	}
 	t, ok := o.table.AcceptTunnel(c, relay.Opened{

@@ -164,15 +164,19 @@ func (t *Tunnel) openedAgain(c *Carrier) error {
 	return nil
 }
 
-// Reopened tells a tunnel that its Open frame came again, by c.
-func (tb *Table) Reopened(c *Carrier, id wire.TunnelID) {
-	if t := tb.find(id); t != nil && t.user == c.User {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if !t.ended {
-			t.openedAgain(c)
-		}
+// Reopened tells a tunnel that its Open frame came again, by c; false if there
+// is none of this id.
+func (tb *Table) Reopened(c *Carrier, id wire.TunnelID) bool {
+	t := tb.find(id)
+	if t == nil || t.user != c.User {
+		return false
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.ended {
+		t.openedAgain(c)
+	}
+	return true
 }
 
 func (c *Carrier) queueFrame(b []byte) {

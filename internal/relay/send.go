@@ -13,6 +13,10 @@ import (
 // from the stream while others are on their way: no slivers of frames.
 const minRoom = 16 << 10
 
+// maxUnacked bounds the frames that are kept: a window of single bytes would
+// hold hundreds of times its size. It allows a window of full frames.
+const maxUnacked = 1024
+
 // pump reads the stream and sends it until the stream ends or the tunnel does.
 // Sending grows its stack to several times what waiting needs, so when sweep
 // finds the tunnel idle, a new goroutine takes over to wait.
@@ -55,7 +59,7 @@ func (t *Tunnel) waitRoom() int {
 	defer t.mu.Unlock()
 	for !t.ended {
 		room := t.limit - t.sent
-		enough := room >= minRoom || room > 0 && len(t.unacked) == 0
+		enough := (room >= minRoom || room > 0 && len(t.unacked) == 0) && len(t.unacked) < maxUnacked
 		if enough && t.keys != nil && t.carrier != nil && !t.resending {
 			return int(min(room, uint64(t.carrier.chunkSize())))
 		}
@@ -293,6 +297,7 @@ func (t *Tunnel) gotAck(ack uint64, room uint32) error {
 			n++
 		}
 		t.dropAcked(n)
+		t.wake.Broadcast()
 	}
 	if limit := ack + uint64(room); limit > t.limit {
 		t.limit = limit

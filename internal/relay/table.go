@@ -23,6 +23,7 @@ type Table struct {
 	tunnels  map[wire.TunnelID]*Tunnel
 	carriers map[*Carrier]struct{}
 	ended    endings
+	untold   []wire.Header // Resets of tunnels that had no carrier, oldest first
 	closed   bool
 	active   atomic.Int64  // when a stream's byte last moved, Unix ns
 	sent     atomic.Uint64 // bytes read from streams
@@ -151,6 +152,36 @@ func (tb *Table) stray(c *Carrier, h wire.Header, payload []byte) error {
 // Refuse resets a tunnel that never was. unix is the time here, for Clock.
 func (tb *Table) Refuse(c *Carrier, id wire.TunnelID, r wire.Reason, unix int64) {
 	c.putControl(wire.Header{Kind: wire.Reset, Tunnel: id, Seq: uint64(r), Ack: uint64(max(unix, 0))})
+}
+
+// maxUntold bounds the Resets that wait for a carrier. One that is dropped
+// leaves the peer's end to expire.
+const maxUntold = 1024
+
+// tell sends a Reset by c, or by the next carrier that TellLate is given.
+func (tb *Table) tell(c *Carrier, h wire.Header) {
+	if c != nil {
+		c.putControl(h)
+		return
+	}
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	if len(tb.untold) == maxUntold {
+		tb.untold = tb.untold[1:]
+	}
+	tb.untold = append(tb.untold, h)
+}
+
+// TellLate tells the peer by c which tunnels were given up while there was no
+// carrier. It is for clients, whose tunnels all have the same peer.
+func (tb *Table) TellLate(c *Carrier) {
+	tb.mu.Lock()
+	untold := tb.untold
+	tb.untold = nil
+	tb.mu.Unlock()
+	for _, h := range untold {
+		c.putControl(h)
+	}
 }
 
 // Tunnels is how many tunnels there are, Carriers how many carriers.

@@ -118,8 +118,8 @@ func (t *Tunnel) giveUp(why wire.Reason, fromPeer bool, err error) {
 		t.mu.Unlock()
 		return
 	}
-	if c := t.carrier; c != nil && !fromPeer {
-		c.putControl(wire.Header{Kind: wire.Reset, Tunnel: t.ID, Seq: uint64(why)})
+	if !fromPeer {
+		t.table.tell(t.carrier, wire.Header{Kind: wire.Reset, Tunnel: t.ID, Seq: uint64(why)})
 	}
 	t.end(End{Reason: why, FromPeer: fromPeer, Err: err})
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"strings"
 
@@ -99,6 +98,3 @@ func (a appSettings) text() string {
 	}
 	return b.String()
 }
-
-// address is where the app's connections to a port go.
-func (a appSettings) address(port uint16) string { return net.JoinHostPort(a.host, fmt.Sprint(port)) }

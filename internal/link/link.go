@@ -40,7 +40,7 @@ var encoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 // Errors of Parse for a text that was damaged on its way.
 var (
-	errNoLink  = errors.New("this is no link: a link is one line that starts with " + Scheme)
+	errNoLink  = errors.New("this is no link: one starts with " + Scheme + " and is one line")
 	errTooLong = fmt.Errorf("this is no link: one has at most %d characters", MaxText)
 	errChar    = errors.New("the link has a character that no link has: copy it again, whole and alone")
 	errChanged = errors.New("the link was changed on its way (its checksum is wrong): copy it again, do not type it")

@@ -108,18 +108,6 @@ func (s *memStream) Close() error {
 	return nil
 }
 
-func (s *memStream) waiting() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.in)
-}
-
-func (s *memStream) isClosed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
-}
-
 type memAddr struct{}
 
 func (memAddr) Network() string { return "memory" }

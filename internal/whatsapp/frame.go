@@ -5,14 +5,11 @@ import (
 	"io"
 )
 
-// maxFrame is what the length of a WhatsApp frame can say: 3 bytes, big-endian.
-const maxFrame = 1<<24 - 1
-
 // errFrameSize means the peer announced a frame that is empty or larger than the
 // reader takes.
 var errFrameSize = errors.New("frame of a size not expected")
 
-// appendFrame writes data as a frame; data has at most maxFrame bytes.
+// appendFrame writes data as a frame; its length must fit into 3 bytes, big-endian.
 func appendFrame(b, data []byte) []byte {
 	n := len(data)
 	return append(append(b, byte(n>>16), byte(n>>8), byte(n)), data...)

@@ -64,14 +64,6 @@ func (h *hold) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (h *hold) cut() {
-	if c, ok := h.Conn.(interface{ NetConn() net.Conn }); ok {
-		c.NetConn().Close()
-		return
-	}
-	h.Conn.Close()
-}
-
 func (h *hold) begin() {
 	h.mu.Lock()
 	h.held = true

@@ -262,3 +262,39 @@ func TestARevokedUserOpensNothing(t *testing.T) {
 	}
 	t.Log(err)
 }
+
+// Windows count bytes; buffers must not cost much more, whatever the size of
+// the frames. It runs alone, as it measures the heap.
+func TestSmallFramesDoNotFillTheOriginsMemory(t *testing.T) {
+	w := newWorld(t)
+	never := func(ctx context.Context, _ wire.Service) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	o := w.origin(func(c *origin.Config) { c.Dial = never })
+	h := w.hand(o.addr, 1)
+	before := heap()
+	const tunnels, size = 8, 2100
+	for id := wire.TunnelID(1); id <= tunnels; id++ {
+		h.let = false
+		_, keys := h.open(id, order{})
+		for pos := uint64(orderLen); pos+size <= wire.FirstWindow; pos += size {
+			h.send(frame(wire.Header{Kind: wire.Data, Tunnel: id, Seq: pos}, keys.Seal(make([]byte, size), wire.Data, pos)))
+		}
+	}
+	h.send(frame(wire.Header{Kind: wire.Ping, Seq: 9}, nil))
+	for pong := false; !pong; {
+		msg, err := wsutil.ReadServerBinary(h.conn)
+		must(t, err)
+		for ; len(msg) > 0 && !pong; msg = msg[wire.HeaderLen:] {
+			head, err := wire.Parse(msg)
+			must(t, err)
+			pong = head.Kind == wire.Pong && head.Seq == 9
+		}
+	}
+	each := (heap() - before) / tunnels
+	t.Logf("%d KiB for each window of %d KiB", each>>10, wire.FirstWindow>>10)
+	if each > 4*wire.FirstWindow {
+		t.Errorf("got %d bytes a tunnel, want %d at most", each, 4*wire.FirstWindow)
+	}
+}

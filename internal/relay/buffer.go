@@ -6,29 +6,42 @@ import (
 	"culvert/internal/wire"
 )
 
-// A stream's bytes live in one of two sizes: a pooled buffer that holds the
-// largest frame, or a slice of just the size needed, left to the collector.
-// Small ones are what an idle tunnel may keep, so they must not pin 64 KiB.
+// A stream's bytes live in a pooled buffer that holds the largest frame, in one
+// of a quarter of that, or in a slice of just the size needed, left to the
+// collector. Small ones are what an idle tunnel may keep, so they must not pin
+// 64 KiB; and as windows count bytes and not buffers, whoever fills one with
+// frames of any size must pin no more than four times as much.
 const (
 	fullSize  = wire.MaxFrame
-	smallSize = 2 << 10
+	midSize   = 16 << 10
+	exactSize = midSize / 4
+	smallSize = 2 << 10 // what is read from a stream that says little
 )
 
-var full = sync.Pool{New: func() any { return new([fullSize]byte) }}
+var (
+	full = sync.Pool{New: func() any { return new([fullSize]byte) }}
+	mid  = sync.Pool{New: func() any { return new([midSize]byte) }}
+)
 
 func getFull() []byte { return full.Get().(*[fullSize]byte)[:] }
 
-// put gives b back if it is a full buffer. The caller must not use b again.
+// put gives b back if it is a pooled buffer. The caller must not use b again.
 func put(b []byte) {
-	if cap(b) == fullSize {
+	switch cap(b) {
+	case fullSize:
 		full.Put((*[fullSize]byte)(b[:fullSize]))
+	case midSize:
+		mid.Put((*[midSize]byte)(b[:midSize]))
 	}
 }
 
 // getSize returns a buffer of length n: exact if small, else pooled.
 func getSize(n int) []byte {
-	if n <= smallSize {
+	switch {
+	case n <= exactSize:
 		return make([]byte, n)
+	case n <= midSize:
+		return mid.Get().(*[midSize]byte)[:n]
 	}
 	return getFull()[:n]
 }

@@ -105,7 +105,7 @@ func (c *Client) busy() bool {
 func (c *Client) Carry(stream net.Conn, s wire.Service, first []byte) {
 	start, err := c.start(newID(), s, first)
 	if err != nil {
-		stream.Close()
+		relay.Abort(stream)
 		return
 	}
 	if t, ok := c.table.StartTunnel(start, stream); ok {

@@ -36,7 +36,7 @@ func (tb *Table) StartTunnel(s Start, stream net.Conn) (*Tunnel, bool) {
 	t.sent = uint64(s.Early)
 	t.start(s)
 	if !tb.add(t) {
-		abort(stream)
+		Abort(stream)
 		return nil, false
 	}
 	return t, t.join(stream)

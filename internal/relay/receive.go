@@ -307,7 +307,7 @@ func (t *Tunnel) join(stream net.Conn) bool {
 	t.mu.Lock()
 	if t.ended {
 		t.mu.Unlock()
-		abort(stream)
+		Abort(stream)
 		return false
 	}
 	t.stream, t.raw = stream, newRaw(stream)

@@ -75,11 +75,11 @@ func (t *Tunnel) readFrame(room int) (*frame, error) {
 	if n == 0 {
 		return nil, err
 	}
-	if size := head + wire.HeaderLen + n + wire.Overhead; size <= smallSize && cap(buf) == fullSize {
-		small := make([]byte, size)
-		copy(small[head+wire.HeaderLen:], buf[head+wire.HeaderLen:][:n])
+	if size := head + wire.HeaderLen + n + wire.Overhead; size <= midSize && cap(buf) == fullSize {
+		fits := getSize(size)
+		copy(fits[head+wire.HeaderLen:], buf[head+wire.HeaderLen:][:n])
 		put(buf)
-		buf = small
+		buf = fits
 	}
 	f := &frame{buf: buf, kind: wire.Data, seq: t.sent, end: t.sent + uint64(n)}
 	t.seal(f, head, n)

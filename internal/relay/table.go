@@ -300,9 +300,9 @@ func (e *endings) get(id wire.TunnelID) (uint64, bool) {
 	return ack, ok
 }
 
-// abort closes a stream so that its peer sees a reset: a tunnel that is given
+// Abort closes a stream so that its peer sees a reset: a tunnel that is given
 // up must not look like one that ended.
-func abort(c net.Conn) {
+func Abort(c net.Conn) {
 	if l, ok := c.(interface{ SetLinger(int) error }); ok {
 		l.SetLinger(0)
 	}

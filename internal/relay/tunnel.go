@@ -156,7 +156,7 @@ func (t *Tunnel) end(e End) {
 	}
 	if stream != nil {
 		if e.Reason != 0 {
-			abort(stream)
+			Abort(stream)
 		} else {
 			stream.Close()
 		}

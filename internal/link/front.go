@@ -139,10 +139,10 @@ func (f *Front) cleanSNI(host string) error {
 	if f.SNI == "" {
 		return nil
 	}
-	if f.SNI == noName || isIP(f.SNI) {
+	name, err := cleanName(f.SNI)
+	if name == noName || isIP(f.SNI) {
 		return errors.New("give a host name: an IP address cannot be sent; sni=none sends nothing")
 	}
-	name, err := cleanName(f.SNI)
 	if f.SNI = name; name == host {
 		f.SNI = ""
 	}

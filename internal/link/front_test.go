@@ -91,6 +91,7 @@ func TestFrontsThatCannotWorkAreRefused(t *testing.T) {
 		"wss://a.example/;sni=a;sni=b":          "sni is given twice",
 		"wss://a.example/;host=a;host=b":        "host is given twice",
 		"wss://a.example/;sni=192.0.2.1":        "sni: give a host name",
+		"wss://a.example/;sni=None.":            "sni: give a host name",
 		"wss://a.example/;sni=a b":              "sni: a host is",
 		"wss://a.example/;host=a b":             "host: a host is",
 		"wss://a.example/;verify=*.example":     "verify: a host is",

@@ -9,7 +9,7 @@ import (
 
 // raw is for systems with non-blocking descriptors; elsewhere streams are read
 // and written in the ordinary way.
-type raw struct{}
+type raw struct{ fresh bool }
 
 func newRaw(net.Conn) *raw { return nil }
 

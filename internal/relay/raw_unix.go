@@ -17,6 +17,7 @@ type raw struct {
 	rc    syscall.RawConn
 	read  func(fd uintptr) bool // made once: a closure a read would be garbage a read
 	write func(fd uintptr) bool
+	fresh bool // the reader waits on a new stack: look before taking a buffer
 	in    readTurn
 	out   writeTurn
 }
@@ -45,7 +46,7 @@ func newRaw(c net.Conn) *raw {
 	if err != nil {
 		return nil
 	}
-	r := &raw{rc: rc}
+	r := &raw{rc: rc, fresh: true}
 	r.read, r.write = r.tryRead, r.tryWrite
 	return r
 }
@@ -53,7 +54,8 @@ func newRaw(c net.Conn) *raw {
 // Read waits until bytes are there and only then takes a full buffer, of which
 // it leaves head bytes free. An EOF is io.EOF, a deadline os.ErrDeadlineExceeded.
 func (r *raw) Read(head, room int) (buf []byte, n int, err error) {
-	r.in = readTurn{head: head, room: room}
+	r.in = readTurn{head: head, room: room, peek: r.fresh}
+	r.fresh = false
 	err = r.rc.Read(r.read)
 	t := r.in
 	r.in = readTurn{}
@@ -72,10 +74,12 @@ func (r *raw) Read(head, room int) (buf []byte, n int, err error) {
 
 func (r *raw) tryRead(fd uintptr) bool {
 	t := &r.in
-	if t.peek && !readable(fd) {
-		return false
+	if t.peek {
+		t.peek = false
+		if !readable(fd) {
+			return false
+		}
 	}
-	t.peek = true // after a wait the buffers may be gone: look before taking one
 	t.buf = getFull()
 	for {
 		t.n, t.err = syscall.Read(int(fd), t.buf[t.head:t.head+t.room])

@@ -36,6 +36,7 @@ func (t *Tunnel) pump(number int) {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			t.stream.SetReadDeadline(time.Time{})
 			t.deep.Store(false)
+			t.raw.fresh = true
 			go t.pump(number)
 			return
 		default:

@@ -11,8 +11,8 @@
 // The handshake leaves a secret to both ends, from which that client's next
 // tunnels resume, as in TLS 1.3 (RFC 8446, section 2.2): the same payloads, keys
 // that no two tunnels share, no X25519. A full handshake costs both ends
-// together 190 µs, of which eight operations of X25519 take 167, and a resumed
-// one 6 µs (AMD EPYC, one core; a phone without fast arithmetic spends
+// together about 200 µs, 167 of them for eight operations of X25519, and a resumed
+// one less than 10 (AMD EPYC, one core; a phone without fast arithmetic spends
 // milliseconds on X25519). A client resumes from one secret for 5 minutes and
 // 4,096 tunnels at most; the origin keeps it for 6 minutes.
 //

@@ -10,7 +10,7 @@ import (
 // gone makes a full handshake, a round trip later.
 const (
 	storeLife  = secretLife + time.Minute // a client's Open may be on its way for so long
-	maxStored  = 16 << 10                 // about 6 MB
+	maxStored  = 16 << 10                 // about 5 MB
 	maxPerUser = 16                       // clients that share a link; and no user pushes out all others
 )
 

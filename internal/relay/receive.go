@@ -225,6 +225,7 @@ func (t *Tunnel) dequeue() {
 // passFin half-closes the stream. A stream that cannot is closed when both
 // directions have ended.
 func (t *Tunnel) passFin() bool {
+	t.closing = true
 	if s, ok := t.stream.(interface{ CloseWrite() error }); ok {
 		t.mu.Unlock()
 		s.CloseWrite()

@@ -198,13 +198,15 @@ func (t *Tunnel) sentBy(c *Carrier, f *frame, err error) {
 
 // streamEnded tells the peer how the stream ended.
 func (t *Tunnel) streamEnded(err error) {
-	if !errors.Is(err, io.EOF) {
-		t.giveUp(wire.Aborted, false, err)
-		return
-	}
+	gone := t.raw != nil && t.raw.gone()
 	t.mu.Lock()
 	if t.ended {
 		t.mu.Unlock()
+		return
+	}
+	if !errors.Is(err, io.EOF) || gone && !t.closing {
+		t.mu.Unlock()
+		t.giveUp(wire.Aborted, false, err)
 		return
 	}
 	head := t.prefix()

@@ -78,6 +78,7 @@ type Tunnel struct {
 	writing  bool
 	finGot   bool // the peer's Fin is in order: the queue is the rest
 	finDone  bool // and was passed on to the stream
+	closing  bool // it is being passed on
 	bulkTold bool
 	moved    uint64 // sent and got at the last sweep
 }

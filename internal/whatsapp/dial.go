@@ -29,7 +29,11 @@ func (u *Upstream) dial(ctx context.Context, addr netip.AddrPort) (net.Conn, err
 		return u.DialAddr(ctx, "tcp", addr.String())
 	}
 	d := net.Dialer{ControlContext: u.control}
-	return d.DialContext(ctx, "tcp", addr.String())
+	conn, err := d.DialTCP(ctx, "tcp", netip.AddrPort{}, addr)
+	if err != nil {
+		return nil, err
+	}
+	return conn, nil
 }
 
 // control looks at the very address that the system is about to connect to, so

@@ -69,6 +69,9 @@ func (u *Upstream) Dial(ctx context.Context, s wire.Service) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if addr, ok := only(groups); ok {
+		return u.dialOnly(ctx, addr)
+	}
 	key := s.Kind.String() + " " + s.Host
 	if last, ok := u.good.get(key); ok {
 		groups = append([]group{{ends: []endpoint{last}, keep: true}}, groups...)
@@ -83,6 +86,34 @@ func (u *Upstream) Dial(ctx context.Context, s wire.Service) (net.Conn, error) {
 		u.good.put(key, won.addr)
 	}
 	return conn, nil
+}
+
+// only is the address of groups if they have one and nothing to look up: a
+// race of one needs no goroutines.
+func only(groups []group) (netip.AddrPort, bool) {
+	if len(groups) != 1 || len(groups[0].ends) != 1 {
+		return netip.AddrPort{}, false
+	}
+	e := groups[0].ends[0]
+	addr, err := netip.ParseAddr(e.host)
+	return netip.AddrPortFrom(addr.Unmap(), e.port), err == nil
+}
+
+func (u *Upstream) dialOnly(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
+	if !u.AllowPrivate && !Public(addr.Addr()) {
+		return nil, ErrNotPublic
+	}
+	attempt, cancel := context.WithTimeout(ctx, attemptWait)
+	defer cancel()
+	conn, err := u.dial(attempt, addr)
+	switch {
+	case err == nil:
+		return conn, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	}
+	f := failure{failedDial, err, nil}
+	return nil, f.err()
 }
 
 // endpoint is a host name or an address, and a port.

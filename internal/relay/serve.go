@@ -1,0 +1,110 @@
+package relay
+
+import (
+	"io"
+	"time"
+
+	"culvert/internal/wire"
+)
+
+// Serve reads frames until the socket fails or brings something that is no
+// frame, then ends the carrier and lets go of its tunnels. It returns why.
+func (c *Carrier) Serve() error {
+	var err error
+	for err == nil {
+		err = c.readMessage()
+	}
+	c.end()
+	return err
+}
+
+// Start serves in goroutines of its own. While there is nothing to read, a
+// fresh one waits where the socket allows it: reading grows a stack to four
+// times what waiting needs.
+func (c *Carrier) Start() { go c.serveOn(nil) }
+
+func (c *Carrier) serveOn(wait func() error) {
+	var err error
+	if wait != nil {
+		err = wait()
+	}
+	for err == nil {
+		if err = c.readMessage(); err != nil {
+			break
+		}
+		if p, ok := c.sock.(parker); ok {
+			if wait := p.idle(); wait != nil {
+				go c.serveOn(wait)
+				return
+			}
+		}
+	}
+	c.end()
+}
+
+func (c *Carrier) end() {
+	c.fail()
+	c.table.removeCarrier(c)
+	for _, t := range c.users() {
+		t.lost(c)
+	}
+}
+
+func (c *Carrier) readMessage() error {
+	r, err := c.sock.NextMessage()
+	if err != nil {
+		return err
+	}
+	c.lastRx.Store(time.Now().UnixNano())
+	for {
+		if _, err := io.ReadFull(r, c.head[:]); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		h, err := wire.Parse(c.head[:])
+		if err != nil {
+			return err
+		}
+		if err := c.readFrame(r, h); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *Carrier) readFrame(r io.Reader, h wire.Header) error {
+	if h.Len == 0 {
+		return c.deliver(h, nil)
+	}
+	b := getSize(h.Len)
+	if err := c.fill(r, b); err != nil {
+		put(b)
+		return err
+	}
+	return c.deliver(h, b)
+}
+
+// fill reads all of b. Every piece counts as heard: a large frame takes long
+// on a slow link.
+func (c *Carrier) fill(r io.Reader, b []byte) error {
+	for len(b) > 0 {
+		n, err := r.Read(b)
+		if b = b[n:]; err != nil && len(b) > 0 {
+			return err
+		}
+		c.lastRx.Store(time.Now().UnixNano())
+	}
+	return nil
+}
+
+// deliver hands a frame to its tunnel; payload is the tunnel's from here on.
+func (c *Carrier) deliver(h wire.Header, payload []byte) error {
+	if h.Tunnel == 0 {
+		c.carrierWide(h)
+		return nil
+	}
+	if t := c.table.find(h.Tunnel); t != nil && t.user == c.User {
+		return t.deliver(c, h, payload)
+	}
+	return c.table.stray(c, h, payload)
+}

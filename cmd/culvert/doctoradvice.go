@@ -35,6 +35,8 @@ func adviceRelay(p proof, why wire.Reason) (problem, try string) {
 		return "the origin does not take this link's keys", "the link is revoked or for another origin: ask for a new one"
 	case wire.Clock:
 		return "this machine's clock is wrong", "set the clock"
+	case wire.Stale:
+		return "the origin was restarted, or several share the front", "try again"
 	case wire.Busy:
 		return "the origin is full", "try again later, or tell its operator"
 	case wire.NotAllowed:

@@ -28,12 +28,8 @@ func (u *Upstream) dial(ctx context.Context, addr netip.AddrPort) (net.Conn, err
 	if u.DialAddr != nil {
 		return u.DialAddr(ctx, "tcp", addr.String())
 	}
-	d := net.Dialer{ControlContext: u.control}
-	conn, err := d.DialTCP(ctx, "tcp", netip.AddrPort{}, addr)
-	if err != nil {
-		return nil, err
-	}
-	return conn, nil
+	d := net.Dialer{ControlContext: u.control} // its DialTCP binds a port first, and those run out
+	return d.DialContext(ctx, "tcp", addr.String())
 }
 
 // control looks at the very address that the system is about to connect to, so

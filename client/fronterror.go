@@ -18,6 +18,7 @@ type frontStep string
 const (
 	connectStep frontStep = "connect"
 	tlsStep     frontStep = "TLS"
+	gateStep    frontStep = "upgrade"
 )
 
 // frontError says at which step a front failed and what to try. Its text has

@@ -167,7 +167,7 @@ func (c *Client) dial(ctx context.Context) (*lane, error) {
 	l.Ping()
 	c.tasks.Go(func() {
 		err := l.Serve()
-		c.cfg.Log.Debug("carrier ended", "error", err)
+		c.cfg.Log.Debug("carrier ended", "reason", plainly(err))
 		close(l.done)
 		c.adoptOrphans()
 	})

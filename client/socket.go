@@ -48,8 +48,11 @@ func (c *Client) openSocket(ctx context.Context, f link.Front) (relay.Socket, *h
 	ctx, cancel := context.WithTimeout(ctx, upgradeTimeout)
 	defer cancel()
 	s, answer, err := relay.Upgrade(ctx, conn, f.Host, f.Path, c.header())
-	if err != nil && answer != nil {
+	switch {
+	case err != nil && answer != nil:
 		err = ErrNotLetIn
+	case err != nil:
+		err = failed(gateStep, err)
 	}
 	return s, answer, err
 }

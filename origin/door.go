@@ -40,7 +40,8 @@ func (o *Origin) admit(r *http.Request) (user uint32, ok bool) {
 		return 0, false
 	}
 	user, err = o.gate.Verify(cookie.Value, time.Now())
-	if err != nil || o.cfg.Revoked(user) || o.table.Carriers() >= o.cfg.MaxCarriers {
+	if err != nil || o.cfg.Revoked(user) || o.table.Carriers() >= o.cfg.MaxCarriers ||
+		o.table.CarriersOf(user) >= o.cfg.UserCarriers {
 		o.metrics.stranger()
 		return 0, false
 	}

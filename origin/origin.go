@@ -23,16 +23,17 @@ import (
 
 // Config is what an Origin works with. All but Master and Dial may be zero.
 type Config struct {
-	Master      seal.Master                                           // the secret that all links come from
-	Dial        func(context.Context, wire.Service) (net.Conn, error) // reaches WhatsApp, and nothing else
-	Site        http.Handler                                          // what strangers see; nil: 404
-	Log         *slog.Logger                                          // one line a tunnel that ends; nil: none
-	Metrics     prometheus.Registerer                                 // nil: none
-	MaxTunnels  int                                                   // of all users; 0: 100,000
-	MaxCarriers int                                                   // of all users; 0: 50,000
-	UserTunnels int                                                   // of one user; 0: 12,000
-	Revoked     func(user uint32) bool                                // whose links are void; nil: nobody's
-	Windows     int64                                                 // bytes that windows may grow by in all; 0: 512 MiB
+	Master       seal.Master                                           // the secret that all links come from
+	Dial         func(context.Context, wire.Service) (net.Conn, error) // reaches WhatsApp, and nothing else
+	Site         http.Handler                                          // what strangers see; nil: 404
+	Log          *slog.Logger                                          // one line a tunnel that ends; nil: none
+	Metrics      prometheus.Registerer                                 // nil: none
+	MaxTunnels   int                                                   // of all users; 0: 100,000
+	MaxCarriers  int                                                   // of all users; 0: 50,000
+	UserCarriers int                                                   // of one user; 0: 1,000
+	UserTunnels  int                                                   // of one user; 0: 12,000
+	Revoked      func(user uint32) bool                                // whose links are void; nil: nobody's
+	Windows      int64                                                 // bytes that windows may grow by in all; 0: 512 MiB
 }
 
 // Origin serves carriers. Its methods may be called by many goroutines.
@@ -42,6 +43,7 @@ type Origin struct {
 	seal     *seal.Server
 	table    *relay.Table
 	users    users
+	dialling users
 	metrics  *metrics
 	draining atomic.Bool
 	pending  pending
@@ -71,6 +73,7 @@ func New(cfg Config) (*Origin, error) {
 	o.table = relay.NewTable(relay.Events{Open: o.open, Ended: o.ended}, relay.NewBudget(cfg.Windows))
 	o.metrics = newMetrics(cfg.Metrics, o.table)
 	go o.table.Sweep(o.ctx)
+	go o.endRevoked()
 	return o, nil
 }
 
@@ -87,6 +90,7 @@ func (c *Config) defaults() {
 	c.MaxTunnels = or(c.MaxTunnels, 100_000)
 	c.MaxCarriers = or(c.MaxCarriers, 50_000)
 	c.UserTunnels = or(c.UserTunnels, 12_000)
+	c.UserCarriers = or(c.UserCarriers, 1_000)
 	if c.Windows == 0 {
 		c.Windows = 512 << 20
 	}
@@ -99,6 +103,27 @@ func or(n, otherwise int) int {
 	return n
 }
 
+// endRevoked ends the carriers of users who have been revoked since they came;
+// their tunnels follow when nobody fetches them.
+func (o *Origin) endRevoked() {
+	tick := time.NewTicker(revokedEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-o.ctx.Done():
+			return
+		case <-tick.C:
+			for _, c := range o.table.AllCarriers() {
+				if o.cfg.Revoked(c.User) {
+					c.Close()
+				}
+			}
+		}
+	}
+}
+
+const revokedEvery = 10 * time.Second
+
 // Wrap prepares the connections of a listener for carriers. TLS goes on top.
 func (o *Origin) Wrap(l net.Listener) net.Listener { return relay.CorkListener{Listener: l} }
 
@@ -106,14 +131,13 @@ func (o *Origin) Wrap(l net.Listener) net.Listener { return relay.CorkListener{L
 // goroutine that ends before the tunnel idles: its stack would be the largest
 // part of what a tunnel costs.
 func (o *Origin) open(c *relay.Carrier, id wire.TunnelID, payload []byte) error {
-	if o.pending.again(id, c) {
+	if !o.pending.begin(id, c) {
 		return nil
 	}
 	if !o.mayOpen(c.User) {
-		o.refuse(c, id, wire.Busy)
+		o.refuse(o.pending.done(id), id, wire.Busy)
 		return nil
 	}
-	o.pending.add(id, c)
 	msg := bytes.Clone(payload)
 	go o.accept(c, id, msg)
 	return nil
@@ -121,7 +145,7 @@ func (o *Origin) open(c *relay.Carrier, id wire.TunnelID, payload []byte) error 
 
 // mayOpen counts the tunnel if it is allowed.
 func (o *Origin) mayOpen(user uint32) bool {
-	return !o.draining.Load() && o.pending.len() < maxOpening && o.table.Tunnels() < o.cfg.MaxTunnels &&
+	return !o.draining.Load() && o.pending.len() <= maxOpening && o.table.Tunnels() < o.cfg.MaxTunnels &&
 		o.users.opened(user, o.cfg.UserTunnels)
 }
 
@@ -153,7 +177,7 @@ func (o *Origin) accept(c *relay.Carrier, id wire.TunnelID, msg []byte) {
 		return
 	}
 	o.metrics.opened(opened.Service.Kind)
-	o.dial(t, opened.Service)
+	o.dial(t, c.User, opened.Service)
 }
 
 func refusal(err error) wire.Reason {
@@ -166,7 +190,15 @@ func refusal(err error) wire.Reason {
 	return wire.Refused
 }
 
-func (o *Origin) dial(t *relay.Tunnel, s wire.Service) {
+// userDials bounds one user's dials under way: they may outlive their tunnels.
+const userDials = 4096
+
+func (o *Origin) dial(t *relay.Tunnel, user uint32, s wire.Service) {
+	if !o.dialling.opened(user, userDials) {
+		t.Reset(wire.Busy)
+		return
+	}
+	defer o.dialling.closed(user)
 	ctx, cancel := context.WithTimeout(o.ctx, dialLimit)
 	defer cancel()
 	stream, err := o.cfg.Dial(ctx, s)

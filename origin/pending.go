@@ -15,24 +15,21 @@ type pending struct {
 	by map[wire.TunnelID]*relay.Carrier
 }
 
-// again notes c if a handshake for id is under way.
-func (p *pending) again(id wire.TunnelID, c *relay.Carrier) bool {
+// begin starts a handshake for id; false, and c noted, if one is under way.
+func (p *pending) begin(id wire.TunnelID, c *relay.Carrier) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	before, ok := p.by[id]
-	if ok && before.User == c.User {
-		p.by[id] = c
+	if before, ok := p.by[id]; ok {
+		if before.User == c.User {
+			p.by[id] = c
+		}
+		return false
 	}
-	return ok
-}
-
-func (p *pending) add(id wire.TunnelID, c *relay.Carrier) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.by == nil {
 		p.by = map[wire.TunnelID]*relay.Carrier{}
 	}
 	p.by[id] = c
+	return true
 }
 
 // done ends the handshake for id and says who brought its Open frame last.

@@ -44,7 +44,10 @@ func (c *Carrier) pong() {
 	if at == 0 {
 		return
 	}
-	took := max(time.Now().UnixNano()-at, 1)
+	took := time.Now().UnixNano() - at
+	if took <= 0 { // the clock was set back
+		return
+	}
 	if old := c.rtt.Load(); old == 0 || took < old {
 		c.rtt.Store(took)
 	}
@@ -55,7 +58,12 @@ func (c *Carrier) RTT() time.Duration { return time.Duration(c.rtt.Load()) }
 
 // Quiet is for how long nothing has come.
 func (c *Carrier) Quiet(now time.Time) time.Duration {
-	return time.Duration(now.UnixNano() - c.lastRx.Load())
+	quiet := now.UnixNano() - c.lastRx.Load()
+	if quiet < 0 { // the clock was set back
+		c.lastRx.Store(now.UnixNano())
+		return 0
+	}
+	return time.Duration(quiet)
 }
 
 // Check is the client's keep-alive, to be called every CheckEvery: it pings when

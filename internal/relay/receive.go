@@ -85,7 +85,8 @@ func (t *Tunnel) gotBytes(h wire.Header, payload []byte) error {
 		t.oweAck()
 		return nil
 	}
-	if h.Seq < t.got || end > t.promised+1 || end > t.promised && !fin || t.finGot {
+	if h.Seq < t.got || end > t.promised+1 || end > t.promised && !fin || t.finGot ||
+		len(t.queue)+len(t.held) >= maxHeld { // a peer keeps fewer that are not written
 		put(payload)
 		return wire.ErrFrame
 	}

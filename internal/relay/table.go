@@ -22,6 +22,7 @@ type Table struct {
 	mu       sync.RWMutex // guards the following; never held across I/O
 	tunnels  map[wire.TunnelID]*Tunnel
 	carriers map[*Carrier]struct{}
+	byUser   map[uint32]int // how many of them
 	ended    endings
 	untold   []wire.Header // Resets of tunnels that had no carrier, oldest first
 	closed   bool
@@ -74,6 +75,7 @@ func NewTable(ev Events, budget *Budget) *Table {
 		Budget:   budget,
 		tunnels:  map[wire.TunnelID]*Tunnel{},
 		carriers: map[*Carrier]struct{}{},
+		byUser:   map[uint32]int{},
 	}
 }
 
@@ -108,6 +110,7 @@ func (tb *Table) remove(t *Tunnel, inOrder bool, ack uint64) {
 func (tb *Table) addCarrier(c *Carrier) {
 	tb.mu.Lock()
 	tb.carriers[c] = struct{}{}
+	tb.byUser[c.User]++
 	closed := tb.closed
 	tb.mu.Unlock()
 	if closed {
@@ -117,8 +120,14 @@ func (tb *Table) addCarrier(c *Carrier) {
 
 func (tb *Table) removeCarrier(c *Carrier) {
 	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	if _, ok := tb.carriers[c]; !ok {
+		return
+	}
 	delete(tb.carriers, c)
-	tb.mu.Unlock()
+	if tb.byUser[c.User]--; tb.byUser[c.User] == 0 {
+		delete(tb.byUser, c.User)
+	}
 }
 
 func (tb *Table) leaving(c *Carrier) {
@@ -200,6 +209,13 @@ func (tb *Table) Carriers() int {
 
 // Moved is how many bytes all streams were read and written for so far.
 func (tb *Table) Moved() (sent, received uint64) { return tb.sent.Load(), tb.received.Load() }
+
+// CarriersOf is how many carriers of one user live.
+func (tb *Table) CarriersOf(user uint32) int {
+	tb.mu.RLock()
+	defer tb.mu.RUnlock()
+	return tb.byUser[user]
+}
 
 // Active is when a stream's byte last moved in either direction.
 func (tb *Table) Active() time.Time { return time.Unix(0, tb.active.Load()) }

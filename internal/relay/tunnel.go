@@ -186,7 +186,8 @@ func (t *Tunnel) dropInbound() {
 // can make anew.
 func (t *Tunnel) sweep(now time.Time) {
 	t.mu.Lock()
-	expired := t.carrier == nil && now.Sub(t.orphaned) > wire.HoldTunnel
+	expired := t.carrier == nil && now.Sub(t.orphaned) > wire.HoldTunnel ||
+		t.keys == nil && now.Sub(t.began) > wire.HoldTunnel // the Accept stays out
 	if moved := t.sent + t.got; moved != t.moved {
 		t.moved = moved
 	} else if t.keys != nil {

@@ -48,6 +48,9 @@ func (s *seen) admit(unique []byte, at, now int64) error {
 		return ErrReplay
 	}
 	for s.count >= s.limit {
+		if s.oldest >= now-slotSeconds { // full of the future: refuse this one, not all the others
+			return ErrClock
+		}
 		s.forget((s.oldest/slotSeconds + 1) * slotSeconds)
 	}
 	if at < s.oldest {

@@ -31,11 +31,11 @@ func vectors(t *testing.T, name string) map[string][]byte {
 
 var headers = map[string]Header{
 	"open":   {Kind: Open, Len: 3, Tunnel: 0x0102030405060708},
-	"accept": {Kind: Accept, Len: 48, Tunnel: 0x0102030405060708, Window: FirstWindow},
-	"data":   {Kind: Data, Len: Overhead + 2, Tunnel: 1, Seq: 7, Ack: 3, Window: FirstWindow},
+	"accept": {Kind: Accept, Len: 48, Tunnel: 0x0102030405060708, Window: 256 << 10},
+	"data":   {Kind: Data, Len: Overhead + 2, Tunnel: 1, Seq: 7, Ack: 3, Window: 256 << 10},
 	"fin":    {Kind: Fin, Len: Overhead, Tunnel: 1, Seq: 9, Ack: 3, Window: MaxWindow},
 	"ack":    {Kind: Ack, Tunnel: 1, Ack: 1<<62 - 1, Window: 1},
-	"attach": {Kind: Attach, Len: Overhead, Tunnel: 1, Seq: 3, Ack: 3, Window: FirstWindow},
+	"attach": {Kind: Attach, Len: Overhead, Tunnel: 1, Seq: 3, Ack: 3, Window: 256 << 10},
 	"reset":  {Kind: Reset, Tunnel: 1, Seq: uint64(Clock), Ack: 1_800_000_000},
 	"ping":   {Kind: Ping, Seq: 1<<64 - 1},
 	"pong":   {Kind: Pong, Seq: 1<<64 - 1},

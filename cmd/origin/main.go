@@ -21,11 +21,11 @@ var program = serve.Program{
 		"WhatsApp, and nothing else; shows an ordinary website to everyone without a link.",
 }
 
-// collectAt makes the collector run when the heap has grown by half: carriers
+// collectAt makes the collector run when the heap has grown by 40 %: carriers
 // and tunnels are few bytes each and live long, and at Go's default of 100 the
 // garbage and the heap not yet returned are the largest part of an idle
 // connection's memory. An operator's GOGC wins.
-const collectAt = 50
+const collectAt = 40
 
 func main() {
 	if os.Getenv("GOGC") == "" {

@@ -1,0 +1,72 @@
+package wire
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"strings"
+	"time"
+)
+
+// gateSecretLen is the length of a gate secret, letters and digits: what AWS
+// Secrets Manager makes when it is told to leave punctuation out.
+const gateSecretLen = 64
+
+// The labels of what is derived from a gate key, none the beginning of another.
+const (
+	gateLabel   = "culvert gate secret " // hashed before the text of a gate secret
+	handedLabel = "culvert handed"
+	ticketLabel = "culvert ticket"
+)
+
+// maxGateKeys bounds the generations of a secret that are accepted at once.
+const maxGateKeys = 4
+
+// GateKeys are those that are accepted, the newest first. The first makes what
+// others verify.
+type GateKeys []GateKey
+
+// ErrGateSecret means that a text is no gate secret. It holds nothing of it.
+var ErrGateSecret = errors.New("not a gate secret: one is 64 letters and digits, and there are 1 to 4 of them, the newest first")
+
+// ParseGateKeys reads gate secrets with white space between. The key of a
+// secret is SHA-256 of "culvert gate secret " and its text. An error is
+// ErrGateSecret.
+func ParseGateKeys(text string) (GateKeys, error) {
+	words := strings.Fields(text)
+	if len(words) == 0 || len(words) > maxGateKeys {
+		return nil, ErrGateSecret
+	}
+	keys := make(GateKeys, len(words))
+	for i, w := range words {
+		if !isSecret(w) {
+			return nil, ErrGateSecret
+		}
+		keys[i] = sha256.Sum256([]byte(gateLabel + w))
+	}
+	return keys, nil
+}
+
+func isSecret(s string) bool {
+	plain := strings.IndexFunc(s, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}) < 0
+	return plain && len(s) == gateSecretLen
+}
+
+// Verify is GateKey.Verify by any of the keys.
+func (k GateKeys) Verify(token string, now time.Time) (user uint32, err error) {
+	err = ErrToken
+	for _, key := range k {
+		if user, err = key.Verify(token, now); err == nil {
+			return user, nil
+		}
+	}
+	return 0, err
+}
+
+func (g GateKey) derive(label string) []byte {
+	mac := hmac.New(sha256.New, g[:])
+	mac.Write([]byte(label))
+	return mac.Sum(nil)
+}

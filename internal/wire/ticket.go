@@ -1,0 +1,110 @@
+package wire
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// TicketLen is the length of a ticket: the bytes below as base64url, without
+// a bit to spare.
+//
+//	 0  nonce   12  random
+//	12  owner   16  IPv6 address, or IPv4 mapped into one
+//	28  port     2
+//	30  user     4
+//	34  time     4  Unix seconds
+//	38  tag     16
+//
+// From 12 on it is sealed by AES-256-GCM under the gate's ticket key: a client
+// carries it and learns nothing from it.
+const TicketLen = 72
+
+// TicketLife is how long a ticket names its owner. It is made anew with every
+// carrier, and an origin's address serves another only after longer.
+const TicketLife = 24 * time.Hour
+
+const (
+	ticketNonce  = 12
+	ticketSealed = 16 + 2 + 4 + 4
+	ticketRaw    = ticketNonce + ticketSealed + 16
+)
+
+// ErrTicket means that a ticket names nobody. Go on as if there were none.
+var ErrTicket = errors.New("no valid ticket")
+
+// Owner is whom a ticket names: the origin that holds a user's tunnels.
+type Owner struct {
+	At   netip.AddrPort // where it takes carriers and messages, inside its network
+	User uint32         // whose ticket it is
+}
+
+// Tickets makes and opens tickets. It may be used by many goroutines.
+type Tickets struct{ aeads []cipher.AEAD }
+
+// NewTickets makes tickets by the first of keys, and opens those of any.
+func NewTickets(keys GateKeys) *Tickets {
+	t := &Tickets{}
+	for _, k := range keys {
+		t.aeads = append(t.aeads, newGCM(k.derive(ticketLabel)))
+	}
+	return t
+}
+
+func newGCM(key []byte) cipher.AEAD {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		panic(err) // only for keys of another length
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		panic(err) // only for other block sizes
+	}
+	return aead
+}
+
+// New makes a ticket that names o.
+func (t *Tickets) New(o Owner, now time.Time) string {
+	raw := make([]byte, ticketNonce, ticketRaw)
+	rand.Read(raw)
+	ip := o.At.Addr().As16()
+	var plain [ticketSealed]byte
+	copy(plain[:], ip[:])
+	binary.BigEndian.PutUint16(plain[16:], o.At.Port())
+	binary.BigEndian.PutUint32(plain[18:], o.User)
+	binary.BigEndian.PutUint32(plain[22:], uint32(now.Unix()))
+	return tokenText.EncodeToString(t.aeads[0].Seal(raw, raw, plain[:], nil))
+}
+
+// Open says whom a ticket names. Any error is ErrTicket.
+func (t *Tickets) Open(ticket string, now time.Time) (Owner, error) {
+	var raw [ticketRaw]byte
+	if len(ticket) != TicketLen {
+		return Owner{}, ErrTicket
+	}
+	if n, err := tokenText.Decode(raw[:], []byte(ticket)); err != nil || n != ticketRaw {
+		return Owner{}, ErrTicket
+	}
+	for _, aead := range t.aeads {
+		plain, err := aead.Open(nil, raw[:ticketNonce], raw[ticketNonce:], nil)
+		if err != nil {
+			continue
+		}
+		return readTicket(plain, now)
+	}
+	return Owner{}, ErrTicket
+}
+
+func readTicket(plain []byte, now time.Time) (Owner, error) {
+	addr := netip.AddrFrom16([16]byte(plain)).Unmap()
+	o := Owner{netip.AddrPortFrom(addr, binary.BigEndian.Uint16(plain[16:])), binary.BigEndian.Uint32(plain[18:])}
+	made := time.Unix(int64(binary.BigEndian.Uint32(plain[22:])), 0)
+	if age := now.Sub(made); age > TicketLife || age < -TokenLife {
+		return Owner{}, ErrTicket
+	}
+	return o, nil
+}

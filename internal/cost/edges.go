@@ -2,13 +2,18 @@ package cost
 
 import "math"
 
-// edges are the prices of CloudFront by where the users are: to them and to
-// the origin per GB, and per million HTTPS requests.
-var edges = map[string]struct {
-	out      []Band
-	toOrigin float64
-	requests float64
-}{
+const edgeSource = "aws.amazon.com/cloudfront/pricing"
+
+// edge is what CloudFront costs users of a part of the world: per GB to them
+// and to the origin, and per million HTTPS requests.
+type edge struct {
+	out                []Band
+	toOrigin, requests float64
+}
+
+// edges are by where the users' connections end. Of the last two prices only
+// those of us and of europe's way to the origin were read from a list.
+var edges = map[string]edge{
 	"us":                 {edgeBands(0.085, 0.080, 0.060, 0.040, 0.030, 0.025, 0.020), 0.020, 1.00},
 	"europe":             {edgeBands(0.085, 0.080, 0.060, 0.040, 0.030, 0.025, 0.020), 0.020, 1.20},
 	"middle-east-africa": {edgeBands(0.110, 0.105, 0.090, 0.080, 0.060, 0.050, 0.050), 0.060, 1.20},
@@ -19,7 +24,7 @@ var edges = map[string]struct {
 	"australia":          {edgeBands(0.114, 0.098, 0.094, 0.092, 0.090, 0.085, 0.080), 0.080, 1.25},
 }
 
-// edgeBands are CloudFront's bands: 10, 50, 150 and 500 TB, 1 and 5 PB, more.
+// edgeBands are CloudFront's: up to 10, 50, 150 and 500 TB, 1 and 5 PB, more.
 func edgeBands(a, b, c, d, e, f, g float64) []Band {
 	return bands(10*tb, a, 50*tb, b, 150*tb, c, 500*tb, d, 1024*tb, e, 5*1024*tb, f, g)
 }
@@ -32,13 +37,14 @@ func bands(pairs ...float64) (all []Band) {
 	return append(all, Band{math.Inf(1), pairs[0]})
 }
 
-// withEdge sets the prices of CloudFront, for users near edge.
-func (p Prices) withEdge(edge string) Prices {
-	const source = "aws.amazon.com/cloudfront/pricing"
-	e := edges[edge]
-	p.Edge = edge
-	p.Rates[EdgeOut] = Rate{Unit: "GB", Bands: e.out, Free: tb, Source: source}
-	p.Rates[EdgeToOrigin] = Rate{Unit: "GB", Bands: flat(e.toOrigin), Source: source}
-	p.Rates[EdgeRequests] = Rate{Unit: "million", Bands: flat(e.requests), Free: 10, Source: source}
-	return p
+// flat is a price without bands.
+func flat(price float64) []Band { return bands(price) }
+
+// withEdge is p for users near an edge that edges has.
+func (p Prices) withEdge(name string) Prices {
+	e, listed := edges[name], name == "us"
+	p.Edge = name
+	p = p.with(EdgeOut, Rate{Unit: "GB", Bands: e.out, Free: tb, Source: edgeSource})
+	p = p.with(EdgeToOrigin, Rate{Unit: "GB", Bands: flat(e.toOrigin), Source: edgeSource, Inferred: !listed && name != "europe"})
+	return p.with(EdgeRequests, Rate{Unit: "million", Bands: flat(e.requests), Free: 10, Source: edgeSource, Inferred: !listed})
 }

@@ -2,8 +2,6 @@
 // sources, what a number of users needs, and the bill that follows.
 package cost
 
-import "math"
-
 // GB is AWS's unit of data: prices per GB, and the limits of their bands, are
 // in these. TB is 1,024 of them.
 const GB = 1 << 30
@@ -35,9 +33,6 @@ const (
 	AlwaysFree              // the allowances that never end
 	FirstYear               // those of a new account as well
 )
-
-// flat is a price without bands.
-func flat(price float64) []Band { return []Band{{math.Inf(1), price}} }
 
 // Cost is what a month's use of units costs.
 func (r Rate) Cost(units float64, free Free) float64 {

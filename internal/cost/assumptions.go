@@ -1,0 +1,70 @@
+package cost
+
+// Assumptions are what a plan takes for granted.
+type Assumptions struct {
+	Down         float64 `json:"down"`         // the part of the traffic that goes to users
+	Online       float64 `json:"online"`       // the part of the users connected at once
+	Peak         float64 `json:"peak"`         // the busiest minutes' traffic, as a multiple of the average
+	Fill         float64 `json:"fill"`         // how far an instance's network and memory may be filled
+	ClientMemory float64 `json:"clientMemory"` // bytes of the origin for a connected user
+	Carriers     float64 `json:"carriers"`     // WebSockets a user opens a day
+	PingMB       float64 `json:"pingMB"`       // to a user who is connected all month
+	Crossing     float64 `json:"crossing"`     // the part of a balancer's traffic that goes to another zone
+
+	Units     float64 `json:"units"`     // API Gateway's messages for a MB, either way, acks among them
+	Acks      float64 `json:"acks"`      // of them those that go the other way
+	Growth    float64 `json:"growth"`    // bytes of text for a byte carried
+	Chats     float64 `json:"chats"`     // requests of the app for chat a day, each with its answer
+	PerChat   float64 `json:"perChat"`   // API Gateway's messages for one; half of them come from the user
+	KeepAlive float64 `json:"keepAlive"` // messages of an idle connection in a month
+	FunctionS float64 `json:"functionS"` // GB-seconds of an invocation
+	LogBytes  float64 `json:"logBytes"`  // that Lambda logs of an invocation
+
+	DiskGB    float64 `json:"diskGB"` // of an instance
+	Secrets   float64 `json:"secrets"`
+	Alarms    float64 `json:"alarms"`
+	StorageGB float64 `json:"storageGB"` // of packages and layers
+}
+
+// Usual are the assumptions unless measured otherwise.
+func Usual() Assumptions {
+	return Assumptions{
+		Down: 0.75, Online: 0.15, Peak: 4, Fill: 0.5,
+		ClientMemory: 15_000, // measured, with 9,900 idle clients
+		Carriers:     10,
+		PingMB:       6, // every 25 s, 57 bytes with TLS and WebSocket
+		Crossing:     0.5,
+
+		Units: 46, Acks: 4, // what our batching is held to
+		Growth: 4.0 / 3, // base64
+		Chats:  100, PerChat: 2.2,
+		KeepAlive: 4867, // one in 9 minutes: 10 are the quota
+		FunctionS: 0.256 * 0.010,
+		LogBytes:  400,
+
+		DiskGB: 8, Secrets: 4, Alarms: 10, StorageGB: 0.5,
+	}
+}
+
+// stream is what traffic in GB through the stream door uses, with so many
+// users connected all month.
+func (a Assumptions) stream(down, up, online float64) Use {
+	return Use{EdgeOut: down + online*a.PingMB/1024, EdgeToOrigin: up, DataOut: up}
+}
+
+// gateway is the same for the gateway door, where each request of a chat and
+// each carrier costs too. Users reach API Gateway's own name; posts from the
+// origin to it stay in the region, and are taken to cost nothing.
+func (a Assumptions) gateway(down, up, online, chats, carriers float64) Use {
+	const mb = 1024
+	messages := (down+up)*mb*a.Units + chats*a.PerChat + online*a.KeepAlive
+	invocations := (up*(a.Units-a.Acks)+down*a.Acks)*mb + chats*a.PerChat/2 + online*a.KeepAlive + 2*carriers
+	return Use{
+		Messages:          messages / 1e6,
+		ConnectionMinutes: online * Hours * 60 / 1e6,
+		Requests:          invocations / 1e6,
+		Duration:          invocations * a.FunctionS,
+		Logs:              invocations * a.LogBytes / GB,
+		DataOut:           down*a.Growth + up,
+	}
+}

@@ -1,0 +1,104 @@
+package cost
+
+import (
+	"fmt"
+	"math"
+)
+
+// Plan is what a month's cost is asked for.
+type Plan struct {
+	Users         int      `json:"users"`
+	MBPerUser     float64  `json:"mbPerUser"` // a month, both directions; 1,024 MB are a GB
+	Topology      Topology `json:"topology"`  // empty: solo while the smallest instance does
+	GatewayShare  float64  `json:"gatewayShare"`
+	Distributions int      `json:"distributions"`
+	Assumptions   `json:"assumptions"`
+}
+
+// Month is what a plan needs and costs.
+type Month struct {
+	Plan
+	Instance  string  `json:"instance"`
+	Instances int     `json:"instances"`
+	Lines     []Line  `json:"lines"`
+	Idle      float64 `json:"idle"` // of the total, what is due without any user
+	Total     float64 `json:"total"`
+	PerUser   float64 `json:"perUser"` // without users as if there were one
+}
+
+// MaxUsers is more than WhatsApp has.
+const MaxUsers = 10_000_000_000
+
+// check refuses what no plan can be.
+func (p Plan) check() error {
+	switch {
+	case p.Users < 0 || p.Users > MaxUsers:
+		return fmt.Errorf("%d users are none; give a number from 0 to %d", p.Users, MaxUsers)
+	case !(p.MBPerUser >= 0 && p.MBPerUser <= 1e9): // NaN fails too
+		return fmt.Errorf("%v MB are no amount for a user and a month; give 0 or more, 300 for example", p.MBPerUser)
+	case !(p.GatewayShare >= 0 && p.GatewayShare <= 1):
+		return fmt.Errorf("a share of %v %% by the gateway door; give 0 to 100", p.GatewayShare*100)
+	case p.Distributions < 1 || p.Distributions > maxDistributions:
+		return fmt.Errorf("%d distributions; a VPC origin serves 1 to %d", p.Distributions, maxDistributions)
+	}
+	return nil
+}
+
+// maxDistributions is CloudFront's quota of distributions for one VPC origin.
+const maxDistributions = 50
+
+// Month is what plan costs by price list p. An error says what to change.
+func (p Prices) Month(plan Plan, free Free) (Month, error) {
+	if err := plan.check(); err != nil {
+		return Month{}, err
+	}
+	topology, m, n, err := plan.size()
+	if err != nil {
+		return Month{}, err
+	}
+	plan.Topology = topology
+	p = p.with(Instances, p.Types[m.name])
+	use := plan.standing(n)
+	month := Month{Plan: plan, Instance: m.name, Instances: n, Idle: Total(p.Bill(use, free))}
+	use.Add(plan.traffic())
+	month.Lines = p.Bill(use, free)
+	month.Total = Total(month.Lines)
+	month.PerUser = month.Total / float64(max(plan.Users, 1))
+	return month, nil
+}
+
+// standing is what n instances and what belongs to them use without a user.
+func (p Plan) standing(n int) Use {
+	u := Use{
+		Instances: Hours * float64(n), Addresses: Hours * float64(n), Disks: p.DiskGB * float64(n),
+		Secrets: p.Secrets, Alarms: p.Alarms, Storage: p.StorageGB,
+	}
+	if p.Topology == Fleet {
+		u[Balancer] = Hours
+	}
+	return u
+}
+
+// traffic is what the users use.
+func (p Plan) traffic() Use {
+	gb := float64(p.Users) * p.MBPerUser / 1024
+	down, up := gb*p.Down, gb*(1-p.Down)
+	g, s := p.GatewayShare, 1-p.GatewayShare
+	u := p.stream(down*s, up*s, p.online()*s)
+	carriers, chats := p.all(p.Carriers), p.all(p.Chats)
+	u.Add(Use{EdgeRequests: carriers * s / 1e6, EdgeFunctions: carriers * s / 1e6})
+	u.Add(p.gateway(down*g, up*g, p.online()*g, chats*g, carriers*g))
+	if p.Topology == Fleet {
+		u.Add(p.balanced((down+up)*s+up*g*p.Growth, p.online()))
+	}
+	return u
+}
+
+// all is a month of all users of what one does so often a day.
+func (p Plan) all(daily float64) float64 { return float64(p.Users) * daily * Days }
+
+// balanced is what gb and connections through the load balancer use. A NLCU is
+// 1 GB or 100,000 connections, whichever is more.
+func (p Plan) balanced(gb, connections float64) Use {
+	return Use{BalancerUnits: max(gb, math.Ceil(connections)/100_000*Hours), ZoneData: gb * p.Crossing}
+}

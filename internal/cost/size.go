@@ -1,0 +1,85 @@
+package cost
+
+import (
+	"fmt"
+	"math"
+)
+
+// machine is what a type of EC2 instance has. Its network's baseline holds for
+// hours, unlike the burst that AWS's tables call "up to".
+type machine struct {
+	name     string
+	megabits float64 // a second, each way
+	memory   float64 // bytes
+	hour     float64 // dollars, in us-east-1
+}
+
+// machines are by size. AWS's user guide for EC2 has their networks' baselines.
+var machines = []machine{
+	{"t4g.nano", 32, 0.5 * GB, 0.0042},
+	{"t4g.micro", 64, 1 * GB, 0.0084},
+	{"t4g.small", 128, 2 * GB, 0.0168},
+	{"t4g.medium", 256, 4 * GB, 0.0336},
+	{"c7g.large", 937, 4 * GB, 0.0725},
+	{"c7g.xlarge", 1876, 8 * GB, 0.145},
+}
+
+// instanceTypes are the prices of machines; the largest two are remembered.
+func instanceTypes() map[string]Rate {
+	rates := map[string]Rate{}
+	for i, m := range machines {
+		rates[m.name] = Rate{Unit: "hours", Bands: flat(m.hour), Source: computing, Inferred: i > 3}
+	}
+	return rates
+}
+
+// Topology is how the origin is laid out.
+type Topology string
+
+const (
+	Solo  Topology = "solo"  // one instance
+	Fleet Topology = "fleet" // at least two, behind a load balancer
+)
+
+// few is how many small instances a fleet has before it takes larger ones.
+const few = 4
+
+// size says what a plan's origin runs on: of solo the smallest that does, of a
+// fleet at least two, small ones while few do.
+func (p Plan) size() (Topology, machine, int, error) {
+	n := func(m machine) int { return int(math.Ceil(p.load(m))) }
+	small := machines[0]
+	switch {
+	case p.Topology == Fleet || p.Topology == "" && n(small) > 1:
+		m := machines[2]
+		if n(m) > few {
+			m = machines[4]
+		}
+		return Fleet, m, max(n(m), 2), nil
+	case p.Topology != Solo && p.Topology != "":
+		return "", machine{}, 0, fmt.Errorf("no topology %q; there are solo and fleet", p.Topology)
+	}
+	for _, m := range machines {
+		if n(m) <= 1 {
+			return Solo, m, 1, nil
+		}
+	}
+	return "", machine{}, 0, fmt.Errorf("one instance does not carry so many users; ask for a fleet")
+}
+
+// load is how many of m carry the plan: by its network or by its memory,
+// whichever is short, and neither filled beyond Assumptions.Fill.
+func (p Plan) load(m machine) float64 {
+	memory := p.online() * p.ClientMemory / m.memory
+	return max(p.PeakMegabits()/m.megabits, memory) / p.Fill
+}
+
+// online is how many users are connected at once.
+func (p Plan) online() float64 { return float64(p.Users) * p.Online }
+
+// PeakMegabits is what crosses the origin a second in each direction when most
+// is going on: what comes in goes out again.
+func (p Plan) PeakMegabits() float64 {
+	bits := float64(p.Users) * p.MBPerUser * (1 << 20) * 8
+	return bits / (Hours * 3600) * p.Peak / 1e6
+}

@@ -119,16 +119,20 @@ func TestMessagesThatAreNone(t *testing.T) {
 // ours in it fills two of the units that are charged.
 func TestFullMessagesFillUnits(t *testing.T) {
 	t.Parallel()
-	scratch := make([]byte, 0, MaxTextFrames+numbersLen)
-	full := AppendBody(AppendUp(nil, strings.Repeat("T", TokenLen), ""), Numbers{1, 2}, make([]byte, MaxTextFrames), scratch)
+	message := func(head []byte, frames int) []byte {
+		body := make([]byte, NumbersLen+frames)
+		PutNumbers(body, Numbers{1, 2})
+		return AppendText(head, body)
+	}
+	full := message(AppendUp(nil, strings.Repeat("T", TokenLen), ""), MaxTextFrames)
 	if len(full) > MaxText || len(full) < MaxText-2 {
 		t.Errorf("got %d letters, want %d", len(full), MaxText)
 	}
-	half := AppendBody(AppendUp(nil, "", strings.Repeat("K", TicketLen)), Numbers{1, 2}, make([]byte, TextFrame), scratch)
+	half := message(AppendUp(nil, "", strings.Repeat("K", TicketLen)), TextFrame)
 	if unit := 32 << 10; len(half) > 2*unit || len(half) < 2*unit-100 {
 		t.Errorf("got %d letters, want nearly %d", len(half), 2*unit)
 	}
-	n, frames, _, err := ParseBody(nil, half[1+TicketLen:])
+	n, frames, err := ParseBody([]byte("x"), half[1+TicketLen:])
 	if err != nil || (n != Numbers{1, 2}) || len(frames) != TextFrame {
 		t.Errorf("got %v, %d bytes, %v", n, len(frames), err)
 	}

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// What a text message begins with; the rest is AppendText of the message's
-// number, what has come, and frames. None is the beginning of a JSON value, so
+// What a text message begins with; the rest, its body, is AppendText of
+// Numbers and frames. None is the beginning of a JSON value, so
 // that API Gateway routes all to $default, and what it says itself ("{…") is
 // told apart.
 const (
@@ -19,18 +19,17 @@ const (
 // noTicket fills a ticket's place in the hello of a client that has none.
 var noTicket = strings.Repeat("-", TicketLen)
 
-// textHead is the longest beginning, of a hello; numbersLen what precedes the
-// frames.
-const (
-	textHead   = 1 + TokenLen + TicketLen
-	numbersLen = 8
-)
+// textHead is the longest beginning, of a hello.
+const textHead = 1 + TokenLen + TicketLen
+
+// NumbersLen is how many bytes of a body precede its frames.
+const NumbersLen = 8
 
 // MaxTextFrames is how many bytes of frames fit into any text message: two
 // frames of TextFrame, which alone fill two of the units of 32 KB that AWS
 // charges for.
 const (
-	MaxTextFrames = (MaxText-textHead)/2*pairBits/8 - numbersLen
+	MaxTextFrames = (MaxText-textHead)/2*pairBits/8 - NumbersLen
 	TextFrame     = MaxTextFrames / 2
 )
 
@@ -38,7 +37,7 @@ const (
 type Up struct {
 	Token  string // of a hello, else empty
 	Ticket string // or empty
-	Body   []byte // numbers and frames, as text; aliases the message
+	Body   []byte // as text; aliases the message
 }
 
 // AppendUp appends the beginning of a client's message.
@@ -100,22 +99,18 @@ type Numbers struct {
 	Got    uint32 // all messages before this number have come
 }
 
-// AppendBody appends numbers and frames as text. It uses scratch, which must
-// not overlap dst.
-func AppendBody(dst []byte, n Numbers, frames, scratch []byte) []byte {
-	scratch = binary.BigEndian.AppendUint32(scratch[:0], n.Number)
-	scratch = binary.BigEndian.AppendUint32(scratch, n.Got)
-	return AppendText(dst, append(scratch, frames...))
+// PutNumbers writes n to the first NumbersLen bytes of a body.
+func PutNumbers(b []byte, n Numbers) {
+	binary.BigEndian.PutUint32(b, n.Number)
+	binary.BigEndian.PutUint32(b[4:], n.Got)
 }
 
-// ParseBody reads numbers and frames from text, and appends the frames to dst
-// behind the numbers' 8 bytes: frames aliases what is returned as buf. Any
-// error is ErrText.
-func ParseBody(dst, text []byte) (n Numbers, frames, buf []byte, err error) {
-	buf, err = AppendBytes(dst[:0], text)
-	if err != nil || len(buf) < numbersLen {
-		return n, nil, buf, ErrText
+// ParseBody reads a body from text: numbers and frames, which alias what it
+// appended to dst. Any error is ErrText.
+func ParseBody(dst, text []byte) (n Numbers, frames []byte, err error) {
+	b, err := AppendBytes(dst, text)
+	if b = b[len(dst):]; err != nil || len(b) < NumbersLen {
+		return n, nil, ErrText
 	}
-	n = Numbers{binary.BigEndian.Uint32(buf), binary.BigEndian.Uint32(buf[4:])}
-	return n, buf[numbersLen:], buf, nil
+	return Numbers{binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])}, b[NumbersLen:], nil
 }

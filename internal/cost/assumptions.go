@@ -6,24 +6,24 @@ type Assumptions struct {
 	Online       float64 `json:"online"`       // the part of the users connected at once
 	Peak         float64 `json:"peak"`         // the busiest minutes' traffic, as a multiple of the average
 	Fill         float64 `json:"fill"`         // how far an instance's network and memory may be filled
-	ClientMemory float64 `json:"clientMemory"` // bytes of the origin for a connected user
+	ClientMemory float64 `json:"client_memory"` // bytes of the origin for a connected user
 	Carriers     float64 `json:"carriers"`     // WebSockets a user opens a day
-	PingMB       float64 `json:"pingMB"`       // to a user who is connected all month
+	PingMB       float64 `json:"ping_mb"`       // to a user who is connected all month
 	Crossing     float64 `json:"crossing"`     // the part of a balancer's traffic that goes to another zone
 
 	Units     float64 `json:"units"`     // API Gateway's messages for a MB, either way, acks among them
 	Acks      float64 `json:"acks"`      // of them those that go the other way
 	Growth    float64 `json:"growth"`    // bytes of text for a byte carried
 	Chats     float64 `json:"chats"`     // requests of the app for chat a day, each with its answer
-	PerChat   float64 `json:"perChat"`   // API Gateway's messages for one; half of them come from the user
-	KeepAlive float64 `json:"keepAlive"` // messages of an idle connection in a month
-	FunctionS float64 `json:"functionS"` // GB-seconds of an invocation
-	LogBytes  float64 `json:"logBytes"`  // that Lambda logs of an invocation
+	PerChat   float64 `json:"per_chat"`   // API Gateway's messages for one; half of them come from the user
+	KeepAlive float64 `json:"keep_alive"` // messages of an idle connection in a month
+	FunctionS float64 `json:"function_s"` // GB-seconds of an invocation
+	LogBytes  float64 `json:"log_bytes"`  // that Lambda logs of an invocation
 
-	DiskGB    float64 `json:"diskGB"` // of an instance
+	DiskGB    float64 `json:"disk_gb"` // of an instance
 	Secrets   float64 `json:"secrets"`
 	Alarms    float64 `json:"alarms"`
-	StorageGB float64 `json:"storageGB"` // of packages and layers
+	StorageGB float64 `json:"storage_gb"` // of packages and layers
 }
 
 // Usual are the assumptions unless measured otherwise.

@@ -1,16 +1,13 @@
 package cost
 
-import (
-	"fmt"
-	"math"
-)
+import "fmt"
 
 // Plan is what a month's cost is asked for.
 type Plan struct {
 	Users         int      `json:"users"`
-	MBPerUser     float64  `json:"mbPerUser"` // a month, both directions; 1,024 MB are a GB
+	MBPerUser     float64  `json:"mb_per_user"` // a month, both directions; 1,024 MB are a GB
 	Topology      Topology `json:"topology"`  // empty: solo while the smallest instance does
-	GatewayShare  float64  `json:"gatewayShare"`
+	GatewayShare  float64  `json:"gateway_share"`
 	Distributions int      `json:"distributions"`
 	Assumptions   `json:"assumptions"`
 }
@@ -23,7 +20,7 @@ type Month struct {
 	Lines     []Line  `json:"lines"`
 	Idle      float64 `json:"idle"` // of the total, what is due without any user
 	Total     float64 `json:"total"`
-	PerUser   float64 `json:"perUser"` // without users as if there were one
+	PerUser   float64 `json:"per_user"` // without users as if there were one
 }
 
 // MaxUsers is more than WhatsApp has.
@@ -100,5 +97,5 @@ func (p Plan) all(daily float64) float64 { return float64(p.Users) * daily * Day
 // balanced is what gb and connections through the load balancer use. A NLCU is
 // 1 GB or 100,000 connections, whichever is more.
 func (p Plan) balanced(gb, connections float64) Use {
-	return Use{BalancerUnits: max(gb, math.Ceil(connections)/100_000*Hours), ZoneData: gb * p.Crossing}
+	return Use{BalancerUnits: max(gb, connections/100_000*Hours), ZoneData: gb * p.Crossing}
 }

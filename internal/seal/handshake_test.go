@@ -29,8 +29,8 @@ func newEnds() ends {
 	return ends{m, NewClient(m.Client(7), atNoon), oldServer(m)}
 }
 
-func oldServer(m Master) *Server {
-	s := NewServer(m, atNoon)
+func oldServer(m Master, older ...Master) *Server {
+	s := NewServer(m, atNoon, older...)
 	s.seen.init(noon.Add(-24*time.Hour).Unix(), maxSeen)
 	return s
 }
@@ -257,7 +257,8 @@ func TestAClientDoesNotAcceptAnOpen(t *testing.T) {
 	e := newEnds()
 	open, _ := e.open(t)
 	reflected := NewServer(NewMaster(), atNoon)
-	reflected.private, reflected.public = e.master.clientPrivate(7), e.master.clientPrivate(7).public()
+	g := reflected.generations[0]
+	g.private, g.public = e.master.clientPrivate(7), e.master.clientPrivate(7).public()
 	if _, err := reflected.Accept(tunnel, 7, open); err != ErrHandshake {
 		t.Errorf("got %v, want %v", err, ErrHandshake)
 	}

@@ -2,12 +2,16 @@ package seal
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"culvert/internal/wire"
 )
 
 func TestParseMasterReadsWhatTextWrites(t *testing.T) {
@@ -21,6 +25,70 @@ func TestParseMasterReadsWhatTextWrites(t *testing.T) {
 	}
 	if NewMaster() == m {
 		t.Error("two new secrets are alike")
+	}
+}
+
+const generated = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789zZ"
+
+// The vector is sha256sum's.
+func TestParseMasterReadsWhatSecretsManagerMakes(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{generated, generated + "\n"} {
+		m, err := ParseMaster(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := hex.EncodeToString(m.secret[:]), "9cd8a261797e6a8912d0ab6e6f9ef77802a5468945089ce7487ba580e8fbf38c"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		if back, err := ParseMaster(m.Text()); err != nil || back != m {
+			t.Errorf("got %v, want what Text writes to be the same secret", err)
+		}
+	}
+}
+
+func TestParseMastersReadsTheNewestFirst(t *testing.T) {
+	t.Parallel()
+	a, b := NewMaster(), NewMaster()
+	g, err := ParseMaster(generated)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string][]Master{
+		a.Text():                                  {a},
+		b.Text() + "\n" + a.Text() + "\n":         {b, a},
+		" " + generated + "\r\n\r\n" + b.Text():   {g, b},
+		strings.Repeat(a.Text()+"\n", maxMasters): {a, a, a, a},
+		"":                            nil,
+		" \n":                         nil,
+		"x":                           nil,
+		a.Text() + "\nx":              nil,
+		a.Text() + " " + b.Text()[1:]: nil,
+		strings.Repeat(generated+"\n", maxMasters+1): nil,
+		strings.Repeat(generated+"\n", 1000):         nil,
+	} {
+		got, err := ParseMasters(text)
+		if (err == nil) != (want != nil) || want != nil && !slices.Equal(got, want) {
+			t.Errorf("got %d secrets and %v, want %d", len(got), err, len(want))
+		}
+		if err != nil && !strings.Contains(err.Error(), "culvert link secret") {
+			t.Errorf("got %q, want what to do", err)
+		}
+	}
+}
+
+func TestAGatesOwnSecretMakesTheTokensOfLinks(t *testing.T) {
+	t.Parallel()
+	gate := wire.GateKey{1}
+	m := NewMaster()
+	with := m.WithGate(gate)
+	if with.GateKey() != gate || with.Client(7).Token != gate.TokenKey(7) {
+		t.Error("the gate's own key is not used")
+	}
+	without := with.Client(7)
+	without.Token = m.Client(7).Token
+	if without != m.Client(7) || m.GateKey() == gate {
+		t.Error("the gate's own key changes other keys")
 	}
 }
 
@@ -39,6 +107,11 @@ func TestParseMasterRefuses(t *testing.T) {
 		"long":              ok + "A",
 		"padding":           ok + "=",
 		"two of them":       ok + "\n" + ok,
+		"two generated":     generated + "\n" + generated,
+		"63 letters":        generated[1:],
+		"65 letters":        generated + "a",
+		"a generated dash":  generated[1:] + "-",
+		"another alphabet":  generated[2:] + "ä",
 		"a space inside":    masterPrefix + " " + body[1:],
 		"a line feed":       masterPrefix + body[:20] + "\n" + body[21:],
 		"spare bits set":    masterPrefix + strings.Repeat("A", 42) + "B",
@@ -55,12 +128,14 @@ func TestParseMasterRefuses(t *testing.T) {
 	}
 }
 
-// What ParseMaster accepts, Text writes, but for the space around it.
+// What ParseMaster accepts, Text writes, but for the space around it and what
+// was made elsewhere.
 func FuzzParseMaster(f *testing.F) {
 	f.Add(Master{}.Text())
 	f.Add(" " + NewMaster().Text() + "\n")
+	f.Add(generated)
 	f.Fuzz(func(t *testing.T, in string) {
-		if m, err := ParseMaster(in); err == nil && m.Text() != strings.TrimSpace(in) {
+		if m, err := ParseMaster(in); err == nil && m.Text() != strings.TrimSpace(in) && len(strings.TrimSpace(in)) != generatedLen {
 			t.Errorf("got %q, want %q", m.Text(), in)
 		}
 	})

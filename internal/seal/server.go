@@ -2,7 +2,6 @@ package seal
 
 import (
 	"crypto/rand"
-	"crypto/subtle"
 	"sync/atomic"
 	"time"
 
@@ -14,14 +13,11 @@ import (
 // Server is the far end's side of handshakes. It is safe for concurrent use.
 type Server struct {
 	hidden
-	master  Master
-	private PrivateKey
-	public  PublicKey
-	now     func() time.Time
-	revoked atomic.Pointer[func(uint32) bool]
-	users   users
-	seen    seen
-	store   store
+	generations []*generation
+	now         func() time.Time
+	revoked     atomic.Pointer[func(uint32) bool]
+	seen        seen
+	store       store
 }
 
 // Opened is a tunnel whose client has proved itself.
@@ -32,15 +28,18 @@ type Opened struct {
 	Keys    *Keys
 }
 
-// NewServer makes the origin's side. As its memory against replays is empty,
+// NewServer makes the origin's side for the links of m, and of the older
+// secrets that have not been given up yet. As its memory against replays is empty,
 // it accepts no message made before it was; the client whose clock is late
 // hears ErrClock then. Several servers do not share the memory: the first
 // message of a full handshake can be replayed to another one within ClockWindow,
 // where it opens a tunnel that sends the early bytes again and that nobody holds
 // the keys of. Of a resumed one only the server that kept its secret makes sense.
-func NewServer(m Master, now func() time.Time) *Server {
-	private := m.originPrivate()
-	s := &Server{master: m, private: private, public: private.public(), now: now}
+func NewServer(m Master, now func() time.Time, older ...Master) *Server {
+	s := &Server{now: now, generations: []*generation{newGeneration(m)}}
+	for _, m := range older {
+		s.generations = append(s.generations, newGeneration(m))
+	}
 	s.seen.init(now().Unix(), maxSeen)
 	s.store.init(now, maxStored)
 	return s
@@ -70,15 +69,7 @@ func (s *Server) Accept(id wire.TunnelID, user uint32, openPayload []byte) (Open
 
 // handshake answers a Noise message, and keeps what both can resume from.
 func (s *Server) handshake(id wire.TunnelID, user uint32, message []byte, keep bool) (Opened, error) {
-	static, err := s.suite(user)
-	if err != nil {
-		return Opened{}, ErrHandshake
-	}
-	hs, err := noise.NewHandshakeState(config(static, id))
-	if err != nil {
-		return Opened{}, ErrHandshake
-	}
-	h, err := s.read(hs, user, &static.peer, message)
+	hs, h, err := s.read(id, user, message)
 	if err != nil {
 		return Opened{}, err
 	}
@@ -118,14 +109,19 @@ func (s *Server) resume(id wire.TunnelID, user uint32, open []byte) (Opened, err
 	return Opened{h.service, h.early, accept, keys}, nil
 }
 
-// read takes the first message and makes sure that it is user's, of this time,
-// and new. Only a message that is genuine is remembered, or told of its clock.
-func (s *Server) read(hs *noise.HandshakeState, user uint32, static *PublicKey, message []byte) (hello, error) {
-	plain, _, _, err := hs.ReadMessage(nil, message)
-	if err != nil || subtle.ConstantTimeCompare(hs.PeerStatic(), static[:]) != 1 {
-		return hello{}, ErrHandshake
+// read takes the first message by the secret that it was made for, and makes
+// sure that it is user's, of this time, and new. Only a message that is genuine
+// is remembered, or told of its clock.
+func (s *Server) read(id wire.TunnelID, user uint32, message []byte) (*noise.HandshakeState, hello, error) {
+	for _, g := range s.generations {
+		hs, plain, err := g.read(id, user, message)
+		if err != nil {
+			continue
+		}
+		h, err := s.admit(plain, user, hs.PeerEphemeral())
+		return hs, h, err
 	}
-	return s.admit(plain, user, hs.PeerEphemeral())
+	return nil, hello{}, ErrHandshake
 }
 
 // admit reads the hello of a genuine message, which unique tells from all others.
@@ -140,18 +136,4 @@ func (s *Server) admit(plain []byte, user uint32, unique []byte) (hello, error) 
 func (s *Server) isRevoked(user uint32) bool {
 	revoked := s.revoked.Load()
 	return revoked != nil && (*revoked)(user)
-}
-
-// suite is for the origin's static key with user's, which follows from the master.
-func (s *Server) suite(user uint32) (*suite, error) {
-	if known := s.users.get(user); known != nil {
-		return known, nil
-	}
-	static, err := between(s.private, s.public, s.master.clientPrivate(user).public())
-	if err != nil {
-		return nil, err
-	}
-	made := &suite{pair: static}
-	s.users.put(user, made)
-	return made, nil
 }

@@ -153,7 +153,7 @@ func TestAHandshakeRunsAsInTheVectors(t *testing.T) {
 	same(t, "open", open, v.Handshake.Open)
 
 	server := NewServer(m, v.at)
-	static, err := server.suite(v.Handshake.User)
+	static, err := server.generations[0].suite(v.Handshake.User)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,15 +15,18 @@ import (
 // of bulk, and the one who writes takes all the small ones along in one message.
 // All methods may be called by many goroutines, Serve by one.
 type Carrier struct {
-	User   uint32 // whose carrier it is: the origin knows it from the token
-	sock   Socket
-	table  *Table
-	dead   atomic.Bool
-	lastRx atomic.Int64         // when a message last came, Unix ns
-	rtt    atomic.Int64         // the shortest round trip seen, ns; 0: none yet
-	pinged atomic.Int64         // when the Ping under way was sent, Unix ns; 0: none is
-	leave  atomic.Bool          // the peer asked to attach elsewhere
-	head   [wire.HeaderLen]byte // of the frame that is being read
+	User    uint32 // whose carrier it is: the origin knows it from the token
+	sock    Socket
+	table   *Table
+	manner  *manner
+	dead    atomic.Bool
+	lastRx  atomic.Int64         // when a message last came, Unix ns
+	lastTx  atomic.Int64         // when one last went, if the manner asks
+	rtt     atomic.Int64         // the shortest round trip seen, ns; 0: none yet
+	pinged  atomic.Int64         // when the Ping under way was sent, Unix ns; 0: none is
+	leave   atomic.Bool          // the peer asked to attach elsewhere
+	probing atomic.Bool          // the edge was asked whether it is there
+	head    [wire.HeaderLen]byte // of the frame that is being read
 
 	mu      sync.Mutex // guards the following; never held across I/O
 	busy    bool       // somebody writes
@@ -55,9 +58,6 @@ const (
 var ErrDead = errors.New("carrier is dead")
 
 const (
-	// ackDelay is how long an ack waits for a frame to ride on. It bounds how
-	// long a sender keeps small frames, and is no part of any round trip.
-	ackDelay = 25 * time.Millisecond
 	// maxBatch bounds a message of several small frames.
 	maxBatch = 16 << 10
 	// maxStreak small messages pass before bulk gets a turn.
@@ -74,8 +74,12 @@ const (
 
 // NewCarrier makes a carrier of t's tunnels. Call Serve next.
 func NewCarrier(s Socket, t *Table, user uint32) *Carrier {
-	c := &Carrier{User: user, sock: s, table: t, chunk: firstChunk}
+	c := &Carrier{User: user, sock: s, table: t, manner: mannerOf(s), chunk: firstChunk}
+	if c.manner.frame > 0 {
+		c.chunk = c.manner.frame - wire.HeaderLen - wire.Overhead
+	}
 	c.lastRx.Store(time.Now().UnixNano())
+	c.lastTx.Store(time.Now().UnixNano())
 	t.addCarrier(c)
 	return c
 }
@@ -229,7 +233,7 @@ func (c *Carrier) queueControl(b []byte) {
 	}
 }
 
-// owe has t's ack sent within ackDelay, with the others that are owed.
+// owe has t's ack sent within the manner's ackDelay, with the others that are owed.
 func (c *Carrier) owe(t *Tunnel) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -237,10 +241,11 @@ func (c *Carrier) owe(t *Tunnel) {
 	if len(c.owing) > 1 {
 		return
 	}
-	time.AfterFunc(ackDelay, c.payAcks) // a timer that is kept would cost an idle client more than this garbage
+	time.AfterFunc(c.manner.ackDelay, c.payAcks) // a timer that is kept would cost an idle client more than this garbage
 }
 
-func (c *Carrier) payAcks() {
+// takeOwed is the acks that are owed.
+func (c *Carrier) takeOwed() []byte {
 	c.mu.Lock()
 	owing := c.owing
 	c.owing = nil
@@ -252,7 +257,11 @@ func (c *Carrier) payAcks() {
 			all = append(all, b[:]...)
 		}
 	}
-	if len(all) > 0 {
+	return all
+}
+
+func (c *Carrier) payAcks() {
+	if all := c.takeOwed(); len(all) > 0 {
 		c.mu.Lock()
 		c.queueControl(all)
 		c.mu.Unlock()
@@ -273,6 +282,9 @@ func (c *Carrier) fail() {
 	c.small, c.large, c.control, c.owing = nil, nil, nil, nil
 	c.mu.Unlock()
 	c.sock.Close()
+	if _, ok := c.sock.(*Posts); ok { // nobody serves it
+		go c.end()
+	}
 }
 
 // Close ends the carrier. Its tunnels live on.

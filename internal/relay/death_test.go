@@ -42,7 +42,7 @@ func TestASilentCarrierIsNoticed(t *testing.T) {
 	for name, c := range map[string]struct {
 		active bool
 		limit  time.Duration
-	}{"active": {true, 8500 * time.Millisecond}, "idle": {false, pingIdle + pongWait + 2*CheckEvery}} {
+	}{"active": {true, 8500 * time.Millisecond}, "idle": {false, pingIdle + streamManner.pongWait + 2*CheckEvery}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			bubble(t, func(t *testing.T, n *Net) {
@@ -60,7 +60,7 @@ func TestASilentCarrierIsNoticed(t *testing.T) {
 				if took := time.Since(began); took > c.limit {
 					t.Errorf("the client noticed after %v, want %v", took, c.limit)
 				}
-				time.Sleep(silentLimit + 2*sweepEvery - time.Since(began))
+				time.Sleep(streamManner.silent + 2*sweepEvery - time.Since(began))
 				if !far.Dead() {
 					t.Error("the origin did not notice")
 				}

@@ -7,17 +7,15 @@ import (
 )
 
 // How an end notices that a carrier fell silent. The client asks: while there
-// is traffic it pings after quiet of pingActive and gives the answer pongWait,
-// with CheckEvery 8.5 s together; when all is idle it pings every pingIdle,
-// less than the 60 s at which common CDNs cut. The origin only waits, for
-// silentLimit.
+// is traffic it pings after quiet of pingActive and gives the answer the
+// manner's pongWait, with CheckEvery 8.5 s together at the stream door; when
+// all is idle it pings every pingIdle, less than the 60 s at which common CDNs
+// cut. The origin only waits.
 const (
-	CheckEvery  = time.Second
-	pingActive  = 2500 * time.Millisecond
-	pongWait    = 4 * time.Second
-	pingIdle    = 25 * time.Second
-	activeFor   = 60 * time.Second
-	silentLimit = 90 * time.Second
+	CheckEvery = time.Second
+	pingActive = 2500 * time.Millisecond
+	pingIdle   = 25 * time.Second
+	activeFor  = 60 * time.Second
 )
 
 func (c *Carrier) carrierWide(h wire.Header) {
@@ -69,19 +67,51 @@ func (c *Carrier) Quiet(now time.Time) time.Duration {
 // Check is the client's keep-alive, to be called every CheckEvery: it pings when
 // it is time to and ends the carrier when an answer stays out.
 func (c *Carrier) Check(now time.Time) {
-	quiet := c.Quiet(now)
+	quiet, wait := c.Quiet(now), c.manner.pongWait
 	if at := c.pinged.Load(); at != 0 {
-		if now.UnixNano()-at >= int64(pongWait) && quiet >= pongWait {
+		if now.UnixNano()-at >= int64(wait) && quiet >= wait {
 			c.fail()
 		}
 		return
 	}
+	if c.doubt(now) > askInDoubt {
+		c.Ping()
+		return
+	}
+	c.keep(now)
 	limit := pingIdle
 	if now.Sub(c.table.Active()) < activeFor {
 		limit = pingActive
 	}
 	if quiet >= limit {
+		c.ask()
+	}
+}
+
+// ask is a Ping, or less if that suffices.
+func (c *Carrier) ask() {
+	p, ok := c.sock.(prober)
+	if !ok {
 		c.Ping()
+		return
+	}
+	if !c.probing.CompareAndSwap(false, true) {
+		return
+	}
+	go func() {
+		defer c.probing.Store(false)
+		if p.Probe() != nil {
+			c.fail()
+			return
+		}
+		c.lastRx.Store(time.Now().UnixNano())
+	}()
+}
+
+// keep sends what needs no answer when nothing else was sent for long.
+func (c *Carrier) keep(now time.Time) {
+	if every := c.manner.keep; every > 0 && now.UnixNano()-c.lastTx.Load() >= int64(every) {
+		c.putControl(wire.Header{Kind: wire.Pong})
 	}
 }
 

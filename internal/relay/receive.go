@@ -242,15 +242,22 @@ func (t *Tunnel) passFin() bool {
 	return true
 }
 
-// afterWrite sends an ack at once if a quarter of the window has been used
-// since the last, else soon. t.mu is held.
+// afterWrite sends an ack at once if a part of the window has been used since
+// the last, else soon. t.mu is held.
 func (t *Tunnel) afterWrite() {
 	t.win.measure(t.written, t.roundTrip(), t.table.Budget)
-	if t.written-t.ackSent >= t.win.size/4 {
+	if t.written-t.ackSent >= t.win.size/t.ackAfter() {
 		t.oweNow()
 		return
 	}
 	t.oweAck()
+}
+
+func (t *Tunnel) ackAfter() uint64 {
+	if t.carrier == nil {
+		return streamManner.ackAfter
+	}
+	return t.carrier.manner.ackAfter
 }
 
 // roundTrip is the shortest one known: that of a carrier made while others

@@ -71,10 +71,13 @@ func (t *Tunnel) waitRoom() int {
 
 // readFrame waits for bytes of the stream and makes a Data frame of them.
 func (t *Tunnel) readFrame(room int) (*frame, error) {
-	head := t.prefixLen()
+	head, gather := t.prefixLen(), t.gathers()
 	buf, n, err := t.readStream(head+wire.HeaderLen, room)
 	if n == 0 {
 		return nil, err
+	}
+	if gather > 0 && n > smallFrame && err == nil {
+		n, err = t.readMore(buf[head+wire.HeaderLen:], n, room, gather)
 	}
 	if size := head + wire.HeaderLen + n + wire.Overhead; size <= midSize && cap(buf) == fullSize {
 		fits := getSize(size)
@@ -85,6 +88,34 @@ func (t *Tunnel) readFrame(room int) (*frame, error) {
 	f := &frame{buf: buf, kind: wire.Data, seq: t.sent, end: t.sent + uint64(n)}
 	t.seal(f, head, n)
 	return f, err
+}
+
+// gathers is how long to wait for a frame to fill.
+func (t *Tunnel) gathers() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.carrier == nil {
+		return 0
+	}
+	return t.carrier.manner.gather
+}
+
+// readMore reads on until there are room bytes in buf, which has n, or the wait
+// is over.
+func (t *Tunnel) readMore(buf []byte, n, room int, wait time.Duration) (int, error) {
+	t.stream.SetReadDeadline(time.Now().Add(wait))
+	defer t.stream.SetReadDeadline(time.Time{})
+	for room = min(room, len(buf)-wire.Overhead); n < room; {
+		m, err := t.stream.Read(buf[n:room])
+		n += m
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // readStream reads up to room bytes into a buffer with head bytes before them

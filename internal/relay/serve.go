@@ -72,6 +72,27 @@ func (c *Carrier) readMessage() error {
 	}
 }
 
+// take delivers the frames of a message that has come as a whole.
+func (c *Carrier) take(frames []byte) error {
+	c.lastRx.Store(time.Now().UnixNano())
+	for len(frames) > 0 {
+		h, err := wire.Parse(frames)
+		if err != nil || len(frames) < wire.HeaderLen+h.Len {
+			return wire.ErrFrame
+		}
+		var payload []byte
+		if h.Len > 0 {
+			payload = getSize(h.Len)
+			copy(payload, frames[wire.HeaderLen:])
+		}
+		if err := c.deliver(h, payload); err != nil {
+			return err
+		}
+		frames = frames[wire.HeaderLen+h.Len:]
+	}
+	return nil
+}
+
 func (c *Carrier) readFrame(r io.Reader, h wire.Header) error {
 	if h.Len == 0 {
 		return c.deliver(h, nil)

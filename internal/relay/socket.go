@@ -150,6 +150,14 @@ const (
 // returns the response as well, with its first KiB of body. c is closed on
 // every error, and when ctx ends before the answer is there.
 func Upgrade(ctx context.Context, c net.Conn, host, path string, header http.Header) (Socket, *http.Response, error) {
+	ws, h, resp, err := upgrade(ctx, c, host, path, header)
+	if err != nil {
+		return nil, resp, err
+	}
+	return newBinarySocket(ws, h), resp, nil
+}
+
+func upgrade(ctx context.Context, c net.Conn, host, path string, header http.Header) (*websocket.Conn, *hold, *http.Response, error) {
 	stop := context.AfterFunc(ctx, func() { c.Close() })
 	h := newHold(c)
 	ws, resp, err := websocket.Dial(ctx, "http://"+host+path, &websocket.DialOptions{
@@ -161,9 +169,9 @@ func Upgrade(ctx context.Context, c net.Conn, host, path string, header http.Hea
 	}
 	if err != nil {
 		c.Close()
-		return nil, resp, fmt.Errorf("upgrade: %w", err)
+		return nil, nil, resp, fmt.Errorf("upgrade: %w", err)
 	}
-	return newBinarySocket(ws, h), resp, nil
+	return ws, h, resp, nil
 }
 
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

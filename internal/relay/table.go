@@ -247,7 +247,7 @@ func (tb *Table) AllCarriers() []*Carrier {
 }
 
 // Sweep ends, every few seconds until ctx ends, the tunnels that had no carrier
-// for wire.HoldTunnel and the carriers on which nothing came for silentLimit.
+// for wire.HoldTunnel and the carriers on which nothing came for too long.
 func (tb *Table) Sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
@@ -265,7 +265,7 @@ const sweepEvery = 5 * time.Second
 
 func (tb *Table) sweep(now time.Time) {
 	for _, c := range tb.AllCarriers() {
-		if c.Quiet(now) > silentLimit {
+		if c.Quiet(now) > c.manner.silent || c.doubt(now) > maxDoubt {
 			c.fail()
 		}
 	}

@@ -8,6 +8,10 @@ import (
 
 // write sends control, f and the riders' frames, as few messages as they need.
 func (c *Carrier) write(control []byte, t *Tunnel, f *frame, riders []*turn) error {
+	if c.manner.ackDelay > ackDelay { // a message goes anyway
+		control = append(control, c.takeOwed()...)
+		c.lastTx.Store(time.Now().UnixNano())
+	}
 	if f != nil && f.bulk() || len(control)+len(riders) == 0 {
 		if err := c.writeControl(control); err != nil || f == nil {
 			return err
@@ -59,7 +63,7 @@ func wholeFrames(b []byte, limit int) int {
 
 // writeOne writes a message of one frame and learns from how long that takes.
 func (c *Carrier) writeOne(f *frame) error {
-	if !f.bulk() {
+	if !f.bulk() || c.manner.frame > 0 {
 		return c.sock.WriteMessage(f.buf)
 	}
 	began := time.Now()

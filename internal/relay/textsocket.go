@@ -1,0 +1,216 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"culvert/internal/wire"
+)
+
+// textSocket is the client's WebSocket at the gateway door.
+type textSocket struct {
+	ws    *websocket.Conn
+	hold  *hold
+	token string
+
+	in     arrivals
+	out    *batch
+	ticket atomic.Pointer[string]
+	buf    []byte // that NextMessage returned last
+
+	mu      sync.Mutex // guards the following
+	waiting bool       // the origin has not said that it has the messages first to last
+	first   uint32
+	last    uint32
+	since   time.Time // when first went, or later
+}
+
+// ErrLost means that API Gateway said something itself: a message was not
+// handed on.
+var ErrLost = errors.New("the gateway has lost a message")
+
+// UpgradeText is Upgrade at the gateway door. The token goes into the first
+// message as well, because functions see no cookie there; ticket, of the origin
+// that holds the client's tunnels, may be empty.
+func UpgradeText(ctx context.Context, c net.Conn, host, path string, header http.Header, token, ticket string) (Socket, *http.Response, error) {
+	ws, h, resp, err := upgrade(ctx, c, host, path, header)
+	if err != nil {
+		return nil, resp, err
+	}
+	ws.SetReadLimit(wire.MaxText)
+	s := &textSocket{ws: ws, hold: h, token: token}
+	s.ticket.Store(&ticket)
+	s.out = newBatch(1, s.send, func() { s.Close() })
+	return s, resp, nil
+}
+
+func (s *textSocket) text() {}
+
+// send writes one message, in WebSocket frames that API Gateway takes.
+func (s *textSocket) send(number uint32, body []byte) error {
+	wire.PutNumbers(body, wire.Numbers{Number: number, Got: s.in.upTo()})
+	s.sent(number, body[wire.NumbersLen:])
+	token := ""
+	if number == 0 {
+		token = s.token
+	}
+	text := wire.AppendText(wire.AppendUp(getBody(), token, *s.ticket.Load()), body)
+	defer putBody(text)
+	s.hold.begin()
+	err := s.write(text)
+	if err2 := s.hold.end(); err == nil {
+		err = err2
+	}
+	return err
+}
+
+func (s *textSocket) write(text []byte) error {
+	if len(text) <= wire.MaxTextPart {
+		return s.ws.Write(context.Background(), websocket.MessageText, text)
+	}
+	w, err := s.ws.Writer(context.Background(), websocket.MessageText)
+	if err != nil {
+		return err
+	}
+	for len(text) > 0 && err == nil {
+		n := min(len(text), wire.MaxTextPart)
+		_, err = w.Write(text[:n])
+		text = text[n:]
+	}
+	return errors.Join(err, w.Close())
+}
+
+// sent notes a message that the origin must hear of.
+func (s *textSocket) sent(number uint32, frames []byte) {
+	if onlyControl(frames) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = number
+	if !s.waiting {
+		s.waiting, s.first, s.since = true, number, time.Now()
+	}
+}
+
+// heard notes that the origin has all messages before got.
+func (s *textSocket) heard(got uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waiting && got > s.first {
+		s.waiting, s.first, s.since = got <= s.last, got, time.Now()
+	}
+}
+
+// Doubt is how long the origin has said nothing of a message.
+func (s *textSocket) Doubt(now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.waiting {
+		return 0
+	}
+	return now.Sub(s.since)
+}
+
+func (s *textSocket) NextMessage() (io.Reader, error) {
+	for {
+		frames, err := s.read()
+		if err != nil || frames != nil {
+			return bytes.NewReader(frames), err
+		}
+	}
+}
+
+// read returns the frames of the next message, nil if it came before.
+func (s *textSocket) read() ([]byte, error) {
+	if s.buf != nil {
+		putBody(s.buf)
+		s.buf = nil
+	}
+	text, err := s.readText()
+	defer putBody(text)
+	if err != nil {
+		return nil, err
+	}
+	ticket, body, err := wire.ParseDown(text)
+	if err != nil {
+		return nil, lostOr(err, text)
+	}
+	s.buf = getBody()
+	n, frames, err := wire.ParseBody(s.buf, body)
+	if err != nil {
+		return nil, err
+	}
+	if ticket != "" {
+		s.ticket.Store(&ticket)
+		s.out.open()
+	}
+	s.heard(n.Got)
+	isNew, err := s.in.note(n.Number)
+	if !isNew {
+		frames = nil
+	}
+	return frames, err
+}
+
+func lostOr(err error, text []byte) error {
+	if len(text) > 0 && text[0] == '{' {
+		return ErrLost
+	}
+	return err
+}
+
+// readText reads a whole message into a buffer to be given back.
+func (s *textSocket) readText() ([]byte, error) {
+	typ, r, err := s.ws.Reader(context.Background())
+	text := getBody()
+	if err == nil && typ != websocket.MessageText {
+		err = wire.ErrText
+	}
+	for err == nil {
+		if len(text) == cap(text) {
+			return text, wire.ErrText
+		}
+		var n int
+		n, err = r.Read(text[len(text):cap(text)])
+		text = text[:len(text)+n]
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	return text, err
+}
+
+func (s *textSocket) WriteMessage(b []byte) error { return s.out.Write(b) }
+
+// probeLimit bounds the answer to a WebSocket ping.
+const probeLimit = 8 * time.Second
+
+// Probe asks API Gateway, and it alone, whether it is there.
+func (s *textSocket) Probe() error {
+	ctx, cancel := context.WithTimeout(context.Background(), probeLimit)
+	defer cancel()
+	if err := s.ws.Ping(ctx); err != nil {
+		return fmt.Errorf("probe: %w", err)
+	}
+	return nil
+}
+
+func (s *textSocket) Close() error {
+	s.out.close(net.ErrClosed)
+	beneath(s.hold.Conn).Close()
+	return s.ws.CloseNow()
+}
+
+// Ticket is the newest that the origin gave, or that it was made with.
+func (s *textSocket) Ticket() string { return *s.ticket.Load() }

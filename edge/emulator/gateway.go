@@ -1,0 +1,139 @@
+package emulator
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Gateway is the http.Handler of one WebSocket API: the WebSockets' side at
+// /{stage}, and /{stage}/@connections. Its methods may be called at once by
+// many. Its server must speak HTTP/1.1.
+type Gateway struct {
+	routes   Routes
+	opt      Options
+	ids      ids
+	connects *bucket
+	requests *bucket
+	inFlight chan struct{} // holds one for each message on its way to a function
+	waiting  atomic.Int64  // bytes that wait for clients
+	life     context.Context
+	stop     context.CancelFunc
+
+	mu      sync.Mutex // guards the following
+	conns   map[string]*conn
+	ended   bool
+	running sync.WaitGroup // Add only under mu and before ended
+}
+
+// New returns a gateway that runs until Close.
+func New(routes Routes, o Options) *Gateway {
+	g := &Gateway{routes: routes, opt: o.withDefaults(), ids: newIDs(), conns: map[string]*conn{}}
+	g.connects = newBucket(g.opt.ConnectRate, g.opt.ConnectRate)
+	g.requests = newBucket(g.opt.RequestRate, g.opt.RequestBurst)
+	g.inFlight = make(chan struct{}, g.opt.MaxInFlight)
+	g.life, g.stop = context.WithCancel(context.Background())
+	return g
+}
+
+// Close says goodbye to all clients (1012, service restart) and waits until
+// nothing of the gateway runs any more, CloseTimeout at most for clients that
+// do not answer. Functions are no longer told of the connections' ends; close
+// them afterwards.
+func (g *Gateway) Close() {
+	g.mu.Lock()
+	g.ended = true
+	g.mu.Unlock()
+	g.stop()
+	g.running.Wait()
+}
+
+// begin tells whether something may still be started; done must follow if so.
+func (g *Gateway) begin() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ended {
+		return false
+	}
+	g.running.Add(1)
+	return true
+}
+
+func (g *Gateway) done() { g.running.Done() }
+
+// ServeHTTP returns when the answer is complete or the connection has ended.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !g.begin() {
+		refuse(w, http.StatusServiceUnavailable, "ServiceUnavailableException", "Service Unavailable")
+		return
+	}
+	defer g.done()
+	stage := "/" + g.opt.Stage
+	id, isCall := strings.CutPrefix(r.URL.Path, stage+"/@connections/")
+	switch {
+	case len(r.RequestURI) > maxURL:
+		refuse(w, http.StatusRequestURITooLong, "RequestURITooLongException", "Request URI Too Long")
+	case isCall:
+		g.call(w, r, id)
+	case r.URL.Path == stage:
+		g.handshake(w, r)
+	default:
+		refuse(w, http.StatusForbidden, "ForbiddenException", "Forbidden")
+	}
+}
+
+const maxURL = 4096 // characters (facts: 1.1)
+
+// refuse answers as AWS does: the error's name in a header, a message as JSON.
+func refuse(w http.ResponseWriter, status int, kind, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Amzn-Errortype", kind)
+	w.Header().Set("X-Amzn-Requestid", newUUID())
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(struct {
+		Message string `json:"message"`
+	}{message})
+}
+
+// enter gives a new connection its place; nil means that there is none.
+func (g *Gateway) enter(r *http.Request) *conn {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.conns) >= g.opt.MaxConnections {
+		return nil
+	}
+	c := newConn(g, r)
+	g.conns[c.id] = c
+	return c
+}
+
+func (g *Gateway) leave(c *conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.conns, c.id)
+}
+
+func (g *Gateway) find(id string) *conn {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.conns[id]
+}
+
+// hold waits for a message's latency and tells whether the gateway still runs.
+func (g *Gateway) hold(d time.Duration) bool {
+	if d <= 0 {
+		return g.life.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-g.life.Done():
+		return false
+	}
+}

@@ -1,0 +1,129 @@
+package emulator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// errIntegration means that a function did not answer in time.
+var errIntegration = errors.New("function did not answer in time")
+
+// handshake lets $connect decide, and serves the connection until its end.
+func (g *Gateway) handshake(w http.ResponseWriter, r *http.Request) {
+	if !isHandshake(r) {
+		refuse(w, http.StatusBadRequest, "BadRequestException", "Bad Request")
+		return
+	}
+	var c *conn
+	if g.connects.take() {
+		c = g.enter(r)
+	}
+	if c == nil {
+		refuse(w, http.StatusTooManyRequests, "TooManyRequestsException", "Too Many Requests")
+		return
+	}
+	request := newID()
+	protocol, status := g.admit(c, r, request)
+	if status != 0 {
+		g.leave(c)
+		c.refuse(w, status, request)
+		return
+	}
+	if !c.upgrade(w, r, protocol) {
+		g.leave(c)
+		return
+	}
+	c.serve()
+	g.disconnected(c)
+}
+
+// isHandshake follows RFC 6455, section 4.2.1, so that $connect is not asked
+// about what cannot become a WebSocket.
+func isHandshake(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.ProtoMajor == 1 && r.ProtoMinor == 1 &&
+		strings.EqualFold(r.Header.Get("Upgrade"), "websocket") &&
+		strings.Contains(strings.ToLower(r.Header.Get("Connection")), "upgrade") &&
+		len(r.Header.Get("Sec-WebSocket-Key")) == 24 &&
+		r.Header.Get("Sec-WebSocket-Version") == "13"
+}
+
+// admit returns the subprotocol that $connect chose, or the status to refuse with.
+func (g *Gateway) admit(c *conn, r *http.Request, request string) (protocol string, status int) {
+	if g.routes.Connect == nil {
+		return "", 0
+	}
+	answer, err := g.invoke(g.routes.Connect, c.connectEvent(r, request))
+	if err != nil {
+		return "", failureStatus(err)
+	}
+	status, protocol, err = parseReply(answer)
+	switch {
+	case err != nil:
+		return "", failureStatus(err)
+	case status/100 != 2:
+		return "", status
+	}
+	return protocol, 0
+}
+
+// invoke waits for a function as long as API Gateway does.
+func (g *Gateway) invoke(f Function, e *event) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(g.life, g.opt.Integration, errIntegration)
+	defer cancel()
+	out, err := f.Invoke(ctx, e.json())
+	if err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return out, err
+}
+
+// refuse does not pass on what the function said.
+func (c *conn) refuse(w http.ResponseWriter, status int, request string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(c.notice(http.StatusText(status), request))
+}
+
+// notice is how API Gateway says that something went wrong.
+func (c *conn) notice(message, request string) []byte {
+	b, err := json.Marshal(struct {
+		Message      string `json:"message"`
+		ConnectionID string `json:"connectionId"`
+		RequestID    string `json:"requestId"`
+	}{message, c.id, request})
+	if err != nil {
+		panic(err) // strings only
+	}
+	return b
+}
+
+// upgrade answers the handshake; no extension is negotiated.
+func (c *conn) upgrade(w http.ResponseWriter, r *http.Request, protocol string) bool {
+	up := ws.HTTPUpgrader{Timeout: c.gate.opt.WriteTimeout}
+	if protocol != "" {
+		up.Header = http.Header{"Sec-WebSocket-Protocol": {protocol}}
+	}
+	nc, rw, _, err := up.Upgrade(r, w)
+	if err != nil {
+		if nc != nil {
+			nc.Close()
+		}
+		return false
+	}
+	c.open(nc, rw.Reader, time.Now().Add(c.gate.opt.OpenDelay))
+	return true
+}
+
+// disconnected tells $disconnect, once and without a promise (facts: 1.3).
+func (g *Gateway) disconnected(c *conn) {
+	if g.routes.Disconnect == nil || !g.hold(g.opt.Faults.Latency()) {
+		return
+	}
+	g.invoke(g.routes.Disconnect, c.disconnectEvent(c.ending()))
+}

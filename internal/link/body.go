@@ -18,7 +18,8 @@ import (
 //	35  private  32  X25519 private key of the user
 //	67  token    16  key of the user's tokens
 //	83  user    1-5  number, as an unsigned varint of the shortest form
-//	    count     1  of fronts
+//	    count     1  of fronts; 128 more if doors follow
+//	    doors     2  bit 0 for the first front, and so on: it leads to the gateway door
 //	    fronts       see below
 //	    checksum  4  CRC-32 (IEEE) of all before it
 //
@@ -73,11 +74,27 @@ func (l *Link) encode() ([]byte, error) {
 	b = append(b, l.Keys.Private[:]...)
 	b = append(b, l.Keys.Token[:]...)
 	b = binary.AppendUvarint(b, uint64(l.Keys.User))
-	b = append(b, byte(len(fronts)))
+	b = appendCount(b, fronts)
 	for _, f := range fronts {
 		b = appendFront(b, f)
 	}
 	return finish(b)
+}
+
+// countDoors is what the count of fronts has added when doors follow.
+const countDoors = 128
+
+func appendCount(b []byte, fronts []Front) []byte {
+	var doors uint16
+	for i, f := range fronts {
+		if f.Gateway {
+			doors |= 1 << i
+		}
+	}
+	if doors == 0 {
+		return append(b, byte(len(fronts)))
+	}
+	return binary.BigEndian.AppendUint16(append(b, byte(len(fronts)+countDoors)), doors)
 }
 
 // finish sets the length and adds the checksum.

@@ -57,17 +57,28 @@ func decode(b []byte) (*Link, error) {
 	copy(l.Keys.Private[:], c.take(32))
 	copy(l.Keys.Token[:], c.take(16))
 	l.Keys.User = uint32(c.uvarint())
-	n := int(c.byte())
+	n, doors := c.count()
 	if n > MaxFronts {
 		return nil, errRules
 	}
-	for range n {
-		l.Fronts = append(l.Fronts, c.front())
+	for i := range n {
+		f := c.front()
+		f.Gateway = doors>>i&1 == 1
+		l.Fronts = append(l.Fronts, f)
 	}
 	if !c.finished() {
 		return nil, errRules
 	}
 	return l, nil
+}
+
+// count is how many fronts there are, and which lead to the gateway door.
+func (c *cursor) count() (n int, doors uint16) {
+	n = int(c.byte())
+	if n >= countDoors {
+		return n - countDoors, binary.BigEndian.Uint16(c.take(2))
+	}
+	return n, 0
 }
 
 func (c *cursor) front() Front {

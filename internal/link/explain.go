@@ -33,6 +33,9 @@ func (f Front) explain(b *bytes.Buffer) {
 	for _, p := range f.Pins {
 		fmt.Fprintf(b, "  pin       %s\n", p)
 	}
+	if f.Gateway {
+		b.WriteString("  door      gateway\n")
+	}
 }
 
 func (f Front) trust() string {

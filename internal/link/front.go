@@ -22,13 +22,14 @@ const (
 // Front is how an edge is reached; every field may differ from the others.
 // What is left empty follows from Host: ask Addrs, ServerName and VerifyName.
 type Front struct {
-	Host   string   // the HTTP Host header: host or host:port; the port is 443 unless given
-	Path   string   // what to ask for, with a query if any: starts with "/"
-	Dial   []string // host:port each, in the order in which to try them; empty means Host's
-	SNI    string   // the name in the ClientHello; empty means Host's, or none if NoSNI or if Host is an IP address
-	NoSNI  bool     // send no name in the ClientHello
-	Verify string   // the name or IP address that the certificate must be valid for; empty means SNI's, else Host's
-	Pins   []Pin    // if any, one must match a certificate of the chain, which then need not lead to a public CA
+	Host    string   // the HTTP Host header: host or host:port; the port is 443 unless given
+	Path    string   // what to ask for, with a query if any: starts with "/"
+	Dial    []string // host:port each, in the order in which to try them; empty means Host's
+	SNI     string   // the name in the ClientHello; empty means Host's, or none if NoSNI or if Host is an IP address
+	NoSNI   bool     // send no name in the ClientHello
+	Verify  string   // the name or IP address that the certificate must be valid for; empty means SNI's, else Host's
+	Pins    []Pin    // if any, one must match a certificate of the chain, which then need not lead to a public CA
+	Gateway bool     // it leads to the gateway door, which takes text, and not to the stream door
 }
 
 // URL is what to hand to a WebSocket dialer: wss, Host and Path.

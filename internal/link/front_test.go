@@ -89,6 +89,8 @@ func TestFrontsThatCannotWorkAreRefused(t *testing.T) {
 		"wss://a.example/;=x":                   "unknown option",
 		"wss://a.example/;insecure=1":           "unknown option",
 		"wss://a.example/;sni=a;sni=b":          "sni is given twice",
+		"wss://a.example/;door=back":            "door is stream",
+		"wss://a.example/;door=none;door=none":  "door is stream",
 		"wss://a.example/;host=a;host=b":        "host is given twice",
 		"wss://a.example/;sni=192.0.2.1":        "sni: give a host name",
 		"wss://a.example/;sni=None.":            "sni: give a host name",

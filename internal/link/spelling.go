@@ -9,6 +9,12 @@ import (
 // noName is the sni option's word for sending no name.
 const noName = "none"
 
+// The door option's words; the first is what no option means.
+const (
+	streamDoor  = "stream"
+	gatewayDoor = "gateway"
+)
+
 const frontScheme = "wss://"
 
 // maxFront bounds a front's spelling, in bytes: more than all of its fields at
@@ -17,7 +23,8 @@ const maxFront = 8 << 10
 
 // String is the one spelling of f that ParseFront reads back:
 // wss://HOST:PORT/PATH, then ;dial= once for each address, ;sni=, ;verify= and
-// ;pin= once for each pin, each only if it does not follow from the host.
+// ;pin= once for each pin, each only if it does not follow from the host, and
+// ;door=gateway.
 func (f Front) String() string {
 	var b strings.Builder
 	b.WriteString(f.URL())
@@ -36,11 +43,14 @@ func (f Front) String() string {
 	for _, p := range f.Pins {
 		b.WriteString(";pin=" + p.String())
 	}
+	if f.Gateway {
+		b.WriteString(";door=" + gatewayDoor)
+	}
 	return b.String()
 }
 
 // ParseFront reads "wss://HOST:PORT/PATH;dial=ADDR;sni=NAME|none;host=NAME;
-// verify=NAME;pin=HEX". Port and path may be missing, as may every option;
+// verify=NAME;pin=HEX;door=stream|gateway". Port and path may be missing, as may every option;
 // dial and pin may be repeated. An address to dial without a port has the
 // URL's. With host=NAME the URL's host is where to go (dial and sni, unless
 // they are given), and NAME is asked for there. The result is in its one form;
@@ -109,12 +119,14 @@ func (r *frontReader) option(s string) error {
 		f.Host = value
 	case "verify":
 		f.Verify = value
+	case "door":
+		return r.door(value)
 	case "sni":
 		if f.NoSNI = value == noName; !f.NoSNI {
 			f.SNI = value
 		}
 	default:
-		return errors.New("unknown option: there are dial, sni, host, verify and pin")
+		return errors.New("unknown option: there are dial, sni, host, verify, pin and door")
 	}
 	return nil
 }
@@ -130,6 +142,14 @@ func (r *frontReader) once(name string) error {
 		}
 	}
 	r.seen = append(r.seen, name)
+	return nil
+}
+
+func (r *frontReader) door(value string) error {
+	r.front.Gateway = value == gatewayDoor
+	if value != gatewayDoor && value != streamDoor {
+		return errors.New("door is stream, as without it, or gateway, for API Gateway")
+	}
 	return nil
 }
 

@@ -26,6 +26,7 @@ var commands = []command{
 	{"connect", "take the app's connections and carry them to the origin", runConnect},
 	{"doctor", "say how far connections come, and what to try", runDoctor},
 	{"link", "make and read links, which users are handed", runLink},
+	{"cost", "say what a month on AWS costs", runCost},
 }
 
 func main() {

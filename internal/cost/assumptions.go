@@ -2,19 +2,19 @@ package cost
 
 // Assumptions are what a plan takes for granted.
 type Assumptions struct {
-	Down         float64 `json:"down"`         // the part of the traffic that goes to users
-	Online       float64 `json:"online"`       // the part of the users connected at once
-	Peak         float64 `json:"peak"`         // the busiest minutes' traffic, as a multiple of the average
-	Fill         float64 `json:"fill"`         // how far an instance's network and memory may be filled
+	Down         float64 `json:"down"`          // the part of the traffic that goes to users
+	Online       float64 `json:"online"`        // the part of the users connected at once
+	Peak         float64 `json:"peak"`          // the busiest minutes' traffic, as a multiple of the average
+	Fill         float64 `json:"fill"`          // how far an instance's network and memory may be filled
 	ClientMemory float64 `json:"client_memory"` // bytes of the origin for a connected user
-	Carriers     float64 `json:"carriers"`     // WebSockets a user opens a day
+	Carriers     float64 `json:"carriers"`      // WebSockets a user opens a day
 	PingMB       float64 `json:"ping_mb"`       // to a user who is connected all month
-	Crossing     float64 `json:"crossing"`     // the part of a balancer's traffic that goes to another zone
+	Crossing     float64 `json:"crossing"`      // the part of a balancer's traffic that goes to another zone
 
-	Units     float64 `json:"units"`     // API Gateway's messages for a MB, either way, acks among them
-	Acks      float64 `json:"acks"`      // of them those that go the other way
-	Growth    float64 `json:"growth"`    // bytes of text for a byte carried
-	Chats     float64 `json:"chats"`     // requests of the app for chat a day, each with its answer
+	Units     float64 `json:"units"`      // API Gateway's messages for a MB, either way, acks among them
+	Acks      float64 `json:"acks"`       // of them those that go the other way
+	Growth    float64 `json:"growth"`     // bytes of text for a byte carried
+	Chats     float64 `json:"chats"`      // requests of the app for chat a day, each with its answer
 	PerChat   float64 `json:"per_chat"`   // API Gateway's messages for one; half of them come from the user
 	KeepAlive float64 `json:"keep_alive"` // messages of an idle connection in a month
 	FunctionS float64 `json:"function_s"` // GB-seconds of an invocation

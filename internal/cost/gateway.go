@@ -11,9 +11,9 @@ import (
 // GatewayUse is what the gateway door was used for in some time, as AWS meters
 // it. As JSON it is what the emulator's meter writes.
 type GatewayUse struct {
-	Messages          uint64  `json:"messages"`          // units of 32 KB or a part, of both directions
+	Messages          uint64  `json:"messages"`           // units of 32 KB or a part, of both directions
 	ConnectionMinutes uint64  `json:"connection_minutes"` // begun minutes
-	Invocations       uint64  `json:"invocations"`       // of all functions
+	Invocations       uint64  `json:"invocations"`        // of all functions
 	GBSeconds         float64 `json:"gb_seconds"`         // memory × billed duration
 	BytesOut          uint64  `json:"bytes_out"`          // from API Gateway to clients
 }

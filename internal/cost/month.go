@@ -6,7 +6,7 @@ import "fmt"
 type Plan struct {
 	Users         int      `json:"users"`
 	MBPerUser     float64  `json:"mb_per_user"` // a month, both directions; 1,024 MB are a GB
-	Topology      Topology `json:"topology"`  // empty: solo while the smallest instance does
+	Topology      Topology `json:"topology"`    // empty: solo while the smallest instance does
 	GatewayShare  float64  `json:"gateway_share"`
 	Distributions int      `json:"distributions"`
 	Assumptions   `json:"assumptions"`
@@ -17,11 +17,16 @@ type Month struct {
 	Plan
 	Instance  string  `json:"instance"`
 	Instances int     `json:"instances"`
+	Messages  float64 `json:"peak_messages"` // of API Gateway a second, when most is going on
 	Lines     []Line  `json:"lines"`
 	Idle      float64 `json:"idle"` // of the total, what is due without any user
 	Total     float64 `json:"total"`
 	PerUser   float64 `json:"per_user"` // without users as if there were one
 }
+
+// MessageQuota is how many messages API Gateway carries a second, both ways and
+// for an account and region, unless AWS is asked for more.
+const MessageQuota = 10_000
 
 // MaxUsers is more than WhatsApp has.
 const MaxUsers = 10_000_000_000
@@ -58,6 +63,7 @@ func (p Prices) Month(plan Plan, free Free) (Month, error) {
 	use := plan.standing(n)
 	month := Month{Plan: plan, Instance: m.name, Instances: n, Idle: Total(p.Bill(use, free))}
 	use.Add(plan.traffic())
+	month.Messages = use[Messages] * 1e6 / (Hours * 3600) * plan.Peak
 	month.Lines = p.Bill(use, free)
 	month.Total = Total(month.Lines)
 	month.PerUser = month.Total / float64(max(plan.Users, 1))

@@ -1,6 +1,9 @@
 package cost
 
-import "maps"
+import (
+	"maps"
+	"slices"
+)
 
 // Date is the day on which the prices were collected: AWS's list prices,
 // without tax. Look again before you rely on them.
@@ -81,10 +84,11 @@ func (p Prices) Bill(u Use, free Free) []Line {
 }
 
 // Inferred lists the items whose prices were not read from a list for p's
-// region and edge, in order.
-func (p Prices) Inferred() (items []Item) {
+// region and edge, in order; of instances those of types count.
+func (p Prices) Inferred(types ...string) (items []Item) {
+	instances := slices.ContainsFunc(types, func(t string) bool { return p.Types[t].Inferred })
 	for _, item := range Items {
-		if p.Rates[item].Inferred {
+		if p.Rates[item].Inferred || item == Instances && instances {
 			items = append(items, item)
 		}
 	}

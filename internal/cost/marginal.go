@@ -9,9 +9,8 @@ type Marginal struct {
 	User float64 `json:"user"` // a user and month of the plan
 }
 
-// Marginal is for plan and for its share 0 and 1 of the gateway door: what the
-// stream door costs, and what the gateway door does. A fleet's load balancer is
-// in both, instances are in neither.
+// Marginal compares the doors for the users of plan, whose topology must be
+// set. A fleet's load balancer is reckoned in, instances are not.
 func (p Prices) Marginal(plan Plan) (stream, gateway Marginal) {
 	plan.Users = 1
 	through := func(share float64) Marginal {

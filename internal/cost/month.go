@@ -5,10 +5,10 @@ import "fmt"
 // Plan is what a month's cost is asked for.
 type Plan struct {
 	Users         int      `json:"users"`
-	MBPerUser     float64  `json:"mb_per_user"` // a month, both directions; 1,024 MB are a GB
-	Topology      Topology `json:"topology"`    // empty: solo while the smallest instance does
-	GatewayShare  float64  `json:"gateway_share"`
-	Distributions int      `json:"distributions"`
+	MBPerUser     float64  `json:"mb_per_user"`   // a month, both directions; 1,024 MB are a GB
+	Topology      Topology `json:"topology"`      // empty: solo while the smallest instance does
+	GatewayShare  float64  `json:"gateway_share"` // 0 to 1, of the users and their traffic
+	Distributions int      `json:"distributions"` // they cost nothing, and there is a quota
 	Assumptions   `json:"assumptions"`
 }
 
@@ -28,16 +28,19 @@ type Month struct {
 // for an account and region, unless AWS is asked for more.
 const MessageQuota = 10_000
 
-// MaxUsers is more than WhatsApp has.
-const MaxUsers = 10_000_000_000
+// MaxUsers and maxMB keep every number of a bill in range.
+const (
+	MaxUsers = 1_000_000_000
+	maxMB    = 1_000_000
+)
 
 // check refuses what no plan can be.
 func (p Plan) check() error {
 	switch {
 	case p.Users < 0 || p.Users > MaxUsers:
-		return fmt.Errorf("%d users are none; give a number from 0 to %d", p.Users, MaxUsers)
-	case !(p.MBPerUser >= 0 && p.MBPerUser <= 1e9): // NaN fails too
-		return fmt.Errorf("%v MB are no amount for a user and a month; give 0 or more, 300 for example", p.MBPerUser)
+		return fmt.Errorf("a relay for %d users; give a number from 0 to %d", p.Users, MaxUsers)
+	case !(p.MBPerUser >= 0 && p.MBPerUser <= maxMB): // NaN fails too
+		return fmt.Errorf("%v MB are no amount for a user and a month; give 0 to %d, 300 for example", p.MBPerUser, maxMB)
 	case !(p.GatewayShare >= 0 && p.GatewayShare <= 1):
 		return fmt.Errorf("a share of %v %% by the gateway door; give 0 to 100", p.GatewayShare*100)
 	case p.Distributions < 1 || p.Distributions > maxDistributions:

@@ -71,15 +71,15 @@ func (p Plan) size() (Topology, machine, int, error) {
 // whichever is short, and neither filled beyond Assumptions.Fill.
 func (p Plan) load(m machine) float64 {
 	memory := p.online() * p.ClientMemory / m.memory
-	return max(p.PeakMegabits()/m.megabits, memory) / p.Fill
+	return max(p.peakMegabits()/m.megabits, memory) / p.Fill
 }
 
 // online is how many users are connected at once.
 func (p Plan) online() float64 { return float64(p.Users) * p.Online }
 
-// PeakMegabits is what crosses the origin a second in each direction when most
+// peakMegabits is what crosses the origin a second in each direction when most
 // is going on: what comes in goes out again.
-func (p Plan) PeakMegabits() float64 {
+func (p Plan) peakMegabits() float64 {
 	bits := float64(p.Users) * p.MBPerUser * (1 << 20) * 8
 	return bits / (Hours * 3600) * p.Peak / 1e6
 }

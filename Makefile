@@ -6,7 +6,14 @@ BENCHTIME     ?= 1s
 FUZZTIME      ?= 10s
 CLIENTS       ?= 2000
 
-.PHONY: all build run demo test race bench fuzz lint staticcheck fmt ci clean help
+# What runs in the cloud, for ARCH: arm64 or x86_64. Functions are stamped with no commit, so that
+# one that changes none of them deploys none.
+ARCH          ?= arm64
+CLOUD_BUILD   := GOOS=linux GOARCH=$(ARCH:x86_64=amd64) CGO_ENABLED=0 go build $(GOFLAGS_BUILD)
+FUNCTION      := $(CLOUD_BUILD) -tags lambda.norpc -buildvcs=false
+
+.PHONY: all build run demo test race bench fuzz lint staticcheck fmt ci clean help functions \
+  build-ConnectFunction build-MessageFunction build-DisconnectFunction build-OriginLayer
 
 all: build test ## build and test (plain "make")
 
@@ -46,6 +53,17 @@ fmt: ## format the code
 
 ci: ## everything that must hold, as on a new machine (installs Debian packages if missing)
 	bash .ci/run
+
+functions: ## build the three Lambda functions into bin/lambda, for ARCH (arm64 or x86_64)
+	for f in connect message disconnect; do $(FUNCTION) -o bin/lambda/$$f/bootstrap ./functions/$$f || exit; done
+
+# "sam build" makes one of these for each function and layer of template.yaml, with ARTIFACTS_DIR.
+build-ConnectFunction build-MessageFunction build-DisconnectFunction: build-%Function:
+	$(FUNCTION) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(shell echo $* | tr A-Z a-z)
+
+build-OriginLayer:
+	$(CLOUD_BUILD) -o "$(ARTIFACTS_DIR)/origin" ./cmd/origin
+	find infra/host -maxdepth 1 -type f ! -name '*.go' ! -name '*.md' -exec cp -p {} "$(ARTIFACTS_DIR)" \;
 
 clean: ## remove what was built
 	rm -rf bin

@@ -66,6 +66,7 @@ func New(cfg Config) (*Client, error) {
 	c.clock = clock{now: cfg.Now, tell: c.seal.SetOffset}
 	c.table = relay.NewTable(relay.Events{Ended: c.ended, Bulk: c.promote, Leaving: c.left}, relay.NewBudget(cfg.Windows))
 	c.running, c.stop = context.WithCancel(context.Background())
+	c.pool.home = &home{}
 	c.pool.changed = make(chan struct{})
 	c.pool.wanted = make(chan struct{}, 1)
 	for i := range c.pool.bulk {

@@ -25,16 +25,9 @@ type pool struct {
 	changed chan struct{} // closed when main changes, and replaced
 	wanted  chan struct{} // tells that a tunnel waits for main
 	err     error         // of the last dial
+	home    *home         // of the origin that takes new tunnels
 	prefer  int           // the front that was good last
 	bulk    [maxBulk]slot
-}
-
-// lane is a carrier that is being served.
-type lane struct {
-	*relay.Carrier
-	front int           // by which it was reached
-	done  chan struct{} // closed when it has ended
-	leave chan struct{} // closed when the origin wants new tunnels elsewhere
 }
 
 // slot is a place for a carrier of bulk tunnels.
@@ -104,74 +97,63 @@ func (p *pool) want() {
 func (c *Client) keepMain(ctx context.Context) {
 	var wait retry
 	for ctx.Err() == nil {
-		main, err := c.dial(ctx)
+		main, err := c.dial(ctx, c.pool.homeNow(), anyFront)
 		if err != nil {
 			c.pool.setMain(nil, err)
 			c.cfg.Log.Warn("cannot reach the origin, trying again", "error", err)
 			c.pause(ctx, &wait, c.table.Tunnels() > 0, nil)
 			continue
 		}
-		c.pool.setMain(main, nil)
-		c.adoptOrphans()
-		c.watch(ctx, main, &wait)
+		for main != nil {
+			c.pool.setMain(main, nil)
+			c.adoptOrphans()
+			main = c.watch(ctx, main, &wait)
+		}
 		c.pool.setMain(nil, nil)
 	}
 }
 
 // watch returns when main is to be replaced: it is dead, or its origin wants
-// new tunnels elsewhere, which may be where the next front leads.
-func (c *Client) watch(ctx context.Context, main *lane, wait *retry) {
+// new tunnels elsewhere, which may be where the next front leads. It returns
+// main's successor if that has taken over already.
+func (c *Client) watch(ctx context.Context, main *lane, wait *retry) (next *lane) {
 	began := time.Now()
-	select {
-	case <-ctx.Done():
-	case <-main.done:
-		switch {
-		case time.Since(began) > steady:
-			*wait = 0
-		case main.RTT() > 0:
-			*wait = min(*wait, retryWorked)
+	renew := time.NewTicker(c.renewAfter(main))
+	defer renew.Stop()
+	for next == nil {
+		select {
+		case <-renew.C:
+			next = c.renew(ctx, main)
+			continue
+		case <-ctx.Done():
+		case <-main.done:
+			c.mourn(ctx, main, began, wait)
+		case <-main.leave:
+			c.moveOn(ctx, main, began, wait)
 		}
-		c.pause(ctx, wait, c.table.Tunnels() > 0, nil)
-	case <-main.leave:
-		c.pool.setFront((main.front + 1) % len(c.cfg.Link.Fronts))
-		if *wait > 0 || time.Since(began) < steady { // this one, too, was told at once
-			*wait = max(*wait, retry(time.Second))
-			c.pause(ctx, wait, false, main.done)
-		}
+		break
 	}
+	return next
 }
 
-// adoptOrphans attaches the tunnels without a carrier to the main one.
-func (c *Client) adoptOrphans() {
-	main, _, _ := c.pool.state()
-	if main == nil {
-		return
+// mourn pauses after main has died.
+func (c *Client) mourn(ctx context.Context, main *lane, began time.Time, wait *retry) {
+	switch {
+	case time.Since(began) > steady:
+		*wait = 0
+	case main.RTT() > 0:
+		*wait = min(*wait, retryWorked)
 	}
-	for _, t := range c.table.Orphans() {
-		t.Attach(main.Carrier, true)
-		if t.IsBulk() {
-			go c.promote(t)
-		}
-	}
+	c.pause(ctx, wait, c.table.Tunnels() > 0, nil)
 }
 
-// dial makes a carrier by the first front that answers, and serves it.
-func (c *Client) dial(ctx context.Context) (*lane, error) {
-	sock, front, err := c.dialSocket(ctx)
-	if err != nil {
-		return nil, err
+// moveOn looks for another origin.
+func (c *Client) moveOn(ctx context.Context, main *lane, began time.Time, wait *retry) {
+	c.pool.leaveHome((main.front + 1) % len(c.cfg.Link.Fronts))
+	if *wait > 0 || time.Since(began) < steady { // this one, too, was told at once
+		*wait = max(*wait, retry(time.Second))
+		c.pause(ctx, wait, false, main.done)
 	}
-	c.pool.setFront(front)
-	l := &lane{relay.NewCarrier(sock, c.table, 0), front, make(chan struct{}), make(chan struct{})}
-	c.table.TellLate(l.Carrier)
-	l.Ping()
-	c.tasks.Go(func() {
-		err := l.Serve()
-		c.cfg.Log.Debug("carrier ended", "reason", plainly(err))
-		close(l.done)
-		c.adoptOrphans()
-	})
-	return l, nil
 }
 
 // left notes that the origin wants new tunnels elsewhere. Those it holds stay.
@@ -251,7 +233,7 @@ func (c *Client) fill(s *slot) *lane {
 	}
 	ctx, cancel := context.WithTimeout(c.running, bulkDial)
 	defer cancel()
-	l, err := c.dial(ctx)
+	l, err := c.dial(ctx, c.pool.homeNow(), anyFront)
 	if err != nil {
 		return nil
 	}
@@ -278,6 +260,7 @@ func (c *Client) keepAlive(ctx context.Context) {
 				}
 			}
 			c.pool.endIdle(now)
+			c.renewBulk(now)
 		}
 	}
 }

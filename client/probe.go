@@ -106,7 +106,7 @@ func (p *Probed) note(conn net.Conn) {
 func (c *Client) enter(ctx context.Context, conn net.Conn, f link.Front) (relay.Socket, error) {
 	ctx, cancel := context.WithTimeout(ctx, upgradeTimeout)
 	defer cancel()
-	s, answer, err := relay.Upgrade(ctx, conn, f.Host, f.Path, c.header())
+	s, answer, err := c.upgrade(ctx, conn, f, &home{})
 	if answer != nil {
 		c.learnDate(answer)
 	}

@@ -20,18 +20,42 @@ const upgradeTimeout = 10 * time.Second
 // is revoked, its path is wrong, or it leads to another site.
 var ErrNotLetIn = errors.New("the front shows an ordinary website: the link may be revoked or out of date, ask for a new one")
 
-// dialSocket races the fronts, the one that was good last first.
-func (c *Client) dialSocket(ctx context.Context) (relay.Socket, int, error) {
+// errNoFront means that no front of the link may be taken.
+var errNoFront = errors.New("no such front")
+
+// dialSocket races the fronts that may be taken, the one that was good last
+// first.
+func (c *Client) dialSocket(ctx context.Context, h *home, may func(link.Front) bool) (relay.Socket, int, error) {
+	all, prefer := c.cfg.Link.Fronts, c.pool.front()
+	var fronts []link.Front
+	var index []int
+	first := 0
+	for i, f := range all {
+		if i == prefer {
+			first = len(index)
+		}
+		if may(f) {
+			fronts, index = append(fronts, f), append(index, i)
+		}
+	}
+	if len(fronts) == 0 {
+		return nil, -1, errNoFront
+	}
 	drop := func(s relay.Socket) { s.Close() }
-	return raceFronts(ctx, c.cfg.Link.Fronts, c.pool.front(), c.tryFront, drop)
+	try := func(ctx context.Context, f link.Front) (relay.Socket, error) { return c.tryFront(ctx, f, h) }
+	s, won, err := raceFronts(ctx, fronts, first, try, drop)
+	if err != nil {
+		return nil, -1, err
+	}
+	return s, index[won], nil
 }
 
 // tryFront opens a socket by f. When it is not let in and the answer's date
 // shows that the clock is wrong, it tries once more by that date.
-func (c *Client) tryFront(ctx context.Context, f link.Front) (relay.Socket, error) {
-	s, answer, err := c.openSocket(ctx, f)
+func (c *Client) tryFront(ctx context.Context, f link.Front, h *home) (relay.Socket, error) {
+	s, answer, err := c.openSocket(ctx, f, h)
 	if err != nil && answer != nil && c.learnDate(answer) {
-		s, answer, err = c.openSocket(ctx, f)
+		s, answer, err = c.openSocket(ctx, f, h)
 	}
 	if err != nil {
 		return nil, err
@@ -40,14 +64,14 @@ func (c *Client) tryFront(ctx context.Context, f link.Front) (relay.Socket, erro
 	return s, nil
 }
 
-func (c *Client) openSocket(ctx context.Context, f link.Front) (relay.Socket, *http.Response, error) {
+func (c *Client) openSocket(ctx context.Context, f link.Front, h *home) (relay.Socket, *http.Response, error) {
 	conn, err := dialFront(ctx, f, c.cfg.Dialer)
 	if err != nil {
 		return nil, nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, upgradeTimeout)
 	defer cancel()
-	s, answer, err := relay.Upgrade(ctx, conn, f.Host, f.Path, c.header())
+	s, answer, err := c.upgrade(ctx, conn, f, h)
 	switch {
 	case err != nil && answer != nil:
 		err = ErrNotLetIn
@@ -57,10 +81,36 @@ func (c *Client) openSocket(ctx context.Context, f link.Front) (relay.Socket, *h
 	return s, answer, err
 }
 
-func (c *Client) header() http.Header {
-	keys := c.cfg.Link.Keys
-	cookie := http.Cookie{Name: wire.TokenCookie, Value: wire.NewToken(keys.User, keys.Token, c.clock.read())}
-	return http.Header{"Cookie": {cookie.String()}, "User-Agent": {userAgent}}
+// upgrade asks on conn for a socket of f's door that leads to h.
+func (c *Client) upgrade(ctx context.Context, conn net.Conn, f link.Front, h *home) (relay.Socket, *http.Response, error) {
+	keys, ticket := c.cfg.Link.Keys, h.read()
+	token := wire.NewToken(keys.User, keys.Token, c.clock.read())
+	header := header(token, ticket)
+	if f.Gateway {
+		return relay.UpgradeText(ctx, conn, f.Host, f.Path, header, relay.Pass{Token: token, Ticket: ticket, Learn: h.learn})
+	}
+	s, answer, err := relay.Upgrade(ctx, conn, f.Host, f.Path, header)
+	if err == nil {
+		h.learnFrom(answer)
+	}
+	return s, answer, err
+}
+
+func header(token, ticket string) http.Header {
+	cookies := (&http.Cookie{Name: wire.TokenCookie, Value: token}).String()
+	if ticket != "" {
+		cookies += "; " + (&http.Cookie{Name: wire.TicketCookie, Value: ticket}).String()
+	}
+	return http.Header{"Cookie": {cookies}, "User-Agent": {userAgent}}
+}
+
+// learnFrom keeps the ticket that the stream door sets in a cookie.
+func (h *home) learnFrom(answer *http.Response) {
+	for _, cookie := range answer.Cookies() {
+		if cookie.Name == wire.TicketCookie && len(cookie.Value) == wire.TicketLen {
+			h.learn(cookie.Value)
+		}
+	}
 }
 
 // userAgent is what most visitors of a website say.

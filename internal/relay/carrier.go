@@ -16,6 +16,7 @@ import (
 // All methods may be called by many goroutines, Serve by one.
 type Carrier struct {
 	User    uint32 // whose carrier it is: the origin knows it from the token
+	Home    any    // what the client knows of the origin it leads to; not changed once in use
 	sock    Socket
 	table   *Table
 	manner  *manner

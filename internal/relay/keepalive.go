@@ -118,5 +118,9 @@ func (c *Carrier) keep(now time.Time) {
 // Leave tells the client to attach its tunnels elsewhere.
 func (c *Carrier) Leave() { c.putControl(wire.Header{Kind: wire.Leave}) }
 
-// Leaving reports whether the peer asked to attach elsewhere.
+// Retire marks a carrier for which its end has found another.
+func (c *Carrier) Retire() { c.leave.Store(true) }
+
+// Leaving reports whether the peer asked to attach elsewhere, or Retire was
+// called.
 func (c *Carrier) Leaving() bool { return c.leave.Load() }

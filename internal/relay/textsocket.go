@@ -26,6 +26,7 @@ type textSocket struct {
 	in     arrivals
 	out    *batch
 	ticket atomic.Pointer[string]
+	learn  func(ticket string)
 	buf    []byte // that NextMessage returned last
 
 	mu      sync.Mutex // guards the following
@@ -39,17 +40,23 @@ type textSocket struct {
 // handed on.
 var ErrLost = errors.New("the gateway has lost a message")
 
-// UpgradeText is Upgrade at the gateway door. The token goes into the first
-// message as well, because functions see no cookie there; ticket, of the origin
-// that holds the client's tunnels, may be empty.
-func UpgradeText(ctx context.Context, c net.Conn, host, path string, header http.Header, token, ticket string) (Socket, *http.Response, error) {
+// Pass is what the first message at the gateway door says: functions see no
+// cookie there.
+type Pass struct {
+	Token  string
+	Ticket string              // of the origin that holds the client's tunnels, or empty
+	Learn  func(ticket string) // told of the one that the origin gives; must not block
+}
+
+// UpgradeText is Upgrade at the gateway door.
+func UpgradeText(ctx context.Context, c net.Conn, host, path string, header http.Header, p Pass) (Socket, *http.Response, error) {
 	ws, h, resp, err := upgrade(ctx, c, host, path, header)
 	if err != nil {
 		return nil, resp, err
 	}
 	ws.SetReadLimit(wire.MaxText)
-	s := &textSocket{ws: ws, hold: h, token: token}
-	s.ticket.Store(&ticket)
+	s := &textSocket{ws: ws, hold: h, token: p.Token, learn: p.Learn}
+	s.ticket.Store(&p.Ticket)
 	s.out = newBatch(1, s.send, func() { s.Close() })
 	return s, resp, nil
 }
@@ -153,6 +160,7 @@ func (s *textSocket) read() ([]byte, error) {
 	}
 	if ticket != "" {
 		s.ticket.Store(&ticket)
+		s.learn(ticket)
 		s.out.open()
 	}
 	s.heard(n.Got)
@@ -211,6 +219,3 @@ func (s *textSocket) Close() error {
 	beneath(s.hold.Conn).Close()
 	return s.ws.CloseNow()
 }
-
-// Ticket is the newest that the origin gave, or that it was made with.
-func (s *textSocket) Ticket() string { return *s.ticket.Load() }

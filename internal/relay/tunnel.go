@@ -47,6 +47,7 @@ type Tunnel struct {
 	// Where frames go.
 	carrier   *Carrier   // takes what is sent; nil: none at present
 	used      []*Carrier // those that may still hold frames of ours
+	home      any        // of its last carrier
 	carriers  int        // how many there were
 	epoch     uint64     // of the last Attach
 	orphaned  time.Time  // since when carrier is nil
@@ -213,7 +214,7 @@ func (t *Tunnel) use(c *Carrier) bool {
 		c.drop(t)
 		return false
 	}
-	t.carrier = c
+	t.carrier, t.home = c, c.Home
 	t.carriers++
 	t.resending = false
 	if t.pumping {
@@ -260,6 +261,13 @@ func (t *Tunnel) IsBulk() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.bulkTold
+}
+
+// Home is that of the tunnel's carrier, or of its last; nil: it has had none.
+func (t *Tunnel) Home() any {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.home
 }
 
 // Carrier is what takes the tunnel's frames now, or nil.

@@ -64,6 +64,16 @@ func (c *Carrier) users() []*Tunnel {
 	return c.tunnels.list()
 }
 
+// MoveTo has the client's tunnels go on by another carrier. Both live: nothing
+// is sent again.
+func (c *Carrier) MoveTo(to *Carrier) {
+	for _, t := range c.users() {
+		if t.Carrier() == c {
+			t.Attach(to, false)
+		}
+	}
+}
+
 // Load is how many tunnels use the carrier or did so lately.
 func (c *Carrier) Load() int {
 	c.mu.Lock()

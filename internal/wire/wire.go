@@ -43,5 +43,9 @@ const DoorPath = "/"
 // Authorization headers and passes cookies on.
 const TokenCookie = "session"
 
+// TicketCookie is the cookie that holds a ticket: the origin sets it in its
+// answer at the stream door, and the client brings it with its next request.
+const TicketCookie = "ticket"
+
 // TokenLife is how far a token's time may be from the verifier's, either way.
 const TokenLife = 5 * time.Minute

@@ -22,15 +22,15 @@ const (
 
 // Handed is what a function hands to the origin in a POST. The body:
 //
-//	0  version     1  2
-//	1  event       1
-//	2  time        4  Unix seconds
-//	6  salt       16  of the function's instance
-//	22  counter    8  how many bodies the instance has signed before
-//	30  length     1  of the connection's id
-//	31  id         …
-//	    text       …
-//	    tag       16  AES-256-GCM of no plaintext, all before it being additional data
+//	 0  version     1  2
+//	 1  event       1
+//	 2  time        4  Unix seconds
+//	 6  salt       16  of the function's instance
+//	22  counter     8  how many bodies the instance has signed before
+//	30  length      1  of the connection's id
+//	31  id          …
+//	    text        …
+//	    tag        16  AES-256-GCM of no plaintext, all before it being additional data
 //
 // The tag's key is HMAC-SHA256 by the gate's key for this over the salt, so
 // that the counter is a nonce that no key sees twice.

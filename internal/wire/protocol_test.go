@@ -31,6 +31,9 @@ func TestTheTextHoldsTheNumbersOfTheCode(t *testing.T) {
 		"MaxWindow":   fmt.Sprint(MaxWindow),
 		"HoldTunnel":  fmt.Sprintf("%.0f s", HoldTunnel.Seconds()),
 		"TokenLife":   fmt.Sprintf("%.0f s", TokenLife.Seconds()),
+		"MaxText":     fmt.Sprint(MaxText), "MaxTextPart": fmt.Sprint(MaxTextPart),
+		"MaxTextFrames": fmt.Sprint(MaxTextFrames), "TextFrame": fmt.Sprint(TextFrame),
+		"TicketLife": fmt.Sprintf("%.0f s", TicketLife.Seconds()), "HandedLife": fmt.Sprintf("%.0f s", HandedLife.Seconds()),
 	} {
 		if row := "| " + name + " | " + want + " |"; !strings.Contains(text, row) {
 			t.Errorf("the text has no row %q", row)
@@ -38,7 +41,8 @@ func TestTheTextHoldsTheNumbersOfTheCode(t *testing.T) {
 	}
 	for _, words := range []string{
 		"in the cookie `" + TokenCookie + "`: " + fmt.Sprint(TokenLen) + " characters",
-		"`" + tokenLabel + "`",
+		"`" + tokenLabel + "`", "`" + ticketLabel + "`", "`" + handedLabel + "`", "`" + gateLabel + "`",
+		letters, "cookie `" + TicketCookie + "`", fmt.Sprint(TicketLen) + " characters",
 	} {
 		if !strings.Contains(text, words) {
 			t.Errorf("the text does not say %q", words)
@@ -49,12 +53,12 @@ func TestTheTextHoldsTheNumbersOfTheCode(t *testing.T) {
 func TestTheTextHasTheCodesTables(t *testing.T) {
 	t.Parallel()
 	text := protocolText(t)
-	for file, name := range map[string]string{"frame.go": "HeaderLen", "token.go": "TokenLen"} {
+	for file, name := range map[string]string{"frame.go": "HeaderLen", "token.go": "TokenLen", "ticket.go": "TicketLen", "handed.go": "Handed"} {
 		code, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		comment := regexp.MustCompile(`((?://.*\n)+)const ` + name + ` `).FindStringSubmatch(string(code))
+		comment := regexp.MustCompile(`((?://.*\n)+)(?:const|type) ` + name + ` `).FindStringSubmatch(string(code))
 		if comment == nil {
 			t.Fatalf("%s: no comment before %s", file, name)
 		}

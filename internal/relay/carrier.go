@@ -36,7 +36,8 @@ type Carrier struct {
 	streak  int    // messages of small frames since the last of bulk
 	control []byte // frames without payload, to go with the next message
 	owing   []*Tunnel
-	chunk   int // bytes of stream that a Data frame should hold
+	paying  bool // within ackSoon
+	chunk   int  // bytes of stream that a Data frame should hold
 	tunnels tunnelSet
 }
 
@@ -234,22 +235,25 @@ func (c *Carrier) queueControl(b []byte) {
 	}
 }
 
-// owe has t's ack sent within the manner's ackDelay, with the others that are owed.
-func (c *Carrier) owe(t *Tunnel) {
+// owe has t's ack sent with the others that are owed, after the manner's
+// ackDelay or, soon, ackSoon.
+func (c *Carrier) owe(t *Tunnel, soon bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.owing = append(c.owing, t)
-	if len(c.owing) > 1 {
-		return
+	if soon && !c.paying {
+		c.paying = true
+		time.AfterFunc(ackSoon, c.payAcks)
+	} else if len(c.owing) == 1 {
+		time.AfterFunc(c.manner.ackDelay, c.payAcks) // a timer that is kept would cost an idle client more than this garbage
 	}
-	time.AfterFunc(c.manner.ackDelay, c.payAcks) // a timer that is kept would cost an idle client more than this garbage
 }
 
 // takeOwed is the acks that are owed.
 func (c *Carrier) takeOwed() []byte {
 	c.mu.Lock()
 	owing := c.owing
-	c.owing = nil
+	c.owing, c.paying = nil, false
 	c.mu.Unlock()
 	var all []byte
 	for _, t := range owing {

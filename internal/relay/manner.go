@@ -21,6 +21,9 @@ type manner struct {
 // is no part of any round trip.
 const ackDelay = 25 * time.Millisecond
 
+// ackSoon is when an ack is due of so much that the sender should not keep it.
+const ackSoon = time.Second
+
 var streamManner = &manner{ackDelay: ackDelay, ackAfter: 4, pongWait: 4 * time.Second, silent: 90 * time.Second}
 
 // textManner is for messages that are paid for. Acks wait until something else

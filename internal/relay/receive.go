@@ -273,12 +273,19 @@ func (t *Tunnel) roundTrip() time.Duration {
 	return now
 }
 
-// oweAck has an ack sent soon. t.mu is held.
+// oweAck has an ack sent when the carrier's manner allows, or soon if the peer
+// keeps much. t.mu is held.
 func (t *Tunnel) oweAck() {
-	if !t.owing && t.carrier != nil {
-		t.owing = true
-		t.carrier.owe(t)
+	c := t.carrier
+	if c == nil {
+		return
 	}
+	soon := c.manner.ackDelay > ackSoon && t.written-t.ackSent > firstCredit/2
+	if t.owing && (t.soon || !soon) {
+		return
+	}
+	t.owing, t.soon = true, soon
+	c.owe(t, soon)
 }
 
 // oweNow sends an ack at once. t.mu is held.
@@ -304,7 +311,7 @@ func (t *Tunnel) payAck(c *Carrier) (wire.Header, bool) {
 // ackNow is what to tell the peer: what was written and how far it may go on.
 // A limit is never taken back. t.mu is held.
 func (t *Tunnel) ackNow() (ack uint64, room uint32) {
-	t.owing = false
+	t.owing, t.soon = false, false
 	t.ackSent = t.written
 	t.promised = max(t.promised, t.written+t.win.size)
 	return t.written, uint32(t.promised - t.written)

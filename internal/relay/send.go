@@ -59,7 +59,7 @@ func (t *Tunnel) waitRoom() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for !t.ended {
-		room := t.limit - t.sent
+		room := t.roomToSend()
 		enough := (room >= minRoom || room > 0 && len(t.unacked) == 0) && len(t.unacked) < maxUnacked
 		if enough && t.keys != nil && t.carrier != nil && !t.resending {
 			return int(min(room, uint64(t.carrier.chunkSize())))

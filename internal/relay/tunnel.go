@@ -57,6 +57,7 @@ type Tunnel struct {
 	// Towards the peer.
 	sent    uint64 // position of the next byte read from the stream
 	limit   uint64 // the peer's window ends here
+	credit  uint64 // how much may be kept for the peer
 	acked   uint64
 	unacked []*frame
 	finSent bool
@@ -69,6 +70,7 @@ type Tunnel struct {
 	written  uint64 // position up to which all was written to the stream
 	ackSent  uint64
 	owing    bool // an ack is due
+	soon     bool // within ackSoon
 	win      window
 	rtt      int64             // the shortest of its carriers' when it came to them, ns
 	promised uint64            // the furthest limit that the peer was told
@@ -104,7 +106,7 @@ const BulkAfter = 512 << 10
 func newTunnel(tb *Table, id wire.TunnelID, user uint32, s wire.Service) *Tunnel {
 	t := &Tunnel{ID: id, Service: s, table: tb, user: user, began: time.Now()}
 	t.wake.L = &t.mu
-	t.limit = wire.FirstWindow
+	t.limit, t.credit = wire.FirstWindow, firstCredit
 	t.promised = wire.FirstWindow
 	t.win.size = wire.FirstWindow
 	t.orphaned = t.began
@@ -145,7 +147,7 @@ func (t *Tunnel) end(e End) {
 	}
 	t.unacked = nil
 	t.dropInbound()
-	t.table.Budget.give(t.win.grown())
+	t.table.Budget.give(t.win.grown() + int64(t.credit-firstCredit))
 	e.User, e.Service, e.Carriers, e.Took = t.user, t.Service, t.carriers, time.Since(t.began)
 	e.Sent, e.Received = t.acked, t.written
 	ack := t.written
@@ -196,6 +198,7 @@ func (t *Tunnel) sweep(now time.Time) {
 		t.keys.Forget()
 		t.sealing.Unlock()
 		t.rest()
+		t.giveCredit()
 	}
 	t.mu.Unlock()
 	if expired {

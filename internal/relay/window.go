@@ -7,7 +7,8 @@ import (
 	"culvert/internal/wire"
 )
 
-// Budget bounds what all windows of a process have grown beyond FirstWindow.
+// Budget bounds what all windows of a process have grown beyond FirstWindow,
+// and what it keeps for peers beyond firstCredit a tunnel.
 type Budget struct{ left atomic.Int64 }
 
 // NewBudget allows n bytes of growth.
@@ -31,6 +32,28 @@ func (b *Budget) take(n int64) bool {
 func (b *Budget) give(n int64) {
 	if b != nil && n > 0 {
 		b.left.Add(n)
+	}
+}
+
+// firstCredit is how much each tunnel may keep for a peer that does not ack,
+// whatever window that peer opens; the rest is the budget's.
+const firstCredit = 64 << 10
+
+// roomToSend is how many bytes of the stream may be sent: as many as the peer
+// takes and as may be kept for it. t.mu is held.
+func (t *Tunnel) roomToSend() uint64 {
+	kept, room := t.sent-t.acked, t.limit-t.sent
+	for room > 0 && kept+minRoom > t.credit && t.credit < wire.MaxWindow && t.table.Budget.take(int64(t.credit)) {
+		t.credit *= 2
+	}
+	return min(room, t.credit-min(kept, t.credit))
+}
+
+// giveCredit returns what a tunnel that pauses does not need. t.mu is held.
+func (t *Tunnel) giveCredit() {
+	if len(t.unacked) == 0 {
+		t.table.Budget.give(int64(t.credit - firstCredit))
+		t.credit = firstCredit
 	}
 }
 

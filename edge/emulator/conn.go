@@ -158,7 +158,7 @@ func (c *conn) write() {
 // closeFrame leaves out the codes that RFC 6455, section 7.4.1, forbids to send.
 func closeFrame(why ending) []byte {
 	var body []byte
-	if ws.CheckCloseFrameData(why.code, why.reason) == nil {
+	if why.code != ws.StatusNoStatusRcvd {
 		body = ws.NewCloseFrameBody(why.code, why.reason)
 	}
 	return ws.MustCompileFrame(ws.NewCloseFrame(body))

@@ -40,7 +40,10 @@ type Settings struct {
 	Env         map[string]string // what a process finds beside Lambda's own variables
 	Output      io.Writer         // gets what processes print, several at once. Default: nobody
 	Meter       *Meter            // counts invocations and their cost. Default: nobody
-	Kill        func() bool       // asked at each invocation: whether its instance dies in the midst of it
+
+	// Kill is asked at each invocation whether its instance dies, and how long
+	// after it got the event. Default: none does.
+	Kill func() (after time.Duration, dies bool)
 }
 
 func (s Settings) withDefaults() Settings {
@@ -52,7 +55,7 @@ func (s Settings) withDefaults() Settings {
 	s.Idle = cmp.Or(s.Idle, 5*time.Minute)
 	s.InitTimeout = cmp.Or(s.InitTimeout, 10*time.Second)
 	if s.Kill == nil {
-		s.Kill = func() bool { return false }
+		s.Kill = func() (time.Duration, bool) { return 0, false }
 	}
 	return s
 }

@@ -2,14 +2,17 @@ package emulator
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
 	"github.com/coder/websocket"
@@ -57,31 +60,28 @@ func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
-// rig is a gateway with one door and what its functions were given.
+// rig is a gateway with a door.
 type rig struct {
 	t    *testing.T
 	gate *Gateway
 	http *http.Client
-	dial func(ctx context.Context, network, address string) (net.Conn, error)
+	door *pipes
 
-	mu   sync.Mutex
-	seen []string // events, as JSON
+	mu    sync.Mutex
+	notes []string
 }
 
-// bubble runs test with a gateway inside a bubble of synctest, which also finds
-// what is left running at the end.
-func bubble(t *testing.T, routes Routes, o Options, test func(*testing.T, *rig)) {
+// bubble runs test with a gateway without routes, inside a bubble of synctest:
+// it fails if anything still runs at the end.
+func bubble(t *testing.T, o Options, test func(*testing.T, *rig)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{t: t}
 		o.Credentials = owner
-		r.gate = New(routes, o)
-		door := newPipes()
-		r.dial = door.dial
+		r := &rig{t: t, gate: New(Routes{}, o), door: newPipes()}
 		srv := &http.Server{Handler: r.gate}
-		go srv.Serve(door)
-		transport := &http.Transport{DialContext: door.dial}
+		go srv.Serve(r.door)
+		transport := &http.Transport{DialContext: r.door.dial}
 		r.http = &http.Client{Transport: transport}
 		defer func() {
 			r.gate.Close()
@@ -90,6 +90,18 @@ func bubble(t *testing.T, routes Routes, o Options, test func(*testing.T, *rig))
 		}()
 		test(t, r)
 	})
+}
+
+func (r *rig) note(s string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.notes = append(r.notes, s)
+}
+
+func (r *rig) noted() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.notes)
 }
 
 // handler is a function of the test's own.
@@ -104,31 +116,60 @@ func says(reply string) Function {
 
 const ok = `{"statusCode":200}`
 
+func (r *rig) try(o websocket.DialOptions) (*websocket.Conn, *http.Response, error) {
+	o.HTTPClient = r.http
+	c, res, err := websocket.Dial(r.t.Context(), "ws://gateway.example/v1?a=1&b=2&b=3", &o)
+	if err == nil {
+		c.SetReadLimit(-1)
+	}
+	return c, res, err
+}
+
 func (r *rig) connect() *websocket.Conn {
 	r.t.Helper()
-	c, _, err := websocket.Dial(r.t.Context(), "ws://gateway.example/v1?a=1&b=2", &websocket.DialOptions{HTTPClient: r.http})
+	c, _, err := r.try(websocket.DialOptions{})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	c.SetReadLimit(-1)
+	synctest.Wait() // until the gateway has written the handshake's answer off
 	r.t.Cleanup(func() { c.CloseNow() })
 	return c
 }
 
+// id is that of the only connection.
+func (r *rig) id() string {
+	r.gate.mu.Lock()
+	defer r.gate.mu.Unlock()
+	for id := range r.gate.conns {
+		return id
+	}
+	return ""
+}
+
 // api is the SDK's client, without retries.
-func (r *rig) api() *apigatewaymanagementapi.Client {
+func (r *rig) api(as aws.Credentials) *apigatewaymanagementapi.Client {
 	return apigatewaymanagementapi.New(apigatewaymanagementapi.Options{
 		BaseEndpoint:     aws.String("http://gateway.example/v1"),
 		Region:           "us-east-1",
 		HTTPClient:       r.http,
 		RetryMaxAttempts: 1,
-		Credentials:      credentials.NewStaticCredentialsProvider(owner.AccessKeyID, owner.SecretAccessKey, owner.SessionToken),
+		Credentials:      credentials.StaticCredentialsProvider{Value: as},
 	})
 }
 
 func (r *rig) post(id, text string) error {
-	_, err := r.api().PostToConnection(r.t.Context(), &apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &id, Data: []byte(text)})
+	in := apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &id, Data: []byte(text)}
+	_, err := r.api(owner).PostToConnection(r.t.Context(), &in)
 	return err
+}
+
+// status is that of a call's answer.
+func status(err error) int {
+	var res *awshttp.ResponseError
+	if errors.As(err, &res) {
+		return res.HTTPStatusCode()
+	}
+	return 0
 }
 
 func (r *rig) send(c *websocket.Conn, text string) {
@@ -150,7 +191,7 @@ func (r *rig) receive(c *websocket.Conn) string {
 	return string(b)
 }
 
-// closed waits for the connection's end.
+// closed waits for the connection's end: -1 without a close frame.
 func closed(t *testing.T, c *websocket.Conn) websocket.StatusCode {
 	t.Helper()
 	for {

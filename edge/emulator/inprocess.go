@@ -59,8 +59,8 @@ func (f *InProcess) Invoke(ctx context.Context, payload []byte) ([]byte, error) 
 // context is done by then, and Close waits for it.
 func (f *InProcess) run(payload []byte) outcome {
 	ctx, cancel := context.WithTimeout(f.life, f.set.Timeout)
-	if f.set.Kill() {
-		cancel() // the handler may have done its work, nobody hears of it
+	if after, dies := f.set.Kill(); dies {
+		defer time.AfterFunc(after, cancel).Stop()
 	}
 	began := time.Now()
 	result := make(chan outcome, 1)

@@ -147,8 +147,8 @@ func (i *instance) hand(v *invocation) (outcome, bool) {
 
 // await gives the process its time.
 func (i *instance) await(v *invocation) outcome {
-	if i.of.set.Kill() {
-		i.kill()
+	if after, dies := i.of.set.Kill(); dies {
+		time.AfterFunc(after, i.kill)
 	}
 	late := time.NewTimer(i.of.set.Timeout)
 	defer late.Stop()

@@ -117,11 +117,22 @@ func (c *conn) control(h ws.Header) error {
 	case ws.OpPing:
 		c.pong(b)
 	case ws.OpClose:
-		code, reason := ws.ParseCloseFrameData(b)
-		c.close(ending{code, reason})
+		c.close(goodbye(b))
 		return errEnd
 	}
 	return nil
+}
+
+// goodbye is what a client's close frame says; it is also the answer.
+func goodbye(b []byte) ending {
+	code, reason := ws.ParseCloseFrameData(b)
+	if len(b) == 0 {
+		return ending{code: ws.StatusNoStatusRcvd}
+	}
+	if code.IsNotUsed() || code > 4999 || code.IsProtocolReserved() || !utf8.ValidString(reason) {
+		return protocol
+	}
+	return ending{code, reason}
 }
 
 // pong is dropped if the client takes nothing anyway.

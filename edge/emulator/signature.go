@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,7 +76,7 @@ func (g *Gateway) verify(r *http.Request, body []byte) *unsigned {
 	sum := sha256.Sum256(body)
 	err = v4.NewSigner().SignHTTP(r.Context(), creds, again, hex.EncodeToString(sum[:]), "execute-api", g.opt.Region, at)
 	want, ok := parseAuthorization(again.Header.Get("Authorization"))
-	if err != nil || !ok || subtle.ConstantTimeCompare([]byte(a.signature), []byte(want.signature)) != 1 {
+	if err != nil || !ok || !slices.Equal(a.headers, want.headers) || subtle.ConstantTimeCompare([]byte(a.signature), []byte(want.signature)) != 1 {
 		return errBadSignature
 	}
 	return nil

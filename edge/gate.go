@@ -15,13 +15,14 @@ import (
 	"culvert/internal/wire"
 )
 
-// Config is what a Gate needs; all of it but Log.
+// Config is what a Gate needs; all of it but Log and Client.
 type Config struct {
 	Keys   wire.GateKeys // who is admitted; the first signs what is handed on
 	Origin *url.URL      // http://host:port of the origin, or of what stands before several
 	API    string        // id of the API whose events are taken
 	Stage  string        // and its stage
 	Log    *slog.Logger  // nil: no logs
+	Client *http.Client  // hands on; nil: one that keeps connections to origins
 }
 
 // Gate is the edge for one API. Its methods are handlers for lambda.Start and
@@ -56,7 +57,10 @@ func New(c Config) (*Gate, error) {
 	}
 	g := &Gate{
 		cfg: c, loopback: isLoopback(c.Origin.Hostname()),
-		tickets: wire.NewTickets(c.Keys), signer: wire.NewSigner(c.Keys), client: newClient(), log: c.Log,
+		tickets: wire.NewTickets(c.Keys), signer: wire.NewSigner(c.Keys), client: c.Client, log: c.Log,
+	}
+	if g.client == nil {
+		g.client = newClient()
 	}
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)

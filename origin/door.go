@@ -10,42 +10,74 @@ import (
 	"culvert/internal/wire"
 )
 
-// ServeHTTP is the stream door for whoever has a token, and the site for all
-// others: a refusal is the same whatever its reason.
+// ServeHTTP is the stream door for whoever has a token, the gateway door for
+// what functions hand on, and the site for all others: a refusal is the same
+// whatever its reason.
 func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if o.gateway != nil && o.gateway.serve(w, r) {
+		return
+	}
 	user, ok := o.admit(r)
 	if !ok {
 		o.cfg.Site.ServeHTTP(w, r)
 		return
+	}
+	if o.passUpgrade(w, r, user) {
+		return
+	}
+	if o.full(user) {
+		o.metrics.stranger()
+		o.cfg.Site.ServeHTTP(w, r)
+		return
+	}
+	o.carry(w, r, user)
+}
+
+// carry makes r the carrier that it asks to be.
+func (o *Origin) carry(w http.ResponseWriter, r *http.Request, user uint32) {
+	if t := o.ticket(user); t != "" {
+		http.SetCookie(w, &http.Cookie{Name: wire.TicketCookie, Value: t, Path: "/", Secure: true, HttpOnly: true})
 	}
 	sock, err := relay.Accept(w, r)
 	if err != nil {
 		return
 	}
 	c := relay.NewCarrier(sock, o.table, user)
+	o.greet(c)
+	c.Start()
+}
+
+// greet sends what a client should know first.
+func (o *Origin) greet(c *relay.Carrier) {
 	if o.draining.Load() {
 		c.Leave()
 	}
 	c.Ping() // its answer tells the round trip, which windows need
-	c.Start()
 }
 
+// admit says whose carrier r asks for.
 func (o *Origin) admit(r *http.Request) (user uint32, ok bool) {
 	if !isUpgrade(r) {
 		return 0, false
 	}
-	cookie, err := r.Cookie(wire.TokenCookie)
-	if err != nil {
-		o.metrics.stranger()
-		return 0, false
+	if cookie, err := r.Cookie(wire.TokenCookie); err == nil {
+		user, ok = o.verify(cookie.Value)
 	}
-	user, err = o.gate.Verify(cookie.Value, time.Now())
-	if err != nil || o.cfg.Revoked(user) || o.table.Carriers() >= o.cfg.MaxCarriers ||
-		o.table.CarriersOf(user) >= o.cfg.UserCarriers {
+	if !ok {
 		o.metrics.stranger()
-		return 0, false
 	}
-	return user, true
+	return user, ok
+}
+
+// verify says whose token this is, if that user's links are not void.
+func (o *Origin) verify(token string) (user uint32, ok bool) {
+	user, err := o.gates.Verify(token, time.Now())
+	return user, err == nil && !o.cfg.Revoked(user)
+}
+
+// full reports whether there may be no more carriers, or none of user's.
+func (o *Origin) full(user uint32) bool {
+	return o.table.Carriers() >= o.cfg.MaxCarriers || o.table.CarriersOf(user) >= o.cfg.UserCarriers
 }
 
 // isUpgrade checks all that makes websocket.Accept fail, so that whoever fails

@@ -1,6 +1,8 @@
 package origin
 
 import (
+	"net/http"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"culvert/internal/relay"
@@ -16,6 +18,11 @@ type metrics struct {
 	refusals  *prometheus.CounterVec // are valid users turned away?
 	strangers prometheus.Counter     // is somebody probing?
 	carriers  prometheus.Counter     // carriers used by tunnels that ended: are carriers being cut?
+	passes    *prometheus.CounterVec // do carriers and messages come to the wrong origin?
+	handed    *prometheus.CounterVec // is the gateway door used, and does it turn messages away?
+	posts     *prometheus.CounterVec // what does API Gateway say?
+	repeats   *prometheus.CounterVec // does it throttle, or fail?
+	posting   prometheus.Gauge       // do posts wait?
 }
 
 func newMetrics(r prometheus.Registerer, t *relay.Table) *metrics {
@@ -26,11 +33,16 @@ func newMetrics(r prometheus.Registerer, t *relay.Table) *metrics {
 		refusals:  counters("culvert_refused_total", "Tunnels refused.", "reason"),
 		strangers: prometheus.NewCounter(prometheus.CounterOpts{Name: "culvert_strangers_total", Help: "Upgrades without a valid token."}),
 		carriers:  prometheus.NewCounter(prometheus.CounterOpts{Name: "culvert_tunnel_carriers_total", Help: "Carriers used by tunnels that have ended."}),
+		passes:    counters("culvert_passed_total", "Carriers and messages passed on to the origin that owns their tunnels.", "what"),
+		handed:    counters("culvert_handed_total", "Messages handed on by functions.", "result"),
+		posts:     counters("culvert_posts_total", "Messages posted to API Gateway.", "result"),
+		repeats:   counters("culvert_post_repeats_total", "Posts made again.", "reason"),
+		posting:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "culvert_posts", Help: "Posts to API Gateway now, waiting ones among them."}),
 	}
 	if r == nil {
 		return m
 	}
-	r.MustRegister(m.opens, m.ends, m.bytes, m.refusals, m.strangers, m.carriers,
+	r.MustRegister(m.opens, m.ends, m.bytes, m.refusals, m.strangers, m.carriers, m.passes, m.handed, m.posts, m.repeats, m.posting,
 		gauge("culvert_tunnels", "Tunnels now.", t.Tunnels), gauge("culvert_carriers", "Carriers now.", t.Carriers))
 	return m
 }
@@ -48,6 +60,10 @@ func (m *metrics) opened(k wire.ServiceKind) { m.opens.WithLabelValues(k.String(
 func (m *metrics) refused(r wire.Reason) { m.refusals.WithLabelValues(r.String()).Inc() }
 
 func (m *metrics) stranger() { m.strangers.Inc() }
+
+func (m *metrics) passed(what string) { m.passes.WithLabelValues(what).Inc() }
+
+func (m *metrics) tookHanded(status int) { m.handed.WithLabelValues(http.StatusText(status)).Inc() }
 
 func (m *metrics) ended(e relay.End) {
 	service, reason := e.Service.Kind.String(), "closed"

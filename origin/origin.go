@@ -7,13 +7,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"log/slog"
 	"net"
-	"net/http"
 	"sync/atomic"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"culvert/internal/relay"
 	"culvert/internal/seal"
@@ -21,25 +17,12 @@ import (
 	"culvert/internal/wire"
 )
 
-// Config is what an Origin works with. All but Master and Dial may be zero.
-type Config struct {
-	Master       seal.Master                                           // the secret that all links come from
-	Dial         func(context.Context, wire.Service) (net.Conn, error) // reaches WhatsApp, and nothing else
-	Site         http.Handler                                          // what strangers see; nil: 404
-	Log          *slog.Logger                                          // one line a tunnel that ends; nil: none
-	Metrics      prometheus.Registerer                                 // nil: none
-	MaxTunnels   int                                                   // of all users; 0: 100,000
-	MaxCarriers  int                                                   // of all users; 0: 50,000
-	UserCarriers int                                                   // of one user; 0: 1,000
-	UserTunnels  int                                                   // of one user; 0: 12,000
-	Revoked      func(user uint32) bool                                // whose links are void; nil: nobody's
-	Windows      int64                                                 // bytes that windows may grow by in all; 0: 512 MiB
-}
-
 // Origin serves carriers. Its methods may be called by many goroutines.
 type Origin struct {
 	cfg      Config
-	gate     wire.GateKey
+	gates    wire.GateKeys
+	tickets  *wire.Tickets
+	gateway  *gateway // nil: there is no gateway door
 	seal     *seal.Server
 	table    *relay.Table
 	users    users
@@ -47,6 +30,7 @@ type Origin struct {
 	metrics  *metrics
 	draining atomic.Bool
 	pending  pending
+	passing  chan struct{} // holds one for each carrier that another origin serves
 	stop     context.CancelFunc
 	ctx      context.Context
 }
@@ -60,47 +44,26 @@ const maxOpening = 4096
 
 // New makes an Origin. Close releases what it holds.
 func New(cfg Config) (*Origin, error) {
-	if cfg.Dial == nil {
-		return nil, errors.New("origin: nothing to dial with")
+	if err := cfg.check(); err != nil {
+		return nil, err
 	}
 	cfg.defaults()
 	o := &Origin{
-		cfg:  cfg,
-		gate: cfg.Master.GateKey(),
-		seal: seal.NewServer(cfg.Master, time.Now),
+		cfg:     cfg,
+		gates:   cfg.Gates,
+		tickets: wire.NewTickets(cfg.Gates),
+		seal:    seal.NewServer(cfg.Master, time.Now, cfg.Older...),
+		passing: make(chan struct{}, cfg.MaxCarriers),
 	}
 	o.ctx, o.stop = context.WithCancel(context.Background())
 	o.table = relay.NewTable(relay.Events{Open: o.open, Ended: o.ended}, relay.NewBudget(cfg.Windows))
 	o.metrics = newMetrics(cfg.Metrics, o.table)
+	if cfg.Gateway.URL != nil {
+		o.gateway = newGateway(o, cfg)
+	}
 	go o.table.Sweep(o.ctx)
 	go o.endRevoked()
 	return o, nil
-}
-
-func (c *Config) defaults() {
-	if c.Site == nil {
-		c.Site = http.NotFoundHandler()
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
-	if c.Revoked == nil {
-		c.Revoked = func(uint32) bool { return false }
-	}
-	c.MaxTunnels = or(c.MaxTunnels, 100_000)
-	c.MaxCarriers = or(c.MaxCarriers, 50_000)
-	c.UserTunnels = or(c.UserTunnels, 12_000)
-	c.UserCarriers = or(c.UserCarriers, 1_000)
-	if c.Windows == 0 {
-		c.Windows = 512 << 20
-	}
-}
-
-func or(n, otherwise int) int {
-	if n == 0 {
-		return otherwise
-	}
-	return n
 }
 
 // endRevoked ends the carriers of users who have been revoked since they came;

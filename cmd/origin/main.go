@@ -6,8 +6,12 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net"
+	"net/netip"
 	"os"
 	"runtime/debug"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"culvert/internal/serve"
 	"culvert/internal/site"
@@ -37,28 +41,57 @@ func main() {
 
 func (c *config) run(ctx context.Context, log *slog.Logger) error {
 	c.warn(log)
-	revoked, err := c.Revoked.watch(log)
+	advertise, second, err := c.Advertise.listen(c.Listen)
 	if err != nil {
 		return err
 	}
-	upstream := &whatsapp.Upstream{Chat: string(c.Chat), Media: string(c.Media), AllowPrivate: c.AllowPrivate}
+	if second != nil {
+		defer second.Close()
+	}
 	metrics := serve.NewRegistry()
-	far, err := origin.New(origin.Config{
-		Master: c.master, Dial: upstream.Dial, Site: site.Handler(), Log: log, Metrics: metrics,
-		MaxTunnels: c.MaxTunnels, MaxCarriers: c.MaxCarriers, Revoked: revoked,
-	})
+	far, err := c.origin(ctx, advertise, log, metrics)
 	if err != nil {
 		return err
 	}
 	defer far.Close()
-	listener, err := c.TLS.Listen(c.Listen, far.Wrap, log)
-	if err != nil {
+	service := serve.Service{
+		Handler: far, Admin: c.Admin, Metrics: metrics, Log: log,
+		DrainFor: c.DrainFor, Leave: far.Drain,
+	}
+	if second != nil {
+		service.Lasting = far.Wrap(second)
+	}
+	if service.Listener, err = c.listen(far, second != nil, log); err != nil {
 		return err
 	}
-	return serve.Service{
-		Listener: listener, Handler: far, Admin: c.Admin, Metrics: metrics, Log: log,
-		DrainFor: c.DrainFor, Leave: far.Drain,
-	}.Run(ctx)
+	return service.Run(ctx)
+}
+
+// listen shares the port with a process that is to take over, or that is taken
+// over, where both have another address to be reached at.
+func (c *config) listen(far *origin.Origin, shared bool, log *slog.Logger) (net.Listener, error) {
+	if shared {
+		return c.TLS.ListenShared(c.Listen, far.Wrap, log)
+	}
+	return c.TLS.Listen(c.Listen, far.Wrap, log)
+}
+
+func (c *config) origin(ctx context.Context, advertise netip.AddrPort, log *slog.Logger, metrics prometheus.Registerer) (*origin.Origin, error) {
+	revoked, err := c.Revoked.watch(log)
+	if err != nil {
+		return nil, err
+	}
+	gateway, err := c.gateway(ctx)
+	if err != nil {
+		return nil, err
+	}
+	upstream := &whatsapp.Upstream{Chat: string(c.Chat), Media: string(c.Media), AllowPrivate: c.AllowPrivate}
+	return origin.New(origin.Config{
+		Master: c.masters[0], Older: c.masters[1:], Gates: c.gates,
+		Dial: upstream.Dial, Site: site.Handler(), Log: log, Metrics: metrics,
+		MaxTunnels: c.MaxTunnels, MaxCarriers: c.MaxCarriers, Revoked: revoked,
+		Advertise: advertise, Gateway: gateway,
+	})
 }
 
 // warn names loudly what must not be on by accident.

@@ -18,6 +18,7 @@ import (
 // Service is a handler on its listener until it is told to stop.
 type Service struct {
 	Listener  net.Listener // with TLS on it, if there is to be any; Run closes it
+	Lasting   net.Listener // accepts until the drain is over, and Listener only until it begins; nil: Listener lasts
 	Handler   http.Handler
 	Strangers int // connections that are not WebSockets; 0: DefaultStrangers
 	Admin     AdminAddress
@@ -38,12 +39,12 @@ type Service struct {
 func (s Service) Run(ctx context.Context) error {
 	adminListener, err := s.Admin.listen(s.Log)
 	if err != nil {
-		s.Listener.Close()
+		s.close()
 		return err
 	}
 	health := newAdmin(s.Metrics)
 	server := newServer(s.Handler, or(s.Strangers, DefaultStrangers), s.Log)
-	failed := start(server, s.Listener)
+	failed := s.start(server)
 	if adminListener != nil {
 		adminServer := newServer(health, 64, s.Log)
 		adminFailed := start(adminServer, adminListener)
@@ -56,6 +57,9 @@ func (s Service) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	health.draining.Store(true)
+	if s.Lasting != nil {
+		s.Listener.Close()
+	}
 	err = s.stop(server)
 	<-failed
 	return err
@@ -67,6 +71,22 @@ func start(server *http.Server, ln net.Listener) <-chan error {
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(ln) }()
 	return failed
+}
+
+// start serves on all listeners. A second one that fails shows when it is
+// needed: nobody is cut before.
+func (s Service) start(server *http.Server) <-chan error {
+	if s.Lasting != nil {
+		start(server, s.Lasting)
+	}
+	return start(server, s.Listener)
+}
+
+func (s Service) close() {
+	s.Listener.Close()
+	if s.Lasting != nil {
+		s.Lasting.Close()
+	}
 }
 
 // stop gives everything DrainFor in all.

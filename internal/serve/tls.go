@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -34,11 +35,22 @@ func (f TLSFiles) Check() []SettingError {
 // Listen listens at an address, with TLS if a certificate is set. wrap, which
 // may be nil, prepares the listener beneath it.
 func (f TLSFiles) Listen(at Address, wrap func(net.Listener) net.Listener, log *slog.Logger) (net.Listener, error) {
+	return f.listen(net.ListenConfig{}, at, wrap, log)
+}
+
+// ListenShared is Listen at an address where another process of the same user
+// may listen as well, where the system can do that. New connections go to
+// either until one of them stops.
+func (f TLSFiles) ListenShared(at Address, wrap func(net.Listener) net.Listener, log *slog.Logger) (net.Listener, error) {
+	return f.listen(net.ListenConfig{Control: share}, at, wrap, log)
+}
+
+func (f TLSFiles) listen(by net.ListenConfig, at Address, wrap func(net.Listener) net.Listener, log *slog.Logger) (net.Listener, error) {
 	secure, err := f.Config(log)
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", string(at))
+	listener, err := by.Listen(context.Background(), "tcp", string(at))
 	if err != nil {
 		return nil, fmt.Errorf("CULVERT_LISTEN: %w", err)
 	}

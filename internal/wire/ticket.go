@@ -28,6 +28,10 @@ const TicketLen = 72
 // carrier, and an origin's address serves another only after longer.
 const TicketLife = 24 * time.Hour
 
+// PassedHeader marks a request that an origin passes on to the one that the
+// request's ticket names, which serves it whatever the ticket says.
+const PassedHeader = "Passed-On"
+
 const (
 	ticketNonce  = 12
 	ticketSealed = 16 + 2 + 4 + 4

@@ -55,6 +55,7 @@ require (
 	github.com/rs/zerolog v1.34.0 // indirect
 	go.mau.fi/util v0.9.4 // indirect
 	go.yaml.in/yaml/v2 v2.4.2 // indirect
+	go.yaml.in/yaml/v3 v3.0.4 // indirect
 	golang.org/x/text v0.33.0 // indirect
 	golang.org/x/xerrors v0.0.0-20200804184101-5ec99f83aff1 // indirect
 )

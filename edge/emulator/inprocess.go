@@ -1,29 +1,36 @@
 package emulator
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// InProcess runs a handler of aws-lambda-go, as lambda.NewHandler makes it, in
-// this process: for tests, since it also works within a bubble of synctest.
+// InProcess runs a handler in this process: for tests, since it also works
+// within a bubble of synctest.
 type InProcess struct {
-	handler Function
+	handler any
 	set     Settings
-	slots   chan struct{}
+	slots   chan struct{} // holds one for each invocation
+	idle    chan lambda.Handler
 	life    context.Context
 	end     context.CancelFunc
 	running sync.WaitGroup
 }
 
-// NewInProcess returns a function that runs handler until Close.
-func NewInProcess(handler Function, s Settings) *InProcess {
+// NewInProcess returns a function that works until Close. handler is what
+// lambda.Start takes, and is called by many at once; each call has a
+// lambda.Handler to itself, whose Invoke returns bytes that its next call
+// overwrites (aws-lambda-go v1.55.1).
+func NewInProcess(handler any, s Settings) *InProcess {
 	f := &InProcess{handler: handler, set: s.withDefaults()}
 	f.slots = make(chan struct{}, f.set.Concurrency)
+	f.idle = make(chan lambda.Handler, f.set.Concurrency)
 	f.life, f.end = context.WithCancel(context.Background())
 	return f
 }
@@ -35,7 +42,8 @@ func (f *InProcess) Close() {
 	f.running.Wait()
 }
 
-// Invoke keeps payload while the handler runs, which may be longer than the call.
+// Invoke lets the handler have payload for as long as it runs, which may be
+// longer than the call.
 func (f *InProcess) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	select {
 	case f.slots <- struct{}{}:
@@ -96,9 +104,29 @@ func (f *InProcess) call(ctx context.Context, payload []byte) (out outcome) {
 		AwsRequestID:       newUUID(),
 		InvokedFunctionArn: f.set.arn(),
 	})
-	reply, err := f.handler.Invoke(ctx, payload)
+	h := f.take()
+	reply, err := h.Invoke(ctx, payload)
+	reply = bytes.Clone(reply)
+	f.give(h)
 	if err != nil {
 		return failed("Error", err.Error())
 	}
 	return outcome{reply: reply}
+}
+
+func (f *InProcess) take() lambda.Handler {
+	select {
+	case h := <-f.idle:
+		return h
+	default:
+		return lambda.NewHandler(f.handler)
+	}
+}
+
+// give finds no room only if handlers outlived their timeout.
+func (f *InProcess) give(h lambda.Handler) {
+	select {
+	case f.idle <- h:
+	default:
+	}
 }

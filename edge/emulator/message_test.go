@@ -11,15 +11,14 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/coder/websocket"
 )
 
 // echo posts every message back, as the origin does, beside the function's answer.
-func echo(r *rig) Function {
-	return lambda.NewHandler(func(_ context.Context, e events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyResponse, error) {
+func echo(r *rig) any {
+	return func(_ context.Context, e events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyResponse, error) {
 		return events.APIGatewayProxyResponse{StatusCode: 200, Body: "nobody sees this"}, r.post(e.RequestContext.ConnectionID, e.Body)
-	})
+	}
 }
 
 // record notes the bodies of messages in the order of their arrival.

@@ -220,6 +220,7 @@ func TestTooManyMessagesClose(t *testing.T) {
 		if got := closed(t, c); got != websocket.StatusPolicyViolation {
 			t.Errorf("got close code %d, want 1008", got)
 		}
+		synctest.Wait()
 		if got := len(r.noted()); got != 3 {
 			t.Errorf("got %d messages, want 3", got)
 		}

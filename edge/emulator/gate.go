@@ -1,10 +1,6 @@
 package emulator
 
-import (
-	"github.com/aws/aws-lambda-go/lambda"
-
-	"culvert/edge"
-)
+import "culvert/edge"
 
 // GateRoutes are the functions of g, run in this process until end is called.
 // Each has the settings s but for its name.
@@ -12,7 +8,7 @@ func GateRoutes(g *edge.Gate, s Settings) (r Routes, end func()) {
 	named := func(name string, handler any) *InProcess {
 		s := s
 		s.Name = name
-		return NewInProcess(lambda.NewHandler(handler), s)
+		return NewInProcess(handler, s)
 	}
 	connect, message, disconnect := named("connect", g.Connect), named("message", g.Message), named("disconnect", g.Disconnect)
 	return Routes{Connect: connect, Default: message, Disconnect: disconnect}, func() {

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	goruntime "runtime"
+	"strings"
+	"sync"
+)
+
+// pair is an event and a function that gets it.
+type pair struct {
+	recorded
+	f function
+}
+
+// runAll invokes every function with every event, as many at once as there are
+// processors, and fails if an answer is not the expected one.
+func runAll(ctx context.Context, where runtime, events *filler) error {
+	all, err := readAnswers("infra/events")
+	if err != nil {
+		return err
+	}
+	work := make(chan []pair)
+	var workers sync.WaitGroup
+	var mu sync.Mutex
+	var wrong []error
+	for range goruntime.NumCPU() {
+		workers.Go(func() {
+			for row := range work {
+				err := runRow(ctx, where, events, row)
+				mu.Lock()
+				wrong = append(wrong, err...)
+				mu.Unlock()
+			}
+		})
+	}
+	for _, row := range rows(all) {
+		work <- row
+	}
+	close(work)
+	workers.Wait()
+	fmt.Printf("%d events, %d functions each: %d wrong answers\n", len(all), len(functions), len(wrong))
+	return errors.Join(wrong...)
+}
+
+// rows may run at once. One has all that reaches the origin, in order; each of
+// the others is a single pair.
+func rows(all []recorded) [][]pair {
+	ordered := [][]pair{nil}
+	var others [][]pair
+	for _, r := range all {
+		for _, f := range functions {
+			if f == r.of() && f != "Connect" {
+				ordered[0] = append(ordered[0], pair{r, f})
+			} else {
+				others = append(others, []pair{{r, f}})
+			}
+		}
+	}
+	return append(ordered, others...)
+}
+
+func runRow(ctx context.Context, where runtime, events *filler, row []pair) (wrong []error) {
+	for _, p := range row {
+		name := fmt.Sprintf("%-10s %s", p.f, strings.TrimSuffix(filepath.Base(p.path), ".json"))
+		if err := runPair(ctx, where, events, p); err != nil {
+			wrong = append(wrong, fmt.Errorf("%s: %w", name, err))
+			fmt.Println("WRONG", name)
+			continue
+		}
+		fmt.Println("ok   ", name)
+	}
+	return wrong
+}
+
+func runPair(ctx context.Context, where runtime, events *filler, p pair) error {
+	event, err := events.fill(p.path)
+	if err != nil {
+		return err
+	}
+	reply, log, err := where.invoke(ctx, p.f, event)
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, log)
+	}
+	if err := check(p.from(p.f), reply, log); err != nil {
+		return fmt.Errorf("%w; reply %s, log:\n%s", err, reply, log)
+	}
+	return leaks(event, log)
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	goruntime "runtime"
+	"strings"
+	"time"
+)
+
+// docker runs functions as "sam local invoke" does.
+type docker struct {
+	sam     string
+	gateway netip.Addr
+	dir     string // of what was built, and of settings
+}
+
+var errNoDocker = errors.New(`Docker does not run here. To get it:
+  Debian, Ubuntu:  sudo apt-get install docker.io && sudo usermod -aG docker $USER   (then log in again)
+  others:          https://docs.docker.com/engine/install/`)
+
+var errNoSAM = errors.New(`SAM's command line is missing. To get it:
+  python3 -m venv .venv-cloud && .venv-cloud/bin/pip install -r infra/requirements.txt`)
+
+// findDocker wants an engine on this machine, with a network from which
+// functions reach the origin.
+func findDocker(ctx context.Context) (*docker, error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "docker", "network", "inspect", "bridge", "--format",
+		"{{range .IPAM.Config}}{{.Gateway}} {{end}}").Output()
+	if err != nil {
+		return nil, errNoDocker
+	}
+	for _, word := range strings.Fields(string(out)) {
+		if ip, err := netip.ParseAddr(word); err == nil && ip.Is4() {
+			return withSAM(ip)
+		}
+	}
+	return nil, errNoDocker
+}
+
+func withSAM(gateway netip.Addr) (*docker, error) {
+	for _, name := range []string{*sam, ".venv-cloud/bin/sam", "sam"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return &docker{sam: path, gateway: gateway}, nil
+		}
+	}
+	return nil, errNoSAM
+}
+
+func (d *docker) host() netip.Addr { return d.gateway }
+
+func (d *docker) prepare(ctx context.Context, settings map[string]string) (err error) {
+	if d.dir, err = os.MkdirTemp("", "culvert-invoke"); err != nil {
+		return err
+	}
+	perFunction := map[string]map[string]string{}
+	for _, f := range functions {
+		perFunction[string(f)+"Function"] = settings
+	}
+	b, err := json.Marshal(perFunction)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(d.dir, "settings"), b, 0o600); err != nil {
+		return err
+	}
+	fmt.Println("building with", d.sam)
+	build := d.command(ctx, "build", "--build-dir", filepath.Join(d.dir, "build"))
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("sam build: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// command is sam's, for this machine's processor.
+func (d *docker) command(ctx context.Context, args ...string) *exec.Cmd {
+	arch := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[goruntime.GOARCH]
+	c := exec.CommandContext(ctx, d.sam, append(args, "--parameter-overrides", "Architecture="+arch)...)
+	c.Env = append(os.Environ(), "ARCH="+arch, "SAM_CLI_TELEMETRY=0", "AWS_DEFAULT_REGION=eu-central-1")
+	return c
+}
+
+func (d *docker) close() { os.RemoveAll(d.dir) }
+
+func (d *docker) invoke(ctx context.Context, f function, event []byte) (reply, log []byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute) // the first one builds an image
+	defer cancel()
+	c := d.command(ctx, "local", "invoke", string(f)+"Function", "--event", "-", "--skip-pull-image",
+		"--template", filepath.Join(d.dir, "build", "template.yaml"), "--env-vars", filepath.Join(d.dir, "settings"))
+	var out, errs bytes.Buffer
+	c.Stdin, c.Stdout, c.Stderr = bytes.NewReader(event), &out, &errs
+	if err := c.Run(); err != nil && !json.Valid(out.Bytes()) {
+		return nil, errs.Bytes(), fmt.Errorf("sam local invoke: %w", err)
+	}
+	return out.Bytes(), errs.Bytes(), nil
+}

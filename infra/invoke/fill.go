@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+	"time"
+
+	"culvert/internal/wire"
+)
+
+// What the events say of their API, and the user whose tokens they hold.
+const (
+	api   = "k2pbx7q4mj"
+	stage = "v1"
+	user  = 7
+)
+
+// filler fills the recorded events' places for tokens and tickets, which are
+// good for minutes. A place that occurs twice is filled alike.
+type filler struct {
+	owner netip.AddrPort // the origin that tickets name
+	token string
+	keys  wire.GateKeys // ours
+	other wire.GateKeys // of another deployment
+	now   time.Time
+}
+
+func newFiller(keys wire.GateKeys, owner netip.AddrPort) (*filler, error) {
+	other, err := wire.ParseGateKeys(newSecret())
+	if err != nil {
+		return nil, err
+	}
+	f := &filler{owner: owner, keys: keys, other: other, now: time.Now()}
+	f.token = f.tokenBy(keys, f.now)
+	return f, nil
+}
+
+// newSecret is like those that AWS Secrets Manager makes.
+func newSecret() string { return (rand.Text() + rand.Text() + rand.Text())[:64] }
+
+// fill reads the event in a file and fills it.
+func (f *filler) fill(path string) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the event: %w; infra/events has some", err)
+	}
+	t, err := template.New(filepath.Base(path)).Funcs(f.places()).Parse(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("read the event: %w", err)
+	}
+	var out bytes.Buffer
+	err = t.Execute(&out, nil)
+	return out.Bytes(), err
+}
+
+func (f *filler) places() template.FuncMap {
+	return template.FuncMap{
+		"token":           func() string { return f.token },
+		"oldToken":        func() string { return f.tokenBy(f.keys, f.now.Add(-time.Hour)) },
+		"strangersToken":  func() string { return f.tokenBy(f.other, f.now) },
+		"ticket":          func() string { return f.ticketBy(f.keys, f.owner, f.now) },
+		"oldTicket":       func() string { return f.ticketBy(f.keys, f.owner, f.now.Add(-25*time.Hour)) },
+		"strangersTicket": func() string { return f.ticketBy(f.other, f.owner, f.now) },
+		"deadTicket":      func() string { return f.ticketBy(f.keys, netip.AddrPortFrom(f.owner.Addr(), 65535), f.now) },
+		"ticketOf":        f.ticketOf,
+		"noTicket":        func() string { return strings.Repeat("-", wire.TicketLen) },
+		"forged":          forged,
+		"body":            body,
+		"fullBody":        fullBody,
+		"letters":         func(n int) string { return strings.Repeat("x", n) },
+	}
+}
+
+func (f *filler) tokenBy(keys wire.GateKeys, at time.Time) string {
+	return wire.NewToken(user, keys[0].TokenKey(user), at)
+}
+
+func (f *filler) ticketBy(keys wire.GateKeys, owner netip.AddrPort, at time.Time) string {
+	return wire.NewTickets(keys).New(wire.Owner{At: owner, User: user}, at)
+}
+
+// ticketOf names any address, as only who has our key can.
+func (f *filler) ticketOf(address string) (string, error) {
+	owner, err := netip.ParseAddrPort(address)
+	return f.ticketBy(f.keys, owner, f.now), err
+}
+
+// forged changes a letter in the midst of a token or ticket.
+func forged(text string) string {
+	at, letter := len(text)/2, "A"
+	if text[at] == 'A' {
+		letter = "B"
+	}
+	return text[:at] + letter + text[at+1:]
+}
+
+// body holds a ping.
+func body(number int) string {
+	return bodyOf(number, wire.Header{Kind: wire.Ping, Seq: uint64(number)})
+}
+
+// fullBody holds two frames for a tunnel that there is not, and has no room for more.
+func fullBody(number int) string {
+	h := wire.Header{Kind: wire.Data, Len: wire.TextFrame - wire.HeaderLen, Tunnel: 1}
+	return bodyOf(number, h, h)
+}
+
+func bodyOf(number int, frames ...wire.Header) string {
+	b := make([]byte, wire.NumbersLen)
+	wire.PutNumbers(b, wire.Numbers{Number: uint32(number)})
+	for _, h := range frames {
+		at := len(b)
+		b = append(b, make([]byte, wire.HeaderLen+h.Len)...)
+		wire.Put(b[at:], h)
+	}
+	return string(wire.AppendText(nil, b))
+}

@@ -1,0 +1,87 @@
+// Command invoke runs the functions of template.yaml with recorded events, in
+// Docker as "sam local invoke" does or, where that is missing, in the
+// emulator's runtime. Events are filled with tokens and tickets that are good
+// now, and bin/origin runs behind the functions.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+)
+
+const usage = `invoke runs a function with a recorded event:
+  go run ./infra/invoke Connect|Message|Disconnect EVENT   as infra/events/message.json
+  go run ./infra/invoke --all                              every function with every event, checked
+`
+
+var (
+	all = flag.Bool("all", false, "run every function with every event and check the answers")
+	sam = flag.String("sam", "", "the SAM command `line`; without it .venv-cloud/bin/sam or what PATH has")
+	how = flag.String("in", "", "docker or emulator; without it Docker if it runs")
+)
+
+func main() {
+	flag.Usage = func() {
+		fmt.Fprint(flag.CommandLine.Output(), usage)
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "invoke:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	if *all != (flag.NArg() == 0) || !*all && flag.NArg() != 2 {
+		flag.Usage()
+		return errors.New("name a function and an event, as in: make invoke FN=Message EVENT=infra/events/message.json")
+	}
+	where, err := place(ctx)
+	if err != nil {
+		return err
+	}
+	o, err := startOrigin(ctx, where.host())
+	if err != nil {
+		return err
+	}
+	defer o.stop()
+	events, err := newFiller(o.keys, o.at)
+	if err != nil {
+		return err
+	}
+	if err := where.prepare(ctx, o.settings()); err != nil {
+		return err
+	}
+	defer where.close()
+	if *all {
+		return runAll(ctx, where, events)
+	}
+	return runOne(ctx, where, events, function(flag.Arg(0)), flag.Arg(1))
+}
+
+// runOne shows what a function logs and replies. A failure of the function is
+// an answer, too.
+func runOne(ctx context.Context, where runtime, events *filler, f function, path string) error {
+	if toOthers[f] == (answer{}) {
+		return fmt.Errorf("%q is none of the functions %v", f, functions)
+	}
+	event, err := events.fill(path)
+	if err != nil {
+		return err
+	}
+	reply, log, err := where.invoke(ctx, f, event)
+	os.Stderr.Write(log)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s\n", reply)
+	return nil
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"culvert/internal/wire"
+)
+
+// localOrigin is bin/origin, with an API Gateway that takes all its posts.
+type localOrigin struct {
+	at     netip.AddrPort
+	secret string
+	keys   wire.GateKeys
+	posts  *httptest.Server
+	dir    string
+	cmd    *exec.Cmd
+	said   bytes.Buffer
+}
+
+// startOrigin returns when the origin answers at host, which is no longer than
+// some seconds.
+func startOrigin(ctx context.Context, host netip.Addr) (o *localOrigin, err error) {
+	o = &localOrigin{secret: newSecret()}
+	o.posts = httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer func() {
+		if err != nil {
+			o.stop()
+		}
+	}()
+	if o.keys, err = wire.ParseGateKeys(o.secret); err != nil {
+		return o, err
+	}
+	if o.at, err = freePort(host); err != nil {
+		return o, fmt.Errorf("is Docker on another machine? %w", err)
+	}
+	if o.dir, err = os.MkdirTemp("", "culvert-origin"); err != nil {
+		return o, err
+	}
+	if err = os.WriteFile(o.file(), []byte(o.secret), 0o600); err != nil {
+		return o, err
+	}
+	if err = o.launch(ctx); err != nil {
+		return o, err
+	}
+	return o, o.answers(ctx)
+}
+
+func (o *localOrigin) file() string { return filepath.Join(o.dir, "gate") }
+
+func freePort(host netip.Addr) (netip.AddrPort, error) {
+	l, err := net.Listen("tcp", netip.AddrPortFrom(host, 0).String())
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).AddrPort(), nil
+}
+
+func (o *localOrigin) launch(ctx context.Context) error {
+	o.cmd = exec.CommandContext(ctx, "bin/origin")
+	o.cmd.Cancel = func() error { return o.cmd.Process.Signal(os.Interrupt) }
+	o.cmd.WaitDelay = 3 * time.Second
+	o.cmd.Stderr, o.cmd.Stdout = &o.said, &o.said
+	o.cmd.Env = []string{
+		"CULVERT_SECRET=" + newSecret(), "CULVERT_GATE_FILE=" + o.file(), "CULVERT_GATEWAY=" + o.posts.URL + "/" + stage,
+		"CULVERT_LISTEN=" + o.at.String(), "CULVERT_ADVERTISE=" + o.at.String(),
+		"CULVERT_ADMIN_LISTEN=off", "CULVERT_DRAIN=1s",
+		"AWS_ACCESS_KEY_ID=none", "AWS_SECRET_ACCESS_KEY=none", "AWS_REGION=eu-central-1",
+	}
+	if err := o.cmd.Start(); err != nil {
+		o.cmd = nil
+		return fmt.Errorf("start the origin: %w; 'make build' builds it", err)
+	}
+	return nil
+}
+
+// answers waits until the origin does.
+func (o *localOrigin) answers(ctx context.Context) error {
+	for range 100 {
+		c, err := net.DialTimeout("tcp", o.at.String(), time.Second)
+		if err == nil {
+			return c.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return errors.New("the origin does not answer; bin/origin may say why")
+}
+
+// settings are what functions are told of the origin.
+func (o *localOrigin) settings() map[string]string {
+	return map[string]string{
+		"CULVERT_ORIGIN": "http://" + o.at.String(), "CULVERT_GATE": o.secret, "CULVERT_API": api, "CULVERT_STAGE": stage,
+	}
+}
+
+func (o *localOrigin) stop() {
+	if o.cmd != nil {
+		o.cmd.Process.Kill()
+		o.cmd.Wait()
+	}
+	o.posts.Close()
+	os.RemoveAll(o.dir)
+}

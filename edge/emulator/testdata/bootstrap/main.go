@@ -21,6 +21,8 @@ func main() {
 		os.Exit(3)
 	case "hang":
 		time.Sleep(time.Hour)
+	case "slow":
+		time.Sleep(100 * time.Millisecond)
 	}
 	lambda.Start(do)
 }

@@ -23,6 +23,7 @@ type metrics struct {
 	posts     *prometheus.CounterVec // what does API Gateway say?
 	repeats   *prometheus.CounterVec // does it throttle, or fail?
 	posting   prometheus.Gauge       // do posts wait?
+	to        prometheus.Registerer  // nil: none
 }
 
 func newMetrics(r prometheus.Registerer, t *relay.Table) *metrics {
@@ -39,12 +40,17 @@ func newMetrics(r prometheus.Registerer, t *relay.Table) *metrics {
 		repeats:   counters("culvert_post_repeats_total", "Posts made again.", "reason"),
 		posting:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "culvert_posts", Help: "Posts to API Gateway now, waiting ones among them."}),
 	}
-	if r == nil {
-		return m
-	}
-	r.MustRegister(m.opens, m.ends, m.bytes, m.refusals, m.strangers, m.carriers, m.passes, m.handed, m.posts, m.repeats, m.posting,
+	m.to = r
+	m.add(m.opens, m.ends, m.bytes, m.refusals, m.strangers, m.carriers, m.passes, m.handed, m.posts, m.repeats, m.posting,
 		gauge("culvert_tunnels", "Tunnels now.", t.Tunnels), gauge("culvert_carriers", "Carriers now.", t.Carriers))
 	return m
+}
+
+// add registers what may not be there at every origin, too.
+func (m *metrics) add(all ...prometheus.Collector) {
+	if m.to != nil {
+		m.to.MustRegister(all...)
+	}
 }
 
 func counters(name, help string, labels ...string) *prometheus.CounterVec {

@@ -60,6 +60,7 @@ func New(cfg Config) (*Origin, error) {
 	o.metrics = newMetrics(cfg.Metrics, o.table)
 	if cfg.Gateway.URL != nil {
 		o.gateway = newGateway(o, cfg)
+		o.metrics.add(gauge("culvert_gateway_connections", "Connections of API Gateway now.", o.gateway.connections))
 	}
 	go o.table.Sweep(o.ctx)
 	go o.endRevoked()

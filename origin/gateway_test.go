@@ -1,0 +1,239 @@
+package origin_test
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"culvert/internal/link"
+	"culvert/internal/seal"
+	"culvert/internal/site"
+	"culvert/internal/wire"
+	"culvert/origin"
+)
+
+func (a *apiGateway) front() link.Front {
+	return link.Front{Host: a.Listener.Addr().String(), Path: "/v1", Gateway: true, Pins: []link.Pin{link.PinOf(a.Certificate())}}
+}
+
+// gatewayNode is an origin behind an API Gateway.
+func (n network) gatewayNode(t *testing.T, change ...func(*origin.Config)) (*node, *apiGateway) {
+	a := newAPIGateway(t, n.gates)
+	x := n.node(t, append(change, func(c *origin.Config) { c.Gateway = a.gateway() })...)
+	a.to.Store(&x.server.URL)
+	return x, a
+}
+
+func TestStreamsCrossTheGatewayDoor(t *testing.T) {
+	t.Parallel()
+	n := newNetwork()
+	x, a := n.gatewayNode(t)
+	c := startClient(t, n.master.Client(1), a.front())
+	carry(t, c, &x.run, "first")
+	carry(t, c, &x.run, strings.Repeat("more", 4000))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.refused) > 0 || len(a.conns) != 1 {
+		t.Errorf("got refusals %v on %d connections, want none on 1", a.refused, len(a.conns))
+	}
+}
+
+// handing hands messages to an origin as a function does.
+type handing struct {
+	t      *testing.T
+	signer *wire.Signer
+	to     string
+}
+
+func (n network) handing(t *testing.T, x *node) handing {
+	return handing{t, wire.NewSigner(n.gates), x.server.URL}
+}
+
+func (h handing) text(conn string, text []byte) int { return h.event(wire.Message, conn, text) }
+
+func (h handing) event(e wire.Event, conn string, text []byte) int {
+	h.t.Helper()
+	status, err := post(http.DefaultClient, h.to, h.signer.Sign(wire.Handed{Event: e, Conn: conn, Text: text}, time.Now()))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return status
+}
+
+// message is a client's, with the frames or a Ping.
+func message(token, ticket string, number uint32) []byte {
+	body := make([]byte, wire.NumbersLen+wire.HeaderLen)
+	wire.PutNumbers(body, wire.Numbers{Number: number})
+	wire.Put(body[wire.NumbersLen:], wire.Header{Kind: wire.Ping})
+	return wire.AppendText(wire.AppendUp(nil, token, ticket), body)
+}
+
+func token(keys seal.ClientKeys) string { return wire.NewToken(keys.User, keys.Token, time.Now()) }
+
+func (x *node) tickets(n network, user uint32) string {
+	return wire.NewTickets(n.gates).New(wire.Owner{At: x.at, User: user}, time.Now())
+}
+
+func TestWhatTheGatewayDoorAnswers(t *testing.T) {
+	t.Parallel()
+	n := newNetwork()
+	x, _ := n.gatewayNode(t, func(c *origin.Config) { c.Revoked = func(user uint32) bool { return user == 9 } })
+	h := n.handing(t, x)
+	one, two := n.master.Client(1), n.master.Client(2)
+	ticket := x.tickets(n, 1)
+	for _, c := range []struct {
+		name string
+		got  int
+		want int
+	}{
+		{"a message before its hello", h.text("a=", message("", ticket, 1)), 410},
+		{"a hello", h.text("a=", message(token(one), "", 0)), 204},
+		{"the hello again", h.text("a=", message(token(one), "", 0)), 204},
+		{"a message", h.text("a=", message("", ticket, 1)), 204},
+		{"a message that overtook another", h.text("a=", message("", ticket, 7)), 204},
+		{"a message without a ticket", h.text("a=", message("", "", 2)), 204},
+		{"another user's hello", h.text("a=", message(token(two), "", 0)), 410},
+		{"a stranger's hello", h.text("b=", message(token(seal.NewMaster().Client(1)), "", 0)), 410},
+		{"a revoked user's hello", h.text("b=", message(token(n.master.Client(9)), "", 0)), 410},
+		{"garbage", h.text("b=", []byte("{}")), 410},
+		{"nothing", h.text("b=", nil), 410},
+		{"a body that is none", h.text("a=", wire.AppendUp(nil, "", ticket+"!")), 410},
+		{"a message after that", h.text("a=", message("", ticket, 3)), 410},
+		{"a second connection", h.text("c=", message(token(one), ticket, 0)), 204},
+		{"its end", h.event(wire.Disconnect, "c=", nil), 204},
+		{"a message that came late", h.text("c=", message("", ticket, 1)), 410},
+		{"an end that came late", h.event(wire.Disconnect, "c=", nil), 204},
+		{"an end of nothing", h.event(wire.Disconnect, "d=", nil), 204},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: got %d, want %d", c.name, c.got, c.want)
+		}
+	}
+}
+
+func TestTheGatewayDoorTakesAsManyAsItMay(t *testing.T) {
+	t.Parallel()
+	n := newNetwork()
+	x, _ := n.gatewayNode(t, func(c *origin.Config) { c.UserCarriers = 2; c.MaxCarriers = 3 })
+	h := n.handing(t, x)
+	for i, c := range []struct {
+		conn string
+		user uint32
+		want int
+	}{{"a", 1, 204}, {"b", 1, 204}, {"c", 1, 503}, {"a", 1, 204}, {"d", 2, 204}, {"e", 3, 503}} {
+		if got := h.text(c.conn, message(token(n.master.Client(c.user)), "", 0)); got != c.want {
+			t.Errorf("hello %d: got %d, want %d", i, got, c.want)
+		}
+	}
+}
+
+// A draining origin takes back the connections of clients whose tunnels it
+// holds, and nobody new.
+func TestADrainingOriginTakesItsOwnClientsOnly(t *testing.T) {
+	t.Parallel()
+	n := newNetwork()
+	x, a := n.gatewayNode(t)
+	c := startClient(t, n.master.Client(1), a.front())
+	stream := open(t, c, &x.run)
+	defer stream.Close()
+	go x.Drain(t.Context())
+	wantSoon(t, "a drain", x.Draining)
+	h := n.handing(t, x)
+	if got := h.text("new", message(token(n.master.Client(2)), "", 0)); got != 503 {
+		t.Errorf("somebody new: got %d, want 503", got)
+	}
+	if got := h.text("old", message(token(n.master.Client(2)), x.tickets(n, 1), 0)); got != 503 {
+		t.Errorf("another's ticket: got %d, want 503", got)
+	}
+	if got := h.text("own", message(token(n.master.Client(1)), x.tickets(n, 1), 0)); got != 204 {
+		t.Errorf("one of its own: got %d, want 204", got)
+	}
+}
+
+// What no function of ours has signed is answered as without a gateway door,
+// byte for byte, whether its body is read or not.
+func TestStrangersPostsSeeTheSite(t *testing.T) {
+	t.Parallel()
+	n := newNetwork()
+	withSite := func(c *origin.Config) { c.Site = site.Handler() }
+	x, _ := n.gatewayNode(t, withSite)
+	plain := n.node(t, withSite)
+	other := newNetwork()
+	now := time.Now()
+	hello := wire.Handed{Event: wire.Message, Conn: "a=", Text: message(token(n.master.Client(1)), "", 0)}
+	old := wire.NewSigner(n.gates).Sign(hello, now.Add(-wire.HandedLife-time.Minute))
+	signed := wire.NewSigner(n.gates).Sign(hello, now)
+	broken := bytes.Clone(signed)
+	broken[len(broken)-1] ^= 1
+	for name, body := range map[string][]byte{
+		"nothing":       nil,
+		"a form":        []byte("a=b"),
+		"another's":     wire.NewSigner(other.gates).Sign(hello, now),
+		"an old one":    old,
+		"a broken one":  broken,
+		"half":          signed[:len(signed)/2],
+		"as large":      make([]byte, wire.MaxHanded),
+		"too large":     make([]byte, wire.MaxHanded+1),
+		"much too much": make([]byte, 400<<10),
+	} {
+		got, want := rawPost(t, x, "/", "", body), rawPost(t, plain, "/", "", body)
+		if got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+	for name, c := range map[string]struct{ path, header string }{
+		"another path":     {"/x", ""},
+		"an expectation":   {"/", "Expect: 100-continue\r\n"},
+		"in chunks":        {"/", "Transfer-Encoding: chunked\r\n"},
+		"a strange expect": {"/", "Expect: nothing\r\n"},
+	} {
+		got, want := rawPost(t, x, c.path, c.header, signed), rawPost(t, plain, c.path, c.header, signed)
+		if got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+}
+
+// API Gateway is told to close what the origin has ended, and the origin keeps
+// nothing of a connection that is gone.
+func TestConnectionsEndAtBothEnds(t *testing.T) {
+	t.Parallel()
+	n := newNetwork()
+	x, a := n.gatewayNode(t)
+	c := startClient(t, n.master.Client(1), a.front())
+	carry(t, c, &x.run, "hello")
+	h := n.handing(t, x)
+	h.text("L0SM9cOF0000=", []byte("m"+strings.Repeat("-", wire.TicketLen)+"what is no message"))
+	select {
+	case <-a.deleted:
+	case <-time.After(10 * time.Second):
+		t.Error("the connection was not closed")
+	}
+	wantGauge(t, x, "culvert_gateway_connections", 1) // the client is back by another
+	if got := h.text("gone", message(token(n.master.Client(2)), "", 0)); got != 204 {
+		t.Errorf("got %d, want 204", got)
+	}
+	wantGauge(t, x, "culvert_gateway_connections", 1) // 410 for its first post, for a second
+	if n := x.count(t, "culvert_posts_total", "gone"); n == 0 {
+		t.Error("got no post to what is gone")
+	}
+}
+
+func wantGauge(t *testing.T, x *node, name string, want float64) {
+	t.Helper()
+	wantSoon(t, fmt.Sprintf("%s is %v", name, want), func() bool {
+		families, err := x.counters.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			if f.GetName() == name {
+				return f.GetMetric()[0].GetGauge().GetValue() == want
+			}
+		}
+		return false
+	})
+}

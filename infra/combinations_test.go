@@ -46,21 +46,55 @@ func combinations(choices map[string][]string) iter.Seq[map[string]string] {
 	}
 }
 
-// everyStack renders all combinations in the home region, and some in others.
-func everyStack(t *testing.T, do func(*testing.T, *stack)) {
-	t.Helper()
+// policies say what is wrong with a stack, each for one reason.
+var policies = map[string]func(*stack) []string{
+	"nobody is let in but CloudFront and our own":   openIngresses,
+	"nobody reaches more than its job needs":        openEgresses,
+	"roles may do no more than their job":           widePolicies,
+	"roles are for functions and machines":          strangeTrust,
+	"no secret stands where it can be read":         misplacedSecrets,
+	"machines are closed and their disks encrypted": openMachines,
+	"logs are short and hold no address":            longLogs,
+	"distributions are behind the gate":             openDistributions,
+	"what costs is in the estimate":                 unknownCosts,
+	"nothing has a tag that could change":           taggedOrigins,
+	"nothing needs more capabilities":               namedRoles,
+}
+
+// Every combination in the home region, and some in all others.
+func TestEveryStackKeepsThePolicies(t *testing.T) {
+	t.Parallel()
 	n := 0
-	for chosen := range combinations(choices) {
-		do(t, mustRender(t, home, chosen))
+	for region, chosen := range everyStack(t) {
 		n++
-	}
-	for _, region := range regions(t) {
-		for chosen := range combinations(map[string][]string{"Topology": {"solo", "fleet"}, "Distributions": {"1", "3"}}) {
-			do(t, mustRender(t, region, chosen))
-			n++
+		s := mustRender(t, region, chosen)
+		for claim, wrong := range policies {
+			if problems := wrong(s); len(problems) > 0 {
+				t.Errorf("%s: %s; with %v in %s", claim, strings.Join(problems, "; "), chosen, region)
+			}
+		}
+		if t.Failed() {
+			break // the others would say the same
 		}
 	}
 	t.Logf("%d stacks", n)
+}
+
+func everyStack(t *testing.T) iter.Seq2[string, map[string]string] {
+	return func(yield func(string, map[string]string) bool) {
+		for chosen := range combinations(choices) {
+			if !yield(home, chosen) {
+				return
+			}
+		}
+		for _, region := range regions(t) {
+			for chosen := range combinations(map[string][]string{"Topology": {"solo", "fleet"}, "Distributions": {"1", "3"}}) {
+				if !yield(region, chosen) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func mustRender(t *testing.T, region string, chosen map[string]string) *stack {

@@ -227,7 +227,7 @@ func (s *stack) child(name string) (*stack, error) {
 
 // withGlobals gives a SAM function what all of them have.
 func (s *stack) withGlobals(entry map[string]any) map[string]any {
-	globals := object(at(s.template, "Globals", "Function"))
+	globals := object(s.template.section("Globals")["Function"])
 	if entry["Type"] != "AWS::Serverless::Function" || globals == nil {
 		return entry
 	}

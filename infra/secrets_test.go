@@ -1,0 +1,151 @@
+package infra
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// reference is a dynamic reference to a secret: where it stands the secret will be.
+const reference = "{{resolve:"
+
+// mayHold are the places where the gate's secret may stand, for those that admit.
+func mayHold(r resource, path string) bool {
+	return r.kind == "AWS::Serverless::Function" && path == "Environment.Variables.CULVERT_GATE" ||
+		r.kind == "AWS::CloudFront::Function" && path == "FunctionCode"
+}
+
+// places calls do with each text in v and with the path to it.
+func places(v any, path string, do func(path, text string)) {
+	switch v := v.(type) {
+	case string:
+		do(path, v)
+	case []any:
+		for _, e := range v {
+			places(e, path, do)
+		}
+	case map[string]any:
+		for key, e := range v {
+			places(e, strings.TrimPrefix(path+"."+key, "."), do)
+		}
+	}
+}
+
+func misplacedSecrets(s *stack) (problems []string) {
+	for _, r := range s.all() {
+		places(r.properties, "", func(path, text string) {
+			if strings.Contains(text, reference) && (!mayHold(r, path) || strings.Contains(text, "Master")) {
+				problems = append(problems, fmt.Sprintf("%s: %s holds a secret", r, path))
+			}
+		})
+	}
+	places(s.outputs, "", func(path, text string) {
+		if strings.Contains(text, reference) {
+			problems = append(problems, fmt.Sprintf("the output %s holds a secret", path))
+		}
+	})
+	return problems
+}
+
+func TestMisplacedSecretsAreSeen(t *testing.T) {
+	t.Parallel()
+	gate := "{{resolve:secretsmanager:Gate}}"
+	for _, r := range []resource{
+		{kind: "AWS::EC2::LaunchTemplate", properties: map[string]any{"LaunchTemplateData": map[string]any{"UserData": gate}}},
+		{kind: nestedKind, properties: map[string]any{"Parameters": map[string]any{"Gate": gate}}},
+		{kind: "AWS::CloudFront::Function", properties: map[string]any{"FunctionCode": "{{resolve:secretsmanager:OddMaster}}"}},
+		{kind: "AWS::SSM::Association", properties: map[string]any{"Parameters": map[string]any{"commands": []any{gate}}}},
+	} {
+		r.stack = &stack{}
+		if problems := misplacedSecrets(&stack{resources: []resource{r}}); len(problems) != 1 {
+			t.Errorf("%s: got %q, want one problem", r.kind, problems)
+		}
+	}
+	if problems := misplacedSecrets(&stack{outputs: map[string]any{"Gate": gate}}); len(problems) != 1 {
+		t.Errorf("an output: got %q, want one problem", problems)
+	}
+}
+
+func TestNoParameterIsASecret(t *testing.T) {
+	t.Parallel()
+	everyFile(t, func(t *testing.T, path string, f template) {
+		for name, p := range f.section("Parameters") {
+			if at(p, "NoEcho") != nil || strings.HasPrefix(text(at(p, "Type")), "AWS::SSM") {
+				t.Errorf("%s: %s", path, name)
+			}
+		}
+	})
+}
+
+// secretsOf maps each secret of a generation to its name; AWS makes a secret
+// anew when its name changes, and only then.
+func secretsOf(t *testing.T, generation int) (names map[string]string, s *stack) {
+	t.Helper()
+	s = mustRender(t, home, map[string]string{"Generation": fmt.Sprint(generation)})
+	names = map[string]string{}
+	for _, r := range s.of("AWS::SecretsManager::Secret") {
+		names[fmt.Sprintf("<%s>", r)] = text(r.properties["Name"])
+		if made := object(r.properties["GenerateSecretString"]); made["PasswordLength"] != "64" || made["ExcludePunctuation"] != true {
+			t.Errorf("%s is made by %v", r, made)
+		}
+	}
+	return names, s
+}
+
+// The one before stays as it is, the current one is new, and older ones end.
+func TestRotationKeepsTheLastSecretsAndMakesNewOnes(t *testing.T) {
+	t.Parallel()
+	for generation := 1; generation < 60; generation++ {
+		was, before := secretsOf(t, generation)
+		is, after := secretsOf(t, generation+1)
+		for _, kind := range []string{"Master", "Gate"} {
+			last := text(before.nested["Secrets"].outputs[kind])
+			current := text(after.nested["Secrets"].outputs[kind])
+			both := text(after.nested["Secrets"].outputs[kind+"s"])
+			if is[last] != was[last] || is[last] == "" {
+				t.Errorf("%s %d: got %q after a rotation, was %q", kind, generation, is[last], was[last])
+			}
+			if is[current] == was[current] || current == last || both != current+" "+last {
+				t.Errorf("%s %d: got %q with the current one first, last %q, current %q", kind, generation, both, last, current)
+			}
+		}
+		if len(is) != 4 {
+			t.Errorf("got %d secrets, want 4", len(is))
+		}
+	}
+}
+
+func TestFunctionsAndGateTakeTheNewestSecretFirst(t *testing.T) {
+	t.Parallel()
+	for generation, want := range map[string]string{
+		"1": "{{resolve:secretsmanager:<culvert-Secrets.OddGate>}}",
+		"2": "{{resolve:secretsmanager:<culvert-Secrets.EvenGate>}} {{resolve:secretsmanager:<culvert-Secrets.OddGate>}}",
+		"3": "{{resolve:secretsmanager:<culvert-Secrets.OddGate>}} {{resolve:secretsmanager:<culvert-Secrets.EvenGate>}}",
+	} {
+		s := mustRender(t, home, map[string]string{"Generation": generation})
+		for _, f := range s.of("AWS::Serverless::Function") {
+			if got := at(f.properties, "Environment", "Variables", "CULVERT_GATE"); got != want {
+				t.Errorf("generation %s: %s has %v, want %s", generation, f, got, want)
+			}
+		}
+		if code := text(s.of("AWS::CloudFront::Function")[0].properties["FunctionCode"]); !strings.Contains(code, "'"+want+"'") {
+			t.Errorf("generation %s: gate.js does not have %s", generation, want)
+		}
+	}
+}
+
+// Whoever has the template's outputs may show them.
+func TestOutputsAreTheseAndNoMore(t *testing.T) {
+	t.Parallel()
+	want := []string{"Api", "Fronts", "Gateway", "GateSecret", "Generation", "MasterSecret", "Origin", "RevokedParameter", "Topology"}
+	got := []string{}
+	for name := range mustRender(t, home, nil).outputs {
+		got = append(got, name)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// call serves the @connections API (facts: 1.5).
+// call serves the @connections API [5].
 func (g *Gateway) call(w http.ResponseWriter, r *http.Request, id string) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(g.opt.MessageBytes)))
 	if err != nil {

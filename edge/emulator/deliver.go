@@ -2,14 +2,14 @@ package emulator
 
 import (
 	"bytes"
+	"errors"
 
 	"github.com/gobwas/ws"
 )
 
 // received sends a client's message to its function; the next one does not wait
-// for it. What API Gateway does with a client that sends too fast is taken from
-// the list of close codes (facts: 1.1); others report a "Too Many Requests"
-// message instead. To end the connection is the harsher of the two.
+// for it. One that comes too fast closes, as the list of close codes has it [6];
+// a "Too Many Requests" message would be the milder guess.
 func (c *conn) received(body string) {
 	c.touch()
 	c.gate.opt.Meter.received(len(body))
@@ -63,7 +63,10 @@ func (c *conn) invoke(body string) {
 	if err == nil {
 		_, _, err = parseReply(answer)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errIntegration):
+		c.tell("Endpoint request timed out", request)
+	case err != nil:
 		c.tell("Internal server error", request)
 	}
 }

@@ -3,8 +3,7 @@ package emulator
 import "strconv"
 
 // environ is what a function finds in its environment: Lambda's variables for
-// an OS-only runtime and the function's own, nothing of ours
-// (docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html). Credentials
+// an OS-only runtime and the function's own, nothing of ours [10]. Credentials
 // are missing: no function here has a role.
 func (s Settings) environ(api, root string) []string {
 	env := []string{

@@ -13,7 +13,7 @@ import (
 )
 
 // event is what a function gets. The fields are those of recorded events: a
-// message has neither headers nor query (facts: 1.2).
+// message has neither headers nor query [7].
 type event struct {
 	Headers      map[string]string   `json:"headers,omitempty"`
 	MultiHeaders map[string][]string `json:"multiValueHeaders,omitempty"`
@@ -98,6 +98,9 @@ func (c *conn) disconnectEvent(why ending) *event {
 // json writes bodies as they are: API Gateway does not escape HTML.
 func (e *event) json() []byte {
 	var out bytes.Buffer
+	if e.Body != nil {
+		out.Grow(len(*e.Body) + 1<<10)
+	}
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(e); err != nil {

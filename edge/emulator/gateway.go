@@ -86,7 +86,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-const maxURL = 4096 // characters (facts: 1.1)
+const maxURL = 4096 // characters [1]
 
 // refuse answers as AWS does: the error's name in a header, a message as JSON.
 func refuse(w http.ResponseWriter, status int, kind, message string) {

@@ -2,8 +2,8 @@ package emulator
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -90,17 +90,9 @@ func (c *conn) refuse(w http.ResponseWriter, status int, request string) {
 	w.Write(c.notice(http.StatusText(status), request))
 }
 
-// notice is how API Gateway says that something went wrong.
+// notice is how API Gateway says that something went wrong, to the letter [8].
 func (c *conn) notice(message, request string) []byte {
-	b, err := json.Marshal(struct {
-		Message      string `json:"message"`
-		ConnectionID string `json:"connectionId"`
-		RequestID    string `json:"requestId"`
-	}{message, c.id, request})
-	if err != nil {
-		panic(err) // strings only
-	}
-	return b
+	return fmt.Appendf(nil, `{"message": %q, "connectionId":%q, "requestId":%q}`, message, c.id, request)
 }
 
 // upgrade answers the handshake; no extension is negotiated.
@@ -120,7 +112,7 @@ func (c *conn) upgrade(w http.ResponseWriter, r *http.Request, protocol string) 
 	return true
 }
 
-// disconnected tells $disconnect, once and without a promise (facts: 1.3).
+// disconnected tells $disconnect, once and without a promise [3].
 func (g *Gateway) disconnected(c *conn) {
 	if g.routes.Disconnect == nil || !g.hold(g.opt.Faults.Latency()) {
 		return

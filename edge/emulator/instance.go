@@ -121,7 +121,7 @@ func (i *instance) end() outcome {
 func (i *instance) run(v *invocation) (out outcome, seen bool) {
 	began := time.Now()
 	if i.fresh {
-		began = i.born // starting is billed, too (facts: 3)
+		began = i.born // starting is billed, too [11]
 	}
 	defer func() { i.of.set.Meter.invoked(i.of.set.MemoryMB, time.Since(began)) }()
 	if out, seen = i.hand(v); seen {

@@ -176,8 +176,12 @@ func TestAClientIsToldOfAFailure(t *testing.T) {
 				if err := json.Unmarshal([]byte(r.receive(socket)), &got); err != nil {
 					t.Fatal(err)
 				}
-				if got.Message != "Internal server error" || got.ConnectionID != r.id() || len(got.RequestID) != idTextLen {
-					t.Errorf("got %+v, want an internal server error with ids", got)
+				want := "Internal server error"
+				if c.want == 504 {
+					want = "Endpoint request timed out"
+				}
+				if got.Message != want || got.ConnectionID != r.id() || len(got.RequestID) != idTextLen {
+					t.Errorf("got %+v, want %q with ids", got, want)
 				}
 			})
 		})
@@ -199,7 +203,7 @@ func TestAnAPIWithoutDefaultForbidsMessages(t *testing.T) {
 	bubble(t, Options{}, func(t *testing.T, r *rig) {
 		c := r.connect()
 		r.send(c, "hello")
-		if got := r.receive(c); !strings.Contains(got, `"message":"Forbidden"`) {
+		if got := r.receive(c); !strings.Contains(got, `{"message": "Forbidden", "connectionId":"`) {
 			t.Errorf("got %q, want Forbidden", got)
 		}
 	})

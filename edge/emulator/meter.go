@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// unit is what API Gateway counts messages in (facts: 1.7).
+// unit is what API Gateway counts messages in [11].
 const unit = 32 << 10
 
 // Meter counts what AWS would charge for. One meter serves a gateway and its

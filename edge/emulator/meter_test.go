@@ -58,7 +58,7 @@ func same(a, b cost.GatewayUse) bool {
 	return near && a == b
 }
 
-// The figures of AWS's price lists (facts: 1.7 and 3): 1 $ for a million
+// The figures of AWS's price lists [11]: 1 $ for a million
 // messages, 0.25 $ for a million minutes, 0.20 $ for a million invocations.
 func TestAMillionOfEachIsCharged(t *testing.T) {
 	t.Parallel()

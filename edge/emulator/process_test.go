@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +18,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
 )
 
 // bootstrap builds the function in testdata as for the cloud, once.
@@ -317,3 +321,39 @@ func (l *lockedBuffer) String() string {
 }
 
 var _ io.Writer = (*lockedBuffer)(nil)
+
+// Whatever becomes of instances, every message gets an answer.
+func TestNoMessageIsForgottenWhenInstancesDie(t *testing.T) {
+	t.Parallel()
+	p := newProcess(t, Settings{
+		Concurrency: 8,
+		Env:         map[string]string{"START": "nonsense"}, // so that the client is told of success, too
+		Kill:        func() (time.Duration, bool) { return rand.N(2 * time.Millisecond), rand.N(5) == 0 },
+	})
+	m := new(Meter)
+	g := New(Routes{Default: p}, Options{Meter: m, MaxInFlight: 8})
+	defer g.Close()
+	srv := httptest.NewServer(g)
+	defer srv.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	c, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(srv.URL, "http")+"/v1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	const messages = 300
+	go func() {
+		for range messages {
+			c.Write(ctx, websocket.MessageText, []byte("echo"))
+		}
+	}()
+	for i := range messages {
+		if _, _, err := c.Read(ctx); err != nil {
+			t.Fatalf("answer %d: %v", i, err)
+		}
+	}
+	if got := m.Use().Messages; got != 2*messages {
+		t.Errorf("got %d messages, want %d", got, 2*messages)
+	}
+}

@@ -37,12 +37,13 @@ func TestAnotherWebSocketImplementationMeetsTheQuotas(t *testing.T) {
 	defer f.Close()
 	g := New(Routes{Default: f}, Options{Credentials: owner})
 	defer g.Close()
-	srv := httptest.NewServer(g)
-	defer srv.Close()
+	srv := httptest.NewUnstartedServer(g)
 	api = apigatewaymanagementapi.New(apigatewaymanagementapi.Options{
-		BaseEndpoint: aws.String(srv.URL + "/v1"), Region: "us-east-1",
+		BaseEndpoint: aws.String("http://" + srv.Listener.Addr().String() + "/v1"), Region: "us-east-1",
 		Credentials: credentials.StaticCredentialsProvider{Value: owner},
 	})
+	srv.Start()
+	defer srv.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, interpreter, "testdata/client.py", "ws"+strings.TrimPrefix(srv.URL, "http")+"/v1")

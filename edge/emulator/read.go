@@ -11,7 +11,7 @@ import (
 // errEnd means that nothing more is expected of the client.
 var errEnd = errors.New("client has closed")
 
-// Why API Gateway closes a connection by itself (facts: 1.1).
+// Why API Gateway closes a connection by itself [2, 6].
 var (
 	binary   = ending{ws.StatusUnsupportedData, "Unsupported data"}
 	tooLarge = ending{ws.StatusMessageTooBig, "Message too long"}
@@ -68,7 +68,7 @@ func (c *conn) readFrame(m *inbound) error {
 	return c.append(h, m)
 }
 
-// check enforces the quotas (facts: 1.1 and 1.2).
+// check enforces the quotas [1, 2].
 func (c *conn) check(h ws.Header, m *inbound) *ending {
 	switch {
 	case h.OpCode == ws.OpBinary:

@@ -11,7 +11,7 @@ import (
 var errReply = errors.New("function's reply has no statusCode from 100 to 599")
 
 // reply is what API Gateway reads of a function's answer. Without a route
-// response the body goes nowhere (facts: 1.3).
+// response the body goes nowhere [4].
 type reply struct {
 	StatusCode json.Number         `json:"statusCode"`
 	Headers    map[string]string   `json:"headers"`
@@ -46,9 +46,8 @@ func (r reply) header(want string) string {
 }
 
 // failureStatus is what a handshake gets whose function failed: 500 if Lambda
-// did not run it, 502 if it ran and failed or answered nonsense
-// (docs.aws.amazon.com/lambda/latest/dg/services-apigateway-errors.html), 504
-// if it did not answer in time, as with REST APIs.
+// did not run it, 502 if it ran and failed or answered nonsense [9], 504 if it
+// did not answer in time.
 func failureStatus(err error) int {
 	var failure *FunctionError
 	switch {

@@ -9,11 +9,10 @@ import (
 	"time"
 )
 
-// maxReply is what Lambda takes of a function's answer (facts: 3).
+// maxReply is what Lambda takes of a function's answer [10].
 const maxReply = 6 << 20
 
-// api is Lambda's Runtime API as one process sees it
-// (docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html).
+// api is Lambda's Runtime API as one process sees it [10].
 func (i *instance) api() http.Handler {
 	const root = "/2018-06-01/runtime/"
 	mux := http.NewServeMux()

@@ -2,6 +2,9 @@ package emulator
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -76,6 +79,44 @@ func BenchmarkProcess(b *testing.B) {
 			exchanges(b, f, size)
 		})
 	}
+}
+
+func BenchmarkPost(b *testing.B) {
+	for name, size := range map[string]int{"64B": 64, "32KB": frame, "128KB": message} {
+		b.Run(name, func(b *testing.B) {
+			g, c := served(b, nil)
+			c.SetReadLimit(-1)
+			in := signedPost(b, g, size)
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				in.Body = io.NopCloser(strings.NewReader(strings.Repeat("x", size)))
+				w := httptest.NewRecorder()
+				g.ServeHTTP(w, in)
+				if w.Code != http.StatusOK {
+					b.Fatalf("got %d, want 200", w.Code)
+				}
+				if _, _, err := c.Read(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// signedPost is a post to the gateway's only connection.
+func signedPost(b *testing.B, g *Gateway, size int) *http.Request {
+	b.Helper()
+	g.opt.Credentials = owner
+	var id string
+	for id = range g.conns {
+	}
+	r := httptest.NewRequest(http.MethodPost, "/v1/@connections/"+strings.ReplaceAll(id, "=", "%3D"), nil)
+	sum := sha256.Sum256([]byte(strings.Repeat("x", size)))
+	if err := g.signer.SignHTTP(b.Context(), owner, r, hex.EncodeToString(sum[:]), "execute-api", "us-east-1", time.Now()); err != nil {
+		b.Fatal(err)
+	}
+	return r
 }
 
 // What an idle connection costs, the HTTP server's part included.

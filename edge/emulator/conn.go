@@ -43,7 +43,7 @@ type ending struct {
 var (
 	goingAway = ending{ws.StatusGoingAway, "Going away"} // idle or old
 	abnormal  = ending{ws.StatusAbnormalClosure, "Connection closed abnormally"}
-	restart   = ending{1012, "Service Restart"}
+	restart   = ending{1012, "Service Restart"}                              // of the list that IANA keeps
 	deleted   = ending{ws.StatusNormalClosure, "Connection Closed Normally"} // whatever the caller of DELETE wants to say
 	throttled = ending{ws.StatusPolicyViolation, "Too Many Requests"}
 )
@@ -100,7 +100,8 @@ func (c *conn) cut() {
 	c.net.Close()
 }
 
-// ends keeps the first ending and takes c out of the gateway's table.
+// ends keeps the first ending, and tells whether this is it. From now on c is
+// gone for posts.
 func (c *conn) ends(why ending) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,15 +1,15 @@
 package emulator
 
 import (
+	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 	"time"
 )
 
 // call serves the @connections API [5].
 func (g *Gateway) call(w http.ResponseWriter, r *http.Request, id string) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(g.opt.MessageBytes)))
+	body, err := readBody(w, r, int64(g.opt.MessageBytes))
 	if err != nil {
 		refuse(w, http.StatusRequestEntityTooLarge, "PayloadTooLargeException", "Message too long")
 		return
@@ -29,6 +29,14 @@ func (g *Gateway) call(w http.ResponseWriter, r *http.Request, id string) {
 	if c := g.callee(w, id); c != nil {
 		c.serveCall(w, r, body)
 	}
+}
+
+// readBody makes room once, for what the caller says it will send.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	var b bytes.Buffer
+	b.Grow(int(min(max(r.ContentLength, 0), limit)) + bytes.MinRead)
+	_, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	return b.Bytes(), err
 }
 
 func failureKind(status int) string {

@@ -163,7 +163,7 @@ func TestOnlyTheOwnersCallsAreTaken(t *testing.T) {
 		"another session": other(func(c *aws.Credentials) { c.SessionToken = "guess" }),
 		"no session":      other(func(c *aws.Credentials) { c.SessionToken = "" }),
 	} {
-		bubbleOnce(t, name, func(t *testing.T, r *rig) {
+		named(t, name, func(t *testing.T, r *rig) {
 			id := "AAAAAAAAAAAAAAA="
 			in := apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &id, Data: []byte("hello")}
 			if _, err := r.api(as).PostToConnection(t.Context(), &in); status(err) != 403 || strings.Contains(err.Error(), ": Forbidden") {
@@ -223,7 +223,7 @@ func TestASignatureCoversTheCall(t *testing.T) {
 		{"another algorithm", 0, "execute-api", "us-east-1", edit("Authorization", "AWS4-", "AWS3-"), errIncomplete.message},
 		{"nothing", 0, "execute-api", "us-east-1", func(r *http.Request) { r.Header.Del("Authorization") }, errNoSignature.message},
 	} {
-		bubbleOnce(t, c.name, func(t *testing.T, r *rig) {
+		named(t, c.name, func(t *testing.T, r *rig) {
 			res, err := r.http.Do(signed(t, time.Now().Add(c.skew), c.service, c.region, c.change))
 			if err != nil {
 				t.Fatal(err)

@@ -148,7 +148,7 @@ func TestDisconnectHearsOfEveryEnd(t *testing.T) {
 			c.Read(context.Background())
 		}, 1003},
 	} {
-		bubbleOnce(t, c.name, func(t *testing.T, r *rig) {
+		named(t, c.name, func(t *testing.T, r *rig) {
 			ends := make(chan []byte, 2)
 			r.gate.routes.Disconnect = collect(ends)
 			c.do(r, r.connect())

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
 // Gateway is the http.Handler of one WebSocket API: the WebSockets' side at
@@ -17,6 +19,7 @@ type Gateway struct {
 	routes   Routes
 	opt      Options
 	ids      ids
+	signer   *v4.Signer
 	connects *bucket
 	requests *bucket
 	inFlight chan struct{} // holds one for each message on its way to a function
@@ -32,7 +35,7 @@ type Gateway struct {
 
 // New returns a gateway that runs until Close.
 func New(routes Routes, o Options) *Gateway {
-	g := &Gateway{routes: routes, opt: o.withDefaults(), ids: newIDs(), conns: map[string]*conn{}}
+	g := &Gateway{routes: routes, opt: o.withDefaults(), ids: newIDs(), signer: v4.NewSigner(), conns: map[string]*conn{}}
 	g.connects = newBucket(g.opt.ConnectRate, g.opt.ConnectRate)
 	g.requests = newBucket(g.opt.RequestRate, g.opt.RequestBurst)
 	g.inFlight = make(chan struct{}, g.opt.MaxInFlight)

@@ -14,7 +14,7 @@ import (
 )
 
 func TestConnectDecidesWhoIsAdmitted(t *testing.T) {
-	for _, want := range []int{101, 200, 299, 300, 401, 403, 404, 500, 503} {
+	for _, want := range []int{200, 299, 300, 401, 403, 404, 500, 503} {
 		reply, _ := json.Marshal(map[string]int{"statusCode": want})
 		admitted := want/100 == 2
 		t.Run(http.StatusText(want), func(t *testing.T) {
@@ -28,7 +28,7 @@ func TestConnectDecidesWhoIsAdmitted(t *testing.T) {
 					c.CloseNow()
 				case err == nil:
 					t.Error("got a connection, want none")
-				case want != 101 && res.StatusCode != want:
+				case res.StatusCode != want:
 					t.Errorf("got %d, want %d", res.StatusCode, want)
 				}
 				if id := r.id(); !admitted && id != "" {
@@ -60,7 +60,7 @@ func TestConnectChoosesTheSubprotocol(t *testing.T) {
 		`{"statusCode":"200","headers":{"sec-websocket-protocol":"two"}}`,
 		`{"statusCode":200,"multiValueHeaders":{"Sec-WebSocket-Protocol":["two"]}}`,
 	} {
-		bubbleOnce(t, reply, func(t *testing.T, r *rig) {
+		named(t, reply, func(t *testing.T, r *rig) {
 			r.gate.routes.Connect = says(reply)
 			c, _, err := r.try(websocket.DialOptions{Subprotocols: []string{"one", "two"}})
 			if err != nil {
@@ -74,7 +74,7 @@ func TestConnectChoosesTheSubprotocol(t *testing.T) {
 	}
 }
 
-func bubbleOnce(t *testing.T, name string, test func(*testing.T, *rig)) {
+func named(t *testing.T, name string, test func(*testing.T, *rig)) {
 	t.Run(name, func(t *testing.T) { bubble(t, Options{}, test) })
 }
 

@@ -123,9 +123,12 @@ func (i *instance) run(v *invocation) (out outcome, seen bool) {
 	if i.fresh {
 		began = i.born // starting is billed, too [11]
 	}
-	defer func() { i.of.set.Meter.invoked(i.of.set.MemoryMB, time.Since(began)) }()
-	if out, seen = i.hand(v); seen {
+	out, seen = i.hand(v)
+	if seen {
 		out = i.await(v)
+	}
+	if seen || i.fresh {
+		i.of.set.Meter.invoked(i.of.set.MemoryMB, time.Since(began))
 	}
 	return out, seen
 }

@@ -155,7 +155,7 @@ var failures = []struct {
 	{"panic", func(context.Context, []byte) ([]byte, error) { panic("no") }, Settings{}, 502},
 	{"no object", func(context.Context, []byte) ([]byte, error) { return []byte(`"ok"`), nil }, Settings{}, 502},
 	{"no status", func(context.Context, []byte) ([]byte, error) { return []byte(`{}`), nil }, Settings{}, 502},
-	{"odd status", func(context.Context, []byte) ([]byte, error) { return []byte(`{"statusCode":99}`), nil }, Settings{}, 502},
+	{"odd status", func(context.Context, []byte) ([]byte, error) { return []byte(`{"statusCode":101}`), nil }, Settings{}, 502},
 	{"no JSON", func(context.Context, []byte) ([]byte, error) { return nil, nil }, Settings{}, 502},
 	{"timeout of its own", forever, Settings{}, 502},
 	{"killed", forever, Settings{Kill: func() (time.Duration, bool) { return time.Second, true }}, 502},

@@ -10,7 +10,8 @@ import (
 // Process runs a function as Lambda does: instances of its bootstrap, each with
 // a Runtime API of its own and one invocation at a time, started when there is
 // work and ended when there is none. An instance that dies takes its
-// invocation with it; the next invocation gets another.
+// invocation with it; the next invocation gets another. The Runtime APIs listen
+// on the loopback interface, for whoever is on this machine.
 type Process struct {
 	bootstrap string
 	set       Settings

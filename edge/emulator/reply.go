@@ -8,7 +8,7 @@ import (
 )
 
 // errReply means that a function answered something that is no proxy response.
-var errReply = errors.New("function's reply has no statusCode from 100 to 599")
+var errReply = errors.New("function's reply has no statusCode from 200 to 599")
 
 // reply is what API Gateway reads of a function's answer. Without a route
 // response the body goes nowhere [4].
@@ -25,7 +25,7 @@ func parseReply(b []byte) (status int, protocol string, err error) {
 		return 0, "", errReply
 	}
 	code, err := r.StatusCode.Int64()
-	if err != nil || code < 100 || code > 599 {
+	if err != nil || code < 200 || code > 599 {
 		return 0, "", errReply
 	}
 	return int(code), r.header("Sec-WebSocket-Protocol"), nil

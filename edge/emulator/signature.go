@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
 // unsigned is why a call is refused with 403.
@@ -74,7 +72,7 @@ func (g *Gateway) verify(r *http.Request, body []byte) *unsigned {
 	}
 	again := signedPart(r, a.headers)
 	sum := sha256.Sum256(body)
-	err = v4.NewSigner().SignHTTP(r.Context(), creds, again, hex.EncodeToString(sum[:]), "execute-api", g.opt.Region, at)
+	err = g.signer.SignHTTP(r.Context(), creds, again, hex.EncodeToString(sum[:]), "execute-api", g.opt.Region, at)
 	want, ok := parseAuthorization(again.Header.Get("Authorization"))
 	if err != nil || !ok || !slices.Equal(a.headers, want.headers) || subtle.ConstantTimeCompare([]byte(a.signature), []byte(want.signature)) != 1 {
 		return errBadSignature

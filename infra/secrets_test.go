@@ -138,7 +138,7 @@ func TestFunctionsAndGateTakeTheNewestSecretFirst(t *testing.T) {
 // Whoever has the template's outputs may show them.
 func TestOutputsAreTheseAndNoMore(t *testing.T) {
 	t.Parallel()
-	want := []string{"Api", "Fronts", "Gateway", "GateSecret", "Generation", "MasterSecret", "Origin", "RevokedParameter", "Topology"}
+	want := []string{"Api", "Budget", "Fronts", "Gateway", "GateSecret", "Generation", "MasterSecret", "Origin", "RevokedParameter", "Topology"}
 	got := []string{}
 	for name := range mustRender(t, home, nil).outputs {
 		got = append(got, name)

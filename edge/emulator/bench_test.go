@@ -116,6 +116,7 @@ func signedPost(b *testing.B, g *Gateway, size int) *http.Request {
 	if err := g.signer.SignHTTP(b.Context(), owner, r, hex.EncodeToString(sum[:]), "execute-api", "us-east-1", time.Now()); err != nil {
 		b.Fatal(err)
 	}
+	r.ContentLength = int64(size)
 	return r
 }
 

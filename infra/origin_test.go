@@ -134,13 +134,13 @@ func TestOpenMachinesAreSeen(t *testing.T) {
 // installs are the scripts that machines run, by topology.
 func installs(t *testing.T) map[string]string {
 	t.Helper()
-	solo := mustRender(t, home, nil).of("AWS::SSM::Association")[0]
+	solo := mustRender(t, home, nil).of("AWS::SSM::Document")[0]
 	fleet := mustRender(t, home, map[string]string{"Topology": "fleet"}).of("AWS::EC2::LaunchTemplate")[0]
 	userData, err := base64.StdEncoding.DecodeString(text(at(fleet.properties, "LaunchTemplateData", "UserData")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return map[string]string{"solo": text(list(at(solo.properties, "Parameters", "commands"))[0]), "fleet": string(userData)}
+	return map[string]string{"solo": text(list(at(list(at(solo.properties, "Content", "mainSteps"))[0], "inputs", "runCommand"))[0]), "fleet": string(userData)}
 }
 
 func TestMachinesAreToldWhatTheyNeed(t *testing.T) {
@@ -160,8 +160,8 @@ func TestMachinesAreToldWhatTheyNeed(t *testing.T) {
 		if isFleet := strings.Contains(script, "CULVERT_GROUP=culvert-origins\n"); isFleet != (topology == "fleet") {
 			t.Errorf("%s: got a group: %t", topology, isFleet)
 		}
-		if len(script) > 16<<10 {
-			t.Errorf("%s: the script has %d bytes, more than UserData may", topology, len(script))
+		if len(script) > 16<<10 || strings.Contains(script, "{{") {
+			t.Errorf("%s: UserData may have 16 KiB and an SSM document no {{, got %d bytes", topology, len(script))
 		}
 	}
 }

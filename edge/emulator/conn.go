@@ -132,7 +132,6 @@ func (c *conn) serve() {
 	meter := c.gate.opt.Meter
 	meter.opened(c.id)
 	defer meter.closed(c.id)
-	defer c.gate.leave(c)
 	var writer sync.WaitGroup
 	writer.Go(c.write)
 	stop := context.AfterFunc(c.gate.life, func() { c.close(restart) })

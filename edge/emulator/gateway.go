@@ -102,8 +102,12 @@ func refuse(w http.ResponseWriter, status int, kind, message string) {
 	}{message})
 }
 
-// enter gives a new connection its place; nil means that there is none.
+// enter gives a new connection its place; nil means that it comes too soon after
+// others, or that there is no room.
 func (g *Gateway) enter(r *http.Request) *conn {
+	if !g.connects.take() {
+		return nil
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.conns) >= g.opt.MaxConnections {

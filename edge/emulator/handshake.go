@@ -20,27 +20,20 @@ func (g *Gateway) handshake(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "BadRequestException", "Bad Request")
 		return
 	}
-	var c *conn
-	if g.connects.take() {
-		c = g.enter(r)
-	}
+	c := g.enter(r)
 	if c == nil {
 		refuse(w, http.StatusTooManyRequests, "TooManyRequestsException", "Too Many Requests")
 		return
 	}
+	defer g.leave(c)
 	request := newID()
 	protocol, status := g.admit(c, r, request)
 	if status != 0 {
-		g.leave(c)
 		c.refuse(w, status, request)
-		return
+	} else if c.upgrade(w, r, protocol) {
+		c.serve()
+		g.disconnected(c)
 	}
-	if !c.upgrade(w, r, protocol) {
-		g.leave(c)
-		return
-	}
-	c.serve()
-	g.disconnected(c)
 }
 
 // isHandshake follows RFC 6455, section 4.2.1, so that $connect is not asked

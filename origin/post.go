@@ -74,9 +74,10 @@ func (p *poster) repeat(ctx context.Context, c *connection, text []byte, a answe
 		return a
 	}
 	since := time.Now()
-	for wait := firstRepeat; a.mayPass() && time.Now().Before(c.pace.until(a, since)); wait = min(2*wait, lastRepeat) {
-		if !sleep(ctx, wait/2+rand.N(wait/2)) {
-			return a
+	for wait := firstRepeat; a.mayPass(); wait = min(2*wait, lastRepeat) {
+		left := time.Until(c.pace.until(a, since))
+		if left <= 0 || !sleep(ctx, min(wait/2+rand.N(wait/2), left)) {
+			break
 		}
 		p.metrics.repeats.WithLabelValues(a.String()).Inc()
 		a = p.api.post(ctx, c.id, text)

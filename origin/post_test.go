@@ -117,16 +117,16 @@ func TestAPostIsRepeatedAsLongAsItMayBeTaken(t *testing.T) {
 		"taken":                  {[]int{200}, 0, "taken", 1, 0, 0, false, ""},
 		"gone":                   {[]int{410}, 2 * time.Second, "gone", 1, 0, 0, true, ""},
 		"not open yet":           {[]int{410, 410, 200}, 0, "taken", 3, 50 * time.Millisecond, 200 * time.Millisecond, false, ""},
-		"gone from the start":    {[]int{410}, 0, "gone", 4, 500 * time.Millisecond, 2 * time.Second, true, ""},
+		"gone from the start":    {[]int{410}, 0, "gone", 4, time.Second, time.Second, true, ""},
 		"throttled once":         {[]int{429, 200}, time.Hour, "taken", 2, 25 * time.Millisecond, 50 * time.Millisecond, false, ""},
-		"throttled for good":     {[]int{429}, time.Hour, "throttled", 8, 15 * time.Second, 17 * time.Second, false, ""},
+		"throttled for good":     {[]int{429}, time.Hour, "throttled", 8, 15 * time.Second, 15 * time.Second, false, ""},
 		"throttled, then gone":   {[]int{429, 410}, time.Hour, "gone", 2, 25 * time.Millisecond, 50 * time.Millisecond, true, ""},
 		"too large":              {[]int{413}, 0, "too large", 1, 0, 0, false, "mistake in Culvert"},
 		"denied":                 {[]int{403}, 0, "denied", 1, 0, 0, false, "execute-api:ManageConnections"},
 		"another stage":          {[]int{404}, 0, "denied", 1, 0, 0, false, "CULVERT_GATEWAY"},
 		"a fault":                {[]int{500, 503, 0, 200}, time.Hour, "taken", 4, 175 * time.Millisecond, 350 * time.Millisecond, false, ""},
-		"a fault that stays":     {[]int{502}, time.Hour, "failed", 6, 10 * time.Second, 12 * time.Second, false, "reaches the host"},
-		"a network that is gone": {[]int{0}, time.Hour, "failed", 6, 10 * time.Second, 12 * time.Second, false, "reaches the host"},
+		"a fault that stays":     {[]int{502}, time.Hour, "failed", 6, 10 * time.Second, 10 * time.Second, false, "reaches the host"},
+		"a network that is gone": {[]int{0}, time.Hour, "failed", 6, 10 * time.Second, 10 * time.Second, false, "reaches the host"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

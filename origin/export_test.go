@@ -1,0 +1,6 @@
+package origin
+
+import "net/netip"
+
+// MayReach is for tests of this package.
+func MayReach(o *Origin, at netip.AddrPort) bool { return o.mayReach(at) }

@@ -44,7 +44,7 @@ func (m *memory) listen(testing.TB) net.Listener {
 	if m.doors == nil {
 		m.doors = map[string]*memDoor{}
 	}
-	d := &memDoor{at: memAddr(fmt.Sprintf("192.0.2.1:%d", 1000+len(m.doors))), conns: make(chan net.Conn), closed: make(chan struct{})}
+	d := &memDoor{at: memAddr(fmt.Sprintf("10.0.0.1:%d", 2000+len(m.doors))), conns: make(chan net.Conn), closed: make(chan struct{})}
 	m.doors[d.at.String()] = d
 	return d
 }

@@ -72,6 +72,8 @@ func (b *batch) patience(frames []byte) time.Duration {
 		return 0
 	case len(frames) >= wire.TextFrame || onlyControl(frames):
 		return fillWait
+	case len(frames) > smallFrame: // perhaps the stream's end follows
+		return pace
 	}
 	return pace - time.Since(b.last)
 }

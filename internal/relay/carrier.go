@@ -36,8 +36,9 @@ type Carrier struct {
 	streak  int    // messages of small frames since the last of bulk
 	control []byte // frames without payload, to go with the next message
 	owing   []*Tunnel
-	paying  bool // within ackSoon
-	chunk   int  // bytes of stream that a Data frame should hold
+	pay     *time.Timer // until the acks that are owed are sent; nil: none is
+	paySoon bool        // within ackSoon
+	chunk   int         // bytes of stream that a Data frame should hold
 	tunnels tunnelSet
 }
 
@@ -241,19 +242,23 @@ func (c *Carrier) owe(t *Tunnel, soon bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.owing = append(c.owing, t)
-	if soon && !c.paying {
-		c.paying = true
-		time.AfterFunc(ackSoon, c.payAcks)
-	} else if len(c.owing) == 1 {
-		time.AfterFunc(c.manner.ackDelay, c.payAcks) // a timer that is kept would cost an idle client more than this garbage
+	switch {
+	case c.pay == nil:
+		c.pay = time.AfterFunc(c.manner.delay(soon), c.payAcks) // one that is kept would cost an idle client more than this garbage
+	case soon && !c.paySoon:
+		c.pay.Reset(ackSoon)
 	}
+	c.paySoon = c.paySoon || soon
 }
 
 // takeOwed is the acks that are owed.
 func (c *Carrier) takeOwed() []byte {
 	c.mu.Lock()
 	owing := c.owing
-	c.owing, c.paying = nil, false
+	if c.pay != nil {
+		c.pay.Stop()
+	}
+	c.owing, c.pay, c.paySoon = nil, nil, false
 	c.mu.Unlock()
 	var all []byte
 	for _, t := range owing {

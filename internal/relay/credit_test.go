@@ -29,7 +29,7 @@ func TestPeersThatAckNothingMakeUsKeepTheBudgetAtMost(t *testing.T) {
 		keepAll(tn)
 		kept += tn.sent
 		all = append(all, tn)
-		if tn.sent < firstCredit-minRoom {
+		if tn.sent < firstCredit-streamManner.minRoom {
 			t.Fatalf("tunnel %d may send %d bytes, want nearly %d whatever others hold", id, tn.sent, firstCredit)
 		}
 	}

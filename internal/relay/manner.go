@@ -9,12 +9,23 @@ import (
 // manner is how a carrier behaves at its door.
 type manner struct {
 	frame    int           // the size of a bulk frame; 0: learned from how long writing takes
+	minRoom  uint64        // the least room for which bytes are read while others are on their way: no slivers of frames
+	bulk     uint64        // a tunnel that has moved so many bytes, either way, is bulk
 	gather   time.Duration // how long a read of bulk waits to fill a frame
 	ackDelay time.Duration // how long an ack waits for a frame to ride on
 	ackAfter uint64        // part of a window after which one is sent at once
+	growAt   uint64        // part of a window after which it may grow
+	grow     time.Duration // if that was used up within so many of the shortest round trips
 	pongWait time.Duration // how long the client waits for a Pong
 	keep     time.Duration // the client sends something that often; 0: Pings suffice
 	silent   time.Duration // the origin ends a carrier on which nothing came for so long
+}
+
+func (m *manner) delay(soon bool) time.Duration {
+	if soon {
+		return min(m.ackDelay, ackSoon)
+	}
+	return m.ackDelay
 }
 
 // ackDelay at the stream door bounds how long a sender keeps small frames, and
@@ -24,16 +35,29 @@ const ackDelay = 25 * time.Millisecond
 // ackSoon is when an ack is due of so much that the sender should not keep it.
 const ackSoon = time.Second
 
-var streamManner = &manner{ackDelay: ackDelay, ackAfter: 4, pongWait: 4 * time.Second, silent: 90 * time.Second}
+var streamManner = &manner{
+	minRoom:  16 << 10,
+	bulk:     512 << 10,
+	ackDelay: ackDelay,
+	ackAfter: 4,
+	growAt:   1,
+	grow:     2, // a window that is used up in one trip limits
+	pongWait: 4 * time.Second,
+	silent:   90 * time.Second,
+}
 
 // textManner is for messages that are paid for. Acks wait until something else
 // is sent: they are for the sender's memory alone. API Gateway closes what was
 // idle for 10 minutes, and whether WebSocket pings count is not said.
 var textManner = &manner{
 	frame:    wire.TextFrame,
+	minRoom:  wire.TextFrame - wire.HeaderLen - wire.Overhead,
+	bulk:     1536 << 10, // another carrier costs eight messages
 	gather:   30 * time.Millisecond,
 	ackDelay: 30 * time.Second,
 	ackAfter: 2,
+	growAt:   2,                // fewer acks
+	grow:     8,                // round trips differ by much
 	pongWait: 10 * time.Second, // a function that starts, in a VPC, may take seconds
 	keep:     9 * time.Minute,
 	silent:   12 * time.Minute,

@@ -245,19 +245,21 @@ func (t *Tunnel) passFin() bool {
 // afterWrite sends an ack at once if a part of the window has been used since
 // the last, else soon. t.mu is held.
 func (t *Tunnel) afterWrite() {
-	t.win.measure(t.written, t.roundTrip(), t.table.Budget)
-	if t.written-t.ackSent >= t.win.size/t.ackAfter() {
+	m := t.manner()
+	t.win.measure(t.written, t.win.size/m.growAt, m.grow*t.roundTrip(), t.table.Budget)
+	if t.written-t.ackSent >= (t.promised-t.ackSent)/m.ackAfter {
 		t.oweNow()
 		return
 	}
 	t.oweAck()
 }
 
-func (t *Tunnel) ackAfter() uint64 {
+// manner is that of the tunnel's carrier. t.mu is held.
+func (t *Tunnel) manner() *manner {
 	if t.carrier == nil {
-		return streamManner.ackAfter
+		return streamManner
 	}
-	return t.carrier.manner.ackAfter
+	return t.carrier.manner
 }
 
 // roundTrip is the shortest one known: that of a carrier made while others
@@ -327,6 +329,9 @@ func (t *Tunnel) join(stream net.Conn) bool {
 		return false
 	}
 	t.stream, t.raw = stream, newRaw(stream)
+	if t.manner().growAt > 1 {
+		t.win.began = time.Now().UnixNano()
+	}
 	t.writeOut()
 	t.mu.Unlock()
 	go t.pump(0)

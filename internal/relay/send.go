@@ -9,10 +9,6 @@ import (
 	"culvert/internal/wire"
 )
 
-// minRoom is the least room in the peer's window for which bytes are read
-// from the stream while others are on their way: no slivers of frames.
-const minRoom = 16 << 10
-
 // maxUnacked bounds the frames that are kept: a window of single bytes would
 // hold hundreds of times its size. It allows a window of full frames.
 const maxUnacked = 1024
@@ -60,7 +56,7 @@ func (t *Tunnel) waitRoom() int {
 	defer t.mu.Unlock()
 	for !t.ended {
 		room := t.roomToSend()
-		enough := (room >= minRoom || room > 0 && len(t.unacked) == 0) && len(t.unacked) < maxUnacked
+		enough := (room >= t.manner().minRoom || room > 0 && len(t.unacked) == 0) && len(t.unacked) < maxUnacked
 		if enough && t.keys != nil && t.carrier != nil && !t.resending {
 			return int(min(room, uint64(t.carrier.chunkSize())))
 		}
@@ -72,11 +68,12 @@ func (t *Tunnel) waitRoom() int {
 // readFrame waits for bytes of the stream and makes a Data frame of them.
 func (t *Tunnel) readFrame(room int) (*frame, error) {
 	head, gather := t.prefixLen(), t.gathers()
+	t.greedy = t.greedy || gather > 0
 	buf, n, err := t.readStream(head+wire.HeaderLen, room)
 	if n == 0 {
 		return nil, err
 	}
-	if gather > 0 && n > smallFrame && err == nil {
+	if gather > 0 && err == nil && n > smallFrame {
 		n, err = t.readMore(buf[head+wire.HeaderLen:], n, room, gather)
 	}
 	if size := head + wire.HeaderLen + n + wire.Overhead; size <= midSize && cap(buf) == fullSize {
@@ -94,10 +91,7 @@ func (t *Tunnel) readFrame(room int) (*frame, error) {
 func (t *Tunnel) gathers() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.carrier == nil {
-		return 0
-	}
-	return t.carrier.manner.gather
+	return t.manner().gather
 }
 
 // readMore reads on until there are room bytes in buf, which has n, or the wait
@@ -353,7 +347,7 @@ func (t *Tunnel) dropAcked(n int) {
 
 // noteBulk tells once that the tunnel moves more than chat does. t.mu is held.
 func (t *Tunnel) noteBulk() {
-	if !t.bulkTold && t.sent+t.got > BulkAfter && t.table.Bulk != nil {
+	if !t.bulkTold && t.sent+t.got > t.manner().bulk && t.table.Bulk != nil {
 		t.bulkTold = true
 		go t.table.Bulk(t)
 	}

@@ -38,7 +38,7 @@ type Events struct {
 	Open func(c *Carrier, id wire.TunnelID, payload []byte) error
 	// Ended is told of each tunnel that ends.
 	Ended func(End)
-	// Bulk is told once of a tunnel that has moved BulkAfter bytes.
+	// Bulk is told once of a tunnel that has moved more than chat does.
 	Bulk func(*Tunnel)
 	// Leaving is told that the origin wants a carrier's tunnels elsewhere.
 	Leaving func(*Carrier)

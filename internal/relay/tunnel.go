@@ -100,9 +100,6 @@ type sealed struct {
 	buf []byte
 }
 
-// BulkAfter is how many bytes, either way, make a tunnel bulk.
-const BulkAfter = 512 << 10
-
 func newTunnel(tb *Table, id wire.TunnelID, user uint32, s wire.Service) *Tunnel {
 	t := &Tunnel{ID: id, Service: s, table: tb, user: user, began: time.Now()}
 	t.wake.L = &t.mu
@@ -135,7 +132,7 @@ func (t *Tunnel) done() bool {
 
 // end is the one way out. t.mu is held at the call and not at the return.
 func (t *Tunnel) end(e End) {
-	if e.Reason == 0 {
+	if e.Reason == 0 && t.ackSent < t.written {
 		t.oweNow() // the peer's end waits for it
 	}
 	t.ended = true

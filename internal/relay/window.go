@@ -42,8 +42,8 @@ const firstCredit = 64 << 10
 // roomToSend is how many bytes of the stream may be sent: as many as the peer
 // takes and as may be kept for it. t.mu is held.
 func (t *Tunnel) roomToSend() uint64 {
-	kept, room := t.sent-t.acked, t.limit-t.sent
-	for room > 0 && kept+minRoom > t.credit && t.credit < wire.MaxWindow && t.table.Budget.take(int64(t.credit)) {
+	kept, room, least := t.sent-t.acked, t.limit-t.sent, t.manner().minRoom
+	for room > 0 && kept+least > t.credit && t.credit < wire.MaxWindow && t.table.Budget.take(int64(t.credit)) {
 		t.credit *= 2
 	}
 	return min(room, t.credit-min(kept, t.credit))
@@ -59,7 +59,7 @@ func (t *Tunnel) giveCredit() {
 
 // window is how far the peer may send ahead of what was written to the
 // stream. It starts small and doubles while the stream takes a whole window
-// within growWithin round trips: then it is the window that limits. A stalled
+// within a few round trips: then it is the window that limits. A stalled
 // stream takes nothing, so its window stays.
 type window struct {
 	size  uint64
@@ -67,21 +67,20 @@ type window struct {
 	began int64  // Unix ns
 }
 
-// growWithin is in round trips. A window that is used up in one trip limits;
-// acks come late by a quarter of a window and by ackDelay at most.
-const growWithin = 2
-
 func (w *window) grown() int64 { return int64(w.size) - wire.FirstWindow }
 
-func (w *window) measure(written uint64, rtt time.Duration, b *Budget) {
-	if written-w.since < w.size {
+// measure is told what was written. A window is too small if part of it is used
+// up within limit; acks come late by a part of a window and by ackDelay at
+// most. A limit of 0 means that nothing is known yet.
+func (w *window) measure(written, part uint64, limit time.Duration, b *Budget) {
+	if written-w.since < part {
 		return
 	}
 	now := time.Now().UnixNano()
 	took := time.Duration(now - w.began)
 	first := w.began == 0
 	w.since, w.began = written, now
-	if first || rtt == 0 || took > growWithin*rtt || w.size >= wire.MaxWindow {
+	if first || limit == 0 || took > limit || w.size >= wire.MaxWindow {
 		return
 	}
 	if b.take(int64(w.size)) {

@@ -26,11 +26,12 @@ const textHead = 1 + TokenLen + TicketLen
 const NumbersLen = 8
 
 // MaxTextFrames is how many bytes of frames fit into any text message: two
-// frames of TextFrame, which alone fill two of the units of 32 KB that AWS
-// charges for.
+// frames of TextFrame, each of which fills two of the units of 32 KB that AWS
+// charges for, but for textSlack, where acks ride.
 const (
 	MaxTextFrames = (MaxText-textHead)/2*pairBits/8 - NumbersLen
-	TextFrame     = MaxTextFrames / 2
+	TextFrame     = MaxTextFrames/2 - textSlack
+	textSlack     = 5 * HeaderLen
 )
 
 // Up is a client's text message.

@@ -1,0 +1,96 @@
+package e2e
+
+import (
+	"context"
+	"crypto/tls"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"culvert/client"
+	"culvert/edge"
+	"culvert/edge/emulator"
+	"culvert/internal/link"
+	"culvert/internal/serve"
+	"culvert/internal/site"
+	"culvert/internal/wire"
+	"culvert/origin"
+)
+
+// api is the gateway door: API Gateway as the emulator has it, the functions,
+// and an origin that posts back.
+type api struct {
+	far            // over plain HTTP, as inside a VPC
+	meter          *emulator.Meter
+	clients, posts process // where clients connect, and where the origin posts
+}
+
+// apiOptions are what a test changes.
+type apiOptions struct {
+	gateway  emulator.Options
+	function emulator.Settings
+	origin   func(*origin.Config)
+}
+
+var localKey = aws.Credentials{AccessKeyID: "local", SecretAccessKey: "local"}
+
+func (w *world) httpClient() *http.Client {
+	t := &http.Transport{DialContext: w.net.dial, MaxIdleConnsPerHost: 64, IdleConnTimeout: 50 * time.Second, DisableCompression: true}
+	w.Cleanup(t.CloseIdleConnections)
+	return &http.Client{Transport: t}
+}
+
+func (w *world) api(opt apiOptions) *api {
+	w.Helper()
+	a := &api{meter: new(emulator.Meter)}
+	postsAt, originAt := w.net.listen(w), w.net.listen(w)
+	cfg := origin.Config{
+		Master: w.master, Dial: w.dialUpstream, Site: site.Handler(), Advertise: netip.MustParseAddrPort(originAt.Addr().String()),
+		Gateway: origin.Gateway{
+			URL: &url.URL{Scheme: "http", Host: postsAt.Addr().String(), Path: "/v1"}, Region: "us-east-1", Client: w.httpClient(),
+			Credentials: credentials.NewStaticCredentialsProvider(localKey.AccessKeyID, localKey.SecretAccessKey, ""),
+		},
+	}
+	if opt.origin != nil {
+		opt.origin(&cfg)
+	}
+	o, err := origin.New(cfg)
+	must(w, err)
+	a.far = far{o, w.serve(o.Wrap(originAt), serve.Service{Handler: o})}
+	w.Cleanup(a.crash)
+
+	gate, err := edge.New(edge.Config{
+		Keys: wire.GateKeys{w.master.GateKey()}, Origin: &url.URL{Scheme: "http", Host: a.addr},
+		API: "local", Stage: "v1", Client: w.httpClient(),
+	})
+	must(w, err)
+	opt.function.Meter, opt.function.MemoryMB = a.meter, 256
+	opt.function.Timeout = 15 * time.Second
+	routes, end := emulator.GateRoutes(gate, opt.function)
+	opt.gateway.API, opt.gateway.Meter, opt.gateway.Credentials = "local", a.meter, localKey
+	g := emulator.New(routes, opt.gateway)
+	drain := func(context.Context) error { g.Close(); return nil }
+	a.posts = w.serve(postsAt, serve.Service{Handler: g})
+	a.clients = w.serve(tls.NewListener(w.net.listen(w), serverTLS(certificate())), serve.Service{Handler: g, Drain: drain})
+	w.Cleanup(func() { g.Close(); end() })
+	return a
+}
+
+// front leads to the gateway door.
+func (a *api) front(w *world) link.Front { return w.textFront(a.clients.addr) }
+
+func (w *world) textFront(addr string) link.Front {
+	f := w.front(addr)
+	f.Path, f.Gateway = "/v1", true
+	return f
+}
+
+// clientBy is a client with these fronts.
+func (w *world) clientBy(user uint32, fronts ...link.Front) *near {
+	w.Helper()
+	return w.clientOf(client.Config{Link: &link.Link{Keys: w.master.Client(user), Fronts: fronts}})
+}

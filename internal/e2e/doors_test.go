@@ -1,0 +1,121 @@
+package e2e
+
+import (
+	"crypto/tls"
+	"sync"
+	"testing"
+	"time"
+
+	"culvert/edge/emulator"
+	"culvert/internal/serve"
+)
+
+// streamDoor is the stream door of a's origin, in TLS.
+func (a *api) streamDoor(w *world) process {
+	return w.serve(tls.NewListener(a.Wrap(w.net.listen(w)), serverTLS(certificate())), serve.Service{Handler: a})
+}
+
+// A tunnel goes on through the other door when its own is shut in the middle of
+// a transfer, and comes back when the stream door, which is cheaper, is open again.
+func TestTunnelsMoveBetweenTheDoorsWhileBytesFlow(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.api(apiOptions{})
+		stream, gateway := w.forward(a.streamDoor(w).addr), w.forward(a.clients.addr)
+		stream.delay.Store(int64(10 * time.Millisecond))
+		gateway.delay.Store(int64(10 * time.Millisecond))
+		n := w.clientBy(1, w.front(stream.addr()), w.textFront(gateway.addr())).ready()
+		c, down := n.chat(), n.download(1, 24<<20)
+		var up sync.WaitGroup
+		up.Go(func() {
+			if err := n.order(order{Do: exchange, Seed: 9, Up: 48 << 20}); err != nil {
+				t.Errorf("upload: %v", err)
+			}
+		})
+		step := func(what string, front int) {
+			if _, err := c.ping(30 * time.Second); err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			if err := down.upTo(down.check.n+4<<20, time.Minute); err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			if got := n.Status().Front; got != front {
+				t.Errorf("%s: front %d is in use, want %d", what, got, front)
+			}
+		}
+		step("in the beginning", 0)
+		stream.refuse.Store(true)
+		stream.kill()
+		step("stream door shut", 1)
+		if units := a.meter.Use().Messages; units < 100 {
+			t.Errorf("got %d messages at the gateway door, want many", units)
+		}
+		stream.refuse.Store(false)
+		<-time.After(6 * time.Minute)
+		step("stream door open", 0)
+		up.Wait()
+		if err := down.rest(time.Minute); err != nil {
+			t.Error(err)
+		}
+		wantSoon(t, 2*time.Minute, "the gateway's carriers end", func() bool { return gateway.open() == 0 })
+		if _, err := c.ping(time.Second); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// API Gateway ends a connection after two hours and one that is idle after ten
+// minutes. A client meets neither end.
+func TestAGatewayCarrierIsReplacedBeforeItsEnd(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.api(apiOptions{})
+		f := w.forward(a.clients.addr)
+		n := w.clientBy(1, w.textFront(f.addr())).ready()
+		c, idle := n.chat(), n.chat()
+		for range 5 {
+			took, err := c.ping(time.Second)
+			if err != nil || took > 100*time.Millisecond {
+				t.Errorf("chat after an hour: got %v after %v", err, took)
+			}
+			<-time.After(time.Hour)
+		}
+		if _, err := idle.ping(time.Second); err != nil {
+			t.Errorf("a chat that was idle for five hours: %v", err)
+		}
+		if got := f.dials.Load(); got < 3 || got > 4 {
+			t.Errorf("got %d connections in five hours, want 3 or 4: each is used for 95 to 110 minutes", got)
+		}
+	})
+}
+
+// With CloudFront or a phone's network in between, a carrier may fall silent:
+// WebSocket pings, which cost nothing, find that out.
+func TestASilentGatewayIsNoticed(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.api(apiOptions{})
+		f := w.forward(a.clients.addr)
+		n := w.clientBy(1, w.textFront(f.addr())).ready()
+		c := n.chat()
+		for range 3 {
+			if _, err := c.ping(time.Second); err != nil {
+				t.Fatal(err)
+			}
+			f.silence(true, true)
+			took, err := c.ping(time.Minute)
+			t.Logf("silence cost %v", took)
+			if err != nil || took > 20*time.Second {
+				t.Errorf("got %v after %v, want an answer within 20 s", err, took)
+			}
+		}
+	})
+}
+
+// The first posts may meet a connection that is not open yet.
+func TestTheFirstPostsWaitUntilTheConnectionIsOpen(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.api(apiOptions{gateway: emulator.Options{OpenDelay: 200 * time.Millisecond}})
+		n := w.clientBy(1, a.front(w)).ready()
+		if took, err := n.chat().ping(5 * time.Second); err != nil || took > 2*time.Second {
+			t.Errorf("got %v after %v, want an answer within 2 s", err, took)
+		}
+	})
+}

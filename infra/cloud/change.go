@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// errNoChange means that the stack already is as it should be.
+var errNoChange = errors.New("nothing to change")
+
+// change is a change set: what CloudFormation would do.
+type change struct {
+	ID      string `json:"ChangeSetId"`
+	StackID string `json:"StackId"`
+	Status  string
+	Reason  string `json:"StatusReason"`
+	Changes []struct{ ResourceChange resourceChange }
+}
+
+type resourceChange struct {
+	Action      string
+	LogicalID   string `json:"LogicalResourceId"`
+	Type        string `json:"ResourceType"`
+	Replacement string
+	ChangeSetID string `json:"ChangeSetId"` // of a stack in the stack
+}
+
+// apply makes the stack what template and parameters say.
+func (c *cloud) apply(ctx context.Context, s stack, template string, parameters []parameter) error {
+	plan, err := c.plan(ctx, s, template, parameters)
+	if err != nil {
+		return err
+	}
+	all, err := c.allChanges(ctx, plan)
+	if err != nil {
+		return err
+	}
+	if err := refuseReplacement(all); err != nil {
+		return err
+	}
+	c.good("%s", summary(all))
+	since, err := c.lastEvent(ctx, plan.StackID)
+	if err != nil {
+		return err
+	}
+	if err := c.aws(ctx, nil, "cloudformation", "execute-change-set", "--change-set-name", plan.ID); err != nil {
+		return err
+	}
+	now, err := c.follow(ctx, plan.StackID, since)
+	if err != nil && ctx.Err() == nil {
+		c.afterFailure(now)
+	}
+	return err
+}
+
+// afterFailure says in what state a failed change left things.
+func (c *cloud) afterFailure(s stack) {
+	c.bad("The deployment failed.")
+	switch conditionOf(s.Status) {
+	case ready:
+		c.hint("CloudFormation put everything back as it was before: links that worked still work.")
+	case failed:
+		c.hint("CloudFormation removed what it had made. Run make deploy again once the cause is dealt with, or make destroy to be rid of the rest.")
+	case stuck:
+		c.hint("CloudFormation could not put everything back. Run make deploy again: it continues from here.")
+	}
+}
+
+// plan asks CloudFormation what would change. It looks into the stacks in the
+// stack if CloudFormation can: a creation has nothing to look for, and some
+// parameters of inner stacks are not known before they exist.
+func (c *cloud) plan(ctx context.Context, s stack, template string, parameters []parameter) (change, error) {
+	if conditionOf(s.Status) != ready {
+		return c.planWith(ctx, "CREATE", template, parameters)
+	}
+	plan, err := c.planWith(ctx, "UPDATE", template, parameters, "--include-nested-stacks")
+	if err == nil || errors.Is(err, errNoChange) || ctx.Err() != nil {
+		return plan, err
+	}
+	return c.planWith(ctx, "UPDATE", template, parameters)
+}
+
+func (c *cloud) planWith(ctx context.Context, kind, template string, parameters []parameter, more ...string) (change, error) {
+	given, err := json.Marshal(parameters)
+	if err != nil {
+		return change{}, err
+	}
+	args := append([]string{"cloudformation", "create-change-set", "--stack-name", c.stack,
+		"--change-set-name", fmt.Sprintf("culvert-%d", time.Now().UnixMilli()), "--change-set-type", kind,
+		"--template-body", "file://" + template, "--parameters", string(given),
+		"--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"}, more...)
+	var made struct {
+		ID string `json:"Id"`
+	}
+	if err := c.aws(ctx, &made, args...); err != nil {
+		return change{}, err
+	}
+	return c.planned(ctx, made.ID)
+}
+
+// planned waits until CloudFormation has thought it over.
+func (c *cloud) planned(ctx context.Context, id string) (change, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
+	for {
+		plan, err := c.changeSet(ctx, id)
+		switch {
+		case err != nil:
+			return plan, err
+		case plan.Status == "CREATE_COMPLETE":
+			return plan, nil
+		case plan.Status == "FAILED":
+			return plan, c.refused(ctx, plan)
+		}
+		select {
+		case <-ctx.Done():
+			return plan, ctx.Err()
+		case <-time.After(2 * time.Second):
+		}
+	}
+}
+
+func (c *cloud) changeSet(ctx context.Context, id string) (plan change, err error) {
+	err = c.aws(ctx, &plan, "cloudformation", "describe-change-set", "--change-set-name", id)
+	plan.ID = id
+	return plan, err
+}
+
+// refused says why CloudFormation cannot make a change set, and deletes it.
+func (c *cloud) refused(ctx context.Context, plan change) error {
+	c.aws(ctx, nil, "cloudformation", "delete-change-set", "--change-set-name", plan.ID) // costs nothing if it stays
+	if strings.Contains(plan.Reason, "didn't contain changes") || strings.Contains(plan.Reason, "No updates are to be performed") {
+		return errNoChange
+	}
+	return c.says("CloudFormation refuses the change: " + plan.Reason)
+}
+
+// allChanges includes those of the stacks in the stack, where they are known.
+func (c *cloud) allChanges(ctx context.Context, plan change) (all []resourceChange, err error) {
+	for _, one := range plan.Changes {
+		r := one.ResourceChange
+		if r.ChangeSetID == "" {
+			all = append(all, r)
+			continue
+		}
+		inner, err := c.changeSet(ctx, r.ChangeSetID)
+		if err != nil {
+			return nil, err
+		}
+		more, err := c.allChanges(ctx, inner)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, more...)
+	}
+	return all, nil
+}
+
+// cannotBeReplaced are parts that others hold on to: CloudFront refuses to
+// move its way into the network while a distribution uses it.
+var cannotBeReplaced = []string{"AWS::EC2::Instance", "AWS::CloudFront::VpcOrigin"}
+
+func refuseReplacement(all []resourceChange) error {
+	for _, r := range all {
+		if r.Action == "Modify" && r.Replacement == "True" && slices.Contains(cannotBeReplaced, r.Type) {
+			return advise("Deploy with the settings of before, or make a second stack with the new ones, hand out its links, and destroy this one later: make deploy STACK=other",
+				"this change would replace %s, which CloudFront does not allow while it is in use; nothing was changed", parts[r.Type].name)
+		}
+	}
+	return nil
+}
+
+// summary counts what will be done.
+func summary(all []resourceChange) string {
+	n := map[string]int{}
+	for _, r := range all {
+		n[r.Action]++
+	}
+	return fmt.Sprintf("To do: %d parts to make, %d to change, %d to remove.", n["Add"], n["Modify"], n["Remove"])
+}

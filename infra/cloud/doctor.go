@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"time"
+)
+
+// doctorTries are for fronts that are not everywhere yet.
+const (
+	doctorTries = 3
+	doctorPause = 30 * time.Second
+)
+
+// doctor tests every front of the link.
+func (c *cloud) doctor(ctx context.Context, text string) error {
+	if c.noDoctor {
+		return nil
+	}
+	c.title("Testing every front and door")
+	ask := call{name: c.culvertPath, args: []string{"doctor", "--link-file", "-", "--names"}, stdin: text, show: c.w}
+	for try := 1; ; try++ {
+		_, err := c.run(ctx, ask)
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return ctx.Err()
+		case try == doctorTries:
+			return &advice{"it is deployed, and not all of it works yet",
+				"New fronts need some minutes until all of CloudFront knows them. Test again with:\n  bin/culvert doctor LINK\nIf chat fails there and not " +
+					"from the origin, this network blocks the front: make deploy DISTRIBUTIONS=n makes more of them.", err}
+		}
+		c.note("Trying again in %s: new fronts need some minutes until all of CloudFront knows them.", tookText(doctorPause))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(doctorPause):
+		}
+	}
+}

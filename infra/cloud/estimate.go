@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"culvert/internal/cost"
+)
+
+// estimate shows what a month will cost. It never stops a deployment.
+func (c *cloud) estimate(s stack) {
+	month, region, err := c.month(s)
+	if err != nil {
+		c.note("No estimate: %v", err)
+		return
+	}
+	c.title(fmt.Sprintf("What it costs a month (list prices of %s in %s)", cost.Date, region))
+	c.hint("%s", bill(month))
+	c.hint("All prices and what is assumed: bin/culvert cost --users %d --region %s. Pressing Ctrl-C now costs nothing.", c.users, region)
+}
+
+// month is by the prices of us-east-1 where those of the region are unknown.
+func (c *cloud) month(s stack) (cost.Month, string, error) {
+	prices, err := cost.List(c.region, "europe")
+	if err != nil {
+		prices = cost.USEast1()
+	}
+	fronts := int(needFronts(c.options, stack{}))
+	if c.given["Distributions"] == "" && s.parameter("Distributions") != "" {
+		fmt.Sscan(s.parameter("Distributions"), &fronts)
+	}
+	topology := c.chosen("Topology", s)
+	month, err := prices.Month(cost.Plan{Users: c.users, MBPerUser: 300, Topology: cost.Topology(topology),
+		Distributions: fronts, Assumptions: cost.Usual()}, cost.AlwaysFree)
+	return month, prices.Region, err
+}
+
+// chosen is the parameter as given, or as the stack has it.
+func (c *cloud) chosen(key string, s stack) string {
+	if v, ok := c.given[key]; ok {
+		return v
+	}
+	return s.parameter(key)
+}
+
+// bill is the lines that cost something, and their sum.
+func bill(m cost.Month) string {
+	var b strings.Builder
+	for _, l := range m.Lines {
+		if l.Dollars >= 0.005 {
+			fmt.Fprintf(&b, "  %-48s %8.2f $\n", l.Item, l.Dollars)
+		}
+	}
+	fmt.Fprintf(&b, "  %-48s %8.2f $\n", fmt.Sprintf("in all, with %d users of %.0f MB each", m.Users, m.MBPerUser), m.Total)
+	fmt.Fprintf(&b, "  %-48s %8.2f $", "of which without any user", m.Idle)
+	return b.String()
+}

@@ -1,0 +1,93 @@
+package main
+
+import "regexp"
+
+// words makes a pattern that ignores case.
+func words(s string) *regexp.Regexp { return regexp.MustCompile("(?is)" + s) }
+
+// meanings are tried in this order: the more exact ones come first.
+var meanings = []meaning{
+	// Who is asking.
+	{words(`unable to locate credentials|NoCredentialsError|NoAuthTokenError`),
+		"there are no AWS credentials on this machine", useConfigure},
+	{words(`config profile \(([^)]*)\) could not be found`),
+		"there is no AWS profile with the name $1", "These are there:\n  aws configure list-profiles\nGive one of them as PROFILE=name, or make it:\n  aws configure --profile $1"},
+	{words(`partial credentials found|could not be found: .*aws_secret_access_key`),
+		"the AWS credentials on this machine are not complete", useConfigure},
+	{words(`signature expired|RequestTimeTooSkewed|signature not yet current|RequestExpired`),
+		"AWS takes this request for an old one: this machine's clock is wrong", "Set the clock, for example with: sudo timedatectl set-ntp true\nThen run this again."},
+	{words(`ExpiredToken|token.{0,40}(has )?expired|session.{0,80}expired|error loading sso token|pending_authorization_expired`),
+		"your AWS credentials have expired", newKeys},
+	{words(`InvalidClientTokenId|UnrecognizedClientException|AuthFailure|InvalidAccessKeyId`),
+		"AWS does not know these credentials in region REGION", "Either the keys were deleted or mistyped:\n  aws configure --profile PROFILE\nor the region is not enabled for the account: AWS console, Account, AWS Regions, enable REGION; or take another, such as REGION=us-east-1."},
+	{words(`SignatureDoesNotMatch`),
+		"AWS does not accept the secret access key", "Copy it again, without spaces:\n  aws configure --profile PROFILE"},
+	{words(`OptInRequired|SubscriptionRequiredException|needs? a subscription`),
+		"the AWS account is not fully set up for this service", "Complete the sign-up (payment method, phone number) in the AWS console, wait for AWS's mail, and run this again."},
+
+	// Whether AWS is reached.
+	{words(`could not connect to the endpoint URL: "?https?://([^/"]*)|EndpointConnectionError|failed to resolve|name or service not known|connect timeout|ConnectTimeoutError|network is unreachable`),
+		"AWS cannot be reached", "Is this machine online? Is REGION the region that you meant? Behind a proxy set HTTPS_PROXY. Then run this again; what is done stays done."},
+	{words(`CERTIFICATE_VERIFY_FAILED|SSL validation failed`),
+		"somebody between this machine and AWS shows a certificate that is not AWS's", "Use another network. If your organisation inspects TLS, give its certificates in AWS_CA_BUNDLE=file."},
+	{words(`read timeout|connection was closed|connection reset|ServiceUnavailable|InternalFailure|InternalError\b|\(50[0234]\)`),
+		"AWS did not answer properly", again},
+	{words(`throttl|rate exceeded|TooManyRequests|RequestLimitExceeded`),
+		"AWS asks us to be slower", again},
+
+	// What is allowed.
+	{words(`not authorized to perform:? ([A-Za-z0-9:*-]+).*explicit deny in (a|an) ([a-z -]+)`),
+		"your credentials may not do $1: a $3 forbids it", "The account's administrator has to change it, or use an account of your own."},
+	{words(`not authorized to perform:? ([A-Za-z0-9:*-]+)`),
+		"your credentials lack the permission $1", "Use an administrator's profile (PROFILE=name), or let one give you the permission $1; the simplest for a first deployment is the policy AdministratorAccess, in an account that holds nothing else."},
+	{words(`UnauthorizedOperation|AccessDenied|Access Denied|\(403\)`),
+		"your credentials lack a permission for this", "Use an administrator's profile (PROFILE=name), or the policy AdministratorAccess, in an account that holds nothing else."},
+
+	// What an account may have.
+	{words(`account must be verified before|PendingVerification|currently being validated`),
+		"AWS has not verified the account yet, and refuses this until it has", askSupport},
+	{words(`VcpuLimitExceeded|requested more vCPU capacity|L-1216C47A`),
+		"the account may not run another instance of this size in REGION (quota of vCPUs)", quota("ec2", "L-1216C47A", "N", "vCPUs (Running On-Demand Standard instances)")},
+	{words(`VpcLimitExceeded|maximum number of VPCs`),
+		"the account has all the networks (VPCs) in REGION that it may have", quota("vpc", "L-F678F1CE", "N", "VPCs per Region")},
+	{words(`InternetGatewayLimitExceeded|maximum number of internet gateways`),
+		"the account has all the internet gateways in REGION that it may have", quota("vpc", "L-A4707A72", "N", "Internet gateways per Region")},
+	{words(`AddressLimitExceeded|maximum number of addresses`),
+		"the account has all the Elastic IP addresses in REGION that it may have", quota("ec2", "L-0263D0A3", "N", "Elastic IPs")},
+	{words(`TooManyDistributions\b|number of distributions`),
+		"the account has all the CloudFront distributions that it may have", quota("cloudfront", "L-24B04930", "N", "distributions")},
+	{words(`VpcOrigin.*(limit|quota)|(limit|quota).*VPC origins?`),
+		"the account has all the CloudFront VPC origins that it may have (25)", "Delete one that is not needed (CloudFront console, VPC origins), or ask for more in Service Quotas, CloudFront."},
+	{words(`RulesPerSecurityGroupLimitExceeded`),
+		"CloudFront's list of addresses does not fit the account's quota of rules for a security group", quota("vpc", "L-0EA8095F", "N", "rules for a security group")},
+	{words(`LimitExceeded|ServiceQuotaExceeded|quota (has been )?exceeded|TooMany[A-Z][a-z]+s`),
+		"a quota of the account is used up", "AWS's words above say which. Ask for more in the console: Service Quotas. Or delete what is not needed, or take another region."},
+	{words(`InsufficientInstanceCapacity|insufficient capacity`),
+		"AWS has no free machine of this kind there at the moment", "Wait some minutes and run this again, or take another: INSTANCE=t4g.micro, or another region."},
+	{words(`not supported in your requested Availability Zone|InvalidInstanceType|Unsupported\b.*instance type`),
+		"this kind of machine does not exist in that part of REGION", "Take another, such as INSTANCE=t4g.small, or another region."},
+
+	// What a region has.
+	{words(`InvalidParameterValue.*RegionName|Invalid region|is not a valid region|invalid endpoint`),
+		"there is no region REGION", "These are there:\n  aws ec2 describe-regions --query 'Regions[].RegionName' --output text"},
+	{words(`[Rr]ules? assertion.{0,40}failed|assertion failed`),
+		"the template refuses these settings", "AWS's words above say why, and what to take instead."},
+	{words(`Unrecognized resource types: \[([^\]]*)\]|resource type(.{0,60}) is not supported|Unable to retrieve .* schema`),
+		"region REGION does not have all that Culvert needs ($1)", "Take another region, such as REGION=eu-central-1 or REGION=us-east-1."},
+
+	// What is in the way.
+	{words(`CannotUpdateEntityWhileInUse|VPC ?origin.{0,200}(in use|associated with)`),
+		"CloudFront cannot change its way into the network while it is in use", "Nothing was changed: the old state stands. Deploy with the settings of before; to get a new instance, make a second stack (STACK=other), hand out its links, and destroy this one later."},
+	{words(`already exists`),
+		"something of that name is there already, perhaps left by another stack", "Take another name (STACK=other), or delete it: make destroy STACK=STACK removes what a stack left."},
+	{words(`BucketNotEmpty`),
+		"the bucket of uploads is not empty", "Run make destroy again."},
+	{words(`has dependencies and cannot be deleted|DependencyViolation|has a dependent object|resource .* in use`),
+		"AWS still uses a part of the network: it needs up to 20 minutes to let go of the functions' and CloudFront's interfaces", "Wait, and run the same command again; it goes on where it stopped."},
+
+	// This machine.
+	{words(`executable file not found|no such file or directory`),
+		"a program is missing on this machine", "Run make deploy: it says which, and offers to install the command lines."},
+	{words(`no space left on device`),
+		"this machine's disk is full", "Make room and run this again."},
+}

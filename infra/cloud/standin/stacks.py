@@ -1,0 +1,292 @@
+"""Stacks: made, changed and deleted part by part, with the events and the end
+states of CloudFormation. Secrets, parameters and log groups are made in moto;
+all other parts are a name and what others ask of them."""
+
+import datetime
+import hashlib
+import secrets
+import threading
+import time
+import urllib.parse
+import uuid
+
+from template import Evaluator, Refused, load, references
+
+ACCOUNT = "123456789012"
+
+# Seconds that a part takes here; the rest take none.
+TAKES = {"AWS::CloudFront::VpcOrigin": 1, "AWS::CloudFront::Distribution": 1, "AWS::SSM::Association": 0.5}
+
+
+def now():
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+class Part:
+    """One resource that exists."""
+
+    def __init__(self, stack, logical, kind, properties):
+        self.stack, self.logical, self.kind, self.properties = stack, logical, kind, properties
+        self.inner = None
+        self.id = self.make()
+
+    def make(self):
+        maker = getattr(self, "make_" + self.kind.replace("::", "_").lower(), None)
+        return maker() if maker else self.name()
+
+    def name(self):
+        return f"{self.stack.name}-{self.logical}-{secrets.token_hex(4)}"
+
+    def make_aws_ec2_instance(self):
+        return "i-" + secrets.token_hex(8)
+
+    def make_aws_cloudfront_distribution(self):
+        return "E" + secrets.token_hex(6).upper()
+
+    def make_aws_apigatewayv2_api(self):
+        return secrets.token_hex(5)
+
+    def make_aws_cloudformation_stack(self):
+        text = self.stack.world.fetch(self.properties["TemplateURL"])
+        name = f"{self.stack.name[:60]}-{self.logical}-{secrets.token_hex(5).upper()}"
+        given = {k: ",".join(v) if isinstance(v, list) else str(v) for k, v in self.properties.get("Parameters", {}).items()}
+        self.inner = Stack(self.stack.world, name, self.stack.region, parent=self.stack)
+        return self.inner.id if self.stack.world.add(self.inner, text, given) else None
+
+    def make_aws_secretsmanager_secret(self):
+        client = self.stack.client("secretsmanager")
+        ask = self.properties.get("GenerateSecretString", {})
+        password = client.get_random_password(PasswordLength=ask.get("PasswordLength", 32),
+                                              ExcludePunctuation=ask.get("ExcludePunctuation", False))["RandomPassword"]
+        return client.create_secret(Name=self.properties.get("Name", self.name()), SecretString=password)["ARN"]
+
+    def make_aws_ssm_parameter(self):
+        name = self.properties.get("Name", self.name())
+        self.stack.client("ssm").put_parameter(Name=name, Type=self.properties["Type"], Value=self.properties["Value"])
+        return name
+
+    def make_aws_logs_loggroup(self):
+        name = self.properties.get("LogGroupName", self.name())
+        self.stack.client("logs").create_log_group(logGroupName=name)
+        return name
+
+    def unmake(self):
+        if self.inner:
+            self.inner.delete()
+            return self.inner.status == "DELETE_COMPLETE"
+        {"AWS::SecretsManager::Secret": lambda: self.stack.client("secretsmanager").delete_secret(
+            SecretId=self.id, ForceDeleteWithoutRecovery=True),
+         "AWS::SSM::Parameter": lambda: self.stack.client("ssm").delete_parameter(Name=self.id),
+         "AWS::Logs::LogGroup": lambda: self.stack.client("logs").delete_log_group(logGroupName=self.id),
+         }.get(self.kind, lambda: None)()
+        return True
+
+    def attribute(self, name):
+        if name.startswith("Outputs."):
+            if name[8:] not in self.inner.outputs:
+                raise Refused(f"Template error: resource {self.logical} has no output {name[8:]}")
+            return self.inner.outputs[name[8:]]
+        if name == "DomainName":
+            return "d" + hashlib.sha256(self.id.encode()).hexdigest()[:13] + ".cloudfront.net"
+        if name == "PrivateDnsName":
+            return "ip-10-0-0-10.ec2.internal"
+        if name == "PrivateIp":
+            return "10.0.0.10"
+        if name in ("Arn", "FunctionARN", "LoadBalancerArn"):
+            return self.id if self.id.startswith("arn:") else f"arn:aws:standin:{self.stack.region}:{ACCOUNT}:{self.id}"
+        return f"{self.id}.{name}"
+
+
+class Stack:
+    def __init__(self, world, name, region, parent=None):
+        self.world, self.name, self.region, self.parent = world, name, region, parent
+        self.id = f"arn:aws:cloudformation:{region}:{ACCOUNT}:stack/{name}/{uuid.uuid4()}"
+        self.status, self.reason, self.created, self.updated = "REVIEW_IN_PROGRESS", "", now(), None
+        self.parts, self.events, self.parameters, self.outputs, self.template = {}, [], {}, {}, {"Resources": {}}
+
+    def client(self, service):
+        return self.world.client(service, self.region)
+
+    def tell(self, logical, physical, kind, status, reason=""):
+        self.events.append(dict(EventId=str(uuid.uuid4()), StackId=self.id, StackName=self.name, LogicalResourceId=logical,
+                                PhysicalResourceId=physical, ResourceType=kind, Timestamp=now(), ResourceStatus=status,
+                                ResourceStatusReason=reason))
+
+    def become(self, status, reason=""):
+        # The event comes first: whoever sees the last status finds all events.
+        self.tell(self.name, self.id, "AWS::CloudFormation::Stack", status, reason)
+        self.status, self.reason = status, reason
+
+    def evaluator(self, template, parameters):
+        pseudo = {"AWS::Region": self.region, "AWS::AccountId": ACCOUNT, "AWS::StackName": self.name, "AWS::StackId": self.id,
+                  "AWS::Partition": "aws", "AWS::URLSuffix": "amazonaws.com"}
+        return Evaluator(template, parameters, pseudo)
+
+    def bring(self, template, parameters, verb):
+        """Makes and changes parts until they are as template says. True if it went well."""
+        e = self.evaluator(template, parameters)
+        e.resources = self.parts
+        wanted = {n: r for n, r in template["Resources"].items() if e.wanted(r)}
+        for logical in order(wanted):
+            one = wanted[logical]
+            if not self.bring_part(e, logical, one):
+                return False
+        for logical in [n for n in self.parts if n not in wanted]:
+            self.drop(logical)
+        self.template, self.parameters = template, e.parameters
+        self.outputs = {n: str(e.value(o["Value"])) for n, o in template.get("Outputs", {}).items() if e.wanted(o)}
+        return True
+
+    def bring_part(self, e, logical, one):
+        kind, old = one["Type"], self.parts.get(logical)
+        try:
+            properties = e.value(one.get("Properties", {}))
+        except Refused as refused:
+            return self.fail(logical, "", kind, "CREATE_FAILED", str(refused))
+        if old and old.properties == properties and not old.inner:
+            return True
+        verb = "UPDATE" if old else "CREATE"
+        self.tell(logical, old.id if old else "", kind, verb + "_IN_PROGRESS")
+        time.sleep(TAKES.get(kind, 0) * self.world.pace)
+        if self.world.fails(kind):
+            return self.fail(logical, "", kind, verb + "_FAILED", self.world.reason)
+        if old and old.inner:
+            text = self.world.fetch(properties["TemplateURL"])
+            given = {k: str(v) for k, v in properties.get("Parameters", {}).items()}
+            old.inner.change(text, given)
+            old.properties = properties
+            if old.inner.status != "UPDATE_COMPLETE":
+                return self.fail(logical, old.id, kind, "UPDATE_FAILED", "Embedded stack was not updated. The following resource(s) failed")
+        elif old:
+            if kind in ("AWS::SecretsManager::Secret", "AWS::Logs::LogGroup") and old.properties != properties:
+                old.unmake()
+                self.parts[logical] = Part(self, logical, kind, properties)
+            old.properties = properties
+        else:
+            try:
+                part = Part(self, logical, kind, properties)
+            except Refused as refused:
+                return self.fail(logical, "", kind, "CREATE_FAILED", str(refused))
+            self.parts[logical] = part
+            if part.inner:
+                self.tell(logical, part.inner.id, kind, "CREATE_IN_PROGRESS")
+                part.id = part.inner.id
+                if part.inner.status != "CREATE_COMPLETE":
+                    return self.fail(logical, part.id, kind, "CREATE_FAILED", "Embedded stack was not created. The following resource(s) failed")
+        self.tell(logical, self.parts[logical].id, kind, verb + "_COMPLETE")
+        return True
+
+    def fail(self, logical, physical, kind, status, reason):
+        self.tell(logical, physical, kind, status, reason)
+        return False
+
+    def drop(self, logical):
+        part = self.parts[logical]
+        self.tell(logical, part.id, part.kind, "DELETE_IN_PROGRESS")
+        if self.world.fails("delete:" + part.kind):
+            self.tell(logical, part.id, part.kind, "DELETE_FAILED", self.world.reason)
+            return False
+        if not part.unmake():
+            self.tell(logical, part.id, part.kind, "DELETE_FAILED", "Embedded stack was not deleted. The following resource(s) failed")
+            return False
+        del self.parts[logical]
+        self.tell(logical, part.id, part.kind, "DELETE_COMPLETE")
+        return True
+
+    def create(self, text, parameters):
+        self.become("CREATE_IN_PROGRESS", "User Initiated")
+        try:
+            done = self.bring(load(text, parameters), parameters, "CREATE")
+            reason = "The following resource(s) failed to create"
+        except Refused as refused:
+            done, reason = False, str(refused)
+        if done:
+            return self.become("CREATE_COMPLETE")
+        self.become("ROLLBACK_IN_PROGRESS" if not self.parent else "CREATE_FAILED", reason)
+        if not self.parent:
+            self.become("ROLLBACK_COMPLETE" if self.drop_all() else "ROLLBACK_FAILED")
+
+    def change(self, text, parameters):
+        old, before = self.template, self.parameters
+        self.updated = now()
+        self.become("UPDATE_IN_PROGRESS", "User Initiated")
+        try:
+            if self.bring(load(text, parameters), parameters, "UPDATE"):
+                return self.become("UPDATE_COMPLETE")
+        except Refused as refused:
+            self.reason = str(refused)
+        self.become("UPDATE_ROLLBACK_IN_PROGRESS", self.reason)
+        self.bring(old, before, "UPDATE")
+        self.become("UPDATE_ROLLBACK_COMPLETE")
+
+    def delete(self):
+        self.become("DELETE_IN_PROGRESS", "User Initiated")
+        self.become("DELETE_COMPLETE" if self.drop_all() else "DELETE_FAILED")
+
+    def drop_all(self):
+        known = {n: r for n, r in self.template["Resources"].items() if n in self.parts} or {n: {} for n in self.parts}
+        names = [n for n in reversed(order(known)) if n in self.parts]
+        return all([self.drop(n) for n in names + [n for n in list(self.parts) if n not in names]])
+
+
+def order(resources):
+    """Logical names, each after those that it refers to."""
+    done, todo, names = [], dict(resources), set(resources)
+
+    def visit(name):
+        if name not in todo:
+            return
+        one = todo.pop(name)
+        after = one.get("DependsOn", [])
+        for other in sorted(references(one.get("Properties", {}), names) | set([after] if isinstance(after, str) else after)):
+            visit(other)
+        done.append(name)
+
+    for name in list(resources):
+        visit(name)
+    return done
+
+
+class World:
+    """All stacks, and what is to fail."""
+
+    def __init__(self, client):
+        self.client, self.stacks, self.plans = client, [], {}
+        self.pace, self.failing, self.reason = 1, {}, ""
+        self.lock = threading.RLock()
+
+    def find(self, name):
+        for s in reversed(self.stacks):
+            if s.id == name or s.name == name and s.status != "DELETE_COMPLETE":
+                return s
+        raise Refused(f"Stack with id {name} does not exist")
+
+    def add(self, stack, text, parameters):
+        """A stack in a stack: made at once, before its parent goes on."""
+        self.stacks.append(stack)
+        stack.create(text, parameters)
+        return True
+
+    def fails(self, kind):
+        """Whether a part of this kind is to fail now: as often as was said."""
+        n = self.failing.get(kind, 0)
+        if n:
+            self.failing[kind] = n - 1
+        return n > 0
+
+    def fetch(self, url):
+        """A template from the bucket: its name begins the host, or else the path."""
+        at = urllib.parse.urlparse(url)
+        first, path = at.hostname.split(".")[0], at.path.lstrip("/")
+        bucket, key = (first, path) if ".s3." in at.hostname else path.split("/", 1)
+        return self.client("s3", "us-east-1").get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+
+    def begin(self, work, *args):
+        def guarded():
+            try:
+                work(*args)
+            except Exception as error:  # a defect of this stand-in must not look like a stack at work
+                work.__self__.become("ROLLBACK_FAILED", f"stand-in: {error!r}")
+                raise
+
+        threading.Thread(target=guarded, daemon=True).start()

@@ -1,0 +1,236 @@
+"""A stand-in for AWS in tests: moto's server, with a CloudFormation in front of
+it that knows every resource type a template may name. "standin.py PORT" serves
+until it is killed.
+
+POST /standin with JSON sets what is to happen next:
+  {"fail": {"AWS::CloudFront::VpcOrigin": 1}, "reason": "..."}  the next of its kind fails
+  {"stack": "culvert", "status": "UPDATE_ROLLBACK_FAILED"}      a stack is in this state
+The access key EXPIRED has expired, DENIED may do nothing, NOQUOTA has no vCPUs."""
+
+import json
+import sys
+import urllib.parse
+from xml.sax.saxutils import escape
+
+import boto3
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+from werkzeug.wrappers import Request, Response
+
+from stacks import Stack, World
+from template import Refused, load, read
+
+PORT = int(sys.argv[1])
+
+
+def client(service, region):
+    return boto3.client(service, region_name=region, endpoint_url=f"http://127.0.0.1:{PORT}",
+                        aws_access_key_id="standin", aws_secret_access_key="standin")
+
+
+world = World(client)
+
+
+def members(form, name):
+    """A list of the query protocol: Name.member.1.Key=..."""
+    found = {}
+    for key, value in form.items():
+        words = key.split(".")
+        if words[0] == name and words[1:2] == ["member"]:
+            one = found.setdefault(int(words[2]), {})
+            one[words[3] if len(words) > 3 else ""] = value
+    return [found[i] for i in sorted(found)]
+
+
+def create_change_set(form, region):
+    text, kind = form["TemplateBody"], form.get("ChangeSetType", "UPDATE")
+    try:
+        stack = world.find(form["StackName"])
+    except Refused:
+        stack = None
+    if kind == "CREATE" and stack and stack.status != "REVIEW_IN_PROGRESS":
+        raise Refused(f"Stack [{stack.name}] already exists and cannot be created again with the changeSet")
+    if kind == "UPDATE" and (not stack or not stack.status.endswith("_COMPLETE") or stack.status == "ROLLBACK_COMPLETE"):
+        raise Refused(f"Stack:{stack and stack.id} is in {stack and stack.status} state and can not be updated.")
+    if not stack:
+        stack = Stack(world, form["StackName"], region)
+        world.stacks.append(stack)
+    given = {}
+    for p in members(form, "Parameters"):
+        given[p["ParameterKey"]] = stack.parameters[p["ParameterKey"]] if p.get("UsePreviousValue") == "true" else p.get("ParameterValue", "")
+    identity = f"arn:aws:cloudformation:{region}:123456789012:changeSet/{form['ChangeSetName']}/1"
+    world.plans[identity] = dict(stack=stack, kind=kind, text=text, given=given, changes=changes(stack, text, given))
+    return dict(Id=identity, StackId=stack.id)
+
+
+def changes(stack, text, given):
+    template = load(text, given)
+    e = stack.evaluator(template, given)
+    wanted = {n: r for n, r in template["Resources"].items() if e.wanted(r)}
+    e.resources = stack.parts
+    found = []
+    for name, one in wanted.items():
+        if name not in stack.parts:
+            found.append(("Add", name, one["Type"]))
+        elif one != stack.template["Resources"].get(name) or e.parameters != stack.parameters:
+            found.append(("Modify", name, one["Type"]))
+    return found + [("Remove", n, p.kind) for n, p in stack.parts.items() if n not in wanted]
+
+
+def plan_of(form):
+    if form["ChangeSetName"] not in world.plans:
+        raise Refused(f"ChangeSet [{form['ChangeSetName']}] does not exist")
+    return world.plans[form["ChangeSetName"]]
+
+
+def describe_change_set(form, region):
+    plan = plan_of(form)
+    head = dict(ChangeSetId=form["ChangeSetName"], StackId=plan["stack"].id, StackName=plan["stack"].name)
+    if not plan["changes"]:
+        return head | dict(Status="FAILED", StatusReason="The submitted information didn't contain changes. Submit different information to create a change set.")
+    return head | dict(Status="CREATE_COMPLETE", Changes=[dict(Type="Resource", ResourceChange=dict(
+        Action=a, LogicalResourceId=n, ResourceType=t, Replacement="False")) for a, n, t in plan["changes"]])
+
+
+def execute_change_set(form, region):
+    plan = plan_of(form)
+    stack = plan["stack"]
+    stack.status = plan["kind"] + "_IN_PROGRESS"
+    world.begin(stack.create if plan["kind"] == "CREATE" else stack.change, plan["text"], plan["given"])
+    return {}
+
+
+def delete_change_set(form, region):
+    world.plans.pop(form["ChangeSetName"], None)
+    return {}
+
+
+def describe_stacks(form, region):
+    s = world.find(form["StackName"])
+    return dict(Stacks=[dict(StackId=s.id, StackName=s.name, StackStatus=s.status, StackStatusReason=s.reason,
+                             CreationTime=s.created, LastUpdatedTime=s.updated,
+                             Parameters=[dict(ParameterKey=k, ParameterValue=v) for k, v in s.parameters.items()],
+                             Outputs=[dict(OutputKey=k, OutputValue=v) for k, v in s.outputs.items()])])
+
+
+def describe_stack_events(form, region):
+    return dict(StackEvents=list(reversed(world.find(form["StackName"]).events)))
+
+
+def list_stack_resources(form, region):
+    s = world.find(form["StackName"])
+    return dict(StackResourceSummaries=[dict(LogicalResourceId=n, PhysicalResourceId=p.id, ResourceType=p.kind,
+                                             ResourceStatus="CREATE_COMPLETE", LastUpdatedTimestamp=s.created) for n, p in s.parts.items()])
+
+
+def delete_stack(form, region):
+    try:
+        stack = world.find(form["StackName"])
+    except Refused:
+        return {}
+    stack.status = "DELETE_IN_PROGRESS"
+    world.begin(stack.delete)
+    return {}
+
+
+def continue_update_rollback(form, region):
+    stack = world.find(form["StackName"])
+    stack.become("UPDATE_ROLLBACK_IN_PROGRESS")
+    stack.become("UPDATE_ROLLBACK_COMPLETE")
+    return {}
+
+
+def validate_template(form, region):
+    template = read(form["TemplateBody"])
+    return dict(Parameters=[dict(ParameterKey=n, DefaultValue=str(p["Default"]) if "Default" in p else None)
+                            for n, p in template.get("Parameters", {}).items()])
+
+
+ACTIONS = {"CreateChangeSet": create_change_set, "DescribeChangeSet": describe_change_set, "ExecuteChangeSet": execute_change_set,
+           "DeleteChangeSet": delete_change_set, "DescribeStacks": describe_stacks, "DescribeStackEvents": describe_stack_events,
+           "ListStackResources": list_stack_resources, "DeleteStack": delete_stack, "ValidateTemplate": validate_template,
+           "ContinueUpdateRollback": continue_update_rollback, "RollbackStack": continue_update_rollback}
+
+
+def xml(value):
+    if isinstance(value, dict):
+        return "".join(f"<{k}>{xml(v)}</{k}>" for k, v in value.items() if v is not None)
+    if isinstance(value, list):
+        return "".join(f"<member>{xml(v)}</member>" for v in value)
+    if hasattr(value, "isoformat"):
+        return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return escape(str(value))
+
+
+def refuse(code, message, status=400):
+    return Response(f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{escape(message)}</Message></Error></ErrorResponse>",
+                    status, content_type="text/xml")
+
+
+def cloudformation(form, region):
+    action = form["Action"]
+    if action not in ACTIONS:
+        return refuse("InvalidAction", f"the stand-in has no {action}")
+    try:
+        with world.lock:
+            result = ACTIONS[action](form, region)
+    except Refused as refused:
+        return refuse("ValidationError", str(refused))
+    return Response(f"<{action}Response><{action}Result>{xml(result)}</{action}Result></{action}Response>", content_type="text/xml")
+
+
+GAUGES = """culvert_users 3
+culvert_tunnels 7
+"""
+
+NO_VPC_ORIGINS = "<VpcOriginList><Marker></Marker><MaxItems>100</MaxItems><IsTruncated>false</IsTruncated><Quantity>0</Quantity></VpcOriginList>"
+
+
+def recorded(request, key, service):
+    """Answers that moto has none for."""
+    target = request.headers.get("X-Amz-Target", "")
+    if key == "EXPIRED":
+        return refuse("ExpiredToken", "The security token included in the request is expired", 403)
+    if key == "DENIED" and service != "sts":
+        return refuse("AccessDenied", "User: arn:aws:iam::123456789012:user/helper is not authorized to perform: "
+                      f"{service}:Something because no identity-based policy allows the {service}:Something action", 403)
+    if service == "servicequotas":
+        value = 0 if key == "NOQUOTA" else 32
+        return Response(json.dumps({"Quota": {"Value": value}}), content_type="application/x-amz-json-1.1")
+    if service == "cloudfront" and request.path.endswith("/vpc-origin"):
+        return Response(NO_VPC_ORIGINS, content_type="text/xml")
+    if target == "AmazonSSM.SendCommand":
+        return Response(json.dumps({"Command": {"CommandId": "11111111-1111-1111-1111-111111111111"}}), content_type="application/x-amz-json-1.1")
+    if target == "AmazonSSM.ListCommandInvocations":
+        return Response(json.dumps({"CommandInvocations": [{"Status": "Success", "CommandPlugins": [{"Output": GAUGES}]}]}),
+                        content_type="application/x-amz-json-1.1")
+    return None
+
+
+def control(request):
+    order = json.loads(request.get_data())
+    world.failing.update(order.get("fail", {}))
+    world.reason = order.get("reason", world.reason)
+    if "stack" in order:
+        world.find(order["stack"]).become(order["status"])
+    return Response("{}")
+
+
+def application(moto):
+    def serve(environ, start):
+        request = Request(environ)
+        if request.path == "/standin":
+            return control(request)(environ, start)
+        # Credential=KEY/DATE/REGION/SERVICE/aws4_request
+        scope = request.headers.get("Authorization", "").partition("Credential=")[2].split(",")[0].split("/")
+        key, region, service = (scope[0], scope[2], scope[3]) if len(scope) > 4 else ("", "", "")
+        answer = recorded(request, key, service)
+        if answer is None and service == "cloudformation":
+            form = dict(urllib.parse.parse_qsl(request.get_data(as_text=True), keep_blank_values=True))
+            answer = cloudformation(form, region)
+        return (answer or moto)(environ, start)
+    return serve
+
+
+if __name__ == "__main__":
+    run_simple("127.0.0.1", PORT, application(DomainDispatcherApplication(create_backend_app)), threaded=True)

@@ -85,8 +85,10 @@ func runPair(ctx context.Context, where runtime, events *filler, p pair) error {
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, log)
 	}
-	if err := check(p.from(p.f), reply, log); err != nil {
-		return fmt.Errorf("%w; reply %s, log:\n%s", err, reply, log)
+	want := p.from(p.f)
+	err = errors.Join(check(want, reply), leaks(event, log))
+	if where.keepsLogs() {
+		err = errors.Join(err, checkLog(want, log))
 	}
-	return leaks(event, log)
+	return err
 }

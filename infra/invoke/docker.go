@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -13,6 +14,8 @@ import (
 	goruntime "runtime"
 	"strings"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // docker runs functions as "sam local invoke" does.
@@ -78,7 +81,31 @@ func (d *docker) prepare(ctx context.Context, settings map[string]string) (err e
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("sam build: %w\n%s", err, out)
 	}
-	return nil
+	return withoutStacks(d.template())
+}
+
+func (d *docker) template() string { return filepath.Join(d.dir, "build", "template.yaml") }
+
+// withoutStacks takes nested stacks out of what was built: there is no function
+// in them, and SAM reads all of them anew for every event, for a second.
+func withoutStacks(path string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var t map[string]any
+	if err := yaml.Unmarshal(b, &t); err != nil {
+		return fmt.Errorf("read what sam has built: %w", err)
+	}
+	resources, _ := t["Resources"].(map[string]any)
+	maps.DeleteFunc(resources, func(_ string, r any) bool {
+		m, _ := r.(map[string]any)
+		return m["Type"] == "AWS::CloudFormation::Stack"
+	})
+	if b, err = yaml.Marshal(t); err != nil {
+		return err
+	}
+	return os.WriteFile(path, b, 0o644)
 }
 
 // command is sam's, for this machine's processor.
@@ -89,13 +116,16 @@ func (d *docker) command(ctx context.Context, args ...string) *exec.Cmd {
 	return c
 }
 
+// keepsLogs is false: SAM now and then ends before it has shown what was logged.
+func (d *docker) keepsLogs() bool { return false }
+
 func (d *docker) close() { os.RemoveAll(d.dir) }
 
 func (d *docker) invoke(ctx context.Context, f function, event []byte) (reply, log []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute) // the first one builds an image
 	defer cancel()
 	c := d.command(ctx, "local", "invoke", string(f)+"Function", "--event", "-", "--skip-pull-image",
-		"--template", filepath.Join(d.dir, "build", "template.yaml"), "--env-vars", filepath.Join(d.dir, "settings"))
+		"--template", d.template(), "--env-vars", filepath.Join(d.dir, "settings"))
 	var out, errs bytes.Buffer
 	c.Stdin, c.Stdout, c.Stderr = bytes.NewReader(event), &out, &errs
 	if err := c.Run(); err != nil && !json.Valid(out.Bytes()) {

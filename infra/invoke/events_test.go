@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -112,11 +113,9 @@ func (b *bench) run(t *testing.T, r recorded, f function) {
 		reply = fmt.Appendf(nil, `{"errorMessage":%q}`, failed)
 		b.log.Write(reply)
 	}
-	if err := check(r.from(f), reply, b.log.Bytes()); err != nil {
+	want := r.from(f)
+	if err := errors.Join(check(want, reply), checkLog(want, b.log.Bytes()), leaks(event, b.log.Bytes())); err != nil {
 		t.Errorf("%s of %s: %v", f, filepath.Base(r.path), err)
-	}
-	if err := leaks(event, b.log.Bytes()); err != nil {
-		t.Errorf("%s of %s: %v:\n%s", f, filepath.Base(r.path), err, b.log.Bytes())
 	}
 	if b.log.Len() > 200 {
 		t.Errorf("%s of %s: got %d bytes of log, want one short line", f, filepath.Base(r.path), b.log.Len())

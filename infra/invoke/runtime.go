@@ -21,6 +21,7 @@ type runtime interface {
 	// invoke returns what f replied, a failure as Lambda reports it too, and
 	// what was logged meanwhile.
 	invoke(ctx context.Context, f function, event []byte) (reply, log []byte, err error)
+	keepsLogs() bool // whether log is complete
 	close()
 }
 
@@ -50,6 +51,8 @@ func (e *emulated) prepare(_ context.Context, settings map[string]string) error 
 	e.settings = settings
 	return nil
 }
+
+func (e *emulated) keepsLogs() bool { return true }
 
 func (e *emulated) close() {}
 

@@ -13,6 +13,7 @@ import (
 
 	"culvert/internal/seal"
 	"culvert/internal/serve"
+	"culvert/internal/wire"
 )
 
 func load(t *testing.T, vars map[string]string) (*config, error) {
@@ -27,8 +28,9 @@ func load(t *testing.T, vars map[string]string) (*config, error) {
 func TestWrongSettingsAreSaidAtOnce(t *testing.T) {
 	_, err := load(t, map[string]string{"CULVERT_LISTEN": "x", "CULVERT_TLS_CERT": "/c", "CULVERT_UPSTREAM_CHAT": "host",
 		"CULVERT_UPSTREAM_MEDIA": ":99999", "CULVERT_ALLOW_PRIVATE": "sure", "CULVERT_REVOKED": "/none", "CULVERT_ADMIN_LISTEN": "no",
-		"CULVERT_DRAIN": "-1s", "CULVERT_MAX_TUNNELS": "0", "CULVERT_MAX_CARRIERS": "all"})
-	for _, name := range []string{"LISTEN", "TLS_KEY", "SECRET", "UPSTREAM_CHAT", "UPSTREAM_MEDIA", "ALLOW_PRIVATE", "REVOKED",
+		"CULVERT_DRAIN": "-1s", "CULVERT_MAX_TUNNELS": "0", "CULVERT_MAX_CARRIERS": "all", "CULVERT_GATE": "short", "CULVERT_ADVERTISE": "x",
+		"CULVERT_GATEWAY": "execute-api"})
+	for _, name := range []string{"LISTEN", "GATE", "ADVERTISE", "GATEWAY", "TLS_KEY", "SECRET", "UPSTREAM_CHAT", "UPSTREAM_MEDIA", "ALLOW_PRIVATE", "REVOKED",
 		"ADMIN_LISTEN", "DRAIN", "MAX_TUNNELS", "MAX_CARRIERS"} {
 		if err == nil || !strings.Contains(err.Error(), "CULVERT_"+name+": ") {
 			t.Errorf("got %v, want CULVERT_%s named", err, name)
@@ -66,6 +68,48 @@ func TestTheSecretComesFromOnePlaceAndIsForgotten(t *testing.T) {
 				t.Errorf("got %v, want the secret read", err)
 			}
 			if c.blame != "" && (err == nil || !strings.Contains(err.Error(), c.blame) || strings.Contains(err.Error(), "hunter2")) {
+				t.Errorf("got %v, want %q without the value", err, c.blame)
+			}
+		})
+	}
+}
+
+const (
+	newGate = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789zZ"
+	oldGate = "ZzabcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+)
+
+func TestSecretsComeInGenerations(t *testing.T) {
+	master, gate := filepath.Join(t.TempDir(), "master"), filepath.Join(t.TempDir(), "gate")
+	older := seal.NewMaster()
+	for name, text := range map[string]string{master: newGate + "\n" + older.Text() + "\n", gate: newGate + "\n" + oldGate + "\n"} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg, err := load(t, map[string]string{"CULVERT_SECRET_FILE": master, "CULVERT_GATE_FILE": gate})
+	if err != nil || len(cfg.masters) != 2 || cfg.masters[1] != older || len(cfg.gates) != 2 {
+		t.Fatalf("got %d masters, %d gates and %v, want 2 of each, the newest first", len(cfg.masters), len(cfg.gates), err)
+	}
+	old, err := wire.ParseGateKeys(oldGate)
+	if err != nil || cfg.gates[1] != old[0] {
+		t.Errorf("got another key or %v, want the older gate's last", err)
+	}
+}
+
+func TestAGatesSecretComesFromOnePlaceAndIsForgotten(t *testing.T) {
+	for name, c := range map[string]struct{ text, file, blame string }{
+		"both":    {newGate, "/x", "CULVERT_GATE: is set, and so is CULVERT_GATE_FILE"},
+		"missing": {"", "/none", "CULVERT_GATE_FILE: open"},
+		"garbage": {"hunter2", "", "CULVERT_GATE: not a gate secret"},
+		"right":   {newGate, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg, err := load(t, map[string]string{"CULVERT_SECRET": seal.NewMaster().Text(), "CULVERT_GATE": c.text, "CULVERT_GATE_FILE": c.file})
+			if cfg.Gate != "" || os.Getenv("CULVERT_GATE") != "" {
+				t.Error("got the secret's text kept, want it forgotten")
+			}
+			if (err == nil) != (c.blame == "") || err != nil && (!strings.Contains(err.Error(), c.blame) || strings.Contains(err.Error(), "hunter2")) {
 				t.Errorf("got %v, want %q without the value", err, c.blame)
 			}
 		})

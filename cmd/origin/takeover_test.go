@@ -1,0 +1,268 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"culvert/client"
+	"culvert/internal/link"
+	"culvert/internal/seal"
+	"culvert/internal/wire"
+)
+
+// asOrigin makes this test's own program an origin.
+const asOrigin = "CULVERT_TEST_AS_ORIGIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asOrigin) != "" {
+		os.Unsetenv(asOrigin)
+		os.Args = os.Args[:1]
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// process is an origin of its own.
+type process struct {
+	*exec.Cmd
+	ended chan error
+}
+
+// startOrigin returns when it is ready.
+func startOrigin(t *testing.T, env ...string) *process {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{exec.Command(self), make(chan error, 1)}
+	p.Env = append(env, asOrigin+"=1", "CULVERT_ADMIN_LISTEN=off")
+	log, err := p.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Process.Kill() })
+	ready := make(chan bool, 1)
+	go func() {
+		for lines := bufio.NewScanner(log); lines.Scan(); {
+			if strings.Contains(lines.Text(), "msg=ready") {
+				ready <- true
+			}
+		}
+		ready <- false
+		p.ended <- p.Wait()
+	}()
+	if !<-ready {
+		t.Fatalf("the origin does not start: %v", <-p.ended)
+	}
+	return p
+}
+
+// wantEnd waits for a stop with nothing cut.
+func (p *process) wantEnd(t *testing.T) {
+	t.Helper()
+	select {
+	case err := <-p.ended:
+		if err != nil {
+			t.Errorf("got %v, want a complete stop", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the old origin does not stop")
+	}
+}
+
+// cdn ends TLS and passes on to one address, as a CDN does.
+type cdn struct {
+	net.Listener
+	cert *x509.Certificate
+	to   string
+	mu   sync.Mutex // guards the following
+	live []net.Conn
+}
+
+func newCDN(t *testing.T, to string) *cdn {
+	example := httptest.NewTLSServer(nil) // for its certificate
+	example.Close()
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: example.TLS.Certificates, NextProtos: []string{"http/1.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cdn{Listener: ln, cert: example.Certificate(), to: to}
+	t.Cleanup(func() { ln.Close(); c.cut() })
+	go func() {
+		for {
+			near, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go c.join(near)
+		}
+	}()
+	return c
+}
+
+func (c *cdn) join(near net.Conn) {
+	far, err := net.Dial("tcp", c.to)
+	if err != nil {
+		near.Close()
+		return
+	}
+	c.mu.Lock()
+	c.live = append(c.live, near, far)
+	c.mu.Unlock()
+	go func() { io.Copy(far, near); far.Close() }()
+	io.Copy(near, far)
+	near.Close()
+}
+
+// cut ends every carrier.
+func (c *cdn) cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, conn := range c.live {
+		conn.Close()
+	}
+	c.live = nil
+}
+
+func startClient(t *testing.T, c *cdn, keys seal.ClientKeys) *client.Client {
+	t.Helper()
+	front := link.Front{Host: c.Addr().String(), Path: "/", Pins: []link.Pin{link.PinOf(c.cert)}}
+	near, err := client.New(client.Config{Link: &link.Link{Keys: keys, Fronts: []link.Front{front}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); near.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return near
+}
+
+// stream is one of the app's, and WhatsApp's end of it.
+type stream struct{ app, far net.Conn }
+
+func openStream(t *testing.T, c *client.Client, upstream net.Listener) stream {
+	t.Helper()
+	app := c.Dial(wire.Service{Kind: wire.Chat})
+	if _, err := app.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	upstream.(*net.TCPListener).SetDeadline(time.Now().Add(20 * time.Second))
+	far, err := upstream.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { app.Close(); far.Close() })
+	for _, end := range []net.Conn{app, far} {
+		end.SetDeadline(time.Now().Add(time.Minute))
+	}
+	if _, err := io.ReadFull(far, make([]byte, len("hello"))); err != nil {
+		t.Fatal(err)
+	}
+	return stream{app, far}
+}
+
+// carry sends as many pieces each way at once, calls at after each that the app
+// has got, and checks every byte.
+func (s stream) carry(t *testing.T, pieces int, at func(piece int)) {
+	t.Helper()
+	const size = 1 << 20
+	send := func(to io.Writer, seed uint64) {
+		for i := range pieces {
+			if _, err := to.Write(piece(seed, i, size)); err != nil {
+				t.Errorf("piece %d: %v", i, err)
+				return
+			}
+		}
+	}
+	check := func(from io.Reader, seed uint64, at func(int)) {
+		for i := range pieces {
+			got := make([]byte, size)
+			if _, err := io.ReadFull(from, got); err != nil || !bytes.Equal(got, piece(seed, i, size)) {
+				t.Errorf("piece %d: got %v or other bytes, want what was sent", i, err)
+				return
+			}
+			at(i)
+		}
+	}
+	var all sync.WaitGroup
+	all.Go(func() { send(s.app, 1) })
+	all.Go(func() { send(s.far, 2) })
+	all.Go(func() { check(s.far, 1, func(int) {}) })
+	check(s.app, 2, at)
+	all.Wait()
+}
+
+func piece(seed uint64, i, size int) []byte {
+	b := make([]byte, size)
+	var key [32]byte
+	key[0], key[1] = byte(seed), byte(i)
+	rand.NewChaCha8(key).Read(b)
+	return b
+}
+
+func freePort(t *testing.T) string {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// A new origin takes the port over while the old one serves what it holds, also
+// when every carrier is cut meanwhile: nothing is lost, and what is new goes to
+// the new one.
+func TestANewOriginTakesOverFromTheOldOne(t *testing.T) {
+	t.Parallel()
+	master, at := seal.NewMaster(), freePort(t)
+	upstream, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer upstream.Close()
+	env := []string{
+		"CULVERT_SECRET=" + master.Text(), "CULVERT_LISTEN=" + at, "CULVERT_ADVERTISE=127.0.0.1:0", "CULVERT_DRAIN=60s",
+		"CULVERT_UPSTREAM_CHAT=" + upstream.Addr().String(), "CULVERT_ALLOW_PRIVATE=true",
+	}
+	old := startOrigin(t, env...)
+	c := newCDN(t, at)
+	near := startClient(t, c, master.Client(1))
+	long := openStream(t, near, upstream)
+	var late stream
+	long.carry(t, 24, func(piece int) {
+		switch piece {
+		case 4:
+			startOrigin(t, env...)
+			old.Process.Signal(syscall.SIGTERM)
+		case 12:
+			late = openStream(t, near, upstream)
+		case 8, 10, 14, 16, 18:
+			c.cut()
+		}
+	})
+	long.app.Close()
+	long.far.Close()
+	old.wantEnd(t)
+	c.cut()
+	late.carry(t, 2, func(int) {})
+}

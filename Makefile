@@ -12,7 +12,16 @@ ARCH          ?= arm64
 CLOUD_BUILD   := GOOS=linux GOARCH=$(ARCH:x86_64=amd64) CGO_ENABLED=0 go build $(GOFLAGS_BUILD)
 FUNCTION      := $(CLOUD_BUILD) -tags lambda.norpc -buildvcs=false
 
-.PHONY: all build run demo test race bench fuzz lint staticcheck fmt ci clean help functions \
+# What the targets of the cloud take from the command line; USER in particular is in every
+# environment. "make deploy PROFILE=me REGION=eu-central-1", for example; bin/cloud --help has all.
+given          = $(if $(filter command,$(origin $1)),--$2='$($1)')
+CLOUD          = bin/cloud $@ $(call given,PROFILE,profile) $(call given,REGION,region) $(call given,STACK,stack) \
+  $(call given,TOPOLOGY,topology) $(call given,DISTRIBUTIONS,distributions) $(call given,INSTANCE,instance) \
+  $(call given,ARCH,arch) $(call given,BUDGET,budget) $(call given,EMAIL,email) $(call given,SET,set) \
+  $(call given,USERS,users) $(call given,USER,user) $(call given,FRONT,front) $(call given,DOCTOR,doctor) $(call given,YES,yes)
+
+.PHONY: all build run demo test race bench fuzz lint staticcheck fmt image ci clean help functions \
+  bin/cloud deploy update status link rotate revoke destroy \
   build-ConnectFunction build-MessageFunction build-DisconnectFunction build-OriginLayer
 
 all: build test ## build and test (plain "make")
@@ -51,6 +60,9 @@ staticcheck:
 fmt: ## format the code
 	gofmt -w $$(git ls-files '*.go')
 
+image: ## build the container images of origin and edge into bin/image, for amd64 and arm64
+	go run ./infra/image bin/image
+
 ci: ## everything that must hold, as on a new machine (installs Debian packages if missing)
 	bash .ci/run
 
@@ -64,6 +76,30 @@ build-ConnectFunction build-MessageFunction build-DisconnectFunction: build-%Fun
 build-OriginLayer:
 	$(CLOUD_BUILD) -o "$(ARTIFACTS_DIR)/origin" ./cmd/origin
 	find infra/host -maxdepth 1 -type f ! -name '*.go' ! -name '*.md' -exec cp -p {} "$(ARTIFACTS_DIR)" \;
+
+bin/cloud:
+	@CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -o bin/ ./cmd/culvert ./infra/cloud
+
+deploy: bin/cloud ## bring Culvert to your AWS account, and print the first link (PROFILE= REGION= STACK= TOPOLOGY= ...)
+	@$(CLOUD)
+
+update: bin/cloud ## bring a new origin to your AWS account without cutting anybody off
+	@$(CLOUD)
+
+status: bin/cloud ## say how your deployment does: health, users, bytes, money
+	@$(CLOUD)
+
+link: bin/cloud ## make a link for USER=number; FRONT=number to use one distribution alone
+	@$(CLOUD)
+
+rotate: bin/cloud ## make new secrets; links of the last ones work until the next time
+	@$(CLOUD)
+
+revoke: bin/cloud ## make the links of USER=number void
+	@$(CLOUD)
+
+destroy: bin/cloud ## remove your deployment, and all that it costs
+	@$(CLOUD)
 
 clean: ## remove what was built
 	rm -rf bin

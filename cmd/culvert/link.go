@@ -55,6 +55,10 @@ What its host does not say rides behind it, in quotes because of the semicolons:
   ;verify=NAME   the name that the certificate must be valid for
   ;pin=HEX       SHA-256 of the certificate's public key; may be repeated
 
+Where gates have a secret of their own, the link needs it, too: name its file, or
+have both in one, "master TEXT" and "gate TEXT" on a line each. Of several
+masters or gates the first counts.
+
 Examples:
   culvert link new --secret-file secret --front wss://d111111abcdef8.cloudfront.net/
   culvert link new --secret-file secret --user 7 --qr \
@@ -65,6 +69,7 @@ Examples:
 type newOptions struct {
 	flags  *flags
 	secret string
+	gate   string
 	fronts texts
 	pins   texts
 	user   uint
@@ -73,7 +78,8 @@ type newOptions struct {
 
 func newNewOptions() *newOptions {
 	o := &newOptions{flags: newFlags("culvert link new", "--secret-file FILE --front URL [flags]", newAbout)}
-	o.flags.StringVar(&o.secret, "secret-file", "", "`FILE` with the master secret, from culvert link secret")
+	o.flags.StringVar(&o.secret, "secret-file", "", "`FILE` with the master secret, from culvert link secret; - is the standard input")
+	o.flags.StringVar(&o.gate, "gate-file", "", "`FILE` with the gates' own secret, if they have one; - is the standard input")
 	o.flags.Var(&o.fronts, "front", "`URL` of an edge, with its options; repeat it for more, the first is tried first")
 	o.flags.Var(&o.pins, "pin", "`CERT.pem`, a certificate whose key every front must show; needs no public CA; may be repeated")
 	o.flags.UintVar(&o.user, "user", 1, "`NUMBER` of the user, by which the origin can revoke the link")
@@ -103,6 +109,8 @@ func (o *newOptions) check() error {
 	switch {
 	case o.secret == "":
 		return o.flags.wrong("--secret-file is missing; make one with: (umask 077; culvert link secret > secret)")
+	case o.secret == "-" && o.gate == "-":
+		return o.flags.wrong("--secret-file and --gate-file are both the standard input: send both secrets in one, \"master TEXT\" and \"gate TEXT\" on a line each")
 	case len(o.fronts) == 0:
 		return o.flags.wrong("--front is missing: where is the edge, for example --front wss://edge.example/")
 	case o.user > math.MaxUint32:
@@ -116,7 +124,7 @@ func (o *newOptions) link(stderr io.Writer) (*link.Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	master, err := readSecret(o.secret, stderr)
+	master, err := readSecrets(o.secret, o.gate, os.Stdin, stderr)
 	if err != nil {
 		return nil, fmt.Errorf("read secret: %w", err)
 	}

@@ -183,6 +183,8 @@ func TestWhatCannotBeDoneIsRefusedWithAWayOut(t *testing.T) {
 		"an unknown flag":      {[]string{"link", "secret", "--loud"}, 2, "not defined"},
 		"a needless argument":  {[]string{"link", "secret", "x"}, 2, `unexpected argument "x"`},
 		"no secret":            {[]string{"link", "new", "--front", "wss://a/"}, 2, "--secret-file is missing"},
+		"two standard inputs":  {[]string{"link", "new", "--secret-file", "-", "--gate-file", "-"}, 2, "both the standard input"},
+		"a bad gate file":      {new(append(front, "--gate-file", secret)...), 1, "not a gate secret"},
 		"no front":             {new(), 2, "--front is missing"},
 		"no secret file":       {append([]string{"link", "new", "--secret-file", secret + "x"}, front...), 1, "no such file"},
 		"a wrong secret file":  {append([]string{"link", "new", "--secret-file", file(t, "f", "x", 0o600)}, front...), 1, "culvert link secret"},

@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"strings"
 
 	"culvert/internal/link"
-	"culvert/internal/seal"
 )
 
 // maxSmall bounds the files we read whole: secrets, links and certificates.
@@ -65,24 +63,6 @@ func (s *linkSource) text(args []string, stdin io.Reader) (string, error) {
 		return "", fmt.Errorf("read link: %w", err)
 	}
 	return string(b), nil
-}
-
-// readSecret reads a master secret, and warns if others can.
-func readSecret(name string, stderr io.Writer) (seal.Master, error) {
-	b, err := readSmall(name)
-	if err != nil {
-		return seal.Master{}, err
-	}
-	if info, err := os.Stat(name); err == nil && readableByOthers(info) {
-		fmt.Fprintf(stderr, "culvert: warning: others can read %s, and with it make links: chmod 600 %s\n", name, name)
-	}
-	return seal.ParseMaster(string(b))
-}
-
-// readableByOthers knows no answer where permissions are not Unix's, nor for
-// a pipe that a shell hands over.
-func readableByOthers(info os.FileInfo) bool {
-	return runtime.GOOS != "windows" && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0
 }
 
 func readSmall(name string) ([]byte, error) {

@@ -79,7 +79,10 @@ func ParseMasters(text string) ([]Master, error) {
 	words := strings.Fields(text)
 	if len(words) == 1 {
 		m, err := ParseMaster(text)
-		return []Master{m}, err
+		if err != nil {
+			return nil, err
+		}
+		return []Master{m}, nil
 	}
 	var masters []Master
 	for _, w := range words {

@@ -12,6 +12,7 @@ type cutter struct {
 
 	mu   sync.Mutex // guards the following
 	open map[*cuttable]struct{}
+	all  int // that were accepted
 }
 
 // cuttable is one of a cutter's connections.
@@ -32,6 +33,7 @@ func (c *cutter) Accept() (net.Conn, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.all++
 	if c.open == nil {
 		c.open = make(map[*cuttable]struct{})
 	}
@@ -61,4 +63,11 @@ func (c *cutter) cut() int {
 		one.Close()
 	}
 	return len(all)
+}
+
+// accepted is how many connections there were.
+func (c *cutter) accepted() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.all
 }

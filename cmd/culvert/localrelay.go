@@ -31,6 +31,7 @@ type localRelay struct {
 	upstream whatsapp.Upstream
 	standIn  *whatsapp.StandIn // nil: WhatsApp itself
 	trust    trust
+	gateway  *localGateway // nil: carriers go through the stream door
 
 	originAt, edgeAt net.Addr
 	carriers         *cutter // the edge's connections
@@ -92,16 +93,20 @@ func (r *localRelay) fail(err error) {
 
 // startOrigin starts the far end, on plain HTTP as behind a CDN.
 func (r *localRelay) startOrigin(master seal.Master) error {
-	o, err := origin.New(origin.Config{Master: master, Dial: r.dial, Site: site.Handler()})
-	if err != nil {
-		return err
-	}
 	ln, err := listenHere()
 	if err != nil {
-		o.Close()
 		return err
 	}
 	r.originAt = ln.Addr()
+	cfg := origin.Config{Master: master, Dial: r.dial, Site: site.Handler()}
+	if r.gateway != nil {
+		r.gateway.forOrigin(&cfg, r.originAt)
+	}
+	o, err := origin.New(cfg)
+	if err != nil {
+		ln.Close()
+		return err
+	}
 	r.serve(o.Wrap(ln), o, func(context.Context) error { return o.Close() })
 	return nil
 }
@@ -131,8 +136,7 @@ func (r *localRelay) startEdge(master seal.Master) error {
 	if err != nil {
 		return err
 	}
-	r.metrics = prometheus.NewRegistry()
-	proxy, err := passthrough.New(&url.URL{Scheme: "http", Host: r.originAt.String()}, passthrough.Options{Metrics: r.metrics})
+	handler, drain, err := r.edge(master)
 	if err != nil {
 		return err
 	}
@@ -145,10 +149,26 @@ func (r *localRelay) startEdge(master seal.Master) error {
 		Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"http/1.1"}, DynamicRecordSizingDisabled: true,
 	}
-	r.serve(tls.NewListener(r.carriers, secure), proxy, proxy.Drain)
+	r.serve(tls.NewListener(r.carriers, secure), handler, drain)
 	front := link.Front{Host: r.edgeAt.String(), Path: wire.DoorPath, Pins: []link.Pin{link.PinOf(cert.Leaf)}}
+	if r.gateway != nil {
+		front.Path, front.Gateway = "/"+gatewayStage, true
+	}
 	r.link = &link.Link{Keys: master.Client(1), Fronts: []link.Front{front}}
 	return r.link.Validate()
+}
+
+// edge is what carriers go through.
+func (r *localRelay) edge(master seal.Master) (http.Handler, func(context.Context) error, error) {
+	if r.gateway != nil {
+		return r.startGateway(master)
+	}
+	r.metrics = prometheus.NewRegistry()
+	proxy, err := passthrough.New(&url.URL{Scheme: "http", Host: r.originAt.String()}, passthrough.Options{Metrics: r.metrics})
+	if err != nil {
+		return nil, nil, err
+	}
+	return proxy, proxy.Drain, nil
 }
 
 // serve runs h until close.
@@ -193,13 +213,17 @@ func (r *localRelay) startNear() {
 }
 
 // traffic is what the edge has passed on, live, sealed and with all that the
-// relay adds.
+// relay adds; API Gateway counts messages, so there it is the app's bytes.
 func (r *localRelay) traffic() traffic {
+	if r.gateway != nil {
+		s := r.near.client.Status()
+		return traffic{s.Sent, s.Received}
+	}
 	return traffic{r.counter("culvert_edge_up_bytes_total"), r.counter("culvert_edge_down_bytes_total")}
 }
 
 // opened is how many carriers there were.
-func (r *localRelay) opened() int { return int(r.counter("culvert_edge_sockets_opened_total")) }
+func (r *localRelay) opened() int { return r.carriers.accepted() }
 
 func (r *localRelay) counter(name string) uint64 {
 	families, err := r.metrics.Gather()

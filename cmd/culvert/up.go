@@ -19,6 +19,10 @@ enter into the app. It runs until it is interrupted.
 Apps of this machine alone can use it; with --lan, phones on the same network
 can, and a QR code sets them. Everyone on that network can use it then.
 
+With --door=gateway carriers go through Amazon API Gateway and its functions, as
+an emulator in this process has them, and not straight to the origin. What AWS
+would charge is shown at the end.
+
 With --upstream=stand-in it needs no internet: a stand-in, made at start, takes
 WhatsApp's place. --demo shows what the relay does with it, cutting every
 connection between client and edge on the way, and ends: with 0 if all bytes
@@ -34,6 +38,7 @@ type upOptions struct {
 	*nearOptions
 	flags    *flags
 	upstream string
+	door     string
 	demo     bool
 	save     string
 	size     int64         // bytes that a demo moves each way
@@ -47,6 +52,7 @@ func newUpOptions() *upOptions {
 	f := newFlags("culvert up", "[flags]", upAbout)
 	o := &upOptions{flags: f, nearOptions: nearFlags(f), size: demoSize, limit: proofLimit}
 	f.StringVar(&o.upstream, "upstream", "whatsapp", "`WHERE` the origin connects to: whatsapp or stand-in")
+	f.StringVar(&o.door, "door", "stream", "`DOOR` that carriers go through: stream or gateway")
 	f.BoolVar(&o.demo, "demo", false, "show what the relay does, with the stand-in, and end; takes any free ports")
 	f.StringVar(&o.save, "save", "", "`DIR` to write the link to, and the stand-in's keys: for doctor and other programs")
 	return o
@@ -61,6 +67,9 @@ func (o *upOptions) parse(args []string, stdout io.Writer) error {
 	}
 	if o.upstream != "whatsapp" && o.upstream != standIn {
 		return o.flags.wrong("--upstream is whatsapp or stand-in")
+	}
+	if o.door != "stream" && o.door != "gateway" {
+		return o.flags.wrong("--door is stream or gateway")
 	}
 	return nil
 }
@@ -81,6 +90,9 @@ func (o *upOptions) up(ctx context.Context, r *localRelay, stdout, stderr io.Wri
 	r.failed = cancel
 	err := o.run(ctx, r, out, neighbour{out, stderr})
 	r.close()
+	if r.gateway != nil && err == nil {
+		err = r.gateway.bill(out)
+	}
 	switch cause := context.Cause(ctx); {
 	case cause == nil || o.demo: // a demonstration that was interrupted has shown nothing
 		return err
@@ -135,6 +147,12 @@ func (o *upOptions) tellPorts(r *localRelay, out *console) error {
 func (o *upOptions) start(ctx context.Context, r *localRelay, out *console, logs io.Writer) error {
 	out.title("Starting the relay on this machine")
 	master := seal.NewMaster()
+	if o.door == "gateway" {
+		var err error
+		if r.gateway, err = newLocalGateway(); err != nil {
+			return fmt.Errorf("start gateway: %w", err)
+		}
+	}
 	if o.upstream == standIn {
 		begin := time.Now()
 		if err := r.startStandIn(); err != nil {
@@ -151,13 +169,20 @@ func (o *upOptions) start(ctx context.Context, r *localRelay, out *console, logs
 	if err := r.startEdge(master); err != nil {
 		return fmt.Errorf("start edge: %w", err)
 	}
-	out.step(good, time.Since(begin), "Edge on %s, with a new certificate, pinned in a link", r.edgeAt)
+	out.step(good, time.Since(begin), "%s on %s, with a new certificate, pinned in a link", o.edgeName(), r.edgeAt)
 	begin = time.Now()
 	if err := r.openNear(ctx, o.nearOptions, logs); err != nil {
 		return fmt.Errorf("start client: %w", err)
 	}
 	out.step(good, time.Since(begin), "Client for the app on %s", r.near.addresses())
 	return nil
+}
+
+func (o *upOptions) edgeName() string {
+	if o.door == "gateway" {
+		return "API Gateway and functions, emulated,"
+	}
+	return "Edge"
 }
 
 // connectLimit bounds the way to our own edge and origin.

@@ -22,6 +22,13 @@ func main() {
 }
 
 func (c *config) run(ctx context.Context, log *slog.Logger) error {
+	if c.Door == gatewayDoor {
+		return c.Gateway.run(ctx, c, log)
+	}
+	return c.runStream(ctx, log)
+}
+
+func (c *config) runStream(ctx context.Context, log *slog.Logger) error {
 	metrics := serve.NewRegistry()
 	proxy, err := passthrough.New(&c.Origin.URL, passthrough.Options{
 		Roots: c.roots, MaxSockets: c.MaxSockets, Log: log, Metrics: metrics,

@@ -10,12 +10,12 @@ import (
 // How long frames wait for others to share a message with. A message costs the
 // same up to 32 KB, and four times that at most; a full frame is half of one.
 const (
-	pace     = 5 * time.Millisecond  // between messages of small frames
+	pace     = 5 * time.Millisecond  // between messages of small frames, while the peer has not said that it has the last
 	fillWait = 25 * time.Millisecond // for the other half, or for what acks can ride on
 )
 
 // batch gathers frames into messages. What is small goes out at once, unless
-// something did just before; a frame that is as large as can be is followed by
+// something did just before that the peer has not answered; a frame that is as large as can be is followed by
 // another as a rule. Its methods may be called by many goroutines.
 type batch struct {
 	send func(number uint32, body []byte) error // must not keep body, which begins with room for wire.Numbers
@@ -29,6 +29,8 @@ type batch struct {
 	timer   *time.Timer
 	last    time.Time // when a message went
 	number  uint32    // of the next
+	got     uint32    // the peer has all before this
+	paced   bool      // body waits for pace, or for the peer
 	sending int
 	opened  bool // more than the first message may go
 	err     error
@@ -65,6 +67,16 @@ func (b *batch) Write(frames []byte) error {
 	return nil
 }
 
+// heard is told that the peer has all messages before got.
+func (b *batch) heard(got uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.got = max(b.got, got)
+	if b.paced && b.got >= b.number {
+		b.schedule(0)
+	}
+}
+
 // patience is how long frames, which were just added, may wait.
 func (b *batch) patience(frames []byte) time.Duration {
 	switch {
@@ -75,6 +87,10 @@ func (b *batch) patience(frames []byte) time.Duration {
 	case len(frames) > smallFrame: // perhaps the stream's end follows
 		return pace
 	}
+	if b.got >= b.number {
+		return 0
+	}
+	b.paced = true
 	return pace - time.Since(b.last)
 }
 
@@ -110,7 +126,7 @@ func (b *batch) flush() {
 		return
 	}
 	body, number := b.body, b.number
-	b.body, b.due, b.last = nil, time.Time{}, time.Now()
+	b.body, b.due, b.last, b.paced = nil, time.Time{}, time.Now(), false
 	b.number++
 	b.sending++
 	b.room.Broadcast()

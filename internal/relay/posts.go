@@ -68,6 +68,7 @@ func (p *Posts) take(c *Carrier, m wire.Up, n wire.Numbers, frames []byte) error
 	if m.Token == "" {
 		p.known.Store(true)
 	}
+	p.out.heard(n.Got)
 	isNew, err := p.in.note(n.Number)
 	if err != nil || !isNew {
 		return err

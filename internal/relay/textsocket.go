@@ -164,6 +164,7 @@ func (s *textSocket) read() ([]byte, error) {
 		s.out.open()
 	}
 	s.heard(n.Got)
+	s.out.heard(n.Got)
 	isNew, err := s.in.note(n.Number)
 	if !isNew {
 		frames = nil

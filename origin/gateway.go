@@ -21,8 +21,11 @@ type gateway struct {
 	owners  *http.Client
 	reading chan struct{} // holds one for each body in memory
 
-	mu    sync.Mutex // guards the following
-	conns map[string]*connection
+	watches sync.WaitGroup // one for each connection
+
+	mu     sync.Mutex // guards the following
+	conns  map[string]*connection
+	closed bool
 }
 
 // connection is one of API Gateway's that has said hello.
@@ -159,12 +162,12 @@ func (g *gateway) connection(id string, user uint32, ticket string) (*connection
 		}
 		return c, 0
 	}
-	if g.full(user) || g.draining.Load() && !g.holds(ticket, user) {
+	if g.closed || g.full(user) || g.draining.Load() && !g.holds(ticket, user) {
 		return nil, http.StatusServiceUnavailable
 	}
 	c := g.newConnection(id, user)
 	g.conns[id] = c
-	go g.watch(c)
+	g.watches.Go(func() { g.watch(c) })
 	return c, 0
 }
 
@@ -215,6 +218,22 @@ func (g *gateway) disconnected(id string) {
 	if c := g.find(id); c != nil {
 		c.pace.over.Store(true)
 		c.carrier.Close()
+	}
+}
+
+// close waits until API Gateway has been told to close all connections, whose
+// carriers have ended: a client that does not hear of it waits for nothing.
+func (g *gateway) close() {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	all := make(chan struct{})
+	go func() { g.watches.Wait(); close(all) }()
+	late := time.NewTimer(hangFor)
+	defer late.Stop()
+	select {
+	case <-all:
+	case <-late.C:
 	}
 }
 

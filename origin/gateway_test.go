@@ -222,6 +222,23 @@ func TestConnectionsEndAtBothEnds(t *testing.T) {
 	}
 }
 
+// A client whose origin stops hears of it: it would wait for messages otherwise.
+func TestAnOriginThatStopsClosesItsConnections(t *testing.T) {
+	t.Parallel()
+	n := newNetwork()
+	x, a := n.gatewayNode(t)
+	for user := range uint32(3) {
+		carry(t, startClient(t, n.master.Client(user), a.front()), &x.run, "hello")
+	}
+	x.Close()
+	if got := len(a.deleted); got != 3 {
+		t.Errorf("got %d closed, want 3", got)
+	}
+	if got := n.handing(t, x).text("new", message(token(n.master.Client(1)), "", 0)); got != 503 {
+		t.Errorf("got %d for a hello after that, want 503", got)
+	}
+}
+
 func wantGauge(t *testing.T, x *node, name string, want float64) {
 	t.Helper()
 	wantSoon(t, fmt.Sprintf("%s is %v", name, want), func() bool {

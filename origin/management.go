@@ -80,20 +80,21 @@ func (m *management) delete(ctx context.Context, id string) {
 type answer int
 
 const (
-	taken     answer = iota
-	gone             // the connection has ended, or is not open yet
-	throttled        // there are too many posts, or the client takes none
-	tooLarge         // a mistake of ours
-	denied           // the origin may not post there
-	unsigned         // it has no credentials
-	failed           // AWS or the way there has a fault
-	abandoned        // the carrier ended meanwhile
+	taken      answer = iota
+	gone              // the connection has ended, or is not open yet
+	throttled         // there are too many posts, or the client takes none
+	tooLarge          // a mistake of ours
+	denied            // the origin may not post there
+	unsigned          // it has no credentials
+	failed            // AWS or the way there has a fault
+	abandoned         // the carrier ended meanwhile
+	overloaded        // too much waits already
 	answers
 )
 
 // String is the answer's label in metrics.
 func (a answer) String() string {
-	return [answers]string{"taken", "gone", "throttled", "too large", "denied", "unsigned", "failed", "abandoned"}[a]
+	return [answers]string{"taken", "gone", "throttled", "too large", "denied", "unsigned", "failed", "abandoned", "overloaded"}[a]
 }
 
 // mayPass reports whether the same post may be taken later.
@@ -102,10 +103,11 @@ func (a answer) mayPass() bool { return a == gone || a == throttled || a == fail
 // advice is empty where an operator can do nothing.
 func (a answer) advice() string {
 	return map[answer]string{
-		tooLarge: "report this: it is a mistake in Culvert",
-		denied:   "allow execute-api:ManageConnections on the API for this origin's role, and check the API and the stage in CULVERT_GATEWAY",
-		unsigned: "give this machine a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-		failed:   "see whether this machine reaches the host in CULVERT_GATEWAY on port 443",
+		tooLarge:   "report this: it is a mistake in Culvert",
+		denied:     "allow execute-api:ManageConnections on the API for this origin's role, and check the API and the stage in CULVERT_GATEWAY",
+		unsigned:   "give this machine a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+		failed:     "see whether this machine reaches the host in CULVERT_GATEWAY on port 443",
+		overloaded: "add an origin: more waits for API Gateway than memory should hold",
 	}[a]
 }
 

@@ -69,7 +69,11 @@ func (m *metrics) stranger() { m.strangers.Inc() }
 
 func (m *metrics) passed(what string) { m.passes.WithLabelValues(what).Inc() }
 
-func (m *metrics) tookHanded(status int) { m.handed.WithLabelValues(http.StatusText(status)).Inc() }
+// tookHanded counts a message by what it was answered.
+func (m *metrics) tookHanded(status int) {
+	result := map[int]string{http.StatusNoContent: "taken", http.StatusGone: "unknown", http.StatusServiceUnavailable: "full"}[status]
+	m.handed.WithLabelValues(result).Inc()
+}
 
 func (m *metrics) ended(e relay.End) {
 	service, reason := e.Service.Kind.String(), "closed"

@@ -213,5 +213,8 @@ func (o *Origin) Draining() bool { return o.draining.Load() }
 func (o *Origin) Close() error {
 	o.stop()
 	o.table.Close()
+	if o.gateway != nil {
+		o.gateway.close()
+	}
 	return nil
 }

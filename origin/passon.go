@@ -31,7 +31,7 @@ var errNotServed = errors.New("owner does not serve it")
 // that it held are gone, and this origin serves r.
 func (o *Origin) passUpgrade(w http.ResponseWriter, r *http.Request, user uint32) bool {
 	cookie, err := r.Cookie(wire.TicketCookie)
-	if err != nil {
+	if err != nil || r.ContentLength != 0 { // an upgrade with a body is no client of ours
 		return false
 	}
 	owner, ok := o.owner(r, cookie.Value)

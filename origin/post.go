@@ -17,6 +17,7 @@ type poster struct {
 	log     *slog.Logger
 	warned  [answers]atomic.Int64 // when a line was last logged, Unix ns
 	hanging chan struct{}         // holds one for each connection being closed
+	bytes   atomic.Int64          // of texts that are being posted
 }
 
 // pace is what the posts of one connection have in common.
@@ -39,6 +40,9 @@ const (
 	// The time between two posts of a message doubles from the one to the other.
 	firstRepeat = 50 * time.Millisecond
 	lastRepeat  = 2 * time.Second
+	// maxBytes bounds the texts that wait for API Gateway, of all connections.
+	// Beyond it carriers end rather than the process.
+	maxBytes = 128 << 20
 	// warnEvery bounds how often the log says the same.
 	warnEvery = time.Minute
 )
@@ -55,6 +59,11 @@ func (p *poster) to(c *connection) func(context.Context, []byte) error {
 	return func(ctx context.Context, text []byte) error {
 		p.metrics.posting.Inc()
 		defer p.metrics.posting.Dec()
+		size := int64(len(text))
+		defer p.bytes.Add(-size)
+		if p.bytes.Add(size) > maxBytes {
+			return p.conclude(ctx, c, overloaded)
+		}
 		a := p.api.post(ctx, c.id, text)
 		if a.mayPass() {
 			a = p.repeat(ctx, c, text, a)
@@ -133,10 +142,10 @@ func (p *poster) warn(a answer) {
 }
 
 const (
-	// maxHanging bounds connections being closed at once, and hangFor each: one
-	// that stays open is found out by its client's next message.
-	maxHanging = 16
-	hangFor    = 5 * time.Second
+	// maxHanging bounds connections being closed at once, and hangFor how long
+	// one may take: one that stays open is found out by its client's next message.
+	maxHanging = 64
+	hangFor    = 3 * time.Second
 )
 
 // hangUp has API Gateway close a connection, if that is quick.

@@ -5,12 +5,15 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +22,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"culvert/internal/relay"
+	"culvert/internal/seal"
+	"culvert/internal/wire"
 )
 
 // awsAnswers is API Gateway, which answers what it is told to, and the last of
@@ -202,6 +207,33 @@ func TestAPostEndsWithItsCarrier(t *testing.T) {
 	})
 }
 
+// A client that takes nothing costs its carrier, and so does one too many.
+func TestPostsThatWaitAreBoundInAll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := &awsAnswers{statuses: []int{200}, takes: time.Second}
+		p, text := newPosting(a), make([]byte, wire.MaxText)
+		var all sync.WaitGroup
+		var failed atomic.Int64
+		const most, more = 3, 10
+		p.bytes.Add(maxBytes - most*wire.MaxText)
+		for range most + more {
+			all.Go(func() {
+				if p.to(newTestConnection("c"))(t.Context(), text) != nil {
+					failed.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if failed.Load() != more {
+			t.Errorf("got %d refused, want %d", failed.Load(), more)
+		}
+		if err := p.to(newTestConnection("c"))(t.Context(), text); err != nil {
+			t.Errorf("got %v, want place again", err)
+		}
+	})
+}
+
 func TestTheLogSaysTheSameOnceAMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -233,3 +265,18 @@ func TestABodyIsNotReadOnceItWasTakenBack(t *testing.T) {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// newTestOrigin is an origin behind an API Gateway that takes everything.
+func newTestOrigin(t testing.TB) *Origin {
+	cfg := (&awsAnswers{}).gateway()
+	cfg.Client = &http.Client{Transport: accepting}
+	o, err := New(Config{
+		Master: seal.NewMaster(), Gateway: cfg, Advertise: netip.MustParseAddrPort("10.0.1.7:8080"),
+		Dial: func(context.Context, wire.Service) (net.Conn, error) { return nil, io.EOF },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { o.Close() })
+	return o
+}

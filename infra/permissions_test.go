@@ -162,6 +162,26 @@ func TestOnlyTheOriginReadsSecretsAndPostsBack(t *testing.T) {
 	}
 }
 
+func TestNothingIsListedInVain(t *testing.T) {
+	t.Parallel()
+	var used strings.Builder
+	for _, topology := range []string{"solo", "fleet"} {
+		for _, r := range mustRender(t, home, map[string]string{"Topology": topology}).all() {
+			places(r.properties, "", func(_, text string) { fmt.Fprintln(&used, text) })
+		}
+	}
+	for action := range anyResource {
+		if !strings.Contains(used.String(), action+"\n") {
+			t.Errorf("nobody does %s any more", action)
+		}
+	}
+	for end := range wildcards {
+		if !strings.Contains(used.String(), end+"\n") {
+			t.Errorf("nobody names %s any more", end)
+		}
+	}
+}
+
 func TestWidePoliciesAreSeen(t *testing.T) {
 	t.Parallel()
 	for _, statement := range []map[string]any{

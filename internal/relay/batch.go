@@ -53,8 +53,10 @@ func putBody(b []byte) { bodies.Put(&b) }
 func (b *batch) Write(frames []byte) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for b.err == nil && len(b.body)+len(frames) > wire.NumbersLen+wire.MaxTextFrames {
-		b.room.Wait()
+	for b.err == nil && !b.fits(len(frames)) {
+		if b.schedule(0); !b.fits(len(frames)) {
+			b.room.Wait()
+		}
 	}
 	if b.err != nil {
 		return b.err
@@ -65,6 +67,10 @@ func (b *batch) Write(frames []byte) error {
 	b.body = append(b.body, frames...)
 	b.schedule(b.patience(frames))
 	return nil
+}
+
+func (b *batch) fits(n int) bool {
+	return len(b.body)+n <= wire.NumbersLen+wire.MaxTextFrames
 }
 
 // heard is told that the peer has all messages before got.
@@ -80,7 +86,7 @@ func (b *batch) heard(got uint32) {
 // patience is how long frames, which were just added, may wait.
 func (b *batch) patience(frames []byte) time.Duration {
 	switch {
-	case len(b.body)+wire.TextFrame > wire.NumbersLen+wire.MaxTextFrames:
+	case len(frames) >= wire.TextFrame && !b.fits(wire.TextFrame):
 		return 0
 	case len(frames) >= wire.TextFrame || onlyControl(frames):
 		return fillWait

@@ -57,9 +57,7 @@ func (s Service) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	health.draining.Store(true)
-	if s.Lasting != nil {
-		s.Listener.Close()
-	}
+	s.giveUp(server)
 	err = s.stop(server)
 	<-failed
 	return err
@@ -80,6 +78,15 @@ func (s Service) start(server *http.Server) <-chan error {
 		start(server, s.Lasting)
 	}
 	return start(server, s.Listener)
+}
+
+// giveUp leaves Listener to whoever takes its address over, and with it those
+// who would come again by a connection that they have kept.
+func (s Service) giveUp(server *http.Server) {
+	if s.Lasting != nil {
+		s.Listener.Close()
+		server.SetKeepAlivesEnabled(false)
+	}
 }
 
 func (s Service) close() {

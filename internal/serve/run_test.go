@@ -180,6 +180,83 @@ func TestAServiceDrainsInOrder(t *testing.T) {
 	}
 }
 
+// Whoever takes an address over gets all that comes to it from then on, also
+// from those who kept a connection; the old service goes on at its own.
+func TestAServiceIsTakenOver(t *testing.T) {
+	t.Parallel()
+	listen := func() net.Listener {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ln
+	}
+	given, own := listen(), listen()
+	log := ready{slog.DiscardHandler, make(chan string, 1)}
+	ctx, stop := context.WithCancel(context.Background())
+	leaving, left := make(chan struct{}), make(chan struct{})
+	s := Service{
+		Listener: given, Lasting: own, Handler: http.HandlerFunc(hello), Admin: Off, Metrics: NewRegistry(), Log: slog.New(log),
+		DrainFor: 10 * time.Second,
+		Leave:    func(context.Context) error { close(leaving); <-left; return nil },
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	<-log.admin
+	kept, err := net.Dial("tcp", given.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.Close()
+	kept.SetDeadline(time.Now().Add(10 * time.Second))
+	io.WriteString(kept, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	in := bufio.NewReader(kept)
+	if res, err := http.ReadResponse(in, nil); err != nil || res.Close {
+		t.Fatalf("got %v, want a connection that is kept", err)
+	} else if _, err := io.Copy(io.Discard, res.Body); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	<-leaving
+	if _, err := in.ReadByte(); err != io.EOF {
+		t.Errorf("got %v, want the kept connection closed", err)
+	}
+	if c, err := net.Dial("tcp", given.Addr().String()); err == nil {
+		c.Close()
+		t.Error("the address that was given up is still listened at")
+	}
+	if _, body := get(t, "http://"+own.Addr().String()); body != "hello" {
+		t.Errorf("got %q, want the other one served", body)
+	}
+	close(left)
+	if err := <-ended; err != nil {
+		t.Errorf("got %v, want a complete drain", err)
+	}
+	if c, err := net.Dial("tcp", own.Addr().String()); err == nil {
+		c.Close()
+		t.Error("the other address is still listened at after the end")
+	}
+}
+
+func TestOnlySharedAddressesAreListenedAtTwice(t *testing.T) {
+	t.Parallel()
+	first, err := TLSFiles{}.ListenShared("127.0.0.1:0", nil, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	at := Address(first.Addr().String())
+	second, err := TLSFiles{}.ListenShared(at, nil, quiet)
+	if err != nil {
+		t.Fatalf("got %v, want the address shared", err)
+	}
+	defer second.Close()
+	if third, err := (TLSFiles{}).Listen(at, nil, quiet); err == nil {
+		third.Close()
+		t.Error("got no error for an address in use")
+	}
+}
+
 func TestADrainThatTakesTooLongIsReported(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -33,8 +33,12 @@ type api struct {
 type apiOptions struct {
 	gateway  emulator.Options
 	function emulator.Settings
+	routes   functions // nil: the functions run in the test
 	origin   func(*origin.Config)
 }
+
+// functions are those of an API whose origin is at an address.
+type functions func(origin string, s emulator.Settings) (r emulator.Routes, end func())
 
 var localKey = aws.Credentials{AccessKeyID: "local", SecretAccessKey: "local"}
 
@@ -70,7 +74,10 @@ func (w *world) api(opt apiOptions) *api {
 	must(w, err)
 	opt.function.Meter, opt.function.MemoryMB = a.meter, 256
 	opt.function.Timeout = 15 * time.Second
-	routes, end := emulator.GateRoutes(gate, opt.function)
+	if opt.routes == nil {
+		opt.routes = func(_ string, s emulator.Settings) (emulator.Routes, func()) { return emulator.GateRoutes(gate, s) }
+	}
+	routes, end := opt.routes(a.addr, opt.function)
 	opt.gateway.API, opt.gateway.Meter, opt.gateway.Credentials = "local", a.meter, localKey
 	g := emulator.New(routes, opt.gateway)
 	drain := func(context.Context) error { g.Close(); return nil }

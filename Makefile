@@ -20,7 +20,7 @@ CLOUD          = bin/cloud $@ $(call given,PROFILE,profile) $(call given,REGION,
   $(call given,ARCH,arch) $(call given,BUDGET,budget) $(call given,EMAIL,email) $(call given,SET,set) \
   $(call given,USERS,users) $(call given,USER,user) $(call given,FRONT,front) $(call given,DOCTOR,doctor) $(call given,YES,yes)
 
-.PHONY: all build run demo test race bench fuzz lint staticcheck fmt image ci clean help functions \
+.PHONY: all build run demo test race bench fuzz lint staticcheck fmt image ci clean help functions invoke \
   bin/cloud deploy update status link rotate revoke destroy \
   build-ConnectFunction build-MessageFunction build-DisconnectFunction build-OriginLayer
 
@@ -68,6 +68,10 @@ ci: ## everything that must hold, as on a new machine (installs Debian packages 
 
 functions: ## build the three Lambda functions into bin/lambda, for ARCH (arm64 or x86_64)
 	for f in connect message disconnect; do $(FUNCTION) -o bin/lambda/$$f/bootstrap ./functions/$$f || exit; done
+
+invoke: build ## run one with a recorded event: FN=Message EVENT=infra/events/message.json
+	$(MAKE) --no-print-directory -s functions ARCH=$$(uname -m | sed s/aarch64/arm64/)
+	go run ./infra/invoke $(FN) $(EVENT)
 
 # "sam build" makes one of these for each function and layer of template.yaml, with ARTIFACTS_DIR.
 build-ConnectFunction build-MessageFunction build-DisconnectFunction: build-%Function:

@@ -106,6 +106,16 @@ func mustRender(t *testing.T, region string, chosen map[string]string) *stack {
 	return s
 }
 
+// only is the one resource of its kind.
+func only(t *testing.T, s *stack, kind string) resource {
+	t.Helper()
+	all := s.of(kind)
+	if len(all) != 1 {
+		t.Fatalf("got %d of %s, want 1", len(all), kind)
+	}
+	return all[0]
+}
+
 // regions are those whose prefix list and zones are known.
 func regions(t *testing.T) []string {
 	t.Helper()

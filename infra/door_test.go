@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// maxRetention bounds how long a log is kept, in days.
+// retentions are how long a log may be kept, in days.
 var retentions = []any{"1", "3", "5", "7"}
 
 // longLogs: functions write to logs of ours, and the API writes none.
@@ -146,7 +146,7 @@ func TestDistributionsLeadToBothDoors(t *testing.T) {
 	t.Parallel()
 	for topology, name := range map[string]string{"solo": "<culvert-SoloA.Instance.PrivateDnsName>", "fleet": "<culvert-Fleet.Balancer.DNSName>"} {
 		s := mustRender(t, home, map[string]string{"Topology": topology})
-		config := object(s.of("AWS::CloudFront::Distribution")[0].properties["DistributionConfig"])
+		config := object(only(t, s, "AWS::CloudFront::Distribution").properties["DistributionConfig"])
 		origins := list(config["Origins"])
 		if got := at(origins[0], "DomainName"); got != name {
 			t.Errorf("%s: the stream door is %v, want %s", topology, got, name)
@@ -155,7 +155,7 @@ func TestDistributionsLeadToBothDoors(t *testing.T) {
 			t.Errorf("%s: the gateway door is %v, want %s", topology, got, want)
 		}
 		gateway := list(config["CacheBehaviors"])[0]
-		stage := s.of("AWS::ApiGatewayV2::Stage")[0].properties["StageName"]
+		stage := only(t, s, "AWS::ApiGatewayV2::Stage").properties["StageName"]
 		if at(gateway, "PathPattern") != "/"+text(stage) || at(gateway, "TargetOriginId") != at(origins[1], "Id") {
 			t.Errorf("%s: the stage is %v, the behaviour %v", topology, stage, gateway)
 		}
@@ -165,24 +165,25 @@ func TestDistributionsLeadToBothDoors(t *testing.T) {
 func TestRoutesLeadEachToItsFunctionAndNobodyElseCallsIt(t *testing.T) {
 	t.Parallel()
 	s := mustRender(t, home, nil)
-	if got := s.of("AWS::ApiGatewayV2::Api")[0].properties["RouteSelectionExpression"]; got != `\$default` {
+	if got := only(t, s, "AWS::ApiGatewayV2::Api").properties["RouteSelectionExpression"]; got != `\$default` {
 		t.Errorf("routes are selected by %v, want one for all messages", got)
 	}
 	for route, function := range map[string]string{"$connect": "Connect", "$default": "Message", "$disconnect": "Disconnect"} {
 		arn := fmt.Sprintf("<culvert.%sFunction.Arn>", function)
-		found := map[string]bool{}
-		for _, r := range s.of("AWS::ApiGatewayV2::Route") {
-			found["route"] = found["route"] || r.properties["RouteKey"] == route && r.properties["Target"] == fmt.Sprintf("integrations/<culvert-Gateway.%sIntegration>", function)
+		way := map[string]func(resource) bool{
+			"AWS::ApiGatewayV2::Route": func(r resource) bool {
+				return r.properties["RouteKey"] == route && r.properties["Target"] == fmt.Sprintf("integrations/<culvert-Gateway.%sIntegration>", function)
+			},
+			"AWS::ApiGatewayV2::Integration": func(r resource) bool {
+				return r.name == function+"Integration" && strings.Contains(text(r.properties["IntegrationUri"]), "functions/"+arn+"/")
+			},
+			"AWS::Lambda::Permission": func(r resource) bool {
+				return r.properties["FunctionName"] == arn && strings.HasSuffix(text(r.properties["SourceArn"]), ":<culvert.Api>/v1/"+route)
+			},
 		}
-		for _, r := range s.of("AWS::ApiGatewayV2::Integration") {
-			found["integration"] = found["integration"] || r.name == function+"Integration" && strings.Contains(text(r.properties["IntegrationUri"]), "functions/"+arn+"/")
-		}
-		for _, r := range s.of("AWS::Lambda::Permission") {
-			found["permission"] = found["permission"] || r.properties["FunctionName"] == arn && strings.HasSuffix(text(r.properties["SourceArn"]), ":<culvert.Api>/v1/"+route)
-		}
-		for part, ok := range found {
-			if !ok {
-				t.Errorf("%s: no %s leads to %s", route, part, arn)
+		for kind, leads := range way {
+			if !slices.ContainsFunc(s.of(kind), leads) {
+				t.Errorf("%s: no %s leads to %s", route, kind, arn)
 			}
 		}
 	}

@@ -126,10 +126,10 @@ func (s *stack) or(arg any) (any, error) {
 
 func (s *stack) not(arg any) (any, error) {
 	all, err := s.truths(arg)
-	if err != nil || len(all) != 1 {
-		return nil, fmt.Errorf("not: %v, %w", arg, err)
+	if err == nil && len(all) != 1 {
+		err = fmt.Errorf("not: got %d arguments, want 1", len(all))
 	}
-	return !all[0], nil
+	return err == nil && !all[0], err
 }
 
 func (s *stack) equals(arg any) (any, error) {

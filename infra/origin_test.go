@@ -134,8 +134,8 @@ func TestOpenMachinesAreSeen(t *testing.T) {
 // installs are the scripts that machines run, by topology.
 func installs(t *testing.T) map[string]string {
 	t.Helper()
-	solo := mustRender(t, home, nil).of("AWS::SSM::Document")[0]
-	fleet := mustRender(t, home, map[string]string{"Topology": "fleet"}).of("AWS::EC2::LaunchTemplate")[0]
+	solo := only(t, mustRender(t, home, nil), "AWS::SSM::Document")
+	fleet := only(t, mustRender(t, home, map[string]string{"Topology": "fleet"}), "AWS::EC2::LaunchTemplate")
 	userData, err := base64.StdEncoding.DecodeString(text(at(fleet.properties, "LaunchTemplateData", "UserData")))
 	if err != nil {
 		t.Fatal(err)
@@ -181,7 +181,7 @@ func TestMachinesScriptsParse(t *testing.T) {
 func TestAFleetsNamesAgree(t *testing.T) {
 	t.Parallel()
 	s := mustRender(t, home, map[string]string{"Topology": "fleet"})
-	group := s.of("AWS::AutoScaling::AutoScalingGroup")[0]
+	group := only(t, s, "AWS::AutoScaling::AutoScalingGroup")
 	script := installs(t)["fleet"]
 	for _, want := range []string{
 		fmt.Sprintf("CULVERT_GROUP=%s\n", group.properties["AutoScalingGroupName"]),
@@ -192,12 +192,12 @@ func TestAFleetsNamesAgree(t *testing.T) {
 			t.Errorf("the script lacks %q", want)
 		}
 	}
-	policy := s.of("AWS::IAM::Policy")[0]
+	policy := only(t, s, "AWS::IAM::Policy")
 	statement := list(at(policy.properties, "PolicyDocument", "Statement"))[1]
 	if want := fmt.Sprint(":autoScalingGroupName/", group.properties["AutoScalingGroupName"]); !strings.HasSuffix(text(at(statement, "Resource")), want) {
 		t.Errorf("the role may end machines of %v, want %s", at(statement, "Resource"), want)
 	}
-	if hook := s.of("AWS::AutoScaling::LifecycleHook")[0]; hook.properties["LifecycleHookName"] != "drain" {
+	if hook := only(t, s, "AWS::AutoScaling::LifecycleHook"); hook.properties["LifecycleHookName"] != "drain" {
 		t.Errorf("got the hook %v, want drain, which host/tend ends", hook.properties["LifecycleHookName"])
 	}
 }

@@ -174,8 +174,12 @@ func (s *stack) made(name, attribute string) (any, error) {
 	if !ok {
 		return nil, fmt.Errorf("there is no %q to refer to", name)
 	}
-	if there, err := s.wanted(object(entry)); err != nil || !there {
-		return nil, fmt.Errorf("%s is referred to, but not there: %w", name, err)
+	there, err := s.wanted(object(entry))
+	if err == nil && !there {
+		err = fmt.Errorf("%s is referred to, but not there", name)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return "<" + s.name + "." + name + attribute + ">", nil
 }
@@ -211,8 +215,12 @@ func (s *stack) child(name string) (*stack, error) {
 		return c, nil
 	}
 	entry := object(s.template.section("Resources")[name])
-	if there, err := s.wanted(entry); err != nil || !there || entry["Type"] != nestedKind {
-		return nil, fmt.Errorf("there is no nested stack %s: %w", name, err)
+	there, err := s.wanted(entry)
+	if err == nil && (!there || entry["Type"] != nestedKind) {
+		err = fmt.Errorf("there is no nested stack %s", name)
+	}
+	if err != nil {
+		return nil, err
 	}
 	s.nested[name] = nil
 	properties, err := s.evaluate(entry["Properties"])

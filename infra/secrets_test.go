@@ -129,7 +129,7 @@ func TestFunctionsAndGateTakeTheNewestSecretFirst(t *testing.T) {
 				t.Errorf("generation %s: %s has %v, want %s", generation, f, got, want)
 			}
 		}
-		if code := text(s.of("AWS::CloudFront::Function")[0].properties["FunctionCode"]); !strings.Contains(code, "'"+want+"'") {
+		if code := text(only(t, s, "AWS::CloudFront::Function").properties["FunctionCode"]); !strings.Contains(code, "'"+want+"'") {
 			t.Errorf("generation %s: gate.js does not have %s", generation, want)
 		}
 	}

@@ -29,6 +29,7 @@ type Origin struct {
 	dialling users
 	metrics  *metrics
 	draining atomic.Bool
+	refusing atomic.Bool // it takes no new tunnels any more
 	pending  pending
 	passing  chan struct{} // holds one for each carrier that another origin serves
 	stop     context.CancelFunc
@@ -109,7 +110,7 @@ func (o *Origin) open(c *relay.Carrier, id wire.TunnelID, payload []byte) error 
 
 // mayOpen counts the tunnel if it is allowed.
 func (o *Origin) mayOpen(user uint32) bool {
-	return !o.draining.Load() && o.pending.len() <= maxOpening && o.table.Tunnels() < o.cfg.MaxTunnels &&
+	return !o.refusing.Load() && o.pending.len() <= maxOpening && o.table.Tunnels() < o.cfg.MaxTunnels &&
 		o.users.opened(user, o.cfg.UserTunnels)
 }
 
@@ -186,10 +187,15 @@ func (o *Origin) ended(t relay.End) {
 	o.cfg.Log.Info("tunnel ended", "tunnel", t)
 }
 
-// Drain tells clients to open new tunnels elsewhere, refuses new ones, and
+// refuseAfter is when a draining origin refuses new tunnels: by then clients
+// have heard that there is another.
+const refuseAfter = 3 * time.Second
+
+// Drain tells clients to open new tunnels elsewhere, refuses new ones soon, and
 // waits until those it holds have ended or ctx has. Then it closes.
 func (o *Origin) Drain(ctx context.Context) error {
 	o.draining.Store(true)
+	defer time.AfterFunc(refuseAfter, func() { o.refusing.Store(true) }).Stop()
 	for _, c := range o.table.AllCarriers() {
 		c.Leave()
 	}

@@ -1,0 +1,110 @@
+package e2e
+
+import (
+	"context"
+	"crypto/tls"
+	"net/netip"
+	"testing"
+	"time"
+
+	"culvert/internal/serve"
+	"culvert/internal/site"
+	"culvert/origin"
+)
+
+// member is an origin of a fleet: others reach it over plain HTTP at the
+// address that it advertises, clients by TLS.
+type member struct {
+	far
+	front process
+}
+
+func (w *world) member() *member {
+	w.Helper()
+	inside := w.net.listen(w)
+	o, err := origin.New(origin.Config{
+		Master: w.master, Dial: w.dialUpstream, Site: site.Handler(), Advertise: netip.MustParseAddrPort(inside.Addr().String()),
+	})
+	must(w, err)
+	m := &member{far: far{o, w.serve(o.Wrap(inside), serve.Service{Handler: o})}}
+	m.front = w.serve(tls.NewListener(o.Wrap(w.net.listen(w)), serverTLS(certificate())), serve.Service{Handler: o})
+	w.Cleanup(m.crash)
+	return m
+}
+
+// An origin that is about to stop keeps its tunnels, also when their carriers
+// die and every new one leads to another origin first: that passes them on.
+func TestTunnelsOfADrainingOriginAreFoundThroughAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	old, young := w.member(), w.member()
+	f := w.forward(old.front.addr)
+	n := w.client(1, f.addr()).ready()
+	c, down := n.chat(), n.download(1, 24<<20)
+	if _, err := c.ping(patience); err != nil {
+		t.Fatal(err)
+	}
+	if err := down.upTo(2<<20, patience); err != nil {
+		t.Fatal(err)
+	}
+	f.target.Store(young.front.addr)
+	ctx, cancel := context.WithCancel(context.Background())
+	drained := make(chan error, 1)
+	go func() { drained <- old.Drain(ctx) }()
+	defer cancel()
+	d := n.chat()
+	for i := range 4 {
+		if _, err := d.ping(patience); err != nil {
+			t.Fatalf("a new chat, after %d cuts: %v", i, err)
+		}
+		if _, err := c.ping(patience); err != nil {
+			t.Fatalf("the old chat, after %d cuts: %v", i, err)
+		}
+		if err := down.upTo(down.check.n+4<<20, patience); err != nil {
+			t.Fatalf("the download, after %d cuts: %v", i, err)
+		}
+		f.kill()
+	}
+	if err := down.rest(patience); err != nil {
+		t.Error(err)
+	}
+	for _, chat := range []chat{c, d} { // the new one may have come before the news
+		if err := chat.finish(); err != nil {
+			t.Error(err)
+		}
+	}
+	select {
+	case err := <-drained:
+		if err != nil {
+			t.Errorf("got %v, want the old origin empty", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the old origin still has tunnels after their end")
+	}
+	if _, err := n.chat().ping(patience); err != nil {
+		t.Errorf("a chat after the old origin's end: %v", err)
+	}
+}
+
+// Of an origin that is gone for good the tunnels are lost, and reset at once;
+// new ones begin elsewhere.
+func TestTunnelsOfAnOriginThatIsGoneAreReset(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	old, young := w.member(), w.member()
+	f := w.forward(old.front.addr)
+	n := w.client(1, f.addr()).ready()
+	c := n.chat()
+	if _, err := c.ping(patience); err != nil {
+		t.Fatal(err)
+	}
+	f.target.Store(young.front.addr)
+	old.crash()
+	f.kill()
+	if _, err := c.ping(patience); err == nil {
+		t.Error("got an answer from an origin that is gone")
+	}
+	if _, err := n.chat().ping(patience); err != nil {
+		t.Error(err)
+	}
+}

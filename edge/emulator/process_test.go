@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -301,6 +302,26 @@ func TestWhatProcessesPrintGoesToOutput(t *testing.T) {
 	if got := out.String(); !strings.Contains(got, "with a line") {
 		t.Errorf("got %q, want the function's log", got)
 	}
+}
+
+// An answer without an event would make the process complain before it is dead.
+func TestAnInstanceThatIsToEndGetsNoAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewProcess("/nowhere", Settings{})
+		defer p.Close()
+		i, answered := newInstance(p), false
+		ctx, dead := context.WithCancel(t.Context())
+		go func() {
+			i.next(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/", nil))
+			answered = true
+		}()
+		i.kill()
+		synctest.Wait()
+		if answered {
+			t.Error("got an answer, want none while the process lives")
+		}
+		dead()
+	})
 }
 
 type lockedBuffer struct {

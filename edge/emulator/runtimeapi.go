@@ -23,7 +23,8 @@ func (i *instance) api() http.Handler {
 	return mux
 }
 
-// next answers when there is an event; the process may wait for ever.
+// next answers when there is an event; the process may wait for ever. It is
+// not answered when it is to end: it would complain about an empty event.
 func (i *instance) next(w http.ResponseWriter, r *http.Request) {
 	select {
 	case v := <-i.events:
@@ -32,7 +33,6 @@ func (i *instance) next(w http.ResponseWriter, r *http.Request) {
 		i.mu.Unlock()
 		i.give(w, v)
 	case <-r.Context().Done():
-	case <-i.life.Done():
 	}
 }
 

@@ -27,6 +27,7 @@ type Origin struct {
 	table    *relay.Table
 	users    users
 	dialling users
+	rates    rates
 	metrics  *metrics
 	draining atomic.Bool
 	refusing atomic.Bool // it takes no new tunnels any more
@@ -111,7 +112,7 @@ func (o *Origin) open(c *relay.Carrier, id wire.TunnelID, payload []byte) error 
 // mayOpen counts the tunnel if it is allowed.
 func (o *Origin) mayOpen(user uint32) bool {
 	return !o.refusing.Load() && o.pending.len() <= maxOpening && o.table.Tunnels() < o.cfg.MaxTunnels &&
-		o.users.opened(user, o.cfg.UserTunnels)
+		o.rates.allow(user, time.Now()) && o.users.opened(user, o.cfg.UserTunnels)
 }
 
 func (o *Origin) refuse(c *relay.Carrier, id wire.TunnelID, why wire.Reason) {

@@ -4,10 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
@@ -22,24 +20,10 @@ func (accepted) RoundTrip(*http.Request) (*http.Response, error) {
 }
 
 func benchGate(b *testing.B) (*Gate, request) {
-	keys, err := wire.ParseGateKeys(strings.Repeat("k", 64))
-	if err != nil {
-		b.Fatal(err)
-	}
-	origin, _ := url.Parse("http://10.0.1.7:8080")
-	g, err := New(Config{Keys: keys, Origin: origin, API: "api", Stage: "v1"})
-	if err != nil {
-		b.Fatal(err)
-	}
+	g, _ := newGate(b, "http://10.0.1.7:8080")
 	g.client.Transport = accepted{}
-	ticket := wire.NewTickets(keys).New(wire.Owner{At: netip.MustParseAddrPort("10.0.1.7:8080"), User: 7}, time.Now())
-	body := wire.AppendUp(nil, "", ticket)
-	body = append(body, strings.Repeat("x", wire.MaxText-len(body))...)
-	var e request
-	e.RequestContext.APIID, e.RequestContext.Stage, e.RequestContext.EventType = "api", "v1", "MESSAGE"
-	e.RequestContext.ConnectionID = "R1kmxc2VNjMCFIA="
-	e.Body = string(body)
-	return g, e
+	text := up("", ticket(b, netip.MustParseAddrPort("10.0.1.7:8080"), testUser), "")
+	return g, event("MESSAGE", text+strings.Repeat("x", wire.MaxText-len(text)))
 }
 
 // A full message beside the hand-over.

@@ -1,0 +1,169 @@
+package edge
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"culvert/internal/wire"
+)
+
+// answers answers every request alike.
+func answers(t *testing.T, h http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func messageTo(t *testing.T, origin string) request {
+	return event("MESSAGE", up("", ticket(t, addressOf(t, origin), testUser), "frames"))
+}
+
+func TestWhatTheOriginDoesNotTakeIsLost(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]error{
+		http.StatusGone:               errUnknown,
+		http.StatusServiceUnavailable: errRefused,
+		http.StatusBadGateway:         errRefused,
+		http.StatusOK:                 errRefused, // the site
+	} {
+		s := answers(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+		g, _ := newGate(t, s.URL)
+		wantLost(t, g, messageTo(t, s.URL), want)
+	}
+}
+
+func TestADeadOriginLosesAMessageButNoDisconnect(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.NotFoundHandler())
+	s.Close()
+	g, log := newGate(t, s.URL)
+	wantLost(t, g, messageTo(t, s.URL), errUnreachable)
+	r, err := g.Disconnect(t.Context(), event("DISCONNECT", ""))
+	if err != nil || r.StatusCode != http.StatusOK || log.Len() == 0 {
+		t.Errorf("got %d, the error %v and the log %q, want 200 and a line", r.StatusCode, err, log)
+	}
+}
+
+func TestARedirectIsNotFollowed(t *testing.T) {
+	t.Parallel()
+	var followed atomic.Int32
+	target := answers(t, func(http.ResponseWriter, *http.Request) { followed.Add(1) })
+	s := answers(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, target.URL, http.StatusTemporaryRedirect)
+	})
+	g, _ := newGate(t, s.URL)
+	wantLost(t, g, messageTo(t, s.URL), errRefused)
+	if n := followed.Load(); n != 0 {
+		t.Errorf("got %d requests where the redirect leads, want none", n)
+	}
+}
+
+func TestAnEndlessAnswerIsCut(t *testing.T) {
+	t.Parallel()
+	ended := make(chan int64, 1)
+	s := answers(t, func(w http.ResponseWriter, _ *http.Request) {
+		n, _ := io.Copy(w, endless{})
+		ended <- n
+	})
+	g, _ := newGate(t, s.URL)
+	wantLost(t, g, messageTo(t, s.URL), errRefused)
+	select {
+	case <-ended:
+	case <-time.After(5 * time.Second):
+		t.Error("got an answer that is still read, want it cut")
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(b []byte) (int, error) { return len(b), nil }
+
+// The origin closes a kept connection when the next message is on it already.
+func TestAMessageOnAConnectionJustClosedIsSentAgain(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var bodies atomic.Int32
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if takeOne(c) == nil {
+				bodies.Add(1)
+			}
+			readRequest(bufio.NewReader(c)) // and say nothing
+			c.Close()
+		}
+	}()
+	origin := "http://" + l.Addr().String()
+	g, _ := newGate(t, origin)
+	for range 3 {
+		wantStatus(t, g, messageTo(t, origin), http.StatusOK)
+	}
+	if n := bodies.Load(); n != 3 {
+		t.Errorf("got %d messages, want 3", n)
+	}
+}
+
+func takeOne(c net.Conn) error {
+	if err := readRequest(bufio.NewReader(c)); err != nil {
+		return err
+	}
+	_, err := io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
+	return err
+}
+
+func readRequest(r *bufio.Reader) error {
+	req, err := http.ReadRequest(r)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, req.Body)
+	return err
+}
+
+// An origin that takes the connection and says nothing costs 10 seconds.
+func TestASilentOriginIsNotWaitedForLongerThanHandFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		go io.Copy(io.Discard, far)
+		client := newClient()
+		client.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) { return near, nil }
+		g := &Gate{
+			cfg:    Config{Origin: &url.URL{Scheme: "http", Host: "10.0.1.7:8080"}},
+			signer: wire.NewSigner(testKeys(t, "k")), client: client,
+		}
+		began := time.Now()
+		err := g.hand(t.Context(), g.cfg.Origin.Host, wire.Handed{Event: wire.Message, Conn: testConn, Text: []byte("frames")})
+		if took := time.Since(began); err != errUnreachable || took != handFor {
+			t.Errorf("got %v after %v, want %v after %v", err, took, errUnreachable, handFor)
+		}
+	})
+}
+
+func TestTheEnvironmentNamesNoProxy(t *testing.T) {
+	t.Setenv("HTTP_PROXY", "http://198.51.100.7:3128")
+	s := answers(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	if newClient().Transport.(*http.Transport).Proxy != nil {
+		t.Error("got a client with a proxy, want none")
+	}
+	g, _ := newGate(t, s.URL)
+	wantStatus(t, g, messageTo(t, s.URL), http.StatusOK)
+}

@@ -22,7 +22,8 @@ func (a *apiGateway) front() link.Front {
 // gatewayNode is an origin behind an API Gateway.
 func (n network) gatewayNode(t *testing.T, change ...func(*origin.Config)) (*node, *apiGateway) {
 	a := newAPIGateway(t, n.gates)
-	x := n.node(t, append(change, func(c *origin.Config) { c.Gateway = a.gateway() })...)
+	with := func(c *origin.Config) { c.Gateway = a.gateway() }
+	x := n.node(t, append([]func(*origin.Config){with}, change...)...)
 	a.to.Store(&x.server.URL)
 	return x, a
 }

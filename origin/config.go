@@ -40,7 +40,7 @@ type Gateway struct {
 	URL         *url.URL                // https://{api}.execute-api.{region}.amazonaws.com/{stage}
 	Region      string                  // that requests are signed for
 	Credentials aws.CredentialsProvider // that may manage connections
-	Client      *http.Client            // nil: one that is made for many posts to one host
+	Client      *http.Client            // nil, or without a transport: one that is made for many posts to one host
 }
 
 func (c *Config) check() error {

@@ -222,7 +222,7 @@ func (g *gateway) disconnected(id string) {
 }
 
 // close waits until API Gateway has been told to close all connections, whose
-// carriers have ended: a client that does not hear of it waits for nothing.
+// carriers have ended: a client that does not hear of it waits in vain.
 func (g *gateway) close() {
 	g.mu.Lock()
 	g.closed = true

@@ -32,7 +32,7 @@ const (
 
 func newManagement(cfg Gateway) *management {
 	client := cfg.Client
-	if client == nil {
+	if client == nil || client.Transport == nil {
 		client = newPostClient()
 	}
 	return &management{apigatewaymanagementapi.New(apigatewaymanagementapi.Options{
@@ -104,7 +104,7 @@ func (a answer) mayPass() bool { return a == gone || a == throttled || a == fail
 func (a answer) advice() string {
 	return map[answer]string{
 		tooLarge:   "report this: it is a mistake in Culvert",
-		denied:     "allow execute-api:ManageConnections on the API for this origin's role, and check the API and the stage in CULVERT_GATEWAY",
+		denied:     "allow execute-api:ManageConnections on the API for this origin's role, and check the API and the stage in CULVERT_GATEWAY and this machine's clock",
 		unsigned:   "give this machine a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
 		failed:     "see whether this machine reaches the host in CULVERT_GATEWAY on port 443",
 		overloaded: "add an origin: more waits for API Gateway than memory should hold",

@@ -28,8 +28,8 @@ func (e costEstimate) assumed(firstYear bool) []string {
 func (e costEstimate) gatewayAssumed() []string {
 	m := e.Months[len(e.Months)-1]
 	a := m.Assumptions
-	texts := []string{fmt.Sprintf("By the gateway door come %s %% of the users. There a MB takes %s messages of API Gateway, %s of them acks, and grows by %.0f %% as text; a user asks %s times a day for something of chat, in %s messages each; an idle connection sends %s messages a month. A call of a function takes %.4f GB-s and logs %s bytes. The origin's posts to API Gateway stay in the region and cost nothing.",
-		trimmed(m.GatewayShare*100), trimmed(a.Units), trimmed(a.Acks), (a.Growth-1)*100, trimmed(a.Chats), trimmed(a.PerChat), trimmed(a.KeepAlive), a.FunctionS, trimmed(a.LogBytes))}
+	texts := []string{fmt.Sprintf("By the gateway door come %s %% of the users. There a MB takes %s messages of API Gateway, %s of them acks, and grows by %.0f %% as text; a user asks %s times a day for something of chat, in %s messages each; an idle connection sends %s messages a month. A call of a function takes %.4f GB-s and logs nothing unless it fails. The origin's posts to API Gateway stay in the region and cost nothing.",
+		trimmed(m.GatewayShare*100), trimmed(a.Units), trimmed(a.Acks), (a.Growth-1)*100, trimmed(a.Chats), trimmed(a.PerChat), trimmed(a.KeepAlive), a.FunctionS)}
 	for _, m := range e.Months {
 		if m.Messages > cost.MessageQuota {
 			texts = append(texts, fmt.Sprintf("With %s users API Gateway carries up to %s messages a second: ask AWS to raise its quota of %s.", thousands(m.Users), amount(m.Messages), thousands(cost.MessageQuota)))

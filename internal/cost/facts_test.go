@@ -28,6 +28,7 @@ func collected() Plan {
 	a := Usual()
 	a.Secrets, a.Carriers, a.PingMB, a.Crossing = 0, 0, 0, 0
 	a.Units, a.Acks, a.Chats, a.LogBytes = 1024/24.0, 0, 0, 0
+	a.Growth, a.KeepAlive = 4.0/3, 4867
 	return Plan{MBPerUser: 300, Distributions: 1, Assumptions: a}
 }
 

@@ -38,10 +38,20 @@ func BenchmarkMessage(b *testing.B) {
 	}
 }
 
-// The same with the event's JSON, which aws-lambda-go reads.
+// The same from the event's JSON on.
 func BenchmarkMessageEvent(b *testing.B) {
-	g, e := benchGate(b)
-	h := lambda.NewHandler(g.Message)
+	g, _ := benchGate(b)
+	benchEvent(b, g.MessageHandler())
+}
+
+// What MessageHandler saves: aws-lambda-go reads the event.
+func BenchmarkMessageEventByReflection(b *testing.B) {
+	g, _ := benchGate(b)
+	benchEvent(b, lambda.NewHandler(g.Message))
+}
+
+func benchEvent(b *testing.B, h lambda.Handler) {
+	_, e := benchGate(b)
 	payload, err := json.Marshal(e)
 	if err != nil {
 		b.Fatal(err)

@@ -84,6 +84,15 @@ func TestManyMessagesAtOnceAllArrive(t *testing.T) {
 	}
 }
 
+func TestAMessageForAnOwnerOutsideIsRefused(t *testing.T) {
+	t.Parallel()
+	g, _ := newGate(t, newOrigin(t).URL)
+	for _, at := range []string{"198.51.100.7:8080", "169.254.169.254:8080"} {
+		text := up("", ticket(t, netip.MustParseAddrPort(at), testUser), "frames")
+		wantStatus(t, g, event("MESSAGE", text), http.StatusForbidden)
+	}
+}
+
 func TestATicketNamesOnlyAddressesInside(t *testing.T) {
 	t.Parallel()
 	private, _ := newGate(t, "http://10.0.1.7:80")

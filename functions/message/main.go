@@ -8,5 +8,5 @@ import (
 )
 
 func main() {
-	lambda.Start(settings.Gate().Message)
+	lambda.Start(settings.Gate().MessageHandler())
 }

@@ -77,7 +77,7 @@ func newBench(t *testing.T) *bench {
 	}
 	b.handlers = map[function]lambda.Handler{
 		"Connect":    lambda.NewHandler(gate.Connect),
-		"Message":    lambda.NewHandler(gate.Message),
+		"Message":    gate.MessageHandler(),
 		"Disconnect": lambda.NewHandler(gate.Disconnect),
 	}
 	if b.events, err = newFiller(keys, netip.MustParseAddrPort(at.Host)); err != nil {

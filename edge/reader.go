@@ -1,0 +1,57 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/aws/aws-lambda-go/lambda"
+)
+
+// MessageHandler is Message for lambda.Start, which reads events by itself: for
+// a full message encoding/json takes ten times as long as all the rest.
+func (g *Gate) MessageHandler() lambda.Handler { return messageHandler{g} }
+
+type messageHandler struct{ *Gate }
+
+// Invoke implements lambda.Handler.
+func (h messageHandler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	e, err := readEvent(payload)
+	if err != nil {
+		return nil, errEvent
+	}
+	r, err := h.Message(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(r)
+}
+
+// errEvent means that what came is no event. That of encoding/json may hold
+// some of it.
+var errEvent = errors.New("not an event of API Gateway")
+
+var (
+	bodyBegins  = []byte(`"body":"`)
+	placeholder = []byte("the body is read apart")
+)
+
+// readEvent is json.Unmarshal, but takes a body without escapes, as ours are,
+// out before and puts it in after. A quote within a JSON text has a backslash,
+// so what looks like the key is one; that it is the event's, the placeholder
+// shows.
+func readEvent(payload []byte) (e request, err error) {
+	before, rest, _ := bytes.Cut(payload, bodyBegins)
+	body, after, found := bytes.Cut(rest, []byte(`"`))
+	if found && bytes.IndexByte(body, '\\') < 0 {
+		short := bytes.Join([][]byte{before, bodyBegins, placeholder, []byte(`"`), after}, nil)
+		if err = json.Unmarshal(short, &e); err == nil && e.Body == string(placeholder) {
+			e.Body = string(body)
+			return e, nil
+		}
+	}
+	e = request{}
+	err = json.Unmarshal(payload, &e)
+	return e, err
+}

@@ -131,17 +131,15 @@ func (r *run) count(t *testing.T, name, value string) (sum float64) {
 
 func (r *run) wantCounts(t *testing.T, opened, stale, clock float64) {
 	t.Helper()
-	for _, c := range []struct {
-		name, value string
-		want        float64
-	}{
-		{"culvert_tunnels_opened_total", wire.Chat.String(), opened},
-		{"culvert_refused_total", wire.Stale.String(), stale},
-		{"culvert_refused_total", wire.Clock.String(), clock},
-	} {
-		if got := r.count(t, c.name, c.value); got != c.want {
-			t.Errorf("%s of %q: got %v, want %v", c.name, c.value, got, c.want)
-		}
+	r.wantCount(t, "culvert_tunnels_opened_total", wire.Chat.String(), opened)
+	r.wantCount(t, "culvert_refused_total", wire.Stale.String(), stale)
+	r.wantCount(t, "culvert_refused_total", wire.Clock.String(), clock)
+}
+
+func (r *run) wantCount(t *testing.T, name, value string, want float64) {
+	t.Helper()
+	if got := r.count(t, name, value); got != want {
+		t.Errorf("%s of %q: got %v, want %v", name, value, got, want)
 	}
 }
 
@@ -163,7 +161,11 @@ func TestATunnelOpensAtAnOriginThatWasRestarted(t *testing.T) {
 			second := p.restart(t)
 			carry(t, c, second, "stale")
 			carry(t, c, second, "resumed again")
-			second.wantCounts(t, 2, 1, 0)
+			second.wantCount(t, "culvert_tunnels_opened_total", wire.Chat.String(), 2)
+			second.wantCount(t, "culvert_refused_total", wire.Stale.String(), 1)
+			if late == 0 { // else what it has heard of the time may be a second too early
+				second.wantCount(t, "culvert_refused_total", wire.Clock.String(), 0)
+			}
 		})
 	}
 }

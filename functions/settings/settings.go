@@ -4,10 +4,11 @@ package settings
 
 import (
 	"errors"
-	"log/slog"
+	"fmt"
 	"net/url"
 	"os"
 
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/caarlos0/env/v11"
 
 	"culvert/edge"
@@ -24,16 +25,15 @@ type config struct {
 // Gate makes the function's gate. A mistake in the settings ends the process;
 // Lambda then shows what it wrote, and fails the invocation.
 func Gate() *edge.Gate {
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	gate, err := parse(log)
+	gate, err := parse()
 	if err != nil {
-		log.Error("cannot start: correct CULVERT_GATE, CULVERT_ORIGIN, CULVERT_API or CULVERT_STAGE", "err", err)
+		fmt.Fprintln(os.Stderr, "cannot start: correct CULVERT_GATE, CULVERT_ORIGIN, CULVERT_API or CULVERT_STAGE:", err)
 		os.Exit(1)
 	}
 	return gate
 }
 
-func parse(log *slog.Logger) (*edge.Gate, error) {
+func parse() (*edge.Gate, error) {
 	c, err := env.ParseAs[config]()
 	if err != nil {
 		return nil, errors.New("the origin is not a URL") // the only field that is parsed
@@ -42,5 +42,5 @@ func parse(log *slog.Logger) (*edge.Gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return edge.New(edge.Config{Keys: keys, Origin: &c.Origin, API: c.API, Stage: c.Stage, Log: log})
+	return edge.New(edge.Config{Keys: keys, Origin: &c.Origin, API: c.API, Stage: c.Stage, Log: lambdacontext.NewLogger()})
 }

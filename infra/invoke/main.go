@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 )
 
 const usage = `invoke runs a function with a recorded event:
@@ -20,8 +21,8 @@ const usage = `invoke runs a function with a recorded event:
 
 var (
 	all = flag.Bool("all", false, "run every function with every event and check the answers")
-	sam = flag.String("sam", "", "the SAM command `line`; without it .venv-cloud/bin/sam or what PATH has")
-	how = flag.String("in", "", "docker or emulator; without it Docker if it runs")
+	sam = flag.String("sam", "", "path of SAM's `command`; without it .venv-cloud/bin/sam or what PATH has")
+	how = flag.String("in", "", "`where`: docker or emulator; without it Docker if it runs")
 )
 
 func main() {
@@ -43,6 +44,9 @@ func run(ctx context.Context) error {
 	if *all != (flag.NArg() == 0) || !*all && flag.NArg() != 2 {
 		flag.Usage()
 		return errors.New("name a function and an event, as in: make invoke FN=Message EVENT=infra/events/message.json")
+	}
+	if f := function(flag.Arg(0)); !*all && !slices.Contains(functions, f) {
+		return fmt.Errorf("%q is none of the functions %v", f, functions)
 	}
 	where, err := place(ctx)
 	if err != nil {
@@ -70,9 +74,6 @@ func run(ctx context.Context) error {
 // runOne shows what a function logs and replies. A failure of the function is
 // an answer, too.
 func runOne(ctx context.Context, where runtime, events *filler, f function, path string) error {
-	if toOthers[f] == (answer{}) {
-		return fmt.Errorf("%q is none of the functions %v", f, functions)
-	}
 	event, err := events.fill(path)
 	if err != nil {
 		return err

@@ -56,7 +56,7 @@ func (c *cloud) regionEnabled(ctx context.Context) error {
 		return err
 	}
 	if len(answer.Regions) == 1 && answer.Regions[0].OptInStatus == "not-opted-in" {
-		return advise(c.fill("Enable it and wait some minutes:\n  aws account enable-region --region-name REGION\nor take another, such as REGION=eu-central-1."),
+		return advise(c.fill("Enable it and wait some minutes:\n  aws account enable-region --region-name {region}\nor take another, such as REGION=eu-central-1."),
 			"region %s is not enabled for the account", c.region)
 	}
 	return nil

@@ -13,6 +13,7 @@ type cloud struct {
 	runner
 	*console
 	tools
+	look    func(name string) (path string, found bool) // for a command line
 	account account
 }
 
@@ -25,6 +26,9 @@ func (c *cloud) env() []string {
 	env := []string{"AWS_PAGER=", "AWS_CLI_AUTO_PROMPT=off", "AWS_RETRY_MODE=standard", "SAM_CLI_TELEMETRY=0"}
 	if c.region != "" {
 		env = append(env, "AWS_REGION="+c.region, "AWS_DEFAULT_REGION="+c.region)
+	}
+	if arch := c.given["Architecture"]; arch != "" {
+		env = append(env, "ARCH="+arch) // the Makefile builds for it
 	}
 	if c.profile != "" {
 		env = append(env, "AWS_PROFILE="+c.profile)

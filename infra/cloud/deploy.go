@@ -99,6 +99,9 @@ func (c *cloud) ready(ctx context.Context) (stack, error) {
 
 // bring builds, uploads and changes the stack.
 func (c *cloud) bring(ctx context.Context, s stack) error {
+	if arch := c.chosen("Architecture", s); arch != "" {
+		c.given["Architecture"] = arch // what is built has to fit what stands
+	}
 	c.title("Building")
 	if err := c.build(ctx); err != nil {
 		return err

@@ -5,15 +5,12 @@ import (
 	"time"
 )
 
-// doctorTries are for fronts that are not everywhere yet.
-const (
-	doctorTries = 3
-	doctorPause = 30 * time.Second
-)
+// doctorPause is for fronts that are not everywhere yet.
+const doctorPause = 30 * time.Second
 
 // doctor tests every front of the link.
 func (c *cloud) doctor(ctx context.Context, text string) error {
-	if c.noDoctor {
+	if c.doctorTries < 1 {
 		return nil
 	}
 	c.title("Testing every front and door")
@@ -23,7 +20,7 @@ func (c *cloud) doctor(ctx context.Context, text string) error {
 		switch {
 		case err == nil || ctx.Err() != nil:
 			return ctx.Err()
-		case try == doctorTries:
+		case try >= c.doctorTries:
 			return &advice{"it is deployed, and not all of it works yet",
 				"New fronts need some minutes until all of CloudFront knows them. Test again with:\n  bin/culvert doctor LINK\nIf chat fails there and not " +
 					"from the origin, this network blocks the front: make deploy DISTRIBUTIONS=n makes more of them.", err}

@@ -23,7 +23,7 @@ func advise(try, problem string, args ...any) error {
 }
 
 // meaning turns AWS's words into ours. In problem and try, $1 and so on are
-// what pattern found, PROFILE, REGION and STACK the volunteer's.
+// what pattern found; {profile}, {region} and {stack} are the volunteer's.
 type meaning struct {
 	pattern      *regexp.Regexp
 	problem, try string
@@ -58,20 +58,20 @@ func (o options) fill(s string) string {
 	if profile == "" {
 		profile = "default"
 	}
-	return strings.NewReplacer("PROFILE", profile, "REGION", o.region, "STACK", o.stack).Replace(s)
+	return strings.NewReplacer("{profile}", profile, "{region}", o.region, "{stack}", o.stack).Replace(s)
 }
 
 // quota is how to get n of what AWS counts under code.
 func quota(service, code, n, name string) string {
 	return "Ask AWS for more " + name + "; small requests are often granted within an hour. Then run this again:\n" +
-		"  aws service-quotas request-service-quota-increase --region REGION \\\n" +
+		"  aws service-quotas request-service-quota-increase --region {region} \\\n" +
 		"    --service-code " + service + " --quota-code " + code + " --desired-value " + n + "\n" +
 		"Or delete what is not needed, or take another region (REGION=name)."
 }
 
 const (
-	newKeys = "Log in again and run this again. With single sign-on:\n  aws sso login --profile PROFILE\n" +
-		"With access keys, copy the new ones:\n  aws configure --profile PROFILE"
+	newKeys = "Log in again and run this again. With single sign-on:\n  aws sso login --profile {profile}\n" +
+		"With access keys, copy the new ones:\n  aws configure --profile {profile}"
 	useConfigure = "Tell the command line who you are, with access keys of your account:\n  aws configure\n" +
 		"or with single sign-on:\n  aws configure sso\nIf you have a profile, name it: make deploy PROFILE=name"
 	askSupport = "AWS checks new accounts. Usually it is over within a day, and a mail says so. If not, open a support case " +

@@ -58,7 +58,7 @@ func run(ctx context.Context, args []string, r runner, out io.Writer) int {
 		fmt.Fprintf(out, "%s: %v\n", cmd.name, err)
 		return 2
 	}
-	c := &cloud{options: o, runner: r, console: newConsole(out, o.yes)}
+	c := &cloud{options: o, runner: r, console: newConsole(out, o.yes), look: find}
 	err = cmd.run(ctx, c)
 	c.show("")
 	switch {

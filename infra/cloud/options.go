@@ -14,16 +14,16 @@ import (
 
 // options are what the volunteer chose.
 type options struct {
-	profile  string
-	region   string
-	stack    string
-	template string
-	yes      bool
-	user     uint
-	front    int // which distribution a link uses; 0 for all
-	noDoctor bool
-	given    map[string]string // parameters of the template
-	users    int               // for the estimate
+	profile     string
+	region      string
+	stack       string
+	template    string
+	yes         bool
+	user        uint
+	front       int               // which distribution a link uses; 0 for all
+	doctorTries int               // how often the first link is tested until it works
+	given       map[string]string // parameters of the template
+	users       int               // for the estimate
 }
 
 // parameterFlags are flags that set one of the template's parameters.
@@ -31,6 +31,7 @@ var parameterFlags = map[string]string{
 	"topology":      "Topology",
 	"distributions": "Distributions",
 	"instance":      "InstanceType",
+	"arch":          "Architecture",
 	"budget":        "Budget",
 	"email":         "AlarmEmail",
 }
@@ -49,7 +50,7 @@ func parse(name string, args []string, help io.Writer) (options, error) {
 	f.BoolVar(&o.yes, "yes", false, "answer every question with yes")
 	f.UintVar(&o.user, "user", 1, "`NUMBER` of the user")
 	f.IntVar(&o.front, "front", 0, "`NUMBER` of the one distribution that the link is to use; else all")
-	f.BoolVar(&o.noDoctor, "no-doctor", false, "do not test the link after deploying")
+	f.IntVar(&o.doctorTries, "doctor", 3, "`TIMES` to test the first link until it works; 0 for not at all")
 	f.IntVar(&o.users, "users", 100, "`NUMBER` of users, for the estimate")
 	for flag, key := range parameterFlags {
 		f.Func(flag, "the template's "+key, func(v string) error { o.given[key] = v; return nil })

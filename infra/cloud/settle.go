@@ -22,7 +22,7 @@ func (c *cloud) settle(ctx context.Context) (stack, error) {
 			return s, err
 		}
 	}
-	return stack{}, advise(c.fill("Look at its events: AWS console, CloudFormation, STACK. Or remove it: make destroy STACK=STACK"),
+	return stack{}, advise(c.fill("Look at its events: AWS console, CloudFormation, {stack}. Or remove it: make destroy STACK={stack}"),
 		"the stack comes to no rest")
 }
 

@@ -34,8 +34,8 @@ func find(name string) (string, bool) {
 // there. SAM's is needed by what builds.
 func (c *cloud) needTools(ctx context.Context, sam bool) error {
 	var foundAWS, foundSAM bool
-	c.awsPath, foundAWS = find("aws")
-	c.samPath, foundSAM = find("sam")
+	c.awsPath, foundAWS = c.look("aws")
+	c.samPath, foundSAM = c.look("sam")
 	c.culvertPath = filepath.Join("bin", "culvert")
 	if foundAWS && (foundSAM || !sam) {
 		return nil

@@ -18,6 +18,10 @@ ACCOUNT = "123456789012"
 TAKES = {"AWS::CloudFront::VpcOrigin": 1, "AWS::CloudFront::Distribution": 1, "AWS::SSM::Association": 0.5}
 
 
+# Parts whose changes make another one in their place.
+REPLACED = {"AWS::SecretsManager::Secret", "AWS::Logs::LogGroup", "AWS::SSM::Document", "AWS::Lambda::LayerVersion"}
+
+
 def now():
     return datetime.datetime.now(datetime.timezone.utc)
 
@@ -158,7 +162,7 @@ class Stack:
             if old.inner.status != "UPDATE_COMPLETE":
                 return self.fail(logical, old.id, kind, "UPDATE_FAILED", "Embedded stack was not updated. The following resource(s) failed")
         elif old:
-            if kind in ("AWS::SecretsManager::Secret", "AWS::Logs::LogGroup") and old.properties != properties:
+            if kind in REPLACED:
                 old.unmake()
                 self.parts[logical] = Part(self, logical, kind, properties)
             old.properties = properties

@@ -183,6 +183,9 @@ GAUGES = """culvert_users 3
 culvert_tunnels 7
 """
 
+OPTED_IN = """<DescribeRegionsResponse><regionInfo><item><regionName>eu-south-2</regionName>
+<optInStatus>opted-in</optInStatus></item></regionInfo></DescribeRegionsResponse>"""
+
 NO_VPC_ORIGINS = "<VpcOriginList><Marker></Marker><MaxItems>100</MaxItems><IsTruncated>false</IsTruncated><Quantity>0</Quantity></VpcOriginList>"
 
 
@@ -194,6 +197,8 @@ def recorded(request, key, service):
     if key == "DENIED" and service != "sts":
         return refuse("AccessDenied", "User: arn:aws:iam::123456789012:user/helper is not authorized to perform: "
                       f"{service}:Something because no identity-based policy allows the {service}:Something action", 403)
+    if service == "ec2" and b"RegionName.1=eu-south-2" in request.get_data():
+        return Response(OPTED_IN, content_type="text/xml")
     if service == "servicequotas":
         value = 0 if key == "NOQUOTA" else 32
         return Response(json.dumps({"Quota": {"Value": value}}), content_type="application/x-amz-json-1.1")

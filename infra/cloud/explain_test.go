@@ -1,0 +1,63 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+// AWS's own words, as the command lines print them, lead to what to try.
+func TestAWSsWordsLeadToAdvice(t *testing.T) {
+	t.Parallel()
+	o := options{region: "eu-west-1", stack: "culvert", profile: "me"}
+	for said, want := range map[string][2]string{
+		"Unable to locate credentials. You can configure credentials by running \"aws configure\".":                                                                                {"no AWS credentials", "aws configure sso"},
+		"The config profile (you) could not be found":                                                                                                                              {"no AWS profile with the name you", "aws configure --profile you"},
+		"An error occurred (ExpiredToken) when calling the GetCallerIdentity operation: The security token included in the request is expired":                                     {"have expired", "aws sso login --profile me"},
+		"Error when retrieving token from sso: Token has expired and refresh failed":                                                                                               {"have expired", "aws sso login"},
+		"An error occurred (InvalidClientTokenId) when calling the GetCallerIdentity operation: The security token included in the request is invalid.":                            {"does not know these credentials in region eu-west-1", "enable eu-west-1"},
+		"An error occurred (SignatureDoesNotMatch) when calling the GetCallerIdentity operation: Signature expired: 20261123T080000Z is now earlier than 20261123T090000Z":         {"clock is wrong", "timedatectl"},
+		"An error occurred (SignatureDoesNotMatch) when calling the GetCallerIdentity operation: The request signature we calculated does not match":                               {"secret access key", "Copy it again"},
+		"Could not connect to the endpoint URL: \"https://sts.eu-west-1.amazonaws.com/\"":                                                                                          {"cannot be reached", "online"},
+		"SSL validation failed for https://sts.eu-west-1.amazonaws.com/ [SSL: CERTIFICATE_VERIFY_FAILED]":                                                                          {"certificate that is not AWS's", "another network"},
+		"An error occurred (AccessDenied) when calling the CreateChangeSet operation: User: arn:aws:iam::1:user/a is not authorized to perform: cloudformation:CreateChangeSet on": {"lack the permission cloudformation:CreateChangeSet", "AdministratorAccess"},
+		"User: arn:aws:iam::1:user/a is not authorized to perform: ec2:RunInstances on resource: x with an explicit deny in a service control policy":                              {"may not do ec2:RunInstances: a service control policy forbids it", "administrator has to change it"},
+		"An error occurred (Throttling) when calling the DescribeStacks operation (reached max retries: 2): Rate exceeded":                                                         {"slower", "Wait a minute"},
+		"Resource handler returned message: \"You have requested more vCPU capacity than your current vCPU limit of 0 allows\"":                                                    {"vCPUs", "--region eu-west-1"},
+		"Your account must be verified before you can add new CloudFront resources. To verify your account, please contact AWS Support":                                            {"has not verified the account", "support"},
+		"We currently do not have sufficient t4g.nano capacity (Service: Ec2): InsufficientInstanceCapacity":                                                                       {"no free machine", "INSTANCE="},
+		"Template error: rule assertion failed: Give another ZoneA":                                                                                                                {"refuses these settings", "words above"},
+		"The specified VPC origin is currently in use by one or more distributions (Status Code: 409, CannotUpdateEntityWhileInUse)":                                               {"while it is in use", "STACK=other"},
+		"subnet 'subnet-1' has dependencies and cannot be deleted. (DependencyViolation)":                                                                                          {"20 minutes", "same command again"},
+		"Unrecognized resource types: [AWS::CloudFront::VpcOrigin]":                                                                                                                {"eu-west-1 does not have all", "REGION="},
+		"culvert-gate already exists in stack arn:aws:cloudformation:us-east-1:1:stack/other":                                                                                      {"there already", "STACK=other"},
+		"The maximum number of addresses has been reached. (AddressLimitExceeded)":                                                                                                 {"Elastic IP", "L-0263D0A3"},
+		"An error occurred (OptInRequired) when calling the DescribeVpcs operation":                                                                                                {"not fully set up", "sign-up"},
+		"[Errno 28] No space left on device": {"disk is full", "room"},
+	} {
+		var a *advice
+		if err := o.explain(errors.New(said)); !errors.As(err, &a) {
+			t.Errorf("no advice for: %s", said)
+		} else if !strings.Contains(a.problem, want[0]) || !strings.Contains(a.try, want[1]) {
+			t.Errorf("%s:\ngot  %q, %q\nwant %q", said, a.problem, a.try, want)
+		}
+	}
+}
+
+func TestNoAdviceHasAPlaceThatIsNotFilled(t *testing.T) {
+	t.Parallel()
+	o := options{region: "eu-west-1", stack: "culvert"}
+	for _, m := range meanings {
+		if text := o.fill(m.problem + m.try); strings.ContainsAny(text, "{}") {
+			t.Errorf("%s: not filled: %s", m.pattern, text)
+		}
+	}
+}
+
+func TestWhatIsNotKnownIsSaidAsItIs(t *testing.T) {
+	t.Parallel()
+	err := errors.New("something new")
+	if got := (options{}).explain(err); got != err {
+		t.Errorf("got %v, want the error itself", got)
+	}
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+var before = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+
+func TestFollowTellsEachSlowPartOfNestedStacksOnceAndHowLongItTook(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, r, said := testCloud(t, map[string][]string{
+			"aws cloudformation describe-stacks":                {inState("CREATE_IN_PROGRESS"), inState("CREATE_IN_PROGRESS"), inState("CREATE_COMPLETE")},
+			"aws cloudformation describe-stack-events":          {testdata(t, "create-events.json")},
+			"aws cloudformation describe-stack-events arn:solo": {testdata(t, "create-events-solo.json")},
+		})
+		if _, err := c.follow(t.Context(), "arn:root", before); err != nil {
+			t.Fatalf("got %v, want no error", err)
+		}
+		got := said.String()
+		wantSaid(t, got, "… CloudFront's way into the network: usually 9 min", "✓ CloudFront's way into the network 9 min")
+		if n := strings.Count(got, "\n"); n != 2 {
+			t.Errorf("got %d lines, want 2:\n%s", n, got)
+		}
+		if n := len(r.asked("aws cloudformation describe-stacks")); n != 3 {
+			t.Errorf("asked for the status %d times, want 3", n)
+		}
+	})
+}
+
+func TestAFailureIsTheFirstOneAndSaysWhatToTry(t *testing.T) {
+	t.Parallel()
+	c, _, said := testCloud(t, map[string][]string{
+		"aws cloudformation describe-stacks":       {inState("ROLLBACK_COMPLETE")},
+		"aws cloudformation describe-stack-events": {testdata(t, "failed-events.json")},
+	})
+	_, err := c.follow(t.Context(), "arn:root", before)
+	c.report(err)
+	wantSaid(t, said.String(), "all the networks (VPCs) in us-east-1", "--quota-code L-F678F1CE")
+	if strings.Contains(said.String(), "Instance:") {
+		t.Errorf("tells of what was cancelled:\n%s", said)
+	}
+}
+
+func TestEventsOfBeforeAreNotTold(t *testing.T) {
+	t.Parallel()
+	c, _, said := testCloud(t, map[string][]string{
+		"aws cloudformation describe-stacks":       {inState("UPDATE_COMPLETE")},
+		"aws cloudformation describe-stack-events": {testdata(t, "failed-events.json")},
+	})
+	if _, err := c.follow(t.Context(), "arn:root", before.Add(time.Hour)); err != nil || said.Len() > 0 {
+		t.Errorf("got %v and %q, want nothing", err, said)
+	}
+}
+
+func TestALogHearsEveryFewMinutesWhatIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, _, said := testCloud(t, map[string][]string{
+			"aws cloudformation describe-stacks":       {inState("UPDATE_IN_PROGRESS")},
+			"aws cloudformation describe-stack-events": {`{"StackEvents": []}`},
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		if _, err := c.follow(ctx, "arn:root", before); err == nil {
+			t.Error("got no error after Ctrl-C, want one")
+		}
+		wantSaid(t, said.String(), "2 min so far, CloudFormation is at work", "4 min so far")
+	})
+}

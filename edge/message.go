@@ -39,7 +39,11 @@ func (g *Gate) Message(ctx context.Context, e request) (response, error) {
 		return g.refuse(typeMessage, http.StatusForbidden, badPass), nil
 	}
 	h := wire.Handed{Event: wire.Message, Conn: e.RequestContext.ConnectionID, Text: text}
-	if err := g.hand(ctx, owner, h); err != nil {
+	err = g.hand(ctx, owner, h)
+	if err != nil && up.Token != "" && owner != g.cfg.Origin.Host { // its owner is gone: another takes the client in
+		err = g.hand(ctx, g.cfg.Origin.Host, h)
+	}
+	if err != nil {
 		return response{}, err
 	}
 	return response{StatusCode: http.StatusOK}, nil

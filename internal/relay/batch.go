@@ -42,11 +42,29 @@ func newBatch(most int, send func(uint32, []byte) error, fail func()) *batch {
 	return b
 }
 
-// bodies are buffers of batches, of their sends and of what comes.
-var bodies = sync.Pool{New: func() any { b := make([]byte, 0, wire.MaxText+1); return &b }} // one more than any message has
+// Bodies and texts live in a pooled buffer that holds the largest, or in one
+// for chat, left to the collector: many may wait for a gateway that is slow.
+const (
+	maxBody   = wire.MaxText + 1 // one more than any message has
+	smallBody = 4 << 10
+)
 
-func getBody() []byte  { return (*bodies.Get().(*[]byte))[:0] }
-func putBody(b []byte) { bodies.Put(&b) }
+var bodies = sync.Pool{New: func() any { return new([maxBody]byte) }}
+
+// getBody returns an empty buffer for at least n bytes, at most maxBody.
+func getBody(n int) []byte {
+	if n <= smallBody {
+		return make([]byte, 0, smallBody)
+	}
+	return bodies.Get().(*[maxBody]byte)[:0]
+}
+
+// putBody gives b back. The caller must not use it again.
+func putBody(b []byte) {
+	if cap(b) == maxBody {
+		bodies.Put((*[maxBody]byte)(b[:maxBody]))
+	}
+}
 
 // Write takes whole frames. It waits while the message before is full and
 // cannot go.
@@ -61,16 +79,24 @@ func (b *batch) Write(frames []byte) error {
 	if b.err != nil {
 		return b.err
 	}
-	if b.body == nil {
-		b.body = append(getBody(), make([]byte, wire.NumbersLen)...)
-	}
-	b.body = append(b.body, frames...)
+	b.add(frames)
 	b.schedule(b.patience(frames))
 	return nil
 }
 
 func (b *batch) fits(n int) bool {
 	return len(b.body)+n <= wire.NumbersLen+wire.MaxTextFrames
+}
+
+// add moves the body to a larger buffer when it has to.
+func (b *batch) add(frames []byte) {
+	if need := max(len(b.body), wire.NumbersLen) + len(frames); need > cap(b.body) {
+		larger := getBody(need)[:max(len(b.body), wire.NumbersLen)]
+		copy(larger, b.body)
+		putBody(b.body)
+		b.body = larger
+	}
+	b.body = append(b.body, frames...)
 }
 
 // heard is told that the peer has all messages before got.

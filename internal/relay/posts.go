@@ -44,7 +44,8 @@ func (p *Posts) send(number uint32, body []byte) error {
 	if p.known.Load() {
 		ticket = ""
 	}
-	text := wire.AppendText(wire.AppendDown(getBody(), ticket), body)
+	text := getBody(1 + len(ticket) + wire.TextLen(len(body)))
+	text = wire.AppendText(wire.AppendDown(text, ticket), body)
 	defer putBody(text)
 	return p.post(p.ctx, text)
 }
@@ -52,7 +53,7 @@ func (p *Posts) send(number uint32, body []byte) error {
 // Take delivers a message of the client to c, the carrier over p. It does not
 // wait for anything. An error has ended the carrier.
 func (p *Posts) Take(c *Carrier, m wire.Up) error {
-	buf := getBody()
+	buf := getBody(wire.BytesLen(len(m.Body)))
 	defer putBody(buf)
 	n, frames, err := wire.ParseBody(buf, m.Body)
 	if err == nil {

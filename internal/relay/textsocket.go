@@ -71,7 +71,8 @@ func (s *textSocket) send(number uint32, body []byte) error {
 	if number == 0 {
 		token = s.token
 	}
-	text := wire.AppendText(wire.AppendUp(getBody(), token, *s.ticket.Load()), body)
+	text := getBody(1 + wire.TokenLen + wire.TicketLen + wire.TextLen(len(body)))
+	text = wire.AppendText(wire.AppendUp(text, token, *s.ticket.Load()), body)
 	defer putBody(text)
 	s.hold.begin()
 	err := s.write(text)
@@ -153,7 +154,7 @@ func (s *textSocket) read() ([]byte, error) {
 	if err != nil {
 		return nil, lostOr(err, text)
 	}
-	s.buf = getBody()
+	s.buf = getBody(wire.BytesLen(len(body)))
 	n, frames, err := wire.ParseBody(s.buf, body)
 	if err != nil {
 		return nil, err
@@ -182,7 +183,7 @@ func lostOr(err error, text []byte) error {
 // readText reads a whole message into a buffer to be given back.
 func (s *textSocket) readText() ([]byte, error) {
 	typ, r, err := s.ws.Reader(context.Background())
-	text := getBody()
+	text := getBody(maxBody)
 	if err == nil && typ != websocket.MessageText {
 		err = wire.ErrText
 	}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"os"
 	"strings"
 )
 
@@ -36,9 +38,12 @@ func (c *cloud) signIn(ctx context.Context) error {
 	return nil
 }
 
-// configuredRegion is the profile's region. The command line prints it bare,
-// and fails if there is none.
+// configuredRegion is the environment's region, or the profile's. The command
+// line prints that bare, and fails if there is none.
 func (c *cloud) configuredRegion(ctx context.Context) string {
+	if region := cmp.Or(os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION")); region != "" && c.profile == "" {
+		return region
+	}
 	b, err := c.run(ctx, call{name: c.awsPath, args: []string{"configure", "get", "region"}, env: c.env()})
 	if region := strings.TrimSpace(string(b)); err == nil && regionName.MatchString(region) {
 		return region

@@ -168,7 +168,7 @@ var cannotBeReplaced = []string{"AWS::EC2::Instance", "AWS::CloudFront::VpcOrigi
 func refuseReplacement(all []resourceChange) error {
 	for _, r := range all {
 		if r.Action == "Modify" && r.Replacement == "True" && slices.Contains(cannotBeReplaced, r.Type) {
-			return advise("Deploy with the settings of before, or make a second stack with the new ones, hand out its links, and destroy this one later: make deploy STACK=other",
+			return advise("Deploy with the settings of before, or let another instance take its place: make deploy SET=SoloInstance=b (or a, if it is b).",
 				"this change would replace %s, which CloudFront does not allow while it is in use; nothing was changed", parts[r.Type].name)
 		}
 	}

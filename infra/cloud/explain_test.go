@@ -27,7 +27,7 @@ func TestAWSsWordsLeadToAdvice(t *testing.T) {
 		"Your account must be verified before you can add new CloudFront resources. To verify your account, please contact AWS Support":                                            {"has not verified the account", "support"},
 		"We currently do not have sufficient t4g.nano capacity (Service: Ec2): InsufficientInstanceCapacity":                                                                       {"no free machine", "INSTANCE="},
 		"Template error: rule assertion failed: Give another ZoneA":                                                                                                                {"refuses these settings", "words above"},
-		"The specified VPC origin is currently in use by one or more distributions (Status Code: 409, CannotUpdateEntityWhileInUse)":                                               {"while it is in use", "STACK=other"},
+		"The specified VPC origin is currently in use by one or more distributions (Status Code: 409, CannotUpdateEntityWhileInUse)":                                               {"while it is in use", "SoloInstance"},
 		"subnet 'subnet-1' has dependencies and cannot be deleted. (DependencyViolation)":                                                                                          {"20 minutes", "same command again"},
 		"Unrecognized resource types: [AWS::CloudFront::VpcOrigin]":                                                                                                                {"eu-west-1 does not have all", "REGION="},
 		"culvert-gate already exists in stack arn:aws:cloudformation:us-east-1:1:stack/other":                                                                                      {"there already", "STACK=other"},

@@ -77,7 +77,7 @@ var meanings = []meaning{
 
 	// What is in the way.
 	{words(`CannotUpdateEntityWhileInUse|VPC ?origin.{0,200}(in use|associated with)`),
-		"CloudFront cannot change its way into the network while it is in use", "Nothing was changed: the old state stands. Deploy with the settings of before; to get a new instance, make a second stack (STACK=other), hand out its links, and destroy this one later."},
+		"CloudFront cannot change its way into the network while it is in use", "Deploy with the settings of before; to get a new instance, let another take its place: make deploy SET=SoloInstance=b (or a, if it is b)."},
 	{words(`already exists`),
 		"something of that name is there already, perhaps left by another stack", "Take another name (STACK=other), or delete it: make destroy STACK={stack} removes what a stack left."},
 	{words(`BucketNotEmpty`),

@@ -64,13 +64,20 @@ func TestQuotasSayAllThatIsMissing(t *testing.T) {
 
 func TestQuotasOfAStackThatStandsAreNotAskedAgain(t *testing.T) {
 	t.Parallel()
-	c, r, _ := testCloud(t, nil)
+	c, r, _ := testCloud(t, map[string][]string{"aws lambda get-account-settings": {`{"AccountLimit": {"ConcurrentExecutions": 1000}}`}})
 	if err := c.checkQuotas(t.Context(), stack{Status: "CREATE_COMPLETE", Parameters: []parameter{{ParameterKey: "Distributions", ParameterValue: "1"}}}); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.calls) > 0 {
-		t.Errorf("asked %q, want nothing", r.asked(""))
+	if len(r.calls) > 1 {
+		t.Errorf("asked %q, want nothing of quotas", r.asked(""))
 	}
+}
+
+func TestANewAccountHearsThatItMayRunFewFunctions(t *testing.T) {
+	t.Parallel()
+	c, _, said := testCloud(t, map[string][]string{"aws lambda get-account-settings": {`{"AccountLimit": {"ConcurrentExecutions": 10}}`}})
+	c.checkConcurrency(t.Context())
+	wantSaid(t, said.String(), "Only 10 functions", "--quota-code L-B99A9384")
 }
 
 func TestAChangeThatReplacesTheInstanceIsRefused(t *testing.T) {

@@ -25,17 +25,17 @@ var limits = []limit{
 
 // once is for what a stack has one of, and has already if it stands.
 func once(_ options, s stack) float64 {
-	if conditionOf(s.Status) == absent {
-		return 1
+	if conditionOf(s.Status).made() {
+		return 0
 	}
-	return 0
+	return 1
 }
 
 // needCPUs is for the smallest types, which have two each. A fleet's rolling
 // replacement wants one machine more.
 func needCPUs(o options, s stack) float64 {
 	switch {
-	case conditionOf(s.Status) != absent:
+	case conditionOf(s.Status).made():
 		return 0
 	case o.given["Topology"] == "fleet":
 		return 6
@@ -48,7 +48,7 @@ func needFronts(o options, s stack) float64 {
 	if n := o.given["Distributions"]; n != "" {
 		fmt.Sscan(n, &wanted)
 	}
-	if conditionOf(s.Status) != absent {
+	if conditionOf(s.Status).made() {
 		fmt.Sscan(s.parameter("Distributions"), &have)
 	}
 	return max(wanted-have, 0)
@@ -78,7 +78,24 @@ func (c *cloud) checkQuotas(ctx context.Context, s stack) error {
 		return &advice{problem: "the account may not have what this deployment needs", try: strings.Join(try, "\n")}
 	}
 	c.good("Quotas leave room")
+	c.checkConcurrency(ctx)
 	return nil
+}
+
+// usualConcurrency is how many functions may run at once in an account that
+// has been in use for a while. New ones may run 10, which is no failure: the
+// gateway door then takes that many messages at once.
+const usualConcurrency = 100
+
+func (c *cloud) checkConcurrency(ctx context.Context) {
+	var answer struct {
+		AccountLimit struct{ ConcurrentExecutions int }
+	}
+	err := c.aws(ctx, &answer, "lambda", "get-account-settings")
+	if n := answer.AccountLimit.ConcurrentExecutions; err == nil && n > 0 && n < usualConcurrency {
+		c.note("Only %d functions may run at once in this account: enough for some tens of users at the gateway door. The stream door does not need them.", n)
+		c.hint("%s", c.fill(quota("lambda", "L-B99A9384", "1000", "concurrent executions")))
+	}
 }
 
 // try is how to get a quota of n.

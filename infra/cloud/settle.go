@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -69,10 +70,7 @@ func (c *cloud) unlessInterrupted(ctx context.Context, err error) error {
 
 // changed is when work on the stack last began.
 func (s stack) changed() time.Time {
-	if s.Updated.After(s.Created) {
-		return s.Updated
-	}
-	return s.Created
+	return slices.MaxFunc([]time.Time{s.Created, s.Updated, s.Deleted}, time.Time.Compare)
 }
 
 // remove deletes the stack and everything in it.

@@ -14,6 +14,7 @@ type stack struct {
 	Reason     string    `json:"StackStatusReason"`
 	Created    time.Time `json:"CreationTime"`
 	Updated    time.Time `json:"LastUpdatedTime"`
+	Deleted    time.Time `json:"DeletionTime"`
 	Parameters []parameter
 	Outputs    []struct{ OutputKey, OutputValue string }
 }

@@ -46,6 +46,9 @@ func conditionOf(status string) condition {
 	return stuck
 }
 
+// made says whether a stack has, or may have, parts.
+func (c condition) made() bool { return c != absent && c != begun }
+
 // inWords says what status means, for people.
 func inWords(status string) string {
 	switch conditionOf(status) {

@@ -55,8 +55,17 @@ func (c *cloud) health(ctx context.Context, s stack) {
 	case n == 0:
 		c.bad("No origin answers. It may be starting: run make status again in a minute, then make update")
 	default:
-		c.good("Origins that answer: %d, with %.0f users and %.0f connections of the app", n, gauges["culvert_users"], gauges["culvert_tunnels"])
+		c.good("Origins that answer: %d, with %s and %.0f connections of the app", n, usersText(gauges), gauges["culvert_tunnels"])
 	}
+}
+
+// usersText counts the users who are connected. An origin that does not count
+// them has about as many carriers, as a user who is idle has one.
+func usersText(gauges map[string]float64) string {
+	if n, counted := gauges["culvert_users"]; counted {
+		return fmt.Sprintf("%.0f users", n)
+	}
+	return fmt.Sprintf("about %.0f users", gauges["culvert_carriers"])
 }
 
 // alarms are told apart by the stack that their names begin with.

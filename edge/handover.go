@@ -20,7 +20,7 @@ const (
 	handFor = 10 * time.Second
 	// dialFor is for two machines in one network.
 	dialFor = 2 * time.Second
-	// keepFor is less than the 60 s after which the origin closes an idle
+	// keepFor is less than the two minutes after which the origin closes an idle
 	// connection, so that it is seldom the origin that does.
 	keepFor = 50 * time.Second
 	// maxAnswer is read of an answer, so that its connection can be kept.

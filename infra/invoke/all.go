@@ -16,34 +16,39 @@ type pair struct {
 	f function
 }
 
-// runAll invokes every function with every event, as many at once as there are
-// processors, and fails if an answer is not the expected one.
+// runAll invokes every function with every event, and fails if an answer is not
+// the expected one.
 func runAll(ctx context.Context, where runtime, events *filler) error {
 	all, err := readAnswers("infra/events")
 	if err != nil {
 		return err
 	}
+	wrong := runRows(rows(all), func(row []pair) []error { return runRow(ctx, where, events, row) })
+	fmt.Printf("%d events, %d functions each: %d wrong answers\n", len(all), len(functions), len(wrong))
+	return errors.Join(wrong...)
+}
+
+// runRows runs as many rows at once as there are processors.
+func runRows(rows [][]pair, run func([]pair) []error) (wrong []error) {
 	work := make(chan []pair)
 	var workers sync.WaitGroup
-	var mu sync.Mutex
-	var wrong []error
+	var mu sync.Mutex // guards wrong
 	for range goruntime.NumCPU() {
 		workers.Go(func() {
 			for row := range work {
-				err := runRow(ctx, where, events, row)
+				errs := run(row)
 				mu.Lock()
-				wrong = append(wrong, err...)
+				wrong = append(wrong, errs...)
 				mu.Unlock()
 			}
 		})
 	}
-	for _, row := range rows(all) {
+	for _, row := range rows {
 		work <- row
 	}
 	close(work)
 	workers.Wait()
-	fmt.Printf("%d events, %d functions each: %d wrong answers\n", len(all), len(functions), len(wrong))
-	return errors.Join(wrong...)
+	return wrong
 }
 
 // rows may run at once. One has all that reaches the origin, in order; each of

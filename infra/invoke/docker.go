@@ -51,7 +51,7 @@ func findDocker(ctx context.Context) (*docker, error) {
 }
 
 func withSAM(gateway netip.Addr) (*docker, error) {
-	for _, name := range []string{*sam, ".venv-cloud/bin/sam", "sam"} {
+	for _, name := range []string{*samPath, ".venv-cloud/bin/sam", "sam"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return &docker{sam: path, gateway: gateway}, nil
 		}

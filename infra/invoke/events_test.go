@@ -63,10 +63,7 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	keys, err := wire.ParseGateKeys(newSecret())
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, keys := newGate()
 	server := httptest.NewServer(&origin{checker: wire.NewChecker(keys), known: map[string]bool{}})
 	t.Cleanup(server.Close)
 	at, _ := url.Parse(server.URL)
@@ -80,9 +77,7 @@ func newBench(t *testing.T) *bench {
 		"Message":    gate.MessageHandler(),
 		"Disconnect": lambda.NewHandler(gate.Disconnect),
 	}
-	if b.events, err = newFiller(keys, netip.MustParseAddrPort(at.Host)); err != nil {
-		t.Fatal(err)
-	}
+	b.events = newFiller(keys, netip.MustParseAddrPort(at.Host))
 	return b
 }
 

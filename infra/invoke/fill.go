@@ -31,14 +31,21 @@ type filler struct {
 	now   time.Time
 }
 
-func newFiller(keys wire.GateKeys, owner netip.AddrPort) (*filler, error) {
-	other, err := wire.ParseGateKeys(newSecret())
-	if err != nil {
-		return nil, err
-	}
+func newFiller(keys wire.GateKeys, owner netip.AddrPort) *filler {
+	_, other := newGate()
 	f := &filler{owner: owner, keys: keys, other: other, now: time.Now()}
 	f.token = f.tokenBy(keys, f.now)
-	return f, nil
+	return f
+}
+
+// newGate makes a gate's secret and its keys.
+func newGate() (secret string, keys wire.GateKeys) {
+	secret = newSecret()
+	keys, err := wire.ParseGateKeys(secret)
+	if err != nil {
+		panic(err) // only for texts of another form
+	}
+	return secret, keys
 }
 
 // newSecret is like those that AWS Secrets Manager makes.

@@ -20,9 +20,9 @@ const usage = `invoke runs a function with a recorded event:
 `
 
 var (
-	all = flag.Bool("all", false, "run every function with every event and check the answers")
-	sam = flag.String("sam", "", "path of SAM's `command`; without it .venv-cloud/bin/sam or what PATH has")
-	how = flag.String("in", "", "`where`: docker or emulator; without it Docker if it runs")
+	every   = flag.Bool("all", false, "run every function with every event and check the answers")
+	samPath = flag.String("sam", "", "path of SAM's `command`; without it .venv-cloud/bin/sam or what PATH has")
+	in      = flag.String("in", "", "`where`: docker or emulator; without it Docker if it runs")
 )
 
 func main() {
@@ -41,34 +41,40 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	if *all != (flag.NArg() == 0) || !*all && flag.NArg() != 2 {
-		flag.Usage()
-		return errors.New("name a function and an event, as in: make invoke FN=Message EVENT=infra/events/message.json")
-	}
-	if f := function(flag.Arg(0)); !*all && !slices.Contains(functions, f) {
-		return fmt.Errorf("%q is none of the functions %v", f, functions)
+	if err := checkArgs(); err != nil {
+		return err
 	}
 	where, err := place(ctx)
 	if err != nil {
 		return err
 	}
+	defer where.close()
 	o, err := startOrigin(ctx, where.host())
 	if err != nil {
 		return err
 	}
 	defer o.stop()
-	events, err := newFiller(o.keys, o.at)
-	if err != nil {
-		return err
-	}
 	if err := where.prepare(ctx, o.settings()); err != nil {
 		return err
 	}
-	defer where.close()
-	if *all {
+	events := newFiller(o.keys, o.at)
+	if *every {
 		return runAll(ctx, where, events)
 	}
 	return runOne(ctx, where, events, function(flag.Arg(0)), flag.Arg(1))
+}
+
+func checkArgs() error {
+	switch f := function(flag.Arg(0)); {
+	case *every && flag.NArg() == 0:
+		return nil
+	case *every || flag.NArg() != 2:
+		flag.Usage()
+		return errors.New("name a function and an event, as in: make invoke FN=Message EVENT=infra/events/message.json")
+	case !slices.Contains(functions, f):
+		return fmt.Errorf("%q is none of the functions %v", f, functions)
+	}
+	return nil
 }
 
 // runOne shows what a function logs and replies. A failure of the function is

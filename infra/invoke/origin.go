@@ -28,32 +28,31 @@ type localOrigin struct {
 	said   bytes.Buffer
 }
 
-// startOrigin returns when the origin answers at host, which is no longer than
-// some seconds.
-func startOrigin(ctx context.Context, host netip.Addr) (o *localOrigin, err error) {
-	o = &localOrigin{secret: newSecret()}
-	o.posts = httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	defer func() {
-		if err != nil {
-			o.stop()
-		}
-	}()
-	if o.keys, err = wire.ParseGateKeys(o.secret); err != nil {
-		return o, err
+// startOrigin returns when the origin answers at host.
+func startOrigin(ctx context.Context, host netip.Addr) (*localOrigin, error) {
+	o := &localOrigin{posts: httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))}
+	o.secret, o.keys = newGate()
+	if err := o.start(ctx, host); err != nil {
+		o.stop()
+		return nil, fmt.Errorf("start the origin: %w\n%s", err, &o.said)
 	}
+	return o, nil
+}
+
+func (o *localOrigin) start(ctx context.Context, host netip.Addr) (err error) {
 	if o.at, err = freePort(host); err != nil {
-		return o, fmt.Errorf("is Docker on another machine? %w", err)
+		return fmt.Errorf("is Docker on another machine? %w", err)
 	}
 	if o.dir, err = os.MkdirTemp("", "culvert-origin"); err != nil {
-		return o, err
+		return err
 	}
 	if err = os.WriteFile(o.file(), []byte(o.secret), 0o600); err != nil {
-		return o, err
+		return err
 	}
 	if err = o.launch(ctx); err != nil {
-		return o, err
+		return err
 	}
-	return o, o.answers(ctx)
+	return o.answers(ctx)
 }
 
 func (o *localOrigin) file() string { return filepath.Join(o.dir, "gate") }
@@ -80,7 +79,7 @@ func (o *localOrigin) launch(ctx context.Context) error {
 	}
 	if err := o.cmd.Start(); err != nil {
 		o.cmd = nil
-		return fmt.Errorf("start the origin: %w; 'make build' builds it", err)
+		return fmt.Errorf("%w; 'make build' builds it", err)
 	}
 	return nil
 }
@@ -98,7 +97,7 @@ func (o *localOrigin) answers(ctx context.Context) error {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	return errors.New("the origin does not answer; bin/origin may say why")
+	return errors.New("it does not answer")
 }
 
 // settings are what functions are told of the origin.

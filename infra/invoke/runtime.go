@@ -27,14 +27,14 @@ type runtime interface {
 
 // place is where functions are to run, and says so if it is not Docker.
 func place(ctx context.Context) (runtime, error) {
-	if *how == "emulator" {
+	if *in == "emulator" {
 		return &emulated{}, nil
 	}
 	d, err := findDocker(ctx)
 	switch {
 	case err == nil:
 		return d, nil
-	case *how == "docker":
+	case *in == "docker":
 		return nil, err
 	}
 	fmt.Println(err)

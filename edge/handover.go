@@ -32,7 +32,8 @@ const (
 var (
 	errUnknown     = errors.New("the origin does not know the connection")
 	errRefused     = errors.New("the origin refused the message")
-	errUnreachable = errors.New("the origin did not answer")
+	errUnreachable = errors.New("the origin could not be reached") // a message may go to another
+	errSilent      = errors.New("the origin did not answer")       // it may have the message
 )
 
 // newClient talks to origins only, whatever proxy the environment names, and
@@ -59,7 +60,7 @@ func (g *Gate) hand(ctx context.Context, host string, h wire.Handed) error {
 	body := bytes.NewReader(g.signer.Sign(h, time.Now()))
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to.String(), body)
 	if err != nil {
-		return errUnreachable
+		return errUnreachable // only for a host that no address and no configured origin has
 	}
 	r.Header["Content-Type"] = []string{"application/octet-stream"}
 	// Present and empty, it lets net/http send again on a new connection if the
@@ -72,7 +73,7 @@ func (g *Gate) hand(ctx context.Context, host string, h wire.Handed) error {
 func (g *Gate) post(r *http.Request) error {
 	answer, err := g.client.Do(r)
 	if err != nil {
-		return errUnreachable
+		return withoutAddress(err)
 	}
 	defer answer.Body.Close()
 	io.CopyN(io.Discard, answer.Body, maxAnswer)
@@ -83,6 +84,13 @@ func (g *Gate) post(r *http.Request) error {
 		return errUnknown
 	}
 	return errRefused
+}
+
+func withoutAddress(err error) error {
+	if op := new(net.OpError); errors.As(err, &op) && op.Op == "dial" {
+		return errUnreachable
+	}
+	return errSilent
 }
 
 func isLoopback(host string) bool {

@@ -54,6 +54,20 @@ func TestADeadOriginLosesAMessageButNoDisconnect(t *testing.T) {
 	}
 }
 
+func TestAHelloForADeadOwnerGoesToTheConfiguredOrigin(t *testing.T) {
+	t.Parallel()
+	dead := httptest.NewServer(http.NotFoundHandler())
+	dead.Close()
+	o := newOrigin(t)
+	g, _ := newGate(t, o.URL)
+	tick := ticket(t, addressOf(t, dead.URL), testUser)
+	wantStatus(t, g, event("MESSAGE", up(token(t), tick, "frames")), http.StatusOK)
+	wantLost(t, g, event("MESSAGE", up("", tick, "frames")), errUnreachable)
+	if n, _ := o.got(); n != 1 {
+		t.Errorf("got %d messages at the configured origin, want the hello alone", n)
+	}
+}
+
 func TestARedirectIsNotFollowed(t *testing.T) {
 	t.Parallel()
 	var followed atomic.Int32
@@ -154,8 +168,8 @@ func TestASilentOriginIsWaitedForTenSeconds(t *testing.T) {
 		}
 		began := time.Now()
 		err := g.hand(t.Context(), g.cfg.Origin.Host, wire.Handed{Event: wire.Message, Conn: testConn, Text: []byte("frames")})
-		if took := time.Since(began); err != errUnreachable || took != 10*time.Second {
-			t.Errorf("got %v after %v, want %v after 10 s", err, took, errUnreachable)
+		if took := time.Since(began); err != errSilent || took != 10*time.Second {
+			t.Errorf("got %v after %v, want %v after 10 s", err, took, errSilent)
 		}
 	})
 }

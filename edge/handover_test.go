@@ -68,6 +68,20 @@ func TestAHelloForADeadOwnerGoesToTheConfiguredOrigin(t *testing.T) {
 	}
 }
 
+// The owner that says nothing may have taken the client in.
+func TestAHelloGoesToOneOriginOfThoseThatMayAnswer(t *testing.T) {
+	t.Parallel()
+	o := newOrigin(t)
+	g, _ := newGate(t, o.URL)
+	full := answers(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	wantStatus(t, g, event("MESSAGE", up(token(t), ticket(t, addressOf(t, full.URL), testUser), "frames")), http.StatusOK)
+	silent := answers(t, func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) })
+	wantLost(t, g, event("MESSAGE", up(token(t), ticket(t, addressOf(t, silent.URL), testUser), "frames")), errSilent)
+	if n, _ := o.got(); n != 1 {
+		t.Errorf("got %d messages at the configured origin, want the hello that the owner refused", n)
+	}
+}
+
 func TestARedirectIsNotFollowed(t *testing.T) {
 	t.Parallel()
 	var followed atomic.Int32

@@ -39,14 +39,21 @@ func (g *Gate) Message(ctx context.Context, e request) (response, error) {
 		return g.refuse(typeMessage, http.StatusForbidden, badPass), nil
 	}
 	h := wire.Handed{Event: wire.Message, Conn: e.RequestContext.ConnectionID, Text: text}
-	err = g.hand(ctx, owner, h)
-	if err != nil && up.Token != "" && owner != g.cfg.Origin.Host { // its owner is gone: another takes the client in
-		err = g.hand(ctx, g.cfg.Origin.Host, h)
-	}
-	if err != nil {
+	if err := g.deliver(ctx, owner, h, up.Token != ""); err != nil {
 		return response{}, err
 	}
 	return response{StatusCode: http.StatusOK}, nil
+}
+
+// deliver hands h to owner. A hello needs no particular origin: if the one that
+// its ticket names is gone or full, the configured one takes the client in. An
+// owner that stays silent may have done so itself, and two would answer.
+func (g *Gate) deliver(ctx context.Context, owner string, h wire.Handed, isHello bool) error {
+	err := g.hand(ctx, owner, h)
+	if err != nil && err != errSilent && isHello && owner != g.cfg.Origin.Host {
+		return g.hand(ctx, g.cfg.Origin.Host, h)
+	}
+	return err
 }
 
 // owner is the host and port that up goes to: whom its ticket names or, for a

@@ -1,8 +1,9 @@
 """Stands in for what AWS tells an instance: its metadata service (IMDSv2) on 169.254.169.254, and
 the calls of install, update and tend with their layer download on 127.0.0.1:4566. It serves the
 folder /standin, which the check changes: layers/N.zip (layers/N.sum is a checksum other than the
-right one), secrets/NAME, parameters/NAME, lifecycle. What happened is in calls."""
-import base64, hashlib, json, pathlib, threading, urllib.parse
+right one), secrets/NAME, parameters/NAME, lifecycle. What happened is in calls. On
+127.0.0.1:5222 it stands in for WhatsApp: an echo."""
+import base64, hashlib, json, pathlib, socketserver, threading, urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 root = pathlib.Path("/standin")
@@ -81,5 +82,12 @@ class Calls(Handler):
         self.answer(400, '{"__type": "AccessDeniedException", "message": "not allowed"}')
 
 
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self):
+        while data := self.request.recv(4096):
+            self.request.sendall(data)
+
+
 threading.Thread(target=ThreadingHTTPServer(("127.0.0.1", 4566), Calls).serve_forever).start()
+threading.Thread(target=socketserver.ThreadingTCPServer(("127.0.0.1", 5222), Echo).serve_forever).start()
 ThreadingHTTPServer(("169.254.169.254", 80), Metadata).serve_forever()

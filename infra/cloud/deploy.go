@@ -43,7 +43,8 @@ func update(ctx context.Context, c *cloud) error {
 	return nil
 }
 
-// rotate makes new secrets.
+// rotate makes new secrets. Doing it twice by mistake, after Ctrl-C perhaps,
+// would end links that are in use, so that every time but the first asks.
 func rotate(ctx context.Context, c *cloud) error {
 	c.title("Checking")
 	s, err := c.ready(ctx)
@@ -57,7 +58,11 @@ func rotate(ctx context.Context, c *cloud) error {
 	if err != nil {
 		return err
 	}
-	c.given["Generation"] = next
+	if next > 2 && !c.ask(fmt.Sprintf("This ends all links that were made before the last rotation (generation %d). Go ahead?", next-2)) {
+		return advise("Hand out new links first (make link USER=n). Then: make rotate YES=1",
+			"rotating again ends the links made before the last rotation; nothing was changed")
+	}
+	c.given["Generation"] = fmt.Sprint(next)
 	if err := c.bring(ctx, s); err != nil {
 		return err
 	}
@@ -67,12 +72,12 @@ func rotate(ctx context.Context, c *cloud) error {
 }
 
 // nextGeneration is one more than the stack's.
-func nextGeneration(s stack) (string, error) {
+func nextGeneration(s stack) (int, error) {
 	n, err := strconv.Atoi(s.parameter("Generation"))
 	if err != nil {
-		return "", advise("Deploy it again with this version: make deploy", "the deployment does not say of which generation its secrets are")
+		return 0, advise("Deploy it again with this version: make deploy", "the deployment does not say of which generation its secrets are")
 	}
-	return fmt.Sprint(n + 1), nil
+	return n + 1, nil
 }
 
 // ready checks what can be checked before anything is made, and gives the

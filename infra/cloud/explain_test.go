@@ -33,6 +33,7 @@ func TestAWSsWordsLeadToAdvice(t *testing.T) {
 		"culvert-gate already exists in stack arn:aws:cloudformation:us-east-1:1:stack/other":                                                                                      {"there already", "STACK=other"},
 		"The maximum number of addresses has been reached. (AddressLimitExceeded)":                                                                                                 {"Elastic IP", "L-0263D0A3"},
 		"An error occurred (OptInRequired) when calling the DescribeVpcs operation":                                                                                                {"not fully set up", "sign-up"},
+		"Parameter 'Topology' must be one of AllowedValues":                                                                                                                        {"one of these settings", "what it may be"},
 		"[Errno 28] No space left on device": {"disk is full", "room"},
 	} {
 		var a *advice

@@ -89,10 +89,27 @@ func TestAFailureSaysWhatTheProgramSaidAndNoValue(t *testing.T) {
 
 func TestGenerationsCountUp(t *testing.T) {
 	t.Parallel()
-	for was, want := range map[string]string{"1": "2", "9": "10", "": "", "x": ""} {
+	for was, want := range map[string]int{"1": 2, "9": 10, "": 0, "x": 0} {
 		s := stack{Parameters: []parameter{{ParameterKey: "Generation", ParameterValue: was}}}
-		if got, err := nextGeneration(s); got != want || (err == nil) != (want != "") {
-			t.Errorf("%q: got %q, %v, want %q", was, got, err, want)
+		if got, err := nextGeneration(s); got != want || (err == nil) != (want != 0) {
+			t.Errorf("%q: got %d, %v, want %d", was, got, err, want)
 		}
+	}
+}
+
+func TestASecondRotationAsksFirst(t *testing.T) {
+	t.Parallel()
+	answers := linkAnswers()
+	for _, nothing := range []string{"aws ec2 describe-regions", "aws lambda get-account-settings", "aws cloudfront list-distributions"} {
+		answers[nothing] = []string{""}
+	}
+	answers["aws service-quotas get-service-quota"] = []string{`{"Quota": {"Value": 200}}`}
+	c, r, _ := testCloud(t, answers)
+	c.template = "link_test.go"
+	if err := rotate(t.Context(), c); err == nil || !strings.Contains(err.Error(), "nothing was changed") {
+		t.Errorf("got %v, want an error that says that nothing was changed", err)
+	}
+	if built := r.asked("sam"); len(built) > 0 {
+		t.Errorf("ran sam%q without a yes", built)
 	}
 }

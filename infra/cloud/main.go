@@ -29,7 +29,9 @@ var commands = []command{
 	{"update", "bring a new origin without cutting anybody off", update, goesOn},
 	{"status", "say how it does: health, users, bytes, money", status, "Nothing was changed."},
 	{"link", "make a link for USER", link, "Nothing was changed."},
-	{"rotate", "make new secrets; links of the last ones go on working until the next time", rotate, goesOn},
+	{"rotate", "make new secrets; links of the last ones go on working until the next time", rotate,
+		"What CloudFormation has begun goes on by itself: make status says of which generation the secrets are. " +
+			"If it is one more than before, the rotation is done: do not rotate twice."},
 	{"revoke", "make USER's links void", revoke, "If it said that the user is revoked, that holds. If not, run it again."},
 	{"destroy", "remove everything, and all cost", destroy, "What was begun goes on by itself. To watch it and to remove the rest:\n  make %s"},
 }

@@ -72,6 +72,8 @@ var meanings = []meaning{
 		"there is no region {region}", "These are there:\n  aws ec2 describe-regions --query 'Regions[].RegionName' --output text"},
 	{words(`[Rr]ules? assertion.{0,40}failed|assertion failed`),
 		"the template refuses these settings", "AWS's words above say why, and what to take instead."},
+	{words(`Parameter.{0,60}(must be|must have|failed to satisfy)`),
+		"the template does not take one of these settings", "AWS's words above say which, and what it may be."},
 	{words(`Unrecognized resource types: \[([^\]]*)\]|resource type(.{0,60}) is not supported|Unable to retrieve .* schema`),
 		"region {region} does not have all that Culvert needs ($1)", "Take another region, such as REGION=eu-central-1 or REGION=us-east-1."},
 
@@ -86,7 +88,7 @@ var meanings = []meaning{
 		"AWS still uses a part of the network: it needs up to 20 minutes to let go of the functions' and CloudFront's interfaces", "Wait, and run the same command again; it goes on where it stopped."},
 
 	// This machine.
-	{words(`executable file not found|no such file or directory`),
+	{words(`executable file not found`),
 		"a program is missing on this machine", "Run make deploy: it says which, and offers to install the command lines."},
 	{words(`no space left on device`),
 		"this machine's disk is full", "Make room and run this again."},

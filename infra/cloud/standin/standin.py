@@ -7,6 +7,7 @@ POST /standin with JSON sets what is to happen next:
   {"stack": "culvert", "status": "UPDATE_ROLLBACK_FAILED"}      a stack is in this state
 The access key EXPIRED has expired, DENIED may do nothing, NOQUOTA has no vCPUs."""
 
+import io
 import json
 import sys
 import urllib.parse
@@ -179,6 +180,8 @@ def cloudformation(form, region):
     return Response(f"<{action}Response><{action}Result>{xml(result)}</{action}Result></{action}Response>", content_type="text/xml")
 
 
+FORM = "application/x-www-form-urlencoded; charset=utf-8"
+
 GAUGES = """culvert_users 3
 culvert_tunnels 7
 """
@@ -224,6 +227,8 @@ def control(request):
 def application(moto):
     def serve(environ, start):
         request = Request(environ)
+        if request.content_type == FORM:  # read here, and once more by moto
+            environ["wsgi.input"] = io.BytesIO(request.get_data())
         if request.path == "/standin":
             return control(request)(environ, start)
         # Credential=KEY/DATE/REGION/SERVICE/aws4_request

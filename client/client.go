@@ -85,10 +85,18 @@ func (c *Client) Run(ctx context.Context) error {
 	c.ending.Lock() // from here on no task begins
 	c.stop()
 	c.ending.Unlock()
+	if c.table.Abandon() > 0 {
+		time.Sleep(lastWords)
+	}
 	c.table.Close()
 	c.tasks.Wait()
 	return nil
 }
+
+// lastWords is how long carriers may take to say that all tunnels are given up.
+// An origin that does not hear of it holds them, and WhatsApp's connections, for
+// minutes.
+const lastWords = 100 * time.Millisecond
 
 // busy counts a task unless the client is ending. tasks.Done is its end.
 func (c *Client) busy() bool {

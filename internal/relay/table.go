@@ -274,14 +274,22 @@ func (tb *Table) sweep(now time.Time) {
 	}
 }
 
-// Close resets all tunnels and ends all carriers.
-func (tb *Table) Close() {
+// Abandon resets all tunnels, of which it returns the number, and lets none in
+// any more. The carriers have yet to tell the peer.
+func (tb *Table) Abandon() int {
 	tb.mu.Lock()
 	tb.closed = true
 	tb.mu.Unlock()
-	for _, t := range tb.allTunnels() {
+	all := tb.allTunnels()
+	for _, t := range all {
 		t.Reset(wire.Aborted)
 	}
+	return len(all)
+}
+
+// Close is Abandon, and ends all carriers at once.
+func (tb *Table) Close() {
+	tb.Abandon()
 	for _, c := range tb.AllCarriers() {
 		c.fail()
 	}

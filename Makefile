@@ -42,9 +42,10 @@ race: ## all tests with the race detector, also those that take minutes (needs a
 	go test -race -run '^$$' ./... >/dev/null
 	CULVERT_LONG=1 go test -race -p 1 $$(go list ./... | grep -v /fronting$$)
 
-bench: build ## report the benchmarks, and what an idle client costs the origin; never fails by time
+bench: build ## report the benchmarks, and what clients cost: idle ones, and busy ones at the gateway door; never fails by time
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 	.ci/idle $(CLIENTS)
+	.ci/gateway rate
 
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	.ci/fuzz $(FUZZTIME)

@@ -1,5 +1,7 @@
-// Command load holds many separate clients, each with one chat, against an
-// origin on this machine and says what each costs it:
+// Command load puts load on processes of this machine, and on no other.
+//
+// "load clients" holds many separate clients, each with one chat, against an
+// origin and says what each costs it:
 //
 //	load target 127.0.0.1:9001 &                                  # what the origin takes for WhatsApp
 //	CULVERT_LISTEN=127.0.0.1:9000 CULVERT_UPSTREAM_CHAT=127.0.0.1:9001 CULVERT_ALLOW_PRIVATE=true \
@@ -8,6 +10,10 @@
 //
 // The origin listens on plain HTTP, as behind a CDN. It reaches loopback
 // addresses only. Linux: memory is PSS from /proc.
+//
+// "load rate" and "load chaos" start the gateway door themselves, as processes:
+// the one measures what small messages at a steady rate cost, the other wants
+// every byte once while functions are killed. .ci/gateway builds what they need.
 package main
 
 import (
@@ -20,15 +26,15 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
-	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"culvert/internal/seal"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
@@ -37,13 +43,14 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	switch {
-	case len(args) == 2 && args[0] == "target":
+	if len(args) == 2 && args[0] == "target" {
 		return target(ctx, args[1])
-	case len(args) > 0 && args[0] == "clients":
-		return clients(ctx, args[1:])
 	}
-	return errors.New("usage: load target HOST:PORT, or load clients --help")
+	modes := map[string]func(context.Context, []string) error{"clients": clients, "rate": runRate, "chaos": runChaos}
+	if len(args) > 0 && modes[args[0]] != nil {
+		return modes[args[0]](ctx, args[1:])
+	}
+	return errors.New("usage: load target HOST:PORT, or one of clients, rate and chaos with --help")
 }
 
 // target echoes whatever it is sent.
@@ -55,11 +62,17 @@ func target(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
+	echoAll(ctx, ln)
+	return nil
+}
+
+// echoAll serves until ctx ends.
+func echoAll(ctx context.Context, ln net.Listener) {
 	context.AfterFunc(ctx, func() { ln.Close() })
 	for {
 		c, err := ln.Accept()
 		if err != nil {
-			return nil
+			return
 		}
 		go echo(c)
 	}
@@ -165,30 +178,4 @@ func closeAll(all []io.Closer) {
 	for _, c := range all {
 		c.Close()
 	}
-}
-
-// pss is the memory of a process in KiB, its share of shared pages included.
-func pss(pid int) int64 {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	for line := range strings.Lines(string(b)) {
-		var kib int64
-		if _, err := fmt.Sscanf(line, "Pss: %d kB", &kib); err == nil {
-			return kib
-		}
-	}
-	return 0
-}
-
-// cpuSeconds is the CPU time of a process; Linux counts it in hundredths.
-func cpuSeconds(pid int) float64 {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	_, rest, _ := strings.Cut(string(b), ") ")
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return 0
-	}
-	var user, system float64
-	fmt.Sscan(fields[11], &user)
-	fmt.Sscan(fields[12], &system)
-	return (user + system) / 100
 }

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"culvert/internal/cost"
+	"culvert/internal/whatsapp"
+)
+
+// chaos is media both ways and chat through the gateway door while functions are
+// killed, the API is gone for a moment, and strangers ask the origin.
+type chaos struct {
+	*gateway
+	app
+	client *program
+
+	killed, asked int
+	said          int           // messages of chat
+	slowest       time.Duration // of them
+}
+
+func runChaos(ctx context.Context, args []string) error {
+	f := flag.NewFlagSet("load chaos", flag.ContinueOnError)
+	programs := f.String("programs", "bin", "`FOLDER` with culvert, origin, edge and lambda/*/bootstrap, built for this machine")
+	size := f.Int64("mb", 64, "`MEGABYTES` of media each way")
+	limit := f.Duration("limit", 80*time.Second, "how long it may take")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if *size < 1 || *size<<20 > whatsapp.MaxMedia || *limit <= 0 {
+		return fmt.Errorf("-mb is 1 to %d, -limit a time", whatsapp.MaxMedia>>20)
+	}
+	dir, err := os.MkdirTemp("", "load")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	c := &chaos{app: app{size: *size << 20}}
+	if c.gateway, err = newGateway(*programs, dir); err != nil {
+		return err
+	}
+	ctx, stop := context.WithTimeout(ctx, *limit)
+	defer stop()
+	if err = c.run(ctx); err != nil {
+		return fmt.Errorf("%w\n%s", err, c.logs())
+	}
+	return c.tell()
+}
+
+func (c *chaos) run(ctx context.Context) error {
+	defer c.gateway.end()
+	chat, media, err := c.startStandIn()
+	if err != nil {
+		return err
+	}
+	defer c.standIn.Close()
+	if err := errors.Join(c.startOrigin(ctx, chat, media), c.startEdge(ctx), c.makeLink(ctx), c.saveTrust(ctx, media)); err != nil {
+		return err
+	}
+	if err := c.doctor(ctx); err != nil {
+		return fmt.Errorf("before: %w", err)
+	}
+	if err := c.startClient(ctx); err != nil {
+		return err
+	}
+	defer func() { c.client.end() }()
+	if err := c.storm(ctx); err != nil {
+		return err
+	}
+	if err := c.doctor(ctx); err != nil {
+		return fmt.Errorf("afterwards: %w", err)
+	}
+	return nil
+}
+
+// startStandIn starts what is in WhatsApp's place, in this process.
+func (c *chaos) startStandIn() (chat, media string, err error) {
+	if c.standIn, err = whatsapp.NewStandIn(); err != nil {
+		return "", "", err
+	}
+	serve := func(serve func(net.Listener) error) string {
+		ln, failed := net.Listen("tcp", "127.0.0.1:0")
+		if err = errors.Join(err, failed); failed != nil {
+			return ""
+		}
+		go serve(ln)
+		return ln.Addr().String()
+	}
+	return serve(c.standIn.ServeChat), serve(c.standIn.ServeMedia), err
+}
+
+// culvert runs the program with these arguments.
+func (c *chaos) culvert(ctx context.Context, args ...string) ([]byte, error) {
+	out, err := exec.CommandContext(ctx, filepath.Join(c.programs, "culvert"), args...).CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("culvert %s: %w\n%s", args[0], err, out)
+	}
+	return out, nil
+}
+
+func (c *chaos) makeLink(ctx context.Context) error {
+	link, err := c.culvert(ctx, "link", "new", "--secret-file", c.file("secret"), "--gate-file", c.file("gate"),
+		"--front", "wss://"+c.edgeAt+"/v1;door=gateway", "--pin", c.file("cert.pem"))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(c.file("link"), link, 0o600)
+}
+
+// saveTrust keeps what doctor needs to take the stand-in for WhatsApp.
+func (c *chaos) saveTrust(ctx context.Context, media string) error {
+	d := tls.Dialer{Config: &tls.Config{ServerName: whatsapp.MediaHost, RootCAs: c.standIn.CAs()}}
+	conn, err := d.DialContext(ctx, "tcp", media)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	chain := conn.(*tls.Conn).ConnectionState().VerifiedChains[0]
+	return c.writePEM("media-ca", "CERTIFICATE", chain[len(chain)-1].Raw)
+}
+
+// doctor is the whole way, as a person checks it.
+func (c *chaos) doctor(ctx context.Context) error {
+	root := c.standIn.Root()
+	_, err := c.culvert(ctx, "doctor", "--link-file", c.file("link"), "--chat-root", hex.EncodeToString(root[:]), "--media-ca", c.file("media-ca"))
+	return err
+}
+
+func (c *chaos) startClient(ctx context.Context) (err error) {
+	if c.chatAt, err = freeAddress(); err != nil {
+		return err
+	}
+	if c.mediaAt, err = freeAddress(); err != nil {
+		return err
+	}
+	c.client, err = start(ctx, c.file("client.log"), filepath.Join(c.programs, "culvert"), nil,
+		"connect", "--link-file", c.file("link"), "--chat", c.chatAt, "--media", c.mediaAt)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.client.listens(ctx, c.chatAt), c.client.listens(ctx, c.mediaAt))
+}
+
+// storm moves the media with everything else beside, whose first failure ends it.
+func (c *chaos) storm(ctx context.Context) error {
+	during, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	var beside sync.WaitGroup
+	for _, do := range []func() error{
+		func() error { return c.talk(during) },
+		func() error { return c.pester(during) },
+		func() error { return c.destroy(ctx, during) },
+	} {
+		beside.Go(func() {
+			if err := do(); err != nil {
+				end(err)
+			}
+		})
+	}
+	err := c.media(during)
+	end(nil)
+	beside.Wait()
+	if cause := context.Cause(during); cause != context.Canceled {
+		err = errors.Join(cause, err)
+	}
+	return err
+}
+
+func (c *chaos) talk(ctx context.Context) (err error) {
+	if c.said, c.slowest, err = c.chat(ctx); err != nil {
+		return fmt.Errorf("chat: %w", err)
+	}
+	return nil
+}
+
+func (c *chaos) pester(ctx context.Context) (err error) {
+	c.asked, err = pester(ctx, c.originAt)
+	return err
+}
+
+// destroy kills an instance of a function now and then, and restarts the edge,
+// which outlives the storm, when half of the bytes have come.
+func (c *chaos) destroy(ctx, during context.Context) error {
+	for {
+		select {
+		case <-during.Done():
+			return nil
+		case <-time.After(rand.N(60 * time.Millisecond)):
+		}
+		c.kill()
+		if c.edges == 1 && c.moved.Load() > c.size {
+			c.edge.end()
+			if err := c.startEdge(ctx); err != nil {
+				return fmt.Errorf("restart edge: %w", err)
+			}
+		}
+	}
+}
+
+// kill ends an instance at once, whatever it does.
+func (c *chaos) kill() {
+	all := childrenOf(c.edge.Process.Pid)
+	if len(all) == 0 {
+		return
+	}
+	p, err := os.FindProcess(all[rand.N(len(all))].pid)
+	if err == nil && p.Kill() == nil {
+		c.killed++
+	}
+}
+
+// tell says what happened, after all processes have ended.
+func (c *chaos) tell() error {
+	use, err := c.use()
+	if err != nil {
+		return err
+	}
+	if c.killed == 0 || c.edges != 2 || c.asked == 0 || c.said == 0 {
+		return fmt.Errorf("got %d functions killed, %d edges, %d wrong requests and %d messages of chat, want some of each",
+			c.killed, c.edges, c.asked, c.said)
+	}
+	dollars := cost.Total(cost.USEast1().Bill(use.Use(), cost.NothingFree))
+	fmt.Printf("%d MB down, %d MB up and %d messages of chat (the slowest took %v): every byte once; %d functions killed, "+
+		"the API restarted once, %d wrong requests answered by the website; AWS would have charged %.4f $ for %d messages and %d invocations\n",
+		c.size>>20, c.size>>20, c.said, c.slowest.Round(time.Millisecond), c.killed, c.asked, dollars, use.Messages, use.Invocations)
+	return nil
+}

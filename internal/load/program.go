@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// program is a process of ours.
+type program struct {
+	*exec.Cmd
+	stop context.CancelFunc
+	gone chan struct{} // closed when it has ended
+}
+
+// endWithin is how long a process may take to end once it is told to.
+const endWithin = 15 * time.Second
+
+// start runs a program until ctx ends, with no more environment than env. What
+// it prints goes to the end of a file.
+func start(ctx context.Context, log, path string, env []string, args ...string) (*program, error) {
+	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+	ctx, stop := context.WithCancel(ctx)
+	c := exec.CommandContext(ctx, path, args...)
+	c.Env, c.Stdout, c.Stderr = append([]string{"HOME=" + filepath.Dir(log)}, env...), out, out
+	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
+	c.WaitDelay = endWithin
+	if err := c.Start(); err != nil {
+		stop()
+		return nil, err
+	}
+	p := &program{Cmd: c, stop: stop, gone: make(chan struct{})}
+	go func() { defer close(p.gone); c.Wait() }()
+	return p, nil
+}
+
+// end waits until the process is gone. Of none it does nothing.
+func (p *program) end() {
+	if p != nil {
+		p.stop()
+		<-p.gone
+	}
+}
+
+// readyWithin is how long a program may take to listen.
+const readyWithin = 10 * time.Second
+
+// listens waits until the program takes connections.
+func (p *program) listens(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	for {
+		var d net.Dialer
+		conn, err := d.DialContext(ctx, "tcp", address)
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-p.gone:
+			return fmt.Errorf("%s has ended: %v", filepath.Base(p.Path), p.ProcessState)
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("%s does not listen", filepath.Base(p.Path)), err)
+		}
+	}
+}
+
+// freeAddress is not in use now; what asks for it next gets it, as a rule.
+func freeAddress() (string, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer ln.Close()
+	return ln.Addr().String(), nil
+}

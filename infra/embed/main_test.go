@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"culvert/edge/gate"
 )
 
 func TestTheTemplatesHoldTheTextsOfToday(t *testing.T) {
@@ -68,5 +70,18 @@ func TestAMarkerWithoutItsTextOrEndIsRefused(t *testing.T) {
 		if _, err := embed(template, map[string]string{"x": "one\n"}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %s", template, err, want)
 		}
+	}
+}
+
+func TestTheGateSendsStrangersToAnOriginThatIsThere(t *testing.T) {
+	t.Parallel()
+	distribution, err := os.ReadFile("../distribution.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(gate.Code(""), "const site = '")
+	id, _, _ := strings.Cut(rest, "'")
+	if !strings.Contains(string(distribution), "- Id: "+id+"\n") {
+		t.Errorf("got no origin %q in distribution.yaml", id)
 	}
 }

@@ -25,11 +25,11 @@ type docker struct {
 	dir     string // of what was built, and of settings
 }
 
-var errNoDocker = errors.New(`Docker does not run here. To get it:
+var errNoDocker = errors.New(`no Docker engine runs here. To get one:
   Debian, Ubuntu:  sudo apt-get install docker.io && sudo usermod -aG docker $USER   (then log in again)
   others:          https://docs.docker.com/engine/install/`)
 
-var errNoSAM = errors.New(`SAM's command line is missing. To get it:
+var errNoSAM = errors.New(`the command sam is missing. To get it:
   python3 -m venv .venv-cloud && .venv-cloud/bin/pip install -r infra/requirements.txt`)
 
 // findDocker wants an engine on this machine, with a network from which

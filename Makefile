@@ -13,7 +13,7 @@ CLOUD_BUILD   := GOOS=linux GOARCH=$(ARCH:x86_64=amd64) CGO_ENABLED=0 go build $
 FUNCTION      := $(CLOUD_BUILD) -tags lambda.norpc -buildvcs=false
 
 # What the targets of the cloud take from the command line; USER in particular is in every
-# environment. "make deploy PROFILE=me REGION=eu-central-1", for example; bin/cloud --help has all.
+# environment. "make deploy PROFILE=me REGION=eu-central-1", for example; "bin/cloud deploy --help" has all.
 given          = $(if $(filter command,$(origin $1)),--$2='$($1)')
 CLOUD          = bin/cloud $@ $(call given,PROFILE,profile) $(call given,REGION,region) $(call given,STACK,stack) \
   $(call given,TOPOLOGY,topology) $(call given,DISTRIBUTIONS,distributions) $(call given,INSTANCE,instance) \

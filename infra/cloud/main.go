@@ -50,6 +50,9 @@ func run(ctx context.Context, args []string, r runner, out io.Writer) int {
 	cmd, ok := commandOf(args)
 	if !ok {
 		fmt.Fprint(out, overview())
+		if len(args) > 0 && strings.HasSuffix(args[0], "help") {
+			return 0
+		}
 		return 2
 	}
 	o, err := parse(cmd.name, args[1:], out)

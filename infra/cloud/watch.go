@@ -26,6 +26,7 @@ const (
 	pollEvery  = 5 * time.Second
 	patience   = 2 * time.Minute // how long a log without a live line may stay silent
 	watchLimit = 2 * time.Hour   // CloudFormation gives up before
+	maxMisses  = 5               // questions in a row that may fail
 )
 
 // follow tells what CloudFormation does after since, until the stack rests.
@@ -36,13 +37,17 @@ func (c *cloud) follow(ctx context.Context, id string, since time.Time) (stack, 
 	defer c.show("")
 	ctx, cancel := context.WithTimeout(ctx, watchLimit)
 	defer cancel()
-	for {
+	for misses := 0; ; {
 		s, err := w.poll(ctx)
-		if err != nil {
-			return s, err
-		}
-		if conditionOf(s.Status) != busy {
+		switch {
+		case err == nil && conditionOf(s.Status) != busy:
 			return s, w.outcome(s)
+		case err == nil:
+			misses = 0
+		case ctx.Err() != nil || misses == maxMisses:
+			return s, err
+		default:
+			misses++ // a network may fail for a moment; what is watched goes on
 		}
 		w.waiting()
 		select {

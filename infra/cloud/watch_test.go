@@ -72,3 +72,22 @@ func TestALogHearsEveryFewMinutesWhatIsWaitedFor(t *testing.T) {
 		wantSaid(t, said.String(), "2 min so far, CloudFormation is at work", "4 min so far")
 	})
 }
+
+func TestANetworkThatFailsForAMomentIsBorneAndOneThatStaysAwayIsNot(t *testing.T) {
+	t.Parallel()
+	const away = "!Could not connect to the endpoint URL"
+	synctest.Test(t, func(t *testing.T) {
+		answers := map[string][]string{
+			"aws cloudformation describe-stacks":       {away, away, inState("UPDATE_IN_PROGRESS"), away, inState("UPDATE_COMPLETE")},
+			"aws cloudformation describe-stack-events": {`{"StackEvents": []}`},
+		}
+		c, _, _ := testCloud(t, answers)
+		if _, err := c.follow(t.Context(), "arn:root", before); err != nil {
+			t.Errorf("got %v after some misses, want no error", err)
+		}
+		answers["aws cloudformation describe-stacks"] = []string{away}
+		if _, err := c.follow(t.Context(), "arn:root", before); err == nil {
+			t.Error("got no error when nothing answers, want one")
+		}
+	})
+}

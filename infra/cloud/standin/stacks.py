@@ -53,9 +53,15 @@ class Part:
     def make_aws_cloudformation_stack(self):
         text = self.stack.world.fetch(self.properties["TemplateURL"])
         name = f"{self.stack.name[:60]}-{self.logical}-{secrets.token_hex(5).upper()}"
-        given = {k: ",".join(v) if isinstance(v, list) else str(v) for k, v in self.properties.get("Parameters", {}).items()}
         self.inner = Stack(self.stack.world, name, self.stack.region, parent=self.stack)
-        return self.inner.id if self.stack.world.add(self.inner, text, given) else None
+        self.stack.world.stacks.append(self.inner)
+        self.stack.tell(self.logical, self.inner.id, self.kind, "CREATE_IN_PROGRESS", "Resource creation Initiated")
+        self.inner.create(text, self.given())
+        return self.inner.id
+
+    def given(self):
+        """What a stack in a stack is given."""
+        return {k: ",".join(v) if isinstance(v, list) else str(v) for k, v in self.properties.get("Parameters", {}).items()}
 
     def make_aws_secretsmanager_secret(self):
         client = self.stack.client("secretsmanager")
@@ -126,7 +132,7 @@ class Stack:
                   "AWS::Partition": "aws", "AWS::URLSuffix": "amazonaws.com"}
         return Evaluator(template, parameters, pseudo)
 
-    def bring(self, template, parameters, verb):
+    def bring(self, template, parameters):
         """Makes and changes parts until they are as template says. True if it went well."""
         e = self.evaluator(template, parameters)
         e.resources = self.parts
@@ -143,42 +149,33 @@ class Stack:
 
     def bring_part(self, e, logical, one):
         kind, old = one["Type"], self.parts.get(logical)
+        verb = "UPDATE" if old else "CREATE"
         try:
             properties = e.value(one.get("Properties", {}))
+            if old and old.properties == properties and not old.inner:
+                return True
+            self.tell(logical, old.id if old else "", kind, verb + "_IN_PROGRESS")
+            time.sleep(TAKES.get(kind, 0))
+            if self.world.fails(kind):
+                raise Refused(self.world.reason)
+            part = self.changed(old, properties) if old else Part(self, logical, kind, properties)
         except Refused as refused:
-            return self.fail(logical, "", kind, "CREATE_FAILED", str(refused))
-        if old and old.properties == properties and not old.inner:
-            return True
-        verb = "UPDATE" if old else "CREATE"
-        self.tell(logical, old.id if old else "", kind, verb + "_IN_PROGRESS")
-        time.sleep(TAKES.get(kind, 0) * self.world.pace)
-        if self.world.fails(kind):
-            return self.fail(logical, "", kind, verb + "_FAILED", self.world.reason)
-        if old and old.inner:
-            text = self.world.fetch(properties["TemplateURL"])
-            given = {k: str(v) for k, v in properties.get("Parameters", {}).items()}
-            old.inner.change(text, given)
-            old.properties = properties
-            if old.inner.status != "UPDATE_COMPLETE":
-                return self.fail(logical, old.id, kind, "UPDATE_FAILED", "Embedded stack was not updated. The following resource(s) failed")
-        elif old:
-            if kind in REPLACED:
-                old.unmake()
-                self.parts[logical] = Part(self, logical, kind, properties)
-            old.properties = properties
-        else:
-            try:
-                part = Part(self, logical, kind, properties)
-            except Refused as refused:
-                return self.fail(logical, "", kind, "CREATE_FAILED", str(refused))
-            self.parts[logical] = part
-            if part.inner:
-                self.tell(logical, part.inner.id, kind, "CREATE_IN_PROGRESS")
-                part.id = part.inner.id
-                if part.inner.status != "CREATE_COMPLETE":
-                    return self.fail(logical, part.id, kind, "CREATE_FAILED", "Embedded stack was not created. The following resource(s) failed")
-        self.tell(logical, self.parts[logical].id, kind, verb + "_COMPLETE")
+            return self.fail(logical, "", kind, verb + "_FAILED", str(refused))
+        self.parts[logical] = part
+        if part.inner and part.inner.status != verb + "_COMPLETE":
+            return self.fail(logical, part.id, kind, verb + "_FAILED", "Embedded stack failed. The following resource(s) failed")
+        self.tell(logical, part.id, kind, verb + "_COMPLETE")
         return True
+
+    def changed(self, part, properties):
+        """The part with other properties, or another in its place."""
+        if part.kind in REPLACED:
+            part.unmake()
+            return Part(self, part.logical, part.kind, properties)
+        part.properties = properties
+        if part.inner:
+            part.inner.change(self.world.fetch(properties["TemplateURL"]), part.given())
+        return part
 
     def fail(self, logical, physical, kind, status, reason):
         self.tell(logical, physical, kind, status, reason)
@@ -200,7 +197,7 @@ class Stack:
     def create(self, text, parameters):
         self.become("CREATE_IN_PROGRESS", "User Initiated")
         try:
-            done = self.bring(load(text, parameters), parameters, "CREATE")
+            done = self.bring(load(text, parameters), parameters)
             reason = "The following resource(s) failed to create"
         except Refused as refused:
             done, reason = False, str(refused)
@@ -215,12 +212,12 @@ class Stack:
         self.updated = now()
         self.become("UPDATE_IN_PROGRESS", "User Initiated")
         try:
-            if self.bring(load(text, parameters), parameters, "UPDATE"):
+            if self.bring(load(text, parameters), parameters):
                 return self.become("UPDATE_COMPLETE")
         except Refused as refused:
             self.reason = str(refused)
         self.become("UPDATE_ROLLBACK_IN_PROGRESS", self.reason)
-        self.bring(old, before, "UPDATE")
+        self.bring(old, before)
         self.become("UPDATE_ROLLBACK_COMPLETE")
 
     def delete(self):
@@ -256,7 +253,7 @@ class World:
 
     def __init__(self, client):
         self.client, self.stacks, self.plans = client, [], {}
-        self.pace, self.failing, self.reason = 1, {}, ""
+        self.failing, self.reason = {}, ""
         self.lock = threading.RLock()
 
     def find(self, name):
@@ -264,12 +261,6 @@ class World:
             if s.id == name or s.name == name and s.status != "DELETE_COMPLETE":
                 return s
         raise Refused(f"Stack with id {name} does not exist")
-
-    def add(self, stack, text, parameters):
-        """A stack in a stack: made at once, before its parent goes on."""
-        self.stacks.append(stack)
-        stack.create(text, parameters)
-        return True
 
     def fails(self, kind):
         """Whether a part of this kind is to fail now: as often as was said."""

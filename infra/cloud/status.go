@@ -25,7 +25,7 @@ func status(ctx context.Context, c *cloud) error {
 		c.hint("front %d  %s", i+1, name)
 	}
 	c.hint("gateway  %s", strings.TrimPrefix(s.output("Gateway"), "wss://"))
-	c.health(ctx, s)
+	c.health(ctx, s, all)
 	c.title("This month")
 	now := time.Now().UTC()
 	begin := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
@@ -45,9 +45,9 @@ func markOf(s stack) string {
 
 // health asks alarms and origins. What cannot be asked is said, and is no
 // failure.
-func (c *cloud) health(ctx context.Context, s stack) {
+func (c *cloud) health(ctx context.Context, s stack, all []resource) {
 	c.title("Now")
-	c.alarms(ctx)
+	c.alarms(ctx, of(all, "AWS::CloudWatch::Alarm"))
 	gauges, n, err := c.gauges(ctx, s)
 	switch {
 	case err != nil:
@@ -68,11 +68,15 @@ func usersText(gauges map[string]float64) string {
 	return fmt.Sprintf("about %.0f users", gauges["culvert_carriers"])
 }
 
-// alarms are told apart by the stack that their names begin with.
-func (c *cloud) alarms(ctx context.Context) {
+// alarms asks which of the stack's ring. Without any, AWS would tell of all
+// that the account has.
+func (c *cloud) alarms(ctx context.Context, names []string) {
+	if len(names) == 0 {
+		return
+	}
 	var ringing []string
-	err := c.aws(ctx, &ringing, "cloudwatch", "describe-alarms", "--alarm-name-prefix", c.stack+"-", "--state-value", "ALARM",
-		"--query", "MetricAlarms[].AlarmName")
+	err := c.aws(ctx, &ringing, append([]string{"cloudwatch", "describe-alarms", "--state-value", "ALARM",
+		"--query", "MetricAlarms[].AlarmName", "--alarm-names"}, names...)...)
 	switch {
 	case err != nil:
 		c.note("Alarms not read: %s", firstLine(c.explain(err)))

@@ -17,6 +17,7 @@ type watch struct {
 	seen   map[string]bool      // the events that were told, by id
 	began  map[string]time.Time // when work on a part began, by stack and name
 	slow   map[string]event     // the parts that are waited for and take minutes
+	heard  bool                 // whether something was said of the root itself
 	first  *event               // the failure that the others follow from
 	start  time.Time
 	spoken time.Time
@@ -26,6 +27,7 @@ const (
 	pollEvery  = 5 * time.Second
 	patience   = 2 * time.Minute // how long a log without a live line may stay silent
 	watchLimit = 2 * time.Hour   // CloudFormation gives up before
+	maxSilence = time.Minute     // until CloudFormation says something of work that was begun
 	maxMisses  = 5               // questions in a row that may fail
 )
 
@@ -40,7 +42,7 @@ func (c *cloud) follow(ctx context.Context, id string, since time.Time) (stack, 
 	for misses := 0; ; {
 		s, err := w.poll(ctx)
 		switch {
-		case err == nil && conditionOf(s.Status) != busy:
+		case err == nil && w.rests(s):
 			return s, w.outcome(s)
 		case err == nil:
 			misses = 0
@@ -56,6 +58,17 @@ func (c *cloud) follow(ctx context.Context, id string, since time.Time) (stack, 
 		case <-time.After(pollEvery):
 		}
 	}
+}
+
+// rests is false while the status may still be that of before the work.
+func (w *watch) rests(s stack) bool {
+	switch conditionOf(s.Status) {
+	case busy:
+		return false
+	case absent:
+		return true
+	}
+	return w.heard || time.Since(w.start) > maxSilence
 }
 
 // poll asks for the status before the events, so that none is missed when the
@@ -86,6 +99,7 @@ func (w *watch) hear(e event) {
 		return
 	}
 	w.seen[e.ID] = true
+	w.heard = w.heard || e.PhysicalID == w.root
 	if e.Type == "AWS::CloudFormation::Stack" && e.PhysicalID != "" && e.PhysicalID != w.root {
 		w.hearNested(e)
 	}

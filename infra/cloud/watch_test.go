@@ -48,13 +48,29 @@ func TestAFailureIsTheFirstOneAndSaysWhatToTry(t *testing.T) {
 
 func TestEventsOfBeforeAreNotTold(t *testing.T) {
 	t.Parallel()
-	c, _, said := testCloud(t, map[string][]string{
-		"aws cloudformation describe-stacks":       {inState("UPDATE_COMPLETE")},
-		"aws cloudformation describe-stack-events": {testdata(t, "failed-events.json")},
+	synctest.Test(t, func(t *testing.T) {
+		c, _, said := testCloud(t, map[string][]string{
+			"aws cloudformation describe-stacks":       {inState("UPDATE_COMPLETE")},
+			"aws cloudformation describe-stack-events": {testdata(t, "failed-events.json")},
+		})
+		if _, err := c.follow(t.Context(), "arn:root", before.Add(time.Hour)); err != nil || said.Len() > 0 {
+			t.Errorf("got %v and %q, want nothing", err, said)
+		}
 	})
-	if _, err := c.follow(t.Context(), "arn:root", before.Add(time.Hour)); err != nil || said.Len() > 0 {
-		t.Errorf("got %v and %q, want nothing", err, said)
-	}
+}
+
+// What was begun a moment ago may not show yet.
+func TestAStatusOfBeforeIsNotTakenForTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, r, _ := testCloud(t, map[string][]string{
+			"aws cloudformation describe-stacks":       {inState("UPDATE_COMPLETE"), inState("ROLLBACK_COMPLETE")},
+			"aws cloudformation describe-stack-events": {`{"StackEvents": []}`, testdata(t, "failed-events.json")},
+		})
+		if _, err := c.follow(t.Context(), "arn:root", before); err == nil || len(r.asked("aws cloudformation describe-stacks")) != 2 {
+			t.Errorf("got %v, want the failure that came later", err)
+		}
+	})
 }
 
 func TestALogHearsEveryFewMinutesWhatIsWaitedFor(t *testing.T) {

@@ -42,21 +42,15 @@ func runChaos(ctx context.Context, args []string) error {
 	if *size < 1 || *size<<20 > whatsapp.MaxMedia || *limit <= 0 {
 		return fmt.Errorf("-mb is 1 to %d, -limit a time", whatsapp.MaxMedia>>20)
 	}
-	dir, err := os.MkdirTemp("", "load")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	c := &chaos{app: app{size: *size << 20}}
-	if c.gateway, err = newGateway(*programs, dir); err != nil {
-		return err
-	}
 	ctx, stop := context.WithTimeout(ctx, *limit)
 	defer stop()
-	if err = c.run(ctx); err != nil {
-		return fmt.Errorf("%w\n%s", err, c.logs())
-	}
-	return c.tell()
+	return withGateway(*programs, func(g *gateway) error {
+		c := &chaos{gateway: g, app: app{size: *size << 20}}
+		if err := c.run(ctx); err != nil {
+			return err
+		}
+		return c.tell()
+	})
 }
 
 func (c *chaos) run(ctx context.Context) error {
@@ -66,21 +60,15 @@ func (c *chaos) run(ctx context.Context) error {
 		return err
 	}
 	defer c.standIn.Close()
-	if err := errors.Join(c.startOrigin(ctx, chat, media), c.startEdge(ctx), c.makeLink(ctx), c.saveTrust(ctx, media)); err != nil {
-		return err
-	}
-	if err := c.doctor(ctx); err != nil {
-		return fmt.Errorf("before: %w", err)
-	}
-	if err := c.startClient(ctx); err != nil {
-		return err
-	}
 	defer func() { c.client.end() }()
-	if err := c.storm(ctx); err != nil {
-		return err
-	}
-	if err := c.doctor(ctx); err != nil {
-		return fmt.Errorf("afterwards: %w", err)
+	for _, step := range []func(context.Context) error{
+		func(ctx context.Context) error { return c.startOrigin(ctx, chat, media) },
+		func(ctx context.Context) error { return c.saveTrust(ctx, media) },
+		c.startEdge, c.makeLink, c.doctor, c.startClient, c.storm, c.doctor,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -90,15 +78,20 @@ func (c *chaos) startStandIn() (chat, media string, err error) {
 	if c.standIn, err = whatsapp.NewStandIn(); err != nil {
 		return "", "", err
 	}
-	serve := func(serve func(net.Listener) error) string {
-		ln, failed := net.Listen("tcp", "127.0.0.1:0")
-		if err = errors.Join(err, failed); failed != nil {
-			return ""
-		}
-		go serve(ln)
-		return ln.Addr().String()
+	if chat, err = serve(c.standIn.ServeChat); err == nil {
+		media, err = serve(c.standIn.ServeMedia)
 	}
-	return serve(c.standIn.ServeChat), serve(c.standIn.ServeMedia), err
+	return chat, media, err
+}
+
+// serve listens for what runs until it is closed, and returns the address.
+func serve(run func(net.Listener) error) (string, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	go run(ln)
+	return ln.Addr().String(), nil
 }
 
 // culvert runs the program with these arguments.

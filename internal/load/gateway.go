@@ -31,6 +31,27 @@ type gateway struct {
 	edges            int // that were started
 }
 
+// withGateway runs what needs a gateway, and shows what its processes printed if
+// that fails.
+func withGateway(programs string, run func(*gateway) error) error {
+	if _, err := os.Stat(filepath.Join(programs, "lambda")); err != nil {
+		return fmt.Errorf("%w; .ci/gateway builds all that is needed", err)
+	}
+	dir, err := os.MkdirTemp("", "load")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	g, err := newGateway(programs, dir)
+	if err != nil {
+		return err
+	}
+	if err := run(g); err != nil {
+		return fmt.Errorf("%w\n%s", err, g.logs())
+	}
+	return nil
+}
+
 // newGateway prepares what the processes share.
 func newGateway(programs, dir string) (g *gateway, err error) {
 	g = &gateway{programs: programs, dir: dir}

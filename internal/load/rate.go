@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -45,18 +44,10 @@ func runRate(ctx context.Context, args []string) error {
 	if t.clients < 1 || t.perSec < 1 || t.hold <= 0 {
 		return errors.New("-n, -rate and -hold are 1 at least")
 	}
-	dir, err := os.MkdirTemp("", "load")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	if t.gateway, err = newGateway(*programs, dir); err != nil {
-		return err
-	}
-	if err = t.run(ctx); err != nil {
-		return fmt.Errorf("%w\n%s", err, t.logs())
-	}
-	return nil
+	return withGateway(*programs, func(g *gateway) error {
+		t.gateway = g
+		return t.run(ctx)
+	})
 }
 
 func (t *rate) run(ctx context.Context) error {
@@ -69,7 +60,10 @@ func (t *rate) run(ctx context.Context) error {
 	}
 	go echoAll(ctx, upstream)
 	at := upstream.Addr().String()
-	if err := errors.Join(t.startOrigin(ctx, at, at), t.startEdge(ctx)); err != nil {
+	if err := t.startOrigin(ctx, at, at); err != nil {
+		return err
+	}
+	if err := t.startEdge(ctx); err != nil {
 		return err
 	}
 	users, end, err := t.connect(ctx)

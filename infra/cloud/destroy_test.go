@@ -61,10 +61,10 @@ func TestDeletionIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, r, said := testCloud(t, map[string][]string{
-			"aws cloudformation describe-stacks":       {inState("DELETE_IN_PROGRESS"), inState("DELETE_FAILED"), inState("DELETE_COMPLETE")},
+			"aws cloudformation describe-stacks": {inState("DELETE_IN_PROGRESS"), inState("DELETE_FAILED"), inState("DELETE_COMPLETE")},
 			"aws cloudformation describe-stack-events": {`{"StackEvents": []}`, `{"StackEvents": [{"EventId": "d1", "StackId": "arn:root",
 				"PhysicalResourceId": "arn:root", "Timestamp": "2026-11-23T08:00:00Z", "ResourceStatus": "DELETE_IN_PROGRESS"}]}`},
-			"aws cloudformation delete-stack":          {""},
+			"aws cloudformation delete-stack": {""},
 		})
 		if err := c.demolish(t.Context(), stack{ID: "arn:root", Status: "CREATE_COMPLETE"}); err != nil {
 			t.Fatal(err)

@@ -191,23 +191,50 @@ func (c *Client) fetch(h *home) {
 	}
 	go func() {
 		defer c.tasks.Done()
-		defer h.found()
-		var wait retry
-		for c.running.Err() == nil && len(c.orphansOf(h)) > 0 {
-			ctx, cancel := context.WithTimeout(c.running, renewLimit)
-			l, err := c.dial(ctx, h, anyFront)
-			cancel()
-			if err != nil {
-				c.pause(c.running, &wait, true, nil)
-				continue
-			}
-			for _, t := range c.orphansOf(h) {
-				t.Attach(l.Carrier, true)
-			}
-			l.Retire()
-			return
+		for again := true; again; {
+			c.fetchAll(h)
+			h.found()
+			again = c.running.Err() == nil && c.wanted(h) && h.seek() // that carrier has died meanwhile
 		}
 	}()
+}
+
+func (c *Client) fetchAll(h *home) {
+	var wait retry
+	for c.running.Err() == nil && c.wanted(h) {
+		ctx, cancel := context.WithTimeout(c.running, renewLimit)
+		l, err := c.dial(ctx, h, anyFront)
+		cancel()
+		if err != nil {
+			c.pause(c.running, &wait, true, nil)
+			continue
+		}
+		for _, t := range c.orphansOf(h) {
+			t.Attach(l.Carrier, true)
+		}
+		l.Retire()
+	}
+}
+
+// wanted reports whether a carrier to h is: for tunnels, or to tell how some
+// ended.
+func (c *Client) wanted(h *home) bool {
+	return len(c.orphansOf(h)) > 0 || slices.Contains(c.table.Untold(), any(h))
+}
+
+// tellUntold has every origin know how tunnels of its ended whose carriers died
+// with the news.
+func (c *Client) tellUntold() {
+	main, _, _ := c.pool.state()
+	for _, of := range c.table.Untold() {
+		h, _ := of.(*home)
+		switch {
+		case h != nil && h != c.pool.homeNow() && h.read() != "":
+			c.fetch(h)
+		case main != nil && !main.Dead():
+			c.table.TellLate(main.Carrier)
+		}
+	}
 }
 
 func (c *Client) orphansOf(h *home) []*relay.Tunnel {

@@ -243,6 +243,9 @@ func (c *Client) fill(s *slot) *lane {
 	return l
 }
 
+// unusedFor is how long a carrier that is to be left is kept without tunnels.
+const unusedFor = 2 * time.Second
+
 // keepAlive checks all carriers until ctx ends, and ends bulk ones that have
 // been without tunnels for a while.
 func (c *Client) keepAlive(ctx context.Context) {
@@ -255,12 +258,13 @@ func (c *Client) keepAlive(ctx context.Context) {
 		case now := <-tick.C:
 			for _, carrier := range c.table.AllCarriers() {
 				carrier.Check(now)
-				if carrier.Leaving() && carrier.Load() == 0 && !c.pool.isMain(carrier) {
+				if carrier.Leaving() && carrier.Unused(now) > unusedFor && !c.pool.isMain(carrier) {
 					carrier.Close()
 				}
 			}
 			c.pool.endIdle(now)
 			c.renewBulk(now)
+			c.tellUntold()
 		}
 	}
 }

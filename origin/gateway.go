@@ -79,6 +79,9 @@ func (g *gateway) serve(w http.ResponseWriter, r *http.Request) bool {
 	}
 	status := g.take(r, h, body)
 	g.metrics.tookHanded(status)
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Connection", "close") // another origin may be behind the same address
+	}
 	w.WriteHeader(status)
 	return true
 }
@@ -141,9 +144,10 @@ func (g *gateway) hello(r *http.Request, id string, up wire.Up, body []byte) int
 	}
 	owner, elsewhere := g.owner(r, up.Ticket)
 	if elsewhere && owner.User == user && g.find(id) == nil {
-		if status, err := g.passOn(r.Context(), owner.At, body); !errors.Is(err, errNoOwner) {
+		status, err := g.passOn(r.Context(), owner.At, body)
+		if status == http.StatusNoContent || err != nil && !errors.Is(err, errNoOwner) {
 			return status
-		}
+		} // else the owner is gone, or about to go and does not want it
 	}
 	c, status := g.connection(id, user, up.Ticket)
 	if c == nil {

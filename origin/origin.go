@@ -192,6 +192,9 @@ func (o *Origin) ended(t relay.End) {
 // have heard that there is another.
 const refuseAfter = 3 * time.Second
 
+// lastWords is how long the last acks may take to go out.
+const lastWords = 300 * time.Millisecond
+
 // Drain tells clients to open new tunnels elsewhere, refuses new ones soon, and
 // waits until those it holds have ended or ctx has. Then it closes.
 func (o *Origin) Drain(ctx context.Context) error {
@@ -203,12 +206,23 @@ func (o *Origin) Drain(ctx context.Context) error {
 	defer o.Close()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for o.table.Tunnels() > 0 {
+	for last := time.Now(); time.Since(last) < lastWords; {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return o.cut(ctx)
 		case <-tick.C:
 		}
+		if o.table.Tunnels() > 0 {
+			last = time.Now()
+		}
+	}
+	return nil
+}
+
+// cut is ctx's error if there is something to cut.
+func (o *Origin) cut(ctx context.Context) error {
+	if o.table.Tunnels() > 0 {
+		return ctx.Err()
 	}
 	return nil
 }

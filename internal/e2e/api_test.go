@@ -26,7 +26,8 @@ import (
 type api struct {
 	far            // over plain HTTP, as inside a VPC
 	meter          *emulator.Meter
-	clients, posts process // where clients connect, and where the origin posts
+	clients, posts process    // where clients connect, and where the origin posts
+	inside         *forwarder // by which functions reach an origin if no ticket names one
 }
 
 // apiOptions are what a test changes.
@@ -51,24 +52,13 @@ func (w *world) httpClient() *http.Client {
 func (w *world) api(opt apiOptions) *api {
 	w.Helper()
 	a := &api{meter: new(emulator.Meter)}
-	postsAt, originAt := w.net.listen(w), w.net.listen(w)
-	cfg := origin.Config{
-		Master: w.master, Dial: w.dialUpstream, Site: site.Handler(), Advertise: netip.MustParseAddrPort(originAt.Addr().String()),
-		Gateway: origin.Gateway{
-			URL: &url.URL{Scheme: "http", Host: postsAt.Addr().String(), Path: "/v1"}, Region: "us-east-1", Client: w.httpClient(),
-			Credentials: credentials.NewStaticCredentialsProvider(localKey.AccessKeyID, localKey.SecretAccessKey, ""),
-		},
-	}
-	if opt.origin != nil {
-		opt.origin(&cfg)
-	}
-	o, err := origin.New(cfg)
-	must(w, err)
-	a.far = far{o, w.serve(o.Wrap(originAt), serve.Service{Handler: o})}
-	w.Cleanup(a.crash)
+	postsAt := w.net.listen(w)
+	a.posts.addr = postsAt.Addr().String()
+	a.far = a.origin(w, opt)
+	a.inside = w.forward(a.addr)
 
 	gate, err := edge.New(edge.Config{
-		Keys: wire.GateKeys{w.master.GateKey()}, Origin: &url.URL{Scheme: "http", Host: a.addr},
+		Keys: wire.GateKeys{w.master.GateKey()}, Origin: &url.URL{Scheme: "http", Host: a.inside.addr()},
 		API: "local", Stage: "v1", Client: w.httpClient(),
 	})
 	must(w, err)
@@ -85,6 +75,28 @@ func (w *world) api(opt apiOptions) *api {
 	a.clients = w.serve(tls.NewListener(w.net.listen(w), serverTLS(certificate())), serve.Service{Handler: g, Drain: drain})
 	w.Cleanup(func() { g.Close(); end() })
 	return a
+}
+
+// origin is one that posts to a, and takes the place of the one before when
+// inside leads to it.
+func (a *api) origin(w *world, opt apiOptions) far {
+	w.Helper()
+	at := w.net.listen(w)
+	cfg := origin.Config{
+		Master: w.master, Dial: w.dialUpstream, Site: site.Handler(), Advertise: netip.MustParseAddrPort(at.Addr().String()),
+		Gateway: origin.Gateway{
+			URL: &url.URL{Scheme: "http", Host: a.posts.addr, Path: "/v1"}, Region: "us-east-1", Client: w.httpClient(),
+			Credentials: credentials.NewStaticCredentialsProvider(localKey.AccessKeyID, localKey.SecretAccessKey, ""),
+		},
+	}
+	if opt.origin != nil {
+		opt.origin(&cfg)
+	}
+	o, err := origin.New(cfg)
+	must(w, err)
+	f := far{o, w.serve(o.Wrap(at), serve.Service{Handler: o})}
+	w.Cleanup(f.crash)
+	return f
 }
 
 // front leads to the gateway door.

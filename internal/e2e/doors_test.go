@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"crypto/tls"
 	"sync"
 	"testing"
@@ -118,4 +119,88 @@ func TestTheFirstPostsWaitUntilTheConnectionIsOpen(t *testing.T) {
 			t.Errorf("got %v after %v, want an answer within 2 s", err, took)
 		}
 	})
+}
+
+// An origin that is restarted knows neither its connections nor its tunnels:
+// the app's are reset as soon as they say something, and new ones work at once,
+// although the client's ticket still names the one that is gone.
+func TestTheGatewayDoorOutlivesItsOrigin(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.api(apiOptions{})
+	n := w.clientBy(1, a.front(w)).ready()
+	for range 3 {
+		c := n.chat()
+		if _, err := c.ping(patience); err != nil {
+			t.Fatal(err)
+		}
+		before := a.far
+		a.far = a.origin(w, apiOptions{})
+		a.inside.target.Store(a.addr)
+		a.inside.kill()
+		before.crash()
+		began := time.Now()
+		if _, err := c.ping(patience); err == nil {
+			t.Error("got an answer from an origin that is gone")
+		}
+		if _, err := n.chat().ping(patience); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("a new chat took %v, want 5 s at most", took)
+		}
+	}
+}
+
+// One that drains keeps its tunnels until they end, as clients come back to it
+// by its ticket.
+func TestTheGatewayDoorLosesNothingWhenItsOriginIsReplaced(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.api(apiOptions{})
+	f := w.forward(a.clients.addr)
+	n := w.clientBy(1, w.textFront(f.addr())).ready()
+	c, down := n.chat(), n.download(1, 16<<20)
+	if _, err := c.ping(patience); err != nil {
+		t.Fatal(err)
+	}
+	if err := down.upTo(2<<20, patience); err != nil {
+		t.Fatal(err)
+	}
+	old := a.far
+	a.far = a.origin(w, apiOptions{})
+	a.inside.target.Store(a.addr)
+	drained := make(chan error, 1)
+	go func() { drained <- old.Drain(context.Background()) }()
+	d := n.chat()
+	for i := range 3 {
+		for name, chat := range map[string]chat{"old": c, "new": d} {
+			if _, err := chat.ping(patience); err != nil {
+				t.Fatalf("the %s chat, after %d cuts: %v", name, i, err)
+			}
+		}
+		if err := down.upTo(down.check.n+4<<20, patience); err != nil {
+			t.Fatalf("the download, after %d cuts: %v", i, err)
+		}
+		f.kill()
+	}
+	if err := down.rest(patience); err != nil {
+		t.Error(err)
+	}
+	for _, chat := range []chat{c, d} {
+		if err := chat.finish(); err != nil {
+			t.Error(err)
+		}
+	}
+	select {
+	case err := <-drained:
+		if err != nil {
+			t.Errorf("got %v, want the old origin empty", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the old origin still has tunnels after their end")
+	}
+	if _, err := n.chat().ping(patience); err != nil {
+		t.Error(err)
+	}
 }

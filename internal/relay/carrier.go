@@ -40,6 +40,8 @@ type Carrier struct {
 	paySoon bool        // within ackSoon
 	chunk   int         // bytes of stream that a Data frame should hold
 	tunnels tunnelSet
+	left    int64         // when a tunnel last left it, Unix ns
+	last    []wire.Header // the client's last acks of tunnels, the newest last
 }
 
 // turn is a goroutine's wait to write its frame.
@@ -83,6 +85,7 @@ func NewCarrier(s Socket, t *Table, user uint32) *Carrier {
 	}
 	c.lastRx.Store(time.Now().UnixNano())
 	c.lastTx.Store(time.Now().UnixNano())
+	c.left = time.Now().UnixNano()
 	t.addCarrier(c)
 	return c
 }

@@ -45,6 +45,7 @@ func (c *Carrier) serveOn(wait func() error) {
 func (c *Carrier) end() {
 	c.fail()
 	c.table.removeCarrier(c)
+	c.tellLater()
 	for _, t := range c.users() {
 		t.lost(c)
 	}

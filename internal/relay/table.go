@@ -24,7 +24,7 @@ type Table struct {
 	carriers map[*Carrier]struct{}
 	byUser   map[uint32]int // how many of them
 	ended    endings
-	untold   []wire.Header // Resets of tunnels that had no carrier, oldest first
+	untold   []untold // oldest first
 	closed   bool
 	active   atomic.Int64  // when a stream's byte last moved, Unix ns
 	sent     atomic.Uint64 // bytes read from streams
@@ -163,33 +163,54 @@ func (tb *Table) Refuse(c *Carrier, id wire.TunnelID, r wire.Reason, unix int64)
 	c.putControl(wire.Header{Kind: wire.Reset, Tunnel: id, Seq: uint64(r), Ack: uint64(max(unix, 0))})
 }
 
-// maxUntold bounds the Resets that wait for a carrier. One that is dropped
-// leaves the peer's end to expire.
+// untold is the last word of a tunnel that had no carrier to say it: a Reset,
+// or an Ack when all was in order.
+type untold struct {
+	h    wire.Header
+	home any // of the tunnel's last carrier
+}
+
+// maxUntold bounds them. One that is dropped leaves the peer's end to expire.
 const maxUntold = 1024
 
-// tell sends a Reset by c, or by the next carrier that TellLate is given.
-func (tb *Table) tell(c *Carrier, h wire.Header) {
-	if c != nil {
-		c.putControl(h)
-		return
-	}
+func (tb *Table) tellLater(u untold) {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
 	if len(tb.untold) == maxUntold {
 		tb.untold = tb.untold[1:]
 	}
-	tb.untold = append(tb.untold, h)
+	tb.untold = append(tb.untold, u)
 }
 
-// TellLate tells the peer by c which tunnels were given up while there was no
-// carrier. It is for clients, whose tunnels all have the same peer.
+// Untold lists the homes for which TellLate has something.
+func (tb *Table) Untold() (homes []any) {
+	tb.mu.RLock()
+	defer tb.mu.RUnlock()
+	for _, u := range tb.untold {
+		if !slices.Contains(homes, u.home) {
+			homes = append(homes, u.home)
+		}
+	}
+	return homes
+}
+
+// TellLate tells the peer by c, a carrier to c.Home, how tunnels ended that had
+// no carrier then, or one that died right after. It is for clients: an origin
+// answers when it is asked.
 func (tb *Table) TellLate(c *Carrier) {
 	tb.mu.Lock()
-	untold := tb.untold
+	all := tb.untold
 	tb.untold = nil
+	for _, u := range all {
+		if u.home != nil && u.home != c.Home {
+			tb.untold = append(tb.untold, u)
+		}
+	}
 	tb.mu.Unlock()
-	for _, h := range untold {
-		c.putControl(h)
+	for _, u := range all {
+		if u.home == nil || u.home == c.Home {
+			c.putControl(u.h)
+		}
 	}
 }
 

@@ -120,7 +120,7 @@ func (t *Tunnel) giveUp(why wire.Reason, fromPeer bool, err error) {
 		return
 	}
 	if !fromPeer {
-		t.table.tell(t.carrier, wire.Header{Kind: wire.Reset, Tunnel: t.ID, Seq: uint64(why)})
+		t.lastWord(wire.Header{Kind: wire.Reset, Tunnel: t.ID, Seq: uint64(why)})
 	}
 	t.end(End{Reason: why, FromPeer: fromPeer, Err: err})
 }
@@ -132,8 +132,10 @@ func (t *Tunnel) done() bool {
 
 // end is the one way out. t.mu is held at the call and not at the return.
 func (t *Tunnel) end(e End) {
-	if e.Reason == 0 && t.ackSent < t.written {
-		t.oweNow() // the peer's end waits for it
+	if e.Reason == 0 {
+		said := t.ackSent == t.written
+		ack, room := t.ackNow()
+		t.lastAck(wire.Header{Kind: wire.Ack, Tunnel: t.ID, Ack: ack, Window: room}, said)
 	}
 	t.ended = true
 	stream, used := t.stream, t.used
@@ -164,6 +166,26 @@ func (t *Tunnel) end(e End) {
 	}
 	if t.table.Ended != nil {
 		t.table.Ended(e)
+	}
+}
+
+// lastWord tells the peer that the tunnel is over, now or later. t.mu is held.
+func (t *Tunnel) lastWord(h wire.Header) {
+	if t.carrier != nil {
+		t.carrier.putControl(h)
+		return
+	}
+	t.table.tellLater(untold{h, t.home})
+}
+
+// lastAck is what the peer's end waits for, unless it was said already. Should
+// the carrier die with it, it is said again.
+func (t *Tunnel) lastAck(h wire.Header, said bool) {
+	if !said || t.carrier == nil {
+		t.lastWord(h)
+	}
+	if t.carrier != nil && t.table.Open == nil {
+		t.carrier.remember(h)
 	}
 }
 

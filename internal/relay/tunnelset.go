@@ -1,6 +1,11 @@
 package relay
 
-import "slices"
+import (
+	"slices"
+	"time"
+
+	"culvert/internal/wire"
+)
 
 // tunnelSet is the tunnels of a carrier: one, as a rule, at the origin, where
 // a map would cost an idle client more than its tunnel; thousands at a busy
@@ -55,6 +60,7 @@ func (c *Carrier) drop(t *Tunnel) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tunnels.remove(t)
+	c.left = time.Now().UnixNano()
 }
 
 // users are the tunnels that use the carrier or did so lately.
@@ -72,6 +78,46 @@ func (c *Carrier) MoveTo(to *Carrier) {
 			t.Attach(to, false)
 		}
 	}
+}
+
+// maxLast bounds the last acks that a carrier remembers.
+const maxLast = 64
+
+// remember keeps a tunnel's last ack until the carrier ends: it may end before
+// the peer has it.
+func (c *Carrier) remember(ack wire.Header) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead.Load() {
+		c.table.tellLater(untold{ack, c.Home})
+		return
+	}
+	if len(c.last) == maxLast {
+		c.last = append(c.last[:0], c.last[1:]...)
+	}
+	c.last = append(c.last, ack)
+}
+
+// tellLater has the next carrier say what this one may not have said.
+func (c *Carrier) tellLater() {
+	c.mu.Lock()
+	last := c.last
+	c.last = nil
+	c.mu.Unlock()
+	for _, h := range last {
+		c.table.tellLater(untold{h, c.Home})
+	}
+}
+
+// Unused is for how long no tunnel has used the carrier, 0 if one does. What a
+// tunnel says last may be on its way for a moment.
+func (c *Carrier) Unused(now time.Time) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tunnels.len() > 0 {
+		return 0
+	}
+	return time.Duration(now.UnixNano() - c.left)
 }
 
 // Load is how many tunnels use the carrier or did so lately.

@@ -39,7 +39,7 @@ func runChaos(ctx context.Context, args []string) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	if *size < 1 || *size<<20 > whatsapp.MaxMedia || *limit <= 0 {
+	if *size < 1 || *size > whatsapp.MaxMedia>>20 || *limit <= 0 {
 		return fmt.Errorf("-mb is 1 to %d, -limit a time", whatsapp.MaxMedia>>20)
 	}
 	ctx, stop := context.WithTimeout(ctx, *limit)

@@ -144,7 +144,10 @@ func (t *rate) measure(users []net.Conn) (trips []time.Duration, s spent, err er
 	all.Wait()
 	after := t.spent(begin)
 	s = spent{after.functions - before.functions, after.origin - before.origin, after.took}
-	return slices.Concat(each...), s, errors.Join(errs...)
+	if trips = slices.Concat(each...); len(trips) == 0 {
+		errs = append(errs, errors.New("no message was due: a larger -rate or -hold is needed"))
+	}
+	return trips, s, errors.Join(errs...)
 }
 
 // talk sends a message each period and returns the times of those that were due

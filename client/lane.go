@@ -17,6 +17,10 @@ type home struct {
 	mu     sync.Mutex // guards the following
 	ticket string     // the newest; empty: it gave none, as there is no other
 	sought bool       // its tunnels are being fetched
+
+	// Of the goroutine that fetches.
+	wait  retry
+	tried time.Time
 }
 
 func (h *home) read() string {
@@ -76,10 +80,12 @@ const (
 	gatewayLife  = 95 * time.Minute
 	gatewayMore  = 15 * time.Minute
 	backToStream = 5 * time.Minute // the gateway door is slower and dearer
+	maxDoubts    = 4               // doublings of that while the stream door disappoints
 	retireAfter  = 30 * time.Second
 	renewRetry   = time.Minute
 )
 
+func noFront(link.Front) bool       { return false }
 func anyFront(link.Front) bool      { return true }
 func streamFront(f link.Front) bool { return !f.Gateway }
 
@@ -124,8 +130,20 @@ func (c *Client) renewAfter(main *lane) time.Duration {
 func (c *Client) renew(ctx context.Context, main *lane) *lane {
 	ctx, cancel := context.WithTimeout(ctx, renewLimit)
 	defer cancel()
+	go func() { // main's end cannot wait: tunnels do
+		select {
+		case <-main.done:
+		case <-main.leave:
+		case <-ctx.Done():
+		}
+		cancel()
+	}()
 	h := main.Home.(*home)
-	next, err := c.dial(ctx, h, streamFront)
+	may := streamFront
+	if time.Now().Before(c.pool.shunned()) {
+		may = noFront
+	}
+	next, err := c.dial(ctx, h, may)
 	if err != nil && time.Now().After(main.until) {
 		next, err = c.dial(ctx, h, anyFront)
 	}
@@ -199,14 +217,19 @@ func (c *Client) fetch(h *home) {
 	}()
 }
 
+// fetchAll hurries only if the last time was a while ago: where the ticket leads
+// there may be nobody any more, or one that does not take it.
 func (c *Client) fetchAll(h *home) {
-	var wait retry
 	for c.running.Err() == nil && c.wanted(h) {
+		if time.Since(h.tried) > steady {
+			h.wait = 0
+		}
+		c.pause(c.running, &h.wait, true, nil)
+		h.tried = time.Now()
 		ctx, cancel := context.WithTimeout(c.running, renewLimit)
 		l, err := c.dial(ctx, h, anyFront)
 		cancel()
 		if err != nil {
-			c.pause(c.running, &wait, true, nil)
 			continue
 		}
 		for _, t := range c.orphansOf(h) {

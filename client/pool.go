@@ -27,6 +27,9 @@ type pool struct {
 	err     error         // of the last dial
 	home    *home         // of the origin that takes new tunnels
 	prefer  int           // the front that was good last
+	suspect int           // the front of the last carrier that died young
+	doubts  int           // how many did so by it, one after the other
+	shun    time.Time     // until when the stream door is not gone back to
 	bulk    [maxBulk]slot
 }
 
@@ -120,6 +123,9 @@ func (c *Client) watch(ctx context.Context, main *lane, wait *retry) (next *lane
 	began := time.Now()
 	renew := time.NewTicker(c.renewAfter(main))
 	defer renew.Stop()
+	if main.Leaving() { // said before it was main
+		c.left(main.Carrier)
+	}
 	for next == nil {
 		select {
 		case <-renew.C:
@@ -136,8 +142,12 @@ func (c *Client) watch(ctx context.Context, main *lane, wait *retry) (next *lane
 	return next
 }
 
-// mourn pauses after main has died.
+// mourn pauses after main has died. If that happens early again and again, the
+// next front is tried first: some are cut or frozen once they carry something.
 func (c *Client) mourn(ctx context.Context, main *lane, began time.Time, wait *retry) {
+	if c.pool.judge(main, time.Since(began) < young) {
+		c.pool.setFront((main.front + 1) % len(c.cfg.Link.Fronts))
+	}
 	switch {
 	case time.Since(began) > steady:
 		*wait = 0
@@ -145,6 +155,34 @@ func (c *Client) mourn(ctx context.Context, main *lane, began time.Time, wait *r
 		*wait = min(*wait, retryWorked)
 	}
 	c.pause(ctx, wait, c.table.Tunnels() > 0, nil)
+}
+
+// judge notes how a main carrier died; true if others than its front should be
+// tried first: it was not the first by that front to die young.
+func (p *pool) judge(main *lane, young bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !young || p.suspect != main.front {
+		p.doubts, p.shun = 0, time.Time{}
+	}
+	if !young {
+		return false
+	}
+	p.suspect = main.front
+	p.doubts++
+	if p.doubts < maxYoung {
+		return false
+	}
+	if main.until.IsZero() {
+		p.shun = time.Now().Add(backToStream << min(p.doubts-maxYoung, maxDoubts))
+	}
+	return p.prefer == main.front
+}
+
+func (p *pool) shunned() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.shun
 }
 
 // moveOn looks for another origin.
@@ -294,6 +332,8 @@ const (
 	retryIdle    = retry(30 * time.Second)       // while nobody does
 	retryWorked  = retry(100 * time.Millisecond) // after a carrier that has worked, however short
 	steady       = 5 * time.Second               // a carrier that lived so long was a good one
+	young        = 30 * time.Second              // and one that died before was a bad one
+	maxYoung     = 2                             // of those, one after the other, by a front that is not the first choice any more
 )
 
 // next is a random time around r, which is doubled.

@@ -25,6 +25,7 @@ type Carrier struct {
 	lastTx  atomic.Int64         // when one last went, if the manner asks
 	rtt     atomic.Int64         // the shortest round trip seen, ns; 0: none yet
 	pinged  atomic.Int64         // when the Ping under way was sent, Unix ns; 0: none is
+	heard   atomic.Bool          // the peer has said something
 	leave   atomic.Bool          // the peer asked to attach elsewhere
 	probing atomic.Bool          // the edge was asked whether it is there
 	head    [wire.HeaderLen]byte // of the frame that is being read

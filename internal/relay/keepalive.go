@@ -69,7 +69,9 @@ func (c *Carrier) Quiet(now time.Time) time.Duration {
 func (c *Carrier) Check(now time.Time) {
 	quiet, wait := c.Quiet(now), c.manner.pongWait
 	if at := c.pinged.Load(); at != 0 {
-		if now.UnixNano()-at >= int64(wait) && quiet >= wait {
+		if now.UnixNano() < at { // the clock was set back
+			c.pinged.Store(now.UnixNano())
+		} else if now.UnixNano()-at >= int64(wait) && quiet >= wait {
 			c.fail()
 		}
 		return
@@ -110,7 +112,8 @@ func (c *Carrier) ask() {
 
 // keep sends what needs no answer when nothing else was sent for long.
 func (c *Carrier) keep(now time.Time) {
-	if every := c.manner.keep; every > 0 && now.UnixNano()-c.lastTx.Load() >= int64(every) {
+	every, idle := c.manner.keep, time.Duration(now.UnixNano()-c.lastTx.Load())
+	if every > 0 && (idle >= every || idle < 0) { // below 0 the clock was set back
 		c.putControl(wire.Header{Kind: wire.Pong})
 	}
 }

@@ -215,8 +215,7 @@ func (t *Tunnel) sentBy(c *Carrier, f *frame, err error) {
 		f.by = nil
 	}
 	if t.carrier == c {
-		t.carrier = nil
-		t.orphaned = time.Now()
+		t.orphan(c)
 	}
 	t.resendLocked()
 }
@@ -297,8 +296,7 @@ func (t *Tunnel) resend(carriers int) {
 				f.by = nil
 			}
 			if t.carrier == c {
-				t.carrier = nil
-				t.orphaned = time.Now()
+				t.orphan(c)
 			}
 		}
 	}

@@ -121,6 +121,9 @@ func (c *Carrier) fill(r io.Reader, b []byte) error {
 
 // deliver hands a frame to its tunnel; payload is the tunnel's from here on.
 func (c *Carrier) deliver(h wire.Header, payload []byte) error {
+	if !c.heard.Load() { // a store for each frame would cost more
+		c.heard.Store(true)
+	}
 	if h.Tunnel == 0 {
 		c.carrierWide(h)
 		return nil

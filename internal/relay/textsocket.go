@@ -120,14 +120,16 @@ func (s *textSocket) heard(got uint32) {
 	}
 }
 
-// Doubt is how long the origin has said nothing of a message.
+// Doubt is how long the origin has said nothing of a message, or one of its own
+// has been missing.
 func (s *textSocket) Doubt(now time.Time) time.Duration {
+	missing := s.in.missing(now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.waiting {
-		return 0
+		return missing
 	}
-	return now.Sub(s.since)
+	return max(missing, now.Sub(s.since))
 }
 
 func (s *textSocket) NextMessage() (io.Reader, error) {

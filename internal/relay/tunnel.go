@@ -50,7 +50,7 @@ type Tunnel struct {
 	home      any        // of its last carrier
 	carriers  int        // how many there were
 	epoch     uint64     // of the last Attach
-	orphaned  time.Time  // since when carrier is nil
+	orphaned  time.Time  // since when carrier is nil, or was of no use
 	since     time.Time  // when carrier became what it is
 	resending bool
 
@@ -236,6 +236,9 @@ func (t *Tunnel) use(c *Carrier) bool {
 		c.drop(t)
 		return false
 	}
+	if t.carrier != nil {
+		t.orphaned = time.Now() // c may turn out to be no good
+	}
 	t.carrier, t.home = c, c.Home
 	t.carriers++
 	t.resending = false
@@ -270,12 +273,21 @@ func (t *Tunnel) lost(c *Carrier) {
 		return
 	}
 	if t.carrier == c {
-		t.carrier = nil
-		t.orphaned = time.Now()
+		t.orphan(c)
 		return
 	}
 	t.tellLost()
 	t.resendLocked()
+}
+
+// orphan lets go of c, which is dead. That it connected proves nothing of the
+// origin at the gateway door: one that brought nothing does not prolong how long
+// the tunnel is held. t.mu is held.
+func (t *Tunnel) orphan(c *Carrier) {
+	t.carrier = nil
+	if c.manner == streamManner || c.heard.Load() {
+		t.orphaned = time.Now()
+	}
 }
 
 // IsBulk reports whether the tunnel has moved more than chat does.

@@ -1,0 +1,54 @@
+package client
+
+import (
+	"context"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+
+	"culvert/internal/link"
+	"culvert/internal/relay"
+)
+
+// deadSocket brings nothing and takes everything until it is closed.
+type deadSocket struct{ closed chan struct{} }
+
+func (s deadSocket) NextMessage() (io.Reader, error) { <-s.closed; return nil, net.ErrClosed }
+func (s deadSocket) WriteMessage([]byte) error       { return nil }
+func (s deadSocket) Close() error                    { close(s.closed); return nil }
+
+func (c *Client) laneOf(s relay.Socket) *lane {
+	l := &lane{Carrier: relay.NewCarrier(s, c.table, 0), done: make(chan struct{}), leave: make(chan struct{})}
+	l.Home = c.pool.home
+	go func() { l.Serve(); close(l.done) }()
+	return l
+}
+
+// An origin that drains says so first thing, perhaps before the carrier is the
+// main one.
+func TestALeaveThatCameBeforeItsCarrierWasMainIsHeard(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, err := New(Config{Link: &link.Link{Fronts: []link.Front{{}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		main := c.laneOf(deadSocket{make(chan struct{})})
+		defer main.Close()
+		before := c.pool.homeNow()
+		main.Retire() // as a Leave does
+		c.left(main.Carrier)
+		c.pool.setMain(main, nil)
+		var wait retry
+		go c.watch(ctx, main, &wait)
+		synctest.Wait()
+		if c.pool.homeNow() == before {
+			t.Error("the client stays with an origin that has said Leave, want another sought")
+		}
+		cancel()
+		synctest.Wait()
+	})
+}

@@ -36,7 +36,7 @@ func TestChatStaysQuickBesideBulk(t *testing.T) {
 				}
 			})
 		}
-		<-time.After(2 * time.Second) // until they have moved
+		<-time.After(3 * time.Second) // until they have moved
 		var trips []time.Duration
 		for range 20 {
 			took, err := c.ping(10 * time.Second)

@@ -118,6 +118,9 @@ func (c *Carrier) keep(now time.Time) {
 	}
 }
 
+// Heard reports whether the peer has said anything at all.
+func (c *Carrier) Heard() bool { return c.heard.Load() }
+
 // Leave tells the client to attach its tunnels elsewhere.
 func (c *Carrier) Leave() { c.putControl(wire.Header{Kind: wire.Leave}) }
 

@@ -32,8 +32,12 @@ func (m *manner) delay(soon bool) time.Duration {
 // is no part of any round trip.
 const ackDelay = 25 * time.Millisecond
 
-// ackSoon is when an ack is due of so much that the sender should not keep it.
-const ackSoon = time.Second
+// ackSoon is when an ack is due of more than soonAfter: the sender should not
+// keep it, and may not have room beside it for a full frame.
+const (
+	ackSoon   = time.Second
+	soonAfter = firstCredit / 8
+)
 
 var streamManner = &manner{
 	minRoom:  16 << 10,

@@ -238,7 +238,11 @@ func (t *Tunnel) passFin() bool {
 	t.dequeue()
 	t.finDone = true
 	t.written++
-	t.oweAck()
+	if t.finSent { // it is the last ack
+		t.oweNow()
+	} else {
+		t.oweAck()
+	}
 	return true
 }
 
@@ -282,7 +286,7 @@ func (t *Tunnel) oweAck() {
 	if c == nil {
 		return
 	}
-	soon := c.manner.ackDelay > ackSoon && t.written-t.ackSent > firstCredit/2
+	soon := c.manner.ackDelay > ackSoon && t.written-t.ackSent > soonAfter
 	if t.owing && (t.soon || !soon) {
 		return
 	}

@@ -73,9 +73,10 @@ func (t *Tunnel) readFrame(room int) (*frame, error) {
 	if n == 0 {
 		return nil, err
 	}
-	if gather > 0 && err == nil && n > smallFrame {
+	if gather > 0 && err == nil && (n > smallFrame || t.filled) {
 		n, err = t.readMore(buf[head+wire.HeaderLen:], n, room, gather)
 	}
+	t.filled = n == room
 	if size := head + wire.HeaderLen + n + wire.Overhead; size <= midSize && cap(buf) == fullSize {
 		fits := getSize(size)
 		copy(fits[head+wire.HeaderLen:], buf[head+wire.HeaderLen:][:n])

@@ -64,6 +64,7 @@ type Tunnel struct {
 	pumps   int  // how many pumps there were; the last one reads
 	pumping bool // it is sending, and has not met the end of the stream
 	greedy  bool // the pump's own: the last read filled its buffer
+	filled  bool // and this: the last frame was as large as may be
 
 	// From the peer.
 	got      uint64 // position up to which all has come

@@ -85,7 +85,6 @@ const (
 	renewRetry   = time.Minute
 )
 
-func noFront(link.Front) bool       { return false }
 func anyFront(link.Front) bool      { return true }
 func streamFront(f link.Front) bool { return !f.Gateway }
 
@@ -124,9 +123,8 @@ func (c *Client) renewAfter(main *lane) time.Duration {
 	return renewRetry
 }
 
-// renew makes main's successor, through the stream door if there is a front to
-// it, and moves its tunnels there while bytes flow. It returns nil if main is
-// to stay.
+// renew makes main's successor, through the stream door unless time is over, and
+// moves its tunnels there while bytes flow. It returns nil if main is to stay.
 func (c *Client) renew(ctx context.Context, main *lane) *lane {
 	ctx, cancel := context.WithTimeout(ctx, renewLimit)
 	defer cancel()
@@ -138,20 +136,33 @@ func (c *Client) renew(ctx context.Context, main *lane) *lane {
 		}
 		cancel()
 	}()
-	h := main.Home.(*home)
-	may := streamFront
-	if time.Now().Before(c.pool.shunned()) {
-		may = noFront
+	may, now := streamFront, time.Now()
+	switch {
+	case now.After(main.until):
+		may = anyFront
+	case now.Before(c.pool.shunned()):
+		return nil
 	}
-	next, err := c.dial(ctx, h, may)
-	if err != nil && time.Now().After(main.until) {
-		next, err = c.dial(ctx, h, anyFront)
-	}
+	next, err := c.dial(ctx, main.Home.(*home), may)
 	if err != nil {
 		return nil
 	}
 	c.hand(main, next)
+	if next.until.IsZero() {
+		c.pool.renewBulkAt(now)
+	}
 	return next
+}
+
+// renewBulkAt has bulk follow main to the stream door.
+func (p *pool) renewBulkAt(at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range p.bulk {
+		if l := p.bulk[i].lane; l != nil && !l.until.IsZero() {
+			l.until = at
+		}
+	}
 }
 
 // renewLimit bounds the search for a successor.
@@ -171,15 +182,29 @@ func (c *Client) renewBulk(now time.Time) {
 	defer c.pool.mu.Unlock()
 	for i := range c.pool.bulk {
 		s := &c.pool.bulk[i]
-		if old := s.lane; old != nil && !old.until.IsZero() && now.After(old.until) && c.busy() {
-			s.lane = nil
-			go func() {
-				defer c.tasks.Done()
-				if next := c.fill(s); next != nil {
-					c.hand(old, next)
-				}
-			}()
+		old := s.lane
+		if old == nil || old.until.IsZero() || now.Before(old.until) || old.Leaving() || !c.busy() {
+			continue
 		}
+		s.lane = nil
+		go func() {
+			defer c.tasks.Done()
+			if next := c.fill(s); next != nil {
+				c.hand(old, next)
+			} else {
+				c.pool.putBack(s, old)
+			}
+		}()
+	}
+}
+
+// putBack keeps old, as no other was to be had, to be renewed a little later.
+func (p *pool) putBack(s *slot, old *lane) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old.until = time.Now().Add(renewRetry)
+	if s.lane == nil {
+		s.lane = old
 	}
 }
 
@@ -192,7 +217,7 @@ func (c *Client) adoptOrphans() {
 		switch {
 		case h != nil && h != c.pool.homeNow() && h.read() != "":
 			c.fetch(h)
-		case main != nil:
+		case main != nil && (h != nil || !main.Leaving()): // an origin that drains takes no new ones
 			t.Attach(main.Carrier, true)
 			if t.IsBulk() {
 				go c.promote(t)

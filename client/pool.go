@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -30,6 +31,7 @@ type pool struct {
 	suspect int           // the front of the last carrier that died young
 	doubts  int           // how many did so by it, one after the other
 	shun    time.Time     // until when the stream door is not gone back to
+	silent  int           // main carriers, one after the other, on which nothing was heard
 	bulk    [maxBulk]slot
 }
 
@@ -112,7 +114,7 @@ func (c *Client) keepMain(ctx context.Context) {
 			c.adoptOrphans()
 			main = c.watch(ctx, main, &wait)
 		}
-		c.pool.setMain(nil, nil)
+		c.pool.setMain(nil, c.pool.unheard())
 	}
 }
 
@@ -162,6 +164,9 @@ func (c *Client) mourn(ctx context.Context, main *lane, began time.Time, wait *r
 func (p *pool) judge(main *lane, young bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.silent++; main.Heard() {
+		p.silent = 0
+	}
 	if !young || p.suspect != main.front {
 		p.doubts, p.shun = 0, time.Time{}
 	}
@@ -177,6 +182,18 @@ func (p *pool) judge(main *lane, young bool) bool {
 		p.shun = time.Now().Add(backToStream << min(p.doubts-maxYoung, maxDoubts))
 	}
 	return p.prefer == main.front
+}
+
+// unheard is ErrNotLetIn when main carriers end again and again before anything
+// was heard on them: API Gateway opens to whoever has a token, and only then
+// does an origin refuse.
+func (p *pool) unheard() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.silent < maxSilent {
+		return nil
+	}
+	return ErrNotLetIn
 }
 
 func (p *pool) shunned() time.Time {
@@ -333,6 +350,8 @@ const (
 	retryWorked  = retry(100 * time.Millisecond) // after a carrier that has worked, however short
 	steady       = 5 * time.Second               // a carrier that lived so long was a good one
 	young        = 30 * time.Second              // and one that died before was a bad one
+	retryRefused = retry(10 * time.Second)       // while we are not let in
+	maxSilent    = 3                             // carriers without a word are a refusal
 	maxYoung     = 2                             // of those, one after the other, by a front that is not the first choice any more
 )
 
@@ -353,6 +372,9 @@ func (c *Client) pause(ctx context.Context, r *retry, waiting bool, gone <-chan 
 	limit, wanted := retryIdle, c.pool.wanted
 	if waiting {
 		limit, wanted = retryWaiting, nil
+	}
+	if _, _, err := c.pool.state(); waiting && errors.Is(err, ErrNotLetIn) {
+		limit = retryRefused
 	}
 	t := time.NewTimer(r.next(limit))
 	defer t.Stop()

@@ -43,6 +43,8 @@ const (
 	inFlight = 8
 	// maxReading bounds the bodies in memory to 128 MiB.
 	maxReading = 1024
+	// bodyWait is for a body: functions send theirs at once.
+	bodyWait = 5 * time.Second
 	// readWait is for a place among them.
 	readWait = 5 * time.Second
 )
@@ -70,6 +72,8 @@ func (g *gateway) serve(w http.ResponseWriter, r *http.Request) bool {
 	buf := handedBodies.Get().(*[wire.MaxHanded]byte)
 	defer handedBodies.Put(buf)
 	body := buf[:r.ContentLength]
+	// Not every ResponseWriter has deadlines; the server's own is behind it.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyWait))
 	if _, err := io.ReadFull(r.Body, body); err != nil {
 		return false
 	}

@@ -17,7 +17,7 @@ type poster struct {
 	log     *slog.Logger
 	warned  [answers]atomic.Int64 // when a line was last logged, Unix ns
 	hanging chan struct{}         // holds one for each connection being closed
-	bytes   atomic.Int64          // of texts that are being posted
+	waiting waiting
 }
 
 // pace is what the posts of one connection have in common.
@@ -40,9 +40,6 @@ const (
 	// The time between two posts of a message doubles from the one to the other.
 	firstRepeat = 50 * time.Millisecond
 	lastRepeat  = 2 * time.Second
-	// maxBytes bounds the texts that wait for API Gateway, of all connections.
-	// Beyond it carriers end rather than the process.
-	maxBytes = 128 << 20
 	// warnEvery bounds how often the log says the same.
 	warnEvery = time.Minute
 )
@@ -60,8 +57,8 @@ func (p *poster) to(c *connection) func(context.Context, []byte) error {
 		p.metrics.posting.Inc()
 		defer p.metrics.posting.Dec()
 		size := int64(len(text))
-		defer p.bytes.Add(-size)
-		if p.bytes.Add(size) > maxBytes {
+		defer p.waiting.add(c.user, -size)
+		if !p.waiting.add(c.user, size) {
 			return p.conclude(ctx, c, overloaded)
 		}
 		a := p.api.post(ctx, c.id, text)

@@ -216,7 +216,7 @@ func TestPostsThatWaitAreBoundInAll(t *testing.T) {
 		var all sync.WaitGroup
 		var failed atomic.Int64
 		const most, more = 3, 10
-		p.bytes.Add(maxBytes - most*wire.MaxText)
+		p.waiting.add(0, maxUserWaiting-most*wire.MaxText)
 		for range most + more {
 			all.Go(func() {
 				if p.to(newTestConnection("c"))(t.Context(), text) != nil {

@@ -42,7 +42,8 @@ func newMetrics(r prometheus.Registerer, t *relay.Table) *metrics {
 	}
 	m.to = r
 	m.add(m.opens, m.ends, m.bytes, m.refusals, m.strangers, m.carriers, m.passes, m.handed, m.posts, m.repeats, m.posting,
-		gauge("culvert_tunnels", "Tunnels now.", t.Tunnels), gauge("culvert_carriers", "Carriers now.", t.Carriers))
+		gauge("culvert_tunnels", "Tunnels now.", t.Tunnels), gauge("culvert_carriers", "Carriers now.", t.Carriers),
+		gauge("culvert_users", "Users with a carrier now.", t.Users))
 	return m
 }
 

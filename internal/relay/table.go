@@ -231,6 +231,13 @@ func (tb *Table) Carriers() int {
 // Moved is how many bytes all streams were read and written for so far.
 func (tb *Table) Moved() (sent, received uint64) { return tb.sent.Load(), tb.received.Load() }
 
+// Users is how many users have a carrier.
+func (tb *Table) Users() int {
+	tb.mu.RLock()
+	defer tb.mu.RUnlock()
+	return len(tb.byUser)
+}
+
 // CarriersOf is how many carriers of one user live.
 func (tb *Table) CarriersOf(user uint32) int {
 	tb.mu.RLock()

@@ -192,14 +192,7 @@ func TestTheGatewayDoorLosesNothingWhenItsOriginIsReplaced(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	select {
-	case err := <-drained:
-		if err != nil {
-			t.Errorf("got %v, want the old origin empty", err)
-		}
-	case <-time.After(20 * time.Second):
-		t.Error("the old origin still has tunnels after their end")
-	}
+	wantDrained(t, drained)
 	if _, err := n.chat().ping(patience); err != nil {
 		t.Error(err)
 	}

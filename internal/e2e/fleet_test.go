@@ -73,14 +73,7 @@ func TestTunnelsOfADrainingOriginAreFoundThroughAnother(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	select {
-	case err := <-drained:
-		if err != nil {
-			t.Errorf("got %v, want the old origin empty", err)
-		}
-	case <-time.After(20 * time.Second):
-		t.Error("the old origin still has tunnels after their end")
-	}
+	wantDrained(t, drained)
 	if _, err := n.chat().ping(patience); err != nil {
 		t.Errorf("a chat after the old origin's end: %v", err)
 	}
@@ -106,5 +99,18 @@ func TestTunnelsOfAnOriginThatIsGoneAreReset(t *testing.T) {
 	}
 	if _, err := n.chat().ping(patience); err != nil {
 		t.Error(err)
+	}
+}
+
+// wantDrained waits for a drain after all tunnels have ended.
+func wantDrained(t *testing.T, drained <-chan error) {
+	t.Helper()
+	select {
+	case err := <-drained:
+		if err != nil {
+			t.Errorf("got %v, want the old origin empty", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the old origin still has tunnels after their end")
 	}
 }

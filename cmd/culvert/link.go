@@ -54,6 +54,7 @@ What its host does not say rides behind it, in quotes because of the semicolons:
   ;host=NAME     the host to ask for there; the URL's is then only where to go
   ;verify=NAME   the name that the certificate must be valid for
   ;pin=HEX       SHA-256 of the certificate's public key; may be repeated
+  ;door=gateway  it leads to the gateway door: an API Gateway of ours
 
 Where gates have a secret of their own, the link needs it, too: name its file, or
 have both in one, "master TEXT" and "gate TEXT" on a line each. Of several

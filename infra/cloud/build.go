@@ -77,12 +77,15 @@ func (c *cloud) needBucket(ctx context.Context) error {
 			return err
 		}
 	}
-	return c.aws(ctx, nil, "s3api", "put-public-access-block", "--bucket", c.bucket(), "--public-access-block-configuration",
+	return c.aws(ctx, nil, "s3api", "put-public-access-block", "--bucket", c.bucket(), "--expected-bucket-owner", c.account.ID,
+		"--public-access-block-configuration",
 		"BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true")
 }
 
+// haveBucket takes nobody else's for ours: whoever knows the account's number
+// could make one of that name first, and change what is uploaded.
 func (c *cloud) haveBucket(ctx context.Context) (bool, error) {
-	err := c.aws(ctx, nil, "s3api", "head-bucket", "--bucket", c.bucket())
+	err := c.aws(ctx, nil, "s3api", "head-bucket", "--bucket", c.bucket(), "--expected-bucket-owner", c.account.ID)
 	if err != nil && strings.Contains(err.Error(), "(404)") {
 		return false, nil
 	}

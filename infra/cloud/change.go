@@ -175,6 +175,19 @@ func refuseReplacement(all []resourceChange) error {
 	return nil
 }
 
+// keepsProcessor refuses another architecture for the one instance that
+// stands: it would be stopped, and could not start again.
+func (c *cloud) keepsProcessor(s stack) error {
+	was, is := s.parameter("Architecture"), c.chosen("Architecture", s)
+	instead := map[string]string{"a": "b", "b": "a"}[s.parameter("SoloInstance")]
+	solo := s.parameter("Topology") == "solo" && c.chosen("Topology", s) == "solo"
+	if was == is || !solo || c.given["SoloInstance"] == instead {
+		return nil
+	}
+	return advise(fmt.Sprintf("Let another instance take its place: make deploy ARCH=%s SET=SoloInstance=%s. Who is connected then has to connect again.", is, instead),
+		"the instance cannot change its processor from %s to %s; nothing was changed", was, is)
+}
+
 // summary counts what will be done.
 func summary(all []resourceChange) string {
 	n := map[string]int{}

@@ -104,6 +104,12 @@ func (c *cloud) ready(ctx context.Context) (stack, error) {
 
 // bring builds, uploads and changes the stack.
 func (c *cloud) bring(ctx context.Context, s stack) error {
+	if err := c.keepsProcessor(s); err != nil {
+		return err
+	}
+	if err := c.agreeToRemove(s); err != nil {
+		return err
+	}
 	if arch := c.chosen("Architecture", s); arch != "" {
 		c.given["Architecture"] = arch // what is built has to fit what stands
 	}

@@ -21,7 +21,8 @@ func destroy(ctx context.Context, c *cloud) error {
 		return err
 	}
 	if conditionOf(s.Status) == absent && len(left) == 0 {
-		c.good("Nothing is left of %s in this region: it costs nothing", c.stack)
+		c.good("Nothing is left of %s in region %s: it costs nothing there", c.stack, c.region)
+		c.hint("If it was deployed elsewhere or under another name, it still stands: give REGION= and STACK= as you did then.")
 		return nil
 	}
 	if !c.ask("Delete all of this, for ever? All links end.") {

@@ -66,12 +66,9 @@ func (c *cloud) handOut(ctx context.Context, s stack) (string, error) {
 // linkArgs names the fronts in the order in which to try them: the stream door
 // is faster and costs less, the gateway door is there when it is blocked.
 func (c *cloud) linkArgs(s stack) ([]string, error) {
-	names := s.fronts()
-	if c.front > len(names) {
-		return nil, advise(fmt.Sprintf("It has %d; more are made with: make deploy DISTRIBUTIONS=n", len(names)), "the deployment has no front %d", c.front)
-	}
-	if c.front > 0 {
-		names = names[c.front-1 : c.front]
+	names, err := c.frontNames(s)
+	if err != nil {
+		return nil, err
 	}
 	args := []string{"link", "new", "--user", fmt.Sprint(c.user), "--secret-file", secretFile(0), "--gate-file", secretFile(1)}
 	for _, name := range names {

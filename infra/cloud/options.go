@@ -55,7 +55,7 @@ func parse(name string, args []string, help io.Writer) (options, error) {
 	for flag, key := range parameterFlags {
 		f.Func(flag, "the template's "+key, func(v string) error { o.given[key] = v; return nil })
 	}
-	f.Func("set", "`KEY=VALUE` of the template's parameters; may be repeated", o.set)
+	f.Func("set", "`KEY=VALUE` of the template's parameters, or several with spaces between", o.set)
 	if err := f.Parse(args); err != nil {
 		return o, errors.Join(errUsage, err)
 	}
@@ -63,11 +63,17 @@ func parse(name string, args []string, help io.Writer) (options, error) {
 }
 
 func (o *options) set(s string) error {
-	key, value, ok := strings.Cut(s, "=")
-	if !ok || key == "" {
+	pairs := strings.Fields(s) // make gives all of SET at once, and no value holds a space
+	if len(pairs) == 0 {
 		return errors.New("give KEY=VALUE")
 	}
-	o.given[key] = value
+	for _, pair := range pairs {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok || key == "" {
+			return errors.New("give KEY=VALUE")
+		}
+		o.given[key] = value
+	}
 	return nil
 }
 
@@ -116,6 +122,8 @@ func (o *options) parametersFor(s stack, known []string) ([]parameter, error) {
 	}
 	return all, nil
 }
+
+func (o *options) gives(key string) bool { _, ok := o.given[key]; return ok }
 
 func (s stack) has(key string) bool {
 	return slices.ContainsFunc(s.Parameters, func(p parameter) bool { return p.ParameterKey == key })

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -45,6 +46,20 @@ func TestParametersAreGivenKeptOrLeftToTheTemplate(t *testing.T) {
 	}
 	if _, err := o.parametersFor(s, []string{"Budget"}); err == nil {
 		t.Error("got no error for a parameter that the template does not have")
+	}
+}
+
+func TestSeveralParametersMayBeSetAtOnce(t *testing.T) {
+	t.Parallel()
+	o, err := parse("test", []string{"--set", "ZoneA=euc1-az1 ZoneB=euc1-az2  Withdrawn="}, io.Discard)
+	want := map[string]string{"ZoneA": "euc1-az1", "ZoneB": "euc1-az2", "Withdrawn": ""}
+	if err != nil || !maps.Equal(o.given, want) {
+		t.Errorf("got %v, %v, want %v", o.given, err, want)
+	}
+	for _, bad := range []string{"", " ", "ZoneA", "ZoneA=1 =2"} {
+		if _, err := parse("test", []string{"--set", bad}, io.Discard); !errors.Is(err, errUsage) {
+			t.Errorf("%q: got %v, want %v", bad, err, errUsage)
+		}
 	}
 }
 

@@ -31,7 +31,7 @@ func revoke(ctx context.Context, c *cloud) error {
 	if err != nil {
 		return err
 	}
-	c.good("User %d is revoked; the origin reads the list every minute. Give the person a link with a number that was never used: make link USER=n", c.user)
+	c.good("User %d is revoked; the origin hears of it within some minutes. Give the person a link with a number that was never used: make link USER=n", c.user)
 	return nil
 }
 

@@ -51,11 +51,6 @@ func (s stack) output(key string) string {
 	return ""
 }
 
-// fronts are the distributions' names.
-func (s stack) fronts() []string {
-	return strings.FieldsFunc(s.output("Fronts"), func(r rune) bool { return r == ',' || r == ' ' })
-}
-
 func (s stack) parameter(key string) string {
 	for _, p := range s.Parameters {
 		if p.ParameterKey == key {

@@ -21,8 +21,8 @@ func status(ctx context.Context, c *cloud) error {
 	if err != nil {
 		return err
 	}
-	for i, name := range s.fronts() {
-		c.hint("front %d  %s", i+1, name)
+	for _, f := range s.fronts() {
+		c.hint("front %d  %s", f.number, f.name)
 	}
 	c.hint("gateway  %s", strings.TrimPrefix(s.output("Gateway"), "wss://"))
 	c.health(ctx, s, all)

@@ -70,10 +70,10 @@ func quota(service, code, n, name string) string {
 }
 
 const (
-	newKeys = "Log in again and run this again. With single sign-on:\n  aws sso login --profile {profile}\n" +
+	newKeys = "Log in again and run this again. With single sign-on (it needs version 2 of the AWS command line, https://aws.amazon.com/cli):\n  aws sso login --profile {profile}\n" +
 		"With access keys, copy the new ones:\n  aws configure --profile {profile}"
 	useConfigure = "Tell the command line who you are, with access keys of your account:\n  aws configure\n" +
-		"or with single sign-on:\n  aws configure sso\nIf you have a profile, name it: make deploy PROFILE=name"
+		"or with single sign-on (it needs version 2 of the AWS command line, https://aws.amazon.com/cli):\n  aws configure sso\nIf you have a profile, name it: make deploy PROFILE=name"
 	askSupport = "AWS checks new accounts. Usually it is over within a day, and a mail says so. If not, open a support case " +
 		"(free, \"Account and billing\") with the words above: https://console.aws.amazon.com/support"
 	again = "Wait a minute and run this again; what is done stays done."

@@ -62,3 +62,15 @@ func TestWhatIsNotKnownIsSaidAsItIs(t *testing.T) {
 		t.Errorf("got %v, want the error itself", got)
 	}
 }
+
+func TestCommandsThatAreShownAreThoseOfTheFolderWhereThereIsNoOther(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{"/usr/bin/aws": " aws configure\n", ".venv-cloud/bin/aws": " .venv-cloud/bin/aws configure\n"} {
+		c, _, said := testCloud(t, nil)
+		c.awsPath = path
+		c.report(c.says("Unable to locate credentials"))
+		if !strings.Contains(said.String(), want) || !strings.Contains(said.String(), " aws configure sso\n") {
+			t.Errorf("%s: got %s, want %q", path, said, want)
+		}
+	}
+}

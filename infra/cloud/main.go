@@ -99,7 +99,7 @@ func (c *cloud) report(err error) {
 	if a.err != nil {
 		c.quote(a.err)
 	}
-	c.hint("%s", a.try)
+	c.hint("%s", c.runnable(a.try))
 }
 
 func commandOf(args []string) (command, bool) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -63,6 +64,16 @@ func (c *cloud) offerTools(ctx context.Context) error {
 	}
 	c.awsPath, c.samPath = filepath.Join(venv, "bin", "aws"), filepath.Join(venv, "bin", "sam")
 	return nil
+}
+
+// runnable makes aws commands that are shown right for who has none on PATH.
+// Ours is of version 1, which cannot log in by single sign-on.
+func (c *cloud) runnable(try string) string {
+	if c.awsPath != filepath.Join(venv, "bin", "aws") {
+		return try
+	}
+	login, set := "\n  aws sso", "\n  aws configure sso"
+	return strings.NewReplacer(login, login, set, set, "\n  aws ", "\n  "+c.awsPath+" ").Replace(try)
 }
 
 func (c *cloud) install(ctx context.Context, python string) error {

@@ -63,6 +63,24 @@ func TestSeveralParametersMayBeSetAtOnce(t *testing.T) {
 	}
 }
 
+func TestAFleetNeedsRoomForThoseThatAreDrained(t *testing.T) {
+	t.Parallel()
+	solo := stack{Status: "UPDATE_COMPLETE", Parameters: []parameter{{ParameterKey: "Topology", ParameterValue: "solo"}}}
+	for _, one := range []struct {
+		given string
+		stack stack
+		want  float64
+	}{{"", stack{}, 2}, {"fleet", stack{}, 8}, {"", solo, 0}, {"solo", solo, 0}, {"fleet", solo, 8}} {
+		o := options{given: map[string]string{}}
+		if one.given != "" {
+			o.given["Topology"] = one.given
+		}
+		if got := needCPUs(o, one.stack); got != one.want {
+			t.Errorf("%q for a stack %q: got %v, want %v", one.given, one.stack.Status, got, one.want)
+		}
+	}
+}
+
 func TestQuotasSayAllThatIsMissing(t *testing.T) {
 	t.Parallel()
 	c, _, said := testCloud(t, map[string][]string{

@@ -31,14 +31,16 @@ func once(_ options, s stack) float64 {
 	return 1
 }
 
-// needCPUs is for the smallest types, which have two each. A fleet's rolling
-// replacement wants one machine more.
+// needCPUs is for the smallest types, which have two each. A fleet's two
+// machines are replaced while those before them are still drained:
+// CloudFormation does not wait for that.
 func needCPUs(o options, s stack) float64 {
+	topology, given := o.given["Topology"]
 	switch {
-	case conditionOf(s.Status).made():
+	case conditionOf(s.Status).made() && (!given || topology == s.parameter("Topology")):
 		return 0
-	case o.given["Topology"] == "fleet":
-		return 6
+	case topology == "fleet":
+		return 8
 	}
 	return 2
 }

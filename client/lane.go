@@ -71,6 +71,7 @@ type lane struct {
 	front int           // by which it was reached
 	until time.Time     // when it is to be replaced; zero: when it dies
 	done  chan struct{} // closed when it has ended
+	why   error         // it has, once done is closed
 	leave chan struct{} // closed when the origin wants new tunnels elsewhere
 }
 
@@ -104,8 +105,8 @@ func (c *Client) dial(ctx context.Context, h *home, may func(link.Front) bool) (
 	c.table.TellLate(l.Carrier)
 	l.Ping()
 	c.tasks.Go(func() {
-		err := l.Serve()
-		c.cfg.Log.Debug("carrier ended", "reason", plainly(err))
+		l.why = l.Serve()
+		c.cfg.Log.Debug("carrier ended", "reason", plainly(l.why))
 		close(l.done)
 		c.adoptOrphans()
 	})

@@ -31,7 +31,7 @@ type pool struct {
 	suspect int           // the front of the last carrier that died young
 	doubts  int           // how many did so by it, one after the other
 	shun    time.Time     // until when the stream door is not gone back to
-	silent  int           // main carriers, one after the other, on which nothing was heard
+	refused int           // main carriers, one after the other, whose first message was lost
 	bulk    [maxBulk]slot
 }
 
@@ -114,7 +114,7 @@ func (c *Client) keepMain(ctx context.Context) {
 			c.adoptOrphans()
 			main = c.watch(ctx, main, &wait)
 		}
-		c.pool.setMain(nil, c.pool.unheard())
+		c.pool.setMain(nil, c.pool.refusal())
 	}
 }
 
@@ -164,8 +164,8 @@ func (c *Client) mourn(ctx context.Context, main *lane, began time.Time, wait *r
 func (p *pool) judge(main *lane, young bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.silent++; main.Heard() {
-		p.silent = 0
+	if p.refused++; main.Heard() || !errors.Is(main.why, relay.ErrLost) {
+		p.refused = 0
 	}
 	if !young || p.suspect != main.front {
 		p.doubts, p.shun = 0, time.Time{}
@@ -184,13 +184,12 @@ func (p *pool) judge(main *lane, young bool) bool {
 	return p.prefer == main.front
 }
 
-// unheard is ErrNotLetIn when main carriers end again and again before anything
-// was heard on them: API Gateway opens to whoever has a token, and only then
-// does an origin refuse.
-func (p *pool) unheard() error {
+// refusal is ErrNotLetIn when API Gateway opens again and again, as it does to
+// whoever has a token, and no origin takes what is said then.
+func (p *pool) refusal() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.silent < maxSilent {
+	if p.refused < maxRefused {
 		return nil
 	}
 	return ErrNotLetIn
@@ -351,7 +350,7 @@ const (
 	steady       = 5 * time.Second               // a carrier that lived so long was a good one
 	young        = 30 * time.Second              // and one that died before was a bad one
 	retryRefused = retry(10 * time.Second)       // while we are not let in
-	maxSilent    = 3                             // carriers without a word are a refusal
+	maxRefused   = 3                             // lost messages, one after the other, are a refusal
 	maxYoung     = 2                             // of those, one after the other, by a front that is not the first choice any more
 )
 

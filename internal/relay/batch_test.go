@@ -3,6 +3,7 @@ package relay
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -27,6 +28,19 @@ func (r *recorder) batch(most int) *batch {
 	b := newBatch(most, r.send, func() { r.mu.Lock(); r.fails++; r.mu.Unlock() })
 	b.opened = true
 	return b
+}
+
+// all is what was sent so far, and when.
+func (r *recorder) all() (sent [][]byte, at []time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sent, r.at
+}
+
+func (r *recorder) failed() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.fails
 }
 
 func (r *recorder) send(number uint32, body []byte) error {
@@ -87,16 +101,12 @@ func TestFramesWaitForOthersOnlyWhereThatPays(t *testing.T) {
 					}
 				}
 				time.Sleep(time.Second)
-				if got := bytes.Join(r.sent, nil); !bytes.Equal(got, bytes.Join(c.writes, nil)) {
+				sent, at := r.all()
+				if got := bytes.Join(sent, nil); !bytes.Equal(got, bytes.Join(c.writes, nil)) {
 					t.Errorf("got %d bytes sent, want all %d in order", len(got), len(bytes.Join(c.writes, nil)))
 				}
-				if len(r.at) != len(c.want) {
-					t.Fatalf("got messages at %v, want %v", r.at, c.want)
-				}
-				for i, at := range r.at {
-					if at != c.want[i] {
-						t.Errorf("got messages at %v, want %v", r.at, c.want)
-					}
+				if !slices.Equal(at, c.want) {
+					t.Errorf("got messages at %v, want %v", at, c.want)
 				}
 				b.close(errors.New("over"))
 			})
@@ -119,8 +129,8 @@ func TestABatchHoldsOneMessage(t *testing.T) {
 			t.Errorf("got ten halves taken after %v, want the third message to wait for the first", took)
 		}
 		time.Sleep(5 * time.Second)
-		if len(r.sent) != 5 {
-			t.Errorf("got %d messages, want 5 full ones", len(r.sent))
+		if sent, _ := r.all(); len(sent) != 5 {
+			t.Errorf("got %d messages, want 5 full ones", len(sent))
 		}
 	})
 }
@@ -137,12 +147,12 @@ func TestABatchThatFailsTellsWhoWaits(t *testing.T) {
 		if err := b.Write(dataOfSize(wire.TextFrame, 0)); err != cause {
 			t.Errorf("got %v from who waited, want %v", err, cause)
 		}
-		if err := b.Write(ackFrame()); err != cause || r.fails != 1 {
-			t.Errorf("got %v and %d failures told, want %v and one", err, r.fails, cause)
+		if err := b.Write(ackFrame()); err != cause || r.failed() != 1 {
+			t.Errorf("got %v and %d failures told, want %v and one", err, r.failed(), cause)
 		}
 		time.Sleep(time.Minute)
-		if len(r.sent) != 1 {
-			t.Errorf("got %d messages, want none after the one that failed", len(r.sent))
+		if sent, _ := r.all(); len(sent) != 1 {
+			t.Errorf("got %d messages, want none after the one that failed", len(sent))
 		}
 	})
 }
@@ -158,13 +168,13 @@ func TestNothingFollowsAHelloBeforeTheTicket(t *testing.T) {
 			b.Write(dataOfSize(100, i))
 			time.Sleep(time.Second)
 		}
-		if len(r.sent) != 1 {
-			t.Errorf("got %d messages before the ticket, want the hello", len(r.sent))
+		if sent, _ := r.all(); len(sent) != 1 {
+			t.Errorf("got %d messages before the ticket, want the hello", len(sent))
 		}
 		b.open()
 		synctest.Wait()
-		if len(r.sent) != 2 || len(r.sent[1]) != 200 {
-			t.Errorf("got %d messages, want one more with the two frames that waited", len(r.sent))
+		if sent, _ := r.all(); len(sent) != 2 || len(sent[1]) != 200 {
+			t.Errorf("got %d messages, want one more with the two frames that waited", len(sent))
 		}
 	})
 }

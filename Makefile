@@ -12,12 +12,14 @@ ARCH          ?= arm64
 CLOUD_BUILD   := GOOS=linux GOARCH=$(ARCH:x86_64=amd64) CGO_ENABLED=0 go build $(GOFLAGS_BUILD)
 FUNCTION      := $(CLOUD_BUILD) -tags lambda.norpc -buildvcs=false
 
-# What the targets of the cloud take from the command line; USER in particular is in every
-# environment. "make deploy PROFILE=me REGION=eu-central-1", for example; "bin/cloud deploy --help" has all.
+# What the targets of the cloud take: "make deploy PROFILE=me REGION=eu-central-1", for example;
+# "bin/cloud deploy --help" has all. What other programs set in the environment, USER above all, counts
+# on the command line alone.
 given          = $(if $(filter command,$(origin $1)),--$2='$($1)')
-CLOUD          = bin/cloud $@ $(call given,PROFILE,profile) $(call given,REGION,region) $(call given,STACK,stack) \
-  $(call given,TOPOLOGY,topology) $(call given,DISTRIBUTIONS,distributions) $(call given,INSTANCE,instance) \
-  $(call given,ARCH,arch) $(call given,BUDGET,budget) $(call given,EMAIL,email) $(call given,SET,set) \
+given_anywhere = $(if $(filter command environment,$(origin $1)),--$2='$($1)')
+CLOUD          = bin/cloud $@ $(call given,PROFILE,profile) $(call given_anywhere,REGION,region) $(call given_anywhere,STACK,stack) \
+  $(call given_anywhere,TOPOLOGY,topology) $(call given_anywhere,DISTRIBUTIONS,distributions) $(call given,INSTANCE,instance) \
+  $(call given,ARCH,arch) $(call given_anywhere,BUDGET,budget) $(call given_anywhere,EMAIL,email) $(call given,SET,set) \
   $(call given,USERS,users) $(call given,USER,user) $(call given,FRONT,front) $(call given,DOCTOR,doctor) $(call given,YES,yes)
 
 .PHONY: all build run demo test race bench fuzz lint staticcheck fmt image ci clean help functions invoke \
@@ -110,4 +112,4 @@ clean: ## remove what was built
 	rm -rf bin
 
 help: ## print this
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@awk -F ':[^#]*## ' '/^[a-z]+:[^#]*## / { printf "  make %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)

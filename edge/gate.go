@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -57,7 +58,7 @@ func New(c Config) (*Gate, error) {
 	}
 	g := &Gate{
 		cfg: c, loopback: isLoopback(c.Origin.Hostname()),
-		tickets: wire.NewTickets(c.Keys), signer: wire.NewSigner(c.Keys), client: c.Client, log: c.Log,
+		tickets: wire.NewTickets(c.Keys, time.Time{}), signer: wire.NewSigner(c.Keys), client: c.Client, log: c.Log,
 	}
 	if g.client == nil {
 		g.client = newClient()

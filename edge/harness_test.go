@@ -113,7 +113,7 @@ func token(t testing.TB) string {
 }
 
 func ticket(t testing.TB, at netip.AddrPort, user uint32) string {
-	return wire.NewTickets(testKeys(t, "k")).New(wire.Owner{At: at, User: user}, time.Now())
+	return wire.NewTickets(testKeys(t, "k"), time.Time{}).New(wire.Owner{At: at, User: user}, time.Now())
 }
 
 // up is a client's message.

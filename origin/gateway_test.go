@@ -75,7 +75,7 @@ func message(token, ticket string, number uint32) []byte {
 func token(keys seal.ClientKeys) string { return wire.NewToken(keys.User, keys.Token, time.Now()) }
 
 func (x *node) tickets(n network, user uint32) string {
-	return wire.NewTickets(n.gates).New(wire.Owner{At: x.at, User: user}, time.Now())
+	return wire.NewTickets(n.gates, time.Time{}).New(wire.Owner{At: x.at, User: user}, time.Now())
 }
 
 func TestWhatTheGatewayDoorAnswers(t *testing.T) {

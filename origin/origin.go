@@ -37,6 +37,10 @@ type Origin struct {
 	ctx      context.Context
 }
 
+// rotating is for how long after a start others may not know the newest secret:
+// a fleet is replaced one by one, and functions after it.
+const rotating = 3 * time.Hour
+
 // dialLimit bounds how long a client waits to hear that WhatsApp cannot be
 // reached. The dialler's own limit is shorter.
 const dialLimit = 15 * time.Second
@@ -53,7 +57,7 @@ func New(cfg Config) (*Origin, error) {
 	o := &Origin{
 		cfg:     cfg,
 		gates:   cfg.Gates,
-		tickets: wire.NewTickets(cfg.Gates),
+		tickets: wire.NewTickets(cfg.Gates, time.Now().Add(rotating)),
 		seal:    seal.NewServer(cfg.Master, time.Now, cfg.Older...),
 		passing: make(chan struct{}, cfg.MaxCarriers),
 	}

@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -89,9 +90,18 @@ func (c *config) origin(ctx context.Context, advertise netip.AddrPort, log *slog
 	return origin.New(origin.Config{
 		Master: c.masters[0], Older: c.masters[1:], Gates: c.gates,
 		Dial: upstream.Dial, Site: site.Handler(), Log: log, Metrics: metrics,
-		MaxTunnels: c.MaxTunnels, MaxCarriers: c.MaxCarriers, Revoked: revoked,
+		MaxTunnels: c.MaxTunnels, MaxCarriers: c.MaxCarriers, Revoked: revoked, Windows: windows(),
 		Advertise: advertise, Gateway: gateway,
 	})
+}
+
+// windows is what may wait in all tunnels beyond the least: a third of what
+// GOMEMLIMIT allows the process, or the origin's own idea.
+func windows() int64 {
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
+		return limit / 3
+	}
+	return 0
 }
 
 // warn names loudly what must not be on by accident.

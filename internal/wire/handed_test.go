@@ -71,7 +71,7 @@ func TestHandedThatIsNotGenuine(t *testing.T) {
 
 func TestTicketNamesItsOwner(t *testing.T) {
 	t.Parallel()
-	ours, others := NewTickets(testGateKeys(t, "ab")), NewTickets(testGateKeys(t, "b"))
+	ours, others := NewTickets(testGateKeys(t, "ab"), time.Time{}), NewTickets(testGateKeys(t, "b"), time.Time{})
 	for _, at := range []string{"10.0.1.7:8080", "[fd00::1]:65535"} {
 		want := Owner{netip.MustParseAddrPort(at), 1<<32 - 1}
 		ticket := others.New(want, handedAt) // of the generation before
@@ -96,6 +96,21 @@ func TestTicketNamesItsOwner(t *testing.T) {
 		if _, err := others.Open(ours.New(want, handedAt), handedAt); err != ErrTicket {
 			t.Errorf("by a key that is not known: got %v, want ErrTicket", err)
 		}
+	}
+}
+
+// While a secret is being rotated, some know the new one and some do not yet.
+func TestTicketsOfARotationAreOpenedByThoseWhoDoNotKnowItYet(t *testing.T) {
+	t.Parallel()
+	rotated, before, after := NewTickets(testGateKeys(t, "ba"), handedAt.Add(time.Hour)), NewTickets(testGateKeys(t, "a"), time.Time{}),
+		NewTickets(testGateKeys(t, "cb"), time.Time{})
+	want := Owner{netip.MustParseAddrPort("10.0.1.7:8080"), 7}
+	if got, err := before.Open(rotated.New(want, handedAt), handedAt); err != nil || got != want {
+		t.Errorf("got %v, %v from who knows the last secret alone, want %v", got, err, want)
+	}
+	later := handedAt.Add(2 * time.Hour)
+	if got, err := after.Open(rotated.New(want, later), later); err != nil || got != want {
+		t.Errorf("got %v, %v after the next rotation, want %v", got, err, want)
 	}
 }
 

@@ -48,11 +48,16 @@ type Owner struct {
 }
 
 // Tickets makes and opens tickets. It may be used by many goroutines.
-type Tickets struct{ aeads []cipher.AEAD }
+type Tickets struct {
+	aeads []cipher.AEAD
+	old   time.Time // until then the second makes tickets
+}
 
-// NewTickets makes tickets by the first of keys, and opens those of any.
-func NewTickets(keys GateKeys) *Tickets {
-	t := &Tickets{}
+// NewTickets opens tickets of any of keys. It makes them by the first or, until
+// old, by the second if there is one: while a new secret is being handed out
+// there are functions and origins that know the last alone.
+func NewTickets(keys GateKeys, old time.Time) *Tickets {
+	t := &Tickets{old: old}
 	for _, k := range keys {
 		t.aeads = append(t.aeads, newGCM(k.derive(ticketLabel)))
 	}
@@ -81,7 +86,14 @@ func (t *Tickets) New(o Owner, now time.Time) string {
 	binary.BigEndian.PutUint16(plain[16:], o.At.Port())
 	binary.BigEndian.PutUint32(plain[18:], o.User)
 	binary.BigEndian.PutUint32(plain[22:], uint32(now.Unix()))
-	return tokenText.EncodeToString(t.aeads[0].Seal(raw, raw, plain[:], nil))
+	return tokenText.EncodeToString(t.maker(now).Seal(raw, raw, plain[:], nil))
+}
+
+func (t *Tickets) maker(now time.Time) cipher.AEAD {
+	if len(t.aeads) > 1 && now.Before(t.old) {
+		return t.aeads[1]
+	}
+	return t.aeads[0]
 }
 
 // Open says whom a ticket names. Any error is ErrTicket.

@@ -13,7 +13,7 @@ import (
 const (
 	openRate  = 200    // a second, for long
 	openBurst = 50_000 // at once
-	maxRates  = 10_000 // users that are remembered before those at rest are forgotten
+	maxRates  = 1_000  // users that are remembered before those at rest are forgotten
 )
 
 // rates bounds each user's.

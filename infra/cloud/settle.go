@@ -42,7 +42,7 @@ func (c *cloud) wayOut(s stack) func(context.Context, stack) error {
 		return c.remove
 	case stuck:
 		c.note("A change failed before, and undoing it too (%s): CloudFormation tries once more to undo it.", s.Status)
-		return c.undo("continue-update-rollback")
+		return c.unstick
 	case halted:
 		c.note("A change failed before and was left half done (%s): undoing it first.", s.Status)
 		return c.undo("rollback-stack")
@@ -87,13 +87,13 @@ func (c *cloud) remove(ctx context.Context, s stack) error {
 }
 
 // undo takes back a failed change.
-func (c *cloud) undo(how string) func(context.Context, stack) error {
+func (c *cloud) undo(how string, more ...string) func(context.Context, stack) error {
 	return func(ctx context.Context, s stack) error {
 		since, err := c.lastEvent(ctx, s.ID)
 		if err != nil {
 			return err
 		}
-		if err := c.aws(ctx, nil, "cloudformation", how, "--stack-name", s.ID); err != nil {
+		if err := c.aws(ctx, nil, append([]string{"cloudformation", how, "--stack-name", s.ID}, more...)...); err != nil {
 			return err
 		}
 		now, err := c.follow(ctx, s.ID, since)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 )
@@ -71,4 +72,45 @@ func TestEveryStatusIsKnown(t *testing.T) {
 			t.Errorf("%s: no words", status)
 		}
 	}
+}
+
+// A change that can be neither made nor undone, as the instance is broken, is
+// undone but for what is on that instance.
+func TestABrokenInstanceIsLeftOutWhenAChangeIsUndone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		failed := inState("UPDATE_ROLLBACK_FAILED")
+		ended := func(second, status string) string {
+			return `{"StackEvents": [{"EventId": "` + second + `", "Timestamp": "2000-01-01T00:00:0` + second + `Z", "StackId": "arn:root",
+				"PhysicalResourceId": "arn:root", "LogicalResourceId": "culvert", "ResourceType": "AWS::CloudFormation::Stack", "ResourceStatus": "` + status + `"}]}`
+		}
+		c, r, said := testCloud(t, map[string][]string{
+			"aws cloudformation describe-stacks":       {failed, failed, inState("UPDATE_ROLLBACK_COMPLETE")},
+			"aws cloudformation describe-stack-events": {`{"StackEvents": []}`, ended("1", "UPDATE_ROLLBACK_FAILED"),
+				ended("1", "UPDATE_ROLLBACK_FAILED"), ended("2", "UPDATE_ROLLBACK_COMPLETE")},
+			"aws cloudformation list-stack-resources": {`{"StackResourceSummaries": [
+				{"LogicalResourceId": "Front", "ResourceType": "AWS::CloudFormation::Stack", "ResourceStatus": "UPDATE_COMPLETE",
+				 "PhysicalResourceId": "arn:aws:cloudformation:us-east-1:1:stack/culvert-Front-1/id"},
+				{"LogicalResourceId": "SoloA", "ResourceType": "AWS::CloudFormation::Stack", "ResourceStatus": "UPDATE_FAILED",
+				 "PhysicalResourceId": "arn:aws:cloudformation:us-east-1:1:stack/culvert-SoloA-1/id"}]}`,
+				`{"StackResourceSummaries": [
+				{"LogicalResourceId": "Instance", "ResourceType": "AWS::EC2::Instance", "ResourceStatus": "UPDATE_COMPLETE"},
+				{"LogicalResourceId": "Install", "ResourceType": "AWS::SSM::Association", "ResourceStatus": "UPDATE_FAILED"}]}`},
+			"aws cloudformation continue-update-rollback": {""},
+		})
+		s, err := c.settle(t.Context())
+		if err != nil || conditionOf(s.Status) != ready {
+			t.Errorf("got state %q and %v, want one to start from", s.Status, err)
+		}
+		last := ""
+		for _, call := range r.calls {
+			if line := strings.Join(call.args, " "); strings.Contains(line, "continue-update-rollback") {
+				last = line
+			}
+		}
+		if !strings.Contains(last, "--resources-to-skip culvert-SoloA-1.Install") {
+			t.Errorf("got %q, want what failed on the instance left out", last)
+		}
+		wantSaid(t, said.String(), "SET=SoloInstance=b")
+	})
 }

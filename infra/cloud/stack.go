@@ -71,13 +71,20 @@ type resource struct {
 // nested says whether r is a stack in the stack.
 func (r resource) nested() bool { return r.Type == "AWS::CloudFormation::Stack" }
 
+// contents lists what is in a stack itself.
+func (c *cloud) contents(ctx context.Context, name string) ([]resource, error) {
+	var answer struct{ StackResourceSummaries []resource }
+	err := c.aws(ctx, &answer, "cloudformation", "list-stack-resources", "--stack-name", name)
+	return answer.StackResourceSummaries, err
+}
+
 // resources lists what is in a stack and the stacks in it.
 func (c *cloud) resources(ctx context.Context, name string) (all []resource, err error) {
-	var answer struct{ StackResourceSummaries []resource }
-	if err := c.aws(ctx, &answer, "cloudformation", "list-stack-resources", "--stack-name", name); err != nil {
+	outer, err := c.contents(ctx, name)
+	if err != nil {
 		return nil, err
 	}
-	for _, r := range answer.StackResourceSummaries {
+	for _, r := range outer {
 		if r.Status == "DELETE_COMPLETE" {
 			continue
 		}

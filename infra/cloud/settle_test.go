@@ -85,7 +85,7 @@ func TestABrokenInstanceIsLeftOutWhenAChangeIsUndone(t *testing.T) {
 				"PhysicalResourceId": "arn:root", "LogicalResourceId": "culvert", "ResourceType": "AWS::CloudFormation::Stack", "ResourceStatus": "` + status + `"}]}`
 		}
 		c, r, said := testCloud(t, map[string][]string{
-			"aws cloudformation describe-stacks":       {failed, failed, inState("UPDATE_ROLLBACK_COMPLETE")},
+			"aws cloudformation describe-stacks": {failed, failed, inState("UPDATE_ROLLBACK_COMPLETE")},
 			"aws cloudformation describe-stack-events": {`{"StackEvents": []}`, ended("1", "UPDATE_ROLLBACK_FAILED"),
 				ended("1", "UPDATE_ROLLBACK_FAILED"), ended("2", "UPDATE_ROLLBACK_COMPLETE")},
 			"aws cloudformation list-stack-resources": {`{"StackResourceSummaries": [

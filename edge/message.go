@@ -73,15 +73,11 @@ func (g *Gate) owner(up wire.Up, now time.Time) (host string, ok bool) {
 	return g.cfg.Origin.Host, err == nil
 }
 
-// hostMetadata is where EC2's metadata and other services listen on IPv6,
-// within the private addresses.
-var hostMetadata = netip.MustParsePrefix("fd00:ec2::/32")
-
 // mayCall bounds what a ticket can make a function call, should a key ever
 // leak: nothing public, no metadata service (link-local addresses are not
 // private ones), no port of the system.
 func (g *Gate) mayCall(at netip.AddrPort) bool {
 	ip := at.Addr().Unmap()
-	inside := ip.IsPrivate() && !hostMetadata.Contains(ip) || g.loopback && ip.IsLoopback()
+	inside := wire.IsInside(ip) || g.loopback && ip.IsLoopback()
 	return inside && (at.Port() >= 1024 || portOf(g.cfg.Origin) == at.Port())
 }

@@ -27,14 +27,10 @@ func (o *Origin) owner(r *http.Request, ticket string) (wire.Owner, bool) {
 	return owner, err == nil && owner.At != o.cfg.Advertise && o.mayReach(owner.At)
 }
 
-// hostMetadata is where EC2's metadata and other services listen on IPv6,
-// within the private addresses.
-var hostMetadata = netip.MustParsePrefix("fd00:ec2::/32")
-
 // mayReach bounds what tickets can make an origin dial, should a gate's key
 // ever leak: this machine or its network, and no port of the system.
 func (o *Origin) mayReach(at netip.AddrPort) bool {
 	ip := at.Addr()
-	inside := ip == o.cfg.Advertise.Addr() || ip.IsPrivate() && !hostMetadata.Contains(ip)
+	inside := ip == o.cfg.Advertise.Addr() || wire.IsInside(ip)
 	return inside && at.Port() >= 1024
 }

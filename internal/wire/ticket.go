@@ -47,6 +47,18 @@ type Owner struct {
 	User uint32         // whose ticket it is
 }
 
+// hostMetadata is where EC2's metadata and other services listen on IPv6,
+// within the private addresses.
+var hostMetadata = netip.MustParsePrefix("fd00:ec2::/32")
+
+// IsInside reports whether ip may be an owner's, as far as anybody can tell: a
+// private address, and not a metadata service's (link-local ones are not
+// private).
+func IsInside(ip netip.Addr) bool {
+	ip = ip.Unmap()
+	return ip.IsPrivate() && !hostMetadata.Contains(ip)
+}
+
 // Tickets makes and opens tickets. It may be used by many goroutines.
 type Tickets struct {
 	aeads []cipher.AEAD

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/lambda"
 )
@@ -38,13 +39,13 @@ var (
 )
 
 // readEvent is json.Unmarshal, but takes a body without escapes, as ours are,
-// out before and puts it in after. A quote within a JSON text has a backslash,
-// so what looks like the key is one; that it is the event's, the placeholder
-// shows.
+// out before and puts it in after; control characters in it pass, which the
+// message's parser refuses. A quote within a JSON text has a backslash, so what
+// looks like the key is one; that it is the event's, the placeholder shows.
 func readEvent(payload []byte) (e request, err error) {
 	before, rest, _ := bytes.Cut(payload, bodyBegins)
 	body, after, found := bytes.Cut(rest, []byte(`"`))
-	if found && bytes.IndexByte(body, '\\') < 0 {
+	if found && bytes.IndexByte(body, '\\') < 0 && utf8.Valid(body) {
 		short := bytes.Join([][]byte{before, bodyBegins, placeholder, []byte(`"`), after}, nil)
 		if err = json.Unmarshal(short, &e); err == nil && e.Body == string(placeholder) {
 			e.Body = string(body)

@@ -24,6 +24,7 @@ func TestAnEventIsReadAsByEncodingJSON(t *testing.T) {
 		`{"body":"with \"quotes\" and \\"}`,
 		`{"body":"\u0041\ud83d\udca3"}`,
 		`{"body":"é💣"}`,
+		"{\"body\":\"no UTF-8: \xff\"}",
 		`{"body":"ends in a backslash\\"}`,
 		`{"body":"\\","stageVariables":{"body":"x"}}`,
 		`{"body":"says \"body\":\"x\""}`,

@@ -59,6 +59,7 @@ var policies = map[string]func(*stack) []string{
 	"what costs is in the estimate":                 unknownCosts,
 	"nothing has a tag that could change":           taggedOrigins,
 	"nothing needs more capabilities":               namedRoles,
+	"nothing outlives a stack and costs":            staying,
 }
 
 // Every combination in the home region, and some in all others.

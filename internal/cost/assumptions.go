@@ -22,7 +22,7 @@ type Assumptions struct {
 
 	DiskGB    float64 `json:"disk_gb"` // of an instance
 	Secrets   float64 `json:"secrets"`
-	Alarms    float64 `json:"alarms"`
+	Alarms    float64 `json:"alarms"`     // by metrics, beside one for each distribution
 	StorageGB float64 `json:"storage_gb"` // of packages and layers
 }
 
@@ -42,7 +42,7 @@ func Usual() Assumptions {
 		FunctionS: 0.256 * 0.010,
 		LogBytes:  0, // functions log failures alone
 
-		DiskGB: 8, Secrets: 4, Alarms: 10, StorageGB: 0.5,
+		DiskGB: 8, Secrets: 4, Alarms: 9, StorageGB: 0.5,
 	}
 }
 

@@ -77,7 +77,7 @@ func (p Prices) Month(plan Plan, free Free) (Month, error) {
 func (p Plan) standing(n int) Use {
 	u := Use{
 		Instances: Hours * float64(n), Addresses: Hours * float64(n), Disks: p.DiskGB * float64(n),
-		Secrets: p.Secrets, Alarms: p.Alarms, Storage: p.StorageGB,
+		Secrets: p.Secrets, Alarms: p.Alarms + float64(p.Distributions), Storage: p.StorageGB,
 	}
 	if p.Topology == Fleet {
 		u[Balancer] = Hours

@@ -52,6 +52,7 @@ var Gratis = map[string]bool{
 	"AWS::EC2::VPCGatewayAttachment":           true,
 	"AWS::ElasticLoadBalancingV2::Listener":    true,
 	"AWS::ElasticLoadBalancingV2::TargetGroup": true,
+	"AWS::Events::Rule":                        true, // on a schedule
 	"AWS::IAM::InstanceProfile":                true,
 	"AWS::IAM::ManagedPolicy":                  true,
 	"AWS::IAM::Policy":                         true,

@@ -37,7 +37,8 @@ type apiGateway struct {
 	*httptest.Server
 	signer *wire.Signer
 	client http.Client
-	to     atomic.Pointer[string] // where messages are handed
+	to     atomic.Pointer[string]   // where messages are handed
+	route  func(wire.Handed) string // or there, if it is not nil
 
 	mu      sync.Mutex // guards the following
 	conns   map[string]*websocket.Conn
@@ -88,7 +89,11 @@ func (a *apiGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *apiGateway) hand(h wire.Handed) {
-	status, err := post(&a.client, *a.to.Load(), a.signer.Sign(h, time.Now()))
+	to := *a.to.Load()
+	if a.route != nil {
+		to = a.route(h)
+	}
+	status, err := post(&a.client, to, a.signer.Sign(h, time.Now()))
 	if err != nil || status != http.StatusNoContent {
 		a.mu.Lock()
 		a.refused[status]++

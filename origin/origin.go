@@ -119,9 +119,21 @@ func (o *Origin) mayOpen(user uint32) bool {
 		o.rates.allow(user, time.Now()) && o.users.opened(user, o.cfg.UserTunnels)
 }
 
-func (o *Origin) refuse(c *relay.Carrier, id wire.TunnelID, why wire.Reason) {
+// refuse answers all who brought the Open frame.
+func (o *Origin) refuse(by []*relay.Carrier, id wire.TunnelID, why wire.Reason) {
 	o.metrics.refused(why)
-	o.table.Refuse(c, id, why, time.Now().Unix())
+	for _, c := range by {
+		o.table.Refuse(c, id, why, time.Now().Unix())
+	}
+}
+
+// reopened has the tunnel answer all who brought its Open frame again; false if
+// there is none.
+func (o *Origin) reopened(by []*relay.Carrier, id wire.TunnelID) (found bool) {
+	for _, c := range by {
+		found = o.table.Reopened(c, id)
+	}
+	return found
 }
 
 // accept does the handshake and brings the tunnel to its service.
@@ -129,18 +141,18 @@ func (o *Origin) accept(c *relay.Carrier, id wire.TunnelID, msg []byte) {
 	opened, err := o.seal.Accept(id, c.User, msg)
 	if err != nil || o.cfg.Revoked(c.User) {
 		o.users.closed(c.User)
-		last := o.pending.done(id)
-		if errors.Is(err, seal.ErrReplay) && o.table.Reopened(last, id) {
+		by := o.pending.done(id)
+		if errors.Is(err, seal.ErrReplay) && o.reopened(by, id) {
 			return // it came again while the first was being accepted
 		}
-		o.refuse(last, id, refusal(err))
+		o.refuse(by, id, refusal(err))
 		return
 	}
 	t, ok := o.table.AcceptTunnel(c, relay.Opened{
 		ID: id, Service: opened.Service, Early: opened.Early, Accept: opened.Accept, Keys: opened.Keys,
 	})
-	if last := o.pending.done(id); ok && last != c {
-		o.table.Reopened(last, id)
+	if by := o.pending.done(id); ok && len(by) > 1 {
+		o.reopened(by, id)
 	}
 	if !ok {
 		o.users.closed(c.User)

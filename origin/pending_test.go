@@ -8,8 +8,8 @@ import (
 	"culvert/internal/relay"
 )
 
-// Two carriers that bring the same Open at once start one handshake, and the
-// one that brought it last is there to be answered.
+// Two carriers that bring the same Open at once start one handshake, and both
+// are answered.
 func TestAnOpenThatComesTwiceStartsOneHandshake(t *testing.T) {
 	t.Parallel()
 	var p pending
@@ -27,11 +27,26 @@ func TestAnOpenThatComesTwiceStartsOneHandshake(t *testing.T) {
 		if begun.Load() != 1 {
 			t.Fatalf("round %d: got %d handshakes, want 1", id, begun.Load())
 		}
-		if p.done(1) == nil {
-			t.Fatal("got no carrier to answer by")
+		if got := len(p.done(1)); got != 2 {
+			t.Fatalf("got %d carriers to answer by, want both", got)
 		}
 	}
-	if !p.begin(2, &relay.Carrier{User: 7}) || p.begin(2, &relay.Carrier{User: 8}) || p.done(2).User != 7 {
-		t.Error("another user's Open took the place of the first")
+	if !p.begin(2, &relay.Carrier{User: 7}) || p.begin(2, &relay.Carrier{User: 8}) || len(p.done(2)) != 1 {
+		t.Error("another user's Open took part")
+	}
+}
+
+// A client that brings one Open by ever more carriers has the latest answered.
+func TestAPendingOpenRemembersTheLatestCarriers(t *testing.T) {
+	t.Parallel()
+	var p pending
+	last := new(relay.Carrier)
+	for range 10 * maxBrought {
+		last = new(relay.Carrier)
+		p.begin(1, last)
+		p.begin(1, last)
+	}
+	if by := p.done(1); len(by) != maxBrought || by[maxBrought-1] != last {
+		t.Errorf("got %d carriers, want the latest %d, each once", len(by), maxBrought)
 	}
 }

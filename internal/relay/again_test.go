@@ -33,7 +33,7 @@ func TestATunnelIsStartedAnewTwiceAtMost(t *testing.T) {
 	reset := func(why wire.Reason) {
 		tunnel.mu.Lock()
 		defer tunnel.mu.Unlock()
-		tunnel.reset(wire.Header{Kind: wire.Reset, Tunnel: 1, Seq: uint64(why), Ack: 1_800_000_000})
+		tunnel.reset(nil, wire.Header{Kind: wire.Reset, Tunnel: 1, Seq: uint64(why), Ack: 1_800_000_000})
 	}
 	reset(wire.Stale)
 	reset(wire.Clock)

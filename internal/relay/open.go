@@ -51,10 +51,14 @@ func (t *Tunnel) start(s Start) {
 	t.unacked = []*frame{{buf: buf, kind: wire.Open, end: t.sent}}
 }
 
-// reset handles a Reset frame. t.mu is held.
-func (t *Tunnel) reset(h wire.Header) {
+// reset handles a Reset frame, which c brought. t.mu is held.
+func (t *Tunnel) reset(c *Carrier, h wire.Header) {
 	why := max(wire.Reason(h.Seq), wire.Aborted) // 0 would be an end in order
-	if why != wire.Clock && why != wire.Stale || t.again == nil || t.keys != nil || t.retries == maxAgain {
+	anew := why == wire.Clock || why == wire.Stale
+	if anew && !t.answersOpen(c) {
+		return
+	}
+	if !anew || t.again == nil || t.retries == maxAgain {
 		go t.giveUp(why, true, nil)
 		return
 	}
@@ -66,6 +70,13 @@ func (t *Tunnel) reset(h wire.Header) {
 	}
 	t.start(s)
 	t.resendLocked()
+}
+
+// answersOpen reports whether what c brought may be the answer to the latest Open
+// frame: others may have gone by other carriers, and each copy is answered by the
+// one that brought it. t.mu is held.
+func (t *Tunnel) answersOpen(c *Carrier) bool {
+	return t.keys == nil && len(t.unacked) > 0 && t.unacked[0].by == c
 }
 
 // Attach makes c the carrier of a client's tunnel, which tells the origin to
@@ -115,9 +126,9 @@ func (t *Tunnel) attachFrame(lost bool) *frame {
 	return f
 }
 
-// tellLost has the origin send again what went by a carrier that is dead here,
-// as it may not know: the tunnel moved on, but frames were on their way. t.mu
-// is held.
+// tellLost has the origin send by the carrier in use, and again what went by
+// others: it may not know that one is dead here, and frames were on their way, or
+// take another for the one in use. t.mu is held.
 func (t *Tunnel) tellLost() {
 	if t.table.Open != nil || t.keys == nil || t.carrier == nil {
 		return
@@ -150,10 +161,14 @@ func (t *Tunnel) attached(c *Carrier, h wire.Header, payload []byte) error {
 }
 
 // openedAgain handles an Open frame for a tunnel that exists: the client has
-// not seen the Accept and came through another carrier.
+// not seen the Accept and came through another carrier. Or it came late, by one
+// that the client has left: so the carrier before must have the Accept as well.
 func (t *Tunnel) openedAgain(c *Carrier) error {
 	if t.accept == nil || t.confirmed {
 		return nil // late or replayed
+	}
+	if t.carrier != nil && t.carrier != c {
+		t.carrier.queueFrame(t.accept)
 	}
 	for _, f := range t.unacked {
 		f.by = nil
@@ -205,6 +220,9 @@ func (t *Tunnel) accepted(payload []byte) error {
 		t.unacked[0].acked = true
 		t.unacked[0].release()
 		t.dropAcked(1)
+	}
+	if t.carriers > 1 { // of several Open frames the one that came last may not be the one sent last
+		t.tellLost()
 	}
 	early := t.early
 	t.early, t.earlyLen = nil, 0

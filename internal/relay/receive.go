@@ -37,7 +37,7 @@ func (t *Tunnel) deliverLocked(c *Carrier, h wire.Header, payload []byte) error 
 	case wire.Accept:
 		return t.accepted(payload)
 	case wire.Reset:
-		t.reset(h)
+		t.reset(c, h)
 		return nil
 	}
 	if t.keys == nil {
@@ -48,6 +48,18 @@ func (t *Tunnel) deliverLocked(c *Carrier, h wire.Header, payload []byte) error 
 
 // deliverOpened handles the kinds that need the keys.
 func (t *Tunnel) deliverOpened(c *Carrier, h wire.Header, payload []byte) error {
+	doubtful := !t.confirmed && t.table.Open != nil && c != t.carrier
+	err := t.deliverSealed(c, h, payload)
+	if err == nil || !doubtful {
+		return err
+	}
+	// The Open frame came to two origins, and the client has taken the other's Accept.
+	t.confirmed = false
+	c.putControl(wire.Header{Kind: wire.Reset, Tunnel: t.ID, Seq: uint64(wire.Unknown)})
+	return nil
+}
+
+func (t *Tunnel) deliverSealed(c *Carrier, h wire.Header, payload []byte) error {
 	if h.Kind == wire.Attach {
 		err := t.attached(c, h, payload)
 		put(payload)

@@ -27,6 +27,7 @@ type textSocket struct {
 	out    *batch
 	ticket atomic.Pointer[string]
 	learn  func(ticket string)
+	leads  string // the ticket that the origin gave; empty: none yet
 	buf    []byte // that NextMessage returned last
 
 	mu      sync.Mutex // guards the following
@@ -39,6 +40,10 @@ type textSocket struct {
 // ErrLost means that API Gateway said something itself: a message was not
 // handed on.
 var ErrLost = errors.New("the gateway has lost a message")
+
+// errTwoOrigins means that the hello came to two origins, or to one that took it
+// for a new one: each numbers its messages for itself.
+var errTwoOrigins = errors.New("two origins have answered")
 
 // Pass is what the first message at the gateway door says: functions see no
 // cookie there.
@@ -162,9 +167,9 @@ func (s *textSocket) read() ([]byte, error) {
 		return nil, err
 	}
 	if ticket != "" {
-		s.ticket.Store(&ticket)
-		s.learn(ticket)
-		s.out.open()
+		if err := s.lead(ticket); err != nil {
+			return nil, err
+		}
 	}
 	s.heard(n.Got)
 	s.out.heard(n.Got)
@@ -173,6 +178,21 @@ func (s *textSocket) read() ([]byte, error) {
 		frames = nil
 	}
 	return frames, err
+}
+
+// lead takes the ticket that all messages bring from here on.
+func (s *textSocket) lead(ticket string) error {
+	switch s.leads {
+	case ticket:
+		return nil
+	case "":
+		s.leads = ticket
+		s.ticket.Store(&ticket)
+		s.learn(ticket)
+		s.out.open()
+		return nil
+	}
+	return errTwoOrigins
 }
 
 func lostOr(err error, text []byte) error {

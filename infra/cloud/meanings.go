@@ -36,6 +36,8 @@ var meanings = []meaning{
 		"AWS asks us to be slower", again},
 
 	// What is allowed.
+	{words(`budgets:(View|Modify|Create)|Budgets?,? .{0,40}(AccessDenied|Status Code: 400)|is a linked account`),
+		"the account may not have a budget, or your credentials may not make it", "Deploy without: make deploy BUDGET=0\n" + allowBudget},
 	{words(`not authorized to perform:? ([A-Za-z0-9:*-]+).*explicit deny in (a|an) ([a-z -]+)`),
 		"your credentials may not do $1: a $3 forbids it", "The account's administrator has to change it, or use an account of your own."},
 	{words(`not authorized to perform:? ([A-Za-z0-9:*-]+)`),
@@ -46,6 +48,8 @@ var meanings = []meaning{
 	// What an account may have.
 	{words(`account must be verified before|PendingVerification|currently being validated`),
 		"AWS has not verified the account yet, and refuses this until it has", askSupport},
+	{words(`not eligible for Free Tier`),
+		"the account is on AWS's free plan, which does not have this kind of machine", "Take one that it has: make deploy INSTANCE=t4g.micro. Or upgrade the account: " + upgrade},
 	{words(`VcpuLimitExceeded|requested more vCPU capacity|L-1216C47A`),
 		"the account may not run another instance of this size in {region} (quota of vCPUs)", quota("ec2", "L-1216C47A", "N", "vCPUs (Running On-Demand Standard instances)")},
 	{words(`VpcLimitExceeded|maximum number of VPCs`),

@@ -21,6 +21,7 @@ var limits = []limit{
 	{"networks (VPCs)", "vpc", "L-F678F1CE", 5, false, once, count("ec2", "describe-vpcs", "Vpcs")},
 	{"CloudFront distributions", "cloudfront", "L-24B04930", 200, true, needFronts, countItems("list-distributions", "DistributionList")},
 	{"CloudFront VPC origins", "cloudfront", "", 25, true, once, countItems("list-vpc-origins", "VpcOriginList")},
+	{"API Gateway requests a second", "apigateway", "L-8A5B8E43", 10_000, false, needRate, unused},
 }
 
 // once is for what a stack has one of, and has already if it stands.
@@ -56,6 +57,15 @@ func needFronts(o options, s stack) float64 {
 	return max(wanted-have, 0)
 }
 
+// needRate is for another rate of messages than the usual one, each of which
+// has an answer. Quotas are a rate, too, so that others' use is not counted.
+func needRate(o options, _ stack) (n float64) {
+	fmt.Sscan(o.given["MessageRate"], &n)
+	return 2 * n
+}
+
+func unused(*cloud, context.Context) (float64, error) { return 0, nil }
+
 // checkQuotas says all that is missing, not the first only. A quota that
 // cannot be asked for is left to the deployment, which says so if it matters.
 func (c *cloud) checkQuotas(ctx context.Context, s stack) error {
@@ -81,7 +91,8 @@ func (c *cloud) checkQuotas(ctx context.Context, s stack) error {
 	}
 	c.good("Quotas leave room")
 	c.checkConcurrency(ctx)
-	return nil
+	c.checkBudget(ctx, s)
+	return c.checkPlan(ctx, s)
 }
 
 // usualConcurrency is how many functions may run at once in an account that

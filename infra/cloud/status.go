@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"culvert/internal/cost"
 )
 
 // status says how the deployment does. It changes nothing and costs nothing.
@@ -85,102 +83,4 @@ func (c *cloud) alarms(ctx context.Context, names []string) {
 	default:
 		c.bad("Alarms ring: %s", strings.Join(ringing, ", "))
 	}
-}
-
-// traffic is what the doors carried since the month began.
-type traffic struct {
-	down, up, requests    float64 // by CloudFront, in bytes
-	messages, connections float64 // of API Gateway
-	since                 time.Duration
-	err                   error // what could not be asked, if anything
-}
-
-func (c *cloud) traffic(ctx context.Context, all []resource, begin, now time.Time) (t traffic) {
-	t.since = now.Sub(begin)
-	for _, id := range of(all, "AWS::CloudFront::Distribution") {
-		edge := metric{"AWS/CloudFront", []string{"Name=DistributionId,Value=" + id, "Name=Region,Value=Global"}, c.global}
-		t.add(&t.down, edge.sum, ctx, "BytesDownloaded", begin, now)
-		t.add(&t.up, edge.sum, ctx, "BytesUploaded", begin, now)
-		t.add(&t.requests, edge.sum, ctx, "Requests", begin, now)
-	}
-	for _, id := range of(all, "AWS::ApiGatewayV2::Api") {
-		api := metric{"AWS/ApiGateway", []string{"Name=ApiId,Value=" + id}, c.aws}
-		t.add(&t.messages, api.sum, ctx, "MessageCount", begin, now)
-		t.add(&t.connections, api.sum, ctx, "ConnectCount", begin, now)
-	}
-	return t
-}
-
-type sum func(ctx context.Context, name string, begin, end time.Time) (float64, error)
-
-func (t *traffic) add(to *float64, of sum, ctx context.Context, name string, begin, end time.Time) {
-	n, err := of(ctx, name, begin, end)
-	if *to += n; err != nil {
-		t.err = err
-	}
-}
-
-// metric is where CloudWatch keeps something's numbers.
-type metric struct {
-	namespace  string
-	dimensions []string
-	ask        func(context.Context, any, ...string) error
-}
-
-// sum adds up a month's days.
-func (m metric) sum(ctx context.Context, name string, begin, end time.Time) (n float64, err error) {
-	args := append([]string{"cloudwatch", "get-metric-statistics", "--namespace", m.namespace, "--metric-name", name,
-		"--statistics", "Sum", "--period", "86400", "--start-time", begin.Format(time.RFC3339), "--end-time", end.Format(time.RFC3339),
-		"--query", "Datapoints[].Sum", "--dimensions"}, m.dimensions...)
-	var days []float64
-	err = m.ask(ctx, &days, args...)
-	for _, d := range days {
-		n += d
-	}
-	return n, err
-}
-
-// money reckons what the month has cost until now.
-func (c *cloud) money(t traffic, s stack) {
-	if t.err != nil {
-		c.note("Not all of the traffic could be read: %s", firstLine(c.explain(t.err)))
-	}
-	c.good("Stream door: %s to users, %s from them", bytesText(t.down), bytesText(t.up))
-	c.good("Gateway door: %.0f messages from users, in %.0f connections", t.messages, t.connections)
-	month, region, err := c.month(s)
-	if err != nil {
-		c.note("No estimate: %v", err)
-		return
-	}
-	spent := month.Idle*t.since.Hours()/cost.Hours + c.carried(t, region)
-	c.good("About %.2f $ until now; without any traffic a month is %.2f $", spent, month.Idle)
-	c.hint("Reckoned from list prices of %s with AWS's free allowances. Your bill: https://console.aws.amazon.com/billing "+
-		"(asking AWS for it from here would cost 0.01 $ each time).", cost.Date)
-}
-
-// carried is the cost of the traffic.
-func (c *cloud) carried(t traffic, region string) float64 {
-	prices, err := cost.List(region, "europe")
-	if err != nil {
-		return 0
-	}
-	use := cost.Use{
-		cost.EdgeOut:      t.down / cost.GB,
-		cost.EdgeToOrigin: t.up / cost.GB,
-		cost.DataOut:      t.up / cost.GB, // goes on to WhatsApp
-		cost.EdgeRequests: t.requests / 1e6,
-		cost.Messages:     t.messages / 1e6,
-		cost.Requests:     t.messages / 1e6,
-	}
-	return cost.Total(prices.Bill(use, cost.AlwaysFree))
-}
-
-func bytesText(n float64) string {
-	switch {
-	case n >= 1e9:
-		return fmt.Sprintf("%.1f GB", n/1e9)
-	case n >= 1e6:
-		return fmt.Sprintf("%.1f MB", n/1e6)
-	}
-	return fmt.Sprintf("%.0f kB", n/1e3)
 }

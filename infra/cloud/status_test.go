@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"culvert/internal/cost"
+)
+
+// numbers answers CloudWatch's questions, by namespace and metric.
+type numbers map[string]string
+
+func (n numbers) run(_ context.Context, c call) ([]byte, error) {
+	word := func(flag string) string { return c.args[slices.Index(c.args, flag)+1] }
+	if sums, there := n[word("--namespace")+" "+word("--metric-name")]; there {
+		return []byte(sums), nil
+	}
+	return []byte("[]"), nil
+}
+
+// parts of a deployment, as CloudFormation lists them.
+var standing = []resource{
+	{Type: "AWS::CloudFront::Distribution", PhysicalID: "E1"}, {Type: "AWS::CloudFront::Distribution", PhysicalID: "E2"},
+	{Type: "AWS::ApiGatewayV2::Api", PhysicalID: "a1"}, {Type: "AWS::EC2::Instance", PhysicalID: "i-1"},
+	{Type: "AWS::Lambda::Function", PhysicalID: "culvert-ConnectFunction-1"}, {Type: "AWS::Lambda::Function", PhysicalID: "culvert-MessageFunction-1"},
+}
+
+func TestAllThatWasUsedIsRead(t *testing.T) {
+	t.Parallel()
+	c, _, _ := testCloud(t, nil)
+	c.runner = numbers{
+		"AWS/CloudFront BytesDownloaded": "[1, 2]", "AWS/CloudFront BytesUploaded": "[3]", "AWS/CloudFront Requests": "[4]",
+		"AWS/ApiGateway MessageCount": "[5]", "AWS/ApiGateway ConnectCount": "[6]",
+		"AWS/Lambda Invocations": "[7]", "AWS/Lambda Duration": "[8]", "AWS/EC2 NetworkOut": "[9, 10]",
+	}
+	now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	got := c.traffic(t.Context(), standing, now.Add(-time.Hour), now)
+	want := traffic{down: 6, up: 6, requests: 8, messages: 5, connections: 6, calls: 14, milliseconds: 16, sent: 19, since: time.Hour}
+	if got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestTheOriginIsFoundInBothTopologies(t *testing.T) {
+	t.Parallel()
+	got := origins(append(standing, resource{Type: "AWS::AutoScaling::AutoScalingGroup", PhysicalID: "culvert-origins"}))
+	if want := []string{"Name=InstanceId,Value=i-1", "Name=AutoScalingGroupName,Value=culvert-origins"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// Reckoned by hand, by the prices of us-east-1 and Europe's edge.
+func TestEachThingThatWasUsedCosts(t *testing.T) {
+	t.Parallel()
+	const million = 1e6
+	for name, one := range map[string]struct {
+		used traffic
+		want float64
+	}{
+		"nothing":                     {traffic{}, 0},
+		"the stream door down":        {traffic{down: 1124 * cost.GB, sent: 1124 * cost.GB}, 100 * 0.085},
+		"the stream door up":          {traffic{up: 200 * cost.GB, sent: 200 * cost.GB}, 200*0.02 + 100*0.09},
+		"up through a machine before": {traffic{up: 200 * cost.GB}, 200*0.02 + 100*0.09},
+		"requests to CloudFront":      {traffic{requests: 12 * million}, 2*1.20 + 10*0.10},
+		"small messages":              {traffic{messages: 3 * million}, 3},
+		"large messages":              {traffic{messages: million, sent: 300 * cost.GB}, 4 + 200*0.09},
+		"connections":                 {traffic{connections: million}, 120 * 0.25},
+		"calls of functions":          {traffic{calls: 6 * million, milliseconds: 6 * million * 1000}, 5*0.20 + (1.5e6-400_000)*0.0000133334},
+	} {
+		c, _, _ := testCloud(t, nil)
+		if got := c.carried(one.used, cost.Solo, "us-east-1"); math.Abs(got-one.want) > 0.005 {
+			t.Errorf("%s: got %.3f $, want %.3f", name, got, one.want)
+		}
+	}
+}
+
+func TestAFleetsBalancerCosts(t *testing.T) {
+	t.Parallel()
+	c, _, _ := testCloud(t, nil)
+	used := traffic{down: 90 * cost.GB, up: 10 * cost.GB, sent: 100 * cost.GB}
+	more := c.carried(used, cost.Fleet, "us-east-1") - c.carried(used, cost.Solo, "us-east-1")
+	if want := 100*0.006 + 50*0.02; math.Abs(more-want) > 0.005 {
+		t.Errorf("got %.3f $ more, want %.3f", more, want)
+	}
+}
+
+func TestMoneySaysWhatItDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	c, _, said := testCloud(t, nil)
+	c.given["Topology"] = "solo"
+	c.money(traffic{messages: 7, connections: 2, since: time.Hour, err: context.DeadlineExceeded}, stack{})
+	wantSaid(t, said.String(), "Not all of the traffic", "7 messages, in 2 connections", "at its dearest")
+	if strings.Contains(said.String(), "NaN") {
+		t.Errorf("got %q", said)
+	}
+}

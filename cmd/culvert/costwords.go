@@ -15,7 +15,7 @@ func (e costEstimate) assumed(firstYear bool) []string {
 		fmt.Sprintf("A user moves %s MB a month, %.0f %% of it down; 1,024 MB are a GB. Pings add %s MB down for each connection open all month.", trimmed(m.MBPerUser), a.Down*100, trimmed(a.PingMB)),
 		fmt.Sprintf("%.0f %% of the users are connected at once, and the busiest minutes carry %s times the average. A user opens %s WebSockets a day; each is a request to CloudFront and a call of its function.", a.Online*100, trimmed(a.Peak), trimmed(a.Carriers)),
 		fmt.Sprintf("An instance is filled to %.0f %% of its network's baseline, and of its memory with %s kB for a connected user, measured. Its disk has %s GB.", a.Fill*100, trimmed(a.ClientMemory/1000), trimmed(a.DiskGB)),
-		fmt.Sprintf("%s secrets are kept: two for each of the two generations of a rotation. Distributions cost nothing, however many there are, nor does what the origin sends to CloudFront.", trimmed(a.Secrets)),
+		fmt.Sprintf("%s secrets are kept: two for each of the two generations of a rotation. A distribution costs an alarm, and what the origin sends to CloudFront nothing.", trimmed(a.Secrets)),
 	}
 	if m.Topology == cost.Fleet {
 		texts = append(texts, fmt.Sprintf("Of the load balancer's traffic %.0f %% goes to an instance in another zone.", a.Crossing*100))
@@ -51,6 +51,9 @@ func pricesText() string {
 
 // inferredText names the prices to look up before relying on them.
 func (e costEstimate) inferredText() string {
+	if len(e.Inferred) == 0 {
+		return ""
+	}
 	var names []string
 	for _, item := range e.Inferred {
 		names = append(names, string(item))

@@ -89,6 +89,9 @@ func TestAForeignRegionSaysWhatIsInferred(t *testing.T) {
 			t.Errorf("%s: got %v, want inferred messages %v", region, got, want)
 		}
 	}
+	if all := list(t, "us-east-1", "india").Inferred("t4g.nano"); len(all) > 0 {
+		t.Errorf("us-east-1: got %v, want nothing inferred", all)
+	}
 	if p := list(t, "eu-central-1", "us"); p.Types["t4g.small"].Bands[0].Price != 0.0192 {
 		t.Errorf("got %v for a t4g.small in eu-central-1, want 0.0192", p.Types["t4g.small"].Bands)
 	}

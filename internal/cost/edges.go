@@ -11,8 +11,8 @@ type edge struct {
 	toOrigin, requests float64
 }
 
-// edges are by where the users' connections end. Of the last two prices only
-// those of us and of europe's way to the origin were read from a list.
+// edges are by where the users' connections end. The last two prices are those
+// of AWS's price list, as infracost's tests print it (cloudfront_distribution).
 var edges = map[string]edge{
 	"us":                 {edgeBands(0.085, 0.080, 0.060, 0.040, 0.030, 0.025, 0.020), 0.020, 1.00},
 	"europe":             {edgeBands(0.085, 0.080, 0.060, 0.040, 0.030, 0.025, 0.020), 0.020, 1.20},
@@ -42,9 +42,9 @@ func flat(price float64) []Band { return bands(price) }
 
 // withEdge is p for users near an edge that edges has.
 func (p Prices) withEdge(name string) Prices {
-	e, listed := edges[name], name == "us"
+	e := edges[name]
 	p.Edge = name
 	p = p.with(EdgeOut, Rate{Unit: "GB", Bands: e.out, Free: tb, Source: edgeSource})
-	p = p.with(EdgeToOrigin, Rate{Unit: "GB", Bands: flat(e.toOrigin), Source: edgeSource, Inferred: !listed && name != "europe"})
-	return p.with(EdgeRequests, Rate{Unit: "million", Bands: flat(e.requests), Free: 10, Source: edgeSource, Inferred: !listed})
+	p = p.with(EdgeToOrigin, Rate{Unit: "GB", Bands: flat(e.toOrigin), Source: edgeSource})
+	return p.with(EdgeRequests, Rate{Unit: "million", Bands: flat(e.requests), Free: 10, Source: edgeSource})
 }

@@ -36,7 +36,7 @@ func USEast1() Prices {
 		Messages:          {Unit: "million", Bands: bands(1000, 1.00, 0.80), Free: 1, Ends: true, Source: gateways},
 		ConnectionMinutes: {Unit: "million min", Bands: flat(0.25), Free: 0.75, Ends: true, Source: gateways},
 		Requests:          {Unit: "million", Bands: flat(0.20), Free: 1, Source: functions},
-		Duration:          {Unit: "GB-s", Bands: flat(perGBSecondArm), Free: 400_000, Source: functions, Inferred: true},
+		Duration:          {Unit: "GB-s", Bands: flat(perGBSecondArm), Free: 400_000, Source: functions},
 	}}
 	return p.withEdge("europe")
 }

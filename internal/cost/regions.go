@@ -24,12 +24,12 @@ var regions = map[string]abroad{
 	"eu-central-1": {
 		compute: 0.0768 / 0.0672, // of a t4g.large
 		prices:  map[Item]float64{Disks: 0.0952, Balancer: 0.027, BalancerUnits: 0.006, Logs: 0.63, Storage: 0.0245},
-		listed:  []Item{Instances, Disks, Addresses, Alarms, DataOut},
+		listed:  []Item{Instances, Disks, Addresses, Alarms, DataOut, Requests},
 	},
 	"eu-west-1": {
-		compute: 0.0736 / 0.0672,
+		compute: 0.0368 / 0.0336, // of a t4g.medium
 		prices:  map[Item]float64{Disks: 0.088, Balancer: 0.0252, BalancerUnits: 0.006, Logs: 0.57},
-		listed:  []Item{Addresses, Alarms, DataOut},
+		listed:  []Item{Instances, Addresses, Alarms, DataOut},
 	},
 }
 

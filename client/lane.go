@@ -18,9 +18,7 @@ type home struct {
 	ticket string     // the newest; empty: it gave none, as there is no other
 	sought bool       // its tunnels are being fetched
 
-	// Of the goroutine that fetches.
-	wait  retry
-	tried time.Time
+	tries tries // of the goroutine that fetches
 }
 
 func (h *home) read() string {
@@ -106,6 +104,9 @@ func (c *Client) dial(ctx context.Context, h *home, may func(link.Front) bool) (
 	l.Ping()
 	c.tasks.Go(func() {
 		l.why = l.Serve()
+		if !l.until.IsZero() {
+			c.pool.note(l.Heard())
+		}
 		c.cfg.Log.Debug("carrier ended", "reason", plainly(l.why))
 		close(l.done)
 		c.adoptOrphans()
@@ -243,15 +244,9 @@ func (c *Client) fetch(h *home) {
 	}()
 }
 
-// fetchAll hurries only if the last time was a while ago: where the ticket leads
-// there may be nobody any more, or one that does not take it.
 func (c *Client) fetchAll(h *home) {
 	for c.running.Err() == nil && c.wanted(h) {
-		if time.Since(h.tried) > steady {
-			h.wait = 0
-		}
-		c.pause(c.running, &h.wait, true, nil)
-		h.tried = time.Now()
+		c.next(&h.tries)
 		ctx, cancel := context.WithTimeout(c.running, renewLimit)
 		l, err := c.dial(ctx, h, anyFront)
 		cancel()

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -31,13 +30,14 @@ type pool struct {
 	suspect int           // the front of the last carrier that died young
 	doubts  int           // how many did so by it, one after the other
 	shun    time.Time     // until when the stream door is not gone back to
-	refused int           // main carriers, one after the other, whose first message was lost
+	unheard int           // answers and carriers at the gateway door, one after the other, that brought nothing of the origin's
 	bulk    [maxBulk]slot
 }
 
 // slot is a place for a carrier of bulk tunnels.
 type slot struct {
 	dialing chan struct{} // holds one: one dial at a time
+	tries   tries         // of who dials
 	lane    *lane         // guarded by pool.mu, as the rest
 	coming  int           // tunnels that are about to be attached
 	idle    time.Time     // since when it has had none
@@ -114,7 +114,6 @@ func (c *Client) keepMain(ctx context.Context) {
 			c.adoptOrphans()
 			main = c.watch(ctx, main, &wait)
 		}
-		c.pool.setMain(nil, c.pool.refusal())
 	}
 }
 
@@ -151,11 +150,15 @@ func (c *Client) mourn(ctx context.Context, main *lane, began time.Time, wait *r
 		c.pool.setFront((main.front + 1) % len(c.cfg.Link.Fronts))
 	}
 	switch {
+	case !main.Heard():
 	case time.Since(began) > steady:
 		*wait = 0
-	case main.RTT() > 0:
+	case errors.Is(main.why, relay.ErrLost):
+		*wait = min(*wait, retryLost)
+	default:
 		*wait = min(*wait, retryWorked)
 	}
+	c.pool.setMain(nil, c.pool.refusal(main))
 	c.pause(ctx, wait, c.table.Tunnels() > 0, nil)
 }
 
@@ -164,9 +167,6 @@ func (c *Client) mourn(ctx context.Context, main *lane, began time.Time, wait *r
 func (p *pool) judge(main *lane, young bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.refused++; main.Heard() || !errors.Is(main.why, relay.ErrLost) {
-		p.refused = 0
-	}
 	if !young || p.suspect != main.front {
 		p.doubts, p.shun = 0, time.Time{}
 	}
@@ -186,10 +186,8 @@ func (p *pool) judge(main *lane, young bool) bool {
 
 // refusal is ErrNotLetIn when API Gateway opens again and again, as it does to
 // whoever has a token, and no origin takes what is said then.
-func (p *pool) refusal() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.refused < maxRefused {
+func (p *pool) refusal(main *lane) error {
+	if !p.isRefused() || !errors.Is(main.why, relay.ErrLost) {
 		return nil
 	}
 	return ErrNotLetIn
@@ -208,6 +206,7 @@ func (c *Client) moveOn(ctx context.Context, main *lane, began time.Time, wait *
 		*wait = max(*wait, retry(time.Second))
 		c.pause(ctx, wait, false, main.done)
 	}
+	c.pool.setMain(nil, nil)
 }
 
 // left notes that the origin wants new tunnels elsewhere. Those it holds stay.
@@ -285,6 +284,7 @@ func (c *Client) fill(s *slot) *lane {
 	if l != nil && !l.Dead() && !l.Leaving() {
 		return l
 	}
+	c.next(&s.tries)
 	ctx, cancel := context.WithTimeout(c.running, bulkDial)
 	defer cancel()
 	l, err := c.dial(ctx, c.pool.homeNow(), anyFront)
@@ -335,52 +335,5 @@ func (p *pool) endIdle(now time.Time) {
 			go s.lane.Close()
 			s.lane = nil
 		}
-	}
-}
-
-// retry is the pause before the next dial. The first is none, so that a carrier
-// that died is replaced at once.
-type retry time.Duration
-
-const (
-	retryFirst   = retry(50 * time.Millisecond)
-	retryWaiting = retry(2 * time.Second)        // while the app waits for us
-	retryIdle    = retry(30 * time.Second)       // while nobody does
-	retryWorked  = retry(100 * time.Millisecond) // after a carrier that has worked, however short
-	steady       = 5 * time.Second               // a carrier that lived so long was a good one
-	young        = 30 * time.Second              // and one that died before was a bad one
-	retryRefused = retry(10 * time.Second)       // while we are not let in
-	maxRefused   = 3                             // lost messages, one after the other, are a refusal
-	maxYoung     = 2                             // of those, one after the other, by a front that is not the first choice any more
-)
-
-// next is a random time around r, which is doubled.
-func (r *retry) next(limit retry) time.Duration {
-	*r = min(*r, limit)
-	d := time.Duration(*r)
-	*r = min(max(2**r, retryFirst), limit)
-	if d == 0 {
-		return 0
-	}
-	return d/2 + rand.N(d)
-}
-
-// pause waits before the next dial, or until gone is closed; less long if
-// tunnels are waiting, and no longer once the first does.
-func (c *Client) pause(ctx context.Context, r *retry, waiting bool, gone <-chan struct{}) {
-	limit, wanted := retryIdle, c.pool.wanted
-	if waiting {
-		limit, wanted = retryWaiting, nil
-	}
-	if _, _, err := c.pool.state(); waiting && errors.Is(err, ErrNotLetIn) {
-		limit = retryRefused
-	}
-	t := time.NewTimer(r.next(limit))
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	case <-wanted:
-	case <-gone:
 	}
 }

@@ -123,7 +123,7 @@ func refusal(ctx context.Context, answer *http.Response) error {
 		return failed("gate", ctx.Err())
 	case answer == nil:
 		return errBroke
-	case answer.StatusCode >= 500:
+	case answer.StatusCode >= 500, answer.StatusCode == http.StatusTooManyRequests:
 		return fmt.Errorf("%w (HTTP status %d)", errBehind, answer.StatusCode)
 	case answer.StatusCode >= 300 && answer.StatusCode < 400:
 		return fmt.Errorf("%w (HTTP status %d)", errRedirect, answer.StatusCode)

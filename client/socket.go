@@ -74,7 +74,8 @@ func (c *Client) openSocket(ctx context.Context, f link.Front, h *home) (relay.S
 	s, answer, err := c.upgrade(ctx, conn, f, h)
 	switch {
 	case err != nil && answer != nil:
-		err = ErrNotLetIn
+		c.pool.note(false)
+		err = refusal(ctx, answer)
 	case err != nil:
 		err = failed(gateStep, err)
 	}

@@ -64,17 +64,38 @@ var ErrHanded = errors.New("not handed on by a function")
 // Signer makes bodies for one instance of a function. It may be used by many
 // goroutines.
 type Signer struct {
-	salt    [saltLen]byte
 	counter atomic.Uint64
-	aead    cipher.AEAD
+	keys    []salted
+	tickets *Tickets
 }
 
-// NewSigner signs by the first of keys.
+// salted is one of a Signer's keys. Whoever checks knows it by its salt.
+type salted struct {
+	cipher.AEAD
+	salt [saltLen]byte
+}
+
+// NewSigner signs by the one of keys that made the ticket of a message, or else
+// by the first: the ticket's owner may not know a newer one, as it serves what it
+// holds to the end.
 func NewSigner(keys GateKeys) *Signer {
-	s := &Signer{}
-	rand.Read(s.salt[:])
-	s.aead = handedGCM(keys[0], s.salt[:])
+	s := &Signer{tickets: NewTickets(keys, time.Time{})}
+	for _, k := range keys {
+		var salt [saltLen]byte
+		rand.Read(salt[:])
+		s.keys = append(s.keys, salted{handedGCM(k, salt[:]), salt})
+	}
 	return s
+}
+
+// by is the key to sign h by.
+func (s *Signer) by(h Handed) *salted {
+	if len(s.keys) == 1 || h.Event != Message {
+		return &s.keys[0]
+	}
+	up, _ := ParseUp(h.Text)
+	_, key, _ := s.tickets.open(up.Ticket) // the first if it is none
+	return &s.keys[key]
 }
 
 func handedGCM(k GateKey, salt []byte) cipher.AEAD {
@@ -86,10 +107,11 @@ func (s *Signer) Sign(h Handed, now time.Time) []byte {
 	b := make([]byte, handedHead, handedHead+len(h.Conn)+len(h.Text)+16)
 	b[0], b[1], b[30] = handedVersion, byte(h.Event), byte(len(h.Conn))
 	binary.BigEndian.PutUint32(b[2:], uint32(now.Unix()))
-	copy(b[6:], s.salt[:])
+	key := s.by(h)
+	copy(b[6:], key.salt[:])
 	binary.BigEndian.PutUint64(b[22:], s.counter.Add(1)-1)
 	b = append(append(b, h.Conn...), h.Text...)
-	return s.aead.Seal(b, handedNonce(b), nil, b)
+	return key.Seal(b, handedNonce(b), nil, b)
 }
 
 // handedNonce is 4 zero bytes and the counter.

@@ -114,6 +114,36 @@ func TestTicketsOfARotationAreOpenedByThoseWhoDoNotKnowItYet(t *testing.T) {
 	}
 }
 
+// An origin that serves what it holds to its end never hears of a new secret, and
+// the functions have it already.
+func TestAMessageIsSignedByTheKeyOfItsTicket(t *testing.T) {
+	t.Parallel()
+	sign := NewSigner(testGateKeys(t, "ba"))
+	before, after := testGateKeys(t, "a"), testGateKeys(t, "ba")
+	last, next := NewChecker(before), NewChecker(after)
+	owner := Owner{netip.MustParseAddrPort("10.0.1.7:8080"), 7}
+	for _, c := range []struct {
+		name   string
+		event  Event
+		ticket string
+		old    bool // the last secret is enough
+	}{
+		{"a ticket of the last", Message, NewTickets(before, time.Time{}).New(owner, handedAt), true},
+		{"a ticket of the new one", Message, NewTickets(after, time.Time{}).New(owner, handedAt), false},
+		{"no ticket", Message, "", false},
+		{"a ticket of the last again", Message, NewTickets(before, time.Time{}).New(owner, handedAt), true},
+		{"the end of a connection", Disconnect, "", false},
+	} {
+		body := sign.Sign(Handed{c.event, "id=", append(AppendUp(nil, "", c.ticket), '!')}, handedAt)
+		if _, err := last.Check(body, handedAt); (err == nil) != c.old {
+			t.Errorf("%s: got %v from who knows the last secret alone", c.name, err)
+		}
+		if _, err := next.Check(body, handedAt); err != nil {
+			t.Errorf("%s: got %v from who knows both", c.name, err)
+		}
+	}
+}
+
 func TestGateSecretsThatAreNone(t *testing.T) {
 	t.Parallel()
 	good := strings.Repeat("a", 64)

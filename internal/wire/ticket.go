@@ -110,21 +110,28 @@ func (t *Tickets) maker(now time.Time) cipher.AEAD {
 
 // Open says whom a ticket names. Any error is ErrTicket.
 func (t *Tickets) Open(ticket string, now time.Time) (Owner, error) {
+	plain, _, err := t.open(ticket)
+	if err != nil {
+		return Owner{}, err
+	}
+	return readTicket(plain, now)
+}
+
+// open also says by which of the keys the ticket was made.
+func (t *Tickets) open(ticket string) (plain []byte, key int, err error) {
 	var raw [ticketRaw]byte
 	if len(ticket) != TicketLen {
-		return Owner{}, ErrTicket
+		return nil, 0, ErrTicket
 	}
 	if n, err := tokenText.Decode(raw[:], []byte(ticket)); err != nil || n != ticketRaw {
-		return Owner{}, ErrTicket
+		return nil, 0, ErrTicket
 	}
-	for _, aead := range t.aeads {
-		plain, err := aead.Open(nil, raw[:ticketNonce], raw[ticketNonce:], nil)
-		if err != nil {
-			continue
+	for i, aead := range t.aeads {
+		if plain, err := aead.Open(nil, raw[:ticketNonce], raw[ticketNonce:], nil); err == nil {
+			return plain, i, nil
 		}
-		return readTicket(plain, now)
 	}
-	return Owner{}, ErrTicket
+	return nil, 0, ErrTicket
 }
 
 func readTicket(plain []byte, now time.Time) (Owner, error) {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"culvert/internal/relay"
@@ -35,6 +36,7 @@ type connection struct {
 	posts   *relay.Posts
 	carrier *relay.Carrier
 	pace    *pace
+	over    atomic.Bool // API Gateway has told its end
 }
 
 const (
@@ -208,15 +210,15 @@ func (g *gateway) find(id string) *connection {
 	return g.conns[id]
 }
 
-// watch forgets c when its carrier ends, and has API Gateway close it if that
-// has not said that it is closed.
+// watch forgets c when its carrier ends, and has API Gateway close it unless that
+// has told so itself: an answer of 410 may be wrong, and the client would wait.
 func (g *gateway) watch(c *connection) {
 	<-c.posts.Done()
 	c.carrier.Close()
 	g.mu.Lock()
 	delete(g.conns, c.id)
 	g.mu.Unlock()
-	if !c.pace.over.Load() {
+	if !c.over.Load() {
 		g.poster.hangUp(c.id)
 	}
 }
@@ -224,7 +226,7 @@ func (g *gateway) watch(c *connection) {
 // disconnected may be told late, or of a connection that is not here.
 func (g *gateway) disconnected(id string) {
 	if c := g.find(id); c != nil {
-		c.pace.over.Store(true)
+		c.over.Store(true)
 		c.carrier.Close()
 	}
 }

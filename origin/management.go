@@ -71,9 +71,10 @@ func (m *management) post(ctx context.Context, id string, text []byte) answer {
 	return answerOf(err)
 }
 
-// delete closes the connection id, if it can.
-func (m *management) delete(ctx context.Context, id string) {
-	m.client.DeleteConnection(ctx, &apigatewaymanagementapi.DeleteConnectionInput{ConnectionId: &id})
+// delete closes the connection id.
+func (m *management) delete(ctx context.Context, id string) answer {
+	_, err := m.client.DeleteConnection(ctx, &apigatewaymanagementapi.DeleteConnectionInput{ConnectionId: &id})
+	return answerOf(err)
 }
 
 // answer is what came of a post.

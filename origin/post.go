@@ -24,7 +24,6 @@ type poster struct {
 type pace struct {
 	began time.Time
 	alone chan struct{} // held by the one post that is being repeated
-	over  atomic.Bool   // API Gateway has said that the connection has ended
 }
 
 func newPace(now time.Time) *pace { return &pace{began: now, alone: make(chan struct{}, 1)} }
@@ -122,9 +121,6 @@ func (p *poster) conclude(ctx context.Context, c *connection, a answer) error {
 	if a == taken {
 		return nil
 	}
-	if a == gone {
-		c.pace.over.Store(true)
-	}
 	p.warn(a)
 	return errPost
 }
@@ -152,7 +148,13 @@ func (p *poster) hangUp(id string) {
 	select {
 	case p.hanging <- struct{}{}:
 		defer func() { <-p.hanging }()
-		p.api.delete(ctx, id)
 	case <-ctx.Done():
+		return
+	}
+	for wait := firstRepeat; ; wait *= 2 {
+		a := p.api.delete(ctx, id)
+		if a != throttled && a != failed || !sleep(ctx, wait) {
+			return
+		}
 	}
 }

@@ -116,22 +116,21 @@ func TestAPostIsRepeatedAsLongAsItMayBeTaken(t *testing.T) {
 		result      string
 		posts       int           // at least
 		after, till time.Duration // when it ends
-		over        bool          // the connection is known to have ended
 		logged      string
 	}{
-		"taken":                  {[]int{200}, 0, "taken", 1, 0, 0, false, ""},
-		"gone":                   {[]int{410}, 2 * time.Second, "gone", 1, 0, 0, true, ""},
-		"not open yet":           {[]int{410, 410, 200}, 0, "taken", 3, 50 * time.Millisecond, 200 * time.Millisecond, false, ""},
-		"gone from the start":    {[]int{410}, 0, "gone", 4, time.Second, time.Second, true, ""},
-		"throttled once":         {[]int{429, 200}, time.Hour, "taken", 2, 25 * time.Millisecond, 50 * time.Millisecond, false, ""},
-		"throttled for good":     {[]int{429}, time.Hour, "throttled", 8, 15 * time.Second, 15 * time.Second, false, ""},
-		"throttled, then gone":   {[]int{429, 410}, time.Hour, "gone", 2, 25 * time.Millisecond, 50 * time.Millisecond, true, ""},
-		"too large":              {[]int{413}, 0, "too large", 1, 0, 0, false, "mistake in Culvert"},
-		"denied":                 {[]int{403}, 0, "denied", 1, 0, 0, false, "execute-api:ManageConnections"},
-		"another stage":          {[]int{404}, 0, "denied", 1, 0, 0, false, "CULVERT_GATEWAY"},
-		"a fault":                {[]int{500, 503, 0, 200}, time.Hour, "taken", 4, 175 * time.Millisecond, 350 * time.Millisecond, false, ""},
-		"a fault that stays":     {[]int{502}, time.Hour, "failed", 6, 10 * time.Second, 10 * time.Second, false, "reaches the host"},
-		"a network that is gone": {[]int{0}, time.Hour, "failed", 6, 10 * time.Second, 10 * time.Second, false, "reaches the host"},
+		"taken":                  {[]int{200}, 0, "taken", 1, 0, 0, ""},
+		"gone":                   {[]int{410}, 2 * time.Second, "gone", 1, 0, 0, ""},
+		"not open yet":           {[]int{410, 410, 200}, 0, "taken", 3, 50 * time.Millisecond, 200 * time.Millisecond, ""},
+		"gone from the start":    {[]int{410}, 0, "gone", 4, time.Second, time.Second, ""},
+		"throttled once":         {[]int{429, 200}, time.Hour, "taken", 2, 25 * time.Millisecond, 50 * time.Millisecond, ""},
+		"throttled for good":     {[]int{429}, time.Hour, "throttled", 8, 15 * time.Second, 15 * time.Second, ""},
+		"throttled, then gone":   {[]int{429, 410}, time.Hour, "gone", 2, 25 * time.Millisecond, 50 * time.Millisecond, ""},
+		"too large":              {[]int{413}, 0, "too large", 1, 0, 0, "mistake in Culvert"},
+		"denied":                 {[]int{403}, 0, "denied", 1, 0, 0, "execute-api:ManageConnections"},
+		"another stage":          {[]int{404}, 0, "denied", 1, 0, 0, "CULVERT_GATEWAY"},
+		"a fault":                {[]int{500, 503, 0, 200}, time.Hour, "taken", 4, 175 * time.Millisecond, 350 * time.Millisecond, ""},
+		"a fault that stays":     {[]int{502}, time.Hour, "failed", 6, 10 * time.Second, 10 * time.Second, "reaches the host"},
+		"a network that is gone": {[]int{0}, time.Hour, "failed", 6, 10 * time.Second, 10 * time.Second, "reaches the host"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -149,9 +148,6 @@ func TestAPostIsRepeatedAsLongAsItMayBeTaken(t *testing.T) {
 				}
 				if len(a.texts) < c.posts || slices.ContainsFunc(a.texts, func(s string) bool { return s != "hello" }) {
 					t.Errorf("got posts of %q, want at least %d, each whole", a.texts, c.posts)
-				}
-				if conn.pace.over.Load() != c.over {
-					t.Errorf("got the connection over: %v, want %v", !c.over, c.over)
 				}
 				if log := p.log.String(); !strings.Contains(log, c.logged) || (log == "") != (c.logged == "") || strings.Contains(log, "conn-1") {
 					t.Errorf("got the log %q, want %q and no id", log, c.logged)

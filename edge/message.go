@@ -26,10 +26,14 @@ const (
 // error and API Gateway tells the client "Internal server error", upon which
 // the client ends the carrier and goes on through another.
 func (g *Gate) Message(ctx context.Context, e request) (response, error) {
+	return g.message(ctx, e, []byte(e.Body))
+}
+
+// message handles e, whose body is text.
+func (g *Gate) message(ctx context.Context, e request, text []byte) (response, error) {
 	if !g.ours(e, typeMessage) {
 		return g.refuse(typeMessage, http.StatusForbidden, notOurs), nil
 	}
-	text := []byte(e.Body)
 	up, err := wire.ParseUp(text)
 	if err != nil || e.IsBase64Encoded {
 		return g.refuse(typeMessage, http.StatusBadRequest, badText), nil

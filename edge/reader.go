@@ -18,11 +18,11 @@ type messageHandler struct{ *Gate }
 
 // Invoke implements lambda.Handler.
 func (h messageHandler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	e, err := readEvent(payload)
+	e, body, err := readEvent(payload)
 	if err != nil {
 		return nil, errEvent
 	}
-	r, err := h.Message(ctx, e)
+	r, err := h.message(ctx, e, body)
 	if err != nil {
 		return nil, err
 	}
@@ -39,20 +39,20 @@ var (
 )
 
 // readEvent is json.Unmarshal, but takes a body without escapes, as ours are,
-// out before and puts it in after; control characters in it pass, which the
-// message's parser refuses. A quote within a JSON text has a backslash, so what
-// looks like the key is one; that it is the event's, the placeholder shows.
-func readEvent(payload []byte) (e request, err error) {
+// out before; control characters in it pass, which the message's parser refuses.
+// It returns the body apart, which may alias payload; e.Body is of no use. A
+// quote within a JSON text has a backslash, so what looks like the key is one;
+// that it is the event's, the placeholder shows.
+func readEvent(payload []byte) (e request, body []byte, err error) {
 	before, rest, _ := bytes.Cut(payload, bodyBegins)
 	body, after, found := bytes.Cut(rest, []byte(`"`))
 	if found && bytes.IndexByte(body, '\\') < 0 && utf8.Valid(body) {
 		short := bytes.Join([][]byte{before, bodyBegins, placeholder, []byte(`"`), after}, nil)
 		if err = json.Unmarshal(short, &e); err == nil && e.Body == string(placeholder) {
-			e.Body = string(body)
-			return e, nil
+			return e, body, nil
 		}
 	}
 	e = request{}
 	err = json.Unmarshal(payload, &e)
-	return e, err
+	return e, []byte(e.Body), err
 }

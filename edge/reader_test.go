@@ -34,11 +34,18 @@ func TestAnEventIsReadAsByEncodingJSON(t *testing.T) {
 		`{"body":"first","body":"second"}`,
 		`{"path":"\"body\":\"x\"","body":"outer"}`,
 	} {
-		got, err := readEvent([]byte(text))
+		got, err := readWhole(text)
 		if want := unmarshal(t, text); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %+v and %v, want %+v", text, got, err, want)
 		}
 	}
+}
+
+// readWhole puts the body back where encoding/json has it.
+func readWhole(text string) (request, error) {
+	e, body, err := readEvent([]byte(text))
+	e.Body = string(body)
+	return e, err
 }
 
 func unmarshal(t *testing.T, text string) (e request) {
@@ -86,7 +93,7 @@ func FuzzReadEvent(f *testing.F) {
 		if json.Unmarshal([]byte(text), &want) != nil {
 			return
 		}
-		if got, err := readEvent([]byte(text)); err != nil || !reflect.DeepEqual(got, want) {
+		if got, err := readWhole(text); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v and %v, want %+v", got, err, want)
 		}
 	})

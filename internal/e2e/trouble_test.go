@@ -18,7 +18,7 @@ var troubles = map[string]struct {
 	begin func(t *testing.T, a *api, way *forwarder, f *faults)
 	most  float64
 }{
-	"none":                   {func(*testing.T, *api, *forwarder, *faults) {}, 0.006},
+	"none":                   {func(*testing.T, *api, *forwarder, *faults) {}, 0.004},
 	"origin down":            {func(_ *testing.T, a *api, _ *forwarder, _ *faults) { a.crash() }, 0.012},
 	"void link":              {func(_ *testing.T, _ *api, way *forwarder, f *faults) { f.revoked.Store(true); way.kill() }, 0.012},
 	"functions fail":         {func(_ *testing.T, _ *api, _ *forwarder, f *faults) { f.killed.Store(100) }, 0.012},

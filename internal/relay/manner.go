@@ -51,14 +51,15 @@ var streamManner = &manner{
 }
 
 // textManner is for messages that are paid for. Acks wait until something else
-// is sent: they are for the sender's memory alone. API Gateway closes what was
-// idle for 10 minutes, and whether WebSocket pings count is not said.
+// is sent, longer than an app's keep-alive (285 s at most): they are for the
+// sender's memory alone. API Gateway closes what was idle for 10 minutes, and
+// whether WebSocket pings count is not said.
 var textManner = &manner{
 	frame:    wire.TextFrame,
 	minRoom:  wire.TextFrame - wire.HeaderLen - wire.Overhead,
 	bulk:     1536 << 10, // another carrier costs eight messages
 	gather:   30 * time.Millisecond,
-	ackDelay: 30 * time.Second,
+	ackDelay: 5 * time.Minute,
 	ackAfter: 2,
 	growAt:   2,                // fewer acks
 	grow:     8,                // round trips differ by much

@@ -51,7 +51,7 @@ func (t *Tunnel) roomToSend() uint64 {
 
 // giveCredit returns what a tunnel that pauses does not need. t.mu is held.
 func (t *Tunnel) giveCredit() {
-	if len(t.unacked) == 0 {
+	if t.sent-t.acked <= firstCredit {
 		t.table.Budget.give(int64(t.credit - firstCredit))
 		t.credit = firstCredit
 	}

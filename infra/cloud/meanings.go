@@ -38,6 +38,8 @@ var meanings = []meaning{
 	// What is allowed.
 	{words(`budgets:(View|Modify|Create)|Budgets?,? .{0,40}(AccessDenied|Status Code: 400)|is a linked account`),
 		"the account may not have a budget, or your credentials may not make it", "Deploy without: make deploy BUDGET=0\n" + allowBudget},
+	{words(`not have permissions to call CreateNetworkInterface|cannot be assumed by Lambda|Invalid IAM Instance Profile`),
+		"AWS has not yet made a new role known everywhere", again + " If it stays so, an organisation's rule forbids what the role allows."},
 	{words(`not authorized to perform:? ([A-Za-z0-9:*-]+).*explicit deny in (a|an) ([a-z -]+)`),
 		"your credentials may not do $1: a $3 forbids it", "The account's administrator has to change it, or use an account of your own."},
 	{words(`not authorized to perform:? ([A-Za-z0-9:*-]+)`),
@@ -46,7 +48,7 @@ var meanings = []meaning{
 		"your credentials lack a permission for this", "Use an administrator's profile (PROFILE=name), or the policy AdministratorAccess, in an account that holds nothing else."},
 
 	// What an account may have.
-	{words(`account must be verified before|PendingVerification|currently being validated`),
+	{words(`account must be verified before|PendingVerification|currently being validated|account is currently blocked`),
 		"AWS has not verified the account yet, and refuses this until it has", askSupport},
 	{words(`not eligible for Free Tier`),
 		"the account is on AWS's free plan, which does not have this kind of machine", "Take one that it has: make deploy INSTANCE=t4g.micro. Or upgrade the account: " + upgrade},

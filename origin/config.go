@@ -30,7 +30,7 @@ type Config struct {
 	UserCarriers int                                                   // of one user; 0: 1,000
 	UserTunnels  int                                                   // of one user; 0: 12,000
 	Revoked      func(user uint32) bool                                // whose links are void; nil: nobody's
-	Windows      int64                                                 // bytes that windows may grow by in all; 0: 512 MiB
+	Windows      int64                                                 // what others can make the origin keep, in bytes: see memory.go; 0: 512 MiB
 	Advertise    netip.AddrPort                                        // where functions and other origins reach this one; zero: none do
 	Gateway      Gateway                                               // zero: no gateway door
 }

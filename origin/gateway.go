@@ -43,10 +43,9 @@ const (
 	// inFlight bounds the posts of one connection, and with them the bytes that
 	// wait: 128 KiB each. At 50 ms a post they carry 15 MB/s.
 	inFlight = 8
-	// maxReading bounds the bodies in memory to 128 MiB.
-	maxReading = 1024
-	// bodyWait is for a body: functions send theirs at once.
-	bodyWait = 5 * time.Second
+	// bodyWait is for a body: functions send theirs at once, and a stranger who
+	// does not keeps a place from them.
+	bodyWait = 2 * time.Second
 	// readWait is for a place among them.
 	readWait = 5 * time.Second
 )
@@ -55,9 +54,9 @@ func newGateway(o *Origin, cfg Config) *gateway {
 	g := &gateway{
 		Origin:  o,
 		checker: wire.NewChecker(cfg.Gates),
-		poster:  newPoster(cfg.Gateway, o.metrics, cfg.Log),
+		poster:  newPoster(cfg.Gateway, o.metrics, cfg.Log, relay.NewKept(cfg.Windows/waitingPart)),
 		owners:  newOwnerClient(),
-		reading: make(chan struct{}, maxReading),
+		reading: make(chan struct{}, cfg.readings()),
 		conns:   map[string]*connection{},
 	}
 	return g

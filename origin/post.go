@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
+
+	"culvert/internal/relay"
 )
 
 // poster sends messages to connections of API Gateway. What is refused for a
@@ -17,7 +19,7 @@ type poster struct {
 	log     *slog.Logger
 	warned  [answers]atomic.Int64 // when a line was last logged, Unix ns
 	hanging chan struct{}         // holds one for each connection being closed
-	waiting waiting
+	waiting *relay.Kept           // texts, in bytes
 }
 
 // pace is what the posts of one connection have in common.
@@ -46,8 +48,8 @@ const (
 // errPost ends a carrier. The log and the metrics have the reason.
 var errPost = errors.New("API Gateway does not take it")
 
-func newPoster(cfg Gateway, m *metrics, log *slog.Logger) *poster {
-	return &poster{api: newManagement(cfg), metrics: m, log: log, hanging: make(chan struct{}, maxHanging)}
+func newPoster(cfg Gateway, m *metrics, log *slog.Logger, waiting *relay.Kept) *poster {
+	return &poster{api: newManagement(cfg), metrics: m, log: log, hanging: make(chan struct{}, maxHanging), waiting: waiting}
 }
 
 // to posts to c and returns when API Gateway has the message, or never will.
@@ -55,9 +57,9 @@ func (p *poster) to(c *connection) func(context.Context, []byte) error {
 	return func(ctx context.Context, text []byte) error {
 		p.metrics.posting.Inc()
 		defer p.metrics.posting.Dec()
-		size := int64(len(text))
-		defer p.waiting.add(c.user, -size)
-		if !p.waiting.add(c.user, size) {
+		size := int64(cap(text)) // of a buffer for the largest, as a rule
+		defer p.waiting.Add(c.user, -size)
+		if !p.waiting.Add(c.user, size) {
 			return p.conclude(ctx, c, overloaded)
 		}
 		a := p.api.post(ctx, c.id, text)

@@ -81,9 +81,12 @@ type posting struct {
 func newPosting(a *awsAnswers) *posting {
 	p := &posting{counters: prometheus.NewRegistry()}
 	m := newMetrics(p.counters, relay.NewTable(relay.Events{}, relay.NewBudget(0)))
-	p.poster = newPoster(a.gateway(), m, slog.New(slog.NewTextHandler(&p.log, nil)))
+	p.poster = newPoster(a.gateway(), m, slog.New(slog.NewTextHandler(&p.log, nil)), relay.NewKept(4*mostWaiting*wire.MaxText))
 	return p
 }
+
+// mostWaiting texts of one user may wait.
+const mostWaiting = 3
 
 // count is what a counter stands at where a label has the value.
 func count(t *testing.T, from prometheus.Gatherer, name, value string) (sum float64) {
@@ -211,9 +214,8 @@ func TestPostsThatWaitAreBoundInAll(t *testing.T) {
 		p, text := newPosting(a), make([]byte, wire.MaxText)
 		var all sync.WaitGroup
 		var failed atomic.Int64
-		const most, more = 3, 10
-		p.waiting.add(0, maxUserWaiting-most*wire.MaxText)
-		for range most + more {
+		const more = 10
+		for range mostWaiting + more {
 			all.Go(func() {
 				if p.to(newTestConnection("c"))(t.Context(), text) != nil {
 					failed.Add(1)

@@ -18,7 +18,7 @@ const (
 // something did just before that the peer has not answered; a frame that is as large as can be is followed by
 // another as a rule. Its methods may be called by many goroutines.
 type batch struct {
-	send func(number uint32, body []byte) error // must not keep body, which begins with room for wire.Numbers
+	send func(number uint32, body []byte) error // body begins with room for wire.Numbers; send gives it back
 	most int                                    // sends at once
 	fail func()                                 // called when a send has failed
 
@@ -179,7 +179,6 @@ func (b *batch) wakeIn(wait time.Duration) {
 
 func (b *batch) sendOne(number uint32, body []byte) {
 	err := b.send(number, body)
-	putBody(body)
 	b.mu.Lock()
 	b.sending--
 	if err == nil {

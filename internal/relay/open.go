@@ -255,7 +255,7 @@ const maxEarlyLen = 4 * wire.FirstWindow
 type Opened struct {
 	ID      wire.TunnelID
 	Service wire.Service
-	Early   []byte // bytes of the stream
+	Early   []byte // bytes of the stream; the tunnel's from here on
 	Accept  []byte // payload of the Accept frame
 	Keys    Keys
 }
@@ -270,13 +270,14 @@ func (tb *Table) AcceptTunnel(c *Carrier, o Opened) (*Tunnel, bool) {
 	copy(t.accept[wire.HeaderLen:], o.Accept)
 	if n := len(o.Early); n > 0 {
 		t.got = uint64(n)
-		t.queue = []chunk{{data: o.Early, end: t.got}}
+		t.queue = []chunk{{buf: o.Early, data: o.Early, end: t.got}}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !tb.add(t) {
 		return nil, false
 	}
+	t.keep(cap(o.Early))
 	t.use(c)
 	time.AfterFunc(acceptDelay, t.acceptAlone)
 	return t, true

@@ -46,6 +46,7 @@ func (p *Posts) send(number uint32, body []byte) error {
 	}
 	text := getBody(1 + len(ticket) + wire.TextLen(len(body)))
 	text = wire.AppendText(wire.AppendDown(text, ticket), body)
+	putBody(body) // the post may take long
 	defer putBody(text)
 	return p.post(p.ctx, text)
 }

@@ -111,6 +111,7 @@ func (t *Tunnel) gotBytes(h wire.Header, payload []byte) error {
 	if h.Seq > t.got {
 		return t.hold(h.Seq, ck)
 	}
+	t.keep(cap(payload))
 	t.enqueue(ck)
 	for len(t.held) > 0 {
 		next := t.held[t.got]
@@ -138,6 +139,7 @@ func (t *Tunnel) hold(seq uint64, ck chunk) error {
 		t.held = map[uint64]*chunk{}
 	}
 	t.held[seq] = &ck
+	t.keep(cap(ck.buf))
 	return nil
 }
 
@@ -228,6 +230,7 @@ func (t *Tunnel) wrote(n int, err error) bool {
 }
 
 func (t *Tunnel) dequeue() {
+	t.keep(-cap(t.queue[0].buf))
 	put(t.queue[0].buf)
 	t.queue[0] = chunk{}
 	if t.queue = t.queue[1:]; len(t.queue) == 0 {
@@ -262,7 +265,7 @@ func (t *Tunnel) passFin() bool {
 // the last, else soon. t.mu is held.
 func (t *Tunnel) afterWrite() {
 	m := t.manner()
-	t.win.measure(t.written, t.win.size/m.growAt, m.grow*t.roundTrip(), t.table.Budget)
+	t.win.measure(t.written, t.win.size/m.growAt, m.grow*t.roundTrip(), t.table.Budget, t.table.Kept.window())
 	if t.written-t.ackSent >= (t.promised-t.ackSent)/m.ackAfter {
 		t.oweNow()
 		return

@@ -174,6 +174,7 @@ func (t *Tunnel) sendFrame(f *frame, number int, last bool) bool {
 		return false
 	}
 	t.unacked = append(t.unacked, f)
+	t.keep(cap(f.buf))
 	t.sent, t.finSent = f.end, f.kind == wire.Fin
 	c := t.carrier
 	if c == nil || t.resending { // whoever resends takes it along
@@ -320,6 +321,7 @@ func (t *Tunnel) gotAck(ack uint64, room uint32) error {
 		n := 0
 		for n < len(t.unacked) && t.unacked[n].end <= ack && t.unacked[n].kind != wire.Open {
 			t.unacked[n].acked = true
+			t.keep(-cap(t.unacked[n].buf))
 			t.unacked[n].release()
 			n++
 		}

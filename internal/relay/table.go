@@ -17,6 +17,7 @@ import (
 type Table struct {
 	Events
 	Budget *Budget
+	Kept   *Kept     // an origin's; set before the first tunnel
 	turns  sync.Pool // of *turn; a table's own, as their channels may belong to a test's bubble
 
 	mu       sync.RWMutex // guards the following; never held across I/O

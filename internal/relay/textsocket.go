@@ -78,6 +78,7 @@ func (s *textSocket) send(number uint32, body []byte) error {
 	}
 	text := getBody(1 + wire.TokenLen + wire.TicketLen + wire.TextLen(len(body)))
 	text = wire.AppendText(wire.AppendUp(text, token, *s.ticket.Load()), body)
+	putBody(body)
 	defer putBody(text)
 	s.hold.begin()
 	err := s.write(text)

@@ -85,6 +85,7 @@ type Tunnel struct {
 	closing  bool // it is being passed on
 	bulkTold bool
 	moved    uint64 // sent and got at the last sweep
+	kept     int64  // bytes of buffers, in both directions
 }
 
 // chunk is bytes of the stream on their way to it.
@@ -147,6 +148,7 @@ func (t *Tunnel) end(e End) {
 	}
 	t.unacked = nil
 	t.dropInbound()
+	t.keep(int(-t.kept))
 	t.table.Budget.give(t.win.grown() + int64(t.credit-firstCredit))
 	e.User, e.Service, e.Carriers, e.Took = t.user, t.Service, t.carriers, time.Since(t.began)
 	e.Sent, e.Received = t.acked, t.written

@@ -43,6 +43,9 @@ const firstCredit = 64 << 10
 // takes and as may be kept for it. t.mu is held.
 func (t *Tunnel) roomToSend() uint64 {
 	kept, room, least := t.sent-t.acked, t.limit-t.sent, t.manner().minRoom
+	if kept+least > firstCredit && t.table.Kept.isTight(t.user) {
+		return min(room, firstCredit-min(kept, firstCredit))
+	}
 	for room > 0 && kept+least > t.credit && t.credit < wire.MaxWindow && t.table.Budget.take(int64(t.credit)) {
 		t.credit *= 2
 	}
@@ -72,7 +75,7 @@ func (w *window) grown() int64 { return int64(w.size) - wire.FirstWindow }
 // measure is told what was written. A window is too small if part of it is used
 // up within limit; acks come late by a part of a window and by ackDelay at
 // most. A limit of 0 means that nothing is known yet.
-func (w *window) measure(written, part uint64, limit time.Duration, b *Budget) {
+func (w *window) measure(written, part uint64, limit time.Duration, b *Budget, most uint64) {
 	if written-w.since < part {
 		return
 	}
@@ -80,7 +83,7 @@ func (w *window) measure(written, part uint64, limit time.Duration, b *Budget) {
 	took := time.Duration(now - w.began)
 	first := w.began == 0
 	w.since, w.began = written, now
-	if first || limit == 0 || took > limit || w.size >= wire.MaxWindow {
+	if first || limit == 0 || took > limit || w.size*2 > most {
 		return
 	}
 	if b.take(int64(w.size)) {

@@ -1,13 +1,18 @@
 """Stacks: made, changed and deleted part by part, with the events and the end
 states of CloudFormation. Secrets, parameters and log groups are made in moto;
-all other parts are a name and what others ask of them."""
+all other parts are a name, what others ask of them and, if live was told of
+them, what runs there."""
 
 import datetime
 import hashlib
+import json
+import re
 import secrets
 import threading
 import time
+import urllib.error
 import urllib.parse
+import urllib.request
 import uuid
 
 from template import Evaluator, Refused, load, references
@@ -31,7 +36,7 @@ class Part:
 
     def __init__(self, stack, logical, kind, properties):
         self.stack, self.logical, self.kind, self.properties = stack, logical, kind, properties
-        self.inner = None
+        self.inner, self.status = None, "CREATE_COMPLETE"
         self.id = self.make()
 
     def make(self):
@@ -50,10 +55,13 @@ class Part:
     def make_aws_apigatewayv2_api(self):
         return secrets.token_hex(5)
 
+    def make_aws_lambda_layerversion(self):
+        return f"arn:aws:lambda:{self.stack.region}:{ACCOUNT}:layer:{self.name()}:1"
+
     def make_aws_cloudformation_stack(self):
         text = self.stack.world.fetch(self.properties["TemplateURL"])
         name = f"{self.stack.name[:60]}-{self.logical}-{secrets.token_hex(5).upper()}"
-        self.inner = Stack(self.stack.world, name, self.stack.region, parent=self.stack)
+        self.inner = Stack(self.stack.world, name, self.stack.region, parent=self.stack, logical=self.logical)
         self.stack.world.stacks.append(self.inner)
         self.stack.tell(self.logical, self.inner.id, self.kind, "CREATE_IN_PROGRESS", "Resource creation Initiated")
         self.inner.create(text, self.given())
@@ -81,6 +89,7 @@ class Part:
         return name
 
     def unmake(self):
+        self.stack.world.live(self, gone=True)
         if self.inner:
             self.inner.delete()
             return self.inner.status == "DELETE_COMPLETE"
@@ -102,17 +111,22 @@ class Part:
             return "ip-10-0-0-10.ec2.internal"
         if name == "PrivateIp":
             return "10.0.0.10"
+        if name == "Id":
+            return self.id
+        if name == "Arn" and self.kind == "AWS::Lambda::Function":
+            return f"arn:aws:lambda:{self.stack.region}:{ACCOUNT}:function:{self.id}"
         if name in ("Arn", "FunctionARN", "LoadBalancerArn"):
             return self.id if self.id.startswith("arn:") else f"arn:aws:standin:{self.stack.region}:{ACCOUNT}:{self.id}"
         return f"{self.id}.{name}"
 
 
 class Stack:
-    def __init__(self, world, name, region, parent=None):
-        self.world, self.name, self.region, self.parent = world, name, region, parent
+    def __init__(self, world, name, region, parent=None, logical=""):
+        self.world, self.name, self.region, self.parent, self.logical = world, name, region, parent, logical
         self.id = f"arn:aws:cloudformation:{region}:{ACCOUNT}:stack/{name}/{uuid.uuid4()}"
         self.status, self.reason, self.created, self.updated = "REVIEW_IN_PROGRESS", "", now(), None
         self.parts, self.events, self.parameters, self.outputs, self.template = {}, [], {}, {}, {"Resources": {}}
+        self.replaced, self.before = [], None  # parts of before that are still there, and how to get back
 
     def client(self, service):
         return self.world.client(service, self.region)
@@ -141,8 +155,6 @@ class Stack:
             one = wanted[logical]
             if not self.bring_part(e, logical, one):
                 return False
-        for logical in [n for n in self.parts if n not in wanted]:
-            self.drop(logical)
         self.template, self.parameters = template, e.parameters
         self.outputs = {n: str(e.value(o["Value"])) for n, o in template.get("Outputs", {}).items() if e.wanted(o)}
         return True
@@ -152,30 +164,58 @@ class Stack:
         verb = "UPDATE" if old else "CREATE"
         try:
             properties = e.value(one.get("Properties", {}))
-            if old and old.properties == properties and not old.inner:
+            if old and old.properties == properties and not old.inner and old.status.endswith("_COMPLETE"):
                 return True
             self.tell(logical, old.id if old else "", kind, verb + "_IN_PROGRESS")
             time.sleep(TAKES.get(kind, 0))
-            if self.world.fails(kind):
-                raise Refused(self.world.reason)
             part = self.changed(old, properties) if old else Part(self, logical, kind, properties)
+            self.parts[logical] = part
+            if self.world.fails(kind) or self.world.fails(f"{self.logical}.{logical}"):
+                raise Refused(self.world.reason)
+            if part.inner and part.inner.status != verb + "_COMPLETE":
+                raise Refused("Embedded stack failed. The following resource(s) failed")
+            self.world.live(part)
         except Refused as refused:
-            return self.fail(logical, "", kind, verb + "_FAILED", str(refused))
-        self.parts[logical] = part
-        if part.inner and part.inner.status != verb + "_COMPLETE":
-            return self.fail(logical, part.id, kind, verb + "_FAILED", "Embedded stack failed. The following resource(s) failed")
+            if logical in self.parts:
+                self.parts[logical].status = verb + "_FAILED"
+            return self.fail(logical, self.parts[logical].id if logical in self.parts else "", kind, verb + "_FAILED", str(refused))
+        part.status = verb + "_COMPLETE"
         self.tell(logical, part.id, kind, verb + "_COMPLETE")
         return True
 
     def changed(self, part, properties):
-        """The part with other properties, or another in its place."""
+        """The part with other properties, or another in its place: the old one goes at the end."""
         if part.kind in REPLACED:
-            part.unmake()
+            self.replaced.append(part)
             return Part(self, part.logical, part.kind, properties)
         part.properties = properties
         if part.inner:
             part.inner.change(self.world.fetch(properties["TemplateURL"]), part.given())
         return part
+
+    def tidy(self):
+        """What is left of the last template goes when all that is new stands."""
+        gone, self.replaced = self.replaced, []
+        for part in gone:
+            part.unmake()
+        e = self.evaluator(self.template, self.parameters)
+        for logical in [n for n in self.parts if n not in self.template["Resources"] or not e.wanted(self.template["Resources"][n])]:
+            self.drop(logical)
+        for part in self.parts.values():
+            if part.inner:
+                part.inner.tidy()
+
+    def take_back(self, skip):
+        """The parts that were replaced are in their old place again, and what skip names counts as done."""
+        for part in self.replaced:
+            self.parts[part.logical].unmake()
+            self.parts[part.logical] = part
+        self.replaced = []
+        for part in self.parts.values():
+            if f"{self.name}.{part.logical}" in skip:
+                part.status = "UPDATE_COMPLETE"
+            if part.inner:
+                part.inner.take_back(skip)
 
     def fail(self, logical, physical, kind, status, reason):
         self.tell(logical, physical, kind, status, reason)
@@ -208,17 +248,31 @@ class Stack:
             self.become("ROLLBACK_COMPLETE" if self.drop_all() else "ROLLBACK_FAILED")
 
     def change(self, text, parameters):
-        old, before = self.template, self.parameters
+        self.before = self.template, self.parameters
         self.updated = now()
         self.become("UPDATE_IN_PROGRESS", "User Initiated")
         try:
             if self.bring(load(text, parameters), parameters):
-                return self.become("UPDATE_COMPLETE")
+                return self.finish("UPDATE_COMPLETE")
         except Refused as refused:
             self.reason = str(refused)
+        self.undo()
+
+    def undo(self, skip=()):
+        """Undoes a change, but for what skip names as STACK.PART."""
         self.become("UPDATE_ROLLBACK_IN_PROGRESS", self.reason)
-        self.bring(old, before)
-        self.become("UPDATE_ROLLBACK_COMPLETE")
+        self.take_back(skip)
+        if self.bring(*self.before or (self.template, self.parameters)):
+            self.finish("UPDATE_ROLLBACK_COMPLETE")
+        else:
+            self.become("UPDATE_ROLLBACK_FAILED")
+
+    def finish(self, status):
+        """What is not wanted any more goes when the whole stands."""
+        if not self.parent:
+            self.become(status + "_CLEANUP_IN_PROGRESS")
+            self.tidy()
+        self.become(status)
 
     def delete(self):
         self.become("DELETE_IN_PROGRESS", "User Initiated")
@@ -251,8 +305,8 @@ def order(resources):
 class World:
     """All stacks, and what is to fail."""
 
-    def __init__(self, client):
-        self.client, self.stacks, self.plans = client, [], {}
+    def __init__(self, client, machines=""):
+        self.client, self.machines, self.stacks, self.plans = client, machines, [], {}
         self.failing, self.reason = {}, ""
         self.lock = threading.RLock()
 
@@ -262,12 +316,50 @@ class World:
                 return s
         raise Refused(f"Stack with id {name} does not exist")
 
-    def fails(self, kind):
-        """Whether a part of this kind is to fail now: as often as was said."""
-        n = self.failing.get(kind, 0)
+    def fails(self, what):
+        """Whether a part of this kind, or name, is to fail now: as often as was said."""
+        n = self.failing.get(what, 0)
         if n:
-            self.failing[kind] = n - 1
+            self.failing[what] = n - 1
         return n > 0
+
+    def live(self, part, gone=False):
+        """Tells where things run of a part that is there now, or gone. What does not work there fails here."""
+        if not self.machines or part.inner:
+            return
+        told = dict(kind=part.kind, id=part.id, gone=gone)
+        if not gone:
+            told |= dict(arn=part.attribute("Arn"), domain=part.attribute("DomainName"), code=self.code(part), properties=self.resolved(part.properties))
+        try:
+            with urllib.request.urlopen(self.machines + "/part", json.dumps(told).encode(), timeout=120) as answer:
+                answer.read()
+        except urllib.error.HTTPError as error:
+            raise Refused(error.read().decode()) from None
+
+    def code(self, part):
+        """An address to fetch what was uploaded for a part, good for ten minutes."""
+        at = part.properties.get("Code") or part.properties.get("Content")
+        if not isinstance(at, dict) or "S3Bucket" not in at:
+            return ""
+        return self.client("s3", "us-east-1").generate_presigned_url("get_object", Params=dict(Bucket=at["S3Bucket"], Key=at["S3Key"]), ExpiresIn=600)
+
+    def resolved(self, value):
+        """A value with the secrets that it refers to."""
+        def secret(match):
+            return self.client("secretsmanager", match[1].split(":")[3]).get_secret_value(SecretId=match[1])["SecretString"]
+
+        if isinstance(value, dict):
+            return {k: self.resolved(v) for k, v in value.items()}
+        if isinstance(value, list):
+            return [self.resolved(v) for v in value]
+        return re.sub(r"{{resolve:secretsmanager:(.*?)}}", secret, value) if isinstance(value, str) else value
+
+    def layer(self, arn):
+        """The part that is a version of a layer."""
+        for part in (p for s in self.stacks for p in s.parts.values()):
+            if part.id == arn:
+                return part
+        raise Refused(f"{arn} does not exist")
 
     def fetch(self, url):
         """A template from the bucket: its name begins the host, or else the path."""

@@ -1,12 +1,15 @@
 """A stand-in for AWS in tests: moto's server, with a CloudFormation in front of
-it that knows every resource type a template may name. "standin.py PORT" serves
-until it is killed.
+it that knows every resource type a template may name. "standin.py PORT [URL]"
+serves until it is killed, and tells URL, where live listens, of every part.
 
 POST /standin with JSON sets what is to happen next:
   {"fail": {"AWS::CloudFront::VpcOrigin": 1}, "reason": "..."}  the next of its kind fails
+  {"fail": {"SoloA.Install": 99}}                               so does this part of that stack in the stack
   {"stack": "culvert", "status": "UPDATE_ROLLBACK_FAILED"}      a stack is in this state
 The access key EXPIRED has expired, DENIED may do nothing, NOQUOTA has no vCPUs."""
 
+import base64
+import hashlib
 import io
 import json
 import sys
@@ -29,7 +32,7 @@ def client(service, region):
                         aws_access_key_id="standin", aws_secret_access_key="standin")
 
 
-world = World(client)
+world = World(client, *sys.argv[2:])
 
 
 def members(form, name):
@@ -121,7 +124,7 @@ def describe_stack_events(form, region):
 def list_stack_resources(form, region):
     s = world.find(form["StackName"])
     return dict(StackResourceSummaries=[dict(LogicalResourceId=n, PhysicalResourceId=p.id, ResourceType=p.kind,
-                                             ResourceStatus="CREATE_COMPLETE", LastUpdatedTimestamp=s.created) for n, p in s.parts.items()])
+                                             ResourceStatus=p.status, LastUpdatedTimestamp=s.created) for n, p in s.parts.items()])
 
 
 def delete_stack(form, region):
@@ -136,8 +139,8 @@ def delete_stack(form, region):
 
 def continue_update_rollback(form, region):
     stack = world.find(form["StackName"])
-    stack.become("UPDATE_ROLLBACK_IN_PROGRESS")
-    stack.become("UPDATE_ROLLBACK_COMPLETE")
+    stack.status = "UPDATE_ROLLBACK_IN_PROGRESS"
+    world.begin(stack.undo, [m[""] for m in members(form, "ResourcesToSkip")])
     return {}
 
 
@@ -192,6 +195,16 @@ OPTED_IN = """<DescribeRegionsResponse><regionInfo><item><regionName>eu-south-2<
 NO_VPC_ORIGINS = "<VpcOriginList><Marker></Marker><MaxItems>100</MaxItems><IsTruncated>false</IsTruncated><Quantity>0</Quantity></VpcOriginList>"
 
 
+def layer_version(request):
+    """Where a version of a layer can be fetched, and its checksum."""
+    part = world.layer(request.args["Arn"])
+    at = part.properties["Content"]
+    content = client("s3", "us-east-1").get_object(Bucket=at["S3Bucket"], Key=at["S3Key"])["Body"].read()
+    sum = base64.b64encode(hashlib.sha256(content).digest()).decode()
+    return Response(json.dumps({"LayerVersionArn": part.id, "Content": {"Location": world.code(part), "CodeSha256": sum, "CodeSize": len(content)}}),
+                    content_type="application/json")
+
+
 def recorded(request, key, service):
     """Answers that moto has none for."""
     target = request.headers.get("X-Amz-Target", "")
@@ -205,6 +218,8 @@ def recorded(request, key, service):
     if service == "servicequotas":
         value = 0 if key == "NOQUOTA" else 32
         return Response(json.dumps({"Quota": {"Value": value}}), content_type="application/x-amz-json-1.1")
+    if service == "lambda" and request.path == "/2018-10-31/layers":
+        return layer_version(request)
     if service == "cloudfront" and request.path.endswith("/vpc-origin"):
         return Response(NO_VPC_ORIGINS, content_type="text/xml")
     if target == "AmazonSSM.SendCommand":

@@ -151,11 +151,13 @@ class Evaluator:
             name = match.group(1)
             if name.startswith("!"):
                 return "${" + name[1:] + "}"
+            if not re.fullmatch("[A-Za-z0-9_.:]+", name):
+                raise Refused("Template error: variable names in Fn::Sub syntax must contain only alphanumeric characters, underscores, periods, and colons")
             if name in more:
                 return str(more[name])
             return str(self.fn_getatt(name.split(".", 1)) if "." in name else self.ref(name))
 
-        return re.sub(r"\$\{([!A-Za-z0-9.:_]+)}", one, text)
+        return re.sub(r"\$\{([^}]*)}", one, text)
 
     def fn_if(self, v):
         return self.value(v[1] if self.condition(v[0]) else v[2])

@@ -1,0 +1,153 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"os/exec"
+	"time"
+
+	"culvert/internal/whatsapp"
+)
+
+// Where the client of an app listens, and how much media goes each way.
+const (
+	appIP     = "127.0.0.78"
+	mediaSize = 8 << 20
+)
+
+// runApp does what WhatsApp's app does, through "culvert connect" with the link
+// that a file holds: media both ways, then one chat connection until ctx ends,
+// which must not break, and media once more.
+func runApp(ctx context.Context, link, key string) error {
+	b, err := hex.DecodeString(key)
+	if err != nil || len(b) != 32 {
+		return errors.New("the key is 64 hexadecimal digits")
+	}
+	chat, media, err := freeAddresses()
+	if err != nil {
+		return err
+	}
+	var said bytes.Buffer
+	client := exec.Command("bin/culvert", "connect", "--link-file", link, "--chat", chat, "--media", media)
+	client.Stdout, client.Stderr = &said, &said
+	if err := client.Start(); err != nil {
+		return err
+	}
+	defer func() { client.Process.Kill(); client.Wait() }()
+	trips, err := use(ctx, chat, media, [32]byte(b))
+	if err != nil {
+		return fmt.Errorf("%w; the client said:\n%s", err, &said)
+	}
+	fmt.Printf("every byte of 2 times %d MB of media each way was right; chat was one connection, %d messages, the slowest %v\n",
+		mediaSize>>20, len(trips), slowest(trips).Round(time.Millisecond))
+	return nil
+}
+
+// paced leaves the processor to others between two messages.
+type paced struct{ net.Conn }
+
+func (p paced) Write(b []byte) (int, error) {
+	time.Sleep(20 * time.Millisecond)
+	return p.Conn.Write(b)
+}
+
+func slowest(trips []time.Duration) (most time.Duration) {
+	for _, t := range trips {
+		most = max(most, t)
+	}
+	return most
+}
+
+func freeAddresses() (chat, media string, err error) {
+	var all [2]string
+	for i := range all {
+		ln, err := net.Listen("tcp", appIP+":0")
+		if err != nil {
+			return "", "", err
+		}
+		defer ln.Close()
+		all[i] = ln.Addr().String()
+	}
+	return all[0], all[1], nil
+}
+
+func use(ctx context.Context, chat, media string, root [32]byte) ([]time.Duration, error) {
+	conn, err := dialUp(chat)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	if err := moveMedia(media); err != nil {
+		return nil, err
+	}
+	fmt.Println("the app is connected")
+	trips, err := whatsapp.Exchange(ctx, paced{conn}, root, math.MaxInt)
+	if !errors.Is(err, context.Canceled) {
+		return trips, fmt.Errorf("chat: after %d messages: %w", len(trips), err)
+	}
+	return trips, moveMedia(media)
+}
+
+// dialUp waits until the client listens.
+func dialUp(address string) (conn net.Conn, err error) {
+	for range 100 {
+		if conn, err = net.Dial("tcp", address); err == nil {
+			return conn, nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return nil, err
+}
+
+// moveMedia sends and fetches media, trusting the system's authorities alone.
+func moveMedia(media string) error {
+	c := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, media)
+		}}}
+	if err := download(c); err != nil {
+		return fmt.Errorf("download: %w", err)
+	}
+	if err := upload(c); err != nil {
+		return fmt.Errorf("upload: %w", err)
+	}
+	return nil
+}
+
+func download(c *http.Client) error {
+	res, err := c.Get(fmt.Sprintf("https://%s/media/%d", whatsapp.MediaHost, mediaSize))
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	return whatsapp.CheckPattern(res.Body, mediaSize)
+}
+
+func upload(c *http.Client) error {
+	sum := sha256.New()
+	body := io.TeeReader(whatsapp.Pattern(mediaSize), sum)
+	res, err := c.Post("https://"+whatsapp.MediaHost+"/upload", "application/octet-stream", body)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	var got whatsapp.Uploaded
+	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<10)).Decode(&got); err != nil {
+		return err
+	}
+	if got.Bytes != mediaSize || got.SHA256 != hex.EncodeToString(sum.Sum(nil)) {
+		return errors.New("what arrived is not what was sent")
+	}
+	return nil
+}

@@ -84,6 +84,23 @@ func unknownCosts(s *stack) (problems []string) {
 	return problems
 }
 
+func TestEachInstanceTypeHasAPrice(t *testing.T) {
+	t.Parallel()
+	f, err := load(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := list(at(f["Parameters"], "InstanceType", "AllowedValues"))
+	for _, name := range types {
+		if _, priced := cost.USEast1().Types[text(name)]; !priced && name != "" {
+			t.Errorf("culvert cost does not know %v", name)
+		}
+	}
+	if len(types) < 2 {
+		t.Errorf("got types %v", types)
+	}
+}
+
 func taggedOrigins(s *stack) (problems []string) {
 	for _, r := range append(s.of(nestedKind), s.of("AWS::CloudFront::VpcOrigin")...) {
 		if r.properties["Tags"] != nil {

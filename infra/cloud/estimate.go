@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -29,10 +30,29 @@ func (c *cloud) month(s stack) (cost.Month, string, error) {
 	if c.given["Distributions"] == "" && s.parameter("Distributions") != "" {
 		fmt.Sscan(s.parameter("Distributions"), &fronts)
 	}
-	topology := c.chosen("Topology", s)
-	month, err := prices.Month(cost.Plan{Users: c.users, MBPerUser: 300, Topology: cost.Topology(topology),
+	if c.chosen("Architecture", s) == "x86_64" {
+		prices = prices.OnX86()
+	}
+	month, err := prices.Month(cost.Plan{Users: c.users, MBPerUser: 300, Topology: c.topology(s), InstanceType: c.machine(s),
 		Distributions: fronts, Assumptions: cost.Usual()}, cost.AlwaysFree)
 	return month, prices.Region, err
+}
+
+// topology is the template's unless another is chosen.
+func (c *cloud) topology(s stack) cost.Topology {
+	return cmp.Or(cost.Topology(c.chosen("Topology", s)), cost.Solo)
+}
+
+// machine is the type of the origin's machines, as the template chooses it.
+func (c *cloud) machine(s stack) string {
+	family, size := "t4g", "nano"
+	if c.chosen("Architecture", s) == "x86_64" {
+		family = "t3"
+	}
+	if c.topology(s) == cost.Fleet {
+		size = "small"
+	}
+	return cmp.Or(c.chosen("InstanceType", s), family+"."+size)
 }
 
 // chosen is the parameter as given, or as the stack has it.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-
-	"culvert/internal/cost"
 )
 
 // checkPlan refuses a machine that AWS's free plan does not have. AWS would say
@@ -44,24 +42,14 @@ func onFreePlan(kind string) string {
 	return "make deploy INSTANCE=t4g.micro"
 }
 
-// newMachine is the type of the machines that a deployment would start, as the
-// template chooses it; empty if it starts none of another type.
+// newMachine is the type of the machines that a deployment would start; empty
+// if it starts none of another type.
 func (c *cloud) newMachine(s stack) string {
-	kind := c.chosen("InstanceType", s)
-	if conditionOf(s.Status).made() && kind == s.parameter("InstanceType") && c.given["Topology"] == "" {
+	same := c.chosen("InstanceType", s) == s.parameter("InstanceType") && c.given["Topology"] == ""
+	if conditionOf(s.Status).made() && same {
 		return ""
 	}
-	family, size := "t4g", "nano"
-	if c.chosen("Architecture", s) == "x86_64" {
-		family = "t3"
-	}
-	if c.chosen("Topology", s) == string(cost.Fleet) {
-		size = "small"
-	}
-	if kind == "" {
-		return family + "." + size
-	}
-	return kind
+	return c.machine(s)
 }
 
 // checkBudget leaves the budget out where it cannot be made: its failure would

@@ -88,6 +88,33 @@ func TestAFleetsBalancerCosts(t *testing.T) {
 	}
 }
 
+func TestTheEstimateIsForTheMachinesThatWillRun(t *testing.T) {
+	t.Parallel()
+	fleet := stack{Parameters: []parameter{{ParameterKey: "Topology", ParameterValue: "fleet"}, {ParameterKey: "InstanceType"}}}
+	for _, one := range []struct {
+		given string
+		stack stack
+		want  string
+		n     int
+	}{
+		{"", stack{}, "t4g.nano", 1},
+		{"Architecture=x86_64", stack{}, "t3.nano", 1},
+		{"InstanceType=c7g.large", stack{}, "c7g.large", 1},
+		{"Topology=fleet", stack{}, "t4g.small", 2},
+		{"Architecture=x86_64", fleet, "t3.small", 2},
+	} {
+		c, _, _ := testCloud(t, nil)
+		if one.given != "" {
+			if err := c.set(one.given); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if m, _, err := c.month(one.stack); err != nil || m.Instance != one.want || m.Instances != one.n {
+			t.Errorf("%q: got %d of %s and %v, want %d of %s", one.given, m.Instances, m.Instance, err, one.n, one.want)
+		}
+	}
+}
+
 func TestMoneySaysWhatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	c, _, said := testCloud(t, nil)

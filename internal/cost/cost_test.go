@@ -223,3 +223,33 @@ func TestADaysUseIsBilledByItem(t *testing.T) {
 	near(t, "two days", Total(USEast1().Bill(day.Use().Times(2), NothingFree)), 2*4.18, 0.001)
 	near(t, "on x86", USEast1().OnX86().Bill(day.Use(), NothingFree)[4].Dollars, 1.25, 0.001)
 }
+
+func TestAPlanMayNameItsInstance(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name     string
+		topology Topology
+		users    int
+		hour     float64
+		n        int
+		want     string // of the error
+	}{
+		{"t4g.micro", Solo, 100, 0.0084, 1, ""},
+		{"t3.nano", "", 100, 0.0052, 1, ""},
+		{"c7i.large", Fleet, 100, 0.08925, 2, ""},
+		{"t4g.nano", Solo, 100_000, 0, 0, "take a larger one, or a fleet"},
+		{"m1.small", Solo, 100, 0, 0, "no price is known"},
+	} {
+		m, err := USEast1().Month(Plan{Users: c.users, MBPerUser: 300, Topology: c.topology, InstanceType: c.name, Distributions: 1, Assumptions: Usual()}, AlwaysFree)
+		switch {
+		case c.want != "":
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: got %v, want %q", c.name, err, c.want)
+			}
+		case err != nil:
+			t.Errorf("%s: got %v", c.name, err)
+		case m.Instance != c.name || m.Instances != c.n || math.Abs(m.Lines[0].Dollars-c.hour*Hours*float64(c.n)) > 0.001:
+			t.Errorf("%s: got %d of %s for %.2f $, want %d for %.2f", c.name, m.Instances, m.Instance, m.Lines[0].Dollars, c.n, c.hour*Hours*float64(c.n))
+		}
+	}
+}

@@ -5,10 +5,11 @@ import "fmt"
 // Plan is what a month's cost is asked for.
 type Plan struct {
 	Users         int      `json:"users"`
-	MBPerUser     float64  `json:"mb_per_user"`   // a month, both directions; 1,024 MB are a GB
-	Topology      Topology `json:"topology"`      // empty: solo while the smallest instance does
-	GatewayShare  float64  `json:"gateway_share"` // 0 to 1, of the users and their traffic
-	Distributions int      `json:"distributions"` // they cost nothing, and there is a quota
+	MBPerUser     float64  `json:"mb_per_user"`             // a month, both directions; 1,024 MB are a GB
+	Topology      Topology `json:"topology"`                // empty: solo while the smallest instance does
+	InstanceType  string   `json:"instance_type,omitempty"` // empty: the smallest that does
+	GatewayShare  float64  `json:"gateway_share"`           // 0 to 1, of the users and their traffic
+	Distributions int      `json:"distributions"`           // they cost nothing, and there is a quota
 	Assumptions   `json:"assumptions"`
 }
 

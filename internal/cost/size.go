@@ -3,6 +3,8 @@ package cost
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 )
 
 // machine is what a type of EC2 instance has. Its network's baseline holds for
@@ -14,7 +16,8 @@ type machine struct {
 	hour     float64 // dollars, in us-east-1
 }
 
-// machines are by size. AWS's user guide for EC2 has their networks' baselines.
+// machines are by size, those that a plan takes by itself. AWS's user guide for
+// EC2 has their networks' baselines.
 var machines = []machine{
 	{"t4g.nano", 32, 0.5 * GB, 0.0042},
 	{"t4g.micro", 64, 1 * GB, 0.0084},
@@ -24,11 +27,24 @@ var machines = []machine{
 	{"c7g.xlarge", 1876, 8 * GB, 0.145},
 }
 
-// instanceTypes are the prices of machines; the largest two are remembered.
+// others are those that a plan has only if it names them.
+var others = []machine{
+	{"t3.nano", 32, 0.5 * GB, 0.0052},
+	{"t3.micro", 64, 1 * GB, 0.0104},
+	{"t3.small", 128, 2 * GB, 0.0208},
+	{"t3.medium", 256, 4 * GB, 0.0416},
+	{"c7g.medium", 520, 2 * GB, 0.0363},
+	{"c7gn.medium", 3125, 2 * GB, 0.0624},
+	{"c7gn.large", 6250, 4 * GB, 0.1248},
+	{"c7i.large", 781, 4 * GB, 0.08925},
+	{"c7i.xlarge", 1562, 8 * GB, 0.1785},
+}
+
+// instanceTypes are the prices of machines; of c7 types they are remembered.
 func instanceTypes() map[string]Rate {
 	rates := map[string]Rate{}
-	for i, m := range machines {
-		rates[m.name] = Rate{Unit: "hours", Bands: flat(m.hour), Source: computing, Inferred: i > 3}
+	for _, m := range slices.Concat(machines, others) {
+		rates[m.name] = Rate{Unit: "hours", Bands: flat(m.hour), Source: computing, Inferred: strings.HasPrefix(m.name, "c7")}
 	}
 	return rates
 }
@@ -45,9 +61,12 @@ const (
 const few = 4
 
 // size says what a plan's origin runs on: of solo the smallest that does, of a
-// fleet at least two, small ones while few do.
+// fleet at least two, small ones while few do; or on what the plan names.
 func (p Plan) size() (Topology, machine, int, error) {
 	n := func(m machine) int { return int(math.Ceil(p.load(m))) }
+	if p.InstanceType != "" {
+		return p.sizeOf(p.InstanceType, n)
+	}
 	small := machines[0]
 	switch {
 	case p.Topology == Fleet || p.Topology == "" && n(small) > 1:
@@ -65,6 +84,21 @@ func (p Plan) size() (Topology, machine, int, error) {
 		}
 	}
 	return "", machine{}, 0, fmt.Errorf("one instance does not carry so many users; ask for a fleet")
+}
+
+// sizeOf is size for a type that was chosen, of which solo has one.
+func (p Plan) sizeOf(name string, n func(machine) int) (Topology, machine, int, error) {
+	all := slices.Concat(machines, others)
+	i := slices.IndexFunc(all, func(m machine) bool { return m.name == name })
+	switch {
+	case i < 0:
+		return "", machine{}, 0, fmt.Errorf("no price is known for a %s", name)
+	case p.Topology == Fleet:
+		return Fleet, all[i], max(n(all[i]), 2), nil
+	case n(all[i]) > 1:
+		return "", machine{}, 0, fmt.Errorf("one %s does not carry so many users; take a larger one, or a fleet", name)
+	}
+	return Solo, all[i], 1, nil
 }
 
 // load is how many of m carry the plan: by its network or by its memory,

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"culvert/internal/cost"
@@ -34,8 +35,15 @@ func (c *cloud) month(s stack) (cost.Month, string, error) {
 		prices = prices.OnX86()
 	}
 	month, err := prices.Month(cost.Plan{Users: c.users, MBPerUser: 300, Topology: c.topology(s), InstanceType: c.machine(s),
-		Distributions: fronts, Assumptions: cost.Usual()}, cost.AlwaysFree)
+		AtLeast: fleetMin(c.chosen("FleetMin", s)), Distributions: fronts, Assumptions: cost.Usual()}, cost.AlwaysFree)
 	return month, prices.Region, err
+}
+
+// fleetMin is how many machines a fleet has at least: the template's two unless
+// more are chosen.
+func fleetMin(chosen string) int {
+	n, _ := strconv.Atoi(chosen)
+	return max(n, 2)
 }
 
 // topology is the template's unless another is chosen.

@@ -32,18 +32,22 @@ func once(_ options, s stack) float64 {
 	return 1
 }
 
-// needCPUs is for the smallest types, which have two each. A fleet's two
-// machines are replaced while those before them are still drained:
-// CloudFormation does not wait for that.
+// needCPUs is for types with two each, or four. A fleet's machines are replaced
+// while those before them are still drained: CloudFormation does not wait for
+// that.
 func needCPUs(o options, s stack) float64 {
 	topology, given := o.given["Topology"]
+	each := 2.0
+	if strings.HasSuffix(o.given["InstanceType"], ".xlarge") {
+		each = 4
+	}
 	switch {
 	case conditionOf(s.Status).made() && (!given || topology == s.parameter("Topology")):
 		return 0
 	case topology == "fleet":
-		return 8
+		return each * 2 * float64(fleetMin(o.given["FleetMin"]))
 	}
-	return 2
+	return each
 }
 
 func needFronts(o options, s stack) float64 {

@@ -100,3 +100,16 @@ func TestWhatMayFailInANewAccountHasAdvice(t *testing.T) {
 		}
 	}
 }
+
+func TestMoreAndLargerMachinesNeedMoreCPUs(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]float64{"InstanceType=c7g.xlarge": 4, "Topology=fleet FleetMin=3": 12, "Topology=fleet InstanceType=c7i.xlarge": 16} {
+		c, _, _ := testCloud(t, nil)
+		if err := c.set(given); err != nil {
+			t.Fatal(err)
+		}
+		if got := needCPUs(c.options, stack{}); got != want {
+			t.Errorf("%s: got %v, want %v", given, got, want)
+		}
+	}
+}

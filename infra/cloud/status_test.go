@@ -101,6 +101,7 @@ func TestTheEstimateIsForTheMachinesThatWillRun(t *testing.T) {
 		{"Architecture=x86_64", stack{}, "t3.nano", 1},
 		{"InstanceType=c7g.large", stack{}, "c7g.large", 1},
 		{"Topology=fleet", stack{}, "t4g.small", 2},
+		{"FleetMin=4", fleet, "t4g.small", 4},
 		{"Architecture=x86_64", fleet, "t3.small", 2},
 	} {
 		c, _, _ := testCloud(t, nil)

@@ -8,8 +8,9 @@ type Plan struct {
 	MBPerUser     float64  `json:"mb_per_user"`             // a month, both directions; 1,024 MB are a GB
 	Topology      Topology `json:"topology"`                // empty: solo while the smallest instance does
 	InstanceType  string   `json:"instance_type,omitempty"` // empty: the smallest that does
+	AtLeast       int      `json:"at_least,omitempty"`      // instances of a fleet
 	GatewayShare  float64  `json:"gateway_share"`           // 0 to 1, of the users and their traffic
-	Distributions int      `json:"distributions"`           // they cost nothing, and there is a quota
+	Distributions int      `json:"distributions"`           // each has an alarm, and there is a quota
 	Assumptions   `json:"assumptions"`
 }
 

@@ -74,7 +74,7 @@ func (p Plan) size() (Topology, machine, int, error) {
 		if n(m) > few {
 			m = machines[4]
 		}
-		return Fleet, m, max(n(m), 2), nil
+		return Fleet, m, max(n(m), p.AtLeast, 2), nil
 	case p.Topology != Solo && p.Topology != "":
 		return "", machine{}, 0, fmt.Errorf("no topology %q; there are solo and fleet", p.Topology)
 	}
@@ -94,7 +94,7 @@ func (p Plan) sizeOf(name string, n func(machine) int) (Topology, machine, int, 
 	case i < 0:
 		return "", machine{}, 0, fmt.Errorf("no price is known for a %s", name)
 	case p.Topology == Fleet:
-		return Fleet, all[i], max(n(all[i]), 2), nil
+		return Fleet, all[i], max(n(all[i]), p.AtLeast, 2), nil
 	case n(all[i]) > 1:
 		return "", machine{}, 0, fmt.Errorf("one %s does not carry so many users; take a larger one, or a fleet", name)
 	}

@@ -10,7 +10,7 @@ import (
 const doctorPause = 30 * time.Second
 
 // standInRoot is for tests, where a stand-in is in WhatsApp's place: the key
-// that chat is to prove itself by. culvert doctor says so in its verdict.
+// that chat is to prove itself by. We say so, and so does doctor's verdict.
 const standInRoot = "CULVERT_STAND_IN_ROOT"
 
 // doctor tests every front of the link.
@@ -21,6 +21,7 @@ func (c *cloud) doctor(ctx context.Context, text string) error {
 	c.title("Testing every front and door")
 	ask := call{name: c.culvertPath, args: []string{"doctor", "--link-file", "-", "--names"}, stdin: text, show: c.w}
 	if root := os.Getenv(standInRoot); root != "" {
+		c.note("%s is set, which is for tests: this does not ask whether WhatsApp answers.", standInRoot)
 		ask.args = append(ask.args, "--chat-root", root)
 	}
 	for try := 1; ; try++ {

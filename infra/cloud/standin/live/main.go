@@ -14,6 +14,7 @@
 //	live serve FOLDER          serves until it is killed
 //	live app LINK KEY          does what the app does through "culvert connect", until SIGTERM
 //	systemctl, journalctl …    what a machine's scripts call, by these names
+//	aws …                      the AWS command line, by this name; see preloaded.py
 package main
 
 import (
@@ -40,6 +41,8 @@ func run(ctx context.Context, args []string) error {
 	switch name := filepath.Base(args[0]); {
 	case name == "systemctl", name == "journalctl":
 		return callSystem(ctx, name, args[1:])
+	case name == "aws":
+		return callAWS(args[1:])
 	case len(args) == 3 && args[1] == "serve":
 		return serve(ctx, args[2])
 	case len(args) == 4 && args[1] == "app":

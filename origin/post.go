@@ -34,9 +34,10 @@ const (
 	// openWithin is how long after its first message a connection may be unknown
 	// to @connections: 200 ms were seen.
 	openWithin = time.Second
-	// throttledFor and failingFor are how long a post is repeated: a client that
-	// takes nothing fills API Gateway's buffer, and a fault of AWS passes soon.
-	throttledFor = 15 * time.Second
+	// throttledFor and failingFor are how long a post is repeated: a client on a
+	// slow link, which takes half a minute for a message at 4 kB/s, fills API
+	// Gateway's buffer, and a fault of AWS passes soon.
+	throttledFor = time.Minute
 	failingFor   = 10 * time.Second
 	// The time between two posts of a message doubles from the one to the other.
 	firstRepeat = 50 * time.Millisecond

@@ -126,7 +126,7 @@ func TestAPostIsRepeatedAsLongAsItMayBeTaken(t *testing.T) {
 		"not open yet":           {[]int{410, 410, 200}, 0, "taken", 3, 50 * time.Millisecond, 200 * time.Millisecond, ""},
 		"gone from the start":    {[]int{410}, 0, "gone", 4, time.Second, time.Second, ""},
 		"throttled once":         {[]int{429, 200}, time.Hour, "taken", 2, 25 * time.Millisecond, 50 * time.Millisecond, ""},
-		"throttled for good":     {[]int{429}, time.Hour, "throttled", 8, 15 * time.Second, 15 * time.Second, ""},
+		"throttled for good":     {[]int{429}, time.Hour, "throttled", 30, time.Minute, time.Minute, ""},
 		"throttled, then gone":   {[]int{429, 410}, time.Hour, "gone", 2, 25 * time.Millisecond, 50 * time.Millisecond, ""},
 		"too large":              {[]int{413}, 0, "too large", 1, 0, 0, "mistake in Culvert"},
 		"denied":                 {[]int{403}, 0, "denied", 1, 0, 0, "execute-api:ManageConnections"},

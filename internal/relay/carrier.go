@@ -86,6 +86,9 @@ func NewCarrier(s Socket, t *Table, user uint32) *Carrier {
 	}
 	c.lastRx.Store(time.Now().UnixNano())
 	c.lastTx.Store(time.Now().UnixNano())
+	if w, ok := s.(watched); ok {
+		w.watch(func() { c.lastRx.Store(time.Now().UnixNano()) })
+	}
 	c.left = time.Now().UnixNano()
 	t.addCarrier(c)
 	return c

@@ -11,6 +11,7 @@ import (
 // of four records costs one system call.
 type Cork struct {
 	net.Conn
+	came   func()     // told of bytes that were read; or nil
 	mu     sync.Mutex // held across Conn.Write: it is the order of writes
 	corked bool
 	buf    []byte
@@ -23,6 +24,14 @@ func NewCork(c net.Conn) *Cork { return &Cork{Conn: c} }
 const corkSize = 68 << 10
 
 var corks = sync.Pool{New: func() any { b := make([]byte, 0, corkSize); return &b }}
+
+func (c *Cork) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && c.came != nil {
+		c.came()
+	}
+	return n, err
+}
 
 // Write passes p on, or keeps it until uncork if corked.
 func (c *Cork) Write(p []byte) (int, error) {

@@ -3,6 +3,7 @@ package relay
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // hold stands between coder/websocket and TLS or TCP. The library's client
@@ -12,6 +13,9 @@ type hold struct {
 	net.Conn
 	cork  *Cork  // beneath TLS, or nil
 	first []byte // read with the upgrade's answer, to be read before the rest
+	piece int    // is written at once
+	moved func() // told of each whole piece that was written; or nil
+	busy  atomic.Bool
 
 	mu   sync.Mutex // held across Conn.Write: it is the order of writes
 	held bool
@@ -24,7 +28,7 @@ const holdSize = 64 << 10
 var holds = sync.Pool{New: func() any { b := make([]byte, 0, holdSize); return &b }}
 
 func newHold(c net.Conn) *hold {
-	h := &hold{Conn: c}
+	h := &hold{Conn: c, piece: holdSize}
 	if t, ok := c.(interface{ NetConn() net.Conn }); ok { // *tls.Conn and its like
 		h.cork, _ = t.NetConn().(*Cork)
 	}
@@ -52,19 +56,24 @@ func (h *hold) Write(p []byte) (int, error) {
 		h.buf = *holds.Get().(*[]byte)
 	}
 	for rest := p; len(rest) > 0; {
-		n := min(len(rest), holdSize-len(h.buf))
+		n := min(len(rest), h.piece-len(h.buf))
 		h.buf = append(h.buf, rest[:n]...)
 		rest = rest[n:]
-		if len(h.buf) == holdSize {
-			if err := h.flush(); err != nil {
-				return 0, err
-			}
+		if len(h.buf) < h.piece {
+			break
+		}
+		if err := h.flush(); err != nil {
+			return 0, err
+		}
+		if h.moved != nil {
+			h.moved()
 		}
 	}
 	return len(p), nil
 }
 
 func (h *hold) begin() {
+	h.busy.Store(true)
 	h.mu.Lock()
 	h.held = true
 	h.mu.Unlock()
@@ -74,6 +83,7 @@ func (h *hold) begin() {
 func (h *hold) end() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	defer h.busy.Store(false)
 	h.held = false
 	err := h.flush()
 	if h.buf != nil {

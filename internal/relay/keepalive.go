@@ -102,11 +102,11 @@ func (c *Carrier) ask() {
 	}
 	go func() {
 		defer c.probing.Store(false)
-		if p.Probe() != nil {
+		if p.Probe() == nil {
+			c.lastRx.Store(time.Now().UnixNano())
+		} else if c.Quiet(time.Now()) >= probeLimit {
 			c.fail()
-			return
 		}
-		c.lastRx.Store(time.Now().UnixNano())
 	}()
 }
 

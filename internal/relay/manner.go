@@ -82,6 +82,11 @@ func mannerOf(s Socket) *manner {
 // pings cost nothing.
 type prober interface{ Probe() error }
 
+// watched is a Socket whose messages take long on a slow link.
+type watched interface {
+	watch(moved func()) // to be called before the first message
+}
+
 // doubter is a Socket on which a message may be lost while it lives.
 type doubter interface {
 	// Doubt is for how long a message has been missing, 0 if none is.

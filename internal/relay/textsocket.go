@@ -34,7 +34,9 @@ type textSocket struct {
 	waiting bool       // the origin has not said that it has the messages first to last
 	first   uint32
 	last    uint32
-	since   time.Time // when first went, or later
+	since   time.Time     // when first was written, or later
+	got     uint32        // it has all before this
+	slow    time.Duration // how long a full message takes to come, about
 }
 
 // ErrLost means that API Gateway said something itself: a message was not
@@ -60,6 +62,7 @@ func UpgradeText(ctx context.Context, c net.Conn, host, path string, header http
 		return nil, resp, err
 	}
 	ws.SetReadLimit(wire.MaxText)
+	h.piece = tlsRecord
 	s := &textSocket{ws: ws, hold: h, token: p.Token, learn: p.Learn}
 	s.ticket.Store(&p.Ticket)
 	s.out = newBatch(1, s.send, func() { s.Close() })
@@ -71,7 +74,7 @@ func (s *textSocket) text() {}
 // send writes one message, in WebSocket frames that API Gateway takes.
 func (s *textSocket) send(number uint32, body []byte) error {
 	wire.PutNumbers(body, wire.Numbers{Number: number, Got: s.in.upTo()})
-	s.sent(number, body[wire.NumbersLen:])
+	control := onlyControl(body[wire.NumbersLen:])
 	token := ""
 	if number == 0 {
 		token = s.token
@@ -85,7 +88,20 @@ func (s *textSocket) send(number uint32, body []byte) error {
 	if err2 := s.hold.end(); err == nil {
 		err = err2
 	}
+	if !control {
+		s.sent(number)
+	}
 	return err
+}
+
+// watch has moved called whenever bytes have come, even of a part of a TLS
+// record, or API Gateway has taken a piece of a message: on a slow link a whole
+// one takes long.
+func (s *textSocket) watch(moved func()) {
+	s.hold.moved = moved
+	if s.hold.cork != nil {
+		s.hold.cork.came = moved
+	}
 }
 
 func (s *textSocket) write(text []byte) error {
@@ -105,12 +121,12 @@ func (s *textSocket) write(text []byte) error {
 }
 
 // sent notes a message that the origin must hear of.
-func (s *textSocket) sent(number uint32, frames []byte) {
-	if onlyControl(frames) {
-		return
-	}
+func (s *textSocket) sent(number uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if number < s.got {
+		return
+	}
 	s.last = number
 	if !s.waiting {
 		s.waiting, s.first, s.since = true, number, time.Now()
@@ -121,21 +137,33 @@ func (s *textSocket) sent(number uint32, frames []byte) {
 func (s *textSocket) heard(got uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.got = max(s.got, got)
 	if s.waiting && got > s.first {
 		s.waiting, s.first, s.since = got <= s.last, got, time.Now()
 	}
 }
 
 // Doubt is how long the origin has said nothing of a message, or one of its own
-// has been missing.
+// has been missing, beyond what comes before it on a slow link.
 func (s *textSocket) Doubt(now time.Time) time.Duration {
-	missing := s.in.missing(now)
+	doubt := s.in.missing(now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.waiting {
-		return missing
+	if s.waiting {
+		doubt = max(doubt, now.Sub(s.since))
 	}
-	return max(missing, now.Sub(s.since))
+	return max(doubt-maxBefore*s.slow, 0)
+}
+
+// maxBefore messages may be on their way before what the origin says now: those
+// that it posts at once, and what API Gateway keeps for a client.
+const maxBefore = 12
+
+// took notes how long a message took to come.
+func (s *textSocket) took(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.slow = max(d, s.slow/2)
 }
 
 func (s *textSocket) NextMessage() (io.Reader, error) {
@@ -206,6 +234,7 @@ func lostOr(err error, text []byte) error {
 // readText reads a whole message into a buffer to be given back.
 func (s *textSocket) readText() ([]byte, error) {
 	typ, r, err := s.ws.Reader(context.Background())
+	began := time.Now()
 	text := getBody(maxBody)
 	if err == nil && typ != websocket.MessageText {
 		err = wire.ErrText
@@ -221,6 +250,7 @@ func (s *textSocket) readText() ([]byte, error) {
 	if err == io.EOF {
 		err = nil
 	}
+	s.took(time.Since(began))
 	return text, err
 }
 
@@ -229,8 +259,16 @@ func (s *textSocket) WriteMessage(b []byte) error { return s.out.Write(b) }
 // probeLimit bounds the answer to a WebSocket ping.
 const probeLimit = 8 * time.Second
 
-// Probe asks API Gateway, and it alone, whether it is there.
+// errBusy means that a ping would wait behind a message, for longer than the
+// library gives it before it ends the socket.
+var errBusy = errors.New("a message is being written")
+
+// Probe asks API Gateway, and it alone, whether it is there. Its answer comes
+// behind all that is on its way.
 func (s *textSocket) Probe() error {
+	if s.hold.busy.Load() {
+		return errBusy
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), probeLimit)
 	defer cancel()
 	if err := s.ws.Ping(ctx); err != nil {

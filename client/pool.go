@@ -305,11 +305,15 @@ const unusedFor = 2 * time.Second
 func (c *Client) keepAlive(ctx context.Context) {
 	tick := time.NewTicker(relay.CheckEvery)
 	defer tick.Stop()
+	sleeps := newSleeps(c.cfg.Now())
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
+			if sleeps.slept(c.cfg.Now()) {
+				c.wake()
+			}
 			for _, carrier := range c.table.AllCarriers() {
 				carrier.Check(now)
 				if carrier.Leaving() && carrier.Unused(now) > unusedFor && !c.pool.isMain(carrier) {

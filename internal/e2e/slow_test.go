@@ -62,6 +62,7 @@ func TestASlowLinkCostsNoCarrierAtTheGatewayDoor(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world) {
+				t.Cleanup(func() { time.Sleep(time.Second) }) // for the last packet
 				a := w.api(apiOptions{gateway: emulator.Options{ClientBuffer: 256 << 10, WriteTimeout: 5 * time.Minute}})
 				link := &slow{network: w.net, to: a.clients.addr, rate: 4 << 10}
 				w.net = link

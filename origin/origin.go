@@ -63,7 +63,7 @@ func New(cfg Config) (*Origin, error) {
 	}
 	o.ctx, o.stop = context.WithCancel(context.Background())
 	o.table = relay.NewTable(relay.Events{Open: o.open, Ended: o.ended}, relay.NewBudget(cfg.Windows))
-	o.table.Kept = relay.NewKept(cfg.Windows / keptPart)
+	o.table.Kept = relay.NewKept(cfg.kept())
 	o.metrics = newMetrics(cfg.Metrics, o.table)
 	if cfg.Gateway.URL != nil {
 		o.gateway = newGateway(o, cfg)

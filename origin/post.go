@@ -60,7 +60,7 @@ func (p *poster) to(c *connection) func(context.Context, []byte) error {
 		defer p.metrics.posting.Dec()
 		size := int64(cap(text)) // of a buffer for the largest, as a rule
 		defer p.waiting.Add(c.user, -size)
-		if !p.waiting.Add(c.user, size) {
+		if p.waiting.Add(c.user, size) < 0 {
 			return p.conclude(ctx, c, overloaded)
 		}
 		a := p.api.post(ctx, c.id, text)

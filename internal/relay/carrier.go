@@ -90,6 +90,9 @@ func NewCarrier(s Socket, t *Table, user uint32) *Carrier {
 		w.watch(func() { c.lastRx.Store(time.Now().UnixNano()) })
 	}
 	c.left = time.Now().UnixNano()
+	if p, ok := s.(parker); ok {
+		p.parkIn(&t.lot)
+	}
 	t.addCarrier(c)
 	return c
 }

@@ -8,7 +8,8 @@ import (
 
 // Kept bounds the bytes that are kept for others at this moment, of all users and
 // of one, who may have many tunnels or carriers that take nothing. What goes beyond
-// is given up, rather than the process or other users'. A nil one bounds nothing.
+// has to wait or is given up, rather than the process or other users'. A nil one
+// bounds nothing.
 type Kept struct {
 	limit int64
 
@@ -20,11 +21,11 @@ type Kept struct {
 // NewKept allows limit bytes in all, and a quarter of that to one user.
 func NewKept(limit int64) *Kept { return &Kept{limit: limit, by: map[uint32]int64{}} }
 
-// Add counts n more, or less; false if that is too many, which count until they
-// are taken off as well.
-func (k *Kept) Add(user uint32, n int64) bool {
+// Add counts n more, or less, and returns how much is left to user: below 0 if that
+// was too many, which count until they are taken off as well.
+func (k *Kept) Add(user uint32, n int64) (left int64) {
 	if k == nil {
-		return true
+		return 1 << 62
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -32,23 +33,11 @@ func (k *Kept) Add(user uint32, n int64) bool {
 	if k.by[user] += n; k.by[user] == 0 {
 		delete(k.by, user)
 	}
-	return k.within(user, k.limit)
+	return min(k.limit-k.all, k.limit/4-k.by[user])
 }
 
-func (k *Kept) within(user uint32, limit int64) bool { return k.all <= limit && k.by[user] <= limit/4 }
-
-// isTight is a warning: half of what user may keep is kept.
-func (k *Kept) isTight(user uint32) bool {
-	if k == nil {
-		return false
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return !k.within(user, k.limit/2)
-}
-
-// window is the largest that a tunnel may have: a quarter of what its user may
-// keep, should its stream take nothing.
+// window is the largest that a tunnel may have, should its stream take nothing: a
+// quarter of what its user may keep.
 func (k *Kept) window() uint64 {
 	if k == nil {
 		return wire.MaxWindow
@@ -56,12 +45,41 @@ func (k *Kept) window() uint64 {
 	return min(wire.MaxWindow, max(wire.FirstWindow, uint64(k.limit/16)))
 }
 
-// keep counts a buffer of n bytes that t keeps, or has given back if n is below 0.
-// A tunnel that keeps more than chat does is given up if that is too much. t.mu is
-// held.
-func (t *Tunnel) keep(n int) {
-	t.kept += int64(n)
-	if !t.table.Kept.Add(t.user, int64(n)) && n > 0 && t.kept > smallFrame {
-		go t.giveUp(wire.Busy, false, nil)
+// keepOut counts a buffer of n bytes with a frame that the peer has not acked, or
+// has if n is below 0. t.mu is held.
+func (t *Tunnel) keepOut(n int) {
+	t.keptOut += int64(n)
+	t.table.Kept.Add(t.user, int64(n))
+}
+
+// roomToKeep is how many bytes more may be sent: t may keep as much as is left to
+// its user, so that those whose peer takes nothing leave room for others, and what
+// chat does. t.mu is held.
+func (t *Tunnel) roomToKeep() uint64 {
+	left := t.table.Kept.Add(t.user, 0)
+	if t.sent-t.acked > smallFrame && t.keptOut > left {
+		return 0 // an ack has it asked again
+	}
+	return uint64(max(left, smallSize))
+}
+
+// keepIn counts a buffer of n bytes with what the stream has not taken, or has. What
+// the peer was told that it may send cannot be taken back: a tunnel that keeps more
+// than is left is given up. t.mu is held.
+func (t *Tunnel) keepIn(n int) {
+	t.keptIn += int64(n)
+	if left := t.table.Kept.Add(t.user, int64(n)); n > 0 && t.keptIn > max(left, smallFrame) {
+		go t.giveUpExcess()
+	}
+}
+
+// giveUpExcess looks again: of many that came at once the first may have sufficed.
+func (t *Tunnel) giveUpExcess() {
+	t.mu.Lock()
+	left := t.table.Kept.Add(t.user, 0)
+	over := t.keptIn > max(left, smallFrame)
+	t.mu.Unlock()
+	if over {
+		t.giveUp(wire.Busy, false, nil)
 	}
 }

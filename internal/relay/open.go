@@ -277,7 +277,7 @@ func (tb *Table) AcceptTunnel(c *Carrier, o Opened) (*Tunnel, bool) {
 	if !tb.add(t) {
 		return nil, false
 	}
-	t.keep(cap(o.Early))
+	t.keepIn(cap(o.Early))
 	t.use(c)
 	time.AfterFunc(acceptDelay, t.acceptAlone)
 	return t, true

@@ -2,14 +2,14 @@
 
 package relay
 
-import (
-	"net"
-	"syscall"
-)
+import "net"
 
 // raw is for systems with non-blocking descriptors; elsewhere streams are read
 // and written in the ordinary way.
-type raw struct{ fresh bool }
+type raw struct {
+	parking
+	fresh bool
+}
 
 func newRaw(net.Conn) *raw { return nil }
 
@@ -17,9 +17,5 @@ func (*raw) Read(head, room int) ([]byte, int, error) { panic("no raw streams he
 
 func (*raw) TryWrite([]byte) (int, error) { panic("no raw streams here") }
 
-// parking is never used: ready says that there is no need to wait.
-type parking struct{ rc syscall.RawConn }
-
-func (parking) ready() bool { return true }
-
-func (parking) wait() error { return nil }
+// readable lets nobody park: reading waits.
+func readable(uintptr) bool { return true }

@@ -14,7 +14,7 @@ import (
 // stream holds no buffer and a carrier's reader never waits for the app. Its
 // methods are for one reader and one writer.
 type raw struct {
-	rc    syscall.RawConn
+	parking
 	read  func(fd uintptr) bool // made once: a closure a read would be garbage a read
 	write func(fd uintptr) bool
 	fresh bool // the reader waits on a new stack: look before taking a buffer
@@ -46,7 +46,7 @@ func newRaw(c net.Conn) *raw {
 	if err != nil {
 		return nil
 	}
-	r := &raw{rc: rc, fresh: true}
+	r := &raw{parking: parking{rc: rc}, fresh: true}
 	r.read, r.write = r.tryRead, r.tryWrite
 	return r
 }
@@ -107,18 +107,6 @@ func readable(fd uintptr) bool {
 		}
 	}
 }
-
-// parking waits for a TCP connection to become readable.
-type parking struct{ rc syscall.RawConn }
-
-// ready reports whether a read would return at once.
-func (p parking) ready() (is bool) {
-	p.rc.Control(func(fd uintptr) { is = readable(fd) })
-	return is
-}
-
-// wait needs little stack, which is what an idle connection mostly costs.
-func (p parking) wait() error { return p.rc.Read(readable) }
 
 // TryWrite writes what fits into the socket's buffer and returns.
 func (r *raw) TryWrite(b []byte) (int, error) {

@@ -111,7 +111,7 @@ func (t *Tunnel) gotBytes(h wire.Header, payload []byte) error {
 	if h.Seq > t.got {
 		return t.hold(h.Seq, ck)
 	}
-	t.keep(cap(payload))
+	t.keepIn(cap(payload))
 	t.enqueue(ck)
 	for len(t.held) > 0 {
 		next := t.held[t.got]
@@ -139,7 +139,7 @@ func (t *Tunnel) hold(seq uint64, ck chunk) error {
 		t.held = map[uint64]*chunk{}
 	}
 	t.held[seq] = &ck
-	t.keep(cap(ck.buf))
+	t.keepIn(cap(ck.buf))
 	return nil
 }
 
@@ -230,7 +230,7 @@ func (t *Tunnel) wrote(n int, err error) bool {
 }
 
 func (t *Tunnel) dequeue() {
-	t.keep(-cap(t.queue[0].buf))
+	t.keepIn(-cap(t.queue[0].buf))
 	put(t.queue[0].buf)
 	t.queue[0] = chunk{}
 	if t.queue = t.queue[1:]; len(t.queue) == 0 {
@@ -348,6 +348,9 @@ func (t *Tunnel) join(stream net.Conn) bool {
 		return false
 	}
 	t.stream, t.raw = stream, newRaw(stream)
+	if t.raw != nil {
+		t.raw.lot = &t.table.lot
+	}
 	if t.manner().growAt > 1 {
 		t.win.began = time.Now().UnixNano()
 	}

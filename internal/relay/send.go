@@ -15,11 +15,14 @@ const maxUnacked = 1024
 
 // pump reads the stream and sends it until the stream ends or the tunnel does.
 // Sending grows its stack to several times what waiting needs, so when sweep
-// finds the tunnel idle, a new goroutine takes over to wait.
+// finds the tunnel idle, the table's lot takes over, or a new goroutine, to wait.
 func (t *Tunnel) pump(number int) {
 	for {
 		room := t.waitRoom()
 		if room == 0 {
+			return
+		}
+		if t.raw != nil && t.raw.fresh && t.raw.park(func() { t.pump(number) }) {
 			return
 		}
 		f, err := t.readFrame(room)
@@ -174,7 +177,7 @@ func (t *Tunnel) sendFrame(f *frame, number int, last bool) bool {
 		return false
 	}
 	t.unacked = append(t.unacked, f)
-	t.keep(cap(f.buf))
+	t.keepOut(cap(f.buf))
 	t.sent, t.finSent = f.end, f.kind == wire.Fin
 	c := t.carrier
 	if c == nil || t.resending { // whoever resends takes it along
@@ -321,7 +324,7 @@ func (t *Tunnel) gotAck(ack uint64, room uint32) error {
 		n := 0
 		for n < len(t.unacked) && t.unacked[n].end <= ack && t.unacked[n].kind != wire.Open {
 			t.unacked[n].acked = true
-			t.keep(-cap(t.unacked[n].buf))
+			t.keepOut(-cap(t.unacked[n].buf))
 			t.unacked[n].release()
 			n++
 		}

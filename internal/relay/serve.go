@@ -18,25 +18,15 @@ func (c *Carrier) Serve() error {
 	return err
 }
 
-// Start serves in goroutines of its own. While there is nothing to read, a
-// fresh one waits where the socket allows it: reading grows a stack to four
-// times what waiting needs.
-func (c *Carrier) Start() { go c.serveOn(nil) }
+// Start serves in goroutines of its own. While there is nothing to read, there is
+// none where the socket allows it: reading grows a stack to four times what waiting
+// needs, and waiting needs one, too.
+func (c *Carrier) Start() { go c.serveOn() }
 
-func (c *Carrier) serveOn(wait func() error) {
-	var err error
-	if wait != nil {
-		err = wait()
-	}
-	for err == nil {
-		if err = c.readMessage(); err != nil {
-			break
-		}
-		if p, ok := c.sock.(parker); ok {
-			if wait := p.idle(); wait != nil {
-				go c.serveOn(wait)
-				return
-			}
+func (c *Carrier) serveOn() {
+	for c.readMessage() == nil {
+		if p, ok := c.sock.(parker); ok && p.park(c.serveOn) {
+			return
 		}
 	}
 	c.end()

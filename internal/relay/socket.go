@@ -29,13 +29,18 @@ type binarySocket struct {
 	ws   *websocket.Conn
 	hold *hold
 
-	park     *parking      // nil: messages are waited for by reading
-	buffered *bufio.Reader // the library's, when park is there
+	parking  *parking      // nil: messages are waited for by reading
+	buffered *bufio.Reader // the library's, when parking is there
 }
 
-// parker is a Socket that may be able to wait for its next message cheaply.
-// idle returns nil if it cannot, or if there is something to read.
-type parker interface{ idle() func() error }
+// parker is a Socket that may be able to wait for its next message cheaply. parkIn
+// is called first. park has resume called, in a goroutine of its own, when there is
+// something to read or the socket has been closed; false if it cannot, or if there is
+// something to read now.
+type parker interface {
+	parkIn(*lot)
+	park(resume func()) bool
+}
 
 // ErrMessage means the peer sent something that is not a binary message.
 var ErrMessage = errors.New("not a binary message")
@@ -67,7 +72,11 @@ func (s *binarySocket) WriteMessage(b []byte) error {
 // room to say goodbye.
 func (s *binarySocket) Close() error {
 	beneath(s.hold.Conn).Close()
-	return s.ws.CloseNow()
+	err := s.ws.CloseNow()
+	if s.parking != nil {
+		s.parking.leave()
+	}
+	return err
 }
 
 // beneath is the connection that TLS runs on, or c.
@@ -90,7 +99,7 @@ func Accept(w http.ResponseWriter, r *http.Request) (Socket, error) {
 		return nil, err
 	}
 	s := newBinarySocket(ws, hj.hold)
-	s.buffered, s.park = hj.small, parkOn(hj.hold)
+	s.buffered, s.parking = hj.small, parkOn(hj.hold)
 	return s, nil
 }
 
@@ -108,14 +117,31 @@ func parkOn(h *hold) *parking {
 	if err != nil {
 		return nil
 	}
-	return &parking{rc}
+	return &parking{rc: rc}
 }
 
-func (s *binarySocket) idle() func() error {
-	if s.park == nil || s.buffered.Buffered() > 0 || len(s.hold.first) > 0 || s.park.ready() {
-		return nil
+func (s *binarySocket) parkIn(l *lot) {
+	if s.parking != nil {
+		s.parking.lot = l
 	}
-	return s.park.wait
+}
+
+func (s *binarySocket) park(resume func()) bool {
+	p := s.parking
+	if p == nil || s.buffered.Buffered() > 0 || len(s.hold.first) > 0 {
+		return false
+	}
+	if p.park(resume) {
+		return true
+	}
+	if p.ready() {
+		return false
+	}
+	go func() {
+		p.wait() // an error comes again when reading
+		resume()
+	}()
+	return true
 }
 
 // hijack puts a hold between the library and the connection, and small

@@ -17,7 +17,8 @@ import (
 type Table struct {
 	Events
 	Budget *Budget
-	Kept   *Kept     // an origin's; set before the first tunnel
+	Kept   *Kept // an origin's; set before the first tunnel
+	lot    lot
 	turns  sync.Pool // of *turn; a table's own, as their channels may belong to a test's bubble
 
 	mu       sync.RWMutex // guards the following; never held across I/O
@@ -322,6 +323,7 @@ func (tb *Table) Close() {
 	for _, c := range tb.AllCarriers() {
 		c.fail()
 	}
+	tb.lot.close()
 }
 
 // endings remembers the last ack of tunnels that ended in order: the latest

@@ -85,7 +85,8 @@ type Tunnel struct {
 	closing  bool // it is being passed on
 	bulkTold bool
 	moved    uint64 // sent and got at the last sweep
-	kept     int64  // bytes of buffers, in both directions
+	keptIn   int64  // bytes of buffers, of the queue and what is held
+	keptOut  int64  // and of unacked
 }
 
 // chunk is bytes of the stream on their way to it.
@@ -140,7 +141,7 @@ func (t *Tunnel) end(e End) {
 		t.lastAck(wire.Header{Kind: wire.Ack, Tunnel: t.ID, Ack: ack, Window: room}, said)
 	}
 	t.ended = true
-	stream, used := t.stream, t.used
+	stream, raw, used := t.stream, t.raw, t.used
 	t.used, t.carrier = nil, nil
 	for _, f := range t.unacked {
 		f.acked = true
@@ -148,7 +149,8 @@ func (t *Tunnel) end(e End) {
 	}
 	t.unacked = nil
 	t.dropInbound()
-	t.keep(int(-t.kept))
+	t.keepIn(int(-t.keptIn))
+	t.keepOut(int(-t.keptOut))
 	t.table.Budget.give(t.win.grown() + int64(t.credit-firstCredit))
 	e.User, e.Service, e.Carriers, e.Took = t.user, t.Service, t.carriers, time.Since(t.began)
 	e.Sent, e.Received = t.acked, t.written
@@ -166,6 +168,9 @@ func (t *Tunnel) end(e End) {
 		} else {
 			stream.Close()
 		}
+	}
+	if raw != nil {
+		raw.leave()
 	}
 	if t.table.Ended != nil {
 		t.table.Ended(e)

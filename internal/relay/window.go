@@ -43,9 +43,7 @@ const firstCredit = 64 << 10
 // takes and as may be kept for it. t.mu is held.
 func (t *Tunnel) roomToSend() uint64 {
 	kept, room, least := t.sent-t.acked, t.limit-t.sent, t.manner().minRoom
-	if kept+least > firstCredit && t.table.Kept.isTight(t.user) {
-		return min(room, firstCredit-min(kept, firstCredit))
-	}
+	room = min(room, t.roomToKeep())
 	for room > 0 && kept+least > t.credit && t.credit < wire.MaxWindow && t.table.Budget.take(int64(t.credit)) {
 		t.credit *= 2
 	}

@@ -52,6 +52,27 @@ func (c *slowConn) Write(b []byte) (n int, err error) {
 	return n, err
 }
 
+// A TLS record takes eight seconds.
+func TestASlowLinkCostsFewCarriersAtTheStreamDoor(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		t.Cleanup(func() { time.Sleep(time.Second) }) // for the last packet
+		o := w.origin()
+		link := &slow{network: w.net, to: o.addr, rate: 2 << 10}
+		w.net = link
+		stream := w.client(1, o.addr).ready().app()
+		stream.SetDeadline(time.Now().Add(time.Hour))
+		began := time.Now()
+		if err := (order{Do: exchange, Seed: 1, Down: 1 << 20}).run(stream); err != nil {
+			t.Error(err)
+		}
+		took := time.Since(began)
+		t.Logf("took %v, %d carriers", took.Round(time.Second), link.dials.Load())
+		if got := link.dials.Load(); got > 3 || took > 10*time.Minute {
+			t.Errorf("got %d carriers and %v, want one of chat and two of bulk, and 10 minutes at most", got, took)
+		}
+	})
+}
+
 // A phone at the edge of a cell, or a network that throttles us: a full message
 // takes half a minute then, and what asks for life waits behind it.
 func TestASlowLinkCostsNoCarrierAtTheGatewayDoor(t *testing.T) {

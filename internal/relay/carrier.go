@@ -86,7 +86,7 @@ func NewCarrier(s Socket, t *Table, user uint32) *Carrier {
 	}
 	c.lastRx.Store(time.Now().UnixNano())
 	c.lastTx.Store(time.Now().UnixNano())
-	if w, ok := s.(watched); ok {
+	if w, ok := s.(watched); ok && t.Open == nil { // it is the client that asks
 		w.watch(func() { c.lastRx.Store(time.Now().UnixNano()) })
 	}
 	c.left = time.Now().UnixNano()

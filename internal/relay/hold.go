@@ -35,6 +35,15 @@ func newHold(c net.Conn) *hold {
 	return h
 }
 
+// watch has moved called whenever bytes have come, even of a part of a TLS
+// record, or a whole piece was written: on a slow link a message takes long.
+func (h *hold) watch(moved func()) {
+	h.moved = moved
+	if h.cork != nil {
+		h.cork.came = moved
+	}
+}
+
 func (h *hold) Read(p []byte) (int, error) {
 	if len(h.first) == 0 {
 		return h.Conn.Read(p)

@@ -67,6 +67,8 @@ func (s *binarySocket) WriteMessage(b []byte) error {
 	return err
 }
 
+func (s *binarySocket) watch(moved func()) { s.hold.watch(moved) }
+
 // Close cuts the connection first, beneath TLS: the library's own close waits
 // for readers and writers, which wait for the network, and that of TLS for
 // room to say goodbye.

@@ -94,15 +94,7 @@ func (s *textSocket) send(number uint32, body []byte) error {
 	return err
 }
 
-// watch has moved called whenever bytes have come, even of a part of a TLS
-// record, or API Gateway has taken a piece of a message: on a slow link a whole
-// one takes long.
-func (s *textSocket) watch(moved func()) {
-	s.hold.moved = moved
-	if s.hold.cork != nil {
-		s.hold.cork.came = moved
-	}
-}
+func (s *textSocket) watch(moved func()) { s.hold.watch(moved) }
 
 func (s *textSocket) write(text []byte) error {
 	if len(text) <= wire.MaxTextPart {

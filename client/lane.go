@@ -92,6 +92,9 @@ func streamFront(f link.Front) bool { return !f.Gateway }
 func (c *Client) dial(ctx context.Context, h *home, may func(link.Front) bool) (*lane, error) {
 	sock, front, err := c.dialSocket(ctx, h, may)
 	if err != nil {
+		if wasAnswered(err) {
+			c.pool.note(false)
+		}
 		return nil, err
 	}
 	c.pool.setFront(front)

@@ -95,7 +95,7 @@ type tries struct {
 
 // next pauses before the next of t.
 func (c *Client) next(t *tries) {
-	if time.Since(t.last) > steady && !c.pool.isRefused() {
+	if time.Since(t.last) > max(steady, 2*time.Duration(t.wait)) {
 		t.wait = 0
 	}
 	c.pause(c.running, &t.wait, true, nil)

@@ -131,6 +131,11 @@ func refusal(ctx context.Context, answer *http.Response) error {
 	return ErrNotLetIn
 }
 
+// wasAnswered reports whether a front answered, of those that err is about.
+func wasAnswered(err error) bool {
+	return errors.Is(err, ErrNotLetIn) || errors.Is(err, errBehind) || errors.Is(err, errRedirect)
+}
+
 // ahead is the offset that was learned.
 func (c *clock) ahead() time.Duration {
 	c.mu.Lock()

@@ -74,7 +74,6 @@ func (c *Client) openSocket(ctx context.Context, f link.Front, h *home) (relay.S
 	s, answer, err := c.upgrade(ctx, conn, f, h)
 	switch {
 	case err != nil && answer != nil:
-		c.pool.note(false)
 		err = refusal(ctx, answer)
 	case err != nil:
 		err = failed(gateStep, err)

@@ -11,11 +11,11 @@ import (
 // a hold gathers a whole message and writes it at once.
 type hold struct {
 	net.Conn
-	cork  *Cork  // beneath TLS, or nil
-	first []byte // read with the upgrade's answer, to be read before the rest
-	piece int    // is written at once
-	moved func() // told of each whole piece that was written; or nil
-	busy  atomic.Bool
+	cork  *Cork       // beneath TLS, or nil
+	first []byte      // read with the upgrade's answer, to be read before the rest
+	piece int         // is written at once
+	moved func()      // told of each whole piece that was written; or nil
+	busy  atomic.Bool // a message is being written
 
 	mu   sync.Mutex // held across Conn.Write: it is the order of writes
 	held bool

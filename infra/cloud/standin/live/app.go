@@ -45,28 +45,35 @@ func runApp(ctx context.Context, link, key string) error {
 		return err
 	}
 	defer func() { client.Process.Kill(); client.Wait() }()
-	trips, err := use(ctx, chat, media, [32]byte(b))
+	trips, began, err := use(ctx, chat, media, [32]byte(b))
 	if err != nil {
 		return fmt.Errorf("%w; the client said:\n%s", err, &said)
 	}
-	fmt.Printf("every byte of 2 times %d MB of media each way was right; chat was one connection, %d messages, the slowest %v\n",
-		mediaSize>>20, len(trips), slowest(trips).Round(time.Millisecond))
+	took, at := slowest(trips, began)
+	fmt.Printf("every byte of 2 times %d MB of media each way was right; chat was one connection, %d messages, the slowest %v, at %s\n",
+		mediaSize>>20, len(trips), took.Round(time.Millisecond), at.Format(time.TimeOnly))
 	return nil
 }
 
 // paced leaves the processor to others between two messages.
 type paced struct{ net.Conn }
 
+const pause = 20 * time.Millisecond
+
 func (p paced) Write(b []byte) (int, error) {
-	time.Sleep(20 * time.Millisecond)
+	time.Sleep(pause)
 	return p.Conn.Write(b)
 }
 
-func slowest(trips []time.Duration) (most time.Duration) {
+// slowest is how long it took, and when that began, more or less.
+func slowest(trips []time.Duration, began time.Time) (most time.Duration, at time.Time) {
 	for _, t := range trips {
-		most = max(most, t)
+		if t > most {
+			most, at = t, began
+		}
+		began = began.Add(t)
 	}
-	return most
+	return most, at
 }
 
 func freeAddresses() (chat, media string, err error) {
@@ -82,21 +89,23 @@ func freeAddresses() (chat, media string, err error) {
 	return all[0], all[1], nil
 }
 
-func use(ctx context.Context, chat, media string, root [32]byte) ([]time.Duration, error) {
+// use returns how long each message took from began on.
+func use(ctx context.Context, chat, media string, root [32]byte) (trips []time.Duration, began time.Time, err error) {
 	conn, err := dialUp(chat)
 	if err != nil {
-		return nil, err
+		return nil, began, err
 	}
 	defer conn.Close()
 	if err := moveMedia(media); err != nil {
-		return nil, err
+		return nil, began, err
 	}
 	fmt.Println("the app is connected")
-	trips, err := whatsapp.Exchange(ctx, paced{conn}, root, math.MaxInt)
+	began = time.Now()
+	trips, err = whatsapp.Exchange(ctx, paced{conn}, root, math.MaxInt)
 	if !errors.Is(err, context.Canceled) {
-		return trips, fmt.Errorf("chat: after %d messages: %w", len(trips), err)
+		return trips, began, fmt.Errorf("chat: after %d messages: %w", len(trips), err)
 	}
-	return trips, moveMedia(media)
+	return trips, began, moveMedia(media)
 }
 
 // dialUp waits until the client listens.

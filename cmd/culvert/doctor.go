@@ -22,12 +22,12 @@ fronts.
 On the origin's machine, --direct asks WhatsApp from there, without a relay.
 
 It ends with 0 only if chat, media down and media up all work, each by one front
-at least; else with 1.
+at least, or with --every by every front; else with 1.
 
 --json prints one object, whose fields only ever get more:
   version  1
   mode     "link" or "direct"
-  ok       whether all of verdict hold
+  ok       whether all of verdict hold; with --every, by every front
   verdict  {"chat", "media_down", "media_up": whether it works}
   checks   a list, in the order of the way, of {
     "front":   its number from 1; missing where there is none
@@ -53,6 +53,7 @@ type doctorOptions struct {
 	direct   bool
 	json     bool
 	names    bool
+	every    bool
 	timeout  time.Duration
 	root, ca string
 	upstream whatsapp.Upstream
@@ -64,6 +65,7 @@ func newDoctorOptions() *doctorOptions {
 	f.BoolVar(&o.direct, "direct", false, "ask WhatsApp from this machine, without a relay")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	f.BoolVar(&o.names, "names", false, "name the fronts")
+	f.BoolVar(&o.every, "every", false, "want every front to work")
 	f.DurationVar(&o.timeout, "timeout", 40*time.Second, "`TIME` for everything")
 	f.StringVar(&o.root, "chat-root", "", "`HEX`, for tests: take this key for WhatsApp's when chat proves itself; what is proved then is NOT that WhatsApp answers")
 	f.StringVar(&o.ca, "media-ca", "", "`FILE`, for tests: trust these certificates (PEM) for media INSTEAD of public ones")
@@ -72,8 +74,11 @@ func newDoctorOptions() *doctorOptions {
 	return o
 }
 
-// errUnwell makes doctor end with 1.
-var errUnwell = errors.New("not all of chat, media down and media up work")
+// errUnwell and errPartly make doctor end with 1.
+var (
+	errUnwell = errors.New("not all of chat, media down and media up work")
+	errPartly = errors.New("not every front works")
+)
 
 func runDoctor(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	o := newDoctorOptions()
@@ -95,16 +100,13 @@ func runDoctor(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	r.judge()
+	verdict := r.judge(o.every)
 	if tell.verdict(r); o.json {
 		if err := writeJSON(stdout, r); err != nil {
 			return err
 		}
 	}
-	if !r.OK {
-		return errUnwell
-	}
-	return nil
+	return verdict
 }
 
 func (o *doctorOptions) check(args []string) (trust, error) {

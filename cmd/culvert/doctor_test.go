@@ -138,7 +138,12 @@ func TestDoctorSaysWhichHopFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := examineLink(t.Context(), c.link, r.trust, silent{})
-			got.judge()
+			if err := got.judge(true); err == nil {
+				t.Error("got no error, want one, as every front was to work")
+			}
+			if err := got.judge(false); (err == nil) != c.ok {
+				t.Errorf("got %v, want an error: %v", err, !c.ok)
+			}
 			if s := statuses(*got); s != c.want || got.OK != c.ok {
 				t.Errorf("got %v, %s\nwant %v, %s", got.OK, s, c.ok, c.want)
 			}
@@ -197,7 +202,7 @@ func TestDoctorAsksDirectly(t *testing.T) {
 	r, _ := openRelay(t)
 	u := &whatsapp.Upstream{Chat: r.upstream.Chat, Media: r.upstream.Media, AllowPrivate: true}
 	got := examineDirect(t.Context(), u, r.trust, silent{})
-	if got.judge(); !got.OK || got.Mode != "direct" || statuses(*got) != "chat=ok media_down=ok media_up=ok" {
+	if err := got.judge(true); err != nil || !got.OK || got.Mode != "direct" || statuses(*got) != "chat=ok media_down=ok media_up=ok" {
 		t.Errorf("got %+v, want all passed", got)
 	}
 	nobody := deadFront(t).Host

@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // status is how a check went.
 type status string
 
@@ -55,7 +57,17 @@ func (r *report) by(hop string) (fronts []int) {
 	return fronts
 }
 
-func (r *report) judge() {
+// judge returns what is wrong with the whole. Where every front is wanted, any
+// failure is.
+func (r *report) judge(every bool) error {
 	r.Verdict = verdict{len(r.by("chat")) > 0, len(r.by("media_down")) > 0, len(r.by("media_up")) > 0}
-	r.OK = r.Verdict.Chat && r.Verdict.MediaDown && r.Verdict.MediaUp
+	hasFailed := slices.ContainsFunc(r.Checks, func(c check) bool { return c.Status == failed })
+	switch {
+	case !r.Verdict.Chat, !r.Verdict.MediaDown, !r.Verdict.MediaUp:
+		return errUnwell
+	case every && hasFailed:
+		return errPartly
+	}
+	r.OK = true
+	return nil
 }

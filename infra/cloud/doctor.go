@@ -19,7 +19,7 @@ func (c *cloud) doctor(ctx context.Context, text string) error {
 		return nil
 	}
 	c.title("Testing every front and door")
-	ask := call{name: c.culvertPath, args: []string{"doctor", "--link-file", "-", "--names"}, stdin: text, show: c.w}
+	ask := call{name: c.culvertPath, args: []string{"doctor", "--link-file", "-", "--names", "--every"}, stdin: text, show: c.w}
 	if root := os.Getenv(standInRoot); root != "" {
 		c.note("%s is set, which is for tests: this does not ask whether WhatsApp answers.", standInRoot)
 		ask.args = append(ask.args, "--chat-root", root)

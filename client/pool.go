@@ -158,8 +158,12 @@ func (c *Client) mourn(ctx context.Context, main *lane, began time.Time, wait *r
 	default:
 		*wait = min(*wait, retryWorked)
 	}
-	c.pool.setMain(nil, c.pool.refusal(main))
+	err := c.pool.refusal(main)
+	if err != nil {
+		c.pool.setMain(nil, err)
+	}
 	c.pause(ctx, wait, c.table.Tunnels() > 0, nil)
+	c.pool.setMain(nil, err) // not before: with it bulk goes to carriers of its own meanwhile
 }
 
 // judge notes how a main carrier died; true if others than its front should be
@@ -283,6 +287,9 @@ func (c *Client) fill(s *slot) *lane {
 	c.pool.mu.Unlock()
 	if l != nil && !l.Dead() && !l.Leaving() {
 		return l
+	}
+	if l != nil && l.Heard() && l.until.IsZero() { // it worked, and another costs nothing
+		s.tries.wait = 0
 	}
 	c.next(&s.tries)
 	ctx, cancel := context.WithTimeout(c.running, bulkDial)

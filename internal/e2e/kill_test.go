@@ -120,3 +120,25 @@ func TestSeveralTunnelsOutliveKilledCarriers(t *testing.T) {
 	t.Logf("%d kills, longest wait of chat %v", f.kills.Load(), chats())
 	checkEnds(t, n)
 }
+
+// The next main carrier is dialled after a pause if the last was short-lived, too:
+// bulk finds carriers of its own meanwhile.
+func TestBulkGoesOnAtOnceAfterEveryCut(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		f := w.forward(w.origin().addr)
+		d := w.client(1, f.addr()).ready().download(1, 64<<20)
+		for i := range int64(7) {
+			began := time.Now()
+			if err := d.upTo((i+1)<<23, time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(began); took > 20*time.Millisecond {
+				t.Errorf("after cut %d: got a pause of %v, want 20 ms at most", i, took)
+			}
+			f.kill()
+		}
+		if err := d.rest(time.Minute); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -58,12 +58,12 @@ func (w *world) takeAssociation(ctx context.Context, p part) error {
 	}
 	for _, t := range a.Targets {
 		for _, id := range t.Values {
-			if _, err := w.part("AWS::EC2::Instance", id); err != nil {
+			if _, err := w.get("AWS::EC2::Instance", id); err != nil {
 				return err
 			}
 		}
 	}
-	d, err := w.part("AWS::SSM::Document", a.Name)
+	d, err := w.get("AWS::SSM::Document", a.Name)
 	if err != nil {
 		return err
 	}

@@ -105,7 +105,15 @@ func (w *world) told(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// take does not hold up the rest of the world while a machine is at work.
 func (w *world) take(ctx context.Context, p part) error {
+	if err := w.keep(ctx, p); err != nil || p.Gone || p.Kind != "AWS::SSM::Association" {
+		return err
+	}
+	return w.takeAssociation(ctx, p)
+}
+
+func (w *world) keep(ctx context.Context, p part) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if p.Gone {
@@ -120,8 +128,6 @@ func (w *world) take(ctx context.Context, p part) error {
 		return w.takeStage(p)
 	case "AWS::CloudFront::Distribution":
 		return w.takeDistribution(p)
-	case "AWS::SSM::Association":
-		return w.takeAssociation(ctx, p)
 	}
 	return nil
 }

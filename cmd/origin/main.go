@@ -95,8 +95,8 @@ func (c *config) origin(ctx context.Context, advertise netip.AddrPort, log *slog
 	})
 }
 
-// windows is what may wait in all tunnels beyond the least: a third of what
-// GOMEMLIMIT allows the process, or the origin's own idea.
+// windows is what others may make the origin keep, beyond the least: a third of
+// what GOMEMLIMIT allows the process, or the origin's own idea.
 func windows() int64 {
 	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
 		return limit / 3

@@ -121,9 +121,18 @@ func (d *docker) keepsLogs() bool { return false }
 
 func (d *docker) close() { os.RemoveAll(d.dir) }
 
+// invoke asks again if SAM shows nothing: now and then it ends before it has shown
+// the reply, and to a function, as to the origin, twice is once.
 func (d *docker) invoke(ctx context.Context, f function, event []byte) (reply, log []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute) // the first one builds an image
 	defer cancel()
+	for try := 1; try <= 3 && err == nil && len(reply) == 0; try++ {
+		reply, log, err = d.invokeOnce(ctx, f, event)
+	}
+	return reply, log, err
+}
+
+func (d *docker) invokeOnce(ctx context.Context, f function, event []byte) (reply, log []byte, err error) {
 	c := d.command(ctx, "local", "invoke", string(f)+"Function", "--event", "-", "--skip-pull-image",
 		"--template", d.template(), "--env-vars", filepath.Join(d.dir, "settings"))
 	var out, errs bytes.Buffer
@@ -131,5 +140,5 @@ func (d *docker) invoke(ctx context.Context, f function, event []byte) (reply, l
 	if err := c.Run(); err != nil && !json.Valid(out.Bytes()) {
 		return nil, errs.Bytes(), fmt.Errorf("sam local invoke: %w", err)
 	}
-	return out.Bytes(), errs.Bytes(), nil
+	return bytes.TrimSpace(out.Bytes()), errs.Bytes(), nil
 }

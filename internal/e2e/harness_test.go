@@ -295,8 +295,9 @@ func (n *near) app() net.Conn {
 	return c
 }
 
-// patience bounds what a test waits for an exchange.
-const patience = 60 * time.Second
+// patience bounds what a test waits for an exchange, of which the longest take a
+// minute with the race detector beside others.
+const patience = 3 * time.Minute
 
 // order runs o over a connection of its own.
 func (n *near) order(o order) error {

@@ -68,11 +68,13 @@ func (l *lot) open() error {
 		unix.Close(fd)
 		return err
 	}
-	l.epoll, l.waiting = os.NewFile(uintptr(fd), "epoll"), map[uint64]func(){}
-	rc, err := l.epoll.SyscallConn()
+	epoll := os.NewFile(uintptr(fd), "epoll")
+	rc, err := epoll.SyscallConn()
 	if err != nil {
+		epoll.Close()
 		return err
 	}
+	l.epoll, l.waiting = epoll, map[uint64]func(){}
 	go l.serve(rc)
 	return nil
 }

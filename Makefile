@@ -74,7 +74,7 @@ functions: ## build the three Lambda functions into bin/lambda, for ARCH (arm64 
 
 invoke: build ## run one with a recorded event: FN=Message EVENT=infra/events/message.json
 	$(MAKE) --no-print-directory -s functions ARCH=$$(uname -m | sed s/aarch64/arm64/)
-	go run ./infra/invoke $(FN) $(EVENT)
+	go run ./test/invoke $(FN) $(EVENT)
 
 # "sam build" makes one of these for each function and layer of template.yaml, with ARTIFACTS_DIR.
 build-ConnectFunction build-MessageFunction build-DisconnectFunction: build-%Function:
@@ -85,7 +85,7 @@ build-OriginLayer:
 	find infra/host -maxdepth 1 -type f ! -name '*.go' ! -name '*.md' -exec cp -p {} "$(ARTIFACTS_DIR)" \;
 
 bin/cloud:
-	@CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -o bin/ ./cmd/culvert ./infra/cloud
+	@CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -o bin/ ./cmd/culvert ./cmd/cloud
 
 deploy: bin/cloud ## bring Culvert to your AWS account, and print the first link (PROFILE= REGION= STACK= TOPOLOGY= ...)
 	@$(CLOUD)

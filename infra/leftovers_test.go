@@ -54,7 +54,7 @@ var goesWith = map[string]string{
 	"AWS::Serverless::LayerVersion":             "",
 }
 
-// swept are the beginnings of names that infra/cloud/leftovers.go looks for.
+// swept are the beginnings of names that cmd/cloud/leftovers.go looks for.
 var swept = map[string]struct{ property, begin string }{
 	"AWS::Logs::LogGroup":         {"LogGroupName", "/culvert/culvert/"},
 	"AWS::SSM::Parameter":         {"Name", "/culvert/culvert/"},

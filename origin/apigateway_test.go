@@ -32,7 +32,7 @@ const (
 )
 
 // apiGateway is the least of one: what comes by a WebSocket is handed on, what
-// is posted goes to its WebSocket. edge/emulator is a faithful one.
+// is posted goes to its WebSocket. test/emulator is a faithful one.
 type apiGateway struct {
 	*httptest.Server
 	signer *wire.Signer

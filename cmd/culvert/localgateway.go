@@ -14,11 +14,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"culvert/edge"
-	"culvert/edge/emulator"
 	"culvert/internal/cost"
 	"culvert/internal/seal"
 	"culvert/internal/wire"
 	"culvert/origin"
+	"culvert/test/emulator"
 )
 
 // localGateway is the gateway door on this machine: Amazon API Gateway as the

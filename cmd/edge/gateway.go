@@ -15,10 +15,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"culvert/edge"
-	"culvert/edge/emulator"
 	"culvert/internal/cost"
 	"culvert/internal/serve"
 	"culvert/internal/wire"
+	"culvert/test/emulator"
 )
 
 // gateway is the settings of an edge that emulates API Gateway.

@@ -35,7 +35,7 @@ func Usual() Assumptions {
 		PingMB:       6, // every 25 s, 57 bytes with TLS and WebSocket
 		Crossing:     0.5,
 
-		Units: 46, Acks: 5, // measured through the emulator, as the next: internal/e2e/price_test.go
+		Units: 46, Acks: 5, // measured through the emulator, as the next: test/e2e/price_test.go
 		Growth: 1.25, // text
 		Chats:  100, PerChat: 2,
 		KeepAlive: 6600, // one in 9 minutes, and a new connection every 100 minutes

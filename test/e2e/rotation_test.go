@@ -12,12 +12,12 @@ import (
 
 	"culvert/client"
 	"culvert/edge"
-	"culvert/edge/emulator"
 	"culvert/internal/link"
 	"culvert/internal/seal"
 	"culvert/internal/serve"
 	"culvert/internal/wire"
 	"culvert/origin"
+	"culvert/test/emulator"
 )
 
 // secrets are those of one generation.

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"culvert/edge/emulator"
 	"culvert/internal/serve"
+	"culvert/test/emulator"
 )
 
 // streamDoor is the stream door of a's origin, in TLS.

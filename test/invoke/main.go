@@ -15,8 +15,8 @@ import (
 )
 
 const usage = `invoke runs a function with a recorded event:
-  go run ./infra/invoke Connect|Message|Disconnect EVENT   as infra/events/message.json
-  go run ./infra/invoke --all                              every function with every event, checked
+  go run ./test/invoke Connect|Message|Disconnect EVENT   as infra/events/message.json
+  go run ./test/invoke --all                              every function with every event, checked
 `
 
 var (

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"culvert/edge/emulator"
 	"culvert/internal/link"
 	"culvert/internal/wire"
+	"culvert/test/emulator"
 )
 
 // A small message of the app and its answer, one after another over a warm

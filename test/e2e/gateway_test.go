@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"culvert/edge/emulator"
+	"culvert/test/emulator"
 )
 
 // oneIn says yes once in every n times, at a random one, and counts that.

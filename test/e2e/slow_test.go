@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"culvert/edge/emulator"
+	"culvert/test/emulator"
 )
 
 // slow is a network whose way to one address takes few bytes a second.

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"culvert/edge/emulator"
+	"culvert/test/emulator"
 )
 
 // runtime runs functions.
@@ -42,7 +42,7 @@ func place(ctx context.Context) (runtime, error) {
 	return &emulated{}, nil
 }
 
-// emulated runs bin/lambda, which "make functions" builds, in edge/emulator.
+// emulated runs bin/lambda, which "make functions" builds, in test/emulator.
 type emulated struct{ settings map[string]string }
 
 func (e *emulated) host() netip.Addr { return netip.MustParseAddr("127.0.0.1") }

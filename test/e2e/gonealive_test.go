@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"culvert/edge/emulator"
+	"culvert/test/emulator"
 )
 
 // API Gateway may say of a connection that it has ended although the client is

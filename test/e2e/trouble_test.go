@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"culvert/edge/emulator"
 	"culvert/origin"
+	"culvert/test/emulator"
 )
 
 // troubles are what may be wrong for days, and the most that a user whose app

@@ -22,7 +22,7 @@ import (
 	"culvert/internal/wire"
 )
 
-const dir = "../events"
+const dir = "../../infra/events"
 
 // origin answers as an origin's gateway door does.
 type origin struct {

@@ -13,12 +13,12 @@ import (
 
 	"culvert/client"
 	"culvert/edge"
-	"culvert/edge/emulator"
 	"culvert/internal/link"
 	"culvert/internal/serve"
 	"culvert/internal/site"
 	"culvert/internal/wire"
 	"culvert/origin"
+	"culvert/test/emulator"
 )
 
 // api is the gateway door: API Gateway as the emulator has it, the functions,

@@ -19,7 +19,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"culvert/edge/emulator"
+	"culvert/test/emulator"
 )
 
 // function is one of Lambda's. A change of it makes other instances; those of

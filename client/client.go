@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"culvert/client/front"
 	"culvert/internal/link"
 	"culvert/internal/relay"
 	"culvert/internal/seal"
@@ -22,7 +23,7 @@ import (
 // Config is what a Client works with. All but Link may be zero.
 type Config struct {
 	Link    *link.Link
-	Dialer  *Dialer          // nil: one with the system's roots
+	Dialer  *front.Dialer    // nil: one with the system's roots
 	Log     *slog.Logger     // nil: none
 	Ended   func(relay.End)  // told of every tunnel that ends; must not block
 	Windows int64            // bytes that windows may grow by in all; 0: 128 MiB
@@ -59,7 +60,7 @@ func New(cfg Config) (*Client, error) {
 		cfg.Windows = 128 << 20
 	}
 	if cfg.Dialer == nil {
-		cfg.Dialer = &Dialer{}
+		cfg.Dialer = &front.Dialer{}
 	}
 	cfg.Dialer.Wrap = prepare
 	c := &Client{cfg: cfg, seal: seal.NewClient(cfg.Link.Keys, cfg.Now)}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"culvert/client/front"
 	"culvert/internal/link"
 	"culvert/internal/relay"
 )
@@ -90,17 +91,17 @@ func streamFront(f link.Front) bool { return !f.Gateway }
 // dial makes a carrier to h by the first front that answers, of those that may
 // be taken, and serves it.
 func (c *Client) dial(ctx context.Context, h *home, may func(link.Front) bool) (*lane, error) {
-	sock, front, err := c.dialSocket(ctx, h, may)
+	sock, at, err := c.dialSocket(ctx, h, may)
 	if err != nil {
 		if wasAnswered(err) {
 			c.pool.note(false)
 		}
 		return nil, err
 	}
-	c.pool.setFront(front)
-	l := &lane{Carrier: relay.NewCarrier(sock, c.table, 0), front: front, done: make(chan struct{}), leave: make(chan struct{})}
+	c.pool.setFront(at)
+	l := &lane{Carrier: relay.NewCarrier(sock, c.table, 0), front: at, done: make(chan struct{}), leave: make(chan struct{})}
 	l.Home = h
-	if c.cfg.Link.Fronts[front].Gateway {
+	if c.cfg.Link.Fronts[at].Gateway {
 		l.until = time.Now().Add(gatewayLife + rand.N(gatewayMore))
 	}
 	c.table.TellLate(l.Carrier)
@@ -110,7 +111,7 @@ func (c *Client) dial(ctx context.Context, h *home, may func(link.Front) bool) (
 		if !l.until.IsZero() {
 			c.pool.note(l.Heard())
 		}
-		c.cfg.Log.Debug("carrier ended", "reason", plainly(l.why))
+		c.cfg.Log.Debug("carrier ended", "reason", front.Plainly(l.why))
 		close(l.done)
 		c.adoptOrphans()
 	})

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"culvert/client/front"
 	"culvert/internal/link"
 	"culvert/internal/relay"
 )
@@ -66,11 +67,11 @@ func (c *Client) Probe(ctx context.Context, front int) Probed {
 
 func (c *Client) probe(ctx context.Context, f link.Front, p *Probed) bool {
 	d := c.cfg.Dialer
-	raw, ok := step(p, HopNetwork, func() (net.Conn, error) { return d.reach(ctx, f) })
+	raw, ok := step(p, HopNetwork, func() (net.Conn, error) { return d.Reach(ctx, f) })
 	if !ok {
 		return false
 	}
-	secure, ok := step(p, HopTLS, func() (net.Conn, error) { return d.secure(ctx, raw, f) })
+	secure, ok := step(p, HopTLS, func() (net.Conn, error) { return d.Secure(ctx, raw, f) })
 	if !ok {
 		return false
 	}
@@ -120,7 +121,7 @@ func (c *Client) enter(ctx context.Context, conn net.Conn, f link.Front) (relay.
 func refusal(ctx context.Context, answer *http.Response) error {
 	switch {
 	case answer == nil && ctx.Err() != nil:
-		return failed("gate", ctx.Err())
+		return front.Failed("gate", ctx.Err())
 	case answer == nil:
 		return errBroke
 	case answer.StatusCode >= 500, answer.StatusCode == http.StatusTooManyRequests:

@@ -1,8 +1,8 @@
 package client
 
 import (
-	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"culvert/client/front"
 	"culvert/internal/link"
 	"culvert/internal/relay"
 	"culvert/internal/seal"
@@ -23,10 +24,10 @@ func probeFront(t *testing.T, answer http.HandlerFunc, now func() time.Time) Pro
 	server := httptest.NewTLSServer(answer)
 	t.Cleanup(server.Close)
 	f := link.Front{Host: server.Listener.Addr().String(), Path: "/", Pins: []link.Pin{link.PinOf(server.Certificate())}}
-	return probeOf(t, f, &Dialer{now: now}, now)
+	return probeOf(t, f, &front.Dialer{Now: now}, now)
 }
 
-func probeOf(t *testing.T, f link.Front, d *Dialer, now func() time.Time) Probed {
+func probeOf(t *testing.T, f link.Front, d *front.Dialer, now func() time.Time) Probed {
 	t.Helper()
 	c, err := New(Config{Link: &link.Link{Keys: seal.NewMaster().Client(1), Fronts: []link.Front{f}}, Dialer: d, Now: now})
 	if err != nil {
@@ -67,16 +68,16 @@ func TestProbeStopsWhereTheWayEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	ln.Close()
-	ca := newAuthority(t)
-	_, cert := ca.issue(t, forNames("front.example"))
-	elsewhere := newEdge(t, cert)
+	elsewhere := httptest.NewTLSServer(http.HandlerFunc(greetAndLeave))
+	t.Cleanup(elsewhere.Close)
+	there := elsewhere.Listener.Addr().String()
 	for name, c := range map[string]struct {
 		front      link.Front
 		hops, want string
 	}{
 		"nobody listens":     {link.Front{Host: ln.Addr().String(), Path: "/"}, "network", "connection refused"},
-		"another's pin":      {link.Front{Host: elsewhere.address, Path: "/", Pins: []link.Pin{{1}}}, "network tls", "matches no pin"},
-		"what is no website": {link.Front{Host: elsewhere.address, Path: "/", Pins: []link.Pin{link.PinOf(leafOf(t, cert.Certificate[0]))}}, "network tls gate", "broke off"},
+		"another's pin":      {link.Front{Host: there, Path: "/", Pins: []link.Pin{{1}}}, "network tls", "matches no pin"},
+		"what is no website": {link.Front{Host: there, Path: "/", Pins: []link.Pin{link.PinOf(elsewhere.Certificate())}}, "network tls gate", "broke off"},
 	} {
 		p := probeOf(t, c.front, nil, nil)
 		last := p.Hops[len(p.Hops)-1]
@@ -86,13 +87,13 @@ func TestProbeStopsWhereTheWayEnds(t *testing.T) {
 	}
 }
 
-func leafOf(t *testing.T, der []byte) *x509.Certificate {
-	t.Helper()
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
+// greetAndLeave answers as a server of something else than HTTP does.
+func greetAndLeave(w http.ResponseWriter, _ *http.Request) {
+	conn, _, err := w.(http.Hijacker).Hijack()
+	if err == nil {
+		io.WriteString(conn, "hi")
+		conn.Close()
 	}
-	return leaf
 }
 
 func TestProbeTellsRefusalsApart(t *testing.T) {

@@ -3,10 +3,13 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"time"
 
+	"culvert/client/front"
+	"culvert/internal/dial"
 	"culvert/internal/link"
 	"culvert/internal/relay"
 	"culvert/internal/wire"
@@ -50,6 +53,23 @@ func (c *Client) dialSocket(ctx context.Context, h *home, may func(link.Front) b
 	return s, index[won], nil
 }
 
+// frontStagger is the head start of a front before the next is tried as well:
+// a TLS and WebSocket handshake needs longer than a TCP connection.
+const frontStagger = 300 * time.Millisecond
+
+// raceFronts tries fronts, fronts[prefer] first, each after the one before has
+// failed or had frontStagger; the first success wins. See dial.Race.
+func raceFronts[T any](ctx context.Context, fronts []link.Front, prefer int,
+	try func(context.Context, link.Front) (T, error), drop func(T)) (T, int, error) {
+	return dial.Race(ctx, len(fronts), prefer, frontStagger, func(ctx context.Context, i int) (T, error) {
+		v, err := try(ctx, fronts[i])
+		if err != nil {
+			err = fmt.Errorf("front %d: %w", i+1, err)
+		}
+		return v, err
+	}, drop)
+}
+
 // tryFront opens a socket by f. When it is not let in and the answer's date
 // shows that the clock is wrong, it tries once more by that date.
 func (c *Client) tryFront(ctx context.Context, f link.Front, h *home) (relay.Socket, error) {
@@ -65,7 +85,7 @@ func (c *Client) tryFront(ctx context.Context, f link.Front, h *home) (relay.Soc
 }
 
 func (c *Client) openSocket(ctx context.Context, f link.Front, h *home) (relay.Socket, *http.Response, error) {
-	conn, err := dialFront(ctx, f, c.cfg.Dialer)
+	conn, err := c.cfg.Dialer.Dial(ctx, f)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -76,7 +96,7 @@ func (c *Client) openSocket(ctx context.Context, f link.Front, h *home) (relay.S
 	case err != nil && answer != nil:
 		err = refusal(ctx, answer)
 	case err != nil:
-		err = failed(gateStep, err)
+		err = front.Failed(front.StepUpgrade, err)
 	}
 	return s, answer, err
 }

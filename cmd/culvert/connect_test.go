@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"culvert/client"
+	"culvert/client/listener"
 	"culvert/internal/link"
 	"culvert/internal/seal"
 	"culvert/internal/whatsapp"
@@ -101,7 +101,7 @@ func TestAHostThatTheAppCannotTakeIsRefused(t *testing.T) {
 func TestWithoutALANAddressTheUserIsAskedForIt(t *testing.T) {
 	t.Parallel()
 	a := appSettings{chat: 5222, media: 7777, lan: true}
-	if got := a.onLAN(netip.Addr{}, client.ErrNoLAN).text(); !strings.Contains(got, "--host") || !strings.Contains(got, "host 127.0.0.1,") {
+	if got := a.onLAN(netip.Addr{}, listener.ErrNoLAN).text(); !strings.Contains(got, "--host") || !strings.Contains(got, "host 127.0.0.1,") {
 		t.Errorf("got %q, want loopback and what to give", got)
 	}
 	if got := a.onLAN(netip.MustParseAddr("192.168.1.7"), nil).text(); strings.Contains(got, "--host") || !strings.Contains(got, "host 192.168.1.7,") {

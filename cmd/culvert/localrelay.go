@@ -13,7 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"culvert/client"
+	"culvert/client/listener"
 	"culvert/edge/passthrough"
 	"culvert/internal/link"
 	"culvert/internal/seal"
@@ -132,7 +132,7 @@ func (r *localRelay) whyNoDial() error {
 // startEdge starts the edge, with a certificate that the link will pin, and
 // makes the link.
 func (r *localRelay) startEdge(master seal.Master) error {
-	cert, err := client.NewChatCertificate(time.Now())
+	cert, err := listener.NewChatCertificate(time.Now())
 	if err != nil {
 		return err
 	}

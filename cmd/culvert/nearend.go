@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"culvert/client"
+	"culvert/client/listener"
 	"culvert/internal/link"
 	"culvert/internal/whatsapp"
 	"culvert/internal/wire"
@@ -38,11 +39,11 @@ func nearFlags(f *flags) *nearOptions {
 
 // chatAddress and mediaAddress are what is listened on unless told otherwise.
 func (o *nearOptions) chatAddress() string {
-	return orDefault(o.chat, client.ListenAddress(o.lan, client.DefaultChatPort))
+	return orDefault(o.chat, listener.Address(o.lan, listener.DefaultChatPort))
 }
 
 func (o *nearOptions) mediaAddress() string {
-	return orDefault(o.media, client.ListenAddress(o.lan, client.DefaultMediaPort))
+	return orDefault(o.media, listener.Address(o.lan, listener.DefaultMediaPort))
 }
 
 func orDefault(s, otherwise string) string {
@@ -128,7 +129,7 @@ func anyPort(address string) bool {
 }
 
 func (n *nearEnd) add(ctx context.Context, flag, address string, raw bool) error {
-	ln, err := client.Listen(ctx, address)
+	ln, err := listener.Listen(ctx, address)
 	if errors.Is(err, os.ErrPermission) {
 		return fmt.Errorf("%w; %s chooses another address, ports from 1024 on need no privileges", err, flag)
 	}
@@ -152,10 +153,10 @@ func (n *nearEnd) serve(ctx context.Context) error {
 	var group sync.WaitGroup
 	group.Go(func() { n.client.Run(ctx) })
 	for _, l := range n.listeners {
-		listener := client.Listener{Raw: l.raw, Log: n.log, IsMedia: whatsapp.IsMediaHost,
+		apps := listener.Listener{Raw: l.raw, Log: n.log, IsMedia: whatsapp.IsMediaHost,
 			Carry: func(conn net.Conn, s wire.Service, first []byte) { n.client.Carry(conn, s, first) }}
 		group.Go(func() {
-			if err := listener.Serve(ctx, l.Listener); err != nil {
+			if err := apps.Serve(ctx, l.Listener); err != nil {
 				cancel(err)
 			}
 		})

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"culvert/client"
+	"culvert/client/listener"
 )
 
 // appSettings are what goes into the app's proxy setting.
@@ -55,7 +55,7 @@ func (a appSettings) reachable(named string) (appSettings, error) {
 		a.host = "127.0.0.1"
 		return a, nil
 	}
-	return a.onLAN(client.LANAddress()), nil
+	return a.onLAN(listener.LANAddress()), nil
 }
 
 // onLAN takes the address that was found. Without one, this machine can use the

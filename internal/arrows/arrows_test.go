@@ -15,6 +15,7 @@ const module = "culvert/"
 // reason in its commit.
 var mayReach = map[string][]string{
 	"internal/wire":     {},
+	"internal/dial":     {},
 	"internal/seal":     {"internal/wire"},
 	"internal/relay":    {"internal/wire"},
 	"internal/whatsapp": {"internal/wire"},
@@ -22,7 +23,9 @@ var mayReach = map[string][]string{
 	"internal/site":     {},
 	"internal/cost":     {},
 	"internal/serve":    {"internal/site", "internal/wire"},
-	"client":            {"internal/link", "internal/relay", "internal/seal", "internal/whatsapp", "internal/wire"},
+	"client/front":      {"internal/dial", "internal/link", "internal/seal", "internal/wire"},
+	"client/listener":   {"internal/whatsapp", "internal/wire"},
+	"client":            {"client/front", "internal/dial", "internal/link", "internal/relay", "internal/seal", "internal/wire"},
 	"origin":            {"internal/relay", "internal/seal", "internal/site", "internal/whatsapp", "internal/wire"},
 	"edge":              {"internal/site", "internal/wire"},
 	"functions":         {"edge", "internal/site", "internal/wire"},

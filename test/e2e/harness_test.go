@@ -26,6 +26,8 @@ import (
 	"time"
 
 	"culvert/client"
+	"culvert/client/front"
+	"culvert/client/listener"
 	"culvert/edge/passthrough"
 	"culvert/internal/link"
 	"culvert/internal/relay"
@@ -248,12 +250,12 @@ func (w *world) client(user uint32, fronts ...string) *near {
 func (w *world) clientOf(cfg client.Config) *near {
 	w.Helper()
 	n := &near{w: w, ended: make(chan relay.End, 4096)}
-	cfg.Dialer = &client.Dialer{Connect: w.net.dial}
+	cfg.Dialer = &front.Dialer{Connect: w.net.dial}
 	cfg.Ended = func(e relay.End) { n.ended <- e }
 	c, err := client.New(cfg)
 	must(w, err)
 	n.Client = c
-	n.process = w.listenFor(&client.Listener{Carry: c.Carry, Raw: true})
+	n.process = w.listenFor(&listener.Listener{Carry: c.Carry, Raw: true})
 	n.run(c.Run)
 	return n
 }
@@ -267,7 +269,7 @@ func (n *near) run(run func(context.Context) error) {
 	n.w.Cleanup(n.stop)
 }
 
-func (w *world) listenFor(l *client.Listener) process {
+func (w *world) listenFor(l *listener.Listener) process {
 	ctx, cancel := context.WithCancel(context.Background())
 	ln := w.net.listen(w)
 	l.Log = discard

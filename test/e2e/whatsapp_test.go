@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"culvert/client"
+	"culvert/client/listener"
 	"culvert/internal/whatsapp"
 	"culvert/internal/wire"
 	"culvert/origin"
@@ -36,7 +36,7 @@ func (w *world) standIn() (*whatsapp.StandIn, func(*origin.Config)) {
 
 // sniffing is the address of a listener of n for the app's own connections.
 func (n *near) sniffing() string {
-	return n.w.listenFor(&client.Listener{Carry: n.Carry}).addr
+	return n.w.listenFor(&listener.Listener{Carry: n.Carry}).addr
 }
 
 func TestAGenuineServerIsProvedThroughTheRelay(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"culvert/client"
+	"culvert/client/listener"
 	"culvert/internal/cost"
 	"culvert/internal/link"
 	"culvert/internal/seal"
@@ -67,7 +67,7 @@ func newGateway(programs, dir string) (g *gateway, err error) {
 func (g *gateway) file(name string) string { return filepath.Join(g.dir, name) }
 
 func (g *gateway) makeCertificate() error {
-	c, err := client.NewChatCertificate(time.Now())
+	c, err := listener.NewChatCertificate(time.Now())
 	if err != nil {
 		return err
 	}

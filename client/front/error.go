@@ -1,4 +1,4 @@
-package client
+package front
 
 import (
 	"context"
@@ -12,31 +12,31 @@ import (
 	"syscall"
 )
 
-// frontStep is a step on the way to a front.
-type frontStep string
+// Step is a step on the way to a front.
+type Step string
 
 const (
-	connectStep frontStep = "connect"
-	tlsStep     frontStep = "TLS"
-	gateStep    frontStep = "upgrade"
+	StepConnect Step = "connect"
+	StepTLS     Step = "TLS"
+	StepUpgrade Step = "upgrade"
 )
 
-// frontError says at which step a front failed and what to try. Its text has
+// Error says at which step a front failed and what to try. Its text has
 // no name or address of the front; Unwrap leads to errors which do.
-type frontError struct {
-	step frontStep
+type Error struct {
+	step Step
 	err  error
 }
 
-func failed(step frontStep, err error) error { return &frontError{step, err} }
+func Failed(step Step, err error) error { return &Error{step, err} }
 
-func (e *frontError) Unwrap() error { return e.err }
+func (e *Error) Unwrap() error { return e.err }
 
-func (e *frontError) Error() string {
+func (e *Error) Error() string {
 	said := make(map[string]bool)
 	var all []string
 	for _, err := range leaves(e.err) {
-		if s := plainly(err); !said[s] {
+		if s := Plainly(err); !said[s] {
 			said[s] = true
 			all = append(all, s)
 		}
@@ -57,8 +57,8 @@ func leaves(err error) []error {
 	return all
 }
 
-// plainly is err without names and addresses, and with what to try.
-func plainly(err error) string {
+// Plainly is err without names and addresses, and with what to try.
+func Plainly(err error) string {
 	for _, describe := range []func(error) string{describeCertificate, describeTLS} {
 		if s := describe(err); s != "" {
 			return s

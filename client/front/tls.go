@@ -1,4 +1,4 @@
-package client
+package front
 
 import (
 	"context"
@@ -49,8 +49,8 @@ func (d *Dialer) verifier(f link.Front) func(tls.ConnectionState) error {
 			return errors.New("the front shows no certificate")
 		}
 		now := time.Now
-		if d.now != nil {
-			now = d.now
+		if d.Now != nil {
+			now = d.Now
 		}
 		if len(f.Pins) == 0 {
 			return verifyChain(chain, d.Roots, f.VerifyName(), now())

@@ -1,4 +1,6 @@
-package client
+// Package listener takes the connections of WhatsApp's app, finds out by their
+// first bytes what they are, and hands them on to whoever carries them.
+package listener
 
 import (
 	"context"
@@ -87,9 +89,9 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 	return ln, nil
 }
 
-// ListenAddress is where a listener with port belongs: on loopback, or on all
+// Address is where a listener with port belongs: on loopback, or on all
 // addresses for the phones of a local network.
-func ListenAddress(lan bool, port int) string {
+func Address(lan bool, port int) string {
 	host := "127.0.0.1"
 	if lan {
 		host = ""

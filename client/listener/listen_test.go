@@ -1,4 +1,4 @@
-package client
+package listener
 
 import (
 	"bufio"
@@ -364,7 +364,7 @@ func TestServeReturnsWhatEndsAccepting(t *testing.T) {
 
 func TestListenSaysThatAPortIsTaken(t *testing.T) {
 	t.Parallel()
-	ln, err := Listen(t.Context(), ListenAddress(false, 0))
+	ln, err := Listen(t.Context(), Address(false, 0))
 	if err != nil {
 		t.Fatal(err)
 	}

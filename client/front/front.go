@@ -1,4 +1,6 @@
-package client
+// Package front opens verified TLS connections to the fronts of a link, and says
+// in plain words why one cannot be reached.
+package front
 
 import (
 	"context"
@@ -10,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"culvert/internal/dial"
 	"culvert/internal/link"
 )
 
@@ -47,8 +50,9 @@ type Dialer struct {
 	// Connect opens a connection to an address, an IP and a port. nil: TCP.
 	Connect func(ctx context.Context, network, address string) (net.Conn, error)
 
+	Now func() time.Time // nil: time.Now
+
 	lookup    func(ctx context.Context, network, host string) ([]netip.Addr, error) // nil: the system's
-	now       func() time.Time                                                      // nil: time.Now
 	handshake handshake                                                             // nil: that of crypto/tls
 
 	mu     sync.Mutex              // guards the following
@@ -96,19 +100,19 @@ func (m *frontMemory) remember(t target) {
 	m.good = t
 }
 
-// dialFront opens a TLS connection to f: TCP to the best of its addresses,
+// Dial opens a TLS connection to f: TCP to the best of its addresses,
 // then a handshake that has verified who answers. ctx bounds only that. Errors
-// are *frontError.
-func dialFront(ctx context.Context, f link.Front, d *Dialer) (net.Conn, error) {
-	raw, err := d.reach(ctx, f)
+// are *Error.
+func (d *Dialer) Dial(ctx context.Context, f link.Front) (net.Conn, error) {
+	raw, err := d.Reach(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	return d.secure(ctx, raw, f)
+	return d.Secure(ctx, raw, f)
 }
 
-// secure makes TLS of raw, which it closes if it fails.
-func (d *Dialer) secure(ctx context.Context, raw net.Conn, f link.Front) (net.Conn, error) {
+// Secure makes TLS of raw, which it closes if it fails.
+func (d *Dialer) Secure(ctx context.Context, raw net.Conn, f link.Front) (net.Conn, error) {
 	if d.Wrap != nil {
 		raw = d.Wrap(raw)
 	}
@@ -121,7 +125,7 @@ func (d *Dialer) secure(ctx context.Context, raw net.Conn, f link.Front) (net.Co
 	conn, err := shake(ctx, raw, f)
 	if err != nil {
 		raw.Close()
-		return nil, failed(tlsStep, err)
+		return nil, Failed(StepTLS, err)
 	}
 	return conn, nil
 }
@@ -134,18 +138,18 @@ type dialed struct {
 
 func (c dialed) drop() { c.Close() }
 
-// reach opens a TCP connection to one of f's addresses, the last good one
+// Reach opens a TCP connection to one of f's addresses, the last good one
 // first.
-func (d *Dialer) reach(ctx context.Context, f link.Front) (net.Conn, error) {
+func (d *Dialer) Reach(ctx context.Context, f link.Front) (net.Conn, error) {
 	m := d.memory(f)
 	good, addrs := m.best(), f.Addrs()
-	won, _, err := race(ctx, len(addrs), good.dial, addressStagger, func(ctx context.Context, i int) (dialed, error) {
+	won, _, err := dial.Race(ctx, len(addrs), good.dial, addressStagger, func(ctx context.Context, i int) (dialed, error) {
 		c, err := d.reachHost(ctx, addrs[i], good.addr)
 		c.target.dial = i
 		return c, err
 	}, dialed.drop)
 	if err != nil {
-		return nil, failed(connectStep, err)
+		return nil, Failed(StepConnect, err)
 	}
 	m.remember(won.target)
 	return won.Conn, nil
@@ -163,7 +167,7 @@ func (d *Dialer) reachHost(ctx context.Context, address string, good netip.Addr)
 		return dialed{}, err
 	}
 	first := slices.Index(addrs, good)
-	won, _, err := race(ctx, len(addrs), first, addressStagger, func(ctx context.Context, i int) (dialed, error) {
+	won, _, err := dial.Race(ctx, len(addrs), first, addressStagger, func(ctx context.Context, i int) (dialed, error) {
 		c, err := d.connectTo(ctx, net.JoinHostPort(addrs[i].String(), port))
 		return dialed{Conn: c, target: target{addr: addrs[i]}}, err
 	}, dialed.drop)

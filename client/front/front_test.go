@@ -1,4 +1,4 @@
-package client
+package front
 
 import (
 	"context"
@@ -50,7 +50,7 @@ func (n *fakeNet) connect(ctx context.Context, _, address string) (net.Conn, err
 	}
 	if takes, ok := n.alive[address]; ok {
 		time.Sleep(takes)
-		return &closedConn{}, nil
+		return &idleConn{}, nil
 	}
 	<-ctx.Done()
 	return nil, ctx.Err()
@@ -66,14 +66,14 @@ func TestDialFrontTriesAllAddressesAndRemembersTheGoodOne(t *testing.T) {
 		}
 		d, start := n.dialer(), time.Now()
 		f := link.Front{Host: "front.example", Dial: []string{"missing.example:443", "a.example:443"}}
-		if _, err := dialFront(t.Context(), f, d); err != nil {
+		if _, err := d.Dial(t.Context(), f); err != nil {
 			t.Fatal(err)
 		}
 		if got := time.Since(start); got != 10*time.Millisecond {
 			t.Errorf("took %v, want no wait after a refusal", got)
 		}
 		n.dialed = nil
-		if _, err := dialFront(t.Context(), f, d); err != nil {
+		if _, err := d.Dial(t.Context(), f); err != nil {
 			t.Fatal(err)
 		}
 		if got := strings.Join(n.dialed, " "); got != "192.0.2.1:443" {
@@ -86,7 +86,7 @@ func TestDialFrontGivesUpOnSilence(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, start := &fakeNet{}, time.Now()
-		_, err := dialFront(t.Context(), link.Front{Host: "f.example", Dial: []string{"192.0.2.1:443", "192.0.2.2:443"}}, n.dialer())
+		_, err := n.dialer().Dial(t.Context(), link.Front{Host: "f.example", Dial: []string{"192.0.2.1:443", "192.0.2.2:443"}})
 		checkError(t, "silent addresses", err, "connect: no answer in time")
 		if got := time.Since(start); got != connectTimeout+addressStagger {
 			t.Errorf("gave up after %v, want %v", got, connectTimeout+addressStagger)
@@ -101,7 +101,7 @@ func TestDialFrontGivesUpOnASilentHandshake(t *testing.T) {
 		go io.Copy(io.Discard, theirs)
 		d := &Dialer{Connect: func(context.Context, string, string) (net.Conn, error) { return ours, nil }}
 		start := time.Now()
-		_, err := dialFront(t.Context(), link.Front{Host: "192.0.2.1"}, d)
+		_, err := d.Dial(t.Context(), link.Front{Host: "192.0.2.1"})
 		checkError(t, "a silent server", err, "TLS: no answer in time")
 		if got := time.Since(start); got != handshakeTimeout {
 			t.Errorf("gave up after %v, want %v", got, handshakeTimeout)
@@ -120,16 +120,16 @@ func TestFrontErrorsSayTheStepAndWhatToTry(t *testing.T) {
 			"missing.example": "connect: the name is not known here; try another network",
 			"192.0.2.1":       "connect: connection refused; try another front",
 		} {
-			_, err := dialFront(t.Context(), link.Front{Host: host}, n.dialer())
+			_, err := n.dialer().Dial(t.Context(), link.Front{Host: host})
 			checkError(t, host, err, want)
 			if strings.Contains(err.Error(), host) {
 				t.Errorf("got %v, want no host in it", err)
 			}
 		}
 		plain := &Dialer{Connect: func(context.Context, string, string) (net.Conn, error) {
-			return &scriptConn{script: strings.NewReader("HTTP/1.1 400 Bad Request\r\n\r\n")}, nil
+			return &plainConn{script: strings.NewReader("HTTP/1.1 400 Bad Request\r\n\r\n")}, nil
 		}}
-		_, err := dialFront(t.Context(), link.Front{Host: "192.0.2.1"}, plain)
+		_, err := plain.Dial(t.Context(), link.Front{Host: "192.0.2.1"})
 		checkError(t, "no TLS", err, "does not speak TLS")
 	})
 }
@@ -151,3 +151,18 @@ func TestInterleaveTakesFamiliesByTurns(t *testing.T) {
 		t.Errorf("got %d of 15 addresses, want %d", got, maxAddresses)
 	}
 }
+
+// idleConn is a connection that nobody uses.
+type idleConn struct{ net.Conn }
+
+func (idleConn) Close() error { return nil }
+
+// plainConn is a connection whose other end says script, whatever it is told.
+type plainConn struct {
+	idleConn
+	script io.Reader
+}
+
+func (c *plainConn) Read(b []byte) (int, error)  { return c.script.Read(b) }
+func (c *plainConn) RemoteAddr() net.Addr        { return &net.TCPAddr{} }
+func (c *plainConn) Write(b []byte) (int, error) { return len(b), nil }

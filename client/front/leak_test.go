@@ -1,4 +1,4 @@
-package client
+package front
 
 import (
 	"errors"
@@ -17,7 +17,7 @@ func TestAnUpgradeThatIsCutNamesNoAddress(t *testing.T) {
 	far := &net.TCPAddr{IP: net.IPv4(203, 0, 113, 9), Port: 443}
 	cut := &net.OpError{Op: "read", Net: "tcp", Source: near, Addr: far, Err: os.NewSyscallError("read", syscall.ECONNRESET)}
 	for _, err := range []error{cut, errors.New("bytes from 203.0.113.9")} {
-		err := failed(gateStep, fmt.Errorf("upgrade: Get %q: %w", "http://cdn.example/path", err))
+		err := Failed(StepUpgrade, fmt.Errorf("upgrade: Get %q: %w", "http://cdn.example/path", err))
 		for _, secret := range []string{"192.168", "203.0", "cdn.example", "/path"} {
 			if strings.Contains(err.Error(), secret) {
 				t.Errorf("got %q, want it without %q", err, secret)

@@ -1,19 +1,18 @@
-package client
+package dial
 
 import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"culvert/internal/link"
 )
 
 var errNo = errors.New("no")
+
+const stagger = 300 * time.Millisecond
 
 // attempt is what one choice of a race does: fails or succeeds after a while.
 type attempt struct {
@@ -63,7 +62,7 @@ func TestRace(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
 			var dropped []int
-			v, i, err := race(t.Context(), len(c.all), c.first, frontStagger, func(ctx context.Context, i int) (int, error) {
+			v, i, err := Race(t.Context(), len(c.all), c.first, stagger, func(ctx context.Context, i int) (int, error) {
 				return c.all[i].run(ctx, i)
 			}, func(v int) { dropped = append(dropped, v) })
 			if i != c.want || (err == nil) != (c.want >= 0) && len(c.all) > 0 || i >= 0 && v != i {
@@ -86,7 +85,7 @@ func TestRaceEndsWithItsContext(t *testing.T) {
 		defer cancel()
 		var started atomic.Int32
 		start := time.Now()
-		_, i, err := race(ctx, 9, 0, frontStagger, func(ctx context.Context, i int) (int, error) {
+		_, i, err := Race(ctx, 9, 0, stagger, func(ctx context.Context, i int) (int, error) {
 			started.Add(1)
 			return attempt{takes: time.Hour}.run(ctx, i)
 		}, func(int) {})
@@ -94,37 +93,4 @@ func TestRaceEndsWithItsContext(t *testing.T) {
 			t.Errorf("got %d, %v after %v with %d started; want -1, the deadline, a second, 4", i, err, time.Since(start), started.Load())
 		}
 	})
-}
-
-func TestRaceFrontsJoinsTheErrorsOfAllFronts(t *testing.T) {
-	t.Parallel()
-	fronts := []link.Front{{Host: "a.example"}, {Host: "b.example"}}
-	_, i, err := raceFronts(t.Context(), fronts, 1, func(_ context.Context, f link.Front) (int, error) {
-		return 0, failed(tlsStep, errPin)
-	}, func(int) {})
-	if i != -1 || !errors.Is(err, errPin) {
-		t.Fatalf("got %d, %v; want -1 and %v", i, err, errPin)
-	}
-	for _, want := range []string{"front 1: TLS", "front 2: TLS"} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("got %q, want %q in it", err, want)
-		}
-	}
-	if strings.Contains(err.Error(), "example") {
-		t.Errorf("got %q, want no names", err)
-	}
-}
-
-func TestRaceFrontsReturnsTheFrontThatWon(t *testing.T) {
-	t.Parallel()
-	fronts := []link.Front{{Host: "a.example"}, {Host: "b.example"}}
-	v, i, err := raceFronts(t.Context(), fronts, 0, func(_ context.Context, f link.Front) (string, error) {
-		if f.Host == "a.example" {
-			return "", errNo
-		}
-		return f.Host, nil
-	}, func(string) {})
-	if v != "b.example" || i != 1 || err != nil {
-		t.Errorf("got %q, %d, %v; want the second", v, i, err)
-	}
 }

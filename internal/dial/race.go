@@ -1,39 +1,21 @@
-package client
+// Package dial connects to whichever of several addresses answers first, in the
+// manner of Happy Eyeballs (RFC 8305).
+package dial
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
-
-	"culvert/internal/link"
 )
 
-// frontStagger is the head start of a front before the next is tried as well:
-// a TLS and WebSocket handshake needs longer than a TCP connection.
-const frontStagger = 300 * time.Millisecond
-
-// raceFronts tries fronts, fronts[prefer] first, each after the one before has
-// failed or had frontStagger; the first success wins. See race.
-func raceFronts[T any](ctx context.Context, fronts []link.Front, prefer int,
-	try func(context.Context, link.Front) (T, error), drop func(T)) (T, int, error) {
-	return race(ctx, len(fronts), prefer, frontStagger, func(ctx context.Context, i int) (T, error) {
-		v, err := try(ctx, fronts[i])
-		if err != nil {
-			err = fmt.Errorf("front %d: %w", i+1, err)
-		}
-		return v, err
-	}, drop)
-}
-
-// race tries the choices 0 to n-1 in the manner of Happy Eyeballs (RFC 8305,
+// Race tries the choices 0 to n-1 in the manner of Happy Eyeballs (RFC 8305,
 // section 5), first first, and returns what the first to succeed returned, and
 // its number. Then the others are cancelled, waited for, and what they still
 // made is dropped; so try has to return soon after its context ends. That
 // context ends for the winner too: what try returns must outlive it.
 //
 // The error joins those of all that were tried; the number is -1 then.
-func race[T any](ctx context.Context, n, first int, stagger time.Duration,
+func Race[T any](ctx context.Context, n, first int, stagger time.Duration,
 	try func(context.Context, int) (T, error), drop func(T)) (T, int, error) {
 	r := &runners[T]{order: order(n, first), try: try, results: make(chan result[T], n)}
 	ctx, cancel := context.WithCancel(ctx)

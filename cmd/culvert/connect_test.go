@@ -13,7 +13,7 @@ import (
 	"culvert/client/listener"
 	"culvert/internal/link"
 	"culvert/internal/seal"
-	"culvert/internal/whatsapp"
+	"culvert/test/app"
 )
 
 var portsIn = regexp.MustCompile(`chat port (\d+), media port (\d+)`)
@@ -37,7 +37,7 @@ func TestConnectCarriesTheApp(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		if _, err := whatsapp.Exchange(t.Context(), conn, r.trust.root, 3); err != nil {
+		if _, err := app.Exchange(t.Context(), conn, r.trust.root, 3); err != nil {
 			t.Errorf("got %v, want messages answered", err)
 		}
 	}

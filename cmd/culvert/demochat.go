@@ -7,7 +7,7 @@ import (
 	"math"
 	"time"
 
-	"culvert/internal/whatsapp"
+	"culvert/test/app"
 )
 
 // exchange is what came of a chat connection.
@@ -25,7 +25,7 @@ func (d *demo) chat(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
-	trips, err := whatsapp.Exchange(ctx, conn, d.relay.trust.root, demoMessages)
+	trips, err := app.Exchange(ctx, conn, d.relay.trust.root, demoMessages)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (d *demo) talk(ctx context.Context) exchange {
 		return exchange{err: err}
 	}
 	defer conn.Close()
-	trips, err := whatsapp.Exchange(ctx, conn, d.relay.trust.root, math.MaxInt)
+	trips, err := app.Exchange(ctx, conn, d.relay.trust.root, math.MaxInt)
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}

@@ -12,6 +12,7 @@ import (
 	"culvert/client"
 	"culvert/internal/whatsapp"
 	"culvert/internal/wire"
+	"culvert/test/app"
 )
 
 // hops shows what each hop takes by itself.
@@ -72,7 +73,7 @@ func (d *demo) chatHop(ctx context.Context) error {
 	}
 	defer conn.Close()
 	connect := time.Since(start)
-	trips, err := whatsapp.Exchange(ctx, conn, d.relay.trust.root, demoMessages)
+	trips, err := app.Exchange(ctx, conn, d.relay.trust.root, demoMessages)
 	if err != nil {
 		return fmt.Errorf("origin to chat: %w", err)
 	}

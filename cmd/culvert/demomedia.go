@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"culvert/internal/whatsapp"
+	"culvert/test/standin"
 )
 
 // transfer is a download or an upload that was cut on the way.
@@ -54,7 +55,7 @@ func (d *demo) transferRow(name string, t transfer) {
 
 func patternHash(n int64) (string, error) {
 	sum := sha256.New()
-	_, err := io.Copy(sum, whatsapp.Pattern(n))
+	_, err := io.Copy(sum, standin.Pattern(n))
 	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
@@ -107,7 +108,7 @@ func (a *mediaApp) download(ctx context.Context, size int64, want string) (trans
 }
 
 func (a *mediaApp) upload(ctx context.Context, size int64, want string) (transfer, error) {
-	body := newWatched(whatsapp.Pattern(size), size, a.cut)
+	body := newWatched(standin.Pattern(size), size, a.cut)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+whatsapp.MediaHost+"/upload", body)
 	if err != nil {
 		return transfer{}, err
@@ -119,7 +120,7 @@ func (a *mediaApp) upload(ctx context.Context, size int64, want string) (transfe
 		return transfer{}, err
 	}
 	defer resp.Body.Close()
-	var got whatsapp.Uploaded
+	var got standin.Uploaded
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<10)).Decode(&got); err != nil {
 		return transfer{}, fmt.Errorf("read answer: %w", err)
 	}

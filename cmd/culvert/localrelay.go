@@ -22,6 +22,7 @@ import (
 	"culvert/internal/whatsapp"
 	"culvert/internal/wire"
 	"culvert/origin"
+	"culvert/test/standin"
 )
 
 // localRelay is the whole relay in this process: origin, edge and near end,
@@ -29,7 +30,7 @@ import (
 // between three machines.
 type localRelay struct {
 	upstream whatsapp.Upstream
-	standIn  *whatsapp.StandIn // nil: WhatsApp itself
+	standIn  *standin.Server // nil: WhatsApp itself
 	trust    trust
 	gateway  *localGateway // nil: carriers go through the stream door
 
@@ -62,7 +63,7 @@ func (r *localRelay) close() {
 
 // startStandIn replaces WhatsApp.
 func (r *localRelay) startStandIn() error {
-	s, err := whatsapp.NewStandIn()
+	s, err := standin.New()
 	if err != nil {
 		return err
 	}

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"culvert/internal/whatsapp"
 	"culvert/internal/wire"
+	"culvert/test/app"
 )
 
 // screen is an output that a test can wait for.
@@ -252,7 +252,7 @@ func TestACutCarrierIsReplacedUnderTheApp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := whatsapp.Exchange(t.Context(), &cutting{Conn: conn, carriers: r.carriers, left: 3}, r.trust.root, 20); err != nil {
+	if _, err := app.Exchange(t.Context(), &cutting{Conn: conn, carriers: r.carriers, left: 3}, r.trust.root, 20); err != nil {
 		t.Errorf("got %v, want every message answered", err)
 	}
 }
@@ -317,7 +317,7 @@ func TestOpenConnectionsDoNotHoldTheEndUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := whatsapp.Exchange(t.Context(), conn, r.trust.root, 1); err != nil {
+	if _, err := app.Exchange(t.Context(), conn, r.trust.root, 1); err != nil {
 		t.Fatal(err)
 	}
 	begin := time.Now()

@@ -1,6 +1,6 @@
 // Package whatsapp is what Culvert knows of WhatsApp: its names and ports, how
-// to dial it without becoming an open proxy, how to prove that the far end of a
-// stream is a genuine server, and a stand-in to test all of it against.
+// to dial it without becoming an open proxy, and how to prove that the far end of a
+// stream is a genuine server.
 package whatsapp
 
 import "strings"

@@ -77,24 +77,6 @@ func (s *noiseState) open(ciphertext []byte) ([]byte, error) {
 	return plain, nil
 }
 
-func (s *noiseState) seal(plain []byte) []byte {
-	ciphertext := s.aead.Seal(nil, gcmNonce(s.nonce), plain, s.hash[:])
-	s.nonce++
-	s.mixHash(ciphertext)
-	return ciphertext
-}
-
-// split ends the handshake: the client sends with the first key and receives
-// with the second.
-func (s *noiseState) split() (send, receive cipher.AEAD, err error) {
-	first, receive, err := s.expand(nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	send, err = newGCM(first[:])
-	return send, receive, err
-}
-
 func newGCM(key []byte) (cipher.AEAD, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {

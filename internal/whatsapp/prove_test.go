@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"culvert/test/standin"
 )
 
 // answering serves one connection with what answer does, over memory.
@@ -78,9 +80,6 @@ func TestSilenceEndsWithTheContext(t *testing.T) {
 		if _, err := ProveMedia(c.ctx, answering(t, silent), "", nil); !errors.Is(err, c.want) {
 			t.Errorf("media: got %v, want %v", err, c.want)
 		}
-		if _, err := Exchange(c.ctx, answering(t, silent), [32]byte{}, 1); !errors.Is(err, c.want) {
-			t.Errorf("exchange: got %v, want %v", err, c.want)
-		}
 	}
 }
 
@@ -98,7 +97,7 @@ func TestWhatIsNotMediaIsToldApart(t *testing.T) {
 	s := serve(t)
 	overTLS := func(answer string) func(net.Conn) {
 		return func(c net.Conn) {
-			secure := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{s.cert}})
+			secure := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{s.Certificate()}})
 			go io.Copy(io.Discard, secure)
 			if secure.Handshake() == nil && answer != "" {
 				io.WriteString(secure, answer)
@@ -156,9 +155,9 @@ func TestCertificatesThatDoNotBelongTogetherAreRefused(t *testing.T) {
 	static := [32]byte(other.PublicKey().Bytes())
 	now := time.Now()
 	certs := func(leafIssuer, interSerial, interIssuer uint64, key []byte) []byte {
-		i := certify(root, standInCert{interSerial, interIssuer, inter.PublicKey().Bytes(), now, time.Hour})
-		l := certify(inter, standInCert{9, leafIssuer, key, now, time.Hour})
-		return protoBlob(protoBlob(nil, 1, l), 2, i)
+		i := standin.Certificate{Serial: interSerial, Issuer: interIssuer, Key: inter.PublicKey().Bytes(), From: now, To: now.Add(time.Hour)}
+		l := standin.Certificate{Serial: 9, Issuer: leafIssuer, Key: key, From: now, To: now.Add(time.Hour)}
+		return standin.Chain(l.Sign(inter), i.Sign(root))
 	}
 	for name, c := range map[string]struct {
 		chain []byte
@@ -191,7 +190,7 @@ func TestSignaturesOfEitherSignVerify(t *testing.T) {
 	msg, signs := []byte("certificate"), make(map[byte]int)
 	for range 24 {
 		key := newKey(t)
-		sig := signXEdDSA(key, msg)
+		sig := standin.Sign(key, msg)
 		signs[sig[63]&0x80]++
 		if !verifyXEdDSA([32]byte(key.PublicKey().Bytes()), msg, sig) {
 			t.Fatalf("got a signature refused, want it verified (sign bit %x)", sig[63]&0x80)

@@ -3,6 +3,7 @@ package whatsapp
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -105,7 +106,7 @@ func readStatus(r io.Reader, req *http.Request) (int, error) {
 func mediaRequest(host string, size int) (*http.Request, error) {
 	method, body := http.MethodGet, io.Reader(nil)
 	if size > 0 {
-		method, body = http.MethodPost, Pattern(int64(size))
+		method, body = http.MethodPost, io.LimitReader(rand.Reader, int64(size))
 	}
 	req, err := http.NewRequest(method, "https://"+host+"/", body)
 	if err != nil {

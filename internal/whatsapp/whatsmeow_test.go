@@ -6,14 +6,14 @@ import (
 	"testing"
 	"time"
 
-	"culvert/internal/whatsapp"
 	"culvert/internal/whatsapp/whatsmeow"
+	"culvert/test/standin"
 )
 
 // The stand-in must look like WhatsApp to a client that shares no code with it.
 func TestWhatsmeowTalksToTheStandIn(t *testing.T) {
 	t.Parallel()
-	s, err := whatsapp.NewStandIn()
+	s, err := standin.New()
 	if err != nil {
 		t.Fatal(err)
 	}

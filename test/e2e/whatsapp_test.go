@@ -18,12 +18,14 @@ import (
 	"culvert/internal/whatsapp"
 	"culvert/internal/wire"
 	"culvert/origin"
+	"culvert/test/app"
+	"culvert/test/standin"
 )
 
 // standIn is WhatsApp behind the origin's own dialler.
-func (w *world) standIn() (*whatsapp.StandIn, func(*origin.Config)) {
+func (w *world) standIn() (*standin.Server, func(*origin.Config)) {
 	w.Helper()
-	s, err := whatsapp.NewStandIn()
+	s, err := standin.New()
 	must(w, err)
 	chat, media := w.net.listen(w), w.net.listen(w)
 	done := make(chan struct{}, 2)
@@ -68,7 +70,7 @@ func TestMessagesComeBackWhileCarriersAreKilled(t *testing.T) {
 	defer c.Close()
 	f.every.Store(32 << 10)
 	f.left.Store(32 << 10)
-	trips, err := whatsapp.Exchange(t.Context(), c, s.Root(), 300)
+	trips, err := app.Exchange(t.Context(), c, s.Root(), 300)
 	if err != nil || len(trips) != 300 {
 		t.Errorf("got %d trips and %v, want 300", len(trips), err)
 	}
@@ -77,7 +79,7 @@ func TestMessagesComeBackWhileCarriersAreKilled(t *testing.T) {
 
 // through is an HTTP client whose connections go to the near end's listener,
 // as the app's do with its proxy set.
-func through(addr string, s *whatsapp.StandIn) *http.Client {
+func through(addr string, s *standin.Server) *http.Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", addr)
 	}
@@ -103,14 +105,14 @@ func TestMediaGoesDownAndUpThroughTheRelay(t *testing.T) {
 	_, err = io.Copy(sum, res.Body)
 	res.Body.Close()
 	must(t, err)
-	io.Copy(want, whatsapp.Pattern(total))
+	io.Copy(want, standin.Pattern(total))
 	if !bytes.Equal(sum.Sum(nil), want.Sum(nil)) {
 		t.Error("down: got other bytes than the stand-in sent")
 	}
-	res, err = web.Post("https://media-fra3-1.cdn.whatsapp.net/upload", "application/octet-stream", whatsapp.Pattern(total))
+	res, err = web.Post("https://media-fra3-1.cdn.whatsapp.net/upload", "application/octet-stream", standin.Pattern(total))
 	must(t, err)
 	defer res.Body.Close()
-	var got whatsapp.Uploaded
+	var got standin.Uploaded
 	must(t, json.NewDecoder(res.Body).Decode(&got))
 	if got.Bytes != total || got.SHA256 != hex.EncodeToString(want.Sum(nil)) {
 		t.Errorf("up: got %d bytes of %s, want %d of another", got.Bytes, got.SHA256, total)
@@ -126,7 +128,7 @@ func TestChatInsideTLSIsServed(t *testing.T) {
 	c, err := tls.Dial("tcp", n.sniffing(), &tls.Config{ServerName: "proxy.example", InsecureSkipVerify: true})
 	must(t, err)
 	defer c.Close()
-	trips, err := whatsapp.Exchange(t.Context(), c, s.Root(), 10)
+	trips, err := app.Exchange(t.Context(), c, s.Root(), 10)
 	if err != nil || len(trips) != 10 {
 		t.Errorf("got %d trips and %v, want 10", len(trips), err)
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"culvert/internal/whatsapp"
+	"culvert/test/standin"
 )
 
 // edge starts bin/edge in front of the origin, with TLS.
@@ -42,7 +43,7 @@ func TestCurlMovesMediaThroughTheMediaPort(t *testing.T) {
 	n := w.throughEdge()
 	const size = 16 << 20
 	h := sha256.New()
-	io.Copy(h, whatsapp.Pattern(size))
+	io.Copy(h, standin.Pattern(size))
 	sum := hex.EncodeToString(h.Sum(nil))
 	for _, http := range []string{"--http1.1", "--http2"} {
 		common := []string{http, "--silent", "--show-error", "--fail", "--noproxy", "*", "--max-time", "50", "--cacert", w.mediaCA,
@@ -53,7 +54,7 @@ func TestCurlMovesMediaThroughTheMediaPort(t *testing.T) {
 		check(t, http+" download", pattern(file, size))
 		out, err := output(curl, append(common, "--upload-file", file, "https://"+whatsapp.MediaHost+"/up")...)
 		check(t, http+" upload", err)
-		var got whatsapp.Uploaded
+		var got standin.Uploaded
 		json.Unmarshal([]byte(out), &got)
 		if got.Bytes != size || got.SHA256 != sum {
 			t.Errorf("%s upload: got %q, want %d bytes with hash %s", http, out, size, sum)
@@ -67,7 +68,7 @@ func pattern(file string, size int64) error {
 		return err
 	}
 	defer f.Close()
-	return whatsapp.CheckPattern(f, size)
+	return standin.CheckPattern(f, size)
 }
 
 func TestOpenSSLSeesWhatsAppsOwnCertificateAtTheMediaPort(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"culvert/internal/whatsapp"
+	"culvert/test/standin"
 )
 
 // mediaConn is one HTTPS connection of the app's, through the media port.
@@ -56,21 +57,21 @@ func (m *mediaConn) download(size int64, at ...func()) error {
 	if err != nil {
 		return err
 	}
-	return whatsapp.CheckPattern(&punctuated{Reader: resp.Body, step: size / int64(len(at)+1), at: at}, size)
+	return standin.CheckPattern(&punctuated{Reader: resp.Body, step: size / int64(len(at)+1), at: at}, size)
 }
 
 func (m *mediaConn) upload(size int64, at ...func()) error {
 	sum := sha256.New()
-	body := &punctuated{Reader: io.TeeReader(whatsapp.Pattern(size), sum), step: size / int64(len(at)+1), at: at}
+	body := &punctuated{Reader: io.TeeReader(standin.Pattern(size), sum), step: size / int64(len(at)+1), at: at}
 	resp, err := m.ask("PUT", "/up", body, size)
 	if err != nil {
 		return err
 	}
-	var got whatsapp.Uploaded
+	var got standin.Uploaded
 	if err := json.NewDecoder(resp.Body).Decode(&got); err != nil {
 		return err
 	}
-	if want := (whatsapp.Uploaded{Bytes: size, SHA256: hex.EncodeToString(sum.Sum(nil))}); got != want {
+	if want := (standin.Uploaded{Bytes: size, SHA256: hex.EncodeToString(sum.Sum(nil))}); got != want {
 		return fmt.Errorf("got %+v, want %+v", got, want)
 	}
 	return nil

@@ -15,13 +15,15 @@ import (
 	"culvert/internal/seal"
 	"culvert/internal/whatsapp"
 	"culvert/internal/wire"
+	"culvert/test/app"
+	"culvert/test/standin"
 )
 
 // world is a stand-in WhatsApp and bin/origin, on plain HTTP as behind a CDN.
 type world struct {
 	testing.TB
 	dir     string
-	standIn *whatsapp.StandIn
+	standIn *standin.Server
 	master  seal.Master
 	secret  string // file
 	mediaCA string // file
@@ -46,7 +48,7 @@ func newWorld(t testing.TB) *world {
 
 func (w *world) whatsapp() (chat, media string) {
 	var err error
-	w.standIn, err = whatsapp.NewStandIn()
+	w.standIn, err = standin.New()
 	must(w, err)
 	w.Cleanup(func() { w.standIn.Close() })
 	for _, s := range []struct {
@@ -118,7 +120,7 @@ func (n *near) talk(ctx context.Context, messages int, pause time.Duration) (int
 		return 0, err
 	}
 	defer c.Close()
-	trips, err := whatsapp.Exchange(ctx, pausing{c, pause}, n.w.standIn.Root(), messages)
+	trips, err := app.Exchange(ctx, pausing{c, pause}, n.w.standIn.Root(), messages)
 	return len(trips), err
 }
 

@@ -16,12 +16,14 @@ import (
 	"time"
 
 	"culvert/internal/whatsapp"
+	"culvert/test/app"
+	"culvert/test/standin"
 )
 
-// app is what WhatsApp's app does, through a client's ports.
-type app struct {
+// user is what WhatsApp's app does, through a client's ports.
+type user struct {
 	chatAt, mediaAt string
-	standIn         *whatsapp.StandIn
+	standIn         *standin.Server
 	size            int64        // bytes of media each way
 	moved           atomic.Int64 // bytes of media, of both
 }
@@ -31,14 +33,14 @@ var errMedia = errors.New("the bytes differ from what was sent")
 
 // chat sends messages over one connection, one after another, until ctx ends,
 // and says how many came back as they were and how long the slowest took.
-func (a *app) chat(ctx context.Context) (n int, slowest time.Duration, err error) {
+func (a *user) chat(ctx context.Context) (n int, slowest time.Duration, err error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", a.chatAt)
 	if err != nil {
 		return 0, 0, err
 	}
 	defer conn.Close()
-	trips, err := whatsapp.Exchange(ctx, conn, a.standIn.Root(), math.MaxInt)
+	trips, err := app.Exchange(ctx, conn, a.standIn.Root(), math.MaxInt)
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}
@@ -50,7 +52,7 @@ func (a *app) chat(ctx context.Context) (n int, slowest time.Duration, err error
 
 // media downloads and uploads at once, each over one connection of its own that
 // has to last.
-func (a *app) media(ctx context.Context) error {
+func (a *user) media(ctx context.Context) error {
 	errs := make(chan error, 2)
 	for name, do := range map[string]func(context.Context, *http.Client) error{"download": a.download, "upload": a.upload} {
 		go func() {
@@ -65,7 +67,7 @@ func (a *app) media(ctx context.Context) error {
 }
 
 // once fails if more than one connection was needed.
-func (a *app) once(ctx context.Context, do func(context.Context, *http.Client) error) error {
+func (a *user) once(ctx context.Context, do func(context.Context, *http.Client) error) error {
 	var dials atomic.Int32
 	t := &http.Transport{
 		DisableKeepAlives: true,
@@ -83,7 +85,7 @@ func (a *app) once(ctx context.Context, do func(context.Context, *http.Client) e
 	return err
 }
 
-func (a *app) download(ctx context.Context, c *http.Client) error {
+func (a *user) download(ctx context.Context, c *http.Client) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("https://%s/media/%d", whatsapp.MediaHost, a.size), nil)
 	if err != nil {
 		return err
@@ -93,12 +95,12 @@ func (a *app) download(ctx context.Context, c *http.Client) error {
 		return err
 	}
 	defer res.Body.Close()
-	return whatsapp.CheckPattern(a.counted(res.Body), a.size)
+	return standin.CheckPattern(a.counted(res.Body), a.size)
 }
 
-func (a *app) upload(ctx context.Context, c *http.Client) error {
+func (a *user) upload(ctx context.Context, c *http.Client) error {
 	sum := sha256.New()
-	body := a.counted(io.TeeReader(whatsapp.Pattern(a.size), sum))
+	body := a.counted(io.TeeReader(standin.Pattern(a.size), sum))
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+whatsapp.MediaHost+"/upload", body)
 	if err != nil {
 		return err
@@ -109,7 +111,7 @@ func (a *app) upload(ctx context.Context, c *http.Client) error {
 		return err
 	}
 	defer res.Body.Close()
-	var got whatsapp.Uploaded
+	var got standin.Uploaded
 	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<10)).Decode(&got); err != nil {
 		return err
 	}
@@ -120,7 +122,7 @@ func (a *app) upload(ctx context.Context, c *http.Client) error {
 }
 
 // counted counts what is read from r.
-func (a *app) counted(r io.Reader) io.Reader { return counter{r, &a.moved} }
+func (a *user) counted(r io.Reader) io.Reader { return counter{r, &a.moved} }
 
 type counter struct {
 	io.Reader

@@ -17,13 +17,14 @@ import (
 
 	"culvert/internal/cost"
 	"culvert/internal/whatsapp"
+	"culvert/test/standin"
 )
 
 // chaos is media both ways and chat through the gateway door while functions are
 // killed, the API is gone for a moment, and strangers ask the origin.
 type chaos struct {
 	*gateway
-	app
+	user
 	client *program
 
 	killed, asked int
@@ -39,13 +40,13 @@ func runChaos(ctx context.Context, args []string) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	if *size < 1 || *size > whatsapp.MaxMedia>>20 || *limit <= 0 {
-		return fmt.Errorf("-mb is 1 to %d, -limit a time", whatsapp.MaxMedia>>20)
+	if *size < 1 || *size > standin.MaxMedia>>20 || *limit <= 0 {
+		return fmt.Errorf("-mb is 1 to %d, -limit a time", standin.MaxMedia>>20)
 	}
 	ctx, stop := context.WithTimeout(ctx, *limit)
 	defer stop()
 	return withGateway(*programs, func(g *gateway) error {
-		c := &chaos{gateway: g, app: app{size: *size << 20}}
+		c := &chaos{gateway: g, user: user{size: *size << 20}}
 		if err := c.run(ctx); err != nil {
 			return err
 		}
@@ -75,7 +76,7 @@ func (c *chaos) run(ctx context.Context) error {
 
 // startStandIn starts what is in WhatsApp's place, in this process.
 func (c *chaos) startStandIn() (chat, media string, err error) {
-	if c.standIn, err = whatsapp.NewStandIn(); err != nil {
+	if c.standIn, err = standin.New(); err != nil {
 		return "", "", err
 	}
 	if chat, err = serve(c.standIn.ServeChat); err == nil {

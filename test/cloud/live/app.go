@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"culvert/internal/whatsapp"
+	"culvert/test/app"
+	"culvert/test/standin"
 )
 
 // Where the client of an app listens, and how much media goes each way.
@@ -101,7 +103,7 @@ func use(ctx context.Context, chat, media string, root [32]byte) (trips []time.D
 	}
 	fmt.Println("the app is connected")
 	began = time.Now()
-	trips, err = whatsapp.Exchange(ctx, paced{conn}, root, math.MaxInt)
+	trips, err = app.Exchange(ctx, paced{conn}, root, math.MaxInt)
 	if !errors.Is(err, context.Canceled) {
 		return trips, began, fmt.Errorf("chat: after %d messages: %w", len(trips), err)
 	}
@@ -140,18 +142,18 @@ func download(c *http.Client) error {
 		return err
 	}
 	defer res.Body.Close()
-	return whatsapp.CheckPattern(res.Body, mediaSize)
+	return standin.CheckPattern(res.Body, mediaSize)
 }
 
 func upload(c *http.Client) error {
 	sum := sha256.New()
-	body := io.TeeReader(whatsapp.Pattern(mediaSize), sum)
+	body := io.TeeReader(standin.Pattern(mediaSize), sum)
 	res, err := c.Post("https://"+whatsapp.MediaHost+"/upload", "application/octet-stream", body)
 	if err != nil {
 		return err
 	}
 	defer res.Body.Close()
-	var got whatsapp.Uploaded
+	var got standin.Uploaded
 	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<10)).Decode(&got); err != nil {
 		return err
 	}

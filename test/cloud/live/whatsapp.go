@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"culvert/internal/whatsapp"
+	"culvert/test/standin"
 )
 
 // Addresses that are WhatsApp's own, and here of the loopback interface.
@@ -22,7 +23,7 @@ const (
 // startWhatsApp serves WhatsApp's stand-in where WhatsApp would be. What chat
 // proves itself by goes to the file chat-root; media by a public authority.
 func (w *world) startWhatsApp(ctx context.Context) error {
-	s, err := whatsapp.NewStandIn()
+	s, err := standin.New()
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package whatsapp
+package standin
 
 import (
 	"bytes"
@@ -9,8 +9,8 @@ import (
 	"io"
 )
 
-// ErrPattern means bytes that should be Pattern's are not: something on the way
-// lost, repeated, moved or changed some.
+// ErrPattern means that bytes which should be Pattern's are not: something on
+// the way lost, repeated, moved or changed some.
 var ErrPattern = errors.New("bytes are not the pattern's")
 
 // Pattern reads n bytes that look random and are the same each time: AES-CTR

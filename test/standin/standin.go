@@ -1,4 +1,7 @@
-package whatsapp
+// Package standin is a WhatsApp for tests, demonstrations and machines without
+// internet. It shares no code with internal/whatsapp, whose proofs are tried
+// against it.
+package standin
 
 import (
 	"crypto/tls"
@@ -11,11 +14,11 @@ import (
 	"github.com/flynn/noise"
 )
 
-// StandIn is a WhatsApp for tests, demonstrations and machines without internet:
-// chat that proves itself by a Noise certificate chain of its own root and then
-// echoes, and media over TLS by an authority of its own. It shares no code with
-// Prove. Its methods may be called at once.
-type StandIn struct {
+// Server is a stand-in for WhatsApp: chat that proves itself by a Noise
+// certificate chain of its own root and then echoes, and media over TLS by an
+// authority of its own. All its methods may be called at once. Whoever makes one
+// calls Close, which ends what ServeChat and ServeMedia serve.
+type Server struct {
 	root   [32]byte
 	static noise.DHKey
 	chain  []byte // the server's certificates, as the handshake carries them
@@ -28,13 +31,13 @@ type StandIn struct {
 	wg     sync.WaitGroup         // what serves them
 }
 
-// maxStandInConns bounds the connections of one listener; further ones are
+// maxConns bounds the connections of one listener; further ones are
 // closed as they come.
-const maxStandInConns = 16 << 10
+const maxConns = 16 << 10
 
-// NewStandIn makes a stand-in with fresh keys. Close it when done.
-func NewStandIn() (*StandIn, error) {
-	s := &StandIn{open: make(map[io.Closer]struct{})}
+// New makes a stand-in with fresh keys. Close it when done.
+func New() (*Server, error) {
+	s := &Server{open: make(map[io.Closer]struct{})}
 	if err := s.makeChain(); err != nil {
 		return nil, err
 	}
@@ -44,14 +47,17 @@ func NewStandIn() (*StandIn, error) {
 	return s, nil
 }
 
-// Root is the key that signs the chat server's certificates, for TrustRoot.
-func (s *StandIn) Root() [32]byte { return s.root }
+// Root is the public key that signs the chat server's certificates.
+func (s *Server) Root() [32]byte { return s.root }
+
+// Certificate is what the media server shows, with its key.
+func (s *Server) Certificate() tls.Certificate { return s.cert }
 
 // CAs trusts the media server's certificate, for *.whatsapp.net and its like.
-func (s *StandIn) CAs() *x509.CertPool { return s.cas }
+func (s *Server) CAs() *x509.CertPool { return s.cas }
 
 // Close ends all listeners and connections and waits for what served them.
-func (s *StandIn) Close() error {
+func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	for c := range s.open {
@@ -63,7 +69,7 @@ func (s *StandIn) Close() error {
 }
 
 // begin makes Close wait for one more wg.Done. It fails once Close was called.
-func (s *StandIn) begin() bool {
+func (s *Server) begin() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed {
@@ -73,7 +79,7 @@ func (s *StandIn) begin() bool {
 }
 
 // enter puts c in Close's hands until leave, or closes it if Close was called.
-func (s *StandIn) enter(c io.Closer) bool {
+func (s *Server) enter(c io.Closer) bool {
 	if !s.begin() {
 		c.Close()
 		return false
@@ -87,7 +93,7 @@ func (s *StandIn) enter(c io.Closer) bool {
 	return true
 }
 
-func (s *StandIn) leave(c io.Closer) {
+func (s *Server) leave(c io.Closer) {
 	c.Close()
 	s.mu.Lock()
 	delete(s.open, c)
@@ -96,7 +102,7 @@ func (s *StandIn) leave(c io.Closer) {
 }
 
 // ended is the result of serving: nil after Close.
-func (s *StandIn) ended(err error) error {
+func (s *Server) ended(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || errors.Is(err, net.ErrClosed) {
@@ -112,7 +118,7 @@ type capped struct {
 }
 
 func newCapped(l net.Listener) *capped {
-	return &capped{l, make(chan struct{}, maxStandInConns)}
+	return &capped{l, make(chan struct{}, maxConns)}
 }
 
 func (l *capped) Accept() (net.Conn, error) {

@@ -1,4 +1,4 @@
-package whatsapp
+package standin
 
 import (
 	"crypto/sha256"
@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	// MaxMedia bounds one download from a StandIn and one upload to it.
+	// MaxMedia bounds one download from a Server and one upload to it.
 	MaxMedia = 1 << 30
 
-	standInHeader  = 10 * time.Second // to send a request's head
-	standInRequest = 15 * time.Minute // for a request, from its head to the last byte of the answer
-	standInKeep    = 2 * time.Minute  // between requests
+	headWait    = 10 * time.Second // to send a request's head
+	requestWait = 15 * time.Minute // for a request, from its head to the last byte of the answer
+	keepAlive   = 2 * time.Minute  // between requests
 )
 
-// Uploaded is a StandIn's answer to an upload, as JSON.
+// Uploaded is a Server's answer to an upload, as JSON.
 type Uploaded struct {
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"` // in hexadecimal
@@ -31,14 +31,14 @@ type Uploaded struct {
 // ServeMedia serves media on l, over TLS and HTTP/1.1 or 2, until Close, when it
 // returns nil, or until l fails. It closes l. GET /media/N answers with the N
 // bytes of Pattern(N); a POST or PUT to any path answers with an Uploaded.
-func (s *StandIn) ServeMedia(l net.Listener) error {
+func (s *Server) ServeMedia(l net.Listener) error {
 	server := &http.Server{
 		Handler:           s.mediaHandler(),
 		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{s.cert}},
-		ReadHeaderTimeout: standInHeader,
-		ReadTimeout:       standInRequest,
-		WriteTimeout:      standInRequest,
-		IdleTimeout:       standInKeep,
+		ReadHeaderTimeout: headWait,
+		ReadTimeout:       requestWait,
+		WriteTimeout:      requestWait,
+		IdleTimeout:       keepAlive,
 		MaxHeaderBytes:    16 << 10,
 		ConnState:         s.watch,
 		ErrorLog:          log.New(io.Discard, "", 0), // it would name addresses
@@ -53,7 +53,7 @@ func (s *StandIn) ServeMedia(l net.Listener) error {
 
 // watch lets Close wait for the server's connections. ServeMedia runs when one
 // is new, so nobody has done waiting.
-func (s *StandIn) watch(_ net.Conn, state http.ConnState) {
+func (s *Server) watch(_ net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		s.wg.Add(1)
@@ -62,7 +62,7 @@ func (s *StandIn) watch(_ net.Conn, state http.ConnState) {
 	}
 }
 
-func (s *StandIn) mediaHandler() http.Handler {
+func (s *Server) mediaHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /media/{n}", download)
 	mux.HandleFunc("POST /", upload)

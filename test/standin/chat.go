@@ -1,4 +1,4 @@
-package whatsapp
+package standin
 
 import (
 	"bufio"
@@ -14,23 +14,23 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// errStandIn means a client broke a rule of WhatsApp's handshake or framing.
-var errStandIn = errors.New("not a client of WhatsApp")
+// errNoClient means a client broke a rule of WhatsApp's handshake or framing.
+var errNoClient = errors.New("not a client of WhatsApp")
 
 // The stand-in's limits.
 const (
-	standInHandshake = 20 * time.Second // from accept to the client's finish
-	standInIdle      = 15 * time.Minute // between frames; apps are silent for up to ten minutes
-	standInWrite     = 30 * time.Second // for a client that does not read
-	standInHello     = 4 << 10          // bytes of a handshake frame
-	standInFrame     = 64 << 10         // bytes of a transport frame
-	standInRouting   = 1 << 10          // bytes of edge routing in front of the prologue
+	handshakeWait = 20 * time.Second // from accept to the client's finish
+	idleWait      = 15 * time.Minute // between frames; apps are silent for up to ten minutes
+	writeWait     = 30 * time.Second // for a client that does not read
+	maxHello      = 4 << 10          // bytes of a handshake frame
+	maxFrame      = 64 << 10         // bytes of a transport frame
+	maxRouting    = 1 << 10          // bytes of edge routing in front of the prologue
 )
 
 // ServeChat serves WhatsApp's chat on l until Close, when it returns nil, or
 // until l fails. It closes l. After the handshake every transport frame, up to
 // 64 KiB, comes back decrypted and encrypted anew.
-func (s *StandIn) ServeChat(l net.Listener) error {
+func (s *Server) ServeChat(l net.Listener) error {
 	limited := newCapped(l)
 	if !s.enter(limited) {
 		return nil
@@ -47,9 +47,9 @@ func (s *StandIn) ServeChat(l net.Listener) error {
 	}
 }
 
-func (s *StandIn) chat(conn net.Conn) {
+func (s *Server) chat(conn net.Conn) {
 	defer s.leave(conn)
-	conn.SetDeadline(time.Now().Add(standInHandshake))
+	conn.SetDeadline(time.Now().Add(handshakeWait))
 	r := bufio.NewReader(conn)
 	receive, send, err := s.handshake(conn, r)
 	if err != nil {
@@ -59,7 +59,7 @@ func (s *StandIn) chat(conn net.Conn) {
 }
 
 // handshake is the server's side of Noise XX as WhatsApp frames it.
-func (s *StandIn) handshake(w io.Writer, r *bufio.Reader) (receive, send *noise.CipherState, err error) {
+func (s *Server) handshake(w io.Writer, r *bufio.Reader) (receive, send *noise.CipherState, err error) {
 	opening, err := readOpening(r)
 	if err != nil {
 		return nil, nil, err
@@ -91,9 +91,9 @@ func (s *StandIn) handshake(w io.Writer, r *bufio.Reader) (receive, send *noise.
 // payload of XX's first message, which a Noise library must. So this is the rest
 // of XX after the client's ephemeral as a pre-message, as in XXfallback, where
 // who sends first is the initiator: its "se" is XX's "es". The name stays XX.
-func (s *StandIn) noise(opening, ephemeral []byte) (*noise.HandshakeState, error) {
+func (s *Server) noise(opening, ephemeral []byte) (*noise.HandshakeState, error) {
 	return noise.NewHandshakeState(noise.Config{
-		CipherSuite: standInSuite,
+		CipherSuite: suite,
 		Pattern: noise.HandshakePattern{
 			Name:                 "XX",
 			ResponderPreMessages: []noise.MessagePattern{noise.MessagePatternE},
@@ -122,8 +122,8 @@ func readOpening(r *bufio.Reader) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if n > standInRouting {
-			return nil, fmt.Errorf("%w: routing of %d bytes", errStandIn, n)
+		if n > maxRouting {
+			return nil, fmt.Errorf("%w: routing of %d bytes", errNoClient, n)
 		}
 		if _, err := r.Discard(n); err != nil {
 			return nil, err
@@ -133,7 +133,7 @@ func readOpening(r *bufio.Reader) ([]byte, error) {
 		}
 	}
 	if p := string(b[:]); p != "WA\x05\x03" && p != "WA\x06\x03" {
-		return nil, fmt.Errorf("%w: prologue", errStandIn)
+		return nil, fmt.Errorf("%w: prologue", errNoClient)
 	}
 	return b[:], nil
 }
@@ -144,14 +144,14 @@ func readLength(r io.Reader) (int, error) {
 	return int(binary.BigEndian.Uint32(b[:])), err
 }
 
-// readChatFrame reads one frame into buf, which it grows.
-func readChatFrame(r io.Reader, buf []byte, limit int) ([]byte, error) {
+// readFrame reads one frame into buf, which it grows.
+func readFrame(r io.Reader, buf []byte, limit int) ([]byte, error) {
 	n, err := readLength(r)
 	if err != nil {
 		return nil, err
 	}
 	if n > limit {
-		return nil, fmt.Errorf("%w: frame of %d bytes", errStandIn, n)
+		return nil, fmt.Errorf("%w: frame of %d bytes", errNoClient, n)
 	}
 	buf = slices.Grow(buf[:0], n)[:n]
 	_, err = io.ReadFull(r, buf)
@@ -159,13 +159,13 @@ func readChatFrame(r io.Reader, buf []byte, limit int) ([]byte, error) {
 }
 
 func readHello(r io.Reader) ([]byte, error) {
-	frame, err := readChatFrame(r, nil, standInHello)
+	frame, err := readFrame(r, nil, maxHello)
 	if err != nil {
 		return nil, err
 	}
-	e := protoFind(protoFind(frame, 2), 1)
+	e := find(find(frame, 2), 1)
 	if len(e) != 32 {
-		return nil, fmt.Errorf("%w: hello", errStandIn)
+		return nil, fmt.Errorf("%w: hello", errNoClient)
 	}
 	return e, nil
 }
@@ -173,28 +173,28 @@ func readHello(r io.Reader) ([]byte, error) {
 // writeServerHello sends a Noise message of ephemeral, static and payload as
 // the three fields that WhatsApp has for them.
 func writeServerHello(w io.Writer, msg []byte) error {
-	hello := protoBlob(nil, 1, msg[:32])
-	hello = protoBlob(hello, 2, msg[32:80])
-	hello = protoBlob(hello, 3, msg[80:])
-	return writeChatFrame(w, protoBlob(nil, 3, hello))
+	hello := appendBytes(nil, 1, msg[:32])
+	hello = appendBytes(hello, 2, msg[32:80])
+	hello = appendBytes(hello, 3, msg[80:])
+	return writeFrame(w, appendBytes(nil, 3, hello))
 }
 
 // readFinish reads the client's static key and payload as one Noise message.
 func readFinish(r io.Reader) ([]byte, error) {
-	frame, err := readChatFrame(r, nil, standInHello)
+	frame, err := readFrame(r, nil, maxHello)
 	if err != nil {
 		return nil, err
 	}
-	finish := protoFind(frame, 4)
-	static, payload := protoFind(finish, 1), protoFind(finish, 2)
+	finish := find(frame, 4)
+	static, payload := find(finish, 1), find(finish, 2)
 	if len(static) != 48 || len(payload) < 16 {
-		return nil, fmt.Errorf("%w: finish", errStandIn)
+		return nil, fmt.Errorf("%w: finish", errNoClient)
 	}
 	return slices.Concat(static, payload), nil
 }
 
-// protoFind is field num of message b if it is there and bytes, else nil.
-func protoFind(b []byte, num protowire.Number) []byte {
+// find is field num of message b if it is there and bytes, else nil.
+func find(b []byte, num protowire.Number) []byte {
 	for len(b) > 0 {
 		n, typ, size := protowire.ConsumeField(b)
 		if size < 0 {
@@ -210,7 +210,7 @@ func protoFind(b []byte, num protowire.Number) []byte {
 	return nil
 }
 
-func writeChatFrame(w io.Writer, data []byte) error {
+func writeFrame(w io.Writer, data []byte) error {
 	head := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(data)), uint32(len(data)))
 	_, err := w.Write(append(head, data...)[1:])
 	return err
@@ -220,9 +220,9 @@ func writeChatFrame(w io.Writer, data []byte) error {
 func echo(conn net.Conn, r *bufio.Reader, receive, send *noise.CipherState) {
 	var in, plain, out []byte
 	for {
-		conn.SetDeadline(time.Now().Add(standInIdle))
+		conn.SetDeadline(time.Now().Add(idleWait))
 		var err error
-		if in, err = readChatFrame(r, in, standInFrame); err != nil {
+		if in, err = readFrame(r, in, maxFrame); err != nil {
 			return
 		}
 		if plain, err = receive.Decrypt(plain[:0], nil, in); err != nil {
@@ -231,8 +231,8 @@ func echo(conn net.Conn, r *bufio.Reader, receive, send *noise.CipherState) {
 		if out, err = send.Encrypt(out[:0], nil, plain); err != nil {
 			return
 		}
-		conn.SetWriteDeadline(time.Now().Add(standInWrite))
-		if writeChatFrame(conn, out) != nil {
+		conn.SetWriteDeadline(time.Now().Add(writeWait))
+		if writeFrame(conn, out) != nil {
 			return
 		}
 	}

@@ -1,4 +1,4 @@
-package whatsapp
+package standin
 
 import (
 	"crypto/ecdh"
@@ -17,11 +17,11 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-var standInSuite = noise.NewCipherSuite(noise.DH25519, noise.CipherAESGCM, noise.HashSHA256)
+var suite = noise.NewCipherSuite(noise.DH25519, noise.CipherAESGCM, noise.HashSHA256)
 
 // makeChain makes the server's key and a chain like WhatsApp's: root, an
 // intermediate of two years, a leaf of 126 days.
-func (s *StandIn) makeChain() error {
+func (s *Server) makeChain() error {
 	root, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
 		return fmt.Errorf("make root: %w", err)
@@ -30,46 +30,52 @@ func (s *StandIn) makeChain() error {
 	if err != nil {
 		return fmt.Errorf("make intermediate: %w", err)
 	}
-	if s.static, err = standInSuite.GenerateKeypair(rand.Reader); err != nil {
+	if s.static, err = suite.GenerateKeypair(rand.Reader); err != nil {
 		return fmt.Errorf("make server key: %w", err)
 	}
 	s.root = [32]byte(root.PublicKey().Bytes())
 	now := time.Now()
-	interCert := certify(root, standInCert{1, 0, inter.PublicKey().Bytes(), now, 730 * 24 * time.Hour})
-	leafCert := certify(inter, standInCert{2, 1, s.static.Public, now, 126 * 24 * time.Hour})
-	s.chain = protoBlob(protoBlob(nil, 1, leafCert), 2, interCert)
+	leaf := Certificate{Serial: 2, Issuer: 1, Key: s.static.Public, From: now.Add(-time.Hour), To: now.AddDate(0, 0, 126)}
+	intermediate := Certificate{Serial: 1, Key: inter.PublicKey().Bytes(), From: now.Add(-time.Hour), To: now.AddDate(2, 0, 0)}
+	s.chain = Chain(leaf.Sign(inter), intermediate.Sign(root))
 	return nil
 }
 
-type standInCert struct {
-	serial, issuer uint64
-	key            []byte
-	now            time.Time
-	life           time.Duration
+// Certificate is what a NoiseCertificate of WhatsApp says of a key: the serials
+// of itself and of its issuer, and the time in which it holds.
+type Certificate struct {
+	Serial, Issuer uint64
+	Key            []byte // a Curve25519 public key of 32 bytes
+	From, To       time.Time
 }
 
-// certify is c as a NoiseCertificate signed by issuer.
-func certify(issuer *ecdh.PrivateKey, c standInCert) []byte {
+// Sign is c as a NoiseCertificate {1 details, 2 signature} of issuer.
+func (c Certificate) Sign(issuer *ecdh.PrivateKey) []byte {
 	var d []byte
-	d = protoUint(d, 1, c.serial)
-	d = protoUint(d, 2, c.issuer)
-	d = protoBlob(d, 3, c.key)
-	d = protoUint(d, 4, uint64(c.now.Add(-time.Hour).Unix()))
-	d = protoUint(d, 5, uint64(c.now.Add(c.life).Unix()))
-	return protoBlob(protoBlob(nil, 1, d), 2, signXEdDSA(issuer, d))
+	d = appendUint(d, 1, c.Serial)
+	d = appendUint(d, 2, c.Issuer)
+	d = appendBytes(d, 3, c.Key)
+	d = appendUint(d, 4, uint64(c.From.Unix()))
+	d = appendUint(d, 5, uint64(c.To.Unix()))
+	return appendBytes(appendBytes(nil, 1, d), 2, Sign(issuer, d))
 }
 
-func protoUint(b []byte, num protowire.Number, v uint64) []byte {
+// Chain is a CertChain {1 leaf, 2 intermediate} of two signed certificates.
+func Chain(leaf, intermediate []byte) []byte {
+	return appendBytes(appendBytes(nil, 1, leaf), 2, intermediate)
+}
+
+func appendUint(b []byte, num protowire.Number, v uint64) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(b, num, protowire.VarintType), v)
 }
 
-func protoBlob(b []byte, num protowire.Number, v []byte) []byte {
+func appendBytes(b []byte, num protowire.Number, v []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), v)
 }
 
-// signXEdDSA signs as Signal's curve25519 signatures do: Ed25519 with the scalar
+// Sign signs msg as Signal's curve25519 signatures do: Ed25519 with the scalar
 // of the X25519 key, and the sign of its point in the signature's top bit.
-func signXEdDSA(key *ecdh.PrivateKey, msg []byte) []byte {
+func Sign(key *ecdh.PrivateKey, msg []byte) []byte {
 	a, err := edwards25519.NewScalar().SetBytesWithClamping(key.Bytes())
 	if err != nil {
 		panic(err) // the key has 32 bytes
@@ -98,7 +104,7 @@ func hashScalar(parts ...[]byte) *edwards25519.Scalar {
 }
 
 // makeCertificate makes the media server's TLS certificate and its authority.
-func (s *StandIn) makeCertificate() error {
+func (s *Server) makeCertificate() error {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return fmt.Errorf("make authority: %w", err)
@@ -118,7 +124,7 @@ func (s *StandIn) makeCertificate() error {
 	return s.makeLeaf(ca, caKey)
 }
 
-func (s *StandIn) makeLeaf(ca *x509.Certificate, caKey *ecdsa.PrivateKey) error {
+func (s *Server) makeLeaf(ca *x509.Certificate, caKey *ecdsa.PrivateKey) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return fmt.Errorf("make media key: %w", err)

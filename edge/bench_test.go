@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"culvert/internal/handover"
 	"culvert/internal/wire"
 )
 
@@ -21,7 +22,7 @@ func (accepted) RoundTrip(*http.Request) (*http.Response, error) {
 
 func benchGate(b *testing.B) (*Gate, request) {
 	g, _ := newGate(b, "http://10.0.1.7:8080")
-	g.client.Transport = accepted{}
+	g.origins = handover.New(&http.Client{Transport: accepted{}})
 	text := up("", ticket(b, netip.MustParseAddrPort("10.0.1.7:8080"), testUser), "")
 	return g, event("MESSAGE", text+strings.Repeat("x", wire.MaxText-len(text)))
 }

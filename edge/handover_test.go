@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"culvert/internal/handover"
 	"culvert/internal/wire"
 )
 
@@ -47,7 +48,7 @@ func TestADeadOriginLosesAMessageButNoDisconnect(t *testing.T) {
 	s := httptest.NewServer(http.NotFoundHandler())
 	s.Close()
 	g, log := newGate(t, s.URL)
-	wantLost(t, g, messageTo(t, s.URL), errUnreachable)
+	wantLost(t, g, messageTo(t, s.URL), handover.ErrUnreachable)
 	r, err := g.Disconnect(t.Context(), event("DISCONNECT", ""))
 	if err != nil || r.StatusCode != http.StatusOK || log.Len() == 0 {
 		t.Errorf("got %d, the error %v and the log %q, want 200 and a line", r.StatusCode, err, log)
@@ -62,7 +63,7 @@ func TestAHelloForADeadOwnerGoesToTheConfiguredOrigin(t *testing.T) {
 	g, _ := newGate(t, o.URL)
 	tick := ticket(t, addressOf(t, dead.URL), testUser)
 	wantStatus(t, g, event("MESSAGE", up(token(t), tick, "frames")), http.StatusOK)
-	wantLost(t, g, event("MESSAGE", up("", tick, "frames")), errUnreachable)
+	wantLost(t, g, event("MESSAGE", up("", tick, "frames")), handover.ErrUnreachable)
 	if n, _ := o.got(); n != 1 {
 		t.Errorf("got %d messages at the configured origin, want the hello alone", n)
 	}
@@ -76,7 +77,7 @@ func TestAHelloGoesToOneOriginOfThoseThatMayAnswer(t *testing.T) {
 	full := answers(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
 	wantStatus(t, g, event("MESSAGE", up(token(t), ticket(t, addressOf(t, full.URL), testUser), "frames")), http.StatusOK)
 	silent := answers(t, func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) })
-	wantLost(t, g, event("MESSAGE", up(token(t), ticket(t, addressOf(t, silent.URL), testUser), "frames")), errSilent)
+	wantLost(t, g, event("MESSAGE", up(token(t), ticket(t, addressOf(t, silent.URL), testUser), "frames")), handover.ErrSilent)
 	if n, _ := o.got(); n != 1 {
 		t.Errorf("got %d messages at the configured origin, want the hello that the owner refused", n)
 	}
@@ -174,26 +175,33 @@ func TestASilentOriginIsWaitedForTenSeconds(t *testing.T) {
 		near, far := net.Pipe()
 		defer far.Close()
 		go io.Copy(io.Discard, far)
-		client := newClient()
-		client.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) { return near, nil }
+		dial := func(context.Context, string, string) (net.Conn, error) { return near, nil }
 		g := &Gate{
 			cfg:    Config{Origin: &url.URL{Scheme: "http", Host: "10.0.1.7:8080"}},
-			signer: wire.NewSigner(testKeys(t, "k")), client: client,
+			signer: wire.NewSigner(testKeys(t, "k")), origins: handover.New(&http.Client{Transport: &http.Transport{DialContext: dial}}),
 		}
 		began := time.Now()
 		err := g.hand(t.Context(), g.cfg.Origin.Host, wire.Handed{Event: wire.Message, Conn: testConn, Text: []byte("frames")})
-		if took := time.Since(began); err != errSilent || took != 10*time.Second {
-			t.Errorf("got %v after %v, want %v after 10 s", err, took, errSilent)
+		if took := time.Since(began); err != handover.ErrSilent || took != 10*time.Second {
+			t.Errorf("got %v after %v, want %v after 10 s", err, took, handover.ErrSilent)
 		}
 	})
 }
 
-func TestTheEnvironmentNamesNoProxy(t *testing.T) {
-	t.Setenv("HTTP_PROXY", "http://198.51.100.7:3128")
-	s := answers(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	if newClient().Transport.(*http.Transport).Proxy != nil {
-		t.Error("got a client with a proxy, want none")
+// A client whose origin is gone, or drains and does not know it, is taken in by
+// another; it would bring the same ticket for ever.
+func TestAHelloOfAnOriginThatIsGoneGoesToTheConfiguredOne(t *testing.T) {
+	t.Parallel()
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	draining := answers(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	for _, owner := range []string{gone.URL, draining.URL} {
+		o := newOrigin(t)
+		g, _ := newGate(t, o.URL)
+		wantStatus(t, g, event("MESSAGE", up(token(t), ticket(t, addressOf(t, owner), testUser), "frames")), http.StatusOK)
+		if n, h := o.got(); n != 1 || h.Event != wire.Message {
+			t.Errorf("got %d events, the last %v, want the hello", n, h.Event)
+		}
+		wantLost(t, g, event("MESSAGE", up("", ticket(t, addressOf(t, gone.URL), testUser), "frames")), handover.ErrUnreachable)
 	}
-	g, _ := newGate(t, s.URL)
-	wantStatus(t, g, messageTo(t, s.URL), http.StatusOK)
 }

@@ -96,7 +96,7 @@ func newGate(t testing.TB, origin string) (*Gate, *bytes.Buffer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(g.client.CloseIdleConnections)
+	t.Cleanup(g.Close)
 	return g, log
 }
 

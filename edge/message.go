@@ -1,19 +1,32 @@
 package edge
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"time"
+	"unicode/utf8"
 
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"culvert/internal/handover"
 	"culvert/internal/wire"
 )
 
-// Reasons of refusals that a log shows.
-const (
-	notOurs = "not an event of our API"
-	badText = "not a message of a client"
-	badPass = "no valid token or ticket"
+// handFor bounds a hand-over; a function's timeout must be longer, or Lambda
+// ends the process and its connections with it. The origin answers at once.
+const handFor = 10 * time.Second
+
+// These say why a message was not handed on, as do handover.ErrUnreachable and
+// handover.ErrSilent. API Gateway tells the client of each in the same words, and
+// Lambda's log shows which it was.
+var (
+	errUnknown = errors.New("the origin does not know the connection")
+	errRefused = errors.New("the origin refused the message")
 )
 
 // Message handles $default: it hands a client's message on to the origin that
@@ -54,10 +67,27 @@ func (g *Gate) message(ctx context.Context, e request, text []byte) (response, e
 // owner that stays silent may have done so itself, and two would answer.
 func (g *Gate) deliver(ctx context.Context, owner string, h wire.Handed, isHello bool) error {
 	err := g.hand(ctx, owner, h)
-	if err != nil && err != errSilent && isHello && owner != g.cfg.Origin.Host {
+	if err != nil && err != handover.ErrSilent && isHello && owner != g.cfg.Origin.Host {
 		return g.hand(ctx, g.cfg.Origin.Host, h)
 	}
 	return err
+}
+
+// hand posts h, signed, to the origin at host.
+func (g *Gate) hand(ctx context.Context, host string, h wire.Handed) error {
+	ctx, cancel := context.WithTimeout(ctx, handFor)
+	defer cancel()
+	to := url.URL{Scheme: g.cfg.Origin.Scheme, Host: host}
+	status, err := g.origins.Post(ctx, to, g.signer.Sign(h, time.Now()), false)
+	switch {
+	case err != nil:
+		return err
+	case status == http.StatusNoContent:
+		return nil
+	case status == http.StatusGone:
+		return errUnknown
+	}
+	return errRefused
 }
 
 // owner is the host and port that up goes to: whom its ticket names or, for a
@@ -84,4 +114,52 @@ func (g *Gate) mayCall(at netip.AddrPort) bool {
 	ip := at.Addr().Unmap()
 	inside := wire.IsInside(ip) || g.loopback && ip.IsLoopback()
 	return inside && (at.Port() >= 1024 || portOf(g.cfg.Origin) == at.Port())
+}
+
+// MessageHandler is Message for lambda.Start, which reads events by itself: for
+// a full message encoding/json takes ten times as long as all the rest.
+func (g *Gate) MessageHandler() lambda.Handler { return messageHandler{g} }
+
+type messageHandler struct{ gate *Gate }
+
+// Invoke implements lambda.Handler.
+func (h messageHandler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	e, body, err := readEvent(payload)
+	if err != nil {
+		return nil, errEvent
+	}
+	r, err := h.gate.message(ctx, e, body)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(r)
+}
+
+// errEvent means that what came is no event. It stands for the error of
+// encoding/json, which may hold some of what came.
+var errEvent = errors.New("not an event of API Gateway")
+
+// readEvent looks for bodyBegins, and puts placeholder where a body was.
+var (
+	bodyBegins  = []byte(`"body":"`)
+	placeholder = []byte("the body is read apart")
+)
+
+// readEvent is json.Unmarshal, but takes a body without escapes, as ours are,
+// out before; control characters in it pass, which the message's parser refuses.
+// It returns the body apart, which may alias payload; e.Body is of no use. A
+// quote within a JSON text has a backslash, so what looks like the key is one;
+// that it is the event's, the placeholder shows.
+func readEvent(payload []byte) (e request, body []byte, err error) {
+	before, rest, _ := bytes.Cut(payload, bodyBegins)
+	body, after, found := bytes.Cut(rest, []byte(`"`))
+	if found && bytes.IndexByte(body, '\\') < 0 && utf8.Valid(body) {
+		short := bytes.Join([][]byte{before, bodyBegins, placeholder, []byte(`"`), after}, nil)
+		if err = json.Unmarshal(short, &e); err == nil && e.Body == string(placeholder) {
+			return e, body, nil
+		}
+	}
+	e = request{}
+	err = json.Unmarshal(payload, &e)
+	return e, []byte(e.Body), err
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"culvert/internal/seal"
 	"culvert/internal/wire"
 )
 
@@ -44,15 +45,16 @@ func BenchmarkPost(b *testing.B) {
 func BenchmarkHanded(b *testing.B) {
 	for _, size := range []int{300, wire.MaxText - 1 - wire.TicketLen} {
 		b.Run(strconv.Itoa(size), func(b *testing.B) {
-			x := newTestOrigin(b)
-			gates := wire.GateKeys{x.cfg.Master.GateKey()}
-			keys := x.cfg.Master.Client(1)
+			master := seal.NewMaster()
+			x := newTestOrigin(b, master)
+			gates := wire.GateKeys{master.GateKey()}
+			keys := master.Client(1)
 			signer := wire.NewSigner(gates)
 			head := wire.AppendUp(nil, wire.NewToken(1, keys.Token, time.Now()), "")
 			body := make([]byte, wire.NumbersLen)
 			hello := wire.Handed{Event: wire.Message, Conn: "L0SM9cOFvHcCIhw=", Text: wire.AppendText(head, body)}
 			serveHanded(b, x, signer.Sign(hello, time.Now()))
-			text := wire.AppendUp(nil, "", x.ticket(1))
+			text := wire.AppendUp(nil, "", x.fleet.ticket(1))
 			text = wire.AppendText(text, make([]byte, wire.BytesLen(size)))
 			again := signer.Sign(wire.Handed{Event: wire.Message, Conn: hello.Conn, Text: text}, time.Now())
 			b.SetBytes(int64(size))

@@ -2,11 +2,11 @@ package origin
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"culvert/internal/relay"
-	"culvert/internal/wire"
 )
 
 // metrics answer what an operator asks. None has a label that names a user or
@@ -62,24 +62,20 @@ func gauge(name, help string, of func() int) prometheus.GaugeFunc {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(of()) })
 }
 
-func (m *metrics) opened(k wire.ServiceKind) { m.opens.WithLabelValues(k.String()).Inc() }
+// label is s as a label's value: in lower case and without spaces, so that queries
+// and rules need no quotes.
+func label(s string) string { return strings.ReplaceAll(strings.ToLower(s), " ", "_") }
 
-func (m *metrics) refused(r wire.Reason) { m.refusals.WithLabelValues(r.String()).Inc() }
-
-func (m *metrics) stranger() { m.strangers.Inc() }
-
-func (m *metrics) passed(what string) { m.passes.WithLabelValues(what).Inc() }
-
-// tookHanded counts a message by what it was answered.
-func (m *metrics) tookHanded(status int) {
+// gotHanded counts a message by what it was answered.
+func (m *metrics) gotHanded(status int) {
 	result := map[int]string{http.StatusNoContent: "taken", http.StatusGone: "unknown", http.StatusServiceUnavailable: "full"}[status]
 	m.handed.WithLabelValues(result).Inc()
 }
 
 func (m *metrics) ended(e relay.End) {
-	service, reason := e.Service.Kind.String(), "closed"
+	service, reason := label(e.Service.Kind.String()), "closed"
 	if e.Reason != 0 {
-		reason = e.Reason.String()
+		reason = label(e.Reason.String())
 	}
 	m.ends.WithLabelValues(service, reason).Inc()
 	m.bytes.WithLabelValues(service, "down").Add(float64(e.Sent))

@@ -1,209 +1,107 @@
-// Package origin is the far end of the relay: it lets carriers in, unwraps
-// their tunnels and dials WhatsApp. It knows the addresses; clients name
+// Package origin is the far end of the relay: it lets carriers in by two doors,
+// unwraps their tunnels and dials WhatsApp. It knows the addresses; clients name
 // services.
 package origin
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"net"
-	"sync/atomic"
+	"net/http"
+	"sync"
 	"time"
 
+	"culvert/internal/handover"
 	"culvert/internal/relay"
 	"culvert/internal/seal"
-	"culvert/internal/whatsapp"
 	"culvert/internal/wire"
 )
 
-// Origin serves carriers. Its methods may be called by many goroutines.
+// Origin serves carriers. It is an http.Handler, and puts together the parts that do
+// the work: the doors, the acceptor of tunnels, and the fleet that the origin belongs
+// to. Its methods may be called by many goroutines. Whoever makes one closes it.
 type Origin struct {
-	cfg      Config
-	gates    wire.GateKeys
-	tickets  *wire.Tickets
-	gateway  *gateway // nil: there is no gateway door
-	seal     *seal.Server
-	table    *relay.Table
-	users    users
-	dialling users
-	rates    rates
-	metrics  *metrics
-	draining atomic.Bool
-	refusing atomic.Bool // it takes no new tunnels any more
-	pending  pending
-	passing  chan struct{} // holds one for each carrier that another origin serves
-	stop     context.CancelFunc
-	ctx      context.Context
+	table     *relay.Table
+	admission *admission
+	acceptor  *acceptor
+	fleet     *fleet
+	stream    *streamDoor
+	gateway   *gatewayDoor // nil: there is no gateway door
+	tasks     *tasks
 }
 
 // rotating is for how long after a start others may not know the newest secret:
 // a fleet is replaced one by one, and functions after it.
 const rotating = 3 * time.Hour
 
-// dialLimit bounds how long a client waits to hear that WhatsApp cannot be
-// reached. The dialler's own limit is shorter.
-const dialLimit = 15 * time.Second
-
-// maxOpening bounds handshakes under way, 8 KiB of stack each.
-const maxOpening = 4096
-
-// New makes an Origin. Close releases what it holds.
+// New makes an Origin, or says what is wrong with cfg. Close releases what it holds.
 func New(cfg Config) (*Origin, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
 	cfg.defaults()
-	o := &Origin{
-		cfg:     cfg,
-		gates:   cfg.Gates,
-		tickets: wire.NewTickets(cfg.Gates, time.Now().Add(rotating)),
-		seal:    seal.NewServer(cfg.Master, time.Now, cfg.Older...),
-		passing: make(chan struct{}, cfg.MaxCarriers),
+	o := &Origin{tasks: newTasks()}
+	o.acceptor = &acceptor{
+		seal: seal.NewServer(cfg.Master, time.Now, cfg.Older...), dial: cfg.Dial, revoked: cfg.Revoked,
+		most: cfg.MaxTunnels, mostEach: cfg.UserTunnels, log: cfg.Log, tasks: o.tasks,
 	}
-	o.ctx, o.stop = context.WithCancel(context.Background())
-	o.table = relay.NewTable(relay.Events{Open: o.open, Ended: o.ended}, relay.NewBudget(cfg.Windows))
+	o.table = relay.NewTable(relay.Events{Open: o.acceptor.open, Ended: o.acceptor.ended}, relay.NewBudget(cfg.Windows))
 	o.table.Kept = relay.NewKept(cfg.kept())
-	o.metrics = newMetrics(cfg.Metrics, o.table)
-	if cfg.Gateway.URL != nil {
-		o.gateway = newGateway(o, cfg)
-		o.metrics.add(gauge("culvert_gateway_connections", "Connections of API Gateway now.", o.gateway.connections))
+	metrics := newMetrics(cfg.Metrics, o.table)
+	o.acceptor.table, o.acceptor.metrics = o.table, metrics
+	o.admission = &admission{
+		gates: cfg.Gates, revoked: cfg.Revoked, table: o.table, most: cfg.MaxCarriers, mostEach: cfg.UserCarriers,
 	}
-	go o.table.Sweep(o.ctx)
-	go o.endRevoked()
+	o.fleet = &fleet{
+		self: cfg.Advertise, tickets: wire.NewTickets(cfg.Gates, time.Now().Add(rotating)), posts: handover.New(nil),
+		passing: make(chan struct{}, cfg.MaxCarriers), metrics: metrics, tasks: o.tasks,
+	}
+	o.stream = &streamDoor{admission: o.admission, fleet: o.fleet, site: cfg.Site, metrics: metrics}
+	if cfg.Gateway.URL != nil {
+		o.gateway = o.newGatewayDoor(cfg, metrics)
+	}
+	o.tasks.start(func() { o.table.Sweep(o.tasks.ctx) })
+	o.tasks.start(o.endRevoked)
 	return o, nil
 }
 
-// endRevoked ends the carriers of users who have been revoked since they came;
-// their tunnels follow when nobody fetches them.
+func (o *Origin) newGatewayDoor(cfg Config, metrics *metrics) *gatewayDoor {
+	g := &gatewayDoor{
+		admission: o.admission, fleet: o.fleet, checker: wire.NewChecker(cfg.Gates), metrics: metrics,
+		poster:  newPoster(cfg.Gateway, metrics, cfg.Log, relay.NewKept(cfg.Windows/waitingPart)),
+		reading: make(chan struct{}, cfg.readings()),
+		conns:   map[string]*connection{},
+	}
+	metrics.add(gauge("culvert_gateway_connections", "Connections of API Gateway now.", g.connections))
+	return g
+}
+
+// ServeHTTP is the gateway door for what functions hand on, and for all else the
+// stream door, which shows the site to strangers.
+func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if o.gateway != nil && o.gateway.serve(w, r) {
+		return
+	}
+	o.stream.ServeHTTP(w, r)
+}
+
+// Wrap prepares the connections of a listener for carriers. TLS goes on top.
+func (o *Origin) Wrap(l net.Listener) net.Listener { return relay.CorkListener{Listener: l} }
+
+// endRevoked ends the carriers of revoked users now and then, until Close.
 func (o *Origin) endRevoked() {
 	tick := time.NewTicker(revokedEvery)
 	defer tick.Stop()
 	for {
 		select {
-		case <-o.ctx.Done():
+		case <-o.tasks.ctx.Done():
 			return
 		case <-tick.C:
-			for _, c := range o.table.AllCarriers() {
-				if o.cfg.Revoked(c.User) {
-					c.Close()
-				}
-			}
+			o.admission.endRevoked()
 		}
 	}
 }
 
 const revokedEvery = 10 * time.Second
-
-// Wrap prepares the connections of a listener for carriers. TLS goes on top.
-func (o *Origin) Wrap(l net.Listener) net.Listener { return relay.CorkListener{Listener: l} }
-
-// open handles the first frame of a tunnel. Handshake and dial run in a
-// goroutine that ends before the tunnel idles: its stack would be the largest
-// part of what a tunnel costs.
-func (o *Origin) open(c *relay.Carrier, id wire.TunnelID, payload []byte) error {
-	if !o.pending.begin(id, c) {
-		return nil
-	}
-	if !o.mayOpen(c.User) {
-		o.refuse(o.pending.done(id), id, wire.Busy)
-		return nil
-	}
-	msg := bytes.Clone(payload)
-	go o.accept(c, id, msg)
-	return nil
-}
-
-// mayOpen counts the tunnel if it is allowed.
-func (o *Origin) mayOpen(user uint32) bool {
-	return !o.refusing.Load() && o.pending.len() <= maxOpening && o.table.Tunnels() < o.cfg.MaxTunnels &&
-		o.rates.allow(user, time.Now()) && o.users.opened(user, o.cfg.UserTunnels)
-}
-
-// refuse answers all who brought the Open frame.
-func (o *Origin) refuse(by []*relay.Carrier, id wire.TunnelID, why wire.Reason) {
-	o.metrics.refused(why)
-	for _, c := range by {
-		o.table.Refuse(c, id, why, time.Now().Unix())
-	}
-}
-
-// reopened has the tunnel answer all who brought its Open frame again; false if
-// there is none.
-func (o *Origin) reopened(by []*relay.Carrier, id wire.TunnelID) (found bool) {
-	for _, c := range by {
-		found = o.table.Reopened(c, id)
-	}
-	return found
-}
-
-// accept does the handshake and brings the tunnel to its service.
-func (o *Origin) accept(c *relay.Carrier, id wire.TunnelID, msg []byte) {
-	opened, err := o.seal.Accept(id, c.User, msg)
-	if err != nil || o.cfg.Revoked(c.User) {
-		o.users.closed(c.User)
-		by := o.pending.done(id)
-		if errors.Is(err, seal.ErrReplay) && o.reopened(by, id) {
-			return // it came again while the first was being accepted
-		}
-		o.refuse(by, id, refusal(err))
-		return
-	}
-	t, ok := o.table.AcceptTunnel(c, relay.Opened{
-		ID: id, Service: opened.Service, Early: opened.Early, Accept: opened.Accept, Keys: opened.Keys,
-	})
-	if by := o.pending.done(id); ok && len(by) > 1 {
-		o.reopened(by, id)
-	}
-	if !ok {
-		o.users.closed(c.User)
-		return
-	}
-	o.metrics.opened(opened.Service.Kind)
-	o.dial(t, c.User, opened.Service)
-}
-
-func refusal(err error) wire.Reason {
-	switch {
-	case errors.Is(err, seal.ErrClock):
-		return wire.Clock
-	case errors.Is(err, seal.ErrStale):
-		return wire.Stale
-	}
-	return wire.Refused
-}
-
-// userDials bounds one user's dials under way: they may outlive their tunnels.
-const userDials = 4096
-
-func (o *Origin) dial(t *relay.Tunnel, user uint32, s wire.Service) {
-	if !o.dialling.opened(user, userDials) {
-		t.Reset(wire.Busy)
-		return
-	}
-	defer o.dialling.closed(user)
-	ctx, cancel := context.WithTimeout(o.ctx, dialLimit)
-	defer cancel()
-	stream, err := o.cfg.Dial(ctx, s)
-	if err != nil {
-		t.Reset(reason(err))
-		return
-	}
-	t.Join(stream)
-}
-
-func reason(err error) wire.Reason {
-	if errors.Is(err, whatsapp.ErrNotAllowed) {
-		return wire.NotAllowed
-	}
-	return wire.Unreachable
-}
-
-func (o *Origin) ended(t relay.End) {
-	o.users.closed(t.User)
-	o.metrics.ended(t)
-	o.cfg.Log.Info("tunnel ended", "tunnel", t)
-}
 
 // refuseAfter is when a draining origin refuses new tunnels: by then clients
 // have heard that there is another.
@@ -213,10 +111,11 @@ const refuseAfter = 3 * time.Second
 const lastWords = 300 * time.Millisecond
 
 // Drain tells clients to open new tunnels elsewhere, refuses new ones soon, and
-// waits until those it holds have ended or ctx has. Then it closes.
+// waits until those it holds have ended or ctx has. Then it closes. The error is
+// ctx's if tunnels were cut.
 func (o *Origin) Drain(ctx context.Context) error {
-	o.draining.Store(true)
-	defer time.AfterFunc(refuseAfter, func() { o.refusing.Store(true) }).Stop()
+	o.admission.draining.Store(true)
+	defer time.AfterFunc(refuseAfter, func() { o.acceptor.refusing.Store(true) }).Stop()
 	for _, c := range o.table.AllCarriers() {
 		c.Leave()
 	}
@@ -245,14 +144,54 @@ func (o *Origin) cut(ctx context.Context) error {
 }
 
 // Draining reports whether Drain was called.
-func (o *Origin) Draining() bool { return o.draining.Load() }
+func (o *Origin) Draining() bool { return o.admission.draining.Load() }
 
-// Close resets all tunnels and ends all carriers.
+// Close resets all tunnels, ends all carriers and waits until every goroutine of the
+// origin has ended, dials and posts among them. It may be called more than once.
 func (o *Origin) Close() error {
-	o.stop()
+	o.tasks.stop()
 	o.table.Close()
 	if o.gateway != nil {
 		o.gateway.close()
 	}
+	o.tasks.wait()
+	o.fleet.posts.Close()
 	return nil
 }
+
+// tasks are goroutines that one owner tells to stop, by ctx, and waits for.
+type tasks struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	all    sync.WaitGroup
+
+	mu      sync.Mutex // guards stopped, and that nothing is added to all once it is true
+	stopped bool
+}
+
+func newTasks() *tasks {
+	t := new(tasks)
+	t.ctx, t.cancel = context.WithCancel(context.Background())
+	return t
+}
+
+// start runs f in a goroutine of its own. Once the tasks were stopped it does
+// nothing, and ctx has ended.
+func (t *tasks) start(f func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.stopped {
+		t.all.Go(f)
+	}
+}
+
+// stop tells all goroutines to end and lets none begin.
+func (t *tasks) stop() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stopped = true
+	t.cancel()
+}
+
+// wait returns when all goroutines have ended. The caller has called stop.
+func (t *tasks) wait() { t.all.Wait() }

@@ -128,7 +128,7 @@ func TestAPostIsRepeatedAsLongAsItMayBeTaken(t *testing.T) {
 		"throttled once":         {[]int{429, 200}, time.Hour, "taken", 2, 25 * time.Millisecond, 50 * time.Millisecond, ""},
 		"throttled for good":     {[]int{429}, time.Hour, "throttled", 30, time.Minute, time.Minute, ""},
 		"throttled, then gone":   {[]int{429, 410}, time.Hour, "gone", 2, 25 * time.Millisecond, 50 * time.Millisecond, ""},
-		"too large":              {[]int{413}, 0, "too large", 1, 0, 0, "mistake in Culvert"},
+		"too large":              {[]int{413}, 0, "too_large", 1, 0, 0, "mistake in Culvert"},
 		"denied":                 {[]int{403}, 0, "denied", 1, 0, 0, "execute-api:ManageConnections"},
 		"another stage":          {[]int{404}, 0, "denied", 1, 0, 0, "CULVERT_GATEWAY"},
 		"a fault":                {[]int{500, 503, 0, 200}, time.Hour, "taken", 4, 175 * time.Millisecond, 350 * time.Millisecond, ""},
@@ -265,11 +265,11 @@ type roundTrip func(*http.Request) (*http.Response, error)
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // newTestOrigin is an origin behind an API Gateway that takes everything.
-func newTestOrigin(t testing.TB) *Origin {
+func newTestOrigin(t testing.TB, master seal.Master) *Origin {
 	cfg := (&awsAnswers{}).gateway()
 	cfg.Client = &http.Client{Transport: accepting}
 	o, err := New(Config{
-		Master: seal.NewMaster(), Gateway: cfg, Advertise: netip.MustParseAddrPort("10.0.1.7:8080"),
+		Master: master, Gateway: cfg, Advertise: netip.MustParseAddrPort("10.0.1.7:8080"),
 		Dial: func(context.Context, wire.Service) (net.Conn, error) { return nil, io.EOF },
 	})
 	if err != nil {

@@ -132,8 +132,8 @@ func (r *run) count(t *testing.T, name, value string) (sum float64) {
 func (r *run) wantCounts(t *testing.T, opened, stale, clock float64) {
 	t.Helper()
 	r.wantCount(t, "culvert_tunnels_opened_total", wire.Chat.String(), opened)
-	r.wantCount(t, "culvert_refused_total", wire.Stale.String(), stale)
-	r.wantCount(t, "culvert_refused_total", wire.Clock.String(), clock)
+	r.wantCount(t, "culvert_refused_total", "nothing_to_resume_from", stale)
+	r.wantCount(t, "culvert_refused_total", "clock_is_wrong", clock)
 }
 
 func (r *run) wantCount(t *testing.T, name, value string, want float64) {
@@ -162,9 +162,9 @@ func TestATunnelOpensAtAnOriginThatWasRestarted(t *testing.T) {
 			carry(t, c, second, "stale")
 			carry(t, c, second, "resumed again")
 			second.wantCount(t, "culvert_tunnels_opened_total", wire.Chat.String(), 2)
-			second.wantCount(t, "culvert_refused_total", wire.Stale.String(), 1)
+			second.wantCount(t, "culvert_refused_total", "nothing_to_resume_from", 1)
 			if late == 0 { // else what it has heard of the time may be a second too early
-				second.wantCount(t, "culvert_refused_total", wire.Clock.String(), 0)
+				second.wantCount(t, "culvert_refused_total", "clock_is_wrong", 0)
 			}
 		})
 	}

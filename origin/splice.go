@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -9,43 +10,48 @@ import (
 	"time"
 )
 
-// passage is a carrier that another origin serves: bytes go through as they
-// are. It ends when both directions have, or when one has failed.
-type passage struct {
+// splice joins two connections, a client's and an owner's, whose bytes go through as
+// they are. It ends when both directions have ended, or when one has failed.
+type splice struct {
 	near, far net.Conn
-	going     atomic.Int32 // directions
+	under     atomic.Int32 // directions under way
 	ended     func()
 }
 
-// idlePassage ends one that moves nothing. Carriers say something every half
-// minute.
-const idlePassage = 3 * time.Minute
+// idleSplice is how long a splice may move nothing. Carriers say something every
+// half minute.
+const idleSplice = 3 * time.Minute
 
-// start passes bytes on in two goroutines. They begin with what was read ahead
-// from either end.
-func (p *passage) start(fromNear, fromFar []byte) {
-	p.going.Store(2)
-	go p.pass(p.far, p.near, fromNear)
-	go p.pass(p.near, p.far, fromFar)
+// start passes bytes on in two of by's goroutines, which begin with what was read
+// ahead from either end. When by is told to stop, the splice ends.
+func (s *splice) start(by *tasks, fromNear, fromFar []byte) {
+	s.under.Store(2)
+	stop := context.AfterFunc(by.ctx, s.close)
+	run := func(dst, src net.Conn, ahead []byte) {
+		s.pass(dst, src, ahead)
+		if s.under.Add(-1) == 0 {
+			stop()
+			s.close()
+			s.ended()
+		}
+	}
+	by.start(func() { run(s.far, s.near, fromNear) })
+	by.start(func() { run(s.near, s.far, fromFar) })
 }
 
-func (p *passage) pass(dst, src net.Conn, ahead []byte) {
+func (s *splice) pass(dst, src net.Conn, ahead []byte) {
 	err := write(dst, ahead)
 	if err == nil {
 		err = copyAll(dst, src)
 	}
 	if err != io.EOF || closeWrite(dst) != nil {
-		p.close()
-	}
-	if p.going.Add(-1) == 0 {
-		p.close()
-		p.ended()
+		s.close()
 	}
 }
 
-func (p *passage) close() {
-	p.near.Close()
-	p.far.Close()
+func (s *splice) close() {
+	s.near.Close()
+	s.far.Close()
 }
 
 func closeWrite(c net.Conn) error {
@@ -63,7 +69,7 @@ var passBuffers = sync.Pool{New: func() any { return new(passBuffer) }}
 func copyAll(dst, src net.Conn) error {
 	next := reader(src)
 	for {
-		if err := src.SetReadDeadline(time.Now().Add(idlePassage)); err != nil {
+		if err := src.SetReadDeadline(time.Now().Add(idleSplice)); err != nil {
 			return err
 		}
 		b, n, err := next()
@@ -95,7 +101,7 @@ func write(dst net.Conn, b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
-	if err := dst.SetWriteDeadline(time.Now().Add(idlePassage)); err != nil {
+	if err := dst.SetWriteDeadline(time.Now().Add(idleSplice)); err != nil {
 		return err
 	}
 	_, err := dst.Write(b)

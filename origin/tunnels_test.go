@@ -27,11 +27,11 @@ func TestAnOpenThatComesTwiceStartsOneHandshake(t *testing.T) {
 		if begun.Load() != 1 {
 			t.Fatalf("round %d: got %d handshakes, want 1", id, begun.Load())
 		}
-		if got := len(p.done(1)); got != 2 {
+		if got := len(p.end(1)); got != 2 {
 			t.Fatalf("got %d carriers to answer by, want both", got)
 		}
 	}
-	if !p.begin(2, &relay.Carrier{User: 7}) || p.begin(2, &relay.Carrier{User: 8}) || len(p.done(2)) != 1 {
+	if !p.begin(2, &relay.Carrier{User: 7}) || p.begin(2, &relay.Carrier{User: 8}) || len(p.end(2)) != 1 {
 		t.Error("another user's Open took part")
 	}
 }
@@ -46,7 +46,7 @@ func TestAPendingOpenRemembersTheLatestCarriers(t *testing.T) {
 		p.begin(1, last)
 		p.begin(1, last)
 	}
-	if by := p.done(1); len(by) != maxBrought || by[maxBrought-1] != last {
+	if by := p.end(1); len(by) != maxBrought || by[maxBrought-1] != last {
 		t.Errorf("got %d carriers, want the latest %d, each once", len(by), maxBrought)
 	}
 }

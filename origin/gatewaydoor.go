@@ -8,21 +8,22 @@ import (
 	"sync/atomic"
 	"time"
 
+	"culvert/internal/handover"
 	"culvert/internal/relay"
 	"culvert/internal/wire"
 )
 
-// gateway is the gateway door: functions hand on what comes by connections of
-// API Gateway, in any order, and each connection is a carrier from its hello on.
-// Its methods may be called by many goroutines.
-type gateway struct {
-	*Origin
-	checker *wire.Checker
-	poster  *poster
-	owners  *http.Client
-	reading chan struct{} // holds one for each body in memory
-
-	watches sync.WaitGroup // one for each connection
+// gatewayDoor takes what functions hand on. It comes by connections of API Gateway,
+// in any order, and each connection is a carrier from its hello on. The methods may
+// be called by many goroutines.
+type gatewayDoor struct {
+	admission *admission
+	fleet     *fleet
+	checker   *wire.Checker
+	poster    *poster
+	metrics   *metrics
+	reading   chan struct{}  // holds one for each body in memory
+	watches   sync.WaitGroup // one for each connection
 
 	mu     sync.Mutex // guards the following
 	conns  map[string]*connection
@@ -43,29 +44,17 @@ const (
 	// inFlight bounds the posts of one connection, and with them the bytes that
 	// wait: 128 KiB each. At 50 ms a post they carry 15 MB/s.
 	inFlight = 8
-	// bodyWait is for a body: functions send theirs at once, and a stranger who
-	// does not keeps a place from them.
+	// bodyWait is how long a body may take: functions send theirs at once, and a
+	// stranger who does not keeps a place from them.
 	bodyWait = 2 * time.Second
-	// readWait is for a place among them.
+	// readWait is how long a body may wait for a place.
 	readWait = 5 * time.Second
 )
 
-func newGateway(o *Origin, cfg Config) *gateway {
-	g := &gateway{
-		Origin:  o,
-		checker: wire.NewChecker(cfg.Gates),
-		poster:  newPoster(cfg.Gateway, o.metrics, cfg.Log, relay.NewKept(cfg.Windows/waitingPart)),
-		owners:  newOwnerClient(),
-		reading: make(chan struct{}, cfg.readings()),
-		conns:   map[string]*connection{},
-	}
-	return g
-}
-
-// serve answers what a function of ours hands on: 204 if it was taken, 410 if
-// its connection is not here or not let in, 503 if there is no place for it. It
-// returns false, and has answered nothing, to anything else.
-func (g *gateway) serve(w http.ResponseWriter, r *http.Request) bool {
+// serve answers what a function of ours hands on: 204 if it was taken, 410 if its
+// connection is not here or not let in, 503 if there is no place for it. It returns
+// false, and has answered nothing, to anything else.
+func (g *gatewayDoor) serve(w http.ResponseWriter, r *http.Request) bool {
 	if !mayBeHanded(r) || !g.begin(r) {
 		return false
 	}
@@ -82,8 +71,8 @@ func (g *gateway) serve(w http.ResponseWriter, r *http.Request) bool {
 	if err != nil {
 		return false
 	}
-	status := g.take(r, h, body)
-	g.metrics.tookHanded(status)
+	status := g.handle(r, h, body)
+	g.metrics.gotHanded(status)
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Connection", "close") // another origin may be behind the same address
 	}
@@ -94,7 +83,7 @@ func (g *gateway) serve(w http.ResponseWriter, r *http.Request) bool {
 var handedBodies = sync.Pool{New: func() any { return new([wire.MaxHanded]byte) }}
 
 // mayBeHanded leaves to the site what net/http would not read whole before it
-// answers: to wait for a body is what it does with any other request, too.
+// answers: it waits for a body with any other request, too.
 func mayBeHanded(r *http.Request) bool {
 	return r.Method == http.MethodPost && r.URL.Path == "/" && r.Header.Get("Expect") == "" &&
 		r.ContentLength > 0 && r.ContentLength <= wire.MaxHanded
@@ -102,7 +91,7 @@ func mayBeHanded(r *http.Request) bool {
 
 // begin waits for a place for r's body. The server's own deadline for reading a
 // request bounds how long r keeps it.
-func (g *gateway) begin(r *http.Request) bool {
+func (g *gatewayDoor) begin(r *http.Request) bool {
 	select {
 	case g.reading <- struct{}{}:
 		return true
@@ -119,8 +108,9 @@ func (g *gateway) begin(r *http.Request) bool {
 	return false
 }
 
-// take does what h says and returns the answer's status. body is h, signed.
-func (g *gateway) take(r *http.Request, h wire.Handed, body []byte) int {
+// handle does what h says and returns the answer's status. body is h as it was
+// signed.
+func (g *gatewayDoor) handle(r *http.Request, h wire.Handed, body []byte) int {
 	if h.Event == wire.Disconnect {
 		g.disconnected(h.Conn)
 		return http.StatusNoContent
@@ -132,25 +122,41 @@ func (g *gateway) take(r *http.Request, h wire.Handed, body []byte) int {
 	if up.Token != "" {
 		return g.hello(r, h.Conn, up, body)
 	}
-	c := g.find(h.Conn)
-	if c == nil {
-		return g.passMessage(r, up, body)
+	if c := g.find(h.Conn); c != nil {
+		return c.deliver(up)
 	}
-	return c.take(up)
+	return g.passOn(r, up, body)
+}
+
+// passOn passes a message for a connection that is not here on to the origin that
+// its ticket names, once.
+func (g *gatewayDoor) passOn(r *http.Request, up wire.Up, body []byte) int {
+	owner, elsewhere := g.fleet.owner(r, up.Ticket)
+	if !elsewhere {
+		return http.StatusGone
+	}
+	status, err := g.fleet.passMessage(r.Context(), owner.At, body)
+	if err != nil {
+		return http.StatusGone
+	}
+	return status
 }
 
 // hello makes a connection's carrier, or finds the one that this hello has made
 // before. A hello whose ticket names another origin belongs there, if that is
 // still there.
-func (g *gateway) hello(r *http.Request, id string, up wire.Up, body []byte) int {
-	user, ok := g.verify(up.Token)
+func (g *gatewayDoor) hello(r *http.Request, id string, up wire.Up, body []byte) int {
+	user, ok := g.admission.verify(up.Token)
 	if !ok {
 		return http.StatusGone
 	}
-	owner, elsewhere := g.owner(r, up.Ticket)
+	owner, elsewhere := g.fleet.owner(r, up.Ticket)
 	if elsewhere && owner.User == user && g.find(id) == nil {
-		status, err := g.passOn(r.Context(), owner.At, body)
-		if status == http.StatusNoContent || err != nil && !errors.Is(err, errNoOwner) {
+		status, err := g.fleet.passMessage(r.Context(), owner.At, body)
+		switch {
+		case errors.Is(err, handover.ErrSilent):
+			return http.StatusServiceUnavailable
+		case err == nil && status == http.StatusNoContent:
 			return status
 		} // else the owner is gone, or about to go and does not want it
 	}
@@ -158,11 +164,12 @@ func (g *gateway) hello(r *http.Request, id string, up wire.Up, body []byte) int
 	if c == nil {
 		return status
 	}
-	return c.take(up)
+	return c.deliver(up)
 }
 
-// connection returns the connection id of user, which it makes if it is new.
-func (g *gateway) connection(id string, user uint32, ticket string) (*connection, int) {
+// connection returns the connection id of user, which it makes if it is new, or the
+// status of the refusal.
+func (g *gatewayDoor) connection(id string, user uint32, ticket string) (*connection, int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if c := g.conns[id]; c != nil {
@@ -171,7 +178,7 @@ func (g *gateway) connection(id string, user uint32, ticket string) (*connection
 		}
 		return c, 0
 	}
-	if g.closed || g.full(user) || g.draining.Load() && !g.holds(ticket, user) {
+	if g.closed || g.admission.isFull(user) || g.admission.draining.Load() && !g.fleet.isOwn(ticket, user) {
 		return nil, http.StatusServiceUnavailable
 	}
 	c := g.newConnection(id, user)
@@ -180,30 +187,22 @@ func (g *gateway) connection(id string, user uint32, ticket string) (*connection
 	return c, 0
 }
 
-// holds reports whether ticket leads user here: to tunnels that this origin
-// holds.
-func (g *gateway) holds(ticket string, user uint32) bool {
-	owner, err := g.tickets.Open(ticket, time.Now())
-	return err == nil && owner == wire.Owner{At: g.cfg.Advertise, User: user}
-}
-
-func (g *gateway) newConnection(id string, user uint32) *connection {
+func (g *gatewayDoor) newConnection(id string, user uint32) *connection {
 	c := &connection{id: id, user: user, pace: newPace(time.Now())}
-	c.posts = relay.NewPosts(g.poster.to(c), inFlight, g.ticket(user))
-	c.carrier = relay.NewCarrier(c.posts, g.table, user)
-	g.greet(c.carrier)
+	c.posts = relay.NewPosts(g.poster.to(c), inFlight, g.fleet.ticket(user))
+	c.carrier = g.admission.newCarrier(c.posts, user)
 	return c
 }
 
-// take gives the carrier a message.
-func (c *connection) take(up wire.Up) int {
+// deliver gives the carrier a message and returns the answer's status.
+func (c *connection) deliver(up wire.Up) int {
 	if c.carrier.Dead() || c.posts.Take(c.carrier, up) != nil {
 		return http.StatusGone
 	}
 	return http.StatusNoContent
 }
 
-func (g *gateway) find(id string) *connection {
+func (g *gatewayDoor) find(id string) *connection {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.conns[id]
@@ -211,7 +210,7 @@ func (g *gateway) find(id string) *connection {
 
 // watch forgets c when its carrier ends, and has API Gateway close it unless that
 // has told so itself: an answer of 410 may be wrong, and the client would wait.
-func (g *gateway) watch(c *connection) {
+func (g *gatewayDoor) watch(c *connection) {
 	<-c.posts.Done()
 	c.carrier.Close()
 	g.mu.Lock()
@@ -223,7 +222,7 @@ func (g *gateway) watch(c *connection) {
 }
 
 // disconnected may be told late, or of a connection that is not here.
-func (g *gateway) disconnected(id string) {
+func (g *gatewayDoor) disconnected(id string) {
 	if c := g.find(id); c != nil {
 		c.over.Store(true)
 		c.carrier.Close()
@@ -231,23 +230,18 @@ func (g *gateway) disconnected(id string) {
 }
 
 // close waits until API Gateway has been told to close all connections, whose
-// carriers have ended: a client that does not hear of it waits in vain.
-func (g *gateway) close() {
+// carriers the caller has ended: a client that does not hear of it waits in vain.
+// hangUp bounds how long that takes.
+func (g *gatewayDoor) close() {
 	g.mu.Lock()
 	g.closed = true
 	g.mu.Unlock()
-	all := make(chan struct{})
-	go func() { g.watches.Wait(); close(all) }()
-	late := time.NewTimer(hangFor)
-	defer late.Stop()
-	select {
-	case <-all:
-	case <-late.C:
-	}
+	g.watches.Wait()
+	g.poster.close()
 }
 
 // connections is how many there are.
-func (g *gateway) connections() int {
+func (g *gatewayDoor) connections() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return len(g.conns)

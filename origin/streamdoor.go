@@ -1,0 +1,101 @@
+package origin
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strings"
+
+	"culvert/internal/relay"
+	"culvert/internal/wire"
+)
+
+// streamDoor makes a carrier of the WebSocket of whoever has a token, and shows the
+// site to all others: a refusal is the same whatever its reason.
+type streamDoor struct {
+	admission *admission
+	fleet     *fleet
+	site      http.Handler
+	metrics   *metrics
+}
+
+// ServeHTTP returns at once: a connection that has become a carrier, of this origin
+// or of another, is no longer net/http's.
+func (d *streamDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	user, ok := d.admit(r)
+	if !ok {
+		d.site.ServeHTTP(w, r)
+		return
+	}
+	if d.passOn(w, r, user) {
+		return
+	}
+	if d.admission.isFull(user) {
+		d.metrics.strangers.Inc()
+		d.site.ServeHTTP(w, r)
+		return
+	}
+	d.carry(w, r, user)
+}
+
+// admit says whose carrier r asks for.
+func (d *streamDoor) admit(r *http.Request) (user uint32, ok bool) {
+	if !isUpgrade(r) {
+		return 0, false
+	}
+	if cookie, err := r.Cookie(wire.TokenCookie); err == nil {
+		user, ok = d.admission.verify(cookie.Value)
+	}
+	if !ok {
+		d.metrics.strangers.Inc()
+	}
+	return user, ok
+}
+
+// passOn has the origin that r's ticket names serve r. It returns false, and has
+// answered nothing, if this origin is to serve r.
+func (d *streamDoor) passOn(w http.ResponseWriter, r *http.Request, user uint32) bool {
+	cookie, err := r.Cookie(wire.TicketCookie)
+	if err != nil || r.ContentLength != 0 { // no client of ours sends an upgrade with a body
+		return false
+	}
+	owner, elsewhere := d.fleet.owner(r, cookie.Value)
+	return elsewhere && owner.User == user && d.fleet.passUpgrade(w, r, owner.At)
+}
+
+// carry makes r the carrier that it asks to be.
+func (d *streamDoor) carry(w http.ResponseWriter, r *http.Request, user uint32) {
+	if t := d.fleet.ticket(user); t != "" {
+		http.SetCookie(w, &http.Cookie{Name: wire.TicketCookie, Value: t, Path: "/", Secure: true, HttpOnly: true})
+	}
+	sock, err := relay.Accept(w, r)
+	if err != nil {
+		return
+	}
+	d.admission.newCarrier(sock, user).Start()
+}
+
+// isUpgrade checks all that makes websocket.Accept fail, so that whoever fails
+// sees the site and not an error of the library.
+func isUpgrade(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.ProtoAtLeast(1, 1) && r.ProtoMajor == 1 &&
+		hasToken(r.Header, "Connection", "upgrade") && hasToken(r.Header, "Upgrade", "websocket") &&
+		r.Header.Get("Sec-WebSocket-Version") == "13" && len(r.Header.Values("Sec-WebSocket-Key")) == 1 &&
+		isKey(r.Header.Get("Sec-WebSocket-Key"))
+}
+
+// isKey reports whether s is 16 bytes in base64, as RFC 6455, section 4.2.1 wants.
+func isKey(s string) bool {
+	b, err := base64.StdEncoding.DecodeString(s)
+	return err == nil && len(b) == 16
+}
+
+func hasToken(h http.Header, name, token string) bool {
+	for _, v := range h.Values(name) {
+		for t := range strings.SplitSeq(v, ",") {
+			if strings.EqualFold(strings.TrimSpace(t), token) {
+				return true
+			}
+		}
+	}
+	return false
+}

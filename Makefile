@@ -39,10 +39,12 @@ demo: build ## the same against a stand-in WhatsApp, without internet; ends by i
 
 test: ## the tests that take seconds
 	go test ./...
+	go -C test/peers test ./...
 
 race: ## all tests with the race detector, also those that take minutes (needs a C compiler)
 	go test -race -run '^$$' ./... >/dev/null
 	CULVERT_LONG=1 go test -race -p 1 $$(go list ./... | grep -v /fronting$$)
+	go -C test/peers test -race ./...
 
 bench: build ## report the benchmarks, and what clients cost: idle ones, and busy ones at the gateway door; never fails by time
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
@@ -54,11 +56,12 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 
 lint: ## gofmt, go vet and staticcheck
 	.ci/gofmt
-	go vet ./...
+	.ci/vet
 	$(MAKE) --no-print-directory staticcheck
 
 staticcheck:
 	go run $(STATICCHECK) ./...
+	go -C test/peers run $(STATICCHECK) ./...
 
 fmt: ## format the code
 	gofmt -w $$(git ls-files '*.go')

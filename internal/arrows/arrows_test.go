@@ -43,7 +43,6 @@ var neverReach = map[string][]string{
 	"client":        {"culvert/edge", "culvert/origin"},
 	"functions":     {"culvert/internal/relay", "github.com/coder/websocket"},
 	"internal/wire": {"github.com/"},
-	"cmd":           {"culvert/internal/whatsapp/whatsmeow"}, // for tests
 }
 
 // room is the longest entry of mayReach that path lies in.

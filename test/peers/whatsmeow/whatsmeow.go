@@ -1,6 +1,5 @@
 // Package whatsmeow lets tests talk as a client of WhatsApp that works and shares
-// no code with ours: the handshake and frames of go.mau.fi/whatsmeow. No program
-// imports it.
+// no code with ours: the handshake and frames of go.mau.fi/whatsmeow.
 package whatsmeow
 
 import (

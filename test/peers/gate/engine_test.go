@@ -1,4 +1,4 @@
-package gate
+package gate_test
 
 import (
 	"crypto/hmac"
@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"culvert/edge/gate"
 
 	"github.com/dop251/goja"
 )
@@ -38,7 +40,7 @@ func run(t testing.TB, e engine, texts string, visits ...visit) []outcome {
 		t.Fatal(err)
 	}
 	const cloudfront = "let origin;\nconst cf = {selectRequestOriginById: id => { origin = id; }};"
-	script := strings.Replace(Code(texts), "import cf from 'cloudfront';", cloudfront, 1) + `
+	script := strings.Replace(gate.Code(texts), "import cf from 'cloudfront';", cloudfront, 1) + `
 const visits = ` + string(shown) + `;
 const result = JSON.stringify(visits.map(visit => {
   Date.now = () => visit.now;

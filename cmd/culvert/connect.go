@@ -7,6 +7,8 @@ import (
 	"os"
 	"runtime/debug"
 	"time"
+
+	"culvert/internal/term"
 )
 
 const connectAbout = `
@@ -25,13 +27,13 @@ Examples:
 // connectOptions is the command line of "culvert connect".
 type connectOptions struct {
 	*nearOptions
-	flags *flags
+	flags *term.Flags
 	link  *linkSource
 	qr    bool
 }
 
 func newConnectOptions() *connectOptions {
-	f := newFlags("culvert connect", "LINK [flags]", connectAbout)
+	f := term.NewFlags("culvert connect", "LINK [flags]", connectAbout)
 	o := &connectOptions{flags: f, link: linkFlag(f), nearOptions: nearFlags(f)}
 	f.StringVar(&o.raw, "raw-chat", "", "`ADDR`, host:port, that takes every connection for chat; alone, it is the only one")
 	f.BoolVar(&o.qr, "qr", false, "draw the QR code in any case")
@@ -40,7 +42,7 @@ func newConnectOptions() *connectOptions {
 
 func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o := newConnectOptions()
-	rest, err := o.flags.parse(args, stdout)
+	rest, err := o.flags.ParseAll(args, stdout)
 	if err != nil {
 		return err
 	}
@@ -49,12 +51,12 @@ func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 		return err
 	}
 	frugal()
-	out := newConsole(stdout)
-	near, err := openNearEnd(ctx, l, o.nearOptions, neighbour{out, stderr})
+	out := term.NewConsole(stdout)
+	near, err := openNearEnd(ctx, l, o.nearOptions, out.Beside(stderr))
 	if err != nil {
 		return err
 	}
-	if err := near.app.print(out, o.qr || o.lan && out.live); err != nil {
+	if err := near.app.print(out, o.qr || o.lan && out.Live()); err != nil {
 		near.close()
 		return err
 	}
@@ -74,9 +76,11 @@ func frugal() {
 const patience = 5 * time.Second
 
 // run serves, and tells how it goes.
-func (n *nearEnd) run(ctx context.Context, out *console) error { return n.runFor(ctx, out, patience) }
+func (n *nearEnd) run(ctx context.Context, out *term.Console) error {
+	return n.runFor(ctx, out, patience)
+}
 
-func (n *nearEnd) runFor(ctx context.Context, out *console, patience time.Duration) error {
+func (n *nearEnd) runFor(ctx context.Context, out *term.Console, patience time.Duration) error {
 	served := make(chan error, 1)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -92,9 +96,9 @@ func (n *nearEnd) runFor(ctx context.Context, out *console, patience time.Durati
 }
 
 // greet waits for the first connection, but not for long.
-func (n *nearEnd) greet(ctx context.Context, out *console, patience time.Duration) bool {
+func (n *nearEnd) greet(ctx context.Context, out *term.Console, patience time.Duration) bool {
 	start := time.Now()
-	out.show("… connecting")
+	out.Show("… connecting")
 	wait, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	err := n.client.WaitReady(wait)
@@ -102,25 +106,25 @@ func (n *nearEnd) greet(ctx context.Context, out *console, patience time.Duratio
 	case ctx.Err() != nil:
 		return false
 	case err == nil:
-		out.step(good, time.Since(start), "Connected by front %d", s.Front+1)
+		out.Step(term.Good, time.Since(start), "Connected by front %d", s.Front+1)
 		return true
 	case s.LastError != nil:
-		out.step(bad, 0, "Not connected yet, and trying on")
-		out.hint("%s", reasonText(s.LastError))
-		out.hint("culvert doctor with the same link says where the way ends.")
+		out.Step(term.Bad, 0, "Not connected yet, and trying on")
+		out.Hint("%s", reasonText(s.LastError))
+		out.Hint("culvert doctor with the same link says where the way ends.")
 	default:
-		out.step(bad, 0, "Not connected after %s, and trying on", tookText(patience))
+		out.Step(term.Bad, 0, "Not connected after %s, and trying on", term.Took(patience))
 	}
 	return false
 }
 
 // print tells a person what to do, with a QR code if wanted.
-func (a appSettings) print(out *console, code bool) error {
+func (a appSettings) print(out *term.Console, code bool) error {
 	fmt.Fprint(out, a.text())
 	link, err := a.link()
 	if err != nil || !code {
 		return nil
 	}
 	fmt.Fprintln(out)
-	return qr(out.w, link, columns(out.w))
+	return out.QR(link)
 }

@@ -13,6 +13,7 @@ import (
 	"culvert/client/listener"
 	"culvert/internal/link"
 	"culvert/internal/seal"
+	"culvert/internal/term"
 	"culvert/test/app"
 )
 
@@ -55,7 +56,7 @@ func TestConnectSaysWhyNotAndTriesOn(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	out, done := newScreen(), make(chan error, 1)
-	go func() { done <- near.runFor(ctx, newConsole(out), 100*time.Millisecond) }()
+	go func() { done <- near.runFor(ctx, term.NewConsole(out), 100*time.Millisecond) }()
 	text := out.await(t, "culvert doctor")
 	if !strings.Contains(text, "Not connected yet") || !strings.Contains(text, "connection refused") {
 		t.Errorf("got %s, want why", text)

@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 
 	"culvert/internal/cost"
+	"culvert/internal/term"
 )
 
 const costAbout = `
@@ -32,7 +32,7 @@ Examples:
 
 // costOptions is the command line of "culvert cost".
 type costOptions struct {
-	flags     *flags
+	flags     *term.Flags
 	plan      cost.Plan
 	region    string
 	edge      string
@@ -43,7 +43,7 @@ type costOptions struct {
 }
 
 func newCostOptions() *costOptions {
-	o := &costOptions{flags: newFlags("culvert cost", "[flags]", costAbout)}
+	o := &costOptions{flags: term.NewFlags("culvert cost", "[flags]", costAbout)}
 	o.plan.Assumptions = cost.Usual()
 	o.flags.IntVar(&o.plan.Users, "users", 0, "`NUMBER` of users; 0 says what an idle relay costs")
 	o.flags.Float64Var(&o.plan.MBPerUser, "mb-per-user", 300, "`MB` that a user moves in a month, a quarter of it up")
@@ -68,12 +68,12 @@ func (o *costOptions) share(text string) error {
 
 func runCost(_ context.Context, args []string, stdout, _ io.Writer) error {
 	o := newCostOptions()
-	if err := o.flags.none(args, stdout); err != nil {
+	if err := o.flags.ParseNone(args, stdout); err != nil {
 		return err
 	}
 	prices, err := cost.List(o.region, o.edge)
 	if err != nil {
-		return o.flags.wrong("%v", err)
+		return o.flags.Wrong("%v", err)
 	}
 	if o.x86 {
 		prices = prices.OnX86()
@@ -82,12 +82,6 @@ func runCost(_ context.Context, args []string, stdout, _ io.Writer) error {
 		return o.billDay(stdout, prices)
 	}
 	return o.estimate(stdout, prices)
-}
-
-func (o *costOptions) given(name string) bool {
-	given := false
-	o.flags.Visit(func(f *flag.Flag) { given = given || f.Name == name })
-	return given
 }
 
 func (o *costOptions) free() cost.Free {
@@ -112,7 +106,7 @@ type costEstimate struct {
 // estimate prints what the users cost.
 func (o *costOptions) estimate(w io.Writer, p cost.Prices) error {
 	numbers := []int{100, 10_000, 1_000_000}
-	if o.given("users") {
+	if o.flags.Given("users") {
 		numbers = []int{o.plan.Users}
 	}
 	e := costEstimate{Version: 1, Date: cost.Date, Region: p.Region, Edge: p.Edge}
@@ -121,7 +115,7 @@ func (o *costOptions) estimate(w io.Writer, p cost.Prices) error {
 		o.plan.Users = n
 		m, err := p.Month(o.plan, o.free())
 		if err != nil {
-			return o.flags.wrong("%v", err)
+			return o.flags.Wrong("%v", err)
 		}
 		e.Months, types = append(e.Months, m), append(types, m.Instance)
 	}
@@ -145,10 +139,10 @@ type costDay struct {
 
 // billDay prints what a month of a recorded day costs.
 func (o *costOptions) billDay(w io.Writer, p cost.Prices) error {
-	if o.given("users") {
-		return o.flags.wrong("--day bills what was recorded; leave out --users")
+	if o.flags.Given("users") {
+		return o.flags.Wrong("--day bills what was recorded; leave out --users")
 	}
-	b, err := readSmall(o.day)
+	b, err := term.ReadSmall(o.day)
 	if err != nil {
 		return fmt.Errorf("read day: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"culvert/internal/cost"
+	"culvert/internal/term"
 )
 
 // print writes the estimate for people: one month with what it uses, several
@@ -111,7 +112,7 @@ func (d costDay) print(w io.Writer, firstYear bool) error {
 
 // point writes one of several things to say.
 func point(b *strings.Builder, text string) {
-	fmt.Fprintf(b, "- %s\n", strings.Join(wrap(text, textWidth-2), "\n  "))
+	fmt.Fprintf(b, "- %s\n", strings.Join(term.Wrap(text, term.TextWidth-2), "\n  "))
 }
 
 func dollars(v float64) string { return separated(strconv.FormatFloat(v, 'f', 2, 64)) }

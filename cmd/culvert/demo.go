@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"culvert/internal/term"
 )
 
 // What a demonstration moves: enough for figures, and done in seconds.
@@ -17,7 +19,7 @@ const (
 // demo shows what the relay does, with the stand-in.
 type demo struct {
 	relay *localRelay
-	out   *console
+	out   *term.Console
 	size  int64 // bytes of media each way
 }
 
@@ -49,9 +51,9 @@ func (d *demo) run(ctx context.Context) error {
 func (d *demo) verdict(down, up transfer, talk exchange) {
 	fmt.Fprintf(d.out, "\nOne chat connection stayed open all the while: %s answered,\n"+
 		"half of them within %s, the slowest within %s.\n\n",
-		count(len(talk.trips), "message"), tookText(percentile(talk.trips, 50)), tookText(percentile(talk.trips, 100)))
-	d.out.step(good, 0, "All bytes are right: %s down, %s up.", sizeText(uint64(down.bytes)), sizeText(uint64(up.bytes)))
-	d.out.step(good, 0, "Every carrier was cut %d times during the download and %d times during", down.cuts, up.cuts)
+		term.Count(len(talk.trips), "message"), term.Took(term.Percentile(talk.trips, 50)), term.Took(term.Percentile(talk.trips, 100)))
+	d.out.Step(term.Good, 0, "All bytes are right: %s down, %s up.", term.Size(uint64(down.bytes)), term.Size(uint64(up.bytes)))
+	d.out.Step(term.Good, 0, "Every carrier was cut %d times during the download and %d times during", down.cuts, up.cuts)
 	fmt.Fprintln(d.out, "  the upload. The app's connections noticed nothing.")
 }
 

@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"culvert/internal/term"
 	"culvert/test/app"
 )
 
@@ -18,7 +19,7 @@ type exchange struct {
 
 // chat exchanges messages over the app's listener.
 func (d *demo) chat(ctx context.Context) error {
-	d.out.title("Chat through the relay, one message after another")
+	d.out.Title("Chat through the relay, one message after another")
 	start := time.Now()
 	conn, err := d.relay.near.dialChat(ctx)
 	if err != nil {
@@ -31,7 +32,7 @@ func (d *demo) chat(ctx context.Context) error {
 	}
 	d.row("", "messages", "half within", "99% within", "in all")
 	d.row("there and back", fmt.Sprint(len(trips)),
-		tookText(percentile(trips, 50)), tookText(percentile(trips, 99)), tookText(time.Since(start)))
+		term.Took(term.Percentile(trips, 50)), term.Took(term.Percentile(trips, 99)), term.Took(time.Since(start)))
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"culvert/client"
+	"culvert/internal/term"
 	"culvert/internal/whatsapp"
 	"culvert/internal/wire"
 	"culvert/test/app"
@@ -17,7 +18,7 @@ import (
 
 // hops shows what each hop takes by itself.
 func (d *demo) hops(ctx context.Context) error {
-	d.out.title("Each hop by itself")
+	d.out.Title("Each hop by itself")
 	d.row("", "connect", "TLS", "WebSocket", "round trip")
 	for _, hop := range []func(context.Context) error{d.appHop, d.edgeHop, d.originHop, d.chatHop, d.mediaHop} {
 		if err := hop(ctx); err != nil {
@@ -33,7 +34,7 @@ func (d *demo) appHop(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("app to client: %w", err)
 	}
-	d.row("app to client", tookText(connect), none, none, tookText(trip))
+	d.row("app to client", term.Took(connect), none, none, term.Took(trip))
 	return nil
 }
 
@@ -45,10 +46,10 @@ func (d *demo) edgeHop(ctx context.Context) error {
 		if h.Err != nil {
 			return fmt.Errorf("client to edge: %w", h.Err)
 		}
-		took[h.Name] = tookText(h.Took)
+		took[h.Name] = term.Took(h.Took)
 	}
 	d.row("client to edge", took[client.HopNetwork], took[client.HopTLS], took[client.HopGate], none)
-	d.row("client to edge to origin", none, none, none, tookText(measureRTT(ctx, d.relay.near.client)))
+	d.row("client to edge to origin", none, none, none, term.Took(measureRTT(ctx, d.relay.near.client)))
 	return nil
 }
 
@@ -60,7 +61,7 @@ func (d *demo) originHop(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("edge to origin: %w", err)
 	}
-	d.row("edge to origin", tookText(connect), none, none, tookText(trip))
+	d.row("edge to origin", term.Took(connect), none, none, term.Took(trip))
 	return nil
 }
 
@@ -77,7 +78,7 @@ func (d *demo) chatHop(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("origin to chat: %w", err)
 	}
-	d.row("origin to chat", tookText(connect), none, none, tookText(percentile(trips, 50)))
+	d.row("origin to chat", term.Took(connect), none, none, term.Took(term.Percentile(trips, 50)))
 	return nil
 }
 
@@ -94,7 +95,7 @@ func (d *demo) mediaHop(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("origin to media: %w", err)
 	}
-	d.row("origin to media", tookText(connect), tookText(m.Handshake), none, tookText(m.RTT))
+	d.row("origin to media", term.Took(connect), term.Took(m.Handshake), none, term.Took(m.RTT))
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"culvert/internal/term"
 	"culvert/internal/whatsapp"
 	"culvert/test/standin"
 )
@@ -27,7 +28,7 @@ type transfer struct {
 // media downloads and uploads over the app's listener, and cuts all carriers
 // twice each time.
 func (d *demo) media(ctx context.Context) (down, up transfer, err error) {
-	d.out.title("Media through the relay, every carrier cut at 1/3 and at 2/3")
+	d.out.Title("Media through the relay, every carrier cut at 1/3 and at 2/3")
 	d.row("", "bytes", "rate", "carriers cut", "pause")
 	want, err := patternHash(d.size)
 	if err != nil {
@@ -50,7 +51,7 @@ func (d *demo) media(ctx context.Context) (down, up transfer, err error) {
 }
 
 func (d *demo) transferRow(name string, t transfer) {
-	d.row(name, sizeText(uint64(t.bytes)), rateText(uint64(t.bytes), t.took), fmt.Sprint(t.lost), tookText(t.pause))
+	d.row(name, term.Size(uint64(t.bytes)), term.Rate(uint64(t.bytes), t.took), fmt.Sprint(t.lost), term.Took(t.pause))
 }
 
 func patternHash(n int64) (string, error) {

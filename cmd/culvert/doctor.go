@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"culvert/internal/link"
+	"culvert/internal/term"
 	"culvert/internal/whatsapp"
 )
 
@@ -48,7 +49,7 @@ Examples:
 
 // doctorOptions is the command line of "culvert doctor".
 type doctorOptions struct {
-	flags    *flags
+	flags    *term.Flags
 	link     *linkSource
 	direct   bool
 	json     bool
@@ -60,7 +61,7 @@ type doctorOptions struct {
 }
 
 func newDoctorOptions() *doctorOptions {
-	f := newFlags("culvert doctor", "LINK | --link-file FILE | --direct [flags]", doctorAbout)
+	f := term.NewFlags("culvert doctor", "LINK | --link-file FILE | --direct [flags]", doctorAbout)
 	o := &doctorOptions{flags: f, link: linkFlag(f)}
 	f.BoolVar(&o.direct, "direct", false, "ask WhatsApp from this machine, without a relay")
 	f.BoolVar(&o.json, "json", false, "print JSON")
@@ -82,7 +83,7 @@ var (
 
 func runDoctor(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	o := newDoctorOptions()
-	rest, err := o.flags.parse(args, stdout)
+	rest, err := o.flags.ParseAll(args, stdout)
 	if err != nil {
 		return err
 	}
@@ -92,7 +93,7 @@ func runDoctor(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	var tell teller = &prose{out: newConsole(stdout), names: o.names, strange: o.root != "" || o.ca != ""}
+	var tell teller = &prose{out: term.NewConsole(stdout), names: o.names, strange: o.root != "" || o.ca != ""}
 	if o.json {
 		tell = silent{}
 	}
@@ -112,14 +113,14 @@ func runDoctor(ctx context.Context, args []string, stdout, _ io.Writer) error {
 func (o *doctorOptions) check(args []string) (trust, error) {
 	switch {
 	case o.direct && (len(args) > 0 || o.link.file != ""):
-		return trust{}, o.flags.wrong("--direct asks from this machine and takes no link")
+		return trust{}, o.flags.Wrong("--direct asks from this machine and takes no link")
 	case !o.direct && (o.upstream.Chat != "" || o.upstream.Media != ""):
-		return trust{}, o.flags.wrong("--upstream-chat and --upstream-media go with --direct alone")
+		return trust{}, o.flags.Wrong("--upstream-chat and --upstream-media go with --direct alone")
 	case o.timeout <= 0:
-		return trust{}, o.flags.wrong("--timeout is a time such as 30s")
+		return trust{}, o.flags.Wrong("--timeout is a time such as 30s")
 	}
 	if err := o.upstream.Check(); err != nil {
-		return trust{}, o.flags.wrong("%v", err)
+		return trust{}, o.flags.Wrong("%v", err)
 	}
 	o.upstream.AllowPrivate = o.upstream.Chat != "" || o.upstream.Media != ""
 	return readTrust(o.root, o.ca)
@@ -131,7 +132,7 @@ func (o *doctorOptions) examine(ctx context.Context, args []string, t trust, tel
 		return examineDirect(ctx, &o.upstream, t, tell), nil
 	}
 	l, err := o.link.read(args, os.Stdin)
-	var usage usageError
+	var usage term.UsageError
 	switch {
 	case errors.As(err, &usage):
 		return nil, err
@@ -146,7 +147,7 @@ func (o *doctorOptions) examine(ctx context.Context, args []string, t trust, tel
 func examineLink(ctx context.Context, l *link.Link, t trust, tell teller) *report {
 	r := newReport("link")
 	r.add(tell, check{Hop: "link", Status: passed,
-		Detail: fmt.Sprintf("valid, for user %d, with %s", l.Keys.User, count(len(l.Fronts), "front"))})
+		Detail: fmt.Sprintf("valid, for user %d, with %s", l.Keys.User, term.Count(len(l.Fronts), "front"))})
 	results := make([]chan []check, len(l.Fronts))
 	for i := range l.Fronts {
 		results[i] = make(chan []check, 1)

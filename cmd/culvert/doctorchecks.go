@@ -10,6 +10,7 @@ import (
 
 	"culvert/client"
 	"culvert/internal/link"
+	"culvert/internal/term"
 	"culvert/internal/whatsapp"
 	"culvert/internal/wire"
 )
@@ -79,7 +80,7 @@ func (c *check) describe(hop client.HopName, p client.Probed) {
 	case client.HopTLS:
 		c.Detail = "certificate verified " + trustText(p.Pinned)
 		if !p.NotAfter.IsZero() {
-			c.Detail += ", until " + dateText(p.NotAfter)
+			c.Detail += ", until " + term.Date(p.NotAfter)
 			c.Expires = p.NotAfter.UTC().Format(time.RFC3339)
 		}
 		if p.Version != 0 {
@@ -114,7 +115,7 @@ func originCheck(ctx context.Context, front int, c *client.Client) check {
 			Problem: "let in, but the origin does not answer",
 			Try:     "try again; if it stays so, something between the front and the origin holds WebSockets back"}
 	}
-	return check{Front: front, Hop: "origin", Status: passed, MS: milliseconds(rtt), Detail: "answers, round trip " + tookText(rtt)}
+	return check{Front: front, Hop: "origin", Status: passed, MS: milliseconds(rtt), Detail: "answers, round trip " + term.Took(rtt)}
 }
 
 // proofChecks turns proofs into checks; advice says what is wrong and what to try.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"culvert/internal/link"
+	"culvert/internal/term"
 )
 
 // teller tells a person, as the checks go on.
@@ -26,7 +27,7 @@ func (silent) verdict(*report)       {}
 
 // prose writes lines.
 type prose struct {
-	out     *console
+	out     *term.Console
 	names   bool
 	strange bool   // others than WhatsApp's keys are trusted
 	tried   string // what was said last to try
@@ -37,13 +38,13 @@ func (p *prose) front(number int, f link.Front) {
 	if p.names {
 		name = ": " + f.URL()
 	}
-	p.out.title(fmt.Sprintf("Front %d%s", number, name))
-	p.out.show("… on the way")
+	p.out.Title(fmt.Sprintf("Front %d%s", number, name))
+	p.out.Show("… on the way")
 }
 
 func (p *prose) direct() {
-	p.out.title("From this machine, without a relay")
-	p.out.show("… on the way")
+	p.out.Title("From this machine, without a relay")
+	p.out.Show("… on the way")
 }
 
 // hopText is what people read for a hop.
@@ -53,26 +54,26 @@ var hopText = map[string]string{
 }
 
 func (p *prose) check(c check) {
-	p.out.show("")
+	p.out.Show("")
 	switch c.Status {
 	case passed:
-		p.out.step(good, c.took(), "%s: %s", hopText[c.Hop], c.Detail)
+		p.out.Step(term.Good, c.took(), "%s: %s", hopText[c.Hop], c.Detail)
 	case failed:
 		p.failed(c)
 	default:
-		p.out.step(skipped, 0, "%s: not tried", hopText[c.Hop])
+		p.out.Step(term.Skipped, 0, "%s: not tried", hopText[c.Hop])
 	}
 }
 
 // failed breaks a long problem into lines.
 func (p *prose) failed(c check) {
-	lines := wrap(hopText[c.Hop]+": "+c.Problem, textWidth-14)
-	p.out.step(bad, c.took(), "%s", lines[0])
+	lines := term.Wrap(hopText[c.Hop]+": "+c.Problem, term.TextWidth-14)
+	p.out.Step(term.Bad, c.took(), "%s", lines[0])
 	for _, l := range lines[1:] {
-		p.out.hint("%s", l)
+		p.out.Hint("%s", l)
 	}
 	if c.Try != "" && c.Try != p.tried {
-		p.out.hint("→ %s", capital(c.Try))
+		p.out.Hint("→ %s", capital(c.Try))
 	}
 	p.tried = c.Try
 }
@@ -90,19 +91,19 @@ func capital(s string) string {
 }
 
 func (p *prose) verdict(r *report) {
-	p.out.title("Verdict")
+	p.out.Title("Verdict")
 	if p.strange {
-		p.out.step(warned, 0, "Keys of a stand-in were trusted: this says nothing about WhatsApp")
+		p.out.Step(term.Warned, 0, "Keys of a stand-in were trusted: this says nothing about WhatsApp")
 	}
 	for _, hop := range []string{"chat", "media_down", "media_up"} {
 		fronts := r.by(hop)
 		switch {
 		case len(fronts) == 0:
-			p.out.step(bad, 0, "%s does not work", hopText[hop])
+			p.out.Step(term.Bad, 0, "%s does not work", hopText[hop])
 		case r.Mode == "direct":
-			p.out.step(good, 0, "%s works from this machine", hopText[hop])
+			p.out.Step(term.Good, 0, "%s works from this machine", hopText[hop])
 		default:
-			p.out.step(good, 0, "%s works, by front %s", hopText[hop], listText(fronts))
+			p.out.Step(term.Good, 0, "%s works, by front %s", hopText[hop], listText(fronts))
 		}
 	}
 }

@@ -9,20 +9,25 @@ import (
 
 	"culvert/internal/link"
 	"culvert/internal/seal"
+	"culvert/internal/term"
 )
 
 const linkAbout = `A link is one line of text that a user is handed: the origin's public key, the
 user's own keys, and the fronts by which an edge is reached. All links of an
 origin are made from its master secret, which stays with the origin.`
 
-var linkCommands = []command{
-	{"secret", "make the master secret of a new origin", linkSecret},
-	{"new", "make a link for one user", linkNew},
-	{"show", "say what is in a link, without its secrets", linkShow},
+var linkProgram = term.Program{
+	Name:  "culvert link",
+	About: linkAbout,
+	Commands: []term.Command{
+		{Name: "secret", Summary: "make the master secret of a new origin", Run: linkSecret},
+		{Name: "new", Summary: "make a link for one user", Run: linkNew},
+		{Name: "show", Summary: "say what is in a link, without its secrets", Run: linkShow},
+	},
 }
 
 func runLink(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	return dispatch(ctx, "culvert link", linkAbout, linkCommands, args, stdout, stderr)
+	return linkProgram.Dispatch(ctx, args, stdout, stderr)
 }
 
 const secretAbout = `
@@ -34,7 +39,7 @@ Example:
   (umask 077; culvert link secret > secret)`
 
 func linkSecret(_ context.Context, args []string, stdout, _ io.Writer) error {
-	if err := newFlags("culvert link secret", "", secretAbout).none(args, stdout); err != nil {
+	if err := term.NewFlags("culvert link secret", "", secretAbout).ParseNone(args, stdout); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(stdout, seal.NewMaster().Text())
@@ -68,17 +73,17 @@ Examples:
 
 // newOptions is the command line of "culvert link new".
 type newOptions struct {
-	flags  *flags
+	flags  *term.Flags
 	secret string
 	gate   string
-	fronts texts
-	pins   texts
+	fronts term.Texts
+	pins   term.Texts
 	user   uint
 	qr     bool
 }
 
 func newNewOptions() *newOptions {
-	o := &newOptions{flags: newFlags("culvert link new", "--secret-file FILE --front URL [flags]", newAbout)}
+	o := &newOptions{flags: term.NewFlags("culvert link new", "--secret-file FILE --front URL [flags]", newAbout)}
 	o.flags.StringVar(&o.secret, "secret-file", "", "`FILE` with the master secret, from culvert link secret; - is the standard input")
 	o.flags.StringVar(&o.gate, "gate-file", "", "`FILE` with the gates' own secret, if they have one; - is the standard input")
 	o.flags.Var(&o.fronts, "front", "`URL` of an edge, with its options; repeat it for more, the first is tried first")
@@ -90,7 +95,7 @@ func newNewOptions() *newOptions {
 
 func linkNew(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	o := newNewOptions()
-	if err := o.flags.none(args, stdout); err != nil {
+	if err := o.flags.ParseNone(args, stdout); err != nil {
 		return err
 	}
 	if err := o.check(); err != nil {
@@ -103,19 +108,19 @@ func linkNew(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	if _, err := fmt.Fprintln(stdout, l); err != nil || !o.qr {
 		return err
 	}
-	return qr(stdout, l.QR(), columns(stdout))
+	return term.NewConsole(stdout).QR(l.QR())
 }
 
 func (o *newOptions) check() error {
 	switch {
 	case o.secret == "":
-		return o.flags.wrong("--secret-file is missing; make one with: (umask 077; culvert link secret > secret)")
+		return o.flags.Wrong("--secret-file is missing; make one with: (umask 077; culvert link secret > secret)")
 	case o.secret == "-" && o.gate == "-":
-		return o.flags.wrong("--secret-file and --gate-file are both the standard input: send both secrets in one, \"master TEXT\" and \"gate TEXT\" on a line each")
+		return o.flags.Wrong("--secret-file and --gate-file are both the standard input: send both secrets in one, \"master TEXT\" and \"gate TEXT\" on a line each")
 	case len(o.fronts) == 0:
-		return o.flags.wrong("--front is missing: where is the edge, for example --front wss://edge.example/")
+		return o.flags.Wrong("--front is missing: where is the edge, for example --front wss://edge.example/")
 	case o.user > math.MaxUint32:
-		return o.flags.wrong("--user is a number up to %d", uint32(math.MaxUint32))
+		return o.flags.Wrong("--user is a number up to %d", uint32(math.MaxUint32))
 	}
 	return nil
 }
@@ -145,7 +150,7 @@ func (o *newOptions) readFronts() ([]link.Front, error) {
 	for i, s := range o.fronts {
 		f, err := link.ParseFront(s)
 		if err != nil {
-			return nil, o.flags.wrong("--front, number %d of %d: %v", i+1, len(o.fronts), err)
+			return nil, o.flags.Wrong("--front, number %d of %d: %v", i+1, len(o.fronts), err)
 		}
 		f.Pins = append(f.Pins, pins...)
 		fronts = append(fronts, f)
@@ -155,7 +160,7 @@ func (o *newOptions) readFronts() ([]link.Front, error) {
 
 func readPins(files []string) (pins []link.Pin, err error) {
 	for _, name := range files {
-		file, err := readSmall(name)
+		file, err := term.ReadSmall(name)
 		if err != nil {
 			return nil, fmt.Errorf("read pin: %w", err)
 		}
@@ -177,9 +182,9 @@ Examples:
   culvert link show --link-file link`
 
 func linkShow(_ context.Context, args []string, stdout, _ io.Writer) error {
-	f := newFlags("culvert link show", "LINK | --link-file FILE", showAbout)
+	f := term.NewFlags("culvert link show", "LINK | --link-file FILE", showAbout)
 	source := linkFlag(f)
-	rest, err := f.parse(args, stdout)
+	rest, err := f.ParseAll(args, stdout)
 	if err != nil {
 		return err
 	}

@@ -16,13 +16,14 @@ import (
 
 	"culvert/internal/link"
 	"culvert/internal/seal"
+	"culvert/internal/term"
 )
 
 // culvert runs the program.
 func culvert(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(context.Background(), args, &out, &errs)
+	code = program.Run(context.Background(), args, &out, &errs)
 	return code, out.String(), errs.String()
 }
 
@@ -140,9 +141,9 @@ func TestALinkIsReadFromStandardInput(t *testing.T) {
 	t.Parallel()
 	l := testLink(t)
 	for _, args := range [][]string{{"-"}, {"--link-file", "-"}} {
-		f := newFlags("culvert link show", "", "")
+		f := term.NewFlags("culvert link show", "", "")
 		source := linkFlag(f)
-		rest, err := f.parse(args, nil)
+		rest, err := f.ParseAll(args, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -188,7 +189,7 @@ func TestWhatCannotBeDoneIsRefusedWithAWayOut(t *testing.T) {
 		"no front":             {new(), 2, "--front is missing"},
 		"no secret file":       {append([]string{"link", "new", "--secret-file", secret + "x"}, front...), 1, "no such file"},
 		"a wrong secret file":  {append([]string{"link", "new", "--secret-file", file(t, "f", "x", 0o600)}, front...), 1, "culvert link secret"},
-		"an endless file":      {append([]string{"link", "new", "--secret-file", file(t, "f", strings.Repeat("x", maxSmall+1), 0o600)}, front...), 1, "too large"},
+		"an endless file":      {append([]string{"link", "new", "--secret-file", file(t, "f", strings.Repeat("x", term.MaxSmall+1), 0o600)}, front...), 1, "too large"},
 		"a bad front":          {new("--front", "http://a.example/"), 2, "--front, number 1 of 1: front: write it as wss://"},
 		"the same front twice": {new(append(front, front...)...), 1, "same as front 1"},
 		"no certificate file":  {new(append(front, "--pin", secret+"x")...), 1, "read pin: open"},
@@ -219,10 +220,10 @@ func TestEveryCommandHasHelpWithAnExample(t *testing.T) {
 			t.Errorf("culvert %s: got code %d, %q, %q, want help", help, code, stdout, stderr)
 		}
 	}
-	for _, c := range linkCommands {
-		for _, args := range [][]string{{"link", c.name, "--help"}, {"link", "help", c.name}} {
+	for _, c := range linkProgram.Commands {
+		for _, args := range [][]string{{"link", c.Name, "--help"}, {"link", "help", c.Name}} {
 			code, stdout, stderr := culvert(t, args...)
-			if code != 0 || stderr != "" || !strings.HasPrefix(stdout, "Usage: culvert link "+c.name) ||
+			if code != 0 || stderr != "" || !strings.HasPrefix(stdout, "Usage: culvert link "+c.Name) ||
 				!strings.Contains(stdout, "\nExample") {
 				t.Errorf("%v: got code %d, %q, %q, want help with an example", args, code, stdout, stderr)
 			}
@@ -244,5 +245,19 @@ func TestTheAppsLinkSaysAllThatTheAppWouldGuess(t *testing.T) {
 	}
 	if got, err := waLink("a", 0, 7777); err == nil {
 		t.Errorf("got %s without a port, want an error", got)
+	}
+}
+
+func TestQRPrintsTheLinkAndACodeOfIt(t *testing.T) {
+	t.Parallel()
+	secret, _ := secretFile(t, 0o600)
+	code, stdout, stderr := culvert(t, "link", "new", "--secret-file", secret, "--front", "wss://a.example/", "--qr")
+	text, art, _ := strings.Cut(stdout, "\n")
+	if code != 0 || stderr != "" {
+		t.Fatalf("got code %d, %q, want a link and a code", code, stderr)
+	}
+	var want bytes.Buffer // scanners read what term draws, as its tests show
+	if err := term.QR(&want, strings.ToUpper(text), 0, false); err != nil || art != want.String() {
+		t.Errorf("got %v and\n%s\nwant the code of %q", err, art, strings.ToUpper(text))
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"culvert/edge"
 	"culvert/internal/cost"
 	"culvert/internal/seal"
+	"culvert/internal/term"
 	"culvert/internal/wire"
 	"culvert/origin"
 	"culvert/test/emulator"
@@ -94,8 +95,8 @@ func (r *localRelay) startGateway(master seal.Master) (http.Handler, func(contex
 }
 
 // bill shows what AWS would have charged.
-func (g *localGateway) bill(out *console) error {
-	out.title("What AWS would have charged for this, with nothing free")
+func (g *localGateway) bill(out *term.Console) error {
+	out.Title("What AWS would have charged for this, with nothing free")
 	if err := g.meter.Report(out, cost.USEast1()); err != nil {
 		return fmt.Errorf("bill: %w", err)
 	}

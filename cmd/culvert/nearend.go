@@ -14,6 +14,7 @@ import (
 	"culvert/client"
 	"culvert/client/listener"
 	"culvert/internal/link"
+	"culvert/internal/term"
 	"culvert/internal/whatsapp"
 	"culvert/internal/wire"
 )
@@ -27,7 +28,7 @@ type nearOptions struct {
 }
 
 // nearFlags adds the flags that "connect" and "up" share.
-func nearFlags(f *flags) *nearOptions {
+func nearFlags(f *term.Flags) *nearOptions {
 	o := &nearOptions{}
 	f.StringVar(&o.chat, "chat", "", "`ADDR`, host:port, that serves chat (default 127.0.0.1:5222)")
 	f.StringVar(&o.media, "media", "", "`ADDR`, host:port, that serves media (default 127.0.0.1:7777)")

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"culvert/internal/term"
 	"culvert/internal/whatsapp"
 )
 
@@ -74,7 +75,7 @@ func (t trust) proveChat(ctx context.Context, conn net.Conn, p *proof) error {
 	p.leaf, p.expiry, p.warn = seen.LeafSerial, seen.NotAfter, seen.Warnings
 	p.detail = fmt.Sprintf("%s, certificate %d", who, seen.LeafSerial)
 	if !p.expiry.IsZero() {
-		p.detail += " until " + dateText(p.expiry)
+		p.detail += " until " + term.Date(p.expiry)
 	}
 	return nil
 }
@@ -85,7 +86,7 @@ func (t trust) proveDown(ctx context.Context, conn net.Conn, p *proof) error {
 		return err
 	}
 	p.status, p.expiry = seen.Status, seen.NotAfter
-	p.detail = fmt.Sprintf("HTTPS status %d, certificate until %s", seen.Status, dateText(seen.NotAfter))
+	p.detail = fmt.Sprintf("HTTPS status %d, certificate until %s", seen.Status, term.Date(seen.NotAfter))
 	return nil
 }
 
@@ -95,6 +96,6 @@ func (t trust) proveUp(ctx context.Context, conn net.Conn, p *proof) error {
 		return err
 	}
 	p.status, p.expiry = seen.Status, seen.NotAfter
-	p.detail = fmt.Sprintf("%s sent, HTTPS status %d", sizeText(uint64(seen.Sent)), seen.Status)
+	p.detail = fmt.Sprintf("%s sent, HTTPS status %d", term.Size(uint64(seen.Sent)), seen.Status)
 	return nil
 }

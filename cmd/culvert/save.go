@@ -5,23 +5,22 @@ import (
 	"crypto/tls"
 	"encoding/hex"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
+	"culvert/internal/term"
 	"culvert/internal/whatsapp"
 )
 
 // save writes what other programs need to use this relay to files of dir that
 // the user alone may read: link, and of a stand-in chat-root and media-ca.
-func (r *localRelay) save(ctx context.Context, dir string, out *console) error {
+func (r *localRelay) save(ctx context.Context, dir string, out *term.Console) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("save: %w", err)
 	}
 	files := map[string][]byte{"link": []byte(r.link.String() + "\n")}
-	try := "culvert doctor --link-file " + quoted(filepath.Join(dir, "link"))
+	try := "culvert doctor --link-file " + term.Quoted(filepath.Join(dir, "link"))
 	if r.standIn != nil {
 		ca, err := r.standInCA(ctx)
 		if err != nil {
@@ -29,32 +28,16 @@ func (r *localRelay) save(ctx context.Context, dir string, out *console) error {
 		}
 		root := r.standIn.Root()
 		files["chat-root"], files["media-ca"] = []byte(hex.EncodeToString(root[:])+"\n"), ca
-		try += fmt.Sprintf(" --chat-root $(cat %s) --media-ca %s", quoted(filepath.Join(dir, "chat-root")), quoted(filepath.Join(dir, "media-ca")))
+		try += fmt.Sprintf(" --chat-root $(cat %s) --media-ca %s", term.Quoted(filepath.Join(dir, "chat-root")), term.Quoted(filepath.Join(dir, "media-ca")))
 	}
 	for name, content := range files {
-		if err := writeSecret(filepath.Join(dir, name), content); err != nil {
+		if err := term.WritePrivate(filepath.Join(dir, name), content); err != nil {
 			return fmt.Errorf("save: %w", err)
 		}
 	}
-	out.step(good, 0, "Link saved; it is as good as this process lives. To try it:")
+	out.Step(term.Good, 0, "Link saved; it is as good as this process lives. To try it:")
 	fmt.Fprintf(out, "%s\n", try)
 	return nil
-}
-
-// quoted is a file's name as a shell takes it.
-func quoted(name string) string {
-	if !strings.ContainsAny(name, " \t\"'$&;()<>|*?\\`") {
-		return name
-	}
-	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
-}
-
-// writeSecret replaces a file, whatever its permissions were.
-func writeSecret(name string, content []byte) error {
-	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return os.WriteFile(name, content, 0o600)
 }
 
 // standInCA asks the stand-in's media server for its authority's certificate,

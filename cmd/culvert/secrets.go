@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"culvert/internal/seal"
+	"culvert/internal/term"
 	"culvert/internal/wire"
 )
 
@@ -70,10 +71,10 @@ func newest(masters, gates string) (seal.Master, error) {
 // read the file, too.
 func readSecret(name string, stdin io.Reader, stderr io.Writer) (string, error) {
 	if name == "-" {
-		b, err := readAll(stdin)
+		b, err := term.ReadAll(stdin)
 		return string(b), err
 	}
-	b, err := readSmall(name)
+	b, err := term.ReadSmall(name)
 	if err != nil {
 		return "", err
 	}

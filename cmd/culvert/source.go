@@ -1,26 +1,22 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"culvert/internal/link"
+	"culvert/internal/term"
 )
-
-// maxSmall bounds the files we read whole: secrets, links and certificates.
-const maxSmall = 1 << 20
 
 // linkSource is where a command's link comes from.
 type linkSource struct {
-	flags *flags
+	flags *term.Flags
 	file  string
 }
 
 // linkFlag adds --link-file to f.
-func linkFlag(f *flags) *linkSource {
+func linkFlag(f *term.Flags) *linkSource {
 	s := &linkSource{flags: f}
 	f.StringVar(&s.file, "link-file", "", "`FILE` that holds the link; - is the standard input")
 	return s
@@ -44,9 +40,9 @@ func (s *linkSource) text(args []string, stdin io.Reader) (string, error) {
 	file := s.file
 	switch {
 	case file != "" && len(args) > 0:
-		return "", s.flags.wrong("give the link or --link-file, not both")
+		return "", s.flags.Wrong("give the link or --link-file, not both")
 	case file == "" && len(args) == 0:
-		return "", s.flags.wrong("the link is missing: paste the line that starts with %s, or name its file with --link-file", link.Scheme)
+		return "", s.flags.Wrong("the link is missing: paste the line that starts with %s, or name its file with --link-file", link.Scheme)
 	case len(args) == 1 && args[0] == "-":
 		file = "-"
 	case file == "":
@@ -55,33 +51,12 @@ func (s *linkSource) text(args []string, stdin io.Reader) (string, error) {
 	var b []byte
 	var err error
 	if file == "-" {
-		b, err = readAll(stdin)
+		b, err = term.ReadAll(stdin)
 	} else {
-		b, err = readSmall(file)
+		b, err = term.ReadSmall(file)
 	}
 	if err != nil {
 		return "", fmt.Errorf("read link: %w", err)
 	}
 	return string(b), nil
-}
-
-func readSmall(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := readAll(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return b, nil
-}
-
-func readAll(r io.Reader) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, maxSmall+1))
-	if err == nil && len(b) > maxSmall {
-		err = errors.New("too large: not the file that was meant")
-	}
-	return b, err
 }

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"culvert/client"
+	"culvert/internal/term"
 )
 
 // traffic is what has been carried, in bytes.
@@ -17,7 +18,7 @@ type traffic struct{ up, down uint64 }
 // terminal by one line that stays current, elsewhere by a line whenever that
 // changes from connected to not or back, and once a minute.
 type watcher struct {
-	out     *console
+	out     *term.Console
 	status  func() client.Status
 	traffic func() traffic
 	opened  func() int // carriers there were; may be nil
@@ -42,7 +43,7 @@ func (w *watcher) watch(ctx context.Context, connected bool) {
 	w.connected, w.said, w.lastAt, w.last = connected, time.Now(), time.Now(), w.traffic()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	defer w.out.show("")
+	defer w.out.Show("")
 	for {
 		select {
 		case <-ctx.Done():
@@ -57,7 +58,7 @@ func (w *watcher) watch(ctx context.Context, connected bool) {
 
 // pause is how long to wait when so much had moved before the last update.
 func (w *watcher) pause(before traffic) time.Duration {
-	if w.out.live && w.last != before {
+	if w.out.Live() && w.last != before {
 		return redraw
 	}
 	return idle
@@ -67,11 +68,11 @@ func (w *watcher) pause(before traffic) time.Duration {
 func (w *watcher) update(now time.Time) {
 	s := w.status()
 	parts := w.parts(s, now)
-	w.out.show(w.fit(s, parts))
-	if s.Connected == w.connected && (w.out.live || now.Sub(w.said) < repeat) {
+	w.out.Show(w.fit(s, parts))
+	if s.Connected == w.connected && (w.out.Live() || now.Sub(w.said) < repeat) {
 		return
 	}
-	if s.Connected != w.connected && w.out.live {
+	if s.Connected != w.connected && w.out.Live() {
 		w.change(s)
 	} else {
 		fmt.Fprintln(w.out, strings.Join(parts, ", "))
@@ -82,12 +83,12 @@ func (w *watcher) update(now time.Time) {
 func (w *watcher) change(s client.Status) {
 	at := time.Now().Format(time.TimeOnly)
 	if s.Connected {
-		w.out.step(good, 0, "%s connected again, by front %d", at, s.Front+1)
+		w.out.Step(term.Good, 0, "%s connected again, by front %d", at, s.Front+1)
 		return
 	}
-	w.out.step(bad, 0, "%s connection lost, trying again", at)
+	w.out.Step(term.Bad, 0, "%s connection lost, trying again", at)
 	if s.LastError != nil {
-		w.out.hint("%s", reasonText(s.LastError))
+		w.out.Hint("%s", reasonText(s.LastError))
 	}
 }
 
@@ -95,11 +96,11 @@ func (w *watcher) change(s client.Status) {
 func (w *watcher) parts(s client.Status, now time.Time) []string {
 	parts := []string{w.connection(s)}
 	if s.Connected && s.RTT > 0 {
-		parts = append(parts, tookText(s.RTT))
+		parts = append(parts, term.Took(s.RTT))
 	}
 	t := w.traffic()
 	parts = append(parts, fmt.Sprintf("%d open", s.Tunnels), w.amount("up", t.up, w.last.up, now),
-		w.amount("down", t.down, w.last.down, now), count(s.Carriers, "carrier"))
+		w.amount("down", t.down, w.last.down, now), term.Count(s.Carriers, "carrier"))
 	if w.opened != nil {
 		parts = append(parts, fmt.Sprintf("%d so far", w.opened()))
 	}
@@ -109,9 +110,9 @@ func (w *watcher) parts(s client.Status, now time.Time) []string {
 
 // amount is a total, and on a terminal how fast it grows.
 func (w *watcher) amount(way string, total, before uint64, now time.Time) string {
-	text := way + " " + sizeText(total)
-	if took := now.Sub(w.lastAt); w.out.live && total-before > rateFrom && took > 0 {
-		text += " (" + rateText(total-before, took) + ")"
+	text := way + " " + term.Size(total)
+	if took := now.Sub(w.lastAt); w.out.Live() && total-before > rateFrom && took > 0 {
+		text += " (" + term.Rate(total-before, took) + ")"
 	}
 	return text
 }
@@ -125,7 +126,7 @@ func (w *watcher) connection(s client.Status) string {
 		return fmt.Sprintf("connected by front %d", s.Front+1)
 	case s.Connected:
 		return "connected"
-	case s.LastError != nil && !w.out.live: // a terminal shows it above
+	case s.LastError != nil && !w.out.Live(): // a terminal shows it above
 		return "not connected, trying again: " + reasonText(s.LastError)
 	}
 	return "not connected, trying again"
@@ -133,11 +134,11 @@ func (w *watcher) connection(s client.Status) string {
 
 // fit joins as many parts as there is room for.
 func (w *watcher) fit(s client.Status, parts []string) string {
-	m := good
+	m := term.Good
 	if !s.Connected {
-		m = bad
+		m = term.Bad
 	}
-	room, line := w.out.width()-2, ""
+	room, line := w.out.Width()-2, ""
 	for i, p := range parts {
 		if i > 0 {
 			p = ", " + p
@@ -147,7 +148,7 @@ func (w *watcher) fit(s client.Status, parts []string) string {
 		}
 		line += p
 	}
-	return w.out.paint(m.sign, m.colour) + " " + shorten(line, room)
+	return w.out.Paint(m) + " " + shorten(line, room)
 }
 
 // shorten cuts s to n characters.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"culvert/internal/term"
 	"culvert/internal/whatsapp"
 )
 
@@ -31,7 +32,7 @@ func readTrust(chatRoot, mediaCA string) (trust, error) {
 	if mediaCA == "" {
 		return t, nil
 	}
-	pem, err := readSmall(mediaCA)
+	pem, err := term.ReadSmall(mediaCA)
 	if err != nil {
 		return t, fmt.Errorf("read media CA: %w", err)
 	}

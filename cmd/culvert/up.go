@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"culvert/internal/seal"
+	"culvert/internal/term"
 )
 
 const upAbout = `
@@ -36,7 +37,7 @@ Examples:
 // upOptions is the command line of "culvert up".
 type upOptions struct {
 	*nearOptions
-	flags    *flags
+	flags    *term.Flags
 	upstream string
 	door     string
 	demo     bool
@@ -49,7 +50,7 @@ type upOptions struct {
 const standIn = "stand-in"
 
 func newUpOptions() *upOptions {
-	f := newFlags("culvert up", "[flags]", upAbout)
+	f := term.NewFlags("culvert up", "[flags]", upAbout)
 	o := &upOptions{flags: f, nearOptions: nearFlags(f), size: demoSize, limit: proofLimit}
 	f.StringVar(&o.upstream, "upstream", "whatsapp", "`WHERE` the origin connects to: whatsapp or stand-in")
 	f.StringVar(&o.door, "door", "stream", "`DOOR` that carriers go through: stream or gateway")
@@ -59,17 +60,17 @@ func newUpOptions() *upOptions {
 }
 
 func (o *upOptions) parse(args []string, stdout io.Writer) error {
-	if err := o.flags.none(args, stdout); err != nil {
+	if err := o.flags.ParseNone(args, stdout); err != nil {
 		return err
 	}
 	if o.demo {
 		o.upstream, o.chat, o.media = standIn, orDefault(o.chat, "127.0.0.1:0"), orDefault(o.media, "127.0.0.1:0")
 	}
 	if o.upstream != "whatsapp" && o.upstream != standIn {
-		return o.flags.wrong("--upstream is whatsapp or stand-in")
+		return o.flags.Wrong("--upstream is whatsapp or stand-in")
 	}
 	if o.door != "stream" && o.door != "gateway" {
-		return o.flags.wrong("--door is stream or gateway")
+		return o.flags.Wrong("--door is stream or gateway")
 	}
 	return nil
 }
@@ -84,11 +85,11 @@ func runUp(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 // up runs r until ctx ends or a part of it fails.
 func (o *upOptions) up(ctx context.Context, r *localRelay, stdout, stderr io.Writer) error {
-	out := newConsole(stdout)
+	out := term.NewConsole(stdout)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r.failed = cancel
-	err := o.run(ctx, r, out, neighbour{out, stderr})
+	err := o.run(ctx, r, out, out.Beside(stderr))
 	r.close()
 	if r.gateway != nil && err == nil {
 		err = r.gateway.bill(out)
@@ -104,7 +105,7 @@ func (o *upOptions) up(ctx context.Context, r *localRelay, stdout, stderr io.Wri
 }
 
 // run returns when ctx ends, or before with an error, or when the demo is over.
-func (o *upOptions) run(ctx context.Context, r *localRelay, out *console, logs io.Writer) error {
+func (o *upOptions) run(ctx context.Context, r *localRelay, out *term.Console, logs io.Writer) error {
 	if err := o.start(ctx, r, out, logs); err != nil {
 		return err
 	}
@@ -133,7 +134,7 @@ func (o *upOptions) run(ctx context.Context, r *localRelay, out *console, logs i
 }
 
 // tellPorts says what the app needs. It cannot log in to a stand-in.
-func (o *upOptions) tellPorts(r *localRelay, out *console) error {
+func (o *upOptions) tellPorts(r *localRelay, out *term.Console) error {
 	if r.standIn == nil {
 		return r.near.app.print(out, o.lan)
 	}
@@ -144,8 +145,8 @@ func (o *upOptions) tellPorts(r *localRelay, out *console) error {
 }
 
 // start starts the parts, from WhatsApp's side to the app's.
-func (o *upOptions) start(ctx context.Context, r *localRelay, out *console, logs io.Writer) error {
-	out.title("Starting the relay on this machine")
+func (o *upOptions) start(ctx context.Context, r *localRelay, out *term.Console, logs io.Writer) error {
+	out.Title("Starting the relay on this machine")
 	master := seal.NewMaster()
 	if o.door == "gateway" {
 		var err error
@@ -158,23 +159,23 @@ func (o *upOptions) start(ctx context.Context, r *localRelay, out *console, logs
 		if err := r.startStandIn(); err != nil {
 			return fmt.Errorf("start stand-in: %w", err)
 		}
-		out.step(warned, time.Since(begin), "A stand-in takes WhatsApp's place: no message goes anywhere")
+		out.Step(term.Warned, time.Since(begin), "A stand-in takes WhatsApp's place: no message goes anywhere")
 	}
 	begin := time.Now()
 	if err := r.startOrigin(master); err != nil {
 		return fmt.Errorf("start origin: %w", err)
 	}
-	out.step(good, time.Since(begin), "Origin on %s, with a new master secret", r.originAt)
+	out.Step(term.Good, time.Since(begin), "Origin on %s, with a new master secret", r.originAt)
 	begin = time.Now()
 	if err := r.startEdge(master); err != nil {
 		return fmt.Errorf("start edge: %w", err)
 	}
-	out.step(good, time.Since(begin), "%s on %s, with a new certificate, pinned in a link", o.edgeName(), r.edgeAt)
+	out.Step(term.Good, time.Since(begin), "%s on %s, with a new certificate, pinned in a link", o.edgeName(), r.edgeAt)
 	begin = time.Now()
 	if err := r.openNear(ctx, o.nearOptions, logs); err != nil {
 		return fmt.Errorf("start client: %w", err)
 	}
-	out.step(good, time.Since(begin), "Client for the app on %s", r.near.addresses())
+	out.Step(term.Good, time.Since(begin), "Client for the app on %s", r.near.addresses())
 	return nil
 }
 
@@ -189,7 +190,7 @@ func (o *upOptions) edgeName() string {
 const connectLimit = 5 * time.Second
 
 // connect lets the client find its way.
-func (r *localRelay) connect(ctx context.Context, out *console) error {
+func (r *localRelay) connect(ctx context.Context, out *term.Console) error {
 	begin := time.Now()
 	r.startNear()
 	ctx, cancel := context.WithTimeout(ctx, connectLimit)
@@ -199,6 +200,6 @@ func (r *localRelay) connect(ctx context.Context, out *console) error {
 	}
 	took := time.Since(begin)
 	rtt := measureRTT(ctx, r.near.client)
-	out.step(good, took, "Client to edge to origin by TLS and WebSocket, round trip %s", tookText(rtt))
+	out.Step(term.Good, took, "Client to edge to origin by TLS and WebSocket, round trip %s", term.Took(rtt))
 	return nil
 }

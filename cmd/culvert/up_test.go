@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"culvert/internal/term"
 	"culvert/internal/wire"
 	"culvert/test/app"
 )
@@ -63,7 +64,7 @@ func start(t *testing.T, args ...string) (out *screen, stop func() int) {
 	out = newScreen()
 	ctx, cancel := context.WithCancel(context.Background())
 	code := make(chan int, 1)
-	go func() { code <- run(ctx, args, out, out) }()
+	go func() { code <- program.Run(ctx, args, out, out) }()
 	var once sync.Once
 	ended := -1
 	stop = func() int {
@@ -278,10 +279,10 @@ func openRelay(t *testing.T) (*localRelay, *screen) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	r, out, o := &localRelay{trust: genuine(), failed: cancel}, newScreen(), testUp(t, "--upstream=stand-in")
 	t.Cleanup(func() { r.close(); cancel(nil) })
-	if err := o.start(ctx, r, newConsole(out), out); err != nil {
+	if err := o.start(ctx, r, term.NewConsole(out), out); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.connect(ctx, newConsole(out)); err != nil {
+	if err := r.connect(ctx, term.NewConsole(out)); err != nil {
 		t.Fatal(err)
 	}
 	return r, out
@@ -299,7 +300,7 @@ func TestUpGoesOnWithWhatWorks(t *testing.T) {
 	t.Parallel()
 	r, out := openRelay(t)
 	r.upstream.Media = deadFront(t).Host
-	if err := r.proveWhatsApp(t.Context(), newConsole(out), time.Second); err != nil {
+	if err := r.proveWhatsApp(t.Context(), term.NewConsole(out), time.Second); err != nil {
 		t.Errorf("got %v, want none: chat works", err)
 	}
 	text, _ := out.read()
@@ -328,14 +329,5 @@ func TestOpenConnectionsDoNotHoldTheEndUp(t *testing.T) {
 	conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 	if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v, want a connection that has ended", err)
-	}
-}
-
-func TestASavedFilesNameFitsAShell(t *testing.T) {
-	t.Parallel()
-	for name, want := range map[string]string{"try/link": "try/link", "my files/link": "'my files/link'", "it's": `'it'\''s'`} {
-		if got := quoted(name); got != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"culvert/client"
+	"culvert/internal/term"
 	"culvert/internal/whatsapp"
 )
 
@@ -18,15 +19,15 @@ const proofLimit = 7 * time.Second
 var errNoWhatsApp = errors.New("WhatsApp cannot be reached from this machine; to try Culvert without it, run:\n  culvert up --upstream=stand-in")
 
 // proveWhatsApp asks through the app's listeners. It fails if nothing answers.
-func (r *localRelay) proveWhatsApp(ctx context.Context, out *console, limit time.Duration) error {
+func (r *localRelay) proveWhatsApp(ctx context.Context, out *term.Console, limit time.Duration) error {
 	whom := "WhatsApp"
 	if r.standIn != nil {
 		whom = "the stand-in"
 	}
-	out.title("Asking " + whom + " through the relay")
-	out.show("… waiting for an answer")
+	out.Title("Asking " + whom + " through the relay")
+	out.Show("… waiting for an answer")
 	all := ways{r.near.dialChat, r.near.dialMedia}.prove(ctx, r.trust, limit)
-	out.show("")
+	out.Show("")
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -34,23 +35,23 @@ func (r *localRelay) proveWhatsApp(ctx context.Context, out *console, limit time
 	all.down.say(out, "Media down")
 	all.up.say(out, "Media up")
 	if all.chat.err != nil && all.down.err != nil && all.up.err != nil {
-		out.hint("%s", r.failedHop(all))
+		out.Hint("%s", r.failedHop(all))
 		return errNoWhatsApp
 	}
 	if all.chat.err != nil || all.down.err != nil || all.up.err != nil {
-		out.hint("%s Going on with what works.", r.failedHop(all))
+		out.Hint("%s Going on with what works.", r.failedHop(all))
 	}
 	return nil
 }
 
-func (p proof) say(out *console, what string) {
+func (p proof) say(out *term.Console, what string) {
 	if p.err != nil {
-		out.step(bad, p.took, "%s: %s", what, plainly(p.err))
+		out.Step(term.Bad, p.took, "%s: %s", what, plainly(p.err))
 		return
 	}
-	out.step(good, p.took, "%s: %s", what, p.detail)
+	out.Step(term.Good, p.took, "%s: %s", what, p.detail)
 	for _, w := range p.warn {
-		out.hint("%s", w)
+		out.Hint("%s", w)
 	}
 }
 

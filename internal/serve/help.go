@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"runtime/debug"
 	"strings"
+
+	"culvert/internal/version"
 )
 
 // field is one setting as its struct's tags describe it.
@@ -51,7 +52,7 @@ func (p Program) show(cfg any, args []string, out io.Writer) error {
 	case len(args) == 1 && (args[0] == "--help" || args[0] == "-help" || args[0] == "-h"):
 		p.help(fieldsOf(reflect.TypeOf(cfg).Elem()), out)
 	case len(args) == 1 && (args[0] == "--version" || args[0] == "-version"):
-		fmt.Fprintf(out, "%s %s\n", p.Name, Version())
+		fmt.Fprintf(out, "%s %s\n", p.Name, version.String())
 	default:
 		return fmt.Errorf("%s takes no arguments but --help and --version: settings are environment variables, which --help lists", p.Name)
 	}
@@ -73,19 +74,4 @@ func (p Program) help(fields []field, out io.Writer) {
 		}
 	}
 	fmt.Fprintf(out, "\nSIGTERM or SIGINT stops it gracefully, a second one at once.\n")
-}
-
-// Version names the commit that was built, if the build knows it.
-func Version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	version := info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && !strings.Contains(version, s.Value[:min(12, len(s.Value))]) {
-			version += " " + s.Value
-		}
-	}
-	return fmt.Sprintf("%s %s", version, info.GoVersion)
 }

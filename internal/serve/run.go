@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"culvert/internal/version"
 )
 
 // Service is a handler on its listener until it is told to stop.
@@ -50,7 +52,7 @@ func (s Service) Run(ctx context.Context) error {
 		adminFailed := start(adminServer, adminListener)
 		defer func() { adminServer.Close(); <-adminFailed }()
 	}
-	s.Log.Info("ready", "listen", s.Listener.Addr().String(), "admin", addressOf(adminListener), "version", Version())
+	s.Log.Info("ready", "listen", s.Listener.Addr().String(), "admin", addressOf(adminListener), "version", version.String())
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve: %w", err)

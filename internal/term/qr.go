@@ -1,12 +1,10 @@
-package main
+package term
 
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
-	"golang.org/x/term"
 	qrcode "rsc.io/qr"
 )
 
@@ -17,13 +15,13 @@ const (
 	narrowMargin = 2
 )
 
-// qr draws text as a QR code of half blocks on w, width columns wide at most;
-// 0 means any width. On a terminal it sets its colours itself, black on white,
-// whatever the terminal's are. Elsewhere the blocks are the light modules, as
-// most terminals that such a text is looked at in are dark. A code that would
-// be too wide is replaced by a line that says so: lines that wrap cannot be
-// scanned. The error is for text that no QR code holds, or w's.
-func qr(w io.Writer, text string, width int) error {
+// QR draws text as a QR code of half blocks on w, at most width columns wide;
+// 0 means any width. With colours the code is black on white, whatever the
+// terminal's colours are. Without, the blocks are the light modules, as most
+// terminals that such a text is looked at in are dark. A code that would be too
+// wide is replaced by a line that says so: lines that wrap cannot be scanned.
+// The error is for text that no QR code holds, or w's.
+func QR(w io.Writer, text string, width int, colours bool) error {
 	code, err := encodeQR(text)
 	if err != nil {
 		return err
@@ -37,12 +35,15 @@ func qr(w io.Writer, text string, width int) error {
 		return err
 	}
 	style := plain
-	if coloured(w) {
+	if colours {
 		style = blackOnWhite
 	}
 	_, err = io.WriteString(w, style.draw(code, margin))
 	return err
 }
+
+// QR draws text as a QR code that fits the console.
+func (c *Console) QR(text string) error { return QR(c.w, text, columns(c.w), c.colour) }
 
 // encodeQR makes the smallest code that holds text, with as much error
 // correction as fits into that size.
@@ -90,18 +91,4 @@ func (s style) draw(code *qrcode.Code, margin int) string {
 		b.WriteString(s.after + "\n")
 	}
 	return b.String()
-}
-
-// coloured says whether w understands colours and the user wants them
-// (no-color.org).
-func coloured(w io.Writer) bool { return isTerminal(w) && os.Getenv("NO_COLOR") == "" }
-
-// columns is the width of the terminal w, or 0 if w is none.
-func columns(w io.Writer) int {
-	if f, ok := w.(*os.File); ok {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
-			return width
-		}
-	}
-	return 0
 }

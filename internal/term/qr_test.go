@@ -1,4 +1,4 @@
-package main
+package term_test
 
 import (
 	"bytes"
@@ -13,6 +13,10 @@ import (
 	"github.com/makiuchi-d/gozxing"
 	zxing "github.com/makiuchi-d/gozxing/qrcode"
 	qrcode "rsc.io/qr"
+
+	"culvert/internal/link"
+	"culvert/internal/seal"
+	"culvert/internal/term"
 )
 
 // photo is what a phone sees of art on a screen, 8 pixels a module. Ink is the
@@ -62,21 +66,34 @@ func scan(t *testing.T, img image.Image) string {
 
 var black, white = color.Gray{}, color.Gray{Y: 255}
 
-func qrTexts(t *testing.T) []string {
+// testLink is a link with one short front.
+func testLink(t *testing.T) *link.Link {
 	t.Helper()
-	wa, err := waLink("192.168.1.7", 5222, 7777)
+	front, err := link.ParseFront("wss://edge.example/")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return []string{testLink(t).QR(), testLink(t).String(), wa, "1"}
+	return &link.Link{Keys: seal.NewMaster().Client(5), Fronts: []link.Front{front}}
 }
+
+func qrTexts(t *testing.T) []string {
+	t.Helper()
+	const forTheApp = "https://wa.me/proxy?host=192.168.1.7&chatPort=5222&mediaPort=7777&chatTLS=false"
+	return []string{testLink(t).QR(), testLink(t).String(), forTheApp, "1"}
+}
+
+// Margins of a code on a terminal that has room, and on a narrow one.
+const (
+	wideMargin   = 4
+	narrowMargin = 2
+)
 
 func TestAScannerReadsThePlainArtOnADarkTerminal(t *testing.T) {
 	t.Parallel()
 	for _, text := range qrTexts(t) {
 		for _, width := range []int{0, qrSize(t, text) + 2*wideMargin, qrSize(t, text) + 2*narrowMargin} {
 			var b bytes.Buffer
-			if err := qr(&b, text, width); err != nil {
+			if err := term.QR(&b, text, width, false); err != nil {
 				t.Fatal(err)
 			}
 			if got := scan(t, photo(t, b.String(), white, black)); got != text {
@@ -89,12 +106,12 @@ func TestAScannerReadsThePlainArtOnADarkTerminal(t *testing.T) {
 func TestAScannerReadsTheColouredArt(t *testing.T) {
 	t.Parallel()
 	for _, text := range qrTexts(t) {
-		code, err := encodeQR(text)
-		if err != nil {
+		var coloured bytes.Buffer
+		if err := term.QR(&coloured, text, 0, true); err != nil {
 			t.Fatal(err)
 		}
 		var bare strings.Builder // of its colours, which each line sets and ends
-		for line := range strings.Lines(blackOnWhite.draw(code, wideMargin)) {
+		for line := range strings.Lines(coloured.String()) {
 			inner, ok := strings.CutPrefix(line, "\x1b[38;5;16;48;5;231m")
 			inner, ended := strings.CutSuffix(inner, "\x1b[0m\n")
 			if !ok || !ended {
@@ -122,7 +139,7 @@ func TestACodeTooWideForTheTerminalIsReplacedByAWordOnWidth(t *testing.T) {
 	text := testLink(t).QR()
 	need := qrSize(t, text) + 2*narrowMargin
 	var b bytes.Buffer
-	if err := qr(&b, text, need-1); err != nil {
+	if err := term.QR(&b, text, need-1, false); err != nil {
 		t.Fatal(err)
 	}
 	want := fmt.Sprintf("needs %d columns and the terminal has %d", need, need-1)
@@ -134,7 +151,7 @@ func TestACodeTooWideForTheTerminalIsReplacedByAWordOnWidth(t *testing.T) {
 func TestATextThatNoCodeHoldsIsAnError(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
-	if err := qr(&b, strings.Repeat("x", 3000), 0); err == nil || b.Len() > 0 {
+	if err := term.QR(&b, strings.Repeat("x", 3000), 0, false); err == nil || b.Len() > 0 {
 		t.Errorf("got %v and %d bytes, want an error", err, b.Len())
 	}
 }
@@ -142,7 +159,7 @@ func TestATextThatNoCodeHoldsIsAnError(t *testing.T) {
 func TestAWriterThatFailsFailsTheCode(t *testing.T) {
 	t.Parallel()
 	for _, width := range []int{0, 1} {
-		if err := qr(brokenPipe{}, "x", width); !errors.Is(err, errPipe) {
+		if err := term.QR(brokenPipe{}, "x", width, false); !errors.Is(err, errPipe) {
 			t.Errorf("width %d: got %v, want %v", width, err, errPipe)
 		}
 	}
@@ -165,18 +182,5 @@ func TestALinksCodeIsSmall(t *testing.T) {
 	}
 	if upper, lower := qrSize(t, l.QR()), qrSize(t, l.String()); upper >= lower {
 		t.Errorf("got %d modules, want fewer than the %d of lower case", upper, lower)
-	}
-}
-
-func TestQRPrintsTheLinkAndACodeOfIt(t *testing.T) {
-	t.Parallel()
-	secret, _ := secretFile(t, 0o600)
-	code, stdout, stderr := culvert(t, "link", "new", "--secret-file", secret, "--front", "wss://a.example/", "--qr")
-	text, art, _ := strings.Cut(stdout, "\n")
-	if code != 0 || stderr != "" {
-		t.Fatalf("got code %d, %q, want a link and a code", code, stderr)
-	}
-	if got := scan(t, photo(t, art, white, black)); got != strings.ToUpper(text) {
-		t.Errorf("got %q, want %q", got, strings.ToUpper(text))
 	}
 }

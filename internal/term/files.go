@@ -1,0 +1,52 @@
+package term
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// MaxSmall bounds the files that are read whole: secrets, links, certificates.
+const MaxSmall = 1 << 20
+
+// ReadSmall reads a file of at most MaxSmall bytes.
+func ReadSmall(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := ReadAll(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return b, nil
+}
+
+// ReadAll reads at most MaxSmall bytes to the end.
+func ReadAll(r io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, MaxSmall+1))
+	if err == nil && len(b) > MaxSmall {
+		err = errors.New("too large: not the file that was meant")
+	}
+	return b, err
+}
+
+// WritePrivate replaces a file by one that the user alone may read, whatever
+// the old one's permissions were.
+func WritePrivate(name string, content []byte) error {
+	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return os.WriteFile(name, content, 0o600)
+}
+
+// Quoted is a file's name as a shell takes it.
+func Quoted(name string) string {
+	if !strings.ContainsAny(name, " \t\"'$&;()<>|*?\\`") {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+}

@@ -1,0 +1,28 @@
+package version
+
+import (
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+)
+
+func TestTheCommitIsNamedOnceAndGoAsWell(t *testing.T) {
+	t.Parallel()
+	const commit = "cdb23e6d8a1b00000000000000000000000000ff"
+	for version, want := range map[string]string{
+		"(devel)":                              "(devel) " + commit + " go1.26.8",
+		"v1.2.0":                               "v1.2.0 " + commit + " go1.26.8",
+		"v0.0.0-20261126224333-cdb23e6d8a1b":   "v0.0.0-20261126224333-cdb23e6d8a1b go1.26.8",
+		"v1.2.1-0.20261126-cdb23e6d8a1b+dirty": "v1.2.1-0.20261126-cdb23e6d8a1b+dirty go1.26.8",
+	} {
+		info := &debug.BuildInfo{GoVersion: "go1.26.8", Main: debug.Module{Version: version},
+			Settings: []debug.BuildSetting{{Key: "vcs.revision", Value: commit}}}
+		if got := describe(info); got != want {
+			t.Errorf("%s: got %q, want %q", version, got, want)
+		}
+	}
+	if got := String(); !strings.HasSuffix(got, runtime.Version()) {
+		t.Errorf("got %q, want it to end with %q", got, runtime.Version())
+	}
+}

@@ -78,7 +78,7 @@ func TestNothingIsDeclaredInVain(t *testing.T) {
 func unknownCosts(s *stack) (problems []string) {
 	for _, r := range s.all() {
 		if _, costs := cost.Resources[r.kind]; !costs && !cost.Gratis[r.kind] {
-			problems = append(problems, fmt.Sprint("culvert cost does not know ", r.kind))
+			problems = append(problems, fmt.Sprint("cloud cost does not know ", r.kind))
 		}
 	}
 	return problems
@@ -93,7 +93,7 @@ func TestEachInstanceTypeHasAPrice(t *testing.T) {
 	types := list(at(f["Parameters"], "InstanceType", "AllowedValues"))
 	for _, name := range types {
 		if _, priced := cost.USEast1().Types[text(name)]; !priced && name != "" {
-			t.Errorf("culvert cost does not know %v", name)
+			t.Errorf("cloud cost does not know %v", name)
 		}
 	}
 	if len(types) < 2 {

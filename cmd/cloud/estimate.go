@@ -18,7 +18,7 @@ func (c *cloud) estimate(s stack) {
 	}
 	c.title(fmt.Sprintf("What it costs a month (list prices of %s in %s)", cost.Date, region))
 	c.hint("%s", bill(month))
-	c.hint("All prices and what is assumed: bin/culvert cost --users %d --region %s. Pressing Ctrl-C now costs nothing.", c.users, region)
+	c.hint("All prices and what is assumed: bin/cloud cost --users %d --region %s. Pressing Ctrl-C now costs nothing.", c.users, region)
 }
 
 // month is by the prices of us-east-1 where those of the region are unknown.

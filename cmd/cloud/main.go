@@ -13,6 +13,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"culvert/internal/term"
 )
 
 // command is one word of the command line, and one target of the Makefile.
@@ -37,6 +39,9 @@ var commands = []command{
 }
 
 func main() {
+	if len(os.Args) > 1 && (os.Args[1] == "cost" || strings.HasSuffix(os.Args[1], "version")) {
+		term.Main(reckoning)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // from then on a signal ends us at once
 	code := run(ctx, os.Args[1:], programs{}, os.Stdout)

@@ -14,7 +14,6 @@ var program = term.Program{
 		{Name: "connect", Summary: "take the app's connections and carry them to the origin", Run: runConnect},
 		{Name: "doctor", Summary: "say how far connections come, and what to try", Run: runDoctor},
 		{Name: "link", Summary: "make and read links, which users are handed", Run: runLink},
-		{Name: "cost", Summary: "say what a month on AWS costs", Run: runCost},
 		term.Version("culvert"),
 	},
 }

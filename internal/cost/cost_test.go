@@ -209,7 +209,7 @@ func TestWhatNoMeterWritesIsRefused(t *testing.T) {
 		``, `null`, `[]`, `{}`, `{"messages":-1}`, `{"messages":1.5}`, `{"messages":1e99}`, `{"gb_seconds":-1}`,
 		`{"gb_seconds":1e300}`, `{"messages":1,"users":2}`, `{"messages":1} x`, `{"messages":"1"}`,
 	} {
-		if u, err := ReadGatewayUse([]byte(text)); err == nil || !strings.Contains(err.Error(), "bin/edge") {
+		if u, err := ReadGatewayUse([]byte(text)); err == nil || !strings.Contains(err.Error(), "bin/local gateway") {
 			t.Errorf("%s: got %+v, %v, want a refusal that says what to try", text, u, err)
 		}
 	}

@@ -36,7 +36,7 @@ func ReadGatewayUse(text []byte) (u GatewayUse, err error) {
 	default:
 		return u, nil
 	}
-	return GatewayUse{}, fmt.Errorf("no recorded use: %w; bin/edge writes such a file", err)
+	return GatewayUse{}, fmt.Errorf("no recorded use: %w; bin/local gateway writes such a file", err)
 }
 
 // most is more than all that AWS carries in a day.

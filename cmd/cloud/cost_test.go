@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -8,13 +9,30 @@ import (
 	"testing"
 )
 
+// reckon runs "cloud cost".
+func reckon(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = reckoning.Run(t.Context(), append([]string{"cost"}, args...), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func file(t *testing.T, name, text string) string {
+	t.Helper()
+	name = filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
 func TestCostPrintsATable(t *testing.T) {
 	t.Parallel()
 	want, err := os.ReadFile(filepath.Join("testdata", "cost.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, stdout, stderr := culvert(t, "cost", "--users", "10000", "--edge", "middle-east-africa", "--gateway-share", "10%")
+	code, stdout, stderr := reckon(t, "--users", "10000", "--edge", "middle-east-africa", "--gateway-share", "10%")
 	if code != 0 || stderr != "" || stdout != string(want) {
 		t.Errorf("got code %d, %q and\n%s\nwant\n%s", code, stderr, stdout, want)
 	}
@@ -22,7 +40,7 @@ func TestCostPrintsATable(t *testing.T) {
 
 func TestCostComparesWithoutUsers(t *testing.T) {
 	t.Parallel()
-	code, stdout, _ := culvert(t, "cost")
+	code, stdout, _ := reckon(t)
 	for _, want := range []string{"100", "10,000", "1,000,000", "1 × t4g.nano", "9 × c7g.large", "In all", "2026-11-22"} {
 		if code != 0 || !strings.Contains(stdout, want) {
 			t.Errorf("got code %d and\n%s\nwant %q in it", code, stdout, want)
@@ -37,7 +55,7 @@ func TestCostComparesWithoutUsers(t *testing.T) {
 
 func TestCostAsJSONSaysTheSame(t *testing.T) {
 	t.Parallel()
-	code, stdout, _ := culvert(t, "cost", "--json", "--users", "0", "--topology", "solo")
+	code, stdout, _ := reckon(t, "--json", "--users", "0", "--topology", "solo")
 	var e costEstimate
 	if err := json.Unmarshal([]byte(stdout), &e); code != 0 || err != nil {
 		t.Fatalf("got code %d and %v, want JSON:\n%s", code, err, stdout)
@@ -49,14 +67,14 @@ func TestCostAsJSONSaysTheSame(t *testing.T) {
 
 func TestCostWarnsOfAQuota(t *testing.T) {
 	t.Parallel()
-	if _, stdout, _ := culvert(t, "cost", "--gateway-share", "100"); !strings.Contains(strings.Join(strings.Fields(stdout), " "), "raise its quota of 10,000") {
+	if _, stdout, _ := reckon(t, "--gateway-share", "100"); !strings.Contains(strings.Join(strings.Fields(stdout), " "), "raise its quota of 10,000") {
 		t.Errorf("got\n%s\nwant the quota of messages in it", stdout)
 	}
 }
 
 func TestCostBillsARecordedDay(t *testing.T) {
 	t.Parallel()
-	day := file(t, "day.json", `{"messages": 1000000, "connection_minutes": 0, "invocations": 0, "gb_seconds": 0, "bytes_out": 0}`, 0o644)
+	day := file(t, "day.json", `{"messages": 1000000, "connection_minutes": 0, "invocations": 0, "gb_seconds": 0, "bytes_out": 0}`)
 	for name, c := range map[string]struct {
 		args []string
 		want string
@@ -65,7 +83,7 @@ func TestCostBillsARecordedDay(t *testing.T) {
 		"the first year": {[]string{"--day", day, "--first-year"}, "29.42"},
 		"JSON":           {[]string{"--day", day, "--json"}, `"total": 30.41`},
 	} {
-		if code, stdout, _ := culvert(t, append([]string{"cost"}, c.args...)...); code != 0 || !strings.Contains(stdout, c.want) {
+		if code, stdout, _ := reckon(t, c.args...); code != 0 || !strings.Contains(stdout, c.want) {
 			t.Errorf("%s: got code %d and\n%s\nwant %q in it", name, code, stdout, c.want)
 		}
 	}
@@ -73,8 +91,8 @@ func TestCostBillsARecordedDay(t *testing.T) {
 
 func TestCostRefusesWhatItCannotReckon(t *testing.T) {
 	t.Parallel()
-	day := file(t, "day.json", `{"messages": 1}`, 0o644)
-	wrong := file(t, "wrong.json", `{"tunnels": 1}`, 0o644)
+	day := file(t, "day.json", `{"messages": 1}`)
+	wrong := file(t, "wrong.json", `{"tunnels": 1}`)
 	for name, c := range map[string]struct {
 		args []string
 		code int
@@ -95,9 +113,9 @@ func TestCostRefusesWhatItCannotReckon(t *testing.T) {
 		"an argument":          {[]string{"1000"}, 2, "1000"},
 		"a day and users":      {[]string{"--day", day, "--users", "1"}, 2, "leave out --users"},
 		"a day that is not":    {[]string{"--day", day + ".missing"}, 1, "day.json.missing"},
-		"another file":         {[]string{"--day", wrong}, 1, "bin/edge"},
+		"another file":         {[]string{"--day", wrong}, 1, "bin/local gateway"},
 	} {
-		code, stdout, stderr := culvert(t, append([]string{"cost"}, c.args...)...)
+		code, stdout, stderr := reckon(t, c.args...)
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
 			t.Errorf("%s: got code %d, %q and %q, want %d and %q", name, code, stdout, stderr, c.code, c.want)
 		}

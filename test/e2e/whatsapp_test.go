@@ -1,16 +1,9 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"testing"
 	"time"
 
@@ -77,45 +70,25 @@ func TestMessagesComeBackWhileCarriersAreKilled(t *testing.T) {
 	t.Logf("%d kills", f.kills.Load())
 }
 
-// through is an HTTP client whose connections go to the near end's listener,
-// as the app's do with its proxy set.
-func through(addr string, s *standin.Server) *http.Client {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", addr)
-	}
-	return &http.Client{Timeout: patience, Transport: &http.Transport{
-		DialContext: dial, TLSClientConfig: &tls.Config{RootCAs: s.CAs()}, DisableCompression: true,
-	}}
-}
-
 func TestMediaGoesDownAndUpThroughTheRelay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	s, there := w.standIn()
 	f := w.forward(w.edge(w.origin(there).addr).addr)
 	n := w.client(1, f.addr()).ready()
-	web := through(n.sniffing(), s)
-	defer web.CloseIdleConnections()
+	media := app.NewMedia(s.CAs(), app.Dial(n.sniffing()))
+	defer media.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
 	total := size(6<<20, 100<<20)
 	f.every.Store(total / 4)
 	f.left.Store(total / 4)
-	res, err := web.Get(fmt.Sprintf("https://mmg.whatsapp.net/media/%d", total))
-	must(t, err)
-	sum, want := sha256.New(), sha256.New()
-	_, err = io.Copy(sum, res.Body)
-	res.Body.Close()
-	must(t, err)
-	io.Copy(want, standin.Pattern(total))
-	if !bytes.Equal(sum.Sum(nil), want.Sum(nil)) {
-		t.Error("down: got other bytes than the stand-in sent")
+	if err := media.Download(ctx, total, nil); err != nil {
+		t.Errorf("down: %v", err)
 	}
-	res, err = web.Post("https://media-fra3-1.cdn.whatsapp.net/upload", "application/octet-stream", standin.Pattern(total))
-	must(t, err)
-	defer res.Body.Close()
-	var got standin.Uploaded
-	must(t, json.NewDecoder(res.Body).Decode(&got))
-	if got.Bytes != total || got.SHA256 != hex.EncodeToString(want.Sum(nil)) {
-		t.Errorf("up: got %d bytes of %s, want %d of another", got.Bytes, got.SHA256, total)
+	media.Host = "media-fra3-1.cdn.whatsapp.net"
+	if err := media.Upload(ctx, total, nil); err != nil {
+		t.Errorf("up: %v", err)
 	}
 	t.Logf("%d kills", f.kills.Load())
 }

@@ -38,9 +38,7 @@ func exchange(t *testing.T, n *near, size int64) {
 	defer cancel()
 	_, err := n.talk(ctx, 50, 0)
 	check(t, "chat", err)
-	m, err := n.dialMedia(ctx)
-	must(t, err)
-	defer m.Close()
+	m := n.dialMedia()
 	check(t, "download", m.download(size))
 	check(t, "upload", m.upload(size))
 	check(t, "second download", m.download(1000))
@@ -70,9 +68,7 @@ func TestTheAppDoesNotNoticeThatTheCDNRestarts(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), transferLimit)
 		defer cancel()
 		talk := n.talkBeside(ctx)
-		m, err := n.dialMedia(ctx)
-		must(t, err)
-		defer m.Close()
+		m := n.dialMedia()
 		check(t, "download", m.download(48<<20, restart, restart))
 		check(t, "upload", m.upload(48<<20, restart, restart))
 		messages, err := talk()
@@ -129,15 +125,12 @@ func TestKeepAlivesSatisfyACDN(t *testing.T) {
 }
 
 // idleFor makes a connection that was used and then rested.
-func idleFor(t *testing.T, c *cdn, pause time.Duration) *mediaConn {
+func idleFor(t *testing.T, c *cdn, pause time.Duration) mediaConn {
 	t.Helper()
 	n := c.connect(c.link(c.pin, c.front(hidden, ";sni=none;verify="+other)))
-	m, err := n.dialMedia(t.Context())
-	must(t, err)
-	t.Cleanup(func() { m.Close() })
+	m := n.dialMedia()
 	check(t, "download", m.download(1<<20))
 	<-time.After(pause)
-	m.SetDeadline(time.Now().Add(transferLimit))
 	return m
 }
 

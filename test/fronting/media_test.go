@@ -1,80 +1,45 @@
 package fronting
 
 import (
-	"bufio"
 	"context"
-	"crypto/sha256"
-	"crypto/tls"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"time"
 
-	"culvert/internal/whatsapp"
-	"culvert/test/standin"
+	"culvert/test/app"
 )
 
-// mediaConn is one HTTPS connection of the app's, through the media port.
-type mediaConn struct {
-	*tls.Conn
-	in *bufio.Reader
-}
+// mediaConn is one HTTPS connection of the app's, through the media port, that
+// has to last for all its transfers.
+type mediaConn struct{ *app.Media }
 
 // transferLimit bounds a transfer and all that happens beside it.
 const transferLimit = 90 * time.Second
 
-func (n *near) dialMedia(ctx context.Context) (*mediaConn, error) {
-	c, err := (&tls.Dialer{Config: n.w.mediaTLS()}).DialContext(ctx, "tcp", n.media)
-	if err != nil {
-		return nil, err
-	}
-	c.SetDeadline(time.Now().Add(transferLimit))
-	return &mediaConn{c.(*tls.Conn), bufio.NewReader(c)}, nil
-}
-
-func (m *mediaConn) ask(method string, path string, body io.Reader, size int64) (*http.Response, error) {
-	req, err := http.NewRequest(method, "https://"+whatsapp.MediaHost+path, body)
-	if err != nil {
-		return nil, err
-	}
-	req.ContentLength = size
-	if err := req.Write(m); err != nil {
-		return nil, fmt.Errorf("request: %w", err)
-	}
-	resp, err := http.ReadResponse(m.in, req)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("got %s", resp.Status)
-	}
-	return resp, err
+func (n *near) dialMedia() mediaConn {
+	m := app.NewMedia(n.w.standIn.CAs(), app.Dial(n.media))
+	n.w.Cleanup(m.Close)
+	return mediaConn{m}
 }
 
 // download reads size bytes and calls at each time that another part of them,
 // of as many parts as there are calls, has come.
-func (m *mediaConn) download(size int64, at ...func()) error {
-	resp, err := m.ask("GET", fmt.Sprintf("/media/%d", size), nil, 0)
-	if err != nil {
-		return err
-	}
-	return standin.CheckPattern(&punctuated{Reader: resp.Body, step: size / int64(len(at)+1), at: at}, size)
+func (m mediaConn) download(size int64, at ...func()) error {
+	return m.transfer(m.Download, size, at)
 }
 
-func (m *mediaConn) upload(size int64, at ...func()) error {
-	sum := sha256.New()
-	body := &punctuated{Reader: io.TeeReader(standin.Pattern(size), sum), step: size / int64(len(at)+1), at: at}
-	resp, err := m.ask("PUT", "/up", body, size)
-	if err != nil {
-		return err
+func (m mediaConn) upload(size int64, at ...func()) error { return m.transfer(m.Upload, size, at) }
+
+func (m mediaConn) transfer(do func(context.Context, int64, func(io.Reader) io.Reader) error, size int64, at []func()) error {
+	ctx, cancel := context.WithTimeout(context.Background(), transferLimit)
+	defer cancel()
+	err := do(ctx, size, func(r io.Reader) io.Reader {
+		return &punctuated{Reader: r, step: size / int64(len(at)+1), at: at}
+	})
+	if n := m.Dials(); err == nil && n != 1 {
+		err = fmt.Errorf("the app had to connect %d times", n)
 	}
-	var got standin.Uploaded
-	if err := json.NewDecoder(resp.Body).Decode(&got); err != nil {
-		return err
-	}
-	if want := (standin.Uploaded{Bytes: size, SHA256: hex.EncodeToString(sum.Sum(nil))}); got != want {
-		return fmt.Errorf("got %+v, want %+v", got, want)
-	}
-	return nil
+	return err
 }
 
 // punctuated calls the next of at after each step bytes.

@@ -2,20 +2,14 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/tls"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"net"
-	"net/http"
 	"sync/atomic"
 	"time"
 
-	"culvert/internal/whatsapp"
 	"culvert/test/app"
 	"culvert/test/standin"
 )
@@ -27,9 +21,6 @@ type user struct {
 	size            int64        // bytes of media each way
 	moved           atomic.Int64 // bytes of media, of both
 }
-
-// errMedia means that what arrived is not what was sent.
-var errMedia = errors.New("the bytes differ from what was sent")
 
 // chat sends messages over one connection, one after another, until ctx ends,
 // and says how many came back as they were and how long the slowest took.
@@ -54,7 +45,10 @@ func (a *user) chat(ctx context.Context) (n int, slowest time.Duration, err erro
 // has to last.
 func (a *user) media(ctx context.Context) error {
 	errs := make(chan error, 2)
-	for name, do := range map[string]func(context.Context, *http.Client) error{"download": a.download, "upload": a.upload} {
+	transfers := map[string]func(*app.Media, context.Context, int64, func(io.Reader) io.Reader) error{
+		"download": (*app.Media).Download, "upload": (*app.Media).Upload,
+	}
+	for name, do := range transfers {
 		go func() {
 			err := a.once(ctx, do)
 			if err != nil {
@@ -67,58 +61,14 @@ func (a *user) media(ctx context.Context) error {
 }
 
 // once fails if more than one connection was needed.
-func (a *user) once(ctx context.Context, do func(context.Context, *http.Client) error) error {
-	var dials atomic.Int32
-	t := &http.Transport{
-		DisableKeepAlives: true,
-		TLSClientConfig:   &tls.Config{ServerName: whatsapp.MediaHost, RootCAs: a.standIn.CAs()},
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			dials.Add(1)
-			var d net.Dialer
-			return d.DialContext(ctx, "tcp", a.mediaAt)
-		},
-	}
-	err := do(ctx, &http.Client{Transport: t})
-	if n := dials.Load(); n != 1 {
+func (a *user) once(ctx context.Context, do func(*app.Media, context.Context, int64, func(io.Reader) io.Reader) error) error {
+	m := app.NewMedia(a.standIn.CAs(), app.Dial(a.mediaAt))
+	defer m.Close()
+	err := do(m, ctx, a.size, a.counted)
+	if n := m.Dials(); n != 1 {
 		err = errors.Join(err, fmt.Errorf("the app had to connect %d times", n))
 	}
 	return err
-}
-
-func (a *user) download(ctx context.Context, c *http.Client) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("https://%s/media/%d", whatsapp.MediaHost, a.size), nil)
-	if err != nil {
-		return err
-	}
-	res, err := c.Do(r)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	return standin.CheckPattern(a.counted(res.Body), a.size)
-}
-
-func (a *user) upload(ctx context.Context, c *http.Client) error {
-	sum := sha256.New()
-	body := a.counted(io.TeeReader(standin.Pattern(a.size), sum))
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+whatsapp.MediaHost+"/upload", body)
-	if err != nil {
-		return err
-	}
-	r.ContentLength = a.size
-	res, err := c.Do(r)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	var got standin.Uploaded
-	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<10)).Decode(&got); err != nil {
-		return err
-	}
-	if got.Bytes != a.size || got.SHA256 != hex.EncodeToString(sum.Sum(nil)) {
-		return errMedia
-	}
-	return nil
 }
 
 // counted counts what is read from r.

@@ -5,21 +5,15 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net"
-	"net/http"
 	"os/exec"
 	"time"
 
-	"culvert/internal/whatsapp"
 	"culvert/test/app"
-	"culvert/test/standin"
 )
 
 // Where the client of an app listens, and how much media goes each way.
@@ -121,44 +115,17 @@ func dialUp(address string) (conn net.Conn, err error) {
 	return nil, err
 }
 
-// moveMedia sends and fetches media, trusting the system's authorities alone.
+// moveMedia fetches and sends media, trusting the system's authorities alone.
 func moveMedia(media string) error {
-	c := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, media)
-		}}}
-	if err := download(c); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	m := app.NewMedia(nil, app.Dial(media))
+	defer m.Close()
+	if err := m.Download(ctx, mediaSize, nil); err != nil {
 		return fmt.Errorf("download: %w", err)
 	}
-	if err := upload(c); err != nil {
+	if err := m.Upload(ctx, mediaSize, nil); err != nil {
 		return fmt.Errorf("upload: %w", err)
-	}
-	return nil
-}
-
-func download(c *http.Client) error {
-	res, err := c.Get(fmt.Sprintf("https://%s/media/%d", whatsapp.MediaHost, mediaSize))
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	return standin.CheckPattern(res.Body, mediaSize)
-}
-
-func upload(c *http.Client) error {
-	sum := sha256.New()
-	body := io.TeeReader(standin.Pattern(mediaSize), sum)
-	res, err := c.Post("https://"+whatsapp.MediaHost+"/upload", "application/octet-stream", body)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	var got standin.Uploaded
-	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<10)).Decode(&got); err != nil {
-		return err
-	}
-	if got.Bytes != mediaSize || got.SHA256 != hex.EncodeToString(sum.Sum(nil)) {
-		return errors.New("what arrived is not what was sent")
 	}
 	return nil
 }

@@ -10,6 +10,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"culvert/internal/dial"
 )
 
 // Step is a step on the way to a front.
@@ -35,26 +37,13 @@ func (e *Error) Unwrap() error { return e.err }
 func (e *Error) Error() string {
 	said := make(map[string]bool)
 	var all []string
-	for _, err := range leaves(e.err) {
+	for _, err := range dial.Causes(e.err) {
 		if s := Plainly(err); !said[s] {
 			said[s] = true
 			all = append(all, s)
 		}
 	}
 	return string(e.step) + ": " + strings.Join(all, "; ")
-}
-
-// leaves are the errors that err joins.
-func leaves(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
-	}
-	var all []error
-	for _, e := range joined.Unwrap() {
-		all = append(all, leaves(e)...)
-	}
-	return all
 }
 
 // Plainly is err without names and addresses, and with what to try.

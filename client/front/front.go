@@ -24,10 +24,6 @@ const (
 	handshakeTimeout = 10 * time.Second
 )
 
-// addressStagger is the head start of an address before the next is tried as
-// well: RFC 8305, section 8.
-const addressStagger = 250 * time.Millisecond
-
 // maxAddresses bounds those that are tried of one name.
 const maxAddresses = 8
 
@@ -143,7 +139,7 @@ func (c dialed) drop() { c.Close() }
 func (d *Dialer) Reach(ctx context.Context, f link.Front) (net.Conn, error) {
 	m := d.memory(f)
 	good, addrs := m.best(), f.Addrs()
-	won, _, err := dial.Race(ctx, len(addrs), good.dial, addressStagger, func(ctx context.Context, i int) (dialed, error) {
+	won, _, err := dial.Race(ctx, len(addrs), good.dial, dial.Stagger, func(ctx context.Context, i int) (dialed, error) {
 		c, err := d.reachHost(ctx, addrs[i], good.addr)
 		c.target.dial = i
 		return c, err
@@ -167,7 +163,7 @@ func (d *Dialer) reachHost(ctx context.Context, address string, good netip.Addr)
 		return dialed{}, err
 	}
 	first := slices.Index(addrs, good)
-	won, _, err := dial.Race(ctx, len(addrs), first, addressStagger, func(ctx context.Context, i int) (dialed, error) {
+	won, _, err := dial.Race(ctx, len(addrs), first, dial.Stagger, func(ctx context.Context, i int) (dialed, error) {
 		c, err := d.connectTo(ctx, net.JoinHostPort(addrs[i].String(), port))
 		return dialed{Conn: c, target: target{addr: addrs[i]}}, err
 	}, dialed.drop)

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"culvert/internal/dial"
 	"culvert/internal/link"
 )
 
@@ -88,8 +89,8 @@ func TestDialFrontGivesUpOnSilence(t *testing.T) {
 		n, start := &fakeNet{}, time.Now()
 		_, err := n.dialer().Dial(t.Context(), link.Front{Host: "f.example", Dial: []string{"192.0.2.1:443", "192.0.2.2:443"}})
 		checkError(t, "silent addresses", err, "connect: no answer in time")
-		if got := time.Since(start); got != connectTimeout+addressStagger {
-			t.Errorf("gave up after %v, want %v", got, connectTimeout+addressStagger)
+		if got := time.Since(start); got != connectTimeout+dial.Stagger {
+			t.Errorf("gave up after %v, want %v", got, connectTimeout+dial.Stagger)
 		}
 	})
 }

@@ -9,19 +9,27 @@ import (
 	"os"
 	"slices"
 	"syscall"
+
+	"culvert/internal/dial"
 )
 
-func (u *Upstream) lookup(ctx context.Context, q question) ([]netip.Addr, error) {
-	find, network := u.LookupIP, "ip6"
+// lookup gives addresses of one family; network is ip4 or ip6.
+func (u *Upstream) lookup(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	find := u.LookupIP
 	if find == nil {
 		find = net.DefaultResolver.LookupNetIP
 	}
-	if q.v4 {
-		network = "ip4"
-	}
-	addrs, err := find(ctx, network, q.host)
-	other := func(a netip.Addr) bool { return a.Unmap().Is4() != q.v4 }
+	addrs, err := find(ctx, network, host)
+	other := func(a netip.Addr) bool { return a.Unmap().Is4() != (network == "ip4") }
 	return slices.DeleteFunc(slices.Clone(addrs), other), err
+}
+
+// allow says whether a may be dialled.
+func (u *Upstream) allow(a netip.Addr) error {
+	if u.AllowPrivate || Public(a) {
+		return nil
+	}
+	return ErrNotPublic
 }
 
 func (u *Upstream) dial(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
@@ -35,51 +43,51 @@ func (u *Upstream) dial(ctx context.Context, addr netip.AddrPort) (net.Conn, err
 // control looks at the very address that the system is about to connect to, so
 // nothing that happened to a name before matters.
 func (u *Upstream) control(_ context.Context, _, address string, _ syscall.RawConn) error {
-	if u.AllowPrivate {
-		return nil
-	}
-	if a, err := netip.ParseAddrPort(address); err != nil || !Public(a.Addr()) {
+	a, err := netip.ParseAddrPort(address)
+	if err != nil {
 		return ErrNotPublic
 	}
-	return nil
+	return u.allow(a.Addr())
 }
 
-// How far an attempt came. Of many failures the furthest is reported.
+// How far an attempt came.
 const (
-	failedLookup = 1 + iota
+	failedName = iota
+	failedLookup
 	failedRule
 	failedTime
 	failedDial
 )
 
-// failure is the most telling one so far.
-type failure struct {
-	stage int
-	cause error
-	ended error // the context's, if the caller gave up
-}
-
-func (f *failure) add(stage int, err error) {
-	if stage == failedTime && errors.Is(err, context.Canceled) {
-		f.ended = err
-	}
-	if stage > f.stage {
-		f.stage, f.cause = stage, err
-	}
-}
-
-func (f *failure) err() error {
+// stage is how far the attempt came that ended with err.
+func stage(err error) int {
 	switch {
-	case f.ended != nil:
-		return f.ended
-	case errors.Is(f.cause, ErrNotPublic):
-		return ErrNotPublic
-	case f.stage == failedLookup:
-		return fmt.Errorf("%w: its name does not resolve", ErrUnreachable)
-	case f.stage == 0:
-		return fmt.Errorf("%w: its name has no address", ErrUnreachable)
+	case err == dial.ErrNothing:
+		return failedName
+	case errors.As(err, new(*dial.LookupError)):
+		return failedLookup
+	case errors.Is(err, ErrNotPublic):
+		return failedRule
+	case err == context.DeadlineExceeded:
+		return failedTime
 	}
-	return fmt.Errorf("%w: %w", ErrUnreachable, anonymous(f.cause))
+	return failedDial
+}
+
+// unreachable says in words of ours why all attempts failed. Of many errors that
+// err joins, it reports the first of those that came furthest.
+func unreachable(err error) error {
+	causes := dial.Causes(err)
+	cause := slices.MaxFunc(causes, func(a, b error) int { return stage(a) - stage(b) })
+	switch stage(cause) {
+	case failedName:
+		return fmt.Errorf("%w: its name has no address", ErrUnreachable)
+	case failedLookup:
+		return fmt.Errorf("%w: its name does not resolve", ErrUnreachable)
+	case failedRule:
+		return ErrNotPublic
+	}
+	return fmt.Errorf("%w: %w", ErrUnreachable, anonymous(cause))
 }
 
 // anonymous is err without the names and addresses that package net writes into

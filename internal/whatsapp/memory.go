@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"culvert/internal/dial"
 )
 
 // memory keeps the address that served each service last. Clients choose the
@@ -26,14 +28,14 @@ const (
 	choiceLife = 10 * time.Minute
 )
 
-func (m *memory) get(key string) (endpoint, bool) {
+func (m *memory) get(key string) (dial.Endpoint, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c, ok := m.at[key]
 	if !ok || time.Now().After(c.until) {
-		return endpoint{}, false
+		return dial.Endpoint{}, false
 	}
-	return endpoint{c.addr.Addr().String(), c.addr.Port()}, true
+	return dial.Endpoint{Host: c.addr.Addr().String(), Port: c.addr.Port()}, true
 }
 
 // put remembers addr. The time of life counts from the lookup: an address that

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
+	"time"
 
+	"culvert/internal/dial"
 	"culvert/internal/wire"
 )
 
@@ -18,6 +21,12 @@ var ErrNotAllowed = errors.New("host is not allowed")
 // ErrUnreachable means no address of the service took a connection in time.
 // Another attempt may succeed.
 var ErrUnreachable = errors.New("WhatsApp is unreachable")
+
+const (
+	attemptWait = 5 * time.Second  // for one lookup or one address, as the official proxy waits
+	raceWait    = 10 * time.Second // for all of them together
+	fallback    = 2 * time.Second  // a media host has this start before whatsapp.net
+)
 
 // errReplacement means Upstream's Chat, Media or Web is not of the form host:port.
 var errReplacement = errors.New("not host:port")
@@ -65,43 +74,71 @@ func (u *Upstream) Check() error {
 // ErrNotAllowed, ErrNotPublic, ErrUnreachable or ctx's; none names a host or
 // an address.
 func (u *Upstream) Dial(ctx context.Context, s wire.Service) (net.Conn, error) {
-	groups, err := u.plan(s)
+	p, err := u.plan(s)
 	if err != nil {
 		return nil, err
 	}
-	if addr, ok := only(groups); ok {
+	if addr, ok := p.only(); ok {
 		return u.dialOnly(ctx, addr)
 	}
 	key := s.Kind.String() + " " + s.Host
 	if last, ok := u.good.get(key); ok {
-		groups = append([]group{{ends: []endpoint{last}, keep: true}}, groups...)
-		groups[1].after = stagger
+		p.begin(last)
 	}
-	conn, won, err := u.race(ctx, groups)
+	conn, won, err := u.race(ctx, p.groups)
 	switch {
 	case err != nil:
 		u.good.drop(key)
 		return nil, err
-	case won.keep:
-		u.good.put(key, won.addr)
+	case !p.fallback || won.Group < len(p.groups)-1:
+		u.good.put(key, won.Addr)
 	}
 	return conn, nil
 }
 
-// only is the address of groups if they have one and nothing to look up: a
-// race of one needs no goroutines.
-func only(groups []group) (netip.AddrPort, bool) {
-	if len(groups) != 1 || len(groups[0].ends) != 1 {
-		return netip.AddrPort{}, false
+// race connects to the first of groups that answers.
+func (u *Upstream) race(ctx context.Context, groups []dial.Group) (net.Conn, dial.Candidate, error) {
+	limited, cancel := context.WithTimeout(ctx, raceWait)
+	defer cancel()
+	hosts := dial.Hosts{Lookup: u.lookup, Allow: u.allow, Connect: u.dial, Patience: attemptWait}
+	conn, won, err := hosts.Dial(limited, groups)
+	switch {
+	case err == nil:
+		return conn, won, nil
+	case errors.Is(ctx.Err(), context.Canceled):
+		return nil, won, ctx.Err()
 	}
-	e := groups[0].ends[0]
-	addr, err := netip.ParseAddr(e.host)
-	return netip.AddrPortFrom(addr.Unmap(), e.port), err == nil
+	return nil, won, unreachable(err)
 }
 
+// plan is what to try for a service.
+type plan struct {
+	groups   []dial.Group
+	fallback bool // the last group is one: who wins by it is not remembered
+}
+
+// only is the address of p if it has one and nothing to look up: a race of one
+// needs no goroutines.
+func (p plan) only() (netip.AddrPort, bool) {
+	if len(p.groups) != 1 || len(p.groups[0].Endpoints) != 1 {
+		return netip.AddrPort{}, false
+	}
+	e := p.groups[0].Endpoints[0]
+	addr, err := netip.ParseAddr(e.Host)
+	return netip.AddrPortFrom(addr.Unmap(), e.Port), err == nil
+}
+
+// begin has p begin with an address that was good, which costs no lookup.
+func (p *plan) begin(last dial.Endpoint) {
+	p.groups = slices.Concat(groupOf(last), p.groups)
+	p.groups[1].After = dial.Stagger
+}
+
+func groupOf(ends ...dial.Endpoint) []dial.Group { return []dial.Group{{Endpoints: ends}} }
+
 func (u *Upstream) dialOnly(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
-	if !u.AllowPrivate && !Public(addr.Addr()) {
-		return nil, ErrNotPublic
+	if err := u.allow(addr.Addr()); err != nil {
+		return nil, err
 	}
 	attempt, cancel := context.WithTimeout(ctx, attemptWait)
 	defer cancel()
@@ -112,71 +149,58 @@ func (u *Upstream) dialOnly(ctx context.Context, addr netip.AddrPort) (net.Conn,
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	}
-	f := failure{failedDial, err, nil}
-	return nil, f.err()
+	return nil, unreachable(err)
 }
 
-// endpoint is a host name or an address, and a port.
-type endpoint struct {
-	host string
-	port uint16
-}
-
-func parseEndpoint(hostPort string) (endpoint, error) {
+func parseEndpoint(hostPort string) (dial.Endpoint, error) {
 	host, port, err := net.SplitHostPort(hostPort)
 	if err != nil || host == "" {
-		return endpoint{}, errReplacement
+		return dial.Endpoint{}, errReplacement
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || n == 0 {
-		return endpoint{}, errReplacement
+		return dial.Endpoint{}, errReplacement
 	}
-	return endpoint{host, uint16(n)}, nil
+	return dial.Endpoint{Host: host, Port: uint16(n)}, nil
 }
 
 // chatEndpoints is where chat is served, raw on every port, in the order of
 // trying: Meta's own chart treats all of them alike. 80 comes last, as networks
 // meddle with it.
-var chatEndpoints = []endpoint{
-	{"g.whatsapp.net", 5222}, {"g.whatsapp.net", 443},
-	{"g-fallback.whatsapp.net", 5222}, {"g-fallback.whatsapp.net", 443},
-	{"g.whatsapp.net", 80}, {"g-fallback.whatsapp.net", 80},
+var chatEndpoints = []dial.Endpoint{
+	{Host: "g.whatsapp.net", Port: 5222}, {Host: "g.whatsapp.net", Port: 443},
+	{Host: "g-fallback.whatsapp.net", Port: 5222}, {Host: "g-fallback.whatsapp.net", Port: 443},
+	{Host: "g.whatsapp.net", Port: 80}, {Host: "g-fallback.whatsapp.net", Port: 80},
 }
 
 // mediaEndpoint serves every media name by SNI; the official proxy knows no other.
-var mediaEndpoint = endpoint{"whatsapp.net", 443}
+var mediaEndpoint = dial.Endpoint{Host: "whatsapp.net", Port: 443}
 
 // plan is what to try for s: at least one group.
-func (u *Upstream) plan(s wire.Service) ([]group, error) {
-	switch s.Kind {
-	case wire.Chat:
-		return replaced(u.Chat, group{ends: chatEndpoints, keep: true})
-	case wire.Media:
-		if s.Host == "" {
-			return replaced(u.Media, group{ends: []endpoint{mediaEndpoint}, keep: true})
-		}
-		if !Allowed(s.Host, 443) {
-			return nil, ErrNotAllowed
-		}
-		asked := group{ends: []endpoint{{s.Host, 443}}, keep: true}
-		return replaced(u.Media, asked, group{ends: []endpoint{mediaEndpoint}, after: fallback})
-	case wire.Web:
-		if !Allowed(s.Host, 443) {
-			return nil, ErrNotAllowed
-		}
-		return replaced(u.Web, group{ends: []endpoint{{s.Host, 443}}, keep: true})
+func (u *Upstream) plan(s wire.Service) (plan, error) {
+	asked := groupOf(dial.Endpoint{Host: s.Host, Port: 443})
+	switch {
+	case s.Kind == wire.Chat:
+		return replaced(u.Chat, plan{groups: groupOf(chatEndpoints...)})
+	case s.Kind == wire.Media && s.Host == "":
+		return replaced(u.Media, plan{groups: groupOf(mediaEndpoint)})
+	case s.Kind != wire.Media && s.Kind != wire.Web, !Allowed(s.Host, 443):
+		return plan{}, ErrNotAllowed
+	case s.Kind == wire.Media:
+		second := dial.Group{After: fallback, Endpoints: []dial.Endpoint{mediaEndpoint}}
+		return replaced(u.Media, plan{groups: append(asked, second), fallback: true})
 	}
-	return nil, ErrNotAllowed
+	return replaced(u.Web, plan{groups: asked})
 }
 
-// replaced is groups, or the replacement alone if there is one.
-func replaced(replacement string, groups ...group) ([]group, error) {
+// replaced is p, or the replacement alone if there is one.
+func replaced(replacement string, p plan) (plan, error) {
 	if replacement == "" {
-		return groups, nil
+		return p, nil
 	}
 	e, err := parseEndpoint(replacement)
 	if err != nil {
-		return nil, fmt.Errorf("%w: replacement: %w", ErrUnreachable, err)
+		return plan{}, fmt.Errorf("%w: replacement: %w", ErrUnreachable, err)
 	}
-	return []group{{ends: []endpoint{e}, keep: true}}, nil
+	return plan{groups: groupOf(e)}, nil
 }

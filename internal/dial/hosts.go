@@ -1,0 +1,226 @@
+package dial
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+const (
+	// resolutionDelay is how long the first addresses wait for better ones:
+	// RFC 8305, section 8.
+	resolutionDelay = 50 * time.Millisecond
+
+	maxAddrs    = 4  // of one host and family that are tried
+	maxAttempts = 32 // of one race
+)
+
+// Endpoint is a host, by a name or an address, and a port of it.
+type Endpoint struct {
+	Host string
+	Port uint16
+}
+
+// Group is endpoints that wait for their turn: until nothing of earlier groups
+// is left to try, and until After has passed since the race began at the latest.
+// Endpoints come in the order of trying.
+type Group struct {
+	After     time.Duration
+	Endpoints []Endpoint
+}
+
+// Candidate is an address that was found for the endpoints of a group.
+type Candidate struct {
+	Addr  netip.AddrPort
+	Group int    // its index
+	rank  [4]int // lower ones come first: group, number of the address, endpoint, family
+}
+
+// Hosts connects to hosts whose names are looked up, for both families at once,
+// while the race is on. All fields are required. Several goroutines may use one
+// Hosts.
+type Hosts struct {
+	// Lookup finds the addresses of a host; network is ip4 or ip6.
+	Lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
+
+	// Allow says why an address must not be tried; such a one takes no turn.
+	Allow func(netip.Addr) error
+
+	// Connect connects to an address. It returns soon after its context ends.
+	Connect func(context.Context, netip.AddrPort) (net.Conn, error)
+
+	// Patience bounds each lookup and each attempt.
+	Patience time.Duration
+}
+
+// LookupError means that a name could not be looked up.
+type LookupError struct{ Err error }
+
+func (e *LookupError) Error() string { return "look up: " + e.Err.Error() }
+func (e *LookupError) Unwrap() error { return e.Err }
+
+// Dial connects to the first endpoint that answers. It leaves neither goroutine
+// nor connection behind other than the one that it returns. The error joins
+// those of Connect and Allow, a *LookupError for each name that could not be
+// looked up, and the context's; see Causes.
+func (h *Hosts) Dial(ctx context.Context, groups []Group) (net.Conn, Candidate, error) {
+	s := &search{Hosts: h, began: time.Now(), groups: groups, tried: make(map[netip.AddrPort]bool), answers: make(chan func())}
+	defer s.finish()
+	won, err := race(ctx, s, Stagger, s.connect, func(c net.Conn) { c.Close() })
+	if err != nil {
+		return nil, Candidate{}, errors.Join(append(s.errs, err)...)
+	}
+	return won.value, won.choice, nil
+}
+
+// search is the source of one race of hosts.
+type search struct {
+	*Hosts
+	began   time.Time
+	groups  []Group
+	opened  int         // groups whose hosts were looked up
+	queue   []Candidate // by rank
+	tried   map[netip.AddrPort]bool
+	asking  int       // lookups under way
+	awaited int       // lookups under way for the first host of the newest group
+	hold    time.Time // no attempt starts before, unless none is awaited any more
+	answers chan func()
+	errs    []error
+}
+
+func (s *search) connect(ctx context.Context, c Candidate) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.Patience)
+	defer cancel()
+	return s.Connect(ctx, c.Addr)
+}
+
+func (s *search) news() <-chan func() { return s.answers }
+
+// poll opens the groups whose turn it is.
+func (s *search) poll(ctx context.Context, idle bool) state {
+	s.skip()
+	for s.opened < len(s.groups) && (idle && s.exhausted() || time.Since(s.began) >= s.groups[s.opened].After) {
+		s.open(ctx, s.opened, s.groups[s.opened].Endpoints)
+		s.opened++
+		s.skip()
+	}
+	now := state{wait: forever, over: s.exhausted() && s.opened == len(s.groups)}
+	if s.opened < len(s.groups) {
+		now.wait = time.Until(s.began.Add(s.groups[s.opened].After))
+	}
+	if len(s.queue) > 0 {
+		hold := time.Until(s.hold)
+		if now.ready = hold <= 0; !now.ready {
+			now.wait = min(now.wait, hold)
+		}
+	}
+	return now
+}
+
+func (s *search) exhausted() bool { return s.asking == 0 && len(s.queue) == 0 }
+
+func (s *search) take() Candidate {
+	first := s.queue[0]
+	s.queue = s.queue[1:]
+	s.tried[first.Addr] = true
+	return first
+}
+
+// skip drops addresses from the head of the queue that are not to be tried.
+func (s *search) skip() {
+	for len(s.queue) > 0 {
+		first := s.queue[0].Addr
+		if !s.tried[first] && len(s.tried) < maxAttempts {
+			err := s.Allow(first.Addr())
+			if err == nil {
+				return
+			}
+			s.errs = append(s.errs, err)
+		}
+		s.take()
+	}
+}
+
+// open looks up the hosts of a group.
+func (s *search) open(ctx context.Context, group int, ends []Endpoint) {
+	asked := make(map[string]bool)
+	s.awaited, s.hold = 0, time.Time{}
+	for i, e := range ends {
+		if asked[e.Host] {
+			continue
+		}
+		asked[e.Host] = true
+		if a, err := netip.ParseAddr(e.Host); err == nil {
+			s.add(group, e.Host, []netip.Addr{a})
+			continue
+		}
+		for _, network := range []string{"ip6", "ip4"} {
+			s.ask(ctx, network, e.Host, group, i == 0)
+		}
+	}
+}
+
+// ask looks up host. Attempts wait a little for the addresses of a group's first
+// host.
+func (s *search) ask(ctx context.Context, network, host string, group int, first bool) {
+	s.asking++
+	if first {
+		s.awaited++
+	}
+	go func() {
+		ctx, cancel := context.WithTimeout(ctx, s.Patience)
+		defer cancel()
+		addrs, err := s.Lookup(ctx, network, host)
+		s.answers <- func() { s.learn(host, group, first, addrs, err) }
+	}()
+}
+
+// learn keeps the answer of a lookup. The first one with addresses waits a
+// little for those that belong in front of it.
+func (s *search) learn(host string, group int, first bool, addrs []netip.Addr, err error) {
+	s.asking--
+	if err != nil {
+		s.errs = append(s.errs, &LookupError{err})
+	}
+	s.add(group, host, addrs)
+	if group != s.opened-1 {
+		return
+	}
+	if first {
+		s.awaited--
+	}
+	switch {
+	case s.awaited == 0:
+		s.hold = time.Time{}
+	case len(addrs) > 0 && s.hold.IsZero():
+		s.hold = time.Now().Add(resolutionDelay)
+	}
+}
+
+// add queues addresses for each of the host's ports. Ranks let groups come one
+// after another, first addresses before second ones, and families by turns.
+func (s *search) add(group int, host string, addrs []netip.Addr) {
+	for i, a := range addrs[:min(len(addrs), maxAddrs)] {
+		for j, e := range s.groups[group].Endpoints {
+			if e.Host != host {
+				continue
+			}
+			rank := [4]int{group, i, j, 6}
+			if a = a.Unmap(); a.Is4() {
+				rank[3]++
+			}
+			s.queue = append(s.queue, Candidate{netip.AddrPortFrom(a, e.Port), group, rank})
+		}
+	}
+	slices.SortStableFunc(s.queue, func(a, b Candidate) int { return slices.Compare(a.rank[:], b.rank[:]) })
+}
+
+// finish waits for every lookup. The race has ended their context.
+func (s *search) finish() {
+	for ; s.asking > 0; s.asking-- {
+		<-s.answers
+	}
+}

@@ -31,16 +31,6 @@ Examples:
   cloud cost --users 500 --topology solo --region eu-central-1
   cloud cost --users 20000 --edge middle-east-africa --gateway-share 10`
 
-// reckoning is what needs no account and no tools.
-var reckoning = term.Program{
-	Name:  "cloud",
-	About: "Takes Culvert to an AWS account and back.",
-	Commands: []term.Command{
-		{Name: "cost", Summary: "say what a month on AWS costs", Run: runCost},
-		term.Version("cloud"),
-	},
-}
-
 // costOptions is the command line of "cloud cost".
 type costOptions struct {
 	flags     *term.Flags

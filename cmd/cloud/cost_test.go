@@ -13,7 +13,7 @@ import (
 func reckon(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = reckoning.Run(t.Context(), append([]string{"cost"}, args...), &out, &errs)
+	code = program(nil).Run(t.Context(), append([]string{"cost"}, args...), &out, &errs)
 	return code, out.String(), errs.String()
 }
 

@@ -5,6 +5,10 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"culvert/cmd/cloud/internal/aws"
+	"culvert/cmd/cloud/internal/aws/awstest"
+	"culvert/cmd/cloud/internal/cfn"
 )
 
 // remains are answers of an account in which things are left of culvert, of
@@ -42,15 +46,15 @@ func TestDestroyAsksFirst(t *testing.T) {
 	t.Parallel()
 	answers := remains()
 	answers["aws sts get-caller-identity"] = []string{`{"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:root"}`}
-	answers["aws cloudformation describe-stacks"] = []string{noStack}
+	answers["aws cloudformation describe-stacks"] = []string{awstest.NoStack}
 	c, r, said := testCloud(t, answers)
 	err := destroy(t.Context(), c)
 	if err == nil || !strings.Contains(err.Error(), "nothing was deleted") {
 		t.Errorf("got %v, want an error that says that nothing was deleted", err)
 	}
-	wantSaid(t, said.String(), "log group /culvert/culvert/message", "bucket of uploads", "root credentials")
-	for _, c := range r.calls {
-		if d := describe(c); strings.Contains(d, "delete") || strings.Contains(d, "rb") {
+	awstest.WantSaid(t, said.String(), "log group /culvert/culvert/message", "bucket of uploads", "root credentials")
+	for _, c := range r.Calls {
+		if d := aws.Describe(c); strings.Contains(d, "delete") || strings.Contains(d, "rb") {
 			t.Errorf("deleted without a yes: %s", d)
 		}
 	}
@@ -61,34 +65,17 @@ func TestDeletionIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, r, said := testCloud(t, map[string][]string{
-			"aws cloudformation describe-stacks": {inState("DELETE_IN_PROGRESS"), inState("DELETE_FAILED"), inState("DELETE_COMPLETE")},
+			"aws cloudformation describe-stacks": {awstest.InState("DELETE_IN_PROGRESS"), awstest.InState("DELETE_FAILED"), awstest.InState("DELETE_COMPLETE")},
 			"aws cloudformation describe-stack-events": {`{"StackEvents": []}`, `{"StackEvents": [{"EventId": "d1", "StackId": "arn:root",
 				"PhysicalResourceId": "arn:root", "Timestamp": "2026-11-23T08:00:00Z", "ResourceStatus": "DELETE_IN_PROGRESS"}]}`},
 			"aws cloudformation delete-stack": {""},
 		})
-		if err := c.demolish(t.Context(), stack{ID: "arn:root", Status: "CREATE_COMPLETE"}); err != nil {
+		if err := c.demolish(t.Context(), cfn.Stack{ID: "arn:root", Status: "CREATE_COMPLETE"}); err != nil {
 			t.Fatal(err)
 		}
-		if n := len(r.asked("aws cloudformation delete-stack")); n != 2 {
+		if n := len(r.Asked("aws cloudformation delete-stack")); n != 2 {
 			t.Errorf("asked %d times to delete, want 2", n)
 		}
-		wantSaid(t, said.String(), "Trying again in 5 min")
+		awstest.WantSaid(t, said.String(), "Trying again in 5 min")
 	})
-}
-
-func TestABucketsNameIsOneThatS3TakesAndOthersDoNotHave(t *testing.T) {
-	t.Parallel()
-	c, _, _ := testCloud(t, nil)
-	c.stack = "Culvert-" + strings.Repeat("x", 22)
-	name := c.bucket()
-	if len(name) > 63 || name != strings.ToLower(name) {
-		t.Errorf("got %q, want 63 characters at most, all lower case", name)
-	}
-	if strings.Contains(name, c.account.ID) {
-		t.Errorf("got %q, which tells whose it is", name)
-	}
-	c.account.ID = "210987654321"
-	if c.bucket() == name {
-		t.Error("two accounts have the same bucket")
-	}
 }

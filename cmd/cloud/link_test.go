@@ -1,10 +1,13 @@
 package main
 
 import (
-	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+
+	"culvert/cmd/cloud/internal/aws"
+	"culvert/cmd/cloud/internal/aws/awstest"
 )
 
 const outputs = `{"Stacks": [{"StackId": "arn:root", "StackName": "culvert", "StackStatus": "CREATE_COMPLETE",
@@ -29,7 +32,7 @@ func linkAnswers() map[string][]string {
 func TestALinkHasEveryFrontAndItsSecretsAreInNoArgumentNorSaid(t *testing.T) {
 	t.Parallel()
 	c, r, said := testCloud(t, linkAnswers())
-	s, err := c.describe(t.Context(), "culvert")
+	s, err := c.Describe(t.Context(), "culvert")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,13 +41,13 @@ func TestALinkHasEveryFrontAndItsSecretsAreInNoArgumentNorSaid(t *testing.T) {
 	if err != nil || text != "culvert:link\n" {
 		t.Fatalf("got %q, %v", text, err)
 	}
-	for _, made := range r.calls {
-		all := strings.Join(append(append(made.args, made.env...), made.stdin), " ")
+	for _, made := range r.Calls {
+		all := strings.Join(append(append(made.Args, made.Env...), made.Stdin), " ")
 		if strings.Contains(all, "the-master-secret") || strings.Contains(all, "the-gate-secret") {
-			t.Errorf("a secret is in what %s is given: %s", describe(made), all)
+			t.Errorf("a secret is in what %s is given: %s", aws.Describe(made), all)
 		}
 	}
-	wantSaid(t, strings.Join(r.calls[3].args, " "), "--user 7", "--front wss://d1.cloudfront.net/", "--front wss://d2.cloudfront.net/",
+	awstest.WantSaid(t, strings.Join(r.Calls[3].Args, " "), "--user 7", "--front wss://d1.cloudfront.net/", "--front wss://d2.cloudfront.net/",
 		"--front wss://api.execute-api.us-east-1.amazonaws.com/v1;door=gateway")
 	if strings.Contains(said.String(), "secret\n") {
 		t.Errorf("a secret was said:\n%s", said)
@@ -54,7 +57,7 @@ func TestALinkHasEveryFrontAndItsSecretsAreInNoArgumentNorSaid(t *testing.T) {
 func TestALinkMayHaveOneDistributionAlone(t *testing.T) {
 	t.Parallel()
 	c, _, _ := testCloud(t, linkAnswers())
-	s, err := c.describe(t.Context(), "culvert")
+	s, err := c.Describe(t.Context(), "culvert")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,47 +72,89 @@ func TestALinkMayHaveOneDistributionAlone(t *testing.T) {
 	}
 }
 
-// The real runner hands secrets to a program that opens them as files.
-func TestAProgramReadsSecretsFromPipes(t *testing.T) {
+func TestAFrontKeepsItsNumberWhenOneBeforeItIsWithdrawn(t *testing.T) {
 	t.Parallel()
-	got, err := programs{}.run(t.Context(), call{name: "cat", args: []string{secretFile(0), secretFile(1)},
-		secrets: [][]byte{[]byte("one "), []byte("two")}})
-	if err != nil || !bytes.Equal(got, []byte("one two")) {
-		t.Errorf("got %q, %v, want %q", got, err, "one two")
+	s := standsWith("1", "d2.cloudfront.net d3.cloudfront.net")
+	if got, want := fronts(s), []front{{2, "d2.cloudfront.net"}, {3, "d3.cloudfront.net"}}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	c, _, _ := testCloud(t, nil)
+	for number, want := range map[int]string{2: "d2.cloudfront.net", 3: "d3.cloudfront.net", 0: "d2.cloudfront.net d3.cloudfront.net"} {
+		c.front = number
+		if got, err := c.frontNames(s); err != nil || strings.Join(got, " ") != want {
+			t.Errorf("%d: got %q and %v, want %s", number, got, err, want)
+		}
+	}
+	c.front = 1
+	if _, err := c.frontNames(s); err == nil {
+		t.Error("got no error for a front that is withdrawn")
 	}
 }
 
-func TestAFailureSaysWhatTheProgramSaidAndNoValue(t *testing.T) {
-	t.Parallel()
-	_, err := programs{}.run(t.Context(), call{name: "sh", args: []string{"-c", "echo broken >&2; exit 3", "--value", "hidden"}})
-	if err == nil || !strings.Contains(err.Error(), "broken") || strings.Contains(err.Error(), "hidden") {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestGenerationsCountUp(t *testing.T) {
-	t.Parallel()
-	for was, want := range map[string]int{"1": 2, "9": 10, "": 0, "x": 0} {
-		s := stack{Parameters: []parameter{{ParameterKey: "Generation", ParameterValue: was}}}
-		if got, err := nextGeneration(s); got != want || (err == nil) != (want != 0) {
-			t.Errorf("%q: got %d, %v, want %d", was, got, err, want)
+func TestOnlyATestTrustsAnotherKeyThanWhatsApps(t *testing.T) {
+	for _, root := range []string{"", strings.Repeat("5a", 32)} {
+		t.Setenv(standInRoot, root)
+		c, r, said := testCloud(t, map[string][]string{"culvert doctor": {""}})
+		if err := c.doctor(t.Context(), "culvert:link"); err != nil {
+			t.Fatal(err)
+		}
+		at := slices.Index(r.Calls[0].Args, "--chat-root")
+		if (at >= 0) != (root != "") || at >= 0 && r.Calls[0].Args[at+1] != root {
+			t.Errorf("got %q, want the key %q", r.Calls[0].Args, root)
+		}
+		if warned := strings.Contains(said.String(), "which is for tests"); warned != (root != "") {
+			t.Errorf("got %q with the key %q", said, root)
 		}
 	}
 }
 
-func TestASecondRotationAsksFirst(t *testing.T) {
+func TestTheListOfRevokedUsersIsInOrderAndHasEachOnce(t *testing.T) {
+	t.Parallel()
+	for _, one := range []struct {
+		list string
+		user uint
+		want string
+	}{
+		{"none", 7, "7"},
+		{"", 7, "7"},
+		{"7", 7, "7"},
+		{"12 7", 3, "3 7 12"},
+		{"4294967295 4294967296 x -1", 2, "2 4294967295"},
+	} {
+		if got := addRevoked(one.list, one.user); got != one.want {
+			t.Errorf("%q and %d: got %q, want %q", one.list, one.user, got, one.want)
+		}
+	}
+}
+
+func TestRevokeWritesTheListThatWasThereAndTheUser(t *testing.T) {
 	t.Parallel()
 	answers := linkAnswers()
-	for _, nothing := range []string{"aws ec2 describe-regions", "aws lambda get-account-settings", "aws cloudfront list-distributions"} {
-		answers[nothing] = []string{""}
-	}
-	answers["aws service-quotas get-service-quota"] = []string{`{"Quota": {"Value": 200}}`}
+	answers["aws ssm get-parameter"] = []string{`{"Parameter": {"Value": "3"}}`}
+	answers["aws ssm put-parameter"] = []string{"{}"}
 	c, r, _ := testCloud(t, answers)
-	c.template = "link_test.go"
-	if err := rotate(t.Context(), c); err == nil || !strings.Contains(err.Error(), "nothing was changed") {
-		t.Errorf("got %v, want an error that says that nothing was changed", err)
+	c.user = 7
+	if err := revoke(t.Context(), c); err != nil {
+		t.Fatal(err)
 	}
-	if built := r.asked("sam"); len(built) > 0 {
-		t.Errorf("ran sam%q without a yes", built)
+	last := r.Calls[len(r.Calls)-1].Args
+	if i := slices.Index(last, "--value"); i < 0 || last[i+1] != "3 7" {
+		t.Errorf("got %q, want the value 3 7", last)
+	}
+}
+
+func TestAFullListOfRevokedUsersIsNotCut(t *testing.T) {
+	t.Parallel()
+	var numbers []string
+	for n := range maxRevoked / 7 {
+		numbers = append(numbers, fmt.Sprint(100_000+n))
+	}
+	full := strings.Join(numbers, " ")
+	answers := linkAnswers()
+	answers["aws ssm get-parameter"] = []string{`{"Parameter": {"Value": "` + full + `"}}`}
+	c, r, _ := testCloud(t, answers)
+	c.user = 4_000_000_000
+	if err := revoke(t.Context(), c); err == nil || len(r.Asked("aws ssm put")) > 0 {
+		t.Errorf("got %v and %q, want an error and nothing written", err, r.Asked("aws ssm put"))
 	}
 }

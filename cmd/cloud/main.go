@@ -1,32 +1,33 @@
 // This program takes Culvert to an AWS account and back: it runs the AWS and
 // SAM command lines and says in plain words what they do. The Makefile's
 // targets deploy, update, status, link, rotate, revoke and destroy call it.
+// What AWS charges it says also without an account.
 package main
 
 import (
 	"context"
 	"errors"
-	"flag"
-	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
+	"culvert/cmd/cloud/internal/advice"
+	"culvert/cmd/cloud/internal/aws"
+	"culvert/cmd/cloud/internal/cfn"
 	"culvert/internal/term"
 )
 
-// command is one word of the command line, and one target of the Makefile.
-type command struct {
+func main() { term.Main(program(aws.Programs{})) }
+
+// story is a command about a deployment, and one target of the Makefile.
+type story struct {
 	name, summary string
 	run           func(context.Context, *cloud) error
-	onCtrlC       string // what then is true, and how to go on
+	onCtrlC       string // what is true then, and how to go on
 }
 
 const goesOn = "What CloudFormation has begun goes on by itself. To watch it and to go on:\n  make %s\nTo end everything:\n  make destroy"
 
-var commands = []command{
+var stories = []story{
 	{"deploy", "bring Culvert to your AWS account, and print the first link", deploy, goesOn},
 	{"update", "bring a new origin without cutting anybody off", update, goesOn},
 	{"status", "say how it does: health, users, bytes, money", status, "Nothing was changed."},
@@ -38,80 +39,80 @@ var commands = []command{
 	{"destroy", "remove everything, and all cost", destroy, "What was begun goes on by itself. To watch it and to remove the rest:\n  make %s"},
 }
 
-func main() {
-	if len(os.Args) > 1 && (os.Args[1] == "cost" || strings.HasSuffix(os.Args[1], "version")) {
-		term.Main(reckoning)
+const about = `Takes Culvert to an AWS account and back.
+
+Usually called as "make COMMAND [VARIABLE=value ...]", with the variables
+PROFILE REGION STACK TOPOLOGY DISTRIBUTIONS INSTANCE BUDGET EMAIL USER FRONT
+and YES=1.`
+
+// program is the table of the commands, which run other programs by r.
+func program(r aws.Runner) term.Program {
+	p := term.Program{Name: "cloud", About: about}
+	for _, s := range stories {
+		run := func(ctx context.Context, args []string, stdout, _ io.Writer) error {
+			return s.tell(ctx, args, r, stdout)
+		}
+		p.Commands = append(p.Commands, term.Command{Name: s.name, Summary: s.summary, Run: run})
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // from then on a signal ends us at once
-	code := run(ctx, os.Args[1:], programs{}, os.Stdout)
-	stop()
-	os.Exit(code)
+	p.Commands = append(p.Commands, term.Command{Name: "cost", Summary: "say what a month on AWS costs", Run: runCost}, term.Version("cloud"))
+	return p
 }
 
-// run is the program: 0 when all went well, 2 for a wrong command line, 130
-// after Ctrl-C, 1 for everything else.
-func run(ctx context.Context, args []string, r runner, out io.Writer) int {
-	cmd, ok := commandOf(args)
-	if !ok {
-		fmt.Fprint(out, overview())
-		if len(args) > 0 && strings.HasSuffix(args[0], "help") {
-			return 0
-		}
-		return 2
+// tell runs the story. What goes wrong in it is said on the console, with what
+// to try: the exit code is then 1, and 130 after Ctrl-C.
+func (s story) tell(ctx context.Context, args []string, r aws.Runner, out io.Writer) error {
+	o, err := parse(s.name, s.summary, args, out)
+	if err != nil {
+		return err
 	}
-	o, err := parse(cmd.name, args[1:], out)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		fmt.Fprintf(out, "%s: %v\n", cmd.name, err)
-		return 2
-	}
-	c := &cloud{options: o, runner: r, console: newConsole(out, o.yes), look: find}
-	err = cmd.run(ctx, c)
-	c.show("")
+	c := newCloud(o, r, term.NewConsole(out))
+	err = s.run(ctx, c)
+	c.Show("")
 	switch {
 	case ctx.Err() != nil:
-		c.note("Interrupted.")
-		c.hint("%s", strings.ReplaceAll(cmd.onCtrlC, "%s", cmd.name))
-		return 130
+		c.Step(term.Warned, 0, "Interrupted.")
+		c.Hint("%s", strings.ReplaceAll(s.onCtrlC, "%s", s.name))
+		return term.ExitCode(130)
 	case err != nil:
 		c.report(err)
-		return 1
+		return term.ExitCode(1)
 	}
-	return 0
+	return nil
 }
 
-func overview() string {
-	var b strings.Builder
-	b.WriteString("Usage: make TARGET [VARIABLE=value ...], with TARGET one of\n")
-	for _, c := range commands {
-		fmt.Fprintf(&b, "  %-9s %s\n", c.name, c.summary)
-	}
-	b.WriteString("Variables: PROFILE REGION STACK TOPOLOGY DISTRIBUTIONS INSTANCE BUDGET EMAIL USER FRONT YES=1\n")
-	return b.String()
+// cloud is a deployment, with what a story needs to work on it.
+type cloud struct {
+	options
+	*cfn.Client // its stack, and the AWS command line and the console with it
+	tools
+	account account // known once signIn was called
 }
+
+func newCloud(o options, r aws.Runner, console *term.Console) *cloud {
+	return &cloud{options: o, Client: &cfn.Client{CLI: &aws.CLI{Runner: r, Target: o.Target}, Console: console}, tools: tools{look: find}}
+}
+
+// agrees is true for a yes, which --yes gives to every question.
+func (c *cloud) agrees(question string) bool { return c.yes || c.Ask(question) }
+
+// explain adds advice to an error of AWS's.
+func (c *cloud) explain(err error) error { return advice.Explain(*c.Target, err) }
 
 // report says what went wrong, what the command line said, and what to try.
 func (c *cloud) report(err error) {
-	err = c.explain(err)
-	var a *advice
-	if !errors.As(err, &a) {
-		a = &advice{problem: "this failed", try: "Running the same command again is safe: what is done stays done.", err: err}
+	var a *advice.Advice
+	if !errors.As(c.explain(err), &a) {
+		a = &advice.Advice{Problem: "this failed", Try: "Running the same command again is safe: what is done stays done.", Err: err}
 	}
-	c.bad("%s%s", strings.ToUpper(a.problem[:1]), a.problem[1:])
-	if a.err != nil {
-		c.quote(a.err)
+	c.Step(term.Bad, 0, "%s%s", strings.ToUpper(a.Problem[:1]), a.Problem[1:])
+	if a.Err != nil {
+		c.Quote(a.Err.Error())
 	}
-	c.hint("%s", c.runnable(a.try))
+	c.Hint("%s", c.runnable(a.Try))
 }
 
-func commandOf(args []string) (command, bool) {
-	for _, c := range commands {
-		if len(args) > 0 && args[0] == c.name {
-			return c, true
-		}
-	}
-	return command{}, false
+// firstLine is how an error is told that is no reason to stop.
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
+	return line
 }

@@ -1,26 +1,177 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"fmt"
+	"strconv"
+	"strings"
+	"time"
 
+	"culvert/cmd/cloud/internal/cfn"
 	"culvert/internal/cost"
+	"culvert/internal/term"
 )
 
-// money reckons what the month has cost until now.
-func (c *cloud) money(t traffic, s stack) {
-	if t.err != nil {
-		c.note("Not all of the traffic could be read: %s", firstLine(c.explain(t.err)))
-	}
-	c.good("Stream door: %s to users, %s from them", bytesText(t.down), bytesText(t.up))
-	c.good("Gateway door: %.0f messages, in %.0f connections", t.messages, t.connections)
+// estimate shows what a month will cost. It never stops a deployment.
+func (c *cloud) estimate(s cfn.Stack) {
 	month, region, err := c.month(s)
 	if err != nil {
-		c.note("No estimate: %v", err)
+		c.Step(term.Warned, 0, "No estimate: %v", err)
+		return
+	}
+	c.Title(fmt.Sprintf("What it costs a month (list prices of %s in %s)", cost.Date, region))
+	c.Hint("%s", bill(month))
+	c.Hint("All prices and what is assumed: bin/cloud cost --users %d --region %s. Pressing Ctrl-C now costs nothing.", c.users, region)
+}
+
+// month is by the prices of us-east-1 where those of the region are unknown.
+func (c *cloud) month(s cfn.Stack) (cost.Month, string, error) {
+	prices, err := cost.List(c.Region, "europe")
+	if err != nil {
+		prices = cost.USEast1()
+	}
+	fronts := int(needFronts(c.options, cfn.Stack{}))
+	if c.given["Distributions"] == "" && s.Parameter("Distributions") != "" {
+		fmt.Sscan(s.Parameter("Distributions"), &fronts)
+	}
+	if c.chosen("Architecture", s) == "x86_64" {
+		prices = prices.OnX86()
+	}
+	month, err := prices.Month(cost.Plan{Users: c.users, MBPerUser: 300, Topology: c.topology(s), InstanceType: c.machine(s),
+		AtLeast: fleetMin(c.chosen("FleetMin", s)), Distributions: fronts, Assumptions: cost.Usual()}, cost.AlwaysFree)
+	return month, prices.Region, err
+}
+
+// fleetMin is how many machines a fleet has at least: the template's two unless
+// more are chosen.
+func fleetMin(chosen string) int {
+	n, _ := strconv.Atoi(chosen)
+	return max(n, 2)
+}
+
+// topology is the template's unless another is chosen.
+func (c *cloud) topology(s cfn.Stack) cost.Topology {
+	return cmp.Or(cost.Topology(c.chosen("Topology", s)), cost.Solo)
+}
+
+// machine is the type of the origin's machines, as the template chooses it.
+func (c *cloud) machine(s cfn.Stack) string {
+	family, size := "t4g", "nano"
+	if c.chosen("Architecture", s) == "x86_64" {
+		family = "t3"
+	}
+	if c.topology(s) == cost.Fleet {
+		size = "small"
+	}
+	return cmp.Or(c.chosen("InstanceType", s), family+"."+size)
+}
+
+// bill is the lines that cost something, and their sum.
+func bill(m cost.Month) string {
+	var b strings.Builder
+	for _, l := range m.Lines {
+		if l.Dollars >= 0.005 {
+			fmt.Fprintf(&b, "  %-48s %8.2f $\n", l.Item, l.Dollars)
+		}
+	}
+	fmt.Fprintf(&b, "  %-48s %8.2f $\n", fmt.Sprintf("in all, with %d users of %.0f MB each", m.Users, m.MBPerUser), m.Total)
+	fmt.Fprintf(&b, "  %-48s %8.2f $", "of which without any user", m.Idle)
+	return b.String()
+}
+
+// traffic is what was used since the month began, as CloudWatch has it.
+type traffic struct {
+	down, up, requests    float64 // of CloudFront, in bytes
+	messages, connections float64 // of API Gateway; messages of both directions
+	calls, milliseconds   float64 // of the functions
+	sent                  float64 // bytes that the origin sent, to whomever
+	since                 time.Duration
+	err                   error // what could not be asked, if anything
+}
+
+// traffic asks CloudWatch. What could not be read counts as nothing, and is in
+// err.
+func (c *cloud) traffic(ctx context.Context, all []cfn.Resource, begin, now time.Time) (t traffic) {
+	t.since = now.Sub(begin)
+	read := func(m metric, name string, to *float64) {
+		n, err := m.sum(ctx, name, begin, now)
+		if *to += n; err != nil {
+			t.err = err
+		}
+	}
+	for _, id := range cfn.IDs(all, "AWS::CloudFront::Distribution") {
+		edge := metric{"AWS/CloudFront", []string{"Name=DistributionId,Value=" + id, "Name=Region,Value=Global"}, c.CallGlobal}
+		read(edge, "BytesDownloaded", &t.down)
+		read(edge, "BytesUploaded", &t.up)
+		read(edge, "Requests", &t.requests)
+	}
+	for _, id := range cfn.IDs(all, "AWS::ApiGatewayV2::Api") {
+		api := metric{"AWS/ApiGateway", []string{"Name=ApiId,Value=" + id}, c.Call}
+		read(api, "MessageCount", &t.messages)
+		read(api, "ConnectCount", &t.connections)
+	}
+	for _, name := range cfn.IDs(all, "AWS::Lambda::Function") {
+		if t.connections == 0 {
+			break // each question takes a second, and nobody called them
+		}
+		function := metric{"AWS/Lambda", []string{"Name=FunctionName,Value=" + name}, c.Call}
+		read(function, "Invocations", &t.calls)
+		read(function, "Duration", &t.milliseconds)
+	}
+	for _, origin := range origins(all) {
+		read(metric{"AWS/EC2", []string{origin}, c.Call}, "NetworkOut", &t.sent)
+	}
+	return t
+}
+
+// origins are the dimensions of solo's machine, or of all in the group.
+func origins(all []cfn.Resource) (dimensions []string) {
+	for _, id := range cfn.IDs(all, "AWS::EC2::Instance") {
+		dimensions = append(dimensions, "Name=InstanceId,Value="+id)
+	}
+	for _, name := range cfn.IDs(all, "AWS::AutoScaling::AutoScalingGroup") {
+		dimensions = append(dimensions, "Name=AutoScalingGroupName,Value="+name)
+	}
+	return dimensions
+}
+
+// metric is where CloudWatch keeps something's numbers.
+type metric struct {
+	namespace  string
+	dimensions []string
+	ask        func(context.Context, any, ...string) error
+}
+
+// sum adds up a month's days. Unlike get-metric-data this way to ask is free,
+// up to a million times a month.
+func (m metric) sum(ctx context.Context, name string, begin, end time.Time) (n float64, err error) {
+	args := append([]string{"cloudwatch", "get-metric-statistics", "--namespace", m.namespace, "--metric-name", name,
+		"--statistics", "Sum", "--period", "86400", "--start-time", begin.Format(time.RFC3339), "--end-time", end.Format(time.RFC3339),
+		"--query", "Datapoints[].Sum", "--dimensions"}, m.dimensions...)
+	var days []float64
+	err = m.ask(ctx, &days, args...)
+	for _, d := range days {
+		n += d
+	}
+	return n, err
+}
+
+// money reckons what the month has cost until now.
+func (c *cloud) money(t traffic, s cfn.Stack) {
+	if t.err != nil {
+		c.Step(term.Warned, 0, "Not all of the traffic could be read: %s", firstLine(c.explain(t.err)))
+	}
+	c.Step(term.Good, 0, "Stream door: %s to users, %s from them", term.Size(uint64(t.down)), term.Size(uint64(t.up)))
+	c.Step(term.Good, 0, "Gateway door: %.0f messages, in %.0f connections", t.messages, t.connections)
+	month, region, err := c.month(s)
+	if err != nil {
+		c.Step(term.Warned, 0, "No estimate: %v", err)
 		return
 	}
 	spent := month.Idle*t.since.Hours()/cost.Hours + c.carried(t, month.Topology, region)
-	c.good("About %.2f $ until now; without any traffic a month is %.2f $", spent, month.Idle)
-	c.hint("Reckoned from list prices of %s with AWS's free allowances, the gateway door at its dearest. "+
+	c.Step(term.Good, 0, "About %.2f $ until now; without any traffic a month is %.2f $", spent, month.Idle)
+	c.Hint("Reckoned from list prices of %s with AWS's free allowances, the gateway door at its dearest. "+
 		"Your bill: https://console.aws.amazon.com/billing (asking AWS for it from here would cost 0.01 $ each time).", cost.Date)
 }
 
@@ -83,14 +234,4 @@ func (t traffic) stream() cost.Use {
 func (t traffic) balanced() cost.Use {
 	gb := (t.down + t.up) / cost.GB
 	return cost.Use{cost.BalancerUnits: gb, cost.ZoneData: gb * cost.Usual().Crossing}
-}
-
-func bytesText(n float64) string {
-	switch {
-	case n >= 1e9:
-		return fmt.Sprintf("%.1f GB", n/1e9)
-	case n >= 1e6:
-		return fmt.Sprintf("%.1f MB", n/1e6)
-	}
-	return fmt.Sprintf("%.0f kB", n/1e3)
 }

@@ -2,21 +2,22 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"maps"
 	"math"
 	"regexp"
 	"slices"
 	"strings"
+
+	"culvert/cmd/cloud/internal/advice"
+	"culvert/cmd/cloud/internal/aws"
+	"culvert/cmd/cloud/internal/cfn"
+	"culvert/internal/term"
 )
 
 // options are what the volunteer chose.
 type options struct {
-	profile     string
-	region      string
-	stack       string
+	*aws.Target // the region may be found out later, by signIn
 	template    string
 	yes         bool
 	user        uint
@@ -36,16 +37,13 @@ var parameterFlags = map[string]string{
 	"email":         "AlarmEmail",
 }
 
-// errUsage is a command line that says nothing we can do.
-var errUsage = errors.New("usage")
-
-func parse(name string, args []string, help io.Writer) (options, error) {
-	o := options{given: map[string]string{}}
-	f := flag.NewFlagSet(name, flag.ContinueOnError)
-	f.SetOutput(help)
-	f.StringVar(&o.profile, "profile", "", "`NAME` of the AWS profile")
-	f.StringVar(&o.region, "region", "", "AWS `REGION`; else the profile's, else us-east-1")
-	f.StringVar(&o.stack, "stack", "culvert", "`NAME` of the deployment")
+// parse reads the flags of the story name, whose help says what it is about.
+func parse(name, about string, args []string, stdout io.Writer) (options, error) {
+	o := options{Target: &aws.Target{}, given: map[string]string{}}
+	f := term.NewFlags("cloud "+name, "[flags]", "Called by make "+name+": "+about+".")
+	f.StringVar(&o.Profile, "profile", "", "`NAME` of the AWS profile")
+	f.StringVar(&o.Region, "region", "", "AWS `REGION`; else the profile's, else us-east-1")
+	f.StringVar(&o.Stack, "stack", "culvert", "`NAME` of the deployment")
 	f.StringVar(&o.template, "template", "template.yaml", "`FILE` with the template")
 	f.BoolVar(&o.yes, "yes", false, "answer every question with yes")
 	f.UintVar(&o.user, "user", 1, "`NUMBER` of the user")
@@ -56,14 +54,18 @@ func parse(name string, args []string, help io.Writer) (options, error) {
 		f.Func(flag, "the template's "+key, func(v string) error { o.given[key] = v; return nil })
 	}
 	f.Func("set", "`KEY=VALUE` of the template's parameters, or several with spaces between", o.set)
-	if err := f.Parse(args); err != nil {
-		return o, errors.Join(errUsage, err)
+	if err := f.ParseNone(args, stdout); err != nil {
+		return o, err
 	}
-	return o, o.check(f.Args())
+	if problem := o.wrong(); problem != "" {
+		return o, f.Wrong("%s", problem)
+	}
+	return o, nil
 }
 
+// set takes all that make gives as SET, of which no value holds a space.
 func (o *options) set(s string) error {
-	pairs := strings.Fields(s) // make gives all of SET at once, and no value holds a space
+	pairs := strings.Fields(s)
 	if len(pairs) == 0 {
 		return errors.New("give KEY=VALUE")
 	}
@@ -84,40 +86,39 @@ var (
 	regionName = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]$`)
 )
 
-func (o *options) check(rest []string) error {
+// wrong says which value no deployment can have.
+func (o *options) wrong() string {
 	switch {
-	case len(rest) > 0:
-		return fmt.Errorf("%w: unexpected %q", errUsage, rest[0])
-	case !stackName.MatchString(o.stack):
-		return fmt.Errorf("%w: STACK is a letter, then letters, digits and hyphens, 30 characters at most", errUsage)
-	case o.region != "" && !regionName.MatchString(o.region):
-		return fmt.Errorf("%w: REGION is a name like eu-central-1", errUsage)
+	case !stackName.MatchString(o.Stack):
+		return "STACK is a letter, then letters, digits and hyphens, 30 characters at most"
+	case o.Region != "" && !regionName.MatchString(o.Region):
+		return "REGION is a name like eu-central-1"
 	case o.user < 1 || o.user > math.MaxUint32:
-		return fmt.Errorf("%w: USER is a number from 1 to %d", errUsage, uint32(math.MaxUint32))
+		return fmt.Sprintf("USER is a number from 1 to %d", uint32(math.MaxUint32))
 	case o.front < 0:
-		return fmt.Errorf("%w: FRONT is the number of a distribution, from 1 up", errUsage)
+		return "FRONT is the number of a distribution, from 1 up"
 	case o.users < 1:
-		return fmt.Errorf("%w: --users is a number from 1 up", errUsage)
+		return "--users is a number from 1 up"
 	}
-	return nil
+	return ""
 }
 
 // parametersFor sets what was given, keeps what the stack has, and leaves the
 // rest to the template's defaults. Known are the template's parameters.
-func (o *options) parametersFor(s stack, known []string) ([]parameter, error) {
-	for key := range maps.Keys(o.given) {
+func (o *options) parametersFor(s cfn.Stack, known []string) ([]cfn.Parameter, error) {
+	for key := range o.given {
 		if !slices.Contains(known, key) {
-			return nil, advise("The template has these: "+strings.Join(known, ", "), "there is no parameter %s", key)
+			return nil, advice.New("The template has these: "+strings.Join(known, ", "), "there is no parameter %s", key)
 		}
 	}
-	all := []parameter{}
+	all := []cfn.Parameter{}
 	for _, key := range known {
 		value, given := o.given[key]
 		switch {
 		case given:
-			all = append(all, parameter{ParameterKey: key, ParameterValue: value})
-		case s.has(key):
-			all = append(all, parameter{ParameterKey: key, UsePreviousValue: true})
+			all = append(all, cfn.Parameter{ParameterKey: key, ParameterValue: value})
+		case s.Has(key):
+			all = append(all, cfn.Parameter{ParameterKey: key, UsePreviousValue: true})
 		}
 	}
 	return all, nil
@@ -125,6 +126,10 @@ func (o *options) parametersFor(s stack, known []string) ([]parameter, error) {
 
 func (o *options) gives(key string) bool { _, ok := o.given[key]; return ok }
 
-func (s stack) has(key string) bool {
-	return slices.ContainsFunc(s.Parameters, func(p parameter) bool { return p.ParameterKey == key })
+// chosen is the parameter as given, or as the stack has it.
+func (o *options) chosen(key string, s cfn.Stack) string {
+	if v, ok := o.given[key]; ok {
+		return v
+	}
+	return s.Parameter(key)
 }

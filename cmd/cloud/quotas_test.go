@@ -3,27 +3,80 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"culvert/cmd/cloud/internal/aws/awstest"
+	"culvert/cmd/cloud/internal/cfn"
 )
+
+func TestAFleetNeedsRoomForThoseThatAreDrained(t *testing.T) {
+	t.Parallel()
+	solo := cfn.Stack{Status: "UPDATE_COMPLETE", Parameters: []cfn.Parameter{{ParameterKey: "Topology", ParameterValue: "solo"}}}
+	for _, one := range []struct {
+		given string
+		stack cfn.Stack
+		want  float64
+	}{{"", cfn.Stack{}, 2}, {"fleet", cfn.Stack{}, 8}, {"", solo, 0}, {"solo", solo, 0}, {"fleet", solo, 8}} {
+		o := options{given: map[string]string{}}
+		if one.given != "" {
+			o.given["Topology"] = one.given
+		}
+		if got := needCPUs(o, one.stack); got != one.want {
+			t.Errorf("%q for a stack %q: got %v, want %v", one.given, one.stack.Status, got, one.want)
+		}
+	}
+}
+
+func TestQuotasSayAllThatIsMissing(t *testing.T) {
+	t.Parallel()
+	c, _, said := testCloud(t, map[string][]string{
+		"aws service-quotas get-service-quota": {`{"Quota": {"Value": 4}}`, `{"Quota": {"Value": 5}}`, "!AccessDenied"},
+		"aws ec2 describe-instances":           {`[{"CoreCount": 2, "ThreadsPerCore": 2}]`},
+		"aws ec2 describe-vpcs":                {"5"},
+		"aws cloudfront list-distributions":    {"0"},
+		"aws cloudfront list-vpc-origins":      {"!AccessDenied"},
+	})
+	c.report(c.checkQuotas(t.Context(), cfn.Stack{}))
+	awstest.WantSaid(t, said.String(), "vCPUs: 4 allowed, 4 in use, 2 more needed", "networks (VPCs): 5 allowed, 5 in use, 1 more needed",
+		"VPC origins not checked", "--quota-code L-1216C47A --desired-value 6", "--quota-code L-F678F1CE --desired-value 6")
+}
+
+func TestQuotasOfAStackThatStandsAreNotAskedAgain(t *testing.T) {
+	t.Parallel()
+	c, r, _ := testCloud(t, map[string][]string{"aws lambda get-account-settings": {`{"AccountLimit": {"ConcurrentExecutions": 1000}}`}})
+	if err := c.checkQuotas(t.Context(), cfn.Stack{Status: "CREATE_COMPLETE", Parameters: []cfn.Parameter{{ParameterKey: "Distributions", ParameterValue: "1"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Calls) > 1 {
+		t.Errorf("asked %q, want nothing of quotas", r.Asked(""))
+	}
+}
+
+func TestANewAccountHearsThatItMayRunFewFunctions(t *testing.T) {
+	t.Parallel()
+	c, _, said := testCloud(t, map[string][]string{"aws lambda get-account-settings": {`{"AccountLimit": {"ConcurrentExecutions": 10}}`}})
+	c.checkConcurrency(t.Context())
+	awstest.WantSaid(t, said.String(), "Only 10 functions", "--quota-code L-B99A9384")
+}
 
 const eligible = `["t4g.micro", "t4g.small", "t3.micro", "t3.small"]`
 
 func TestTheFreePlansMachinesAreKnownBeforeAnythingIsMade(t *testing.T) {
 	t.Parallel()
-	standing := stack{Status: "CREATE_COMPLETE", Parameters: []parameter{{ParameterKey: "InstanceType"}, {ParameterKey: "Topology", ParameterValue: "solo"}}}
+	standing := cfn.Stack{Status: "CREATE_COMPLETE", Parameters: []cfn.Parameter{{ParameterKey: "InstanceType"}, {ParameterKey: "Topology", ParameterValue: "solo"}}}
 	for _, one := range []struct {
 		given      string
-		stack      stack
+		stack      cfn.Stack
 		plan, want string
 	}{
-		{"", stack{}, `{"accountPlanType": "FREE"}`, "make deploy INSTANCE=t4g.micro"},
-		{"Architecture=x86_64", stack{}, `{"accountPlanType": "FREE"}`, "INSTANCE=t3.micro"},
-		{"InstanceType=c7g.large", stack{}, `{"accountPlanType": "FREE"}`, "INSTANCE=t4g.micro"},
-		{"InstanceType=t4g.micro", stack{}, `{"accountPlanType": "FREE"}`, ""},
-		{"Topology=fleet", stack{}, `{"accountPlanType": "FREE"}`, ""},
+		{"", cfn.Stack{}, `{"accountPlanType": "FREE"}`, "make deploy INSTANCE=t4g.micro"},
+		{"Architecture=x86_64", cfn.Stack{}, `{"accountPlanType": "FREE"}`, "INSTANCE=t3.micro"},
+		{"InstanceType=c7g.large", cfn.Stack{}, `{"accountPlanType": "FREE"}`, "INSTANCE=t4g.micro"},
+		{"InstanceType=t4g.micro", cfn.Stack{}, `{"accountPlanType": "FREE"}`, ""},
+		{"Topology=fleet", cfn.Stack{}, `{"accountPlanType": "FREE"}`, ""},
 		{"InstanceType=t4g.medium", standing, `{"accountPlanType": "FREE"}`, "INSTANCE=t4g.micro"},
 		{"", standing, `{"accountPlanType": "FREE"}`, ""},
-		{"", stack{}, `{"accountPlanType": "PAID"}`, ""},
-		{"", stack{}, "!An error occurred (AccessDeniedException)", ""},
+		{"", cfn.Stack{}, `{"accountPlanType": "PAID"}`, ""},
+		{"", cfn.Stack{}, "!An error occurred (AccessDeniedException)", ""},
 	} {
 		c, _, said := testCloud(t, map[string][]string{
 			"aws freetier get-account-plan-state": {one.plan},
@@ -41,7 +94,7 @@ func TestTheFreePlansMachinesAreKnownBeforeAnythingIsMade(t *testing.T) {
 		}
 		if err != nil {
 			c.report(err)
-			wantSaid(t, said.String(), one.want, "ends with its credits", "Upgrade plan")
+			awstest.WantSaid(t, said.String(), one.want, "ends with its credits", "Upgrade plan")
 		}
 	}
 }
@@ -51,15 +104,15 @@ func TestABudgetThatCannotBeMadeIsLeftOut(t *testing.T) {
 	const denied = "!An error occurred (AccessDeniedException) when calling the DescribeBudgets operation: User: x is not authorized to perform: budgets:ViewBudget"
 	for _, one := range []struct {
 		given, said string
-		stack       stack
+		stack       cfn.Stack
 		want        string
 	}{
-		{"", denied, stack{}, "0"},
-		{"30", denied, stack{}, "0"},
-		{"30", "!Account 1 is a linked account. To enable budgets for your account, ask the payer account", stack{}, "0"},
-		{"30", `{"Budgets": []}`, stack{}, "30"},
-		{"30", "!Could not connect to the endpoint URL", stack{}, "30"},
-		{"30", denied, stack{Status: "UPDATE_COMPLETE"}, "30"},
+		{"", denied, cfn.Stack{}, "0"},
+		{"30", denied, cfn.Stack{}, "0"},
+		{"30", "!Account 1 is a linked account. To enable budgets for your account, ask the payer account", cfn.Stack{}, "0"},
+		{"30", `{"Budgets": []}`, cfn.Stack{}, "30"},
+		{"30", "!Could not connect to the endpoint URL", cfn.Stack{}, "30"},
+		{"30", denied, cfn.Stack{Status: "UPDATE_COMPLETE"}, "30"},
 	} {
 		c, _, said := testCloud(t, map[string][]string{"aws budgets describe-budgets": {one.said}})
 		if one.given != "" {
@@ -78,25 +131,8 @@ func TestABudgetThatCannotBeMadeIsLeftOut(t *testing.T) {
 func TestAHigherRateOfMessagesNeedsTwiceAsManyRequests(t *testing.T) {
 	t.Parallel()
 	for given, want := range map[string]float64{"": 0, "3000": 6000} {
-		if got := needRate(options{given: map[string]string{"MessageRate": given}}, stack{}); got != want {
+		if got := needRate(options{given: map[string]string{"MessageRate": given}}, cfn.Stack{}); got != want {
 			t.Errorf("%q: got %v, want %v", given, got, want)
-		}
-	}
-}
-
-func TestWhatMayFailInANewAccountHasAdvice(t *testing.T) {
-	t.Parallel()
-	o := options{region: "us-east-1", stack: "culvert"}
-	for said, want := range map[string]string{
-		"User: arn:aws:iam::1:user/a is not authorized to perform: budgets:ModifyBudget (Service: Budgets, Status Code: 400, Request ID: 1)":                                          "BUDGET=0",
-		"Account 1 is a linked account. To enable budgets for your account, ask the payer account to enable budgets first.":                                                           "BUDGET=0",
-		"The specified instance type is not eligible for Free Tier. For a list of Free Tier instance types, run 'describe-instance-types' with the filter 'free-tier-eligible=true'.": "INSTANCE=t4g.micro",
-		"Resource handler returned message: \"The provided execution role does not have permissions to call CreateNetworkInterface on EC2 (Service: Lambda, Status Code: 400)\"":      "Wait a minute",
-		"This account is currently blocked and not recognized as a valid account. Please contact aws-verification@amazon.com if you have questions.":                                  "support case",
-	} {
-		a, _ := o.says(said).(*advice)
-		if a == nil || !strings.Contains(a.try, want) {
-			t.Errorf("%s: got %v, want advice with %q", said, a, want)
 		}
 	}
 }
@@ -108,7 +144,7 @@ func TestMoreAndLargerMachinesNeedMoreCPUs(t *testing.T) {
 		if err := c.set(given); err != nil {
 			t.Fatal(err)
 		}
-		if got := needCPUs(c.options, stack{}); got != want {
+		if got := needCPUs(c.options, cfn.Stack{}); got != want {
 			t.Errorf("%s: got %v, want %v", given, got, want)
 		}
 	}

@@ -1,10 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
+
+	"culvert/cmd/cloud/internal/aws"
+	"culvert/cmd/cloud/internal/cfn"
+	"culvert/internal/term"
 )
 
 // status says how the deployment does. It changes nothing and costs nothing.
@@ -13,18 +19,22 @@ func status(ctx context.Context, c *cloud) error {
 	if err != nil {
 		return err
 	}
-	c.line(markOf(s), 0, fmt.Sprintf("%s (%s), since %s, secrets of generation %s",
-		inWords(s.Status), s.output("Topology"), s.Created.Format(time.DateOnly), s.parameter("Generation")))
-	all, err := c.resources(ctx, s.ID)
+	mark := term.Warned
+	if s.Condition() == cfn.Ready {
+		mark = term.Good
+	}
+	c.Step(mark, 0, "%s (%s), since %s, secrets of generation %s",
+		s.InWords(), s.Output("Topology"), s.Created.Format(time.DateOnly), s.Parameter("Generation"))
+	all, err := c.Resources(ctx, s.ID)
 	if err != nil {
 		return err
 	}
-	for _, f := range s.fronts() {
-		c.hint("front %d  %s", f.number, f.name)
+	for _, f := range fronts(s) {
+		c.Hint("front %d  %s", f.number, f.name)
 	}
-	c.hint("gateway  %s", strings.TrimPrefix(s.output("Gateway"), "wss://"))
+	c.Hint("gateway  %s", strings.TrimPrefix(s.Output("Gateway"), "wss://"))
 	c.health(ctx, s, all)
-	c.title("This month")
+	c.Title("This month")
 	now := time.Now().UTC()
 	begin := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
 	if s.Created.After(begin) {
@@ -34,26 +44,19 @@ func status(ctx context.Context, c *cloud) error {
 	return nil
 }
 
-func markOf(s stack) string {
-	if conditionOf(s.Status) == ready {
-		return "✓"
-	}
-	return "!"
-}
-
 // health asks alarms and origins. What cannot be asked is said, and is no
 // failure.
-func (c *cloud) health(ctx context.Context, s stack, all []resource) {
-	c.title("Now")
-	c.alarms(ctx, of(all, "AWS::CloudWatch::Alarm"))
+func (c *cloud) health(ctx context.Context, s cfn.Stack, all []cfn.Resource) {
+	c.Title("Now")
+	c.alarms(ctx, cfn.IDs(all, "AWS::CloudWatch::Alarm"))
 	gauges, n, err := c.gauges(ctx, s)
 	switch {
 	case err != nil:
-		c.note("The origin was not asked: %s", firstLine(c.explain(err)))
+		c.Step(term.Warned, 0, "The origin was not asked: %s", firstLine(c.explain(err)))
 	case n == 0:
-		c.bad("No origin answers. It may be starting: run make status again in a minute, then make update")
+		c.Step(term.Bad, 0, "No origin answers. It may be starting: run make status again in a minute, then make update")
 	default:
-		c.good("Origins that answer: %d, with %s and %.0f connections of the app", n, usersText(gauges), gauges["culvert_tunnels"])
+		c.Step(term.Good, 0, "Origins that answer: %d, with %s and %.0f connections of the app", n, usersText(gauges), gauges["culvert_tunnels"])
 	}
 }
 
@@ -73,14 +76,88 @@ func (c *cloud) alarms(ctx context.Context, names []string) {
 		return
 	}
 	var ringing []string
-	err := c.aws(ctx, &ringing, append([]string{"cloudwatch", "describe-alarms", "--state-value", "ALARM",
+	err := c.Call(ctx, &ringing, append([]string{"cloudwatch", "describe-alarms", "--state-value", "ALARM",
 		"--query", "MetricAlarms[].AlarmName", "--alarm-names"}, names...)...)
 	switch {
 	case err != nil:
-		c.note("Alarms not read: %s", firstLine(c.explain(err)))
+		c.Step(term.Warned, 0, "Alarms not read: %s", firstLine(c.explain(err)))
 	case len(ringing) == 0:
-		c.good("No alarm rings")
+		c.Step(term.Good, 0, "No alarm rings")
 	default:
-		c.bad("Alarms ring: %s", strings.Join(ringing, ", "))
+		c.Step(term.Bad, 0, "Alarms ring: %s", strings.Join(ringing, ", "))
 	}
+}
+
+// readGauges asks each release of the origin that runs on a machine for the
+// numbers that are shown; infra/host/update gives them these ports. Systems
+// Manager cuts an answer at 2,500 characters, which all numbers would exceed.
+const readGauges = `for p in $(seq 9090 9099); do curl -sm 3 http://127.0.0.1:$p/metrics | grep -E '^culvert_(users|tunnels|carriers) '; done; true`
+
+const gaugesLimit = 30 * time.Second
+
+// gauges adds up the numbers of all origins, and says how many machines
+// answered. Session Manager carries the question: no port is open for it.
+func (c *cloud) gauges(ctx context.Context, s cfn.Stack) (sums map[string]float64, machines int, err error) {
+	var sent struct{ Command struct{ CommandId string } }
+	err = c.Call(ctx, &sent, "ssm", "send-command", "--document-name", "AWS-RunShellScript",
+		"--targets", target(s), "--parameters", `{"commands":["`+readGauges+`"]}`)
+	if err != nil {
+		return nil, 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, gaugesLimit)
+	defer cancel()
+	for {
+		answers, done, err := c.answers(ctx, sent.Command.CommandId)
+		if err != nil || done {
+			sums, machines = addUp(answers)
+			return sums, machines, err
+		}
+		if aws.Pause(ctx, time.Second) != nil {
+			return nil, 0, nil
+		}
+	}
+}
+
+// target is the instance of solo, or the group of fleet.
+func target(s cfn.Stack) string {
+	if origin := s.Output("Origin"); !strings.HasPrefix(origin, "i-") {
+		return "Key=tag:aws:autoscaling:groupName,Values=" + origin
+	}
+	return "Key=InstanceIds,Values=" + s.Output("Origin")
+}
+
+// answers are what the machines said, once all have.
+func (c *cloud) answers(ctx context.Context, id string) (said []string, done bool, err error) {
+	var answer struct {
+		CommandInvocations []struct {
+			Status         string
+			CommandPlugins []struct{ Output string }
+		}
+	}
+	err = c.Call(ctx, &answer, "ssm", "list-command-invocations", "--command-id", id, "--details")
+	done = len(answer.CommandInvocations) > 0
+	for _, i := range answer.CommandInvocations {
+		done = done && i.Status != "Pending" && i.Status != "InProgress" && i.Status != "Delayed"
+		for _, p := range i.CommandPlugins {
+			said = append(said, p.Output)
+		}
+	}
+	return said, done, err
+}
+
+// addUp sums the gauges in Prometheus' text form.
+func addUp(answers []string) (sums map[string]float64, machines int) {
+	sums = map[string]float64{}
+	for _, a := range answers {
+		if strings.Contains(a, "culvert_") {
+			machines++
+		}
+		for lines := bufio.NewScanner(strings.NewReader(a)); lines.Scan(); {
+			name, value, _ := strings.Cut(lines.Text(), " ")
+			if n, err := strconv.ParseFloat(value, 64); err == nil {
+				sums[name] += n
+			}
+		}
+	}
+	return sums, machines
 }

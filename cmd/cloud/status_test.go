@@ -3,19 +3,23 @@ package main
 import (
 	"context"
 	"math"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"culvert/cmd/cloud/internal/aws"
+	"culvert/cmd/cloud/internal/aws/awstest"
+	"culvert/cmd/cloud/internal/cfn"
 	"culvert/internal/cost"
 )
 
 // numbers answers CloudWatch's questions, by namespace and metric.
 type numbers map[string]string
 
-func (n numbers) run(_ context.Context, c call) ([]byte, error) {
-	word := func(flag string) string { return c.args[slices.Index(c.args, flag)+1] }
+func (n numbers) Run(_ context.Context, c aws.Call) ([]byte, error) {
+	word := func(flag string) string { return c.Args[slices.Index(c.Args, flag)+1] }
 	if sums, there := n[word("--namespace")+" "+word("--metric-name")]; there {
 		return []byte(sums), nil
 	}
@@ -23,7 +27,7 @@ func (n numbers) run(_ context.Context, c call) ([]byte, error) {
 }
 
 // parts of a deployment, as CloudFormation lists them.
-var standing = []resource{
+var standing = []cfn.Resource{
 	{Type: "AWS::CloudFront::Distribution", PhysicalID: "E1"}, {Type: "AWS::CloudFront::Distribution", PhysicalID: "E2"},
 	{Type: "AWS::ApiGatewayV2::Api", PhysicalID: "a1"}, {Type: "AWS::EC2::Instance", PhysicalID: "i-1"},
 	{Type: "AWS::Lambda::Function", PhysicalID: "culvert-ConnectFunction-1"}, {Type: "AWS::Lambda::Function", PhysicalID: "culvert-MessageFunction-1"},
@@ -32,7 +36,7 @@ var standing = []resource{
 func TestAllThatWasUsedIsRead(t *testing.T) {
 	t.Parallel()
 	c, _, _ := testCloud(t, nil)
-	c.runner = numbers{
+	c.Runner = numbers{
 		"AWS/CloudFront BytesDownloaded": "[1, 2]", "AWS/CloudFront BytesUploaded": "[3]", "AWS/CloudFront Requests": "[4]",
 		"AWS/ApiGateway MessageCount": "[5]", "AWS/ApiGateway ConnectCount": "[6]",
 		"AWS/Lambda Invocations": "[7]", "AWS/Lambda Duration": "[8]", "AWS/EC2 NetworkOut": "[9, 10]",
@@ -47,7 +51,7 @@ func TestAllThatWasUsedIsRead(t *testing.T) {
 
 func TestTheOriginIsFoundInBothTopologies(t *testing.T) {
 	t.Parallel()
-	got := origins(append(standing, resource{Type: "AWS::AutoScaling::AutoScalingGroup", PhysicalID: "culvert-origins"}))
+	got := origins(append(standing, cfn.Resource{Type: "AWS::AutoScaling::AutoScalingGroup", PhysicalID: "culvert-origins"}))
 	if want := []string{"Name=InstanceId,Value=i-1", "Name=AutoScalingGroupName,Value=culvert-origins"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -90,17 +94,17 @@ func TestAFleetsBalancerCosts(t *testing.T) {
 
 func TestTheEstimateIsForTheMachinesThatWillRun(t *testing.T) {
 	t.Parallel()
-	fleet := stack{Parameters: []parameter{{ParameterKey: "Topology", ParameterValue: "fleet"}, {ParameterKey: "InstanceType"}}}
+	fleet := cfn.Stack{Parameters: []cfn.Parameter{{ParameterKey: "Topology", ParameterValue: "fleet"}, {ParameterKey: "InstanceType"}}}
 	for _, one := range []struct {
 		given string
-		stack stack
+		stack cfn.Stack
 		want  string
 		n     int
 	}{
-		{"", stack{}, "t4g.nano", 1},
-		{"Architecture=x86_64", stack{}, "t3.nano", 1},
-		{"InstanceType=c7g.large", stack{}, "c7g.large", 1},
-		{"Topology=fleet", stack{}, "t4g.small", 2},
+		{"", cfn.Stack{}, "t4g.nano", 1},
+		{"Architecture=x86_64", cfn.Stack{}, "t3.nano", 1},
+		{"InstanceType=c7g.large", cfn.Stack{}, "c7g.large", 1},
+		{"Topology=fleet", cfn.Stack{}, "t4g.small", 2},
 		{"FleetMin=4", fleet, "t4g.small", 4},
 		{"Architecture=x86_64", fleet, "t3.small", 2},
 	} {
@@ -120,9 +124,36 @@ func TestMoneySaysWhatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	c, _, said := testCloud(t, nil)
 	c.given["Topology"] = "solo"
-	c.money(traffic{messages: 7, connections: 2, since: time.Hour, err: context.DeadlineExceeded}, stack{})
-	wantSaid(t, said.String(), "Not all of the traffic", "7 messages, in 2 connections", "at its dearest")
+	c.money(traffic{messages: 7, connections: 2, since: time.Hour, err: context.DeadlineExceeded}, cfn.Stack{})
+	awstest.WantSaid(t, said.String(), "Not all of the traffic", "7 messages, in 2 connections", "at its dearest")
 	if strings.Contains(said.String(), "NaN") {
 		t.Errorf("got %q", said)
+	}
+}
+
+func TestGaugesOfAllOriginsAreAddedUp(t *testing.T) {
+	t.Parallel()
+	sums, machines := addUp([]string{"culvert_users 3\nculvert_tunnels 7\n", "culvert_users 2\n# HELP x\nbroken", "curl: (7)"})
+	if machines != 2 || sums["culvert_users"] != 5 || sums["culvert_tunnels"] != 7 {
+		t.Errorf("got %v of %d machines, want 5 users, 7 tunnels, 2 machines", sums, machines)
+	}
+}
+
+// An origin that has run for long has more numbers than Systems Manager hands on.
+func TestTheNumbersThatAreShownFitSystemsManagersAnswer(t *testing.T) {
+	t.Parallel()
+	const limit = 2500
+	metrics := strings.Repeat("culvert_bytes_total{direction=\"down\",service=\"media\"} 1\n", limit/40) +
+		"culvert_carriers 4\nculvert_tunnel_carriers_total 9\nculvert_tunnels 7\nculvert_users 3\n"
+	machine := "seq() { echo 1; }; curl() { cat; }; " + readGauges
+	cmd := exec.Command("sh", "-c", machine)
+	cmd.Stdin = strings.NewReader(metrics)
+	out, err := cmd.Output()
+	if err != nil || len(out) > limit/10 {
+		t.Fatalf("got %d characters and %v, want at most %d for each release", len(out), err, limit/10)
+	}
+	sums, machines := addUp([]string{string(out)})
+	if machines != 1 || sums["culvert_users"] != 3 || sums["culvert_tunnels"] != 7 || sums["culvert_carriers"] != 4 {
+		t.Errorf("got %v of %d machines, want 3 users, 7 tunnels and 4 carriers of one", sums, machines)
 	}
 }

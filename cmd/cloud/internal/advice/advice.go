@@ -1,25 +1,28 @@
-package main
+// Package advice says what an error of AWS's means, and what to try.
+package advice
 
 import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strings"
+
+	"culvert/cmd/cloud/internal/aws"
 )
 
-// advice is an error that a volunteer can act on: what is wrong, what to try,
-// and what AWS said.
-type advice struct {
-	problem, try string
-	err          error
+// Advice is an error that a volunteer can act on. Try is shown below Problem,
+// and what AWS said, if anything, between them. A line of Try that begins with
+// two spaces is a command.
+type Advice struct {
+	Problem, Try string
+	Err          error // nil: the problem is our own finding
 }
 
-func (a *advice) Error() string { return a.problem }
-func (a *advice) Unwrap() error { return a.err }
+func (a *Advice) Error() string { return a.Problem }
+func (a *Advice) Unwrap() error { return a.Err }
 
-// advise makes an error of our own that says what to try.
-func advise(try, problem string, args ...any) error {
-	return &advice{problem: fmt.Sprintf(problem, args...), try: try}
+// New makes an error of our own that says what to try.
+func New(try, problem string, args ...any) error {
+	return &Advice{Problem: fmt.Sprintf(problem, args...), Try: try}
 }
 
 // meaning turns AWS's words into ours. In problem and try, $1 and so on are
@@ -29,9 +32,11 @@ type meaning struct {
 	problem, try string
 }
 
-// explain adds advice to err where we know what it means.
-func (o options) explain(err error) error {
-	var known *advice
+// Explain is err with advice where its text is known, and err itself where it
+// is not, or is nil, or is Advice already. Commands in the advice are for the
+// target.
+func Explain(t aws.Target, err error) error {
+	var known *Advice
 	if err == nil || errors.As(err, &known) {
 		return err
 	}
@@ -42,27 +47,15 @@ func (o options) explain(err error) error {
 			continue
 		}
 		fill := func(s string) string {
-			return o.fill(string(m.pattern.ExpandString(nil, s, text, found)))
+			return t.Fill(string(m.pattern.ExpandString(nil, s, text, found)))
 		}
-		return &advice{fill(m.problem), fill(m.try), err}
+		return &Advice{fill(m.problem), fill(m.try), err}
 	}
 	return err
 }
 
-// says is what AWS's words s mean, or s itself.
-func (o options) says(s string) error { return o.explain(errors.New(s)) }
-
-// fill puts the volunteer's own values where a command is shown.
-func (o options) fill(s string) string {
-	profile := o.profile
-	if profile == "" {
-		profile = "default"
-	}
-	return strings.NewReplacer("{profile}", profile, "{region}", o.region, "{stack}", o.stack).Replace(s)
-}
-
-// quota is how to get n of what AWS counts under code.
-func quota(service, code, n, name string) string {
+// Quota says how to get n of what AWS counts under code in Service Quotas.
+func Quota(service, code, n, name string) string {
 	return "Ask AWS for more " + name + "; small requests are often granted within an hour. Then run this again:\n" +
 		"  aws service-quotas request-service-quota-increase --region {region} \\\n" +
 		"    --service-code " + service + " --quota-code " + code + " --desired-value " + n + "\n" +

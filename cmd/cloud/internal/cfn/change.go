@@ -1,4 +1,4 @@
-package main
+package cfn
 
 import (
 	"context"
@@ -8,10 +8,14 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"culvert/cmd/cloud/internal/advice"
+	"culvert/cmd/cloud/internal/aws"
+	"culvert/internal/term"
 )
 
-// errNoChange means that the stack already is as it should be.
-var errNoChange = errors.New("nothing to change")
+// ErrNoChange means that the stack already is as it should be: a success.
+var ErrNoChange = errors.New("nothing to change")
 
 // change is a change set: what CloudFormation would do.
 type change struct {
@@ -30,8 +34,10 @@ type resourceChange struct {
 	ChangeSetID string `json:"ChangeSetId"` // of a stack in the stack
 }
 
-// apply makes the stack what template and parameters say.
-func (c *cloud) apply(ctx context.Context, s stack, template string, parameters []parameter) error {
+// Apply makes the stack what the template in a file and the parameters say, and
+// follows the change to its end. It refuses a change that CloudFront would not
+// allow before anything is changed.
+func (c *Client) Apply(ctx context.Context, s Stack, template string, parameters []Parameter) error {
 	plan, err := c.plan(ctx, s, template, parameters)
 	if err != nil {
 		return err
@@ -43,15 +49,8 @@ func (c *cloud) apply(ctx context.Context, s stack, template string, parameters 
 	if err := refuseReplacement(all); err != nil {
 		return err
 	}
-	c.good("%s", summary(all))
-	since, err := c.lastEvent(ctx, plan.StackID)
-	if err != nil {
-		return err
-	}
-	if err := c.aws(ctx, nil, "cloudformation", "execute-change-set", "--change-set-name", plan.ID); err != nil {
-		return err
-	}
-	now, err := c.follow(ctx, plan.StackID, since)
+	c.Step(term.Good, 0, "%s", summary(all))
+	now, err := c.order(ctx, plan.StackID, "execute-change-set", "--change-set-name", plan.ID)
 	if err != nil && ctx.Err() == nil {
 		c.afterFailure(now)
 	}
@@ -59,52 +58,52 @@ func (c *cloud) apply(ctx context.Context, s stack, template string, parameters 
 }
 
 // afterFailure says in what state a failed change left things.
-func (c *cloud) afterFailure(s stack) {
-	c.bad("The deployment failed.")
-	switch conditionOf(s.Status) {
-	case ready:
-		c.hint("CloudFormation put everything back as it was before: links that worked still work.")
-	case failed:
-		c.hint("CloudFormation removed what it had made. Run make deploy again once the cause is dealt with, or make destroy to be rid of the rest.")
-	case stuck:
-		c.hint("CloudFormation could not put everything back. Run make deploy again: it continues from here.")
+func (c *Client) afterFailure(s Stack) {
+	c.Step(term.Bad, 0, "The deployment failed.")
+	switch s.Condition() {
+	case Ready:
+		c.Hint("CloudFormation put everything back as it was before: links that worked still work.")
+	case Failed:
+		c.Hint("CloudFormation removed what it had made. Run make deploy again once the cause is dealt with, or make destroy to be rid of the rest.")
+	case Stuck:
+		c.Hint("CloudFormation could not put everything back. Run make deploy again: it continues from here.")
 	}
 }
 
 // plan asks CloudFormation what would change. It looks into the stacks in the
 // stack if CloudFormation can: a creation has nothing to look for, and some
 // parameters of inner stacks are not known before they exist.
-func (c *cloud) plan(ctx context.Context, s stack, template string, parameters []parameter) (change, error) {
-	if conditionOf(s.Status) != ready {
+func (c *Client) plan(ctx context.Context, s Stack, template string, parameters []Parameter) (change, error) {
+	if s.Condition() != Ready {
 		return c.planWith(ctx, "CREATE", template, parameters)
 	}
 	plan, err := c.planWith(ctx, "UPDATE", template, parameters, "--include-nested-stacks")
-	if err == nil || errors.Is(err, errNoChange) || ctx.Err() != nil {
+	if err == nil || errors.Is(err, ErrNoChange) || ctx.Err() != nil {
 		return plan, err
 	}
 	return c.planWith(ctx, "UPDATE", template, parameters)
 }
 
-func (c *cloud) planWith(ctx context.Context, kind, template string, parameters []parameter, more ...string) (change, error) {
+func (c *Client) planWith(ctx context.Context, kind, template string, parameters []Parameter, more ...string) (change, error) {
 	given, err := json.Marshal(parameters)
 	if err != nil {
 		return change{}, err
 	}
-	args := append([]string{"cloudformation", "create-change-set", "--stack-name", c.stack,
+	args := append([]string{"cloudformation", "create-change-set", "--stack-name", c.Target.Stack,
 		"--change-set-name", fmt.Sprintf("culvert-%d", time.Now().UnixMilli()), "--change-set-type", kind,
 		"--template-body", "file://" + template, "--parameters", string(given),
 		"--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"}, more...)
 	var made struct {
 		ID string `json:"Id"`
 	}
-	if err := c.aws(ctx, &made, args...); err != nil {
+	if err := c.Call(ctx, &made, args...); err != nil {
 		return change{}, err
 	}
 	return c.planned(ctx, made.ID)
 }
 
 // planned waits until CloudFormation has thought it over.
-func (c *cloud) planned(ctx context.Context, id string) (change, error) {
+func (c *Client) planned(ctx context.Context, id string) (change, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
 	for {
@@ -117,31 +116,29 @@ func (c *cloud) planned(ctx context.Context, id string) (change, error) {
 		case plan.Status == "FAILED":
 			return plan, c.refused(ctx, plan)
 		}
-		select {
-		case <-ctx.Done():
-			return plan, ctx.Err()
-		case <-time.After(2 * time.Second):
+		if err := aws.Pause(ctx, 2*time.Second); err != nil {
+			return plan, err
 		}
 	}
 }
 
-func (c *cloud) changeSet(ctx context.Context, id string) (plan change, err error) {
-	err = c.aws(ctx, &plan, "cloudformation", "describe-change-set", "--change-set-name", id)
+func (c *Client) changeSet(ctx context.Context, id string) (plan change, err error) {
+	err = c.Call(ctx, &plan, "cloudformation", "describe-change-set", "--change-set-name", id)
 	plan.ID = id
 	return plan, err
 }
 
 // refused says why CloudFormation cannot make a change set, and deletes it.
-func (c *cloud) refused(ctx context.Context, plan change) error {
-	c.aws(ctx, nil, "cloudformation", "delete-change-set", "--change-set-name", plan.ID) // costs nothing if it stays
+func (c *Client) refused(ctx context.Context, plan change) error {
+	c.Call(ctx, nil, "cloudformation", "delete-change-set", "--change-set-name", plan.ID) // costs nothing if it stays
 	if strings.Contains(plan.Reason, "didn't contain changes") || strings.Contains(plan.Reason, "No updates are to be performed") {
-		return errNoChange
+		return ErrNoChange
 	}
-	return c.says("CloudFormation refuses the change: " + plan.Reason)
+	return c.explained("CloudFormation refuses the change: " + plan.Reason)
 }
 
 // allChanges includes those of the stacks in the stack, where they are known.
-func (c *cloud) allChanges(ctx context.Context, plan change) (all []resourceChange, err error) {
+func (c *Client) allChanges(ctx context.Context, plan change) (all []resourceChange, err error) {
 	for _, one := range plan.Changes {
 		r := one.ResourceChange
 		if r.ChangeSetID == "" {
@@ -168,24 +165,11 @@ var cannotBeReplaced = []string{"AWS::EC2::Instance", "AWS::CloudFront::VpcOrigi
 func refuseReplacement(all []resourceChange) error {
 	for _, r := range all {
 		if r.Action == "Modify" && r.Replacement == "True" && slices.Contains(cannotBeReplaced, r.Type) {
-			return advise("Deploy with the settings of before, or let another instance take its place: make deploy SET=SoloInstance=b (or a, if it is b).",
+			return advice.New("Deploy with the settings of before, or let another instance take its place: make deploy SET=SoloInstance=b (or a, if it is b).",
 				"this change would replace %s, which CloudFront does not allow while it is in use; nothing was changed", parts[r.Type].name)
 		}
 	}
 	return nil
-}
-
-// keepsProcessor refuses another architecture for the one instance that
-// stands: it would be stopped, and could not start again.
-func (c *cloud) keepsProcessor(s stack) error {
-	was, is := s.parameter("Architecture"), c.chosen("Architecture", s)
-	instead := map[string]string{"a": "b", "b": "a"}[s.parameter("SoloInstance")]
-	solo := s.parameter("Topology") == "solo" && c.chosen("Topology", s) == "solo"
-	if was == is || !solo || c.given["SoloInstance"] == instead {
-		return nil
-	}
-	return advise(fmt.Sprintf("Let another instance take its place: make deploy ARCH=%s SET=SoloInstance=%s. Who is connected then has to connect again.", is, instead),
-		"the instance cannot change its processor from %s to %s; nothing was changed", was, is)
 }
 
 // summary counts what will be done.

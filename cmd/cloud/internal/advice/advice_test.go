@@ -1,15 +1,17 @@
-package main
+package advice
 
 import (
 	"errors"
 	"strings"
 	"testing"
+
+	"culvert/cmd/cloud/internal/aws"
 )
 
 // AWS's own words, as the command lines print them, lead to what to try.
 func TestAWSsWordsLeadToAdvice(t *testing.T) {
 	t.Parallel()
-	o := options{region: "eu-west-1", stack: "culvert", profile: "me"}
+	o := aws.Target{Region: "eu-west-1", Stack: "culvert", Profile: "me"}
 	for said, want := range map[string][2]string{
 		"Unable to locate credentials. You can configure credentials by running \"aws configure\".":                                                                                {"no AWS credentials", "aws configure sso"},
 		"The config profile (you) could not be found":                                                                                                                              {"no AWS profile with the name you", "aws configure --profile you"},
@@ -36,20 +38,20 @@ func TestAWSsWordsLeadToAdvice(t *testing.T) {
 		"Parameter 'Topology' must be one of AllowedValues":                                                                                                                        {"one of these settings", "what it may be"},
 		"[Errno 28] No space left on device": {"disk is full", "room"},
 	} {
-		var a *advice
-		if err := o.explain(errors.New(said)); !errors.As(err, &a) {
+		var a *Advice
+		if err := Explain(o, errors.New(said)); !errors.As(err, &a) {
 			t.Errorf("no advice for: %s", said)
-		} else if !strings.Contains(a.problem, want[0]) || !strings.Contains(a.try, want[1]) {
-			t.Errorf("%s:\ngot  %q, %q\nwant %q", said, a.problem, a.try, want)
+		} else if !strings.Contains(a.Problem, want[0]) || !strings.Contains(a.Try, want[1]) {
+			t.Errorf("%s:\ngot  %q, %q\nwant %q", said, a.Problem, a.Try, want)
 		}
 	}
 }
 
 func TestNoAdviceHasAPlaceThatIsNotFilled(t *testing.T) {
 	t.Parallel()
-	o := options{region: "eu-west-1", stack: "culvert"}
+	o := aws.Target{Region: "eu-west-1", Stack: "culvert"}
 	for _, m := range meanings {
-		if text := o.fill(m.problem + m.try); strings.ContainsAny(text, "{}") {
+		if text := o.Fill(m.problem + m.try); strings.ContainsAny(text, "{}") {
 			t.Errorf("%s: not filled: %s", m.pattern, text)
 		}
 	}
@@ -58,19 +60,24 @@ func TestNoAdviceHasAPlaceThatIsNotFilled(t *testing.T) {
 func TestWhatIsNotKnownIsSaidAsItIs(t *testing.T) {
 	t.Parallel()
 	err := errors.New("something new")
-	if got := (options{}).explain(err); got != err {
+	if got := Explain(aws.Target{}, err); got != err {
 		t.Errorf("got %v, want the error itself", got)
 	}
 }
 
-func TestCommandsThatAreShownAreThoseOfTheFolderWhereThereIsNoOther(t *testing.T) {
+func TestWhatMayFailInANewAccountHasAdvice(t *testing.T) {
 	t.Parallel()
-	for path, want := range map[string]string{"/usr/bin/aws": " aws configure\n", ".venv-cloud/bin/aws": " .venv-cloud/bin/aws configure\n"} {
-		c, _, said := testCloud(t, nil)
-		c.awsPath = path
-		c.report(c.says("Unable to locate credentials"))
-		if !strings.Contains(said.String(), want) || !strings.Contains(said.String(), " aws configure sso\n") {
-			t.Errorf("%s: got %s, want %q", path, said, want)
+	o := aws.Target{Region: "us-east-1", Stack: "culvert"}
+	for said, want := range map[string]string{
+		"User: arn:aws:iam::1:user/a is not authorized to perform: budgets:ModifyBudget (Service: Budgets, Status Code: 400, Request ID: 1)":                                          "BUDGET=0",
+		"Account 1 is a linked account. To enable budgets for your account, ask the payer account to enable budgets first.":                                                           "BUDGET=0",
+		"The specified instance type is not eligible for Free Tier. For a list of Free Tier instance types, run 'describe-instance-types' with the filter 'free-tier-eligible=true'.": "INSTANCE=t4g.micro",
+		"Resource handler returned message: \"The provided execution role does not have permissions to call CreateNetworkInterface on EC2 (Service: Lambda, Status Code: 400)\"":      "Wait a minute",
+		"This account is currently blocked and not recognized as a valid account. Please contact aws-verification@amazon.com if you have questions.":                                  "support case",
+	} {
+		a, _ := Explain(o, errors.New(said)).(*Advice)
+		if a == nil || !strings.Contains(a.Try, want) {
+			t.Errorf("%s: got %v, want advice with %q", said, a, want)
 		}
 	}
 }

@@ -1,11 +1,15 @@
-package main
+package cfn
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"culvert/cmd/cloud/internal/advice"
+	"culvert/cmd/cloud/internal/aws/awstest"
 )
 
 var before = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
@@ -13,8 +17,8 @@ var before = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 func TestFollowTellsEachSlowPartOfNestedStacksOnceAndHowLongItTook(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c, r, said := testCloud(t, map[string][]string{
-			"aws cloudformation describe-stacks":                {inState("CREATE_IN_PROGRESS"), inState("CREATE_IN_PROGRESS"), inState("CREATE_COMPLETE")},
+		c, r, said := testClient(t, map[string][]string{
+			"aws cloudformation describe-stacks":                {awstest.InState("CREATE_IN_PROGRESS"), awstest.InState("CREATE_IN_PROGRESS"), awstest.InState("CREATE_COMPLETE")},
 			"aws cloudformation describe-stack-events":          {testdata(t, "create-events.json")},
 			"aws cloudformation describe-stack-events arn:solo": {testdata(t, "create-events-solo.json")},
 		})
@@ -22,11 +26,11 @@ func TestFollowTellsEachSlowPartOfNestedStacksOnceAndHowLongItTook(t *testing.T)
 			t.Fatalf("got %v, want no error", err)
 		}
 		got := said.String()
-		wantSaid(t, got, "… CloudFront's way into the network: usually 9 min", "✓ CloudFront's way into the network 9 min")
+		awstest.WantSaid(t, got, "… CloudFront's way into the network: usually 9 min", "✓ CloudFront's way into the network 9 min")
 		if n := strings.Count(got, "\n"); n != 2 {
 			t.Errorf("got %d lines, want 2:\n%s", n, got)
 		}
-		if n := len(r.asked("aws cloudformation describe-stacks")); n != 3 {
+		if n := len(r.Asked("aws cloudformation describe-stacks")); n != 3 {
 			t.Errorf("asked for the status %d times, want 3", n)
 		}
 	})
@@ -34,13 +38,16 @@ func TestFollowTellsEachSlowPartOfNestedStacksOnceAndHowLongItTook(t *testing.T)
 
 func TestAFailureIsTheFirstOneAndSaysWhatToTry(t *testing.T) {
 	t.Parallel()
-	c, _, said := testCloud(t, map[string][]string{
-		"aws cloudformation describe-stacks":       {inState("ROLLBACK_COMPLETE")},
+	c, _, said := testClient(t, map[string][]string{
+		"aws cloudformation describe-stacks":       {awstest.InState("ROLLBACK_COMPLETE")},
 		"aws cloudformation describe-stack-events": {testdata(t, "failed-events.json")},
 	})
 	_, err := c.follow(t.Context(), "arn:root", before)
-	c.report(err)
-	wantSaid(t, said.String(), "all the networks (VPCs) in us-east-1", "--quota-code L-F678F1CE")
+	var known *advice.Advice
+	if !errors.As(err, &known) {
+		t.Fatalf("got %v, want advice", err)
+	}
+	awstest.WantSaid(t, known.Problem+known.Try, "all the networks (VPCs) in us-east-1", "--quota-code L-F678F1CE")
 	if strings.Contains(said.String(), "Instance:") {
 		t.Errorf("tells of what was cancelled:\n%s", said)
 	}
@@ -49,8 +56,8 @@ func TestAFailureIsTheFirstOneAndSaysWhatToTry(t *testing.T) {
 func TestEventsOfBeforeAreNotTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c, _, said := testCloud(t, map[string][]string{
-			"aws cloudformation describe-stacks":       {inState("UPDATE_COMPLETE")},
+		c, _, said := testClient(t, map[string][]string{
+			"aws cloudformation describe-stacks":       {awstest.InState("UPDATE_COMPLETE")},
 			"aws cloudformation describe-stack-events": {testdata(t, "failed-events.json")},
 		})
 		if _, err := c.follow(t.Context(), "arn:root", before.Add(time.Hour)); err != nil || said.Len() > 0 {
@@ -63,11 +70,11 @@ func TestEventsOfBeforeAreNotTold(t *testing.T) {
 func TestAStatusOfBeforeIsNotTakenForTheEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c, r, _ := testCloud(t, map[string][]string{
-			"aws cloudformation describe-stacks":       {inState("UPDATE_COMPLETE"), inState("ROLLBACK_COMPLETE")},
+		c, r, _ := testClient(t, map[string][]string{
+			"aws cloudformation describe-stacks":       {awstest.InState("UPDATE_COMPLETE"), awstest.InState("ROLLBACK_COMPLETE")},
 			"aws cloudformation describe-stack-events": {`{"StackEvents": []}`, testdata(t, "failed-events.json")},
 		})
-		if _, err := c.follow(t.Context(), "arn:root", before); err == nil || len(r.asked("aws cloudformation describe-stacks")) != 2 {
+		if _, err := c.follow(t.Context(), "arn:root", before); err == nil || len(r.Asked("aws cloudformation describe-stacks")) != 2 {
 			t.Errorf("got %v, want the failure that came later", err)
 		}
 	})
@@ -76,8 +83,8 @@ func TestAStatusOfBeforeIsNotTakenForTheEnd(t *testing.T) {
 func TestALogHearsEveryFewMinutesWhatIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c, _, said := testCloud(t, map[string][]string{
-			"aws cloudformation describe-stacks":       {inState("UPDATE_IN_PROGRESS")},
+		c, _, said := testClient(t, map[string][]string{
+			"aws cloudformation describe-stacks":       {awstest.InState("UPDATE_IN_PROGRESS")},
 			"aws cloudformation describe-stack-events": {`{"StackEvents": []}`},
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
@@ -85,7 +92,7 @@ func TestALogHearsEveryFewMinutesWhatIsWaitedFor(t *testing.T) {
 		if _, err := c.follow(ctx, "arn:root", before); err == nil {
 			t.Error("got no error after Ctrl-C, want one")
 		}
-		wantSaid(t, said.String(), "2 min so far, CloudFormation is at work", "4 min so far")
+		awstest.WantSaid(t, said.String(), "2 min so far, CloudFormation is at work", "4 min so far")
 	})
 }
 
@@ -94,10 +101,10 @@ func TestANetworkThatFailsForAMomentIsBorneAndOneThatStaysAwayIsNot(t *testing.T
 	const away = "!Could not connect to the endpoint URL"
 	synctest.Test(t, func(t *testing.T) {
 		answers := map[string][]string{
-			"aws cloudformation describe-stacks":       {away, away, inState("UPDATE_IN_PROGRESS"), away, inState("UPDATE_COMPLETE")},
+			"aws cloudformation describe-stacks":       {away, away, awstest.InState("UPDATE_IN_PROGRESS"), away, awstest.InState("UPDATE_COMPLETE")},
 			"aws cloudformation describe-stack-events": {`{"StackEvents": []}`},
 		}
-		c, _, _ := testCloud(t, answers)
+		c, _, _ := testClient(t, answers)
 		if _, err := c.follow(t.Context(), "arn:root", before); err != nil {
 			t.Errorf("got %v after some misses, want no error", err)
 		}

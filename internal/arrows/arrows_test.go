@@ -33,9 +33,15 @@ var mayReach = map[string][]string{
 	"edge":              {"internal/handover", "internal/site", "internal/wire"},
 	"functions":         {"edge", "internal/handover", "internal/site", "internal/wire"},
 	"cmd":               {"any"},
-	"infra":             {"any"},
-	"test":              {"any"},
-	"internal/arrows":   {},
+	"cmd/cloud":         {"cmd/cloud/internal/aws", "cmd/cloud/internal/advice", "cmd/cloud/internal/cfn", "internal/cost", "internal/term", "internal/version"},
+
+	"cmd/cloud/internal/aws":    {},
+	"cmd/cloud/internal/advice": {"cmd/cloud/internal/aws"},
+	"cmd/cloud/internal/cfn":    {"cmd/cloud/internal/aws", "cmd/cloud/internal/advice", "internal/term", "internal/version"},
+
+	"infra":           {"any"},
+	"test":            {"any"},
+	"internal/arrows": {},
 }
 
 // neverReach lists what a room may not reach, of ours or of others.

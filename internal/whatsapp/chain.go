@@ -1,8 +1,14 @@
 package whatsapp
 
 import (
+	"crypto/ed25519"
+	"errors"
 	"fmt"
+	"math/big"
+	"slices"
 	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // chain is what a verified certificate chain says.
@@ -149,4 +155,129 @@ func unixTime(s uint64) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(int64(s), 0).UTC()
+}
+
+// verifyXEdDSA reports whether sig is key's signature of msg. key is a Curve25519
+// public key; WhatsApp signs as Signal does (XEdDSA, signal.org/docs), with the
+// sign bit of the Edwards point in the top bit of the signature.
+func verifyXEdDSA(key [32]byte, msg, sig []byte) bool {
+	if len(sig) != ed25519.SignatureSize {
+		return false
+	}
+	edwards, ok := edwardsKey(key)
+	if !ok {
+		return false
+	}
+	edwards[31] |= sig[63] & 0x80
+	sig = slices.Clone(sig)
+	sig[63] &= 0x7f
+	return ed25519.Verify(edwards[:], msg, sig)
+}
+
+// fieldPrime is 2^255 - 19.
+var fieldPrime = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 255), big.NewInt(19))
+
+// edwardsKey maps the Montgomery u-coordinate u to the Edwards y-coordinate
+// (u-1)/(u+1), RFC 7748 section 4.1, with sign bit 0. It refuses coordinates
+// that are not reduced, and -1, which has no image. Everything here is public,
+// so time may depend on it.
+func edwardsKey(key [32]byte) (y [32]byte, ok bool) {
+	slices.Reverse(key[:])
+	u := new(big.Int).SetBytes(key[:])
+	one := big.NewInt(1)
+	if u.Cmp(fieldPrime) >= 0 {
+		return y, false
+	}
+	inv := new(big.Int).ModInverse(new(big.Int).Add(u, one), fieldPrime)
+	if inv == nil {
+		return y, false
+	}
+	u.Sub(u, one).Mul(u, inv).Mod(u, fieldPrime).FillBytes(y[:])
+	slices.Reverse(y[:])
+	return y, true
+}
+
+// errProto means that bytes are no Protocol Buffers message of the shape expected.
+var errProto = errors.New("not the message expected")
+
+// protoField is one field of a message: a varint's value, or the data of another
+// type, which aliases the message.
+type protoField struct {
+	typ   protowire.Type
+	value uint64
+	data  []byte
+	set   bool
+}
+
+// nextField reads the first field of b and returns its length. A field has one
+// spelling: numbers that are longer than they need be are refused, and so are groups.
+func nextField(b []byte) (num protowire.Number, f protoField, length int, err error) {
+	num, typ, head := protowire.ConsumeTag(b)
+	if head < 0 || head != protowire.SizeTag(num) || !num.IsValid() {
+		return 0, f, 0, errProto
+	}
+	f, b = protoField{typ: typ, set: true}, b[head:]
+	var n, shortest int
+	switch typ {
+	case protowire.VarintType:
+		f.value, n = protowire.ConsumeVarint(b)
+		shortest = protowire.SizeVarint(f.value)
+	case protowire.BytesType:
+		f.data, n = protowire.ConsumeBytes(b)
+		shortest = protowire.SizeBytes(len(f.data))
+	case protowire.Fixed32Type, protowire.Fixed64Type:
+		n = protowire.ConsumeFieldValue(num, typ, b)
+		shortest = max(n, 0)
+		f.data = b[:shortest]
+	}
+	if n != shortest || n == 0 {
+		return 0, f, 0, errProto
+	}
+	return num, f, head + n, nil
+}
+
+// protoMessage holds the fields that this package asks of any message: numbers
+// 1 to 5. Others are skipped, as newer servers may send them.
+type protoMessage [6]protoField
+
+// parseMessage reads b, which the message's fields alias.
+func parseMessage(b []byte) (m protoMessage, err error) {
+	for len(b) > 0 {
+		num, f, n, err := nextField(b)
+		if err != nil {
+			return m, err
+		}
+		b = b[n:]
+		if int(num) >= len(m) {
+			continue
+		}
+		if m[num].set {
+			return m, errProto
+		}
+		m[num] = f
+	}
+	return m, nil
+}
+
+// bytes is field num, which must be there, be bytes, and have size bytes unless
+// size is 0.
+func (m *protoMessage) bytes(num, size int) ([]byte, error) {
+	f := m[num]
+	if f.typ != protowire.BytesType || size != 0 && len(f.data) != size {
+		return nil, errProto
+	}
+	return f.data, nil
+}
+
+// number is field num, 0 if it is missing.
+func (m *protoMessage) number(num int) (uint64, error) {
+	if f := m[num]; f.set && f.typ != protowire.VarintType {
+		return 0, errProto
+	}
+	return m[num].value, nil
+}
+
+// appendBytes writes field num.
+func appendBytes(b []byte, num protowire.Number, data []byte) []byte {
+	return protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), data)
 }

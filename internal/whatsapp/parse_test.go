@@ -2,11 +2,12 @@ package whatsapp
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"io"
 	"strings"
 	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 func TestMessagesOfAnotherShapeAreRefused(t *testing.T) {
@@ -65,7 +66,7 @@ func TestFramesOfASizeNotExpectedAreRefused(t *testing.T) {
 		"": io.EOF, "\x00\x00": io.ErrUnexpectedEOF, "\x00\x00\x01": io.ErrUnexpectedEOF, "\x00\x00\x05abcd": io.ErrUnexpectedEOF,
 		"\x00\x00\x00": errFrameSize, "\x00\x00\x09": errFrameSize, "\xff\xff\xff": errFrameSize,
 	} {
-		if _, err := readFrame(strings.NewReader(in), nil, 8); err != want {
+		if _, err := readFrame(strings.NewReader(in), 8); err != want {
 			t.Errorf("%x: got %v, want %v", in, err, want)
 		}
 	}
@@ -80,12 +81,12 @@ func FuzzFields(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var out []byte
 		for rest := in; len(rest) > 0; {
-			field, next, err := nextField(rest)
+			num, field, n, err := nextField(rest)
 			if err != nil {
 				return
 			}
-			out = appendField(out, field)
-			rest = next
+			out = appendField(out, num, field)
+			rest = rest[n:]
 		}
 		if !bytes.Equal(out, in) {
 			t.Errorf("wrote %x, want %x", out, in)
@@ -96,13 +97,13 @@ func FuzzFields(f *testing.F) {
 	})
 }
 
-func appendField(b []byte, f protoField) []byte {
-	b = binary.AppendUvarint(b, f.num<<3|uint64(f.typ))
+func appendField(b []byte, num protowire.Number, f protoField) []byte {
+	b = protowire.AppendTag(b, num, f.typ)
 	switch f.typ {
-	case protoVarint:
-		return binary.AppendUvarint(b, f.value)
-	case protoBytes:
-		b = binary.AppendUvarint(b, uint64(len(f.data)))
+	case protowire.VarintType:
+		return protowire.AppendVarint(b, f.value)
+	case protowire.BytesType:
+		return protowire.AppendBytes(b, f.data)
 	}
 	return append(b, f.data...)
 }
@@ -147,7 +148,7 @@ func FuzzFrame(f *testing.F) {
 	f.Add([]byte("\x00\x00\x03abc"))
 	f.Add([]byte("\x00\x10\x01"))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		frame, err := readFrame(bytes.NewReader(in), make([]byte, 2), maxHello)
+		frame, err := readFrame(bytes.NewReader(in), maxHello)
 		if err != nil {
 			return
 		}

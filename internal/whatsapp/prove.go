@@ -2,12 +2,18 @@ package whatsapp
 
 import (
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/ecdh"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
-	"slices"
+	"os"
 	"time"
 )
 
@@ -84,9 +90,7 @@ type prover struct {
 	root      [32]byte
 	prologue  string
 	ephemeral *ecdh.PrivateKey
-
-	noise           *noiseState // after the server's hello: keyed for the client's finish
-	serverEphemeral []byte
+	noise     *noiseState // nil until the server's hello
 }
 
 func (p *prover) prove(conn net.Conn) (Proof, error) {
@@ -94,7 +98,7 @@ func (p *prover) prove(conn net.Conn) (Proof, error) {
 	if _, err := conn.Write(p.firstFlight()); err != nil {
 		return Proof{}, fmt.Errorf("send hello: %w", err)
 	}
-	hello, err := readFrame(conn, nil, maxHello)
+	hello, err := readFrame(conn, maxHello)
 	if err != nil {
 		return Proof{}, fmt.Errorf("read answer: %w", err)
 	}
@@ -126,7 +130,7 @@ func (p *prover) serverHello(frame []byte) (chain, error) {
 	if err != nil {
 		return chain{}, fmt.Errorf("%w: server hello: %w", ErrNotWhatsApp, err)
 	}
-	p.noise, p.serverEphemeral = newNoiseState(p.prologue), slices.Clone(ephemeral)
+	p.noise = newNoiseState(p.prologue)
 	p.noise.mixHash(p.ephemeral.PublicKey().Bytes())
 	p.noise.mixHash(ephemeral)
 	key, err := p.openWith(ephemeral, static)
@@ -168,4 +172,153 @@ func parseServerHello(frame []byte) (ephemeral, static, payload []byte, err erro
 	}
 	payload, err = hello.bytes(3, 0)
 	return ephemeral, static, payload, err
+}
+
+// noiseName is exactly as long as a hash, so Noise takes it as it is (section
+// 5.2 of its specification pads with zeros).
+const noiseName = "Noise_XX_25519_AESGCM_SHA256\x00\x00\x00\x00"
+
+// prologue opens a connection of WhatsApp Web and desktop: protocol 6,
+// dictionary 3.
+const prologue = "WA\x06\x03"
+
+// noiseState is the client's side of WhatsApp's handshake. It is Noise XX with
+// one difference: the empty payload of the first message is not hashed.
+type noiseState struct {
+	hash, salt [32]byte
+	aead       cipher.AEAD
+	nonce      uint64
+}
+
+func newNoiseState(prologue string) *noiseState {
+	s := &noiseState{hash: [32]byte([]byte(noiseName)), salt: [32]byte([]byte(noiseName))}
+	s.mixHash([]byte(prologue))
+	return s
+}
+
+func (s *noiseState) mixHash(b []byte) {
+	h := sha256.New()
+	h.Write(s.hash[:])
+	h.Write(b)
+	h.Sum(s.hash[:0])
+}
+
+// mixKey does a Diffie-Hellman exchange and starts a new key with it. An error
+// means that public is a point without a secret.
+func (s *noiseState) mixKey(private *ecdh.PrivateKey, public []byte) error {
+	key, err := ecdh.X25519().NewPublicKey(public)
+	if err != nil {
+		return err
+	}
+	secret, err := private.ECDH(key)
+	if err != nil {
+		return err
+	}
+	salt, aead, err := s.expand(secret)
+	if err != nil {
+		return err
+	}
+	s.salt, s.aead, s.nonce = salt, aead, 0
+	return nil
+}
+
+func (s *noiseState) expand(secret []byte) (first [32]byte, second cipher.AEAD, err error) {
+	okm, err := hkdf.Key(sha256.New, secret, s.salt[:], "", 64)
+	if err != nil {
+		return first, nil, err
+	}
+	second, err = newGCM(okm[32:])
+	return [32]byte(okm[:32]), second, err
+}
+
+// open decrypts ciphertext, which it leaves as it is.
+func (s *noiseState) open(ciphertext []byte) ([]byte, error) {
+	plain, err := s.aead.Open(nil, gcmNonce(s.nonce), ciphertext, s.hash[:])
+	if err != nil {
+		return nil, err
+	}
+	s.nonce++
+	s.mixHash(ciphertext)
+	return plain, nil
+}
+
+func newGCM(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
+
+// gcmNonce is four zero bytes and n in big-endian, as Noise has it for AES-GCM.
+func gcmNonce(n uint64) []byte {
+	return binary.BigEndian.AppendUint64(make([]byte, 4, 12), n)
+}
+
+// errFrameSize means the peer announced a frame that is empty or larger than the
+// reader takes.
+var errFrameSize = errors.New("frame of a size not expected")
+
+// appendFrame writes data as a frame; its length must fit into 3 bytes, big-endian.
+func appendFrame(b, data []byte) []byte {
+	n := len(data)
+	return append(append(b, byte(n>>16), byte(n>>8), byte(n)), data...)
+}
+
+// readFrame reads one frame of at most limit bytes. An end amid a frame is an
+// unexpected one.
+func readFrame(r io.Reader, limit int) ([]byte, error) {
+	var head [3]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, err
+	}
+	n := int(head[0])<<16 | int(head[1])<<8 | int(head[2])
+	if n == 0 || n > limit {
+		return nil, errFrameSize
+	}
+	frame := make([]byte, n)
+	if _, err := io.ReadFull(r, frame); err == io.EOF {
+		return nil, io.ErrUnexpectedEOF
+	} else if err != nil {
+		return nil, err
+	}
+	return frame, nil
+}
+
+// bound makes reads and writes of conn fail when ctx ends and after limit at
+// the latest. Call release when done: it lifts the bound.
+func bound(ctx context.Context, conn net.Conn, limit time.Duration) (release func()) {
+	deadline := time.Now().Add(limit)
+	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
+		deadline = d
+	}
+	conn.SetDeadline(deadline)
+	fired := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		conn.SetDeadline(time.Unix(1, 0))
+		close(fired)
+	})
+	return func() {
+		if !stop() {
+			<-fired
+		}
+		conn.SetDeadline(time.Time{})
+	}
+}
+
+// explain turns an error of a connection into one that a person can act on,
+// without the addresses that the system's errors carry.
+func explain(ctx context.Context, err error) error {
+	var netErr net.Error
+	switch {
+	case err == nil || errors.Is(err, ErrNotWhatsApp) || errors.Is(err, ErrSignature):
+		return err
+	case errors.Is(ctx.Err(), context.Canceled):
+		return ctx.Err()
+	case errors.Is(err, errFrameSize):
+		return fmt.Errorf("%w: %w", ErrNotWhatsApp, errFrameSize)
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
+		return ErrTimeout
+	}
+	return ErrClosed
 }

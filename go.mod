@@ -15,7 +15,6 @@ require (
 	github.com/flynn/noise v1.1.0
 	github.com/gobwas/ws v1.4.0
 	github.com/google/go-containerregistry v0.22.1
-	github.com/makiuchi-d/gozxing v0.1.1
 	github.com/pires/go-proxyproto v0.8.1
 	github.com/prometheus/client_golang v1.23.2
 	go.yaml.in/yaml/v3 v3.0.4
@@ -53,6 +52,4 @@ require (
 	github.com/prometheus/procfs v0.16.1 // indirect
 	go.yaml.in/yaml/v2 v2.4.2 // indirect
 	golang.org/x/sync v0.22.0 // indirect
-	golang.org/x/text v0.33.0 // indirect
-	golang.org/x/xerrors v0.0.0-20200804184101-5ec99f83aff1 // indirect
 )

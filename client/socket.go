@@ -11,6 +11,7 @@ import (
 	"culvert/client/front"
 	"culvert/internal/dial"
 	"culvert/internal/link"
+	"culvert/internal/netpoll"
 	"culvert/internal/relay"
 	"culvert/internal/wire"
 )
@@ -143,6 +144,6 @@ func (c *Client) learnDate(answer *http.Response) bool {
 
 // prepare is what goes between TCP and TLS of every carrier.
 func prepare(c net.Conn) net.Conn {
-	relay.Tune(c)
+	netpoll.Tune(c)
 	return relay.NewCork(c)
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"culvert/internal/handover"
-	"culvert/internal/relay"
+	"culvert/internal/netpoll"
 	"culvert/internal/wire"
 )
 
@@ -137,7 +137,7 @@ func ask(r *http.Request, owner netip.AddrPort) (far net.Conn, answer, ahead []b
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	relay.Tune(far)
+	netpoll.Tune(far)
 	far.SetDeadline(time.Now().Add(ownerAnswer))
 	answer, ahead, err = exchange(far, r)
 	if err != nil {

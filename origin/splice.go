@@ -8,6 +8,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"culvert/internal/netpoll"
+	"culvert/internal/relay"
 )
 
 // splice joins two connections, a client's and an owner's, whose bytes go through as
@@ -61,9 +64,16 @@ func closeWrite(c net.Conn) error {
 	return errors.ErrUnsupported
 }
 
-type passBuffer [64 << 10]byte
+// passSize fits a carrier's largest message with its headers into one read.
+const passSize = 64 << 10
 
-var passBuffers = sync.Pool{New: func() any { return new(passBuffer) }}
+var passPool = sync.Pool{New: func() any { return new([passSize]byte) }}
+
+// passBuffers lends buffers of passSize.
+type passBuffers struct{}
+
+func (passBuffers) Get() []byte  { return passPool.Get().(*[passSize]byte)[:] }
+func (passBuffers) Put(b []byte) { passPool.Put((*[passSize]byte)(b)) }
 
 // copyAll returns why it ended: io.EOF, or what failed.
 func copyAll(dst, src net.Conn) error {
@@ -77,7 +87,7 @@ func copyAll(dst, src net.Conn) error {
 			err = write(dst, b[:n])
 		}
 		if b != nil {
-			passBuffers.Put(b)
+			passBuffers{}.Put(b)
 		}
 		if err != nil {
 			return err
@@ -85,11 +95,18 @@ func copyAll(dst, src net.Conn) error {
 	}
 }
 
-// plainReader holds a buffer while it waits.
-func plainReader(src net.Conn) func() (*passBuffer, int, error) {
-	return func() (*passBuffer, int, error) {
-		b := passBuffers.Get().(*passBuffer)
-		n, err := src.Read(b[:])
+// reader reads src a buffer at a time. Where src is a plain TCP connection it
+// takes one only when there is something to read: most carriers idle.
+func reader(src net.Conn) func() ([]byte, int, error) {
+	if c, ok := src.(*relay.Cork); ok {
+		src = c.Conn
+	}
+	if c := netpoll.NewConn(src, passBuffers{}); c != nil {
+		return func() ([]byte, int, error) { return c.Read(0, passSize) }
+	}
+	return func() ([]byte, int, error) { // holds a buffer while it waits
+		b := passBuffers{}.Get()
+		n, err := src.Read(b)
 		if n > 0 {
 			err = nil // it comes again
 		}

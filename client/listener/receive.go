@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"culvert/internal/netpoll"
 	"culvert/internal/wire"
 )
 
@@ -70,7 +71,7 @@ func skipProxyHeader(conn net.Conn, b []byte) ([]byte, bool) {
 // there already. An end of the stream comes again at the next read.
 func identifyRaw(conn net.Conn, b []byte) (arrival, bool) {
 	if len(b) == 0 {
-		b = b[:readNow(conn, b[:cap(b)])]
+		b = b[:netpoll.TryRead(conn, b[:cap(b)])]
 	}
 	if len(b) == 0 {
 		conn.SetReadDeadline(time.Now().Add(rawWait))

@@ -10,7 +10,8 @@ var full = sync.Pool{New: func() any { return new([fullRead]byte) }}
 
 func putFull(b *[fullRead]byte) { full.Put(b) }
 
-// pool lends the same buffers to ReverseProxy for plain answers.
+// pool lends the same buffers to connections that have something to read, and
+// to ReverseProxy for plain answers.
 type pool struct{}
 
 func (pool) Get() []byte { return full.Get().(*[fullRead]byte)[:] }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"culvert/internal/netpoll"
 )
 
 // end is one of a socket's two connections. ReverseProxy copies with io.Copy
@@ -24,7 +26,7 @@ type end struct {
 	count  prometheus.Counter // of bytes read here
 	moved  *atomic.Bool       // tells the watch
 	small  [smallRead]byte
-	raw    *raw // nil: not a plain TCP connection
+	plain  *netpoll.Conn // nil: not a plain TCP connection
 	once   sync.Once
 	closed func() // called by the first Close; may be nil
 }
@@ -34,8 +36,8 @@ type end struct {
 const smallRead = 512
 
 func newEnd(c net.Conn, ahead []byte, count prometheus.Counter, moved *atomic.Bool) *end {
-	tune(c)
-	return &end{Conn: c, ahead: ahead, count: count, moved: moved, raw: newRaw(c)}
+	netpoll.Tune(c)
+	return &end{Conn: c, ahead: ahead, count: count, moved: moved, plain: netpoll.NewConn(c, pool{})}
 }
 
 // Close may be called more than once.
@@ -74,8 +76,8 @@ func (e *end) WriteTo(to io.Writer) (int64, error) {
 
 // step waits for bytes and passes them on.
 func (e *end) step(to io.Writer) (int, error) {
-	if e.raw != nil {
-		return e.rawStep(to)
+	if e.plain != nil {
+		return e.plainStep(to)
 	}
 	n, err := e.Conn.Read(e.small[:])
 	if n < smallRead || err != nil {
@@ -88,13 +90,13 @@ func (e *end) step(to io.Writer) (int, error) {
 	return e.passThen(to, full[:n+more], err)
 }
 
-func (e *end) rawStep(to io.Writer) (int, error) {
-	full, n, err := e.raw.read()
-	if full != nil {
-		defer putFull(full)
-		return e.passThen(to, full[:n], err)
+func (e *end) plainStep(to io.Writer) (int, error) {
+	full, n, err := e.plain.Read(0, fullRead)
+	if err != nil {
+		return 0, err
 	}
-	return 0, err
+	defer pool{}.Put(full)
+	return e.pass(to, full[:n])
 }
 
 // passThen passes b on and returns the first of the write's and the read's errors.

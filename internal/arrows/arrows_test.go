@@ -15,9 +15,10 @@ const module = "culvert/"
 // reason in its commit.
 var mayReach = map[string][]string{
 	"internal/wire":     {},
+	"internal/netpoll":  {},
 	"internal/dial":     {},
 	"internal/seal":     {"internal/wire"},
-	"internal/relay":    {"internal/wire"},
+	"internal/relay":    {"internal/netpoll", "internal/wire"},
 	"internal/whatsapp": {"internal/dial", "internal/wire"},
 	"internal/link":     {"internal/seal", "internal/wire"},
 	"internal/handover": {"internal/wire"},
@@ -25,13 +26,13 @@ var mayReach = map[string][]string{
 	"internal/cost":     {},
 	"internal/version":  {},
 	"internal/term":     {"internal/version"},
-	"internal/serve":    {"internal/site", "internal/version", "internal/wire"},
+	"internal/serve":    {"internal/netpoll", "internal/site", "internal/version", "internal/wire"},
 	"client/front":      {"internal/dial", "internal/link", "internal/seal", "internal/wire"},
-	"client/listener":   {"internal/dial", "internal/whatsapp", "internal/wire"},
-	"client":            {"client/front", "internal/dial", "internal/link", "internal/relay", "internal/seal", "internal/wire"},
-	"origin":            {"internal/dial", "internal/handover", "internal/relay", "internal/seal", "internal/site", "internal/whatsapp", "internal/wire"},
-	"edge":              {"internal/handover", "internal/site", "internal/wire"},
-	"functions":         {"edge", "internal/handover", "internal/site", "internal/wire"},
+	"client/listener":   {"internal/dial", "internal/netpoll", "internal/whatsapp", "internal/wire"},
+	"client":            {"client/front", "internal/dial", "internal/link", "internal/netpoll", "internal/relay", "internal/seal", "internal/wire"},
+	"origin":            {"internal/dial", "internal/handover", "internal/netpoll", "internal/relay", "internal/seal", "internal/site", "internal/whatsapp", "internal/wire"},
+	"edge":              {"internal/handover", "internal/netpoll", "internal/site", "internal/wire"},
+	"functions":         {"edge", "internal/handover", "internal/netpoll", "internal/site", "internal/wire"},
 	"cmd":               {"any"},
 	"cmd/cloud":         {"cmd/cloud/internal/aws", "cmd/cloud/internal/advice", "cmd/cloud/internal/cfn", "internal/cost", "internal/term", "internal/version"},
 
@@ -46,11 +47,12 @@ var mayReach = map[string][]string{
 
 // neverReach lists what a room may not reach, of ours or of others.
 var neverReach = map[string][]string{
-	"edge":          {"culvert/origin", "culvert/client", "culvert/internal/relay", "culvert/internal/seal"},
-	"origin":        {"culvert/edge", "culvert/client"},
-	"client":        {"culvert/edge", "culvert/origin"},
-	"functions":     {"culvert/internal/relay", "github.com/coder/websocket"},
-	"internal/wire": {"github.com/"},
+	"edge":             {"culvert/origin", "culvert/client", "culvert/internal/relay", "culvert/internal/seal"},
+	"origin":           {"culvert/edge", "culvert/client"},
+	"client":           {"culvert/edge", "culvert/origin"},
+	"functions":        {"culvert/internal/relay", "github.com/coder/websocket"},
+	"internal/wire":    {"github.com/"},
+	"internal/netpoll": {"culvert/", "github.com/"},
 }
 
 // room is the longest entry of mayReach that path lies in.

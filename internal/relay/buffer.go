@@ -23,6 +23,12 @@ var (
 	mid  = sync.Pool{New: func() any { return new([midSize]byte) }}
 )
 
+// streamBuffers lends full buffers to connections that have something to read.
+type streamBuffers struct{}
+
+func (streamBuffers) Get() []byte  { return getFull() }
+func (streamBuffers) Put(b []byte) { put(b) }
+
 func getFull() []byte { return full.Get().(*[fullSize]byte)[:] }
 
 // put gives b back if it is a pooled buffer. The caller must not use b again.

@@ -91,7 +91,7 @@ func NewCarrier(s Socket, t *Table, user uint32) *Carrier {
 	}
 	c.left = time.Now().UnixNano()
 	if p, ok := s.(parker); ok {
-		p.parkIn(&t.lot)
+		p.parkIn(&t.poller)
 	}
 	t.addCarrier(c)
 	return c

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net"
 	"sync"
+
+	"culvert/internal/netpoll"
 )
 
 // Cork stands between TLS and TCP. crypto/tls hands over every record of
@@ -102,6 +104,6 @@ func (l CorkListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	Tune(c)
+	netpoll.Tune(c)
 	return NewCork(c), nil
 }

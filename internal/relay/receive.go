@@ -4,6 +4,7 @@ import (
 	"net"
 	"time"
 
+	"culvert/internal/netpoll"
 	"culvert/internal/wire"
 )
 
@@ -156,7 +157,7 @@ func (t *Tunnel) writeOut() {
 		return
 	}
 	t.writing = true
-	if t.raw != nil {
+	if t.nonblocking != nil {
 		for len(t.queue) > 0 && !t.ended {
 			if !t.writeSome() {
 				break
@@ -178,7 +179,7 @@ func (t *Tunnel) writeSome() bool {
 	}
 	data := ck.data
 	t.mu.Unlock()
-	n, err := t.raw.TryWrite(data)
+	n, err := t.nonblocking.TryWrite(data)
 	t.mu.Lock()
 	return t.wrote(n, err) && len(data) == n
 }
@@ -347,9 +348,10 @@ func (t *Tunnel) join(stream net.Conn) bool {
 		Abort(stream)
 		return false
 	}
-	t.stream, t.raw = stream, newRaw(stream)
-	if t.raw != nil {
-		t.raw.lot = &t.table.lot
+	t.stream, t.nonblocking = stream, netpoll.NewConn(stream, streamBuffers{})
+	if t.nonblocking != nil {
+		t.nonblocking.Peek = true
+		t.nonblocking.Use(&t.table.poller)
 	}
 	if t.manner().growAt > 1 {
 		t.win.began = time.Now().UnixNano()

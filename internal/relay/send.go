@@ -15,14 +15,14 @@ const maxUnacked = 1024
 
 // pump reads the stream and sends it until the stream ends or the tunnel does.
 // Sending grows its stack to several times what waiting needs, so when sweep
-// finds the tunnel idle, the table's lot takes over, or a new goroutine, to wait.
+// finds the tunnel idle, the table's poller takes over, or a new goroutine, to wait.
 func (t *Tunnel) pump(number int) {
 	for {
 		room := t.waitRoom()
 		if room == 0 {
 			return
 		}
-		if t.raw != nil && t.raw.fresh && t.raw.park(func() { t.pump(number) }) {
+		if t.nonblocking != nil && t.nonblocking.Peek && t.nonblocking.Park(func() { t.pump(number) }) {
 			return
 		}
 		f, err := t.readFrame(room)
@@ -35,7 +35,7 @@ func (t *Tunnel) pump(number int) {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			t.stream.SetReadDeadline(time.Time{})
 			t.deep.Store(false)
-			t.raw.fresh = true
+			t.nonblocking.Peek = true
 			go t.pump(number)
 			return
 		default:
@@ -47,7 +47,7 @@ func (t *Tunnel) pump(number int) {
 
 // rest has the pump wait with a new stack, if it has grown one.
 func (t *Tunnel) rest() {
-	if t.raw != nil && t.deep.Load() {
+	if t.nonblocking != nil && t.deep.Load() {
 		t.stream.SetReadDeadline(time.Unix(1, 0))
 	}
 }
@@ -120,8 +120,8 @@ func (t *Tunnel) readMore(buf []byte, n, room int, wait time.Duration) (int, err
 // and room for the tag behind.
 func (t *Tunnel) readStream(head, room int) ([]byte, int, error) {
 	room = min(room, fullSize-head-wire.Overhead)
-	if t.raw != nil {
-		return t.raw.Read(head, room)
+	if t.nonblocking != nil {
+		return t.nonblocking.Read(head, room)
 	}
 	var buf []byte
 	if t.greedy {
@@ -227,7 +227,7 @@ func (t *Tunnel) sentBy(c *Carrier, f *frame, err error) {
 
 // streamEnded tells the peer how the stream ended.
 func (t *Tunnel) streamEnded(err error) {
-	gone := t.raw != nil && t.raw.gone()
+	gone := t.nonblocking != nil && t.nonblocking.Gone()
 	t.mu.Lock()
 	if t.ended {
 		t.mu.Unlock()

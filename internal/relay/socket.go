@@ -13,6 +13,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"culvert/internal/netpoll"
 	"culvert/internal/wire"
 )
 
@@ -29,8 +30,8 @@ type binarySocket struct {
 	ws   *websocket.Conn
 	hold *hold
 
-	parking  *parking      // nil: messages are waited for by reading
-	buffered *bufio.Reader // the library's, when parking is there
+	waiter   *netpoll.ReadWaiter // nil: messages are waited for by reading
+	buffered *bufio.Reader       // the library's, when waiter is there
 }
 
 // parker is a Socket that may be able to wait for its next message cheaply. parkIn
@@ -38,7 +39,7 @@ type binarySocket struct {
 // something to read or the socket has been closed; false if it cannot, or if there is
 // something to read now.
 type parker interface {
-	parkIn(*lot)
+	parkIn(*netpoll.Poller)
 	park(resume func()) bool
 }
 
@@ -75,8 +76,8 @@ func (s *binarySocket) watch(moved func()) { s.hold.watch(moved) }
 func (s *binarySocket) Close() error {
 	beneath(s.hold.Conn).Close()
 	err := s.ws.CloseNow()
-	if s.parking != nil {
-		s.parking.leave()
+	if s.waiter != nil {
+		s.waiter.Cancel()
 	}
 	return err
 }
@@ -101,46 +102,38 @@ func Accept(w http.ResponseWriter, r *http.Request) (Socket, error) {
 		return nil, err
 	}
 	s := newBinarySocket(ws, hj.hold)
-	s.buffered, s.parking = hj.small, parkOn(hj.hold)
+	s.buffered, s.waiter = hj.small, waiterOf(hj.hold)
 	return s, nil
 }
 
-// parkOn needs the TCP connection itself: TLS has bytes of its own.
-func parkOn(h *hold) *parking {
+// waiterOf needs the TCP connection itself: TLS has bytes of its own.
+func waiterOf(h *hold) *netpoll.ReadWaiter {
 	cork, ok := h.Conn.(*Cork)
 	if !ok {
 		return nil
 	}
-	tcp, ok := cork.Conn.(*net.TCPConn)
-	if !ok {
-		return nil
-	}
-	rc, err := tcp.SyscallConn()
-	if err != nil {
-		return nil
-	}
-	return &parking{rc: rc}
+	return netpoll.NewReadWaiter(cork.Conn)
 }
 
-func (s *binarySocket) parkIn(l *lot) {
-	if s.parking != nil {
-		s.parking.lot = l
+func (s *binarySocket) parkIn(p *netpoll.Poller) {
+	if s.waiter != nil {
+		s.waiter.Use(p)
 	}
 }
 
 func (s *binarySocket) park(resume func()) bool {
-	p := s.parking
-	if p == nil || s.buffered.Buffered() > 0 || len(s.hold.first) > 0 {
+	w := s.waiter
+	if w == nil || s.buffered.Buffered() > 0 || len(s.hold.first) > 0 {
 		return false
 	}
-	if p.park(resume) {
+	if w.Park(resume) {
 		return true
 	}
-	if p.ready() {
+	if w.Ready() {
 		return false
 	}
 	go func() {
-		p.wait() // an error comes again when reading
+		w.Wait() // an error comes again when reading
 		resume()
 	}()
 	return true

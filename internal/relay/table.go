@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"culvert/internal/netpoll"
 	"culvert/internal/wire"
 )
 
@@ -18,7 +19,7 @@ type Table struct {
 	Events
 	Budget *Budget
 	Kept   *Kept // an origin's; set before the first tunnel
-	lot    lot
+	poller netpoll.Poller
 	turns  sync.Pool // of *turn; a table's own, as their channels may belong to a test's bubble
 
 	mu       sync.RWMutex // guards the following; never held across I/O
@@ -323,7 +324,7 @@ func (tb *Table) Close() {
 	for _, c := range tb.AllCarriers() {
 		c.fail()
 	}
-	tb.lot.close()
+	tb.poller.Close()
 }
 
 // endings remembers the last ack of tunnels that ended in order: the latest

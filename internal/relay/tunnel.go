@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"culvert/internal/netpoll"
 	"culvert/internal/wire"
 )
 
@@ -32,17 +33,17 @@ type Tunnel struct {
 	sealing sync.Mutex  // one Seal at a time
 	deep    atomic.Bool // the pump's stack has grown
 
-	mu        sync.Mutex // guards the following; never held across I/O
-	wake      sync.Cond  // on mu: room to send, a carrier, keys, or the end
-	stream    net.Conn
-	raw       *raw
-	keys      Keys
-	finish    func(accept []byte) (Keys, error) // client: until Accept came
-	again     Again                             // client: until Accept came
-	retries   int                               // how often again was called
-	accept    []byte                            // origin: the Accept frame
-	confirmed bool                              // the client has shown that it has the Accept
-	ended     bool
+	mu          sync.Mutex // guards the following; never held across I/O
+	wake        sync.Cond  // on mu: room to send, a carrier, keys, or the end
+	stream      net.Conn
+	nonblocking *netpoll.Conn // the same as stream; nil: it is no plain TCP connection
+	keys        Keys
+	finish      func(accept []byte) (Keys, error) // client: until Accept came
+	again       Again                             // client: until Accept came
+	retries     int                               // how often again was called
+	accept      []byte                            // origin: the Accept frame
+	confirmed   bool                              // the client has shown that it has the Accept
+	ended       bool
 
 	// Where frames go.
 	carrier   *Carrier   // takes what is sent; nil: none at present
@@ -141,7 +142,7 @@ func (t *Tunnel) end(e End) {
 		t.lastAck(wire.Header{Kind: wire.Ack, Tunnel: t.ID, Ack: ack, Window: room}, said)
 	}
 	t.ended = true
-	stream, raw, used := t.stream, t.raw, t.used
+	stream, nonblocking, used := t.stream, t.nonblocking, t.used
 	t.used, t.carrier = nil, nil
 	for _, f := range t.unacked {
 		f.acked = true
@@ -169,8 +170,8 @@ func (t *Tunnel) end(e End) {
 			stream.Close()
 		}
 	}
-	if raw != nil {
-		raw.leave()
+	if nonblocking != nil {
+		nonblocking.Cancel()
 	}
 	if t.table.Ended != nil {
 		t.table.Ended(e)

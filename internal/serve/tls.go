@@ -10,6 +10,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"culvert/internal/netpoll"
 )
 
 // TLSFiles are the settings of a listener's certificate.
@@ -42,7 +44,7 @@ func (f TLSFiles) Listen(at Address, wrap func(net.Listener) net.Listener, log *
 // may listen as well, where the system can do that. New connections go to
 // either until one of them stops.
 func (f TLSFiles) ListenShared(at Address, wrap func(net.Listener) net.Listener, log *slog.Logger) (net.Listener, error) {
-	return f.listen(net.ListenConfig{Control: share}, at, wrap, log)
+	return f.listen(net.ListenConfig{Control: netpoll.ShareAddress}, at, wrap, log)
 }
 
 func (f TLSFiles) listen(by net.ListenConfig, at Address, wrap func(net.Listener) net.Listener, log *slog.Logger) (net.Listener, error) {

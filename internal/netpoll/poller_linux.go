@@ -1,0 +1,153 @@
+package netpoll
+
+import (
+	"net"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Poller is where idle connections wait to become readable, all by one
+// goroutine: a goroutine for each would be the largest part of what an idle
+// client costs. The zero value is ready. Connections wait in it by a ReadWaiter.
+type Poller struct {
+	mu      sync.Mutex // guards the following
+	epoll   *os.File   // nil: no connection has waited yet
+	closed  bool
+	last    uint64            // number of the latest registration
+	waiting map[uint64]func() // what resumes a registration
+}
+
+// registration is a connection's wait in a Poller; the zero value is none.
+type registration struct{ number uint64 } // guarded by the Poller's mu
+
+// register has resume called, in a goroutine of its own, once rc is readable or
+// the registration is cancelled. An error means that rc has to be waited for in
+// another way.
+func (p *Poller) register(rc syscall.RawConn, r *registration, resume func()) error {
+	epoll, number, err := p.add(r, resume)
+	if err != nil {
+		return err
+	}
+	var watched error
+	err = rc.Control(func(fd uintptr) { watched = watch(epoll, fd, number) })
+	if err == nil {
+		err = watched
+	}
+	if err != nil && p.take(number) == nil { // it was cancelled meanwhile, and resumed
+		return nil
+	}
+	return err
+}
+
+func (p *Poller) add(r *registration, resume func()) (epoll *os.File, number uint64, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, 0, net.ErrClosed
+	}
+	if p.epoll == nil {
+		if err := p.open(); err != nil {
+			return nil, 0, err
+		}
+	}
+	p.last++
+	r.number = p.last
+	p.waiting[p.last] = resume
+	return p.epoll, p.last, nil
+}
+
+// open makes the epoll, which Go's own poller waits for.
+func (p *Poller) open() error {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return err
+	}
+	epoll := os.NewFile(uintptr(fd), "epoll")
+	rc, err := epoll.SyscallConn()
+	if err != nil {
+		epoll.Close()
+		return err
+	}
+	p.epoll, p.waiting = epoll, map[uint64]func(){}
+	go p.serve(rc)
+	return nil
+}
+
+// watch has epoll report once, by number, that fd is readable.
+func watch(epoll *os.File, fd uintptr, number uint64) error {
+	rc, err := epoll.SyscallConn()
+	if err != nil {
+		return err
+	}
+	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT, Fd: int32(number), Pad: int32(number >> 32)}
+	var watched error
+	err = rc.Control(func(epfd uintptr) {
+		if watched = unix.EpollCtl(int(epfd), unix.EPOLL_CTL_MOD, int(fd), &e); watched == unix.ENOENT {
+			watched = unix.EpollCtl(int(epfd), unix.EPOLL_CTL_ADD, int(fd), &e)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return watched
+}
+
+// serve resumes the connections that have become readable, until the Poller is
+// closed.
+func (p *Poller) serve(rc syscall.RawConn) {
+	var events [64]unix.EpollEvent
+	for {
+		n := 0
+		err := rc.Read(func(epfd uintptr) bool {
+			n, _ = unix.EpollWait(int(epfd), events[:], 0)
+			return n > 0
+		})
+		if err != nil {
+			return
+		}
+		for _, e := range events[:n] {
+			p.resume(uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32)
+		}
+	}
+}
+
+func (p *Poller) resume(number uint64) {
+	if resume := p.take(number); resume != nil {
+		go resume()
+	}
+}
+
+// take returns what resumes a registration; nil if that has been taken.
+func (p *Poller) take(number uint64) func() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	resume := p.waiting[number]
+	delete(p.waiting, number)
+	return resume
+}
+
+// cancel resumes whoever waits by r.
+func (p *Poller) cancel(r *registration) {
+	p.mu.Lock()
+	number := r.number
+	p.mu.Unlock()
+	p.resume(number)
+}
+
+// Close lets no connection wait any more. The owners of those that wait have to
+// cancel them.
+func (p *Poller) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	if p.epoll != nil {
+		p.epoll.Close()
+	}
+}

@@ -1,0 +1,109 @@
+package netpoll
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// waiterPair is a connection that may wait in l, and its peer.
+func waiterPair(t *testing.T, l *Poller) (*ReadWaiter, net.Conn, net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	peer, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { peer.Close(); c.Close() })
+	p := NewReadWaiter(c)
+	p.Use(l)
+	return p, c, peer
+}
+
+// Whatever ends the wait, and all at once, resumes once: a carrier that is resumed
+// twice has two readers, one that is not never ends.
+func TestWhoWaitsInAPollerIsResumedOnce(t *testing.T) {
+	t.Parallel()
+	for name, wake := range map[string]func(p *ReadWaiter, c, peer net.Conn){
+		"bytes":             func(_ *ReadWaiter, _, peer net.Conn) { peer.Write([]byte("x")) },
+		"the peer's end":    func(_ *ReadWaiter, _, peer net.Conn) { peer.Close() },
+		"a reset":           func(_ *ReadWaiter, _, peer net.Conn) { peer.(*net.TCPConn).SetLinger(0); peer.Close() },
+		"its own end":       func(p *ReadWaiter, c, _ net.Conn) { c.Close(); p.Cancel() },
+		"bytes and its end": func(p *ReadWaiter, c, peer net.Conn) { go peer.Write([]byte("x")); c.Close(); p.Cancel() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := new(Poller)
+			defer l.Close()
+			var resumed atomic.Int64
+			var all sync.WaitGroup
+			for range 50 {
+				p, c, peer := waiterPair(t, l)
+				all.Add(1)
+				if err := l.register(p.rc, &p.at, func() { resumed.Add(1); all.Done() }); err != nil {
+					t.Fatal(err)
+				}
+				go wake(p, c, peer)
+			}
+			all.Wait()
+			passThrough(t, l) // a second time comes before that, and panics
+			if len(l.waiting) > 0 || resumed.Load() != 50 {
+				t.Errorf("got %d resumed and %d left, want 50 and none", resumed.Load(), len(l.waiting))
+			}
+		})
+	}
+}
+
+// passThrough returns when the poller has resumed another connection.
+func passThrough(t *testing.T, l *Poller) {
+	t.Helper()
+	p, _, peer := waiterPair(t, l)
+	resumed := make(chan struct{})
+	if err := l.register(p.rc, &p.at, func() { close(resumed) }); err != nil {
+		t.Fatal(err)
+	}
+	peer.Write([]byte("x"))
+	<-resumed
+}
+
+func TestAConnectionWaitsInAPollerAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	l := new(Poller)
+	defer l.Close()
+	p, c, peer := waiterPair(t, l)
+	for i := range 200 {
+		resumed := make(chan struct{})
+		if err := l.register(p.rc, &p.at, func() { close(resumed) }); err != nil {
+			t.Fatal(err)
+		}
+		peer.Write([]byte{byte(i)})
+		<-resumed
+		if _, err := c.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestAPollerThatIsClosedOrOfNoUseSaysSo(t *testing.T) {
+	t.Parallel()
+	l := new(Poller)
+	p, c, _ := waiterPair(t, l)
+	c.Close()
+	if err := l.register(p.rc, &p.at, func() { t.Error("resumed") }); err == nil {
+		t.Error("got a registration for a closed connection")
+	}
+	l.Close()
+	q, _, _ := waiterPair(t, l)
+	if err := l.register(q.rc, &q.at, func() { t.Error("resumed") }); err == nil {
+		t.Error("got a registration in a closed poller")
+	}
+}

@@ -1,0 +1,21 @@
+//go:build !linux
+
+package netpoll
+
+import (
+	"errors"
+	"syscall"
+)
+
+// Poller needs Linux's epoll: on other systems it takes nobody, and every idle
+// connection waits in a goroutine of its own.
+type Poller struct{}
+
+type registration struct{}
+
+func (*Poller) register(syscall.RawConn, *registration, func()) error { return errors.ErrUnsupported }
+
+func (*Poller) cancel(*registration) {}
+
+// Close has nothing to do on this system.
+func (*Poller) Close() {}

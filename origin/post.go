@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
 
+	"culvert/internal/dial"
 	"culvert/internal/relay"
 )
 
@@ -93,9 +93,10 @@ func (p *poster) repeat(ctx context.Context, c *connection, text []byte, a answe
 		return a
 	}
 	since := time.Now()
-	for wait := firstRepeat; a.mayPass(); wait = min(2*wait, lastRepeat) {
+	wait := dial.Backoff{Next: firstRepeat, Limit: lastRepeat}
+	for a.mayPass() {
 		left := time.Until(c.pace.until(a, since))
-		if left <= 0 || !sleep(ctx, min(wait/2+rand.N(wait/2), left)) {
+		if left <= 0 || !dial.Sleep(ctx, min(wait.Pause(), left)) {
 			break
 		}
 		p.metrics.repeats.WithLabelValues(label(a.String())).Inc()
@@ -113,18 +114,6 @@ func (p *pace) until(a answer, since time.Time) time.Time {
 		return since.Add(throttledFor)
 	}
 	return since.Add(failingFor)
-}
-
-// sleep returns false if ctx has ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 func (p *poster) conclude(ctx context.Context, c *connection, a answer) error {
@@ -168,9 +157,10 @@ func (p *poster) hangUp(id string) {
 	case <-ctx.Done():
 		return
 	}
-	for wait := firstRepeat; ; wait *= 2 {
+	wait := dial.Backoff{Next: firstRepeat, Limit: lastRepeat}
+	for {
 		a := p.api.delete(ctx, id)
-		if a != throttled && a != failed || !sleep(ctx, wait) {
+		if a != throttled && a != failed || !dial.Sleep(ctx, wait.Pause()) {
 			return
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"culvert/internal/dial"
 	"culvert/internal/whatsapp"
 	"culvert/internal/wire"
 )
@@ -159,21 +160,21 @@ func (r *reception) close() {
 
 // acceptAll returns the error that ends accepting.
 func (r *reception) acceptAll(ctx context.Context, ln net.Listener) error {
-	var pause backoff
+	pause := newAcceptBackoff()
 	for {
 		conn, err := ln.Accept()
 		switch {
 		case err == nil:
-			pause = 0
+			pause = newAcceptBackoff()
 			r.admit(ctx, conn)
 		case !passes(err):
 			return err
 		default:
-			if pause == 0 {
+			if pause == newAcceptBackoff() {
 				r.Log.Warn("cannot accept for now; raise the limit of open files", "reason", errnoOf(err))
 			}
 			r.lobby.makeRoom()
-			pause.wait(ctx)
+			dial.Sleep(ctx, pause.Pause())
 		}
 	}
 }
@@ -208,13 +209,7 @@ func errnoOf(err error) string {
 	return "temporary error"
 }
 
-// backoff is the pause between failing accepts, doubled each time.
-type backoff time.Duration
-
-func (b *backoff) wait(ctx context.Context) {
-	*b = min(max(2**b, backoff(5*time.Millisecond)), backoff(time.Second))
-	select {
-	case <-ctx.Done():
-	case <-time.After(time.Duration(*b)):
-	}
+// newAcceptBackoff is the pause between accepts that fail.
+func newAcceptBackoff() dial.Backoff {
+	return dial.Backoff{Next: 5 * time.Millisecond, Limit: time.Second}
 }

@@ -1,0 +1,37 @@
+package dial
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestABackoffDoublesFromItsFirstPauseToItsLimit(t *testing.T) {
+	t.Parallel()
+	b := Backoff{First: 50 * time.Millisecond, Limit: 150 * time.Millisecond}
+	if got := b.Pause(); got != 0 {
+		t.Errorf("got %v, want no pause before the first try again", got)
+	}
+	for i, around := range []time.Duration{50, 100, 150, 150} {
+		around *= time.Millisecond
+		if got := b.Pause(); got < around/2 || got >= around*3/2 {
+			t.Errorf("pause %d: got %v, want half to one and a half of %v", i+2, got, around)
+		}
+	}
+	if b.Limit = 20 * time.Millisecond; b.Pause() >= 30*time.Millisecond {
+		t.Error("got a pause beyond a limit that was lowered")
+	}
+}
+
+func TestSleepEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		if !Sleep(ctx, time.Millisecond) || Sleep(ctx, time.Hour) || time.Since(began) != time.Second {
+			t.Errorf("woke after %v, want the context's second", time.Since(began))
+		}
+	})
+}

@@ -78,7 +78,7 @@ func (g *gateway) check() []serve.SettingError {
 }
 
 // run serves the emulated API until ctx ends, then says what AWS would charge.
-func (g *gateway) run(ctx context.Context, c *config, log *slog.Logger) error {
+func (g *gateway) run(ctx context.Context, c *config, log *slog.Logger, files *serve.Files) error {
 	meter := new(emulator.Meter)
 	routes, end, err := g.routes(&c.Origin.URL, meter, log)
 	if err != nil {
@@ -90,7 +90,7 @@ func (g *gateway) run(ctx context.Context, c *config, log *slog.Logger) error {
 		Credentials: aws.Credentials{AccessKeyID: g.AccessKey, SecretAccessKey: g.SecretKey},
 	})
 	defer api.Close()
-	listener, err := c.TLS.Listen(c.Listen, nil, log)
+	listener, err := c.TLS.Listen(c.Listen, nil, files)
 	if err != nil {
 		return err
 	}

@@ -21,14 +21,14 @@ func main() {
 	serve.Main(program, cfg, cfg.run)
 }
 
-func (c *config) run(ctx context.Context, log *slog.Logger) error {
+func (c *config) run(ctx context.Context, log *slog.Logger, files *serve.Files) error {
 	if c.Door == gatewayDoor {
-		return c.Gateway.run(ctx, c, log)
+		return c.Gateway.run(ctx, c, log, files)
 	}
-	return c.runStream(ctx, log)
+	return c.runStream(ctx, log, files)
 }
 
-func (c *config) runStream(ctx context.Context, log *slog.Logger) error {
+func (c *config) runStream(ctx context.Context, log *slog.Logger, files *serve.Files) error {
 	metrics := serve.NewRegistry()
 	proxy, err := passthrough.New(&c.Origin.URL, passthrough.Options{
 		Roots: c.roots, MaxSockets: c.MaxSockets, Log: log, Metrics: metrics,
@@ -36,7 +36,7 @@ func (c *config) runStream(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	listener, err := c.TLS.Listen(c.Listen, nil, log)
+	listener, err := c.TLS.Listen(c.Listen, nil, files)
 	if err != nil {
 		return err
 	}

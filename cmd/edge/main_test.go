@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"io"
@@ -8,12 +9,57 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"culvert/internal/serve"
 	"culvert/internal/site"
 )
+
+// asEdge makes this test's own program an edge.
+const asEdge = "CULVERT_TEST_AS_EDGE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asEdge) != "" {
+		os.Unsetenv(asEdge)
+		os.Args = os.Args[:1]
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// A hangup ends nothing: an edge goes on until it is told to end.
+func TestAHangupDoesNotEndAnEdge(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := exec.Command(self)
+	p.Env = []string{asEdge + "=1", "CULVERT_ORIGIN=https://origin.example", "CULVERT_LISTEN=127.0.0.1:0", "CULVERT_DRAIN=1s"}
+	log, err := p.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer p.Process.Kill()
+	var ended string
+	for lines := bufio.NewScanner(log); lines.Scan(); ended = lines.Text() {
+		if strings.Contains(lines.Text(), "msg=ready") {
+			p.Process.Signal(syscall.SIGHUP)
+			p.Process.Signal(syscall.SIGTERM)
+		}
+	}
+	if err := p.Wait(); err != nil || !strings.Contains(ended, "msg=stopped") {
+		t.Errorf("got %v after the line %q, want a complete stop", err, ended)
+	}
+}
 
 func TestWrongSettingsAreSaidAtOnce(t *testing.T) {
 	t.Setenv("CULVERT_LISTEN", "8080")
@@ -91,7 +137,7 @@ func TestAnEdgeShowsTheSiteAndStops(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	log, ended := started{slog.DiscardHandler, make(chan struct{})}, make(chan error, 1)
-	go func() { ended <- cfg.run(ctx, slog.New(log)) }()
+	go func() { ended <- cfg.run(ctx, slog.New(log), serve.NewFiles(slog.New(log))) }()
 	<-log.ready
 	res, err := http.Get("http://" + at + "/about")
 	if err != nil {

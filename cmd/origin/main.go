@@ -40,7 +40,7 @@ func main() {
 	serve.Main(program, cfg, cfg.run)
 }
 
-func (c *config) run(ctx context.Context, log *slog.Logger) error {
+func (c *config) run(ctx context.Context, log *slog.Logger, files *serve.Files) error {
 	c.warn(log)
 	advertise, second, err := c.Advertise.listen(c.Listen)
 	if err != nil {
@@ -50,7 +50,7 @@ func (c *config) run(ctx context.Context, log *slog.Logger) error {
 		defer second.Close()
 	}
 	metrics := serve.NewRegistry()
-	far, err := c.origin(ctx, advertise, log, metrics)
+	far, err := c.origin(ctx, advertise, log, files, metrics)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (c *config) run(ctx context.Context, log *slog.Logger) error {
 	if second != nil {
 		service.Lasting = far.Wrap(second)
 	}
-	if service.Listener, err = c.listen(far, second != nil, log); err != nil {
+	if service.Listener, err = c.listen(far, second != nil, files); err != nil {
 		return err
 	}
 	return service.Run(ctx)
@@ -70,15 +70,15 @@ func (c *config) run(ctx context.Context, log *slog.Logger) error {
 
 // listen shares the port with a process that is to take over, or that is taken
 // over, where both have another address to be reached at.
-func (c *config) listen(far *origin.Origin, shared bool, log *slog.Logger) (net.Listener, error) {
+func (c *config) listen(far *origin.Origin, shared bool, files *serve.Files) (net.Listener, error) {
 	if shared {
-		return c.TLS.ListenShared(c.Listen, far.Wrap, log)
+		return c.TLS.ListenShared(c.Listen, far.Wrap, files)
 	}
-	return c.TLS.Listen(c.Listen, far.Wrap, log)
+	return c.TLS.Listen(c.Listen, far.Wrap, files)
 }
 
-func (c *config) origin(ctx context.Context, advertise netip.AddrPort, log *slog.Logger, metrics prometheus.Registerer) (*origin.Origin, error) {
-	revoked, err := c.Revoked.watch(log)
+func (c *config) origin(ctx context.Context, advertise netip.AddrPort, log *slog.Logger, files *serve.Files, metrics prometheus.Registerer) (*origin.Origin, error) {
+	revoked, err := c.Revoked.watch(files)
 	if err != nil {
 		return nil, err
 	}

@@ -139,7 +139,7 @@ func TestRevokedUsers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, v := range []revocation{"3,17, 18", revocation(file)} {
-		revoked, err := v.watch(slog.New(slog.DiscardHandler))
+		revoked, err := v.watch(serve.NewFiles(slog.New(slog.DiscardHandler)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -197,7 +197,7 @@ func TestAnOriginIsHealthyShowsTheSiteAndStops(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	log, ended := started{slog.DiscardHandler, make(chan string, 1)}, make(chan error, 1)
-	go func() { ended <- cfg.run(ctx, slog.New(log)) }()
+	go func() { ended <- cfg.run(ctx, slog.New(log), serve.NewFiles(slog.New(log))) }()
 	for _, url := range []string{"http://" + <-log.admin + "/healthz", "http://" + at + "/"} {
 		res, err := http.Get(url)
 		if err != nil {

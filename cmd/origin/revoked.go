@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"io"
-	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -19,15 +18,15 @@ type revocation string
 var errRevoked = errors.New("holds something that is no user's number")
 
 // watch returns what tells whether a user's links are void; nil: nobody's are.
-func (v revocation) watch(log *slog.Logger) (func(user uint32) bool, error) {
+func (v revocation) watch(files *serve.Files) (func(user uint32) bool, error) {
 	if v == "" {
 		return nil, nil
 	}
-	var files []string
+	var names []string
 	if !v.isList() {
-		files = []string{string(v)}
+		names = []string{string(v)}
 	}
-	list, err := serve.Watch("CULVERT_REVOKED", files, v.read, log)
+	list, err := serve.Watch(files, "CULVERT_REVOKED", names, v.read)
 	if err != nil {
 		return nil, err
 	}

@@ -41,6 +41,7 @@ func TestMain(m *testing.M) {
 type process struct {
 	*exec.Cmd
 	ended chan error
+	lines chan string // of its log; closed at the end
 }
 
 // startOrigin returns when it is ready.
@@ -50,7 +51,7 @@ func startOrigin(t *testing.T, env ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{exec.Command(self), make(chan error, 1)}
+	p := &process{exec.Command(self), make(chan error, 1), make(chan string, 1000)}
 	p.Env = append(env, asOrigin+"=1", "CULVERT_ADMIN_LISTEN=off")
 	log, err := p.StderrPipe()
 	if err != nil {
@@ -66,8 +67,13 @@ func startOrigin(t *testing.T, env ...string) *process {
 			if strings.Contains(lines.Text(), "msg=ready") {
 				ready <- true
 			}
+			select {
+			case p.lines <- lines.Text():
+			default: // nobody reads them
+			}
 		}
 		ready <- false
+		close(p.lines)
 		p.ended <- p.Wait()
 	}()
 	if !<-ready {

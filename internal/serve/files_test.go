@@ -60,7 +60,8 @@ func TestANewCertificateIsUsedAndABrokenOneIsNot(t *testing.T) {
 	then := &clock{time.Now()}
 	writeCert(t, f, "first", then.at)
 	var log bytes.Buffer
-	cfg, err := f.config(slog.New(slog.NewTextHandler(&log, nil)), then.now)
+	files := &Files{log: slog.New(slog.NewTextHandler(&log, nil)), now: then.now}
+	cfg, err := f.config(files)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +90,12 @@ func TestANewCertificateIsUsedAndABrokenOneIsNot(t *testing.T) {
 	writeCert(t, f, "third", then.at.Add(3*time.Minute))
 	then.at = then.at.Add(lookAgain)
 	expect("after the repair", "third")
+	writeCert(t, f, "fourth", then.at.Add(3*time.Minute))
+	files.Reread()
+	expect("told to read it again", "fourth")
+	os.Remove(f.Cert)
+	files.Reread()
+	expect("told to, without the file", "fourth")
 }
 
 func TestCertificateSettings(t *testing.T) {
@@ -108,8 +115,8 @@ func TestCertificateSettings(t *testing.T) {
 		"cert is key": {TLSFiles{good.Cert, good.Cert}, "CULVERT_TLS_CERT"},
 	} {
 		var blame string
-		if wrong := c.files.Check(); len(wrong) > 0 {
-			blame = wrong[0].Name
+		for _, wrong := range c.files.Check() {
+			blame = wrong.Name
 		}
 		if blame != c.blame {
 			t.Errorf("%s: got %q, want %q", name, blame, c.blame)

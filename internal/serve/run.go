@@ -1,18 +1,25 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"culvert/internal/version"
 )
@@ -45,12 +52,15 @@ func (s Service) Run(ctx context.Context) error {
 		return err
 	}
 	health := newAdmin(s.Metrics)
-	server := newServer(s.Handler, or(s.Strangers, DefaultStrangers), s.Log)
-	failed := s.start(server)
+	server := newServer(s.Handler, cmp.Or(s.Strangers, DefaultStrangers), s.Log)
+	var serving sync.WaitGroup // one for each listener
+	defer serving.Wait()
+	defer server.Close()
+	failed := s.start(server, &serving)
 	if adminListener != nil {
 		adminServer := newServer(health, 64, s.Log)
-		adminFailed := start(adminServer, adminListener)
-		defer func() { adminServer.Close(); <-adminFailed }()
+		serving.Go(func() { adminServer.Serve(adminListener) })
+		defer adminServer.Close()
 	}
 	s.Log.Info("ready", "listen", s.Listener.Addr().String(), "admin", addressOf(adminListener), "version", version.String())
 	select {
@@ -60,26 +70,19 @@ func (s Service) Run(ctx context.Context) error {
 	}
 	health.draining.Store(true)
 	s.giveUp(server)
-	err = s.stop(server)
-	<-failed
-	return err
+	return s.stop(server)
 }
 
-// start serves in a goroutine of its own and hands over Serve's error, which
-// comes when the server is closed at the latest.
-func start(server *http.Server, ln net.Listener) <-chan error {
+// start serves on all listeners until server is closed, and hands over the error of
+// Listener's, which comes then at the latest. A second listener that fails shows
+// when it is needed: nobody is cut before.
+func (s Service) start(server *http.Server, serving *sync.WaitGroup) <-chan error {
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(ln) }()
-	return failed
-}
-
-// start serves on all listeners. A second one that fails shows when it is
-// needed: nobody is cut before.
-func (s Service) start(server *http.Server) <-chan error {
+	serving.Go(func() { failed <- server.Serve(s.Listener) })
 	if s.Lasting != nil {
-		start(server, s.Lasting)
+		serving.Go(func() { server.Serve(s.Lasting) })
 	}
-	return start(server, s.Listener)
+	return failed
 }
 
 // giveUp leaves Listener to whoever takes its address over, and with it those
@@ -117,13 +120,6 @@ func call(f func(context.Context) error, ctx context.Context) error {
 	return f(ctx)
 }
 
-func or(n, instead int) int {
-	if n == 0 {
-		return instead
-	}
-	return n
-}
-
 func addressOf(ln net.Listener) string {
 	if ln == nil {
 		return string(Off)
@@ -132,9 +128,12 @@ func addressOf(ln net.Listener) string {
 }
 
 // Main is a server's main but for its settings: run is told to stop by the
-// first SIGTERM or SIGINT, and a second one ends the process at once. It exits
-// with 1 after an error of run and with 2 after wrong settings.
-func Main(p Program, cfg any, run func(context.Context, *slog.Logger) error) {
+// first SIGTERM or SIGINT, and a second one ends the process at once. SIGHUP has
+// the files of run read again that it watches, and ends nothing. Main exits with 1
+// after an error of run and with 2 after wrong settings.
+func Main(p Program, cfg any, run func(context.Context, *slog.Logger, *Files) error) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // before anything else: it ends a process that does not
 	switch err := Load(p, cfg, os.Args[1:], os.Stdout); {
 	case errors.Is(err, ErrShown):
 		return
@@ -145,8 +144,137 @@ func Main(p Program, cfg any, run func(context.Context, *slog.Logger) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	context.AfterFunc(ctx, stop) // from then on a signal does what it does by default
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	if err := run(ctx, log); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	files := NewFiles(log)
+	go func() { // until the process ends
+		for range hangups {
+			files.Reread()
+		}
+	}()
+	if err := run(ctx, log, files); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		log.Error("cannot serve", "err", err)
 		os.Exit(1)
 	}
+}
+
+// What a stranger may take, in time and memory. None concerns a WebSocket:
+// net/http lifts its deadlines when a connection is handed over.
+const (
+	headerPatience = 10 * time.Second  // for the TLS handshake, and for a request's head: slow-loris ends here
+	bodyPatience   = 30 * time.Second  // for all of a request
+	answerPatience = 60 * time.Second  // for all of a plain answer
+	idlePatience   = 120 * time.Second // between two requests
+	maxHead        = 16 << 10          // net/http adds 4 KiB of slack
+)
+
+// DefaultStrangers is how many connections may wait that have not become
+// WebSockets. At about 30 kB each with TLS they take 120 MB.
+const DefaultStrangers = 4096
+
+// newServer serves HTTP/1.1 and closes the connections above strangers at once.
+func newServer(h http.Handler, strangers int, to *slog.Logger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	return &http.Server{
+		Handler:                      h,
+		Protocols:                    protocols,
+		ReadHeaderTimeout:            headerPatience,
+		ReadTimeout:                  bodyPatience,
+		WriteTimeout:                 answerPatience,
+		IdleTimeout:                  idlePatience,
+		MaxHeaderBytes:               maxHead,
+		DisableGeneralOptionsHandler: true, // OPTIONS * sees what all others see
+		ErrorLog:                     log.New(panics{to}, "", 0),
+		ConnState:                    bound(strangers),
+	}
+}
+
+// bound counts connections until they end or are handed over. It closes what
+// it may not keep instead of wrapping the listener, whose connections must stay
+// what they are: half-closing and waiting without a buffer depend on it.
+func bound(most int) func(net.Conn, http.ConnState) {
+	var open atomic.Int64
+	return func(c net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			if open.Add(1) > int64(most) {
+				c.Close()
+			}
+		case http.StateClosed, http.StateHijacked:
+			open.Add(-1)
+		}
+	}
+}
+
+// panics is net/http's error log. Its lines begin with the peer's address and
+// tell of broken handshakes; only a panic is worth a line, without the address.
+type panics struct{ log *slog.Logger }
+
+func (p panics) Write(b []byte) (int, error) {
+	_, after, ok := strings.Cut(string(b), "panic serving ")
+	if !ok {
+		return len(b), nil
+	}
+	_, what, _ := strings.Cut(after, ": ") // an address holds no space
+	p.log.Error("handler panicked", "what", strings.TrimSpace(what))
+	return len(b), nil
+}
+
+// NewRegistry holds the metrics of the Go runtime, of the process and of the build
+// to begin with.
+func NewRegistry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	build := version.Read()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "culvert_build_info", Help: "Always 1; its labels say which build this is, as --version does.",
+			ConstLabels: prometheus.Labels{"version": build.Version, "commit": build.Commit, "go_version": build.Go},
+		}, func() float64 { return 1 }))
+	return r
+}
+
+// admin answers /healthz, with 200 while new connections are welcome and 503
+// from the beginning of the drain on, and /metrics.
+type admin struct {
+	draining atomic.Bool
+	metrics  http.Handler
+}
+
+func newAdmin(metrics prometheus.Gatherer) *admin {
+	return &admin{metrics: promhttp.HandlerFor(metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4})}
+}
+
+func (a *admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/healthz":
+		a.health(w)
+	case "/metrics":
+		a.metrics.ServeHTTP(w, r)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func (a *admin) health(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if a.draining.Load() {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(w, "draining")
+		return
+	}
+	fmt.Fprintln(w, "ok")
+}
+
+// listen returns nil if at is Off.
+func (at AdminAddress) listen(log *slog.Logger) (net.Listener, error) {
+	if at == Off || at == "" {
+		return nil, nil
+	}
+	if !at.IsLoopback() {
+		log.Warn("CULVERT_ADMIN_LISTEN is not a loopback address: others may read the metrics", "address", string(at))
+	}
+	ln, err := net.Listen("tcp", string(at))
+	if err != nil {
+		return nil, fmt.Errorf("CULVERT_ADMIN_LISTEN: %w", err)
+	}
+	return ln, nil
 }

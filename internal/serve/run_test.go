@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -13,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"culvert/internal/version"
 )
 
 // pipes is a listener in memory.
@@ -163,6 +166,10 @@ func TestAServiceDrainsInOrder(t *testing.T) {
 	if status, body := get(t, admin+"/metrics"); status != 200 || !strings.Contains(body, "go_goroutines") {
 		t.Errorf("got %d and %q, want the runtime's metrics", status, body)
 	}
+	if _, body := get(t, admin+"/metrics"); !strings.Contains(body, fmt.Sprintf("culvert_build_info{commit=%q,go_version=%q,version=%q} 1",
+		version.Read().Commit, version.Read().Go, version.Read().Version)) {
+		t.Errorf("got %q, want the build named", body)
+	}
 	if status, _ := get(t, admin+"/debug/pprof/"); status != 404 {
 		t.Errorf("got %d, want nothing else there", status)
 	}
@@ -240,18 +247,18 @@ func TestAServiceIsTakenOver(t *testing.T) {
 
 func TestOnlySharedAddressesAreListenedAtTwice(t *testing.T) {
 	t.Parallel()
-	first, err := TLSFiles{}.ListenShared("127.0.0.1:0", nil, quiet)
+	first, err := TLSFiles{}.ListenShared("127.0.0.1:0", nil, NewFiles(quiet))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer first.Close()
 	at := Address(first.Addr().String())
-	second, err := TLSFiles{}.ListenShared(at, nil, quiet)
+	second, err := TLSFiles{}.ListenShared(at, nil, NewFiles(quiet))
 	if err != nil {
 		t.Fatalf("got %v, want the address shared", err)
 	}
 	defer second.Close()
-	if third, err := (TLSFiles{}).Listen(at, nil, quiet); err == nil {
+	if third, err := (TLSFiles{}).Listen(at, nil, NewFiles(quiet)); err == nil {
 		third.Close()
 		t.Error("got no error for an address in use")
 	}

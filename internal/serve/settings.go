@@ -8,12 +8,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
 	"os"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"culvert/internal/version"
 )
 
 // ErrShown means that --help or --version was asked for and shown: exit with 0.
@@ -60,10 +65,11 @@ func Positive[N ~int | ~int64](name string, n N, try string) SettingError {
 }
 
 // Load fills the struct at cfg, or shows what args ask for and returns
-// ErrShown. Its fields have the tags of caarlos0/env and three more, which are
-// the manual: help is the meaning, try an example, and empty is the value that
-// stands for an empty variable (by default empty means: not set). All that is
-// wrong is in the one error, a SettingError each, joined.
+// ErrShown. Its fields have the tags of caarlos0/env and four more, which are
+// the manual: help is the meaning, try an example, empty the value that stands for
+// an empty variable (by default empty means: not set), and sighup:"reread" marks a
+// file that SIGHUP has the program read again. All that is wrong is in the one
+// error, a SettingError each, joined.
 func Load(p Program, cfg any, args []string, out io.Writer) error {
 	if len(args) > 0 {
 		return p.show(cfg, args, out)
@@ -152,4 +158,160 @@ func problem(e env.ParseError) string {
 		return "is not a whole number"
 	}
 	return strings.TrimSpace(e.Err.Error())
+}
+
+// field is one setting as its struct's tags describe it.
+type field struct {
+	name     string // the environment variable
+	goName   string
+	initial  string // the default
+	help     string
+	try      string
+	empty    string
+	required bool
+	reread   bool // names a file that SIGHUP has the program read again
+}
+
+func (f field) example() string {
+	if f.try == "" {
+		return ""
+	}
+	return f.name + "=" + f.try
+}
+
+// fieldsOf lists the settings of a struct and of the structs in it.
+func fieldsOf(t reflect.Type) []field {
+	var all []field
+	for i := range t.NumField() {
+		f := t.Field(i)
+		key, options, _ := strings.Cut(f.Tag.Get("env"), ",")
+		if key == "" {
+			if f.Type.Kind() == reflect.Struct {
+				all = append(all, fieldsOf(f.Type)...)
+			}
+			continue
+		}
+		all = append(all, field{
+			name: key, goName: f.Name, initial: f.Tag.Get("envDefault"), help: f.Tag.Get("help"),
+			try: f.Tag.Get("try"), empty: f.Tag.Get("empty"), required: strings.Contains(options, "required"),
+			reread: f.Tag.Get("sighup") == "reread",
+		})
+	}
+	return all
+}
+
+func (p Program) show(cfg any, args []string, out io.Writer) error {
+	switch {
+	case len(args) == 1 && (args[0] == "--help" || args[0] == "-help" || args[0] == "-h"):
+		p.help(fieldsOf(reflect.TypeOf(cfg).Elem()), out)
+	case len(args) == 1 && (args[0] == "--version" || args[0] == "-version"):
+		fmt.Fprintf(out, "%s %s\n", p.Name, version.String())
+	default:
+		return fmt.Errorf("%s takes no arguments but --help and --version: settings are environment variables, which --help lists", p.Name)
+	}
+	return ErrShown
+}
+
+func (p Program) help(fields []field, out io.Writer) {
+	fmt.Fprintf(out, "%s: %s\n\nSettings are environment variables:\n", p.Name, p.About)
+	for _, f := range fields {
+		fmt.Fprintf(out, "\n  %s\n      %s\n", f.name, f.help)
+		switch {
+		case f.required:
+			fmt.Fprintln(out, "      required")
+		case f.initial != "":
+			fmt.Fprintln(out, "      default:", f.initial)
+		}
+		if f.try != "" {
+			fmt.Fprintln(out, "      example:", f.example())
+		}
+	}
+	fmt.Fprintf(out, "\nSIGTERM or SIGINT stops it gracefully, a second one at once.\n%s\n", onHangup(fields))
+}
+
+// onHangup says what SIGHUP is good for.
+func onHangup(fields []field) string {
+	var again []string
+	for _, f := range fields {
+		if f.reread {
+			again = append(again, f.name)
+		}
+	}
+	if len(again) == 0 {
+		return "SIGHUP does nothing."
+	}
+	return "SIGHUP has it read the files of " + strings.Join(again, ", ") + " again at once,\nand changes nothing else: what other settings name is read at the start."
+}
+
+// Address is a host:port to listen on or to dial. The host may be empty (all
+// interfaces), the port 0 (any free one).
+type Address string
+
+// UnmarshalText refuses what is no host:port.
+func (a *Address) UnmarshalText(b []byte) error {
+	if len(b) == 0 {
+		*a = ""
+		return nil
+	}
+	_, port, err := net.SplitHostPort(string(b))
+	if err != nil {
+		return errors.New("is not host:port (an IPv6 address goes in brackets)")
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return errors.New("has no port between 0 and 65535")
+	}
+	*a = Address(b)
+	return nil
+}
+
+// Host is the part before the port.
+func (a Address) Host() string {
+	host, _, _ := net.SplitHostPort(string(a)) // checked above
+	return host
+}
+
+// Off is the AdminAddress that means: no admin listener.
+const Off AdminAddress = "off"
+
+// AdminAddress is an Address, or Off.
+type AdminAddress string
+
+// UnmarshalText refuses what is neither host:port nor off.
+func (a *AdminAddress) UnmarshalText(b []byte) error {
+	if string(b) == string(Off) || len(b) == 0 {
+		*a = Off
+		return nil
+	}
+	var address Address
+	if err := address.UnmarshalText(b); err != nil {
+		return errors.New(err.Error() + `, nor "off"`)
+	}
+	*a = AdminAddress(address)
+	return nil
+}
+
+// IsLoopback reports whether only this machine can reach a.
+func (a AdminAddress) IsLoopback() bool {
+	host := Address(a).Host()
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// URL is that of a server: http or https, a host, and perhaps a path.
+type URL struct{ url.URL }
+
+// UnmarshalText refuses all other URLs. It does not repeat what it got, which
+// may hold a password.
+func (u *URL) UnmarshalText(b []byte) error {
+	parsed, err := url.Parse(string(b))
+	switch {
+	case err != nil || parsed.Scheme != "http" && parsed.Scheme != "https":
+		return errors.New("is not an http:// or https:// URL")
+	case parsed.Hostname() == "":
+		return errors.New("names no host")
+	case parsed.User != nil || parsed.RawQuery != "" || parsed.Fragment != "":
+		return errors.New("has more than a host, a port and a path")
+	}
+	u.URL = *parsed
+	return nil
 }

@@ -89,7 +89,8 @@ func TestHelpListsEverySetting(t *testing.T) {
 		t.Fatalf("got %v, want %v", err, ErrShown)
 	}
 	for _, f := range []string{"some: does something.", "TEST_LISTEN\n      where to listen\n      default: 127.0.0.1:1\n      example: TEST_LISTEN=:443",
-		"TEST_TO\n      where to pass on\n      required", "TEST_SECRET\n      what nobody", "CULVERT_TLS_CERT", "CULVERT_TLS_KEY"} {
+		"TEST_TO\n      where to pass on\n      required", "TEST_SECRET\n      what nobody", "CULVERT_TLS_CERT", "CULVERT_TLS_KEY",
+		"SIGHUP has it read the files of CULVERT_TLS_CERT, CULVERT_TLS_KEY again"} {
 		if !strings.Contains(out.String(), f) {
 			t.Errorf("got %q, want %q in it", out.String(), f)
 		}

@@ -18,7 +18,7 @@ func TestTheCommitIsNamedOnceAndGoAsWell(t *testing.T) {
 	} {
 		info := &debug.BuildInfo{GoVersion: "go1.26.8", Main: debug.Module{Version: version},
 			Settings: []debug.BuildSetting{{Key: "vcs.revision", Value: commit}}}
-		if got := describe(info); got != want {
+		if got := read(info).String(); got != want {
 			t.Errorf("%s: got %q, want %q", version, got, want)
 		}
 	}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"culvert/internal/seal"
+)
+
+// writeCertificate makes a certificate for name with its key, in one file.
+func writeCertificate(t *testing.T, file, name string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})...)
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantLine waits for a line of the log that holds all words.
+func (p *process) wantLine(t *testing.T, words ...string) {
+	t.Helper()
+	late := time.After(20 * time.Second)
+	for {
+		select {
+		case line, ok := <-p.lines:
+			if !ok {
+				t.Fatalf("the process has ended: %v", <-p.ended)
+			}
+			found := true
+			for _, word := range words {
+				found = found && strings.Contains(line, word)
+			}
+			if found {
+				return
+			}
+		case <-late:
+			t.Fatalf("no line with %q in the log", words)
+		}
+	}
+}
+
+// A hangup ends nothing, however often it comes, and has the certificate and the
+// revoked users read again at once.
+func TestAHangupHasAnOriginReadItsFilesAgain(t *testing.T) {
+	t.Parallel()
+	cert, revoked, at := filepath.Join(t.TempDir(), "cert"), filepath.Join(t.TempDir(), "revoked"), freePort(t)
+	writeCertificate(t, cert, "first")
+	if err := os.WriteFile(revoked, []byte("3"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := startOrigin(t, "CULVERT_SECRET="+seal.NewMaster().Text(), "CULVERT_LISTEN="+at, "CULVERT_DRAIN=1s",
+		"CULVERT_TLS_CERT="+cert, "CULVERT_TLS_KEY="+cert, "CULVERT_REVOKED="+revoked)
+	for _, name := range []string{"second", "third"} {
+		writeCertificate(t, cert, name)
+		p.Process.Signal(syscall.SIGHUP)
+		p.wantLine(t, "read again", "CULVERT_REVOKED")
+		p.wantLine(t, "read again", "certificate")
+		c, err := tls.Dial("tcp", at, &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.ConnectionState().PeerCertificates[0].Subject.CommonName; got != name {
+			t.Errorf("got the certificate %q, want %q", got, name)
+		}
+		c.Close()
+	}
+	p.Process.Signal(syscall.SIGTERM)
+	p.wantEnd(t)
+}

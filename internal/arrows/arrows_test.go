@@ -30,9 +30,9 @@ var mayImport = map[string][]string{
 	"internal/serve":    {"internal/netpoll", "internal/version"},
 
 	"client/front":    {"internal/dial", "internal/link"},
-	"client/listener": {"internal/netpoll", "internal/whatsapp", "internal/wire"},
+	"client/listener": {"internal/dial", "internal/netpoll", "internal/whatsapp", "internal/wire"},
 	"client":          {"client/front", "internal/dial", "internal/link", "internal/netpoll", "internal/relay", "internal/seal", "internal/wire"},
-	"origin":          {"internal/handover", "internal/netpoll", "internal/relay", "internal/seal", "internal/whatsapp", "internal/wire"},
+	"origin":          {"internal/dial", "internal/handover", "internal/netpoll", "internal/relay", "internal/seal", "internal/whatsapp", "internal/wire"},
 
 	"edge":             {"internal/handover", "internal/wire"},
 	"edge/gate":        {},

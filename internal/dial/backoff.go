@@ -7,7 +7,7 @@ import (
 )
 
 // Backoff is the pause before something that failed is tried again: it doubles
-// with each failure, and half of it is random, so that not all who failed at once
+// with each failure, and up to half of it is left out by chance, so that not all who failed at once
 // come back at once. One goroutine uses a Backoff, and may change its fields
 // between two pauses.
 type Backoff struct {
@@ -16,14 +16,15 @@ type Backoff struct {
 	Next  time.Duration // the next pause; none is a good beginning where a failure is rare
 }
 
-// Pause is how long to wait this time: around Next, which it doubles.
+// Pause is how long to wait this time: at least half of Next and less than all of
+// it. Next is doubled.
 func (b *Backoff) Pause() time.Duration {
 	d := min(b.Next, b.Limit)
 	b.Next = min(max(2*d, b.First), b.Limit)
-	if d == 0 {
-		return 0
+	if d < 2 {
+		return d
 	}
-	return d/2 + rand.N(d)
+	return d/2 + rand.N(d/2)
 }
 
 // Sleep waits for d. It returns false if ctx ended before.

@@ -23,7 +23,7 @@ import (
 // Config is what a Client works with. All but Link may be zero.
 type Config struct {
 	Link    *link.Link
-	Dialer  *front.Dialer    // nil: one with the system's roots
+	Dialer  *front.Dialer    // copied; nil: one with the system's roots
 	Log     *slog.Logger     // nil: none
 	Ended   func(relay.End)  // told of every tunnel that ends; must not block
 	Windows int64            // bytes that windows may grow by in all; 0: 128 MiB
@@ -62,7 +62,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Dialer == nil {
 		cfg.Dialer = &front.Dialer{}
 	}
-	cfg.Dialer.Wrap = prepare
+	cfg.Dialer = prepared(cfg.Dialer)
 	c := &Client{cfg: cfg, seal: seal.NewClient(cfg.Link.Keys, cfg.Now)}
 	c.clock = clock{now: cfg.Now, tell: c.seal.SetOffset}
 	c.table = relay.NewTable(relay.Events{Ended: c.ended, Bulk: c.promote, Leaving: c.left}, relay.NewBudget(cfg.Windows))

@@ -61,6 +61,24 @@ func TestProbeTakesEveryHop(t *testing.T) {
 	}
 }
 
+// What a caller puts between TCP and TLS is used, by the client, and the
+// caller's own Dialer stays as it was.
+func TestAClientUsesItsCallersWrapAndLeavesTheDialerAlone(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(http.HandlerFunc(letIn))
+	t.Cleanup(server.Close)
+	f := link.Front{Host: server.Listener.Addr().String(), Path: "/", Pins: []link.Pin{link.PinOf(server.Certificate())}}
+	var wrapped atomic.Int32
+	d := &front.Dialer{Wrap: func(c net.Conn) net.Conn { wrapped.Add(1); return c }}
+	if p := probeOf(t, f, d, nil); !p.Passed() || wrapped.Load() != 1 {
+		t.Errorf("got %+v with %d connections wrapped, want all hops passed with 1", p, wrapped.Load())
+	}
+	mine, _ := net.Pipe()
+	if got := d.Wrap(mine); got != mine || wrapped.Load() != 2 {
+		t.Errorf("got the dialer's Wrap replaced, want it as it was")
+	}
+}
+
 func TestProbeStopsWhereTheWayEnds(t *testing.T) {
 	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -142,8 +142,17 @@ func (c *Client) learnDate(answer *http.Response) bool {
 	return err == nil && c.clock.learn(there)
 }
 
-// prepare is what goes between TCP and TLS of every carrier.
-func prepare(c net.Conn) net.Conn {
-	netpoll.Tune(c)
-	return relay.NewCork(c)
+// prepared is a copy of d that readies connections for carriers. The cork lies
+// right beneath TLS, where the carrier looks for it, above what d's Wrap made.
+func prepared(d *front.Dialer) *front.Dialer {
+	wrap := d.Wrap
+	d = d.Clone()
+	d.Wrap = func(c net.Conn) net.Conn {
+		netpoll.Tune(c)
+		if wrap != nil {
+			c = wrap(c)
+		}
+		return relay.NewCork(c)
+	}
+	return d
 }

@@ -55,6 +55,11 @@ type Dialer struct {
 	fronts map[string]*frontMemory // by link.Front.String
 }
 
+// Clone returns a Dialer with d's settings and a memory of its own.
+func (d *Dialer) Clone() *Dialer {
+	return &Dialer{Wrap: d.Wrap, Roots: d.Roots, Connect: d.Connect, Now: d.Now, lookup: d.lookup, handshake: d.handshake}
+}
+
 // frontMemory is what a Dialer remembers of one front.
 type frontMemory struct {
 	sessions tls.ClientSessionCache

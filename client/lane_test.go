@@ -9,16 +9,22 @@ import (
 
 	"culvert/internal/link"
 	"culvert/internal/relay"
+	"culvert/internal/transport"
 )
 
 // deadSocket brings nothing and takes everything until it is closed.
-type deadSocket struct{ closed chan struct{} }
+type deadSocket struct {
+	transport.Transport // for the methods that this test does not reach
+	closed              chan struct{}
+}
 
+func (s deadSocket) Start(transport.Owner)           {}
+func (s deadSocket) Profile() *transport.Profile     { return transport.StreamProfile() }
 func (s deadSocket) NextMessage() (io.Reader, error) { <-s.closed; return nil, net.ErrClosed }
 func (s deadSocket) WriteMessage([]byte) error       { return nil }
 func (s deadSocket) Close() error                    { close(s.closed); return nil }
 
-func (c *Client) laneOf(s relay.Socket) *lane {
+func (c *Client) laneOf(s transport.Transport) *lane {
 	l := &lane{Carrier: relay.NewCarrier(s, c.table, 0), done: make(chan struct{}), leave: make(chan struct{})}
 	l.Home = c.pool.home
 	go func() { l.Serve(); close(l.done) }()
@@ -36,7 +42,7 @@ func TestALeaveThatCameBeforeItsCarrierWasMainIsHeard(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		main := c.laneOf(deadSocket{make(chan struct{})})
+		main := c.laneOf(deadSocket{closed: make(chan struct{})})
 		defer main.Close()
 		before := c.pool.homeNow()
 		main.Retire() // as a Leave does

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"culvert/internal/relay"
+	"culvert/internal/transport"
 )
 
 // maxBulk is how many carriers bulk tunnels share beside the main one. Two keep
@@ -153,7 +154,7 @@ func (c *Client) mourn(ctx context.Context, main *lane, began time.Time, wait *r
 	case !main.Heard():
 	case time.Since(began) > steady:
 		*wait = 0
-	case errors.Is(main.why, relay.ErrLost):
+	case errors.Is(main.why, transport.ErrLost):
 		*wait = min(*wait, retryLost)
 	default:
 		*wait = min(*wait, retryWorked)
@@ -191,7 +192,7 @@ func (p *pool) judge(main *lane, young bool) bool {
 // refusal is ErrNotLetIn when API Gateway opens again and again, as it does to
 // whoever has a token, and no origin takes what is said then.
 func (p *pool) refusal(main *lane) error {
-	if !p.isRefused() || !errors.Is(main.why, relay.ErrLost) {
+	if !p.isRefused() || !errors.Is(main.why, transport.ErrLost) {
 		return nil
 	}
 	return ErrNotLetIn

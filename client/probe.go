@@ -11,7 +11,7 @@ import (
 
 	"culvert/client/front"
 	"culvert/internal/link"
-	"culvert/internal/relay"
+	"culvert/internal/transport"
 )
 
 // HopName is a step on the way to the origin by one front.
@@ -76,7 +76,7 @@ func (c *Client) probe(ctx context.Context, f link.Front, p *Probed) bool {
 		return false
 	}
 	p.note(secure)
-	sock, ok := step(p, HopGate, func() (relay.Socket, error) { return c.enter(ctx, secure, f) })
+	sock, ok := step(p, HopGate, func() (transport.Transport, error) { return c.enter(ctx, secure, f) })
 	if ok {
 		sock.Close()
 	}
@@ -104,7 +104,7 @@ func (p *Probed) note(conn net.Conn) {
 }
 
 // enter asks for a socket. It closes conn if there is none.
-func (c *Client) enter(ctx context.Context, conn net.Conn, f link.Front) (relay.Socket, error) {
+func (c *Client) enter(ctx context.Context, conn net.Conn, f link.Front) (transport.Transport, error) {
 	ctx, cancel := context.WithTimeout(ctx, upgradeTimeout)
 	defer cancel()
 	s, answer, err := c.upgrade(ctx, conn, f, &home{})

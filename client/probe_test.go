@@ -13,8 +13,8 @@ import (
 
 	"culvert/client/front"
 	"culvert/internal/link"
-	"culvert/internal/relay"
 	"culvert/internal/seal"
+	"culvert/internal/transport"
 )
 
 // probeFront probes a TLS server that answers as answer does, by a link with
@@ -37,7 +37,7 @@ func probeOf(t *testing.T, f link.Front, d *front.Dialer, now func() time.Time) 
 }
 
 func letIn(w http.ResponseWriter, r *http.Request) {
-	if s, err := relay.Accept(w, r); err == nil {
+	if s, err := transport.Accept(w, r); err == nil {
 		s.Close()
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"culvert/internal/dial"
 	"culvert/internal/link"
 	"culvert/internal/netpoll"
-	"culvert/internal/relay"
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
@@ -29,7 +29,7 @@ var errNoFront = errors.New("no such front")
 
 // dialSocket races the fronts that may be taken, the one that was good last
 // first.
-func (c *Client) dialSocket(ctx context.Context, h *home, may func(link.Front) bool) (relay.Socket, int, error) {
+func (c *Client) dialSocket(ctx context.Context, h *home, may func(link.Front) bool) (transport.Transport, int, error) {
 	all, prefer := c.cfg.Link.Fronts, c.pool.front()
 	var fronts []link.Front
 	var index []int
@@ -45,8 +45,8 @@ func (c *Client) dialSocket(ctx context.Context, h *home, may func(link.Front) b
 	if len(fronts) == 0 {
 		return nil, -1, errNoFront
 	}
-	drop := func(s relay.Socket) { s.Close() }
-	try := func(ctx context.Context, f link.Front) (relay.Socket, error) { return c.tryFront(ctx, f, h) }
+	drop := func(s transport.Transport) { s.Close() }
+	try := func(ctx context.Context, f link.Front) (transport.Transport, error) { return c.tryFront(ctx, f, h) }
 	s, won, err := raceFronts(ctx, fronts, first, try, drop)
 	if err != nil {
 		return nil, -1, err
@@ -73,7 +73,7 @@ func raceFronts[T any](ctx context.Context, fronts []link.Front, prefer int,
 
 // tryFront opens a socket by f. When it is not let in and the answer's date
 // shows that the clock is wrong, it tries once more by that date.
-func (c *Client) tryFront(ctx context.Context, f link.Front, h *home) (relay.Socket, error) {
+func (c *Client) tryFront(ctx context.Context, f link.Front, h *home) (transport.Transport, error) {
 	s, answer, err := c.openSocket(ctx, f, h)
 	if err != nil && answer != nil && c.learnDate(answer) {
 		s, answer, err = c.openSocket(ctx, f, h)
@@ -85,7 +85,7 @@ func (c *Client) tryFront(ctx context.Context, f link.Front, h *home) (relay.Soc
 	return s, nil
 }
 
-func (c *Client) openSocket(ctx context.Context, f link.Front, h *home) (relay.Socket, *http.Response, error) {
+func (c *Client) openSocket(ctx context.Context, f link.Front, h *home) (transport.Transport, *http.Response, error) {
 	conn, err := c.cfg.Dialer.Dial(ctx, f)
 	if err != nil {
 		return nil, nil, err
@@ -103,14 +103,14 @@ func (c *Client) openSocket(ctx context.Context, f link.Front, h *home) (relay.S
 }
 
 // upgrade asks on conn for a socket of f's door that leads to h.
-func (c *Client) upgrade(ctx context.Context, conn net.Conn, f link.Front, h *home) (relay.Socket, *http.Response, error) {
+func (c *Client) upgrade(ctx context.Context, conn net.Conn, f link.Front, h *home) (transport.Transport, *http.Response, error) {
 	keys, ticket := c.cfg.Link.Keys, h.read()
 	token := wire.NewToken(keys.User, keys.Token, c.clock.read())
 	header := header(token, ticket)
 	if f.Gateway {
-		return relay.UpgradeText(ctx, conn, f.Host, f.Path, header, relay.Pass{Token: token, Ticket: ticket, Learn: h.learn})
+		return transport.UpgradeText(ctx, conn, f.Host, f.Path, header, transport.Pass{Token: token, Ticket: ticket, Learn: h.learn})
 	}
-	s, answer, err := relay.Upgrade(ctx, conn, f.Host, f.Path, header)
+	s, answer, err := transport.Upgrade(ctx, conn, f.Host, f.Path, header)
 	if err == nil {
 		h.learnFrom(answer)
 	}
@@ -152,7 +152,7 @@ func prepared(d *front.Dialer) *front.Dialer {
 		if wrap != nil {
 			c = wrap(c)
 		}
-		return relay.NewCork(c)
+		return transport.NewCork(c)
 	}
 	return d
 }

@@ -10,6 +10,7 @@ import (
 
 	"culvert/internal/handover"
 	"culvert/internal/relay"
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
@@ -34,7 +35,7 @@ type gatewayDoor struct {
 type connection struct {
 	id      string
 	user    uint32
-	posts   *relay.Posts
+	conn    *transport.CallbackConn
 	carrier *relay.Carrier
 	pace    *pace
 	over    atomic.Bool // API Gateway has told its end
@@ -189,14 +190,15 @@ func (g *gatewayDoor) connection(id string, user uint32, ticket string) (*connec
 
 func (g *gatewayDoor) newConnection(id string, user uint32) *connection {
 	c := &connection{id: id, user: user, pace: newPace(time.Now())}
-	c.posts = relay.NewPosts(g.poster.to(c), inFlight, g.fleet.ticket(user))
-	c.carrier = g.admission.newCarrier(c.posts, user)
+	c.conn = transport.NewCallbackConn(g.poster.to(c), inFlight, g.fleet.ticket(user))
+	c.carrier = g.admission.newCarrier(c.conn, user)
+	c.carrier.Start()
 	return c
 }
 
 // deliver gives the carrier a message and returns the answer's status.
 func (c *connection) deliver(up wire.Up) int {
-	if c.carrier.Dead() || c.posts.Take(c.carrier, up) != nil {
+	if c.conn.Take(up) != nil {
 		return http.StatusGone
 	}
 	return http.StatusNoContent
@@ -211,7 +213,7 @@ func (g *gatewayDoor) find(id string) *connection {
 // watch forgets c when its carrier ends, and has API Gateway close it unless that
 // has told so itself: an answer of 410 may be wrong, and the client would wait.
 func (g *gatewayDoor) watch(c *connection) {
-	<-c.posts.Done()
+	<-c.conn.Done()
 	c.carrier.Close()
 	g.mu.Lock()
 	delete(g.conns, c.id)

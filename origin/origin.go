@@ -13,6 +13,7 @@ import (
 	"culvert/internal/handover"
 	"culvert/internal/relay"
 	"culvert/internal/seal"
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
@@ -85,7 +86,7 @@ func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Wrap prepares the connections of a listener for carriers. TLS goes on top.
-func (o *Origin) Wrap(l net.Listener) net.Listener { return relay.CorkListener{Listener: l} }
+func (o *Origin) Wrap(l net.Listener) net.Listener { return transport.CorkListener{Listener: l} }
 
 // endRevoked ends the carriers of revoked users now and then, until Close.
 func (o *Origin) endRevoked() {

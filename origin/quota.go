@@ -8,6 +8,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"culvert/internal/relay"
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
@@ -35,7 +36,7 @@ func (a *admission) isFull(user uint32) bool {
 
 // newCarrier makes user's carrier over sock and sends what a client should know
 // first. The caller starts it.
-func (a *admission) newCarrier(sock relay.Socket, user uint32) *relay.Carrier {
+func (a *admission) newCarrier(sock transport.Transport, user uint32) *relay.Carrier {
 	c := relay.NewCarrier(sock, a.table, user)
 	if a.draining.Load() {
 		c.Leave()

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"culvert/internal/netpoll"
-	"culvert/internal/relay"
+	"culvert/internal/transport"
 )
 
 // splice joins two connections, a client's and an owner's, whose bytes go through as
@@ -98,7 +98,7 @@ func copyAll(dst, src net.Conn) error {
 // reader reads src a buffer at a time. Where src is a plain TCP connection it
 // takes one only when there is something to read: most carriers idle.
 func reader(src net.Conn) func() ([]byte, int, error) {
-	if c, ok := src.(*relay.Cork); ok {
+	if c, ok := src.(*transport.Cork); ok {
 		src = c.Conn
 	}
 	if c := netpoll.NewConn(src, passBuffers{}); c != nil {

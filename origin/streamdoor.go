@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"strings"
 
-	"culvert/internal/relay"
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
@@ -67,7 +67,7 @@ func (d *streamDoor) carry(w http.ResponseWriter, r *http.Request, user uint32) 
 	if t := d.fleet.ticket(user); t != "" {
 		http.SetCookie(w, &http.Cookie{Name: wire.TicketCookie, Value: t, Path: "/", Secure: true, HttpOnly: true})
 	}
-	sock, err := relay.Accept(w, r)
+	sock, err := transport.Accept(w, r)
 	if err != nil {
 		return
 	}

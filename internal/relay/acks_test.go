@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
@@ -38,7 +39,7 @@ func TestAnIdleTunnelKeepsNoFrames(t *testing.T) {
 	eitherWay(t, func(t *testing.T, n *Net, a, b *memStream) {
 		go io.Copy(io.Discard, b)
 		a.Write(bytesOf(10<<10, 1))
-		time.Sleep(ackDelay + 3*time.Millisecond) // there and back, and a quantum
+		time.Sleep(transport.StreamProfile().AckDelay + 3*time.Millisecond) // there and back, and a quantum
 		for _, tun := range append(n.near.allTunnels(), n.far.allTunnels()...) {
 			tun.mu.Lock()
 			if len(tun.unacked)+len(tun.queue)+len(tun.held) > 0 {

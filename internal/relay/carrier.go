@@ -6,10 +6,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
-// Carrier takes frames to the peer over one Socket and dies with it; the
+// Carrier takes frames to the peer over one Transport and dies with it; the
 // tunnels that used it go on through another. Whoever has a frame to send and
 // finds the carrier free writes it; otherwise frames queue, small ones ahead
 // of bulk, and the one who writes takes all the small ones along in one message.
@@ -17,12 +18,12 @@ import (
 type Carrier struct {
 	User    uint32 // whose carrier it is: the origin knows it from the token
 	Home    any    // what the client knows of the origin it leads to; not changed once in use
-	sock    Socket
+	sock    transport.Transport
 	table   *Table
-	manner  *manner
+	profile *transport.Profile
 	dead    atomic.Bool
 	lastRx  atomic.Int64         // when a message last came, Unix ns
-	lastTx  atomic.Int64         // when one last went, if the manner asks
+	lastTx  atomic.Int64         // when one last went, if messages are paid for
 	rtt     atomic.Int64         // the shortest round trip seen, ns; 0: none yet
 	pinged  atomic.Int64         // when the Ping under way was sent, Unix ns; 0: none is
 	heard   atomic.Bool          // the peer has said something
@@ -38,7 +39,7 @@ type Carrier struct {
 	control []byte // frames without payload, to go with the next message
 	owing   []*Tunnel
 	pay     *time.Timer // until the acks that are owed are sent; nil: none is
-	paySoon bool        // within ackSoon
+	paySoon bool        // within the profile's AckSoon
 	chunk   int         // bytes of stream that a Data frame should hold
 	tunnels tunnelSet
 	left    int64         // when a tunnel last left it, Unix ns
@@ -79,20 +80,19 @@ const (
 )
 
 // NewCarrier makes a carrier of t's tunnels. Call Serve next.
-func NewCarrier(s Socket, t *Table, user uint32) *Carrier {
-	c := &Carrier{User: user, sock: s, table: t, manner: mannerOf(s), chunk: firstChunk}
-	if c.manner.frame > 0 {
-		c.chunk = c.manner.frame - wire.HeaderLen - wire.Overhead
+func NewCarrier(s transport.Transport, t *Table, user uint32) *Carrier {
+	c := &Carrier{User: user, sock: s, table: t, profile: s.Profile(), chunk: firstChunk}
+	if c.profile.Frame > 0 {
+		c.chunk = c.profile.Frame - wire.HeaderLen - wire.Overhead
 	}
 	c.lastRx.Store(time.Now().UnixNano())
 	c.lastTx.Store(time.Now().UnixNano())
-	if w, ok := s.(watched); ok && t.Open == nil { // it is the client that asks
-		w.watch(func() { c.lastRx.Store(time.Now().UnixNano()) })
-	}
 	c.left = time.Now().UnixNano()
-	if p, ok := s.(parker); ok {
-		p.parkIn(&t.poller)
+	owner := transport.Owner{Tasks: t.tasks, Poller: &t.poller, Deliver: c.take}
+	if t.Open == nil { // it is the client that asks whether the peer is there
+		owner.Progress = func() { c.lastRx.Store(time.Now().UnixNano()) }
 	}
+	s.Start(owner)
 	t.addCarrier(c)
 	return c
 }
@@ -246,17 +246,17 @@ func (c *Carrier) queueControl(b []byte) {
 	}
 }
 
-// owe has t's ack sent with the others that are owed, after the manner's
-// ackDelay or, soon, ackSoon.
+// owe has t's ack sent with the others that are owed, after the profile's
+// AckDelay or, soon, AckSoon.
 func (c *Carrier) owe(t *Tunnel, soon bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.owing = append(c.owing, t)
 	switch {
 	case c.pay == nil:
-		c.pay = time.AfterFunc(c.manner.delay(soon), c.payAcks) // one that is kept would cost an idle client more than this garbage
+		c.pay = time.AfterFunc(c.profile.Delay(soon), c.payAcks) // one that is kept would cost an idle client more than this garbage
 	case soon && !c.paySoon:
-		c.pay.Reset(ackSoon)
+		c.pay.Reset(c.profile.AckSoon)
 	}
 	c.paySoon = c.paySoon || soon
 }
@@ -302,9 +302,6 @@ func (c *Carrier) fail() {
 	c.small, c.large, c.control, c.owing = nil, nil, nil, nil
 	c.mu.Unlock()
 	c.sock.Close()
-	if _, ok := c.sock.(*Posts); ok { // nobody serves it
-		go c.end()
-	}
 }
 
 // Close ends the carrier. Its tunnels live on.

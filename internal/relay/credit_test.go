@@ -3,6 +3,7 @@ package relay
 import (
 	"testing"
 
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
@@ -29,7 +30,7 @@ func TestPeersThatAckNothingMakeUsKeepTheBudgetAtMost(t *testing.T) {
 		keepAll(tn)
 		kept += tn.sent
 		all = append(all, tn)
-		if tn.sent < firstCredit-streamManner.minRoom {
+		if tn.sent < firstCredit-transport.StreamProfile().MinRoom {
 			t.Fatalf("tunnel %d may send %d bytes, want nearly %d whatever others hold", id, tn.sent, firstCredit)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
@@ -42,7 +43,7 @@ func TestASilentCarrierIsNoticed(t *testing.T) {
 	for name, c := range map[string]struct {
 		active bool
 		limit  time.Duration
-	}{"active": {true, 8500 * time.Millisecond}, "idle": {false, pingIdle + streamManner.pongWait + 2*CheckEvery}} {
+	}{"active": {true, 8500 * time.Millisecond}, "idle": {false, pingIdle + transport.StreamProfile().PongWait + 2*CheckEvery}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			bubble(t, func(t *testing.T, n *Net) {
@@ -60,7 +61,7 @@ func TestASilentCarrierIsNoticed(t *testing.T) {
 				if took := time.Since(began); took > c.limit {
 					t.Errorf("the client noticed after %v, want %v", took, c.limit)
 				}
-				time.Sleep(streamManner.silent + 2*sweepEvery - time.Since(began))
+				time.Sleep(transport.StreamProfile().Silent + 2*sweepEvery - time.Since(began))
 				if !far.Dead() {
 					t.Error("the origin did not notice")
 				}
@@ -115,7 +116,7 @@ func TestATunnelWithoutACarrierExpires(t *testing.T) {
 
 // slowReader is a socket that takes its time to read what it writes.
 type slowReader struct {
-	Socket
+	*memSocket
 	read func(b []byte)
 }
 
@@ -131,7 +132,7 @@ func TestAFrameIsNotStampedWhileItIsRead(t *testing.T) {
 		var all sync.WaitGroup
 		for range 3 {
 			var sum byte
-			c := NewCarrier(slowReader{read: func(b []byte) {
+			c := NewCarrier(slowReader{memSocket: new(memSocket), read: func(b []byte) {
 				for i := range 100 {
 					sum += b[20+i%12]
 					time.Sleep(time.Millisecond)

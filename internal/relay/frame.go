@@ -1,6 +1,9 @@
 package relay
 
-import "culvert/internal/wire"
+import (
+	"culvert/internal/transport"
+	"culvert/internal/wire"
+)
 
 // frame is a sealed frame from when it is made until the peer has acked it.
 type frame struct {
@@ -18,15 +21,12 @@ type frame struct {
 func (f *frame) sent() bool { return f.by != nil && !f.by.dead.Load() }
 
 // bulk frames give way to small ones.
-func (f *frame) bulk() bool { return len(f.buf) > smallFrame }
-
-// smallFrame is what passes ahead of bulk: chat, handshakes, control.
-const smallFrame = 4 << 10
+func (f *frame) bulk() bool { return len(f.buf) > transport.SmallFrame }
 
 // release gives the buffer back once nobody needs it. Tunnel.mu must be held.
 func (f *frame) release() {
 	if f.acked && f.writing == 0 && f.buf != nil {
-		put(f.buf)
+		transport.PutBuffer(f.buf)
 		f.buf = nil
 	}
 }

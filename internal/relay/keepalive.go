@@ -3,12 +3,13 @@ package relay
 import (
 	"time"
 
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
 // How an end notices that a carrier fell silent. The client asks: while there
 // is traffic it pings after quiet of pingActive and gives the answer the
-// manner's pongWait, with CheckEvery 8.5 s together at the stream door; when
+// profile's pongWait, with CheckEvery 8.5 s together at the stream door; when
 // all is idle it pings every pingIdle, less than the 60 s at which common CDNs
 // cut. The origin only waits.
 const (
@@ -16,6 +17,13 @@ const (
 	pingActive = 2500 * time.Millisecond
 	pingIdle   = 25 * time.Second
 	activeFor  = 60 * time.Second
+)
+
+// A function has 29 s to hand a message on, so one that is missing for longer
+// is lost. A client asks before.
+const (
+	askOverdue = 15 * time.Second
+	maxOverdue = 40 * time.Second
 )
 
 func (c *Carrier) carrierWide(h wire.Header) {
@@ -67,7 +75,7 @@ func (c *Carrier) Quiet(now time.Time) time.Duration {
 // Check is the client's keep-alive, to be called every CheckEvery: it pings when
 // it is time to and ends the carrier when an answer stays out.
 func (c *Carrier) Check(now time.Time) {
-	quiet, wait := c.Quiet(now), c.manner.pongWait
+	quiet, wait := c.Quiet(now), c.profile.PongWait
 	if at := c.pinged.Load(); at != 0 {
 		if now.UnixNano() < at { // the clock was set back
 			c.pinged.Store(now.UnixNano())
@@ -76,7 +84,7 @@ func (c *Carrier) Check(now time.Time) {
 		}
 		return
 	}
-	if c.doubt(now) > askInDoubt {
+	if c.sock.Overdue(now) > askOverdue {
 		c.Ping()
 		return
 	}
@@ -92,8 +100,7 @@ func (c *Carrier) Check(now time.Time) {
 
 // ask is a Ping, or less if that suffices.
 func (c *Carrier) ask() {
-	p, ok := c.sock.(prober)
-	if !ok {
+	if !c.profile.AsksEdge {
 		c.Ping()
 		return
 	}
@@ -102,9 +109,9 @@ func (c *Carrier) ask() {
 	}
 	go func() {
 		defer c.probing.Store(false)
-		if p.Probe() == nil {
+		if c.sock.Probe() == nil {
 			c.lastRx.Store(time.Now().UnixNano())
-		} else if c.Quiet(time.Now()) >= probeLimit {
+		} else if c.Quiet(time.Now()) >= transport.ProbeLimit {
 			c.fail()
 		}
 	}()
@@ -112,7 +119,7 @@ func (c *Carrier) ask() {
 
 // keep sends what needs no answer when nothing else was sent for long.
 func (c *Carrier) keep(now time.Time) {
-	every, idle := c.manner.keep, time.Duration(now.UnixNano()-c.lastTx.Load())
+	every, idle := c.profile.Keep, time.Duration(now.UnixNano()-c.lastTx.Load())
 	if every > 0 && (idle >= every || idle < 0) { // below 0 the clock was set back
 		c.putControl(wire.Header{Kind: wire.Pong})
 	}

@@ -5,12 +5,17 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"culvert/internal/transport"
 )
 
-// textEnd is a Socket of the gateway door that tells what is written to it.
-type textEnd struct{ wrote chan []byte }
+// textEnd is a transport of the gateway door that tells what is written to it.
+type textEnd struct {
+	memTransport
+	wrote chan []byte
+}
 
-func (textEnd) text()                           {}
+func (textEnd) Profile() *transport.Profile     { return transport.GatewayProfile() }
 func (textEnd) NextMessage() (io.Reader, error) { return nil, net.ErrClosed }
 func (e textEnd) WriteMessage(b []byte) error   { e.wrote <- append([]byte(nil), b...); return nil }
 func (textEnd) Close() error                    { return nil }
@@ -25,7 +30,7 @@ func (e textEnd) sends(within time.Duration) bool {
 
 func TestAClockThatWasSetBackStopsNoKeepAlive(t *testing.T) {
 	t.Parallel()
-	e := textEnd{make(chan []byte, 1)}
+	e := textEnd{wrote: make(chan []byte, 1)}
 	c := NewCarrier(e, NewTable(Events{}, nil), 0)
 	c.lastTx.Store(time.Now().Add(time.Hour).UnixNano())
 	c.keep(time.Now())
@@ -36,28 +41,14 @@ func TestAClockThatWasSetBackStopsNoKeepAlive(t *testing.T) {
 
 func TestAClockThatWasSetBackHidesNoSilence(t *testing.T) {
 	t.Parallel()
-	c := NewCarrier(textEnd{make(chan []byte, 9)}, NewTable(Events{}, nil), 0)
+	c := NewCarrier(textEnd{wrote: make(chan []byte, 9)}, NewTable(Events{}, nil), 0)
 	now := time.Now()
 	c.pinged.Store(now.Add(time.Hour).UnixNano())
-	for range 2 * int(textManner.pongWait/CheckEvery) {
+	for range 2 * int(transport.GatewayProfile().PongWait/CheckEvery) {
 		now = now.Add(CheckEvery)
 		c.Check(now)
 	}
 	if !c.Dead() {
 		t.Error("the carrier lives although no Pong has come, want it ended")
-	}
-}
-
-func TestAClientMissesAMessageOfTheOrigin(t *testing.T) {
-	t.Parallel()
-	s := new(textSocket)
-	s.in.note(0)
-	s.in.note(2)
-	if got := s.Doubt(time.Now().Add(maxDoubt + time.Second)); got < maxDoubt {
-		t.Errorf("message 1 is missing for 41 s: got %v of doubt, want more than %v", got, maxDoubt)
-	}
-	s.in.note(1)
-	if got := s.Doubt(time.Now().Add(maxDoubt)); got != 0 {
-		t.Errorf("all have come: got %v of doubt, want none", got)
 	}
 }

@@ -3,6 +3,7 @@ package relay
 import (
 	"sync"
 
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
@@ -57,7 +58,7 @@ func (t *Tunnel) keepOut(n int) {
 // chat does. t.mu is held.
 func (t *Tunnel) roomToKeep() uint64 {
 	left := t.table.Kept.Add(t.user, 0)
-	if t.sent-t.acked > smallFrame && t.keptOut > left {
+	if t.sent-t.acked > transport.SmallFrame && t.keptOut > left {
 		return 0 // an ack has it asked again
 	}
 	return uint64(max(left, smallSize))
@@ -68,7 +69,7 @@ func (t *Tunnel) roomToKeep() uint64 {
 // than is left is given up. t.mu is held.
 func (t *Tunnel) keepIn(n int) {
 	t.keptIn += int64(n)
-	if left := t.table.Kept.Add(t.user, int64(n)); n > 0 && t.keptIn > max(left, smallFrame) {
+	if left := t.table.Kept.Add(t.user, int64(n)); n > 0 && t.keptIn > max(left, transport.SmallFrame) {
 		go t.giveUpExcess()
 	}
 }
@@ -77,7 +78,7 @@ func (t *Tunnel) keepIn(n int) {
 func (t *Tunnel) giveUpExcess() {
 	t.mu.Lock()
 	left := t.table.Kept.Add(t.user, 0)
-	over := t.keptIn > max(left, smallFrame)
+	over := t.keptIn > max(left, transport.SmallFrame)
 	t.mu.Unlock()
 	if over {
 		t.giveUp(wire.Busy, false, nil)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
@@ -59,7 +60,7 @@ func keepsNoMore(t *testing.T, n *Net, fill func(app, service *memStream)) {
 	kept := n.far.Kept.by[7]
 	n.far.Kept.mu.Unlock()
 	// Several may look what is left before one takes it.
-	if most := int64(share + greedy*smallFrame + 8*fullSize); kept > most || kept < share/4 {
+	if most := int64(share + greedy*transport.SmallFrame + 8*transport.FullSize); kept > most || kept < share/4 {
 		t.Errorf("got %d bytes kept, want %d at most", kept, most)
 	}
 	go app.Write([]byte("ask"))

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"culvert/internal/transport"
 )
 
 var errCut = errors.New("cut")
@@ -28,8 +30,19 @@ type message struct {
 	at time.Time
 }
 
+// memTransport is what transports in memory have in common: those of the stream
+// door.
+type memTransport struct{}
+
+func (memTransport) Start(transport.Owner)           {}
+func (memTransport) Park(func()) bool                { return false }
+func (memTransport) Probe() error                    { return nil }
+func (memTransport) Overdue(time.Time) time.Duration { return 0 }
+func (memTransport) Profile() *transport.Profile     { return transport.StreamProfile() }
+
 // memSocket is one end of a socket in memory.
 type memSocket struct {
+	memTransport
 	mu     *sync.Mutex // of both ends
 	wake   *sync.Cond
 	peer   *memSocket

@@ -4,6 +4,7 @@ import (
 	"net"
 	"time"
 
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
@@ -203,7 +204,7 @@ func (c *Carrier) queueFrame(b []byte) {
 // accepted takes the origin's half of the handshake at the client. t.mu is
 // held.
 func (t *Tunnel) accepted(payload []byte) error {
-	defer put(payload)
+	defer transport.PutBuffer(payload)
 	if t.finish == nil {
 		if t.table.Open != nil { // at the origin
 			return wire.ErrFrame
@@ -240,7 +241,7 @@ func (t *Tunnel) accepted(payload []byte) error {
 func (t *Tunnel) keepEarly(h wire.Header, payload []byte) error {
 	t.earlyLen += cap(payload)
 	if h.Kind == wire.Attach || len(t.early) >= maxHeld || t.earlyLen > maxEarlyLen {
-		put(payload)
+		transport.PutBuffer(payload)
 		return wire.ErrFrame
 	}
 	t.early = append(t.early, sealed{h, payload})

@@ -4,12 +4,13 @@ import (
 	"testing"
 	"time"
 
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
 type gatewaySocket struct{ *memSocket }
 
-func (gatewaySocket) text() {}
+func (gatewaySocket) Profile() *transport.Profile { return transport.GatewayProfile() }
 
 // Carriers may connect again and again and bring nothing: then the stream must
 // hear of it as if there were none.

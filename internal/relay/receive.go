@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"culvert/internal/netpoll"
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
@@ -18,7 +19,7 @@ func (t *Tunnel) deliver(c *Carrier, h wire.Header, payload []byte) error {
 	t.mu.Lock()
 	if t.ended {
 		t.mu.Unlock()
-		put(payload)
+		transport.PutBuffer(payload)
 		return nil
 	}
 	err := t.deliverLocked(c, h, payload)
@@ -33,7 +34,7 @@ func (t *Tunnel) deliver(c *Carrier, h wire.Header, payload []byte) error {
 func (t *Tunnel) deliverLocked(c *Carrier, h wire.Header, payload []byte) error {
 	switch h.Kind {
 	case wire.Open:
-		put(payload)
+		transport.PutBuffer(payload)
 		return t.openedAgain(c)
 	case wire.Accept:
 		return t.accepted(payload)
@@ -63,21 +64,21 @@ func (t *Tunnel) deliverOpened(c *Carrier, h wire.Header, payload []byte) error 
 func (t *Tunnel) deliverSealed(c *Carrier, h wire.Header, payload []byte) error {
 	if h.Kind == wire.Attach {
 		err := t.attached(c, h, payload)
-		put(payload)
+		transport.PutBuffer(payload)
 		if err != nil {
 			return err
 		}
 	}
 	t.confirmed = true // a client sends nothing but Open frames before it has the Accept
 	if err := t.gotAck(h.Ack, h.Window); err != nil {
-		put(payload)
+		transport.PutBuffer(payload)
 		return err
 	}
 	switch h.Kind {
 	case wire.Data, wire.Fin:
 		return t.gotBytes(h, payload)
 	case wire.Ack:
-		if len(t.unacked) == 0 { // the peer had nothing to say for ackDelay: a pause
+		if len(t.unacked) == 0 { // the peer had nothing to say for AckDelay: a pause
 			t.rest()
 		}
 	}
@@ -94,18 +95,18 @@ func (t *Tunnel) gotBytes(h wire.Header, payload []byte) error {
 	}
 	end := h.Seq + n
 	if end <= t.got { // twice: the ack may have been lost
-		put(payload)
+		transport.PutBuffer(payload)
 		t.oweAck()
 		return nil
 	}
 	if h.Seq < t.got || end > t.promised+1 || end > t.promised && !fin || t.finGot ||
 		len(t.queue)+len(t.held) >= maxHeld { // a peer keeps fewer that are not written
-		put(payload)
+		transport.PutBuffer(payload)
 		return wire.ErrFrame
 	}
 	data, err := t.keys.Open(payload, h.Kind, h.Seq)
 	if err != nil {
-		put(payload)
+		transport.PutBuffer(payload)
 		return wire.ErrFrame
 	}
 	ck := chunk{payload, data, fin, end}
@@ -129,11 +130,11 @@ func (t *Tunnel) gotBytes(h wire.Header, payload []byte) error {
 
 func (t *Tunnel) hold(seq uint64, ck chunk) error {
 	if t.held[seq] != nil {
-		put(ck.buf)
+		transport.PutBuffer(ck.buf)
 		return nil
 	}
 	if len(t.held) >= maxHeld {
-		put(ck.buf)
+		transport.PutBuffer(ck.buf)
 		return wire.ErrFrame
 	}
 	if t.held == nil {
@@ -232,7 +233,7 @@ func (t *Tunnel) wrote(n int, err error) bool {
 
 func (t *Tunnel) dequeue() {
 	t.keepIn(-cap(t.queue[0].buf))
-	put(t.queue[0].buf)
+	transport.PutBuffer(t.queue[0].buf)
 	t.queue[0] = chunk{}
 	if t.queue = t.queue[1:]; len(t.queue) == 0 {
 		t.queue = nil
@@ -265,21 +266,21 @@ func (t *Tunnel) passFin() bool {
 // afterWrite sends an ack at once if a part of the window has been used since
 // the last, else soon. t.mu is held.
 func (t *Tunnel) afterWrite() {
-	m := t.manner()
-	t.win.measure(t.written, t.win.size/m.growAt, m.grow*t.roundTrip(), t.table.Budget, t.table.Kept.window())
-	if t.written-t.ackSent >= (t.promised-t.ackSent)/m.ackAfter {
+	m := t.profile()
+	t.win.measure(t.written, t.win.size/m.GrowAt, m.Grow*t.roundTrip(), t.table.Budget, t.table.Kept.window())
+	if t.written-t.ackSent >= (t.promised-t.ackSent)/m.AckAfter {
 		t.oweNow()
 		return
 	}
 	t.oweAck()
 }
 
-// manner is that of the tunnel's carrier. t.mu is held.
-func (t *Tunnel) manner() *manner {
+// profile is that of the tunnel's carrier. t.mu is held.
+func (t *Tunnel) profile() *transport.Profile {
 	if t.carrier == nil {
-		return streamManner
+		return transport.StreamProfile()
 	}
-	return t.carrier.manner
+	return t.carrier.profile
 }
 
 // roundTrip is the shortest one known: that of a carrier made while others
@@ -295,14 +296,14 @@ func (t *Tunnel) roundTrip() time.Duration {
 	return now
 }
 
-// oweAck has an ack sent when the carrier's manner allows, or soon if the peer
+// oweAck has an ack sent when the carrier's profile allows, or soon if the peer
 // keeps much. t.mu is held.
 func (t *Tunnel) oweAck() {
 	c := t.carrier
 	if c == nil {
 		return
 	}
-	soon := c.manner.ackDelay > ackSoon && t.written-t.ackSent > soonAfter
+	soon := c.profile.AckDelay > c.profile.AckSoon && t.written-t.ackSent > soonAfter
 	if t.owing && (t.soon || !soon) {
 		return
 	}
@@ -348,12 +349,12 @@ func (t *Tunnel) join(stream net.Conn) bool {
 		Abort(stream)
 		return false
 	}
-	t.stream, t.nonblocking = stream, netpoll.NewConn(stream, streamBuffers{})
+	t.stream, t.nonblocking = stream, netpoll.NewConn(stream, transport.FullBuffers{})
 	if t.nonblocking != nil {
 		t.nonblocking.Peek = true
 		t.nonblocking.Use(&t.table.poller)
 	}
-	if t.manner().growAt > 1 {
+	if t.profile().GrowAt > 1 {
 		t.win.began = time.Now().UnixNano()
 	}
 	t.writeOut()

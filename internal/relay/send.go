@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
@@ -59,7 +60,7 @@ func (t *Tunnel) waitRoom() int {
 	defer t.mu.Unlock()
 	for !t.ended {
 		room := t.roomToSend()
-		enough := (room >= t.manner().minRoom || room > 0 && len(t.unacked) == 0) && len(t.unacked) < maxUnacked
+		enough := (room >= t.profile().MinRoom || room > 0 && len(t.unacked) == 0) && len(t.unacked) < maxUnacked
 		if enough && t.keys != nil && t.carrier != nil && !t.resending {
 			return int(min(room, uint64(t.carrier.chunkSize())))
 		}
@@ -76,14 +77,14 @@ func (t *Tunnel) readFrame(room int) (*frame, error) {
 	if n == 0 {
 		return nil, err
 	}
-	if gather > 0 && err == nil && (n > smallFrame || t.filled) {
+	if gather > 0 && err == nil && (n > transport.SmallFrame || t.filled) {
 		n, err = t.readMore(buf[head+wire.HeaderLen:], n, room, gather)
 	}
 	t.filled = n == room
-	if size := head + wire.HeaderLen + n + wire.Overhead; size <= midSize && cap(buf) == fullSize {
-		fits := getSize(size)
+	if size := head + wire.HeaderLen + n + wire.Overhead; size <= transport.MidSize && cap(buf) == transport.FullSize {
+		fits := transport.GetBuffer(size)
 		copy(fits[head+wire.HeaderLen:], buf[head+wire.HeaderLen:][:n])
-		put(buf)
+		transport.PutBuffer(buf)
 		buf = fits
 	}
 	f := &frame{buf: buf, kind: wire.Data, seq: t.sent, end: t.sent + uint64(n)}
@@ -95,7 +96,7 @@ func (t *Tunnel) readFrame(room int) (*frame, error) {
 func (t *Tunnel) gathers() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.manner().gather
+	return t.profile().Gather
 }
 
 // readMore reads on until there are room bytes in buf, which has n, or the wait
@@ -119,13 +120,13 @@ func (t *Tunnel) readMore(buf []byte, n, room int, wait time.Duration) (int, err
 // readStream reads up to room bytes into a buffer with head bytes before them
 // and room for the tag behind.
 func (t *Tunnel) readStream(head, room int) ([]byte, int, error) {
-	room = min(room, fullSize-head-wire.Overhead)
+	room = min(room, transport.FullSize-head-wire.Overhead)
 	if t.nonblocking != nil {
 		return t.nonblocking.Read(head, room)
 	}
 	var buf []byte
 	if t.greedy {
-		buf = getFull()
+		buf = transport.GetFull()
 	} else {
 		room = min(room, smallSize)
 		buf = make([]byte, head+room+wire.Overhead)
@@ -133,7 +134,7 @@ func (t *Tunnel) readStream(head, room int) ([]byte, int, error) {
 	n, err := t.stream.Read(buf[head : head+room])
 	t.greedy = n == room
 	if n == 0 {
-		put(buf)
+		transport.PutBuffer(buf)
 	}
 	return buf, n, err
 }
@@ -351,7 +352,7 @@ func (t *Tunnel) dropAcked(n int) {
 
 // noteBulk tells once that the tunnel moves more than chat does. t.mu is held.
 func (t *Tunnel) noteBulk() {
-	if !t.bulkTold && t.sent+t.got > t.manner().bulk && t.table.Bulk != nil {
+	if !t.bulkTold && t.sent+t.got > t.profile().Bulk && t.table.Bulk != nil {
 		t.bulkTold = true
 		go t.table.Bulk(t)
 	}

@@ -4,10 +4,11 @@ import (
 	"io"
 	"time"
 
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
-// Serve reads frames until the socket fails or brings something that is no
+// Serve reads frames until the transport fails or brings something that is no
 // frame, then ends the carrier and lets go of its tunnels. It returns why.
 func (c *Carrier) Serve() error {
 	var err error
@@ -19,13 +20,17 @@ func (c *Carrier) Serve() error {
 }
 
 // Start serves in goroutines of its own. While there is nothing to read, there is
-// none where the socket allows it: reading grows a stack to four times what waiting
-// needs, and waiting needs one, too.
-func (c *Carrier) Start() { go c.serveOn() }
+// none where the transport allows it: reading grows a stack to four times what
+// waiting needs, and waiting needs one, too.
+func (c *Carrier) Start() {
+	if !c.sock.Park(c.serveOn) {
+		go c.serveOn()
+	}
+}
 
 func (c *Carrier) serveOn() {
 	for c.readMessage() == nil {
-		if p, ok := c.sock.(parker); ok && p.park(c.serveOn) {
+		if c.sock.Park(c.serveOn) {
 			return
 		}
 	}
@@ -73,7 +78,7 @@ func (c *Carrier) take(frames []byte) error {
 		}
 		var payload []byte
 		if h.Len > 0 {
-			payload = getSize(h.Len)
+			payload = transport.GetBuffer(h.Len)
 			copy(payload, frames[wire.HeaderLen:])
 		}
 		if err := c.deliver(h, payload); err != nil {
@@ -88,9 +93,9 @@ func (c *Carrier) readFrame(r io.Reader, h wire.Header) error {
 	if h.Len == 0 {
 		return c.deliver(h, nil)
 	}
-	b := getSize(h.Len)
+	b := transport.GetBuffer(h.Len)
 	if err := c.fill(r, b); err != nil {
-		put(b)
+		transport.PutBuffer(b)
 		return err
 	}
 	return c.deliver(h, b)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"culvert/internal/netpoll"
+	"culvert/internal/tasks"
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
@@ -20,6 +22,7 @@ type Table struct {
 	Budget *Budget
 	Kept   *Kept // an origin's; set before the first tunnel
 	poller netpoll.Poller
+	tasks  *tasks.Group
 	turns  sync.Pool // of *turn; a table's own, as their channels may belong to a test's bubble
 
 	mu       sync.RWMutex // guards the following; never held across I/O
@@ -75,6 +78,7 @@ func (e End) LogValue() slog.Value {
 func NewTable(ev Events, budget *Budget) *Table {
 	return &Table{
 		Events:   ev,
+		tasks:    tasks.NewGroup(),
 		Budget:   budget,
 		tunnels:  map[wire.TunnelID]*Tunnel{},
 		carriers: map[*Carrier]struct{}{},
@@ -141,7 +145,7 @@ func (tb *Table) leaving(c *Carrier) {
 
 // stray answers a frame for a tunnel that is not here.
 func (tb *Table) stray(c *Carrier, h wire.Header, payload []byte) error {
-	defer put(payload)
+	defer transport.PutBuffer(payload)
 	switch h.Kind {
 	case wire.Open:
 		if tb.Open == nil {
@@ -296,7 +300,7 @@ const sweepEvery = 5 * time.Second
 
 func (tb *Table) sweep(now time.Time) {
 	for _, c := range tb.AllCarriers() {
-		if c.Quiet(now) > c.manner.silent || c.doubt(now) > maxDoubt {
+		if c.Quiet(now) > c.profile.Silent || c.sock.Overdue(now) > maxOverdue {
 			c.fail()
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"culvert/internal/netpoll"
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
@@ -72,7 +73,7 @@ type Tunnel struct {
 	written  uint64 // position up to which all was written to the stream
 	ackSent  uint64
 	owing    bool // an ack is due
-	soon     bool // within ackSoon
+	soon     bool // within the profile's AckSoon
 	win      window
 	rtt      int64             // the shortest of its carriers' when it came to them, ns
 	promised uint64            // the furthest limit that the peer was told
@@ -200,14 +201,14 @@ func (t *Tunnel) lastAck(h wire.Header, said bool) {
 
 func (t *Tunnel) dropInbound() {
 	for _, c := range t.held {
-		put(c.buf)
+		transport.PutBuffer(c.buf)
 	}
 	for _, s := range t.early {
-		put(s.buf)
+		transport.PutBuffer(s.buf)
 	}
 	if !t.writing { // else the writer has the first
 		for _, c := range t.queue {
-			put(c.buf)
+			transport.PutBuffer(c.buf)
 		}
 	}
 	t.held, t.early, t.queue = nil, nil, nil
@@ -294,7 +295,7 @@ func (t *Tunnel) lost(c *Carrier) {
 // the tunnel is held. t.mu is held.
 func (t *Tunnel) orphan(c *Carrier) {
 	t.carrier = nil
-	if c.manner == streamManner || c.heard.Load() {
+	if !c.profile.Unproven || c.heard.Load() {
 		t.orphaned = time.Now()
 	}
 }

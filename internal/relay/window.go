@@ -39,10 +39,16 @@ func (b *Budget) give(n int64) {
 // whatever window that peer opens; the rest is the budget's.
 const firstCredit = 64 << 10
 
+// soonAfter is how much a sender may keep before its ack is due soon.
+const soonAfter = firstCredit / 8
+
+// smallSize is what is read at once from a stream that says little.
+const smallSize = 2 << 10
+
 // roomToSend is how many bytes of the stream may be sent: as many as the peer
 // takes and as may be kept for it. t.mu is held.
 func (t *Tunnel) roomToSend() uint64 {
-	kept, room, least := t.sent-t.acked, t.limit-t.sent, t.manner().minRoom
+	kept, room, least := t.sent-t.acked, t.limit-t.sent, t.profile().MinRoom
 	room = min(room, t.roomToKeep())
 	for room > 0 && kept+least > t.credit && t.credit < wire.MaxWindow && t.table.Budget.take(int64(t.credit)) {
 		t.credit *= 2
@@ -71,7 +77,7 @@ type window struct {
 func (w *window) grown() int64 { return int64(w.size) - wire.FirstWindow }
 
 // measure is told what was written. A window is too small if part of it is used
-// up within limit; acks come late by a part of a window and by ackDelay at
+// up within limit; acks come late by a part of a window and by AckDelay at
 // most. A limit of 0 means that nothing is known yet.
 func (w *window) measure(written, part uint64, limit time.Duration, b *Budget, most uint64) {
 	if written-w.since < part {

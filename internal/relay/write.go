@@ -3,12 +3,13 @@ package relay
 import (
 	"time"
 
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
 // write sends control, f and the riders' frames, as few messages as they need.
 func (c *Carrier) write(control []byte, t *Tunnel, f *frame, riders []*turn) error {
-	if c.manner.ackDelay > ackDelay { // a message goes anyway
+	if c.profile.Paid { // a message goes anyway
 		control = append(control, c.takeOwed()...)
 		c.lastTx.Store(time.Now().UnixNano())
 	}
@@ -19,8 +20,8 @@ func (c *Carrier) write(control []byte, t *Tunnel, f *frame, riders []*turn) err
 		t.stamp(f)
 		return c.writeOne(f)
 	}
-	msg := getFull()[:0]
-	defer func() { put(msg) }()
+	msg := transport.GetFull()[:0]
+	defer func() { transport.PutBuffer(msg) }()
 	msg = append(msg, control[:wholeFrames(control, maxBatch)]...)
 	control = control[len(msg):]
 	if f != nil {
@@ -63,7 +64,7 @@ func wholeFrames(b []byte, limit int) int {
 
 // writeOne writes a message of one frame and learns from how long that takes.
 func (c *Carrier) writeOne(f *frame) error {
-	if !f.bulk() || c.manner.frame > 0 {
+	if !f.bulk() || c.profile.Frame > 0 {
 		return c.sock.WriteMessage(f.buf)
 	}
 	began := time.Now()

@@ -11,8 +11,8 @@ import (
 	"net/http"
 	"time"
 
-	"culvert/internal/relay"
 	"culvert/internal/seal"
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
@@ -26,10 +26,11 @@ func open(ctx context.Context, origin string, keys seal.ClientKeys) (io.Closer, 
 		return nil, err
 	}
 	token := http.Cookie{Name: wire.TokenCookie, Value: wire.NewToken(keys.User, keys.Token, time.Now())}
-	s, _, err := relay.Upgrade(ctx, conn, origin, wire.DoorPath, http.Header{"Cookie": {token.String()}})
+	s, _, err := transport.Upgrade(ctx, conn, origin, wire.DoorPath, http.Header{"Cookie": {token.String()}})
 	if err != nil {
 		return nil, err
 	}
+	s.Start(transport.Owner{})
 	conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 	if err := chat(s, keys); err != nil {
 		s.Close()
@@ -39,7 +40,7 @@ func open(ctx context.Context, origin string, keys seal.ClientKeys) (io.Closer, 
 }
 
 // chat opens a tunnel with one early byte and waits until it comes back.
-func chat(s relay.Socket, keys seal.ClientKeys) error {
+func chat(s transport.Transport, keys seal.ClientKeys) error {
 	var b [8]byte
 	rand.Read(b[:])
 	id := wire.TunnelID(binary.BigEndian.Uint64(b[:]) | 1)
@@ -52,7 +53,7 @@ func chat(s relay.Socket, keys seal.ClientKeys) error {
 	if err := s.WriteMessage(append(frame, payload...)); err != nil {
 		return err
 	}
-	in := frames{Socket: s}
+	in := frames{Transport: s}
 	var k *seal.Keys
 	for {
 		h, payload, err := in.next()
@@ -71,7 +72,7 @@ func chat(s relay.Socket, keys seal.ClientKeys) error {
 	}
 }
 
-func echoed(s relay.Socket, k *seal.Keys, h wire.Header, payload []byte) error {
+func echoed(s transport.Transport, k *seal.Keys, h wire.Header, payload []byte) error {
 	data, err := k.Open(payload, h.Kind, h.Seq)
 	if err != nil || string(data) != "x" {
 		return fmt.Errorf("got %q, want what was sent: %w", data, err)
@@ -83,7 +84,7 @@ func echoed(s relay.Socket, k *seal.Keys, h wire.Header, payload []byte) error {
 
 // frames of the message that is being read.
 type frames struct {
-	relay.Socket
+	transport.Transport
 	r io.Reader
 }
 

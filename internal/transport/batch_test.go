@@ -1,4 +1,4 @@
-package relay
+package transport
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"culvert/internal/tasks"
 	"culvert/internal/wire"
 )
 
@@ -26,6 +27,7 @@ type recorder struct {
 func (r *recorder) batch(most int) *batch {
 	r.began = time.Now()
 	b := newBatch(most, r.send, func() { r.mu.Lock(); r.fails++; r.mu.Unlock() })
+	b.tasks = tasks.NewGroup()
 	b.opened = true
 	return b
 }
@@ -62,8 +64,9 @@ func dataOfSize(size int, seq uint64) []byte {
 }
 
 func ackFrame() []byte {
-	b := newControl(wire.Header{Kind: wire.Ack, Tunnel: 1})
-	return b[:]
+	b := make([]byte, wire.HeaderLen)
+	wire.Put(b, wire.Header{Kind: wire.Ack, Tunnel: 1})
+	return b
 }
 
 // What waits, and for how long: a message is paid for, and chat is not held.
@@ -179,10 +182,10 @@ func TestNothingFollowsAHelloBeforeTheTicket(t *testing.T) {
 	})
 }
 
-func TestArrivalsInAnyOrder(t *testing.T) {
+func TestMessagesInAnyOrderAreNewOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var a arrivals
+		var d deduplicator
 		for _, c := range []struct {
 			n       uint32
 			isNew   bool
@@ -192,14 +195,29 @@ func TestArrivalsInAnyOrder(t *testing.T) {
 			{0, true, 1, false}, {0, false, 1, false}, {3, true, 1, true}, {3, false, 1, true}, {2, true, 1, true},
 			{1, true, 4, false}, {2, false, 4, false}, {4, true, 5, false},
 		} {
-			isNew, err := a.note(c.n)
+			isNew, err := d.note(c.n)
 			time.Sleep(time.Second)
-			if missing := a.missing(time.Now()) > 0; err != nil || isNew != c.isNew || a.upTo() != c.upTo || missing != c.missing {
-				t.Errorf("%d: got new %v, up to %d, missing %v, %v, want %v", c.n, isNew, a.upTo(), missing, err, c)
+			if missing := d.missing(time.Now()) > 0; err != nil || isNew != c.isNew || d.upTo() != c.upTo || missing != c.missing {
+				t.Errorf("%d: got new %v, up to %d, missing %v, %v, want %v", c.n, isNew, d.upTo(), missing, err, c)
 			}
 		}
-		if _, err := a.note(5 + maxAhead + 1); err != errAhead {
+		if _, err := d.note(5 + maxAhead + 1); err != errAhead {
 			t.Errorf("got %v, want errAhead for one too far ahead", err)
 		}
 	})
+}
+
+func TestAClientMissesAMessageOfTheOrigin(t *testing.T) {
+	t.Parallel()
+	const late = 41 * time.Second
+	s := new(textSocket)
+	s.in.note(0)
+	s.in.note(2)
+	if got := s.Overdue(time.Now().Add(late)); got < late-time.Second {
+		t.Errorf("message 1 is missing for 41 s: got %v, want that", got)
+	}
+	s.in.note(1)
+	if got := s.Overdue(time.Now().Add(late)); got != 0 {
+		t.Errorf("all have come: got %v, want none overdue", got)
+	}
 }

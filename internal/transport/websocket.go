@@ -1,4 +1,4 @@
-package relay
+package transport
 
 import (
 	"bufio"
@@ -14,43 +14,26 @@ import (
 	"github.com/coder/websocket"
 
 	"culvert/internal/netpoll"
+	"culvert/internal/tasks"
 	"culvert/internal/wire"
 )
 
-// Socket carries messages of whole frames. NextMessage and what it returns
-// are for one goroutine, WriteMessage for one at a time, Close for any.
-type Socket interface {
-	NextMessage() (io.Reader, error) // to be read to its EOF before the next
-	WriteMessage(b []byte) error     // must not keep b
-	Close() error                    // at once; unblocks the other two
-}
-
 // binarySocket is a WebSocket at the stream door.
 type binarySocket struct {
-	ws   *websocket.Conn
-	hold *hold
+	ws     *websocket.Conn
+	writer *messageWriter
+	tasks  *tasks.Group
 
 	waiter   *netpoll.ReadWaiter // nil: messages are waited for by reading
 	buffered *bufio.Reader       // the library's, when waiter is there
 }
 
-// parker is a Socket that may be able to wait for its next message cheaply. parkIn
-// is called first. park has resume called, in a goroutine of its own, when there is
-// something to read or the socket has been closed; false if it cannot, or if there is
-// something to read now.
-type parker interface {
-	parkIn(*netpoll.Poller)
-	park(resume func()) bool
-}
-
-// ErrMessage means the peer sent something that is not a binary message.
-var ErrMessage = errors.New("not a binary message")
-
-func newBinarySocket(ws *websocket.Conn, h *hold) *binarySocket {
+func newBinarySocket(ws *websocket.Conn, w *messageWriter) *binarySocket {
 	ws.SetReadLimit(wire.MaxMessage)
-	return &binarySocket{ws: ws, hold: h}
+	return &binarySocket{ws: ws, writer: w}
 }
 
+// NextMessage implements Transport.
 func (s *binarySocket) NextMessage() (io.Reader, error) {
 	typ, r, err := s.ws.Reader(context.Background())
 	if err == nil && typ != websocket.MessageBinary {
@@ -59,22 +42,21 @@ func (s *binarySocket) NextMessage() (io.Reader, error) {
 	return r, err
 }
 
+// WriteMessage implements Transport.
 func (s *binarySocket) WriteMessage(b []byte) error {
-	s.hold.begin()
+	s.writer.begin()
 	err := s.ws.Write(context.Background(), websocket.MessageBinary, b)
-	if err2 := s.hold.end(); err == nil {
+	if err2 := s.writer.end(); err == nil {
 		err = err2
 	}
 	return err
 }
 
-func (s *binarySocket) watch(moved func()) { s.hold.watch(moved) }
-
 // Close cuts the connection first, beneath TLS: the library's own close waits
 // for readers and writers, which wait for the network, and that of TLS for
 // room to say goodbye.
 func (s *binarySocket) Close() error {
-	beneath(s.hold.Conn).Close()
+	beneath(s.writer.Conn).Close()
 	err := s.ws.CloseNow()
 	if s.waiter != nil {
 		s.waiter.Cancel()
@@ -90,10 +72,10 @@ func beneath(c net.Conn) net.Conn {
 	return c
 }
 
-// Accept makes the Socket of a request that asks for a WebSocket. The handler
+// Accept makes the Transport of a request that asks for a WebSocket. The handler
 // returns afterwards: nothing of net/http is kept, which is what makes an idle
 // client cheap.
-func Accept(w http.ResponseWriter, r *http.Request) (Socket, error) {
+func Accept(w http.ResponseWriter, r *http.Request) (Transport, error) {
 	hj := &hijack{ResponseWriter: w}
 	ws, err := websocket.Accept(hj, r, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // browsers' same-origin rule: the gate's token decides here
@@ -101,29 +83,36 @@ func Accept(w http.ResponseWriter, r *http.Request) (Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := newBinarySocket(ws, hj.hold)
-	s.buffered, s.waiter = hj.small, waiterOf(hj.hold)
+	s := newBinarySocket(ws, hj.writer)
+	s.buffered, s.waiter = hj.small, waiterOf(hj.writer)
 	return s, nil
 }
 
 // waiterOf needs the TCP connection itself: TLS has bytes of its own.
-func waiterOf(h *hold) *netpoll.ReadWaiter {
-	cork, ok := h.Conn.(*Cork)
+func waiterOf(w *messageWriter) *netpoll.ReadWaiter {
+	cork, ok := w.Conn.(*Cork)
 	if !ok {
 		return nil
 	}
 	return netpoll.NewReadWaiter(cork.Conn)
 }
 
-func (s *binarySocket) parkIn(p *netpoll.Poller) {
+// Start implements Transport.
+func (s *binarySocket) Start(o Owner) {
+	s.tasks = o.Tasks
 	if s.waiter != nil {
-		s.waiter.Use(p)
+		s.waiter.Use(o.Poller)
+	}
+	if o.Progress != nil {
+		s.writer.watch(o.Progress)
 	}
 }
 
-func (s *binarySocket) park(resume func()) bool {
+// Park implements Transport. Where no poller takes the connection it waits in a
+// goroutine with little stack: reading grows one to four times that.
+func (s *binarySocket) Park(resume func()) bool {
 	w := s.waiter
-	if w == nil || s.buffered.Buffered() > 0 || len(s.hold.first) > 0 {
+	if w == nil || s.buffered.Buffered() > 0 || len(s.writer.first) > 0 {
 		return false
 	}
 	if w.Park(resume) {
@@ -132,19 +121,27 @@ func (s *binarySocket) park(resume func()) bool {
 	if w.Ready() {
 		return false
 	}
-	go func() {
+	return s.tasks.Go(func() {
 		w.Wait() // an error comes again when reading
 		resume()
-	}()
-	return true
+	})
 }
 
-// hijack puts a hold between the library and the connection, and small
+// Probe implements Transport: a Ping frame of ours is as cheap here.
+func (s *binarySocket) Probe() error { return errors.ErrUnsupported }
+
+// Overdue implements Transport: TCP loses nothing while it lives.
+func (s *binarySocket) Overdue(time.Time) time.Duration { return 0 }
+
+// Profile implements Transport.
+func (s *binarySocket) Profile() *Profile { return streamProfile }
+
+// hijack puts a messageWriter between the library and the connection, and small
 // buffers in place of net/http's 4 KiB ones.
 type hijack struct {
 	http.ResponseWriter
-	hold  *hold
-	small *bufio.Reader
+	writer *messageWriter
+	small  *bufio.Reader
 }
 
 func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -153,11 +150,11 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	c.SetDeadline(time.Time{})
-	h.hold = newHold(c)
+	h.writer = newMessageWriter(c)
 	first, _ := rw.Reader.Peek(rw.Reader.Buffered()) // the answer is out already, and a quick client's first byte here
-	h.hold.first = bytes.Clone(first)
-	h.small = bufio.NewReaderSize(h.hold, doorRead)
-	return h.hold, bufio.NewReadWriter(h.small, bufio.NewWriterSize(h.hold, doorWrite)), nil
+	h.writer.first = bytes.Clone(first)
+	h.small = bufio.NewReaderSize(h.writer, doorRead)
+	return h.writer, bufio.NewReadWriter(h.small, bufio.NewWriterSize(h.writer, doorWrite)), nil
 }
 
 // What a carrier's idle end at the origin holds: a chat message is read at
@@ -170,19 +167,19 @@ const (
 // Upgrade asks on c, an open connection to an edge, for a WebSocket. A refusal
 // returns the response as well, with its first KiB of body. c is closed on
 // every error, and when ctx ends before the answer is there.
-func Upgrade(ctx context.Context, c net.Conn, host, path string, header http.Header) (Socket, *http.Response, error) {
-	ws, h, resp, err := upgrade(ctx, c, host, path, header)
+func Upgrade(ctx context.Context, c net.Conn, host, path string, header http.Header) (Transport, *http.Response, error) {
+	ws, w, resp, err := upgrade(ctx, c, host, path, header)
 	if err != nil {
 		return nil, resp, err
 	}
-	return newBinarySocket(ws, h), resp, nil
+	return newBinarySocket(ws, w), resp, nil
 }
 
-func upgrade(ctx context.Context, c net.Conn, host, path string, header http.Header) (*websocket.Conn, *hold, *http.Response, error) {
+func upgrade(ctx context.Context, c net.Conn, host, path string, header http.Header) (*websocket.Conn, *messageWriter, *http.Response, error) {
 	stop := context.AfterFunc(ctx, func() { c.Close() })
-	h := newHold(c)
+	w := newMessageWriter(c)
 	ws, resp, err := websocket.Dial(ctx, "http://"+host+path, &websocket.DialOptions{
-		HTTPClient: &http.Client{Transport: oneConn{h}, CheckRedirect: noRedirect},
+		HTTPClient: &http.Client{Transport: oneConn{w}, CheckRedirect: noRedirect},
 		HTTPHeader: header,
 	})
 	if !stop() && err == nil {
@@ -192,33 +189,33 @@ func upgrade(ctx context.Context, c net.Conn, host, path string, header http.Hea
 		c.Close()
 		return nil, nil, resp, fmt.Errorf("upgrade: %w", err)
 	}
-	return ws, h, resp, nil
+	return ws, w, resp, nil
 }
 
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // oneConn is a RoundTripper over a connection that exists already. It is the
-// way to get a hold between coder/websocket and TLS.
-type oneConn struct{ hold *hold }
+// way to get a messageWriter between coder/websocket and TLS.
+type oneConn struct{ writer *messageWriter }
 
 func (o oneConn) RoundTrip(req *http.Request) (*http.Response, error) {
-	o.hold.begin()
-	err := req.Write(o.hold)
-	if err2 := o.hold.end(); err == nil {
+	o.writer.begin()
+	err := req.Write(o.writer)
+	if err2 := o.writer.end(); err == nil {
 		err = err2
 	}
 	if err != nil {
 		return nil, err
 	}
-	br := bufio.NewReaderSize(io.LimitReader(o.hold.Conn, maxAnswer), 1<<10)
+	br := bufio.NewReaderSize(io.LimitReader(o.writer.Conn, maxAnswer), 1<<10)
 	resp, err := http.ReadResponse(br, req)
 	if err != nil {
 		return nil, err
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		first, _ := br.Peek(br.Buffered()) // the origin may speak at once
-		o.hold.first = bytes.Clone(first)
-		resp.Body = o.hold
+		o.writer.first = bytes.Clone(first)
+		resp.Body = o.writer
 	}
 	return resp, nil
 }

@@ -1,4 +1,4 @@
-package relay
+package transport
 
 import (
 	"bytes"
@@ -42,14 +42,14 @@ func (l countedListener) Accept() (net.Conn, error) {
 // loopback serves sockets over TLS and returns a way to connect to it.
 type loopback struct {
 	near, far atomic.Int64 // writes beneath TLS
-	sockets   chan Socket
+	sockets   chan Transport
 	dial      func() net.Conn // with TLS
 	tcp       net.Conn        // of the last dial
 }
 
 func newLoopback(t *testing.T) *loopback {
 	t.Helper()
-	l := &loopback{sockets: make(chan Socket, 1)}
+	l := &loopback{sockets: make(chan Transport, 1)}
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s, err := Accept(w, r); err == nil {
 			l.sockets <- s
@@ -71,7 +71,7 @@ func newLoopback(t *testing.T) *loopback {
 	return l
 }
 
-func (l *loopback) pair(t *testing.T) (near, far Socket) {
+func (l *loopback) pair(t *testing.T) (near, far Transport) {
 	t.Helper()
 	near, _, err := Upgrade(t.Context(), l.dial(), "example.org", "/", nil)
 	if err != nil {
@@ -82,7 +82,7 @@ func (l *loopback) pair(t *testing.T) (near, far Socket) {
 	return near, far
 }
 
-func wantMessage(t *testing.T, s Socket, want []byte) {
+func wantMessage(t *testing.T, s Transport, want []byte) {
 	t.Helper()
 	r, err := s.NextMessage()
 	if err != nil {
@@ -101,7 +101,7 @@ func TestAMessageCostsOneWriteBeneathTLS(t *testing.T) {
 		m := bytesOf(size, 1)
 		for _, c := range []struct {
 			name     string
-			from, to Socket
+			from, to Transport
 			writes   *atomic.Int64
 		}{{"near", near, far, &l.near}, {"far", far, near, &l.far}} {
 			before := c.writes.Load()
@@ -205,4 +205,15 @@ func TestARefusalIsReturned(t *testing.T) {
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("got %v, want the connection closed", err)
 	}
+}
+
+// bytesOf makes n bytes that differ everywhere.
+func bytesOf(n int, seed byte) []byte {
+	b := make([]byte, n)
+	x := uint32(seed) + 1
+	for i := range b {
+		x = x*1664525 + 1013904223
+		b[i] = byte(x >> 24)
+	}
+	return b
 }

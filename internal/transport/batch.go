@@ -1,9 +1,10 @@
-package relay
+package transport
 
 import (
 	"sync"
 	"time"
 
+	"culvert/internal/tasks"
 	"culvert/internal/wire"
 )
 
@@ -18,19 +19,20 @@ const (
 // something did just before that the peer has not answered; a frame that is as large as can be is followed by
 // another as a rule. Its methods may be called by many goroutines.
 type batch struct {
-	send func(number uint32, body []byte) error // body begins with room for wire.Numbers; send gives it back
-	most int                                    // sends at once
-	fail func()                                 // called when a send has failed
+	send  func(number uint32, body []byte) error // body begins with room for wire.Numbers; send gives it back
+	most  int                                    // sends at once
+	fail  func()                                 // called when a send has failed
+	tasks *tasks.Group                           // runs sends; set before the first Write
 
 	mu      sync.Mutex // guards the following; never held across I/O
 	room    sync.Cond
 	body    []byte
-	due     time.Time // when body is to go; zero: it is empty
-	timer   *time.Timer
-	last    time.Time // when a message went
-	number  uint32    // of the next
-	got     uint32    // the peer has all before this
-	paced   bool      // body waits for pace, or for the peer
+	due     time.Time   // when body is to go; zero: it is empty
+	timer   tasks.Timer // flushes when body is due
+	last    time.Time   // when a message went
+	number  uint32      // of the next
+	got     uint32      // the peer has all before this
+	paced   bool        // body waits for pace, or for the peer
 	sending int
 	opened  bool // more than the first message may go
 	err     error
@@ -40,30 +42,6 @@ func newBatch(most int, send func(uint32, []byte) error, fail func()) *batch {
 	b := &batch{send: send, most: most, fail: fail}
 	b.room.L = &b.mu
 	return b
-}
-
-// Bodies and texts live in a pooled buffer that holds the largest, or in one
-// for chat, left to the collector: many may wait for a gateway that is slow.
-const (
-	maxBody   = wire.MaxText + 1 // one more than any message has
-	smallBody = 4 << 10
-)
-
-var bodies = sync.Pool{New: func() any { return new([maxBody]byte) }}
-
-// getBody returns an empty buffer for at least n bytes, at most maxBody.
-func getBody(n int) []byte {
-	if n <= smallBody {
-		return make([]byte, 0, smallBody)
-	}
-	return bodies.Get().(*[maxBody]byte)[:0]
-}
-
-// putBody gives b back. The caller must not use it again.
-func putBody(b []byte) {
-	if cap(b) == maxBody {
-		bodies.Put((*[maxBody]byte)(b[:maxBody]))
-	}
 }
 
 // Write takes whole frames. It waits while the message before is full and
@@ -116,7 +94,7 @@ func (b *batch) patience(frames []byte) time.Duration {
 		return 0
 	case len(frames) >= wire.TextFrame || onlyControl(frames):
 		return fillWait
-	case len(frames) > smallFrame: // perhaps the stream's end follows
+	case len(frames) > SmallFrame: // perhaps the stream's end follows
 		return pace
 	}
 	if b.got >= b.number {
@@ -162,15 +140,15 @@ func (b *batch) flush() {
 	b.number++
 	b.sending++
 	b.room.Broadcast()
-	go b.sendOne(number, body)
+	b.tasks.Go(func() { b.sendOne(number, body) })
 }
 
 func (b *batch) wakeIn(wait time.Duration) {
-	if b.timer != nil {
+	if !b.timer.IsZero() {
 		b.timer.Reset(wait)
 		return
 	}
-	b.timer = time.AfterFunc(wait, func() {
+	b.timer = b.tasks.AfterFunc(wait, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.flush()
@@ -210,8 +188,6 @@ func (b *batch) close(err error) {
 		return
 	}
 	b.err = err
-	if b.timer != nil {
-		b.timer.Stop()
-	}
+	b.timer.Stop()
 	b.room.Broadcast()
 }

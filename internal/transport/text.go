@@ -1,4 +1,4 @@
-package relay
+package transport
 
 import (
 	"bytes"
@@ -19,15 +19,15 @@ import (
 
 // textSocket is the client's WebSocket at the gateway door.
 type textSocket struct {
-	ws    *websocket.Conn
-	hold  *hold
-	token string
+	ws     *websocket.Conn
+	writer *messageWriter
+	token  string
 
-	in     arrivals
+	in     deduplicator
 	out    *batch
 	ticket atomic.Pointer[string]
 	learn  func(ticket string)
-	leads  string // the ticket that the origin gave; empty: none yet
+	given  string // the ticket that the origin gave; empty: none yet
 	buf    []byte // that NextMessage returned last
 
 	mu      sync.Mutex // guards the following
@@ -38,10 +38,6 @@ type textSocket struct {
 	got     uint32        // it has all before this
 	slow    time.Duration // how long a full message takes to come, about
 }
-
-// ErrLost means that API Gateway said something itself: a message was not
-// handed on.
-var ErrLost = errors.New("the gateway has lost a message")
 
 // errTwoOrigins means that the hello came to two origins, or to one that took it
 // for a new one: each numbers its messages for itself.
@@ -56,20 +52,18 @@ type Pass struct {
 }
 
 // UpgradeText is Upgrade at the gateway door.
-func UpgradeText(ctx context.Context, c net.Conn, host, path string, header http.Header, p Pass) (Socket, *http.Response, error) {
-	ws, h, resp, err := upgrade(ctx, c, host, path, header)
+func UpgradeText(ctx context.Context, c net.Conn, host, path string, header http.Header, p Pass) (Transport, *http.Response, error) {
+	ws, w, resp, err := upgrade(ctx, c, host, path, header)
 	if err != nil {
 		return nil, resp, err
 	}
 	ws.SetReadLimit(wire.MaxText)
-	h.piece = tlsRecord
-	s := &textSocket{ws: ws, hold: h, token: p.Token, learn: p.Learn}
+	w.piece = tlsRecord
+	s := &textSocket{ws: ws, writer: w, token: p.Token, learn: p.Learn}
 	s.ticket.Store(&p.Ticket)
 	s.out = newBatch(1, s.send, func() { s.Close() })
 	return s, resp, nil
 }
-
-func (s *textSocket) text() {}
 
 // send writes one message, in WebSocket frames that API Gateway takes.
 func (s *textSocket) send(number uint32, body []byte) error {
@@ -83,9 +77,9 @@ func (s *textSocket) send(number uint32, body []byte) error {
 	text = wire.AppendText(wire.AppendUp(text, token, *s.ticket.Load()), body)
 	putBody(body)
 	defer putBody(text)
-	s.hold.begin()
+	s.writer.begin()
 	err := s.write(text)
-	if err2 := s.hold.end(); err == nil {
+	if err2 := s.writer.end(); err == nil {
 		err = err2
 	}
 	if !control {
@@ -94,7 +88,19 @@ func (s *textSocket) send(number uint32, body []byte) error {
 	return err
 }
 
-func (s *textSocket) watch(moved func()) { s.hold.watch(moved) }
+// Start implements Transport.
+func (s *textSocket) Start(o Owner) {
+	s.out.tasks = o.Tasks
+	if o.Progress != nil {
+		s.writer.watch(o.Progress)
+	}
+}
+
+// Park implements Transport: a client has few transports, and each a goroutine.
+func (s *textSocket) Park(func()) bool { return false }
+
+// Profile implements Transport.
+func (s *textSocket) Profile() *Profile { return gatewayProfile }
 
 func (s *textSocket) write(text []byte) error {
 	if len(text) <= wire.MaxTextPart {
@@ -135,16 +141,16 @@ func (s *textSocket) heard(got uint32) {
 	}
 }
 
-// Doubt is how long the origin has said nothing of a message, or one of its own
+// Overdue implements Transport: it is for how long the origin has said nothing of a message, or one of its own
 // has been missing, beyond what comes before it on a slow link.
-func (s *textSocket) Doubt(now time.Time) time.Duration {
-	doubt := s.in.missing(now)
+func (s *textSocket) Overdue(now time.Time) time.Duration {
+	overdue := s.in.missing(now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.waiting {
-		doubt = max(doubt, now.Sub(s.since))
+		overdue = max(overdue, now.Sub(s.since))
 	}
-	return max(doubt-maxBefore*s.slow, 0)
+	return max(overdue-maxBefore*s.slow, 0)
 }
 
 // maxBefore messages may be on their way before what the origin says now: those
@@ -158,6 +164,7 @@ func (s *textSocket) took(d time.Duration) {
 	s.slow = max(d, s.slow/2)
 }
 
+// NextMessage implements Transport.
 func (s *textSocket) NextMessage() (io.Reader, error) {
 	for {
 		frames, err := s.read()
@@ -188,7 +195,7 @@ func (s *textSocket) read() ([]byte, error) {
 		return nil, err
 	}
 	if ticket != "" {
-		if err := s.lead(ticket); err != nil {
+		if err := s.takeTicket(ticket); err != nil {
 			return nil, err
 		}
 	}
@@ -201,13 +208,13 @@ func (s *textSocket) read() ([]byte, error) {
 	return frames, err
 }
 
-// lead takes the ticket that all messages bring from here on.
-func (s *textSocket) lead(ticket string) error {
-	switch s.leads {
+// takeTicket keeps the ticket that all messages bring from here on.
+func (s *textSocket) takeTicket(ticket string) error {
+	switch s.given {
 	case ticket:
 		return nil
 	case "":
-		s.leads = ticket
+		s.given = ticket
 		s.ticket.Store(&ticket)
 		s.learn(ticket)
 		s.out.open()
@@ -246,22 +253,20 @@ func (s *textSocket) readText() ([]byte, error) {
 	return text, err
 }
 
+// WriteMessage implements Transport: frames go when their message is full or due.
 func (s *textSocket) WriteMessage(b []byte) error { return s.out.Write(b) }
-
-// probeLimit bounds the answer to a WebSocket ping.
-const probeLimit = 8 * time.Second
 
 // errBusy means that a ping would wait behind a message, for longer than the
 // library gives it before it ends the socket.
 var errBusy = errors.New("a message is being written")
 
-// Probe asks API Gateway, and it alone, whether it is there. Its answer comes
+// Probe implements Transport: it asks API Gateway, and it alone, whether it is there. Its answer comes
 // behind all that is on its way.
 func (s *textSocket) Probe() error {
-	if s.hold.busy.Load() {
+	if s.writer.busy.Load() {
 		return errBusy
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), probeLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), ProbeLimit)
 	defer cancel()
 	if err := s.ws.Ping(ctx); err != nil {
 		return fmt.Errorf("probe: %w", err)
@@ -269,8 +274,77 @@ func (s *textSocket) Probe() error {
 	return nil
 }
 
+// Close implements Transport.
 func (s *textSocket) Close() error {
 	s.out.close(net.ErrClosed)
-	beneath(s.hold.Conn).Close()
+	beneath(s.writer.Conn).Close()
 	return s.ws.CloseNow()
+}
+
+// deduplicator notes which text messages have come, in any order and any number of
+// times. The zero value is ready.
+type deduplicator struct {
+	mu    sync.Mutex
+	got   uint32              // all before this have come
+	ahead map[uint32]struct{} // these have, too
+	gap   time.Time           // since when one is missing, if ahead holds any
+}
+
+// maxAhead bounds the messages that overtake a missing one.
+const maxAhead = 4096
+
+// errAhead means that messages are missing for good, or made up.
+var errAhead = errors.New("too many messages overtook one")
+
+// note says whether message n is new.
+func (d *deduplicator) note(n uint32) (bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, twice := d.ahead[n]; twice || n < d.got {
+		return false, nil
+	}
+	if n-d.got > maxAhead {
+		return false, errAhead
+	}
+	if n == d.got {
+		d.advance()
+		return true, nil
+	}
+	if len(d.ahead) == 0 {
+		d.ahead = map[uint32]struct{}{}
+		d.gap = time.Now()
+	}
+	d.ahead[n] = struct{}{}
+	return true, nil
+}
+
+func (d *deduplicator) advance() {
+	d.got++
+	for {
+		if _, ok := d.ahead[d.got]; !ok {
+			break
+		}
+		delete(d.ahead, d.got)
+		d.got++
+	}
+	if len(d.ahead) == 0 {
+		d.ahead = nil
+	}
+	d.gap = time.Now()
+}
+
+func (d *deduplicator) upTo() uint32 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.got
+}
+
+// missing is for how long a message has been, 0 if none is.
+func (d *deduplicator) missing(now time.Time) time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.ahead) == 0 {
+		return 0
+	}
+	return max(now.Sub(d.gap), 1)
 }

@@ -1,0 +1,146 @@
+// Package transport carries messages of whole frames between two processes: by
+// a binary WebSocket at the stream door, by a text WebSocket at the client's
+// side of the gateway door, and by POSTs at the origin's. A transport knows
+// nothing of what the frames are for: carriers use it.
+package transport
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"culvert/internal/netpoll"
+	"culvert/internal/tasks"
+	"culvert/internal/wire"
+)
+
+// Transport carries messages to one peer and from it until it is closed or fails.
+//
+// Start is called once, before all others but Close and Profile. NextMessage,
+// what it returns, and Park are for one goroutine at a time, and so is
+// WriteMessage; the two may run at once. All other methods are for any goroutine
+// at any time.
+//
+// An error of NextMessage or WriteMessage is final: the peer has closed, the
+// network has failed, or something came that is no message. The caller closes
+// the transport.
+type Transport interface {
+	// Start says who uses the transport.
+	Start(Owner)
+	// NextMessage waits for a message. It is to be read to its EOF before the
+	// next. What it holds may be empty.
+	NextMessage() (io.Reader, error)
+	// Park has resume called, in a goroutine of its own, when there is a message
+	// to read or the transport has been closed. It returns false, and calls
+	// nothing, if it cannot wait without a goroutine or if there is something to
+	// read now: then the caller calls NextMessage.
+	Park(resume func()) bool
+	// WriteMessage sends whole frames as one message, or as a part of one. It
+	// must not keep b.
+	WriteMessage(b []byte) error
+	// Probe asks the edge alone, not the peer, whether it is there, and waits for
+	// the answer for ProbeLimit at most. It is for transports whose Profile has
+	// AsksEdge.
+	Probe() error
+	// Overdue is for how long a message of either side's has been missing, 0 if
+	// none is. Only transports that may lose a message while they live ever say
+	// so.
+	Overdue(now time.Time) time.Duration
+	// Profile is that of the transport's door.
+	Profile() *Profile
+	// Close ends the transport at once, without a goodbye, and with it all calls
+	// of NextMessage and WriteMessage that wait. It may be called more than once.
+	Close() error
+}
+
+// Owner is what a Transport needs from its user.
+type Owner struct {
+	Tasks    *tasks.Group              // runs the transport's goroutines, which end with Close
+	Poller   *netpoll.Poller           // where the transport may wait for messages
+	Progress func()                    // told whenever bytes have moved, also of a part of a message; nil: nobody wants to know
+	Deliver  func(frames []byte) error // takes messages that NextMessage does not bring; it must not keep frames
+}
+
+// ErrMessage means that the peer sent something that is not a binary message.
+var ErrMessage = errors.New("not a binary message")
+
+// ErrLost means that API Gateway said something itself: a message was not
+// handed on.
+var ErrLost = errors.New("the gateway has lost a message")
+
+// ProbeLimit bounds the answer to a Probe.
+const ProbeLimit = 8 * time.Second
+
+// SmallFrame is the size of frames that pass ahead of bulk: chat, handshakes and
+// frames without a payload.
+const SmallFrame = 4 << 10
+
+// Profile is what carriers and tunnels should know of a door: what a message
+// costs there, and how long its answer takes.
+type Profile struct {
+	Frame    int           // the size of a bulk frame; 0: learned from how long writing takes
+	MinRoom  uint64        // the least room for which bytes are read while others are on their way: no slivers of frames
+	Bulk     uint64        // a tunnel that has moved so many bytes, either way, is bulk
+	Gather   time.Duration // how long a read of bulk waits to fill a frame
+	AckDelay time.Duration // how long an ack waits for a frame to ride on
+	AckSoon  time.Duration // how long an ack of much waits: the sender should not keep that, and may not have room beside it for a full frame
+	AckAfter uint64        // the part of a window after which an ack is sent at once
+	GrowAt   uint64        // the part of a window after which it may grow
+	Grow     time.Duration // a window grows if that part was used up within so many of the shortest round trips
+	PongWait time.Duration // how long the client waits for a Pong
+	Keep     time.Duration // the client sends something that often; 0: Pings suffice
+	Silent   time.Duration // the origin ends a carrier on which nothing came for so long
+	Paid     bool          // messages are paid for: acks ride with whatever is sent
+	AsksEdge bool          // the client asks the edge alone, by Probe, which costs nothing
+	Unproven bool          // that a transport connected does not prove that the origin is there
+}
+
+// Delay is how long an ack waits for a frame to ride on.
+func (p *Profile) Delay(soon bool) time.Duration {
+	if soon {
+		return p.AckSoon
+	}
+	return p.AckDelay
+}
+
+// streamProfile is the stream door's. Its ack delay bounds how long a sender
+// keeps small frames, and is no part of any round trip.
+var streamProfile = &Profile{
+	MinRoom:  16 << 10,
+	Bulk:     512 << 10,
+	AckDelay: 25 * time.Millisecond,
+	AckSoon:  25 * time.Millisecond,
+	AckAfter: 4,
+	GrowAt:   1,
+	Grow:     2, // a window that is used up in one trip limits
+	PongWait: 4 * time.Second,
+	Silent:   90 * time.Second,
+}
+
+// gatewayProfile is the gateway door's, for messages that are paid for. Acks wait
+// until something else is sent, longer than an app's keep-alive (285 s at most):
+// they are for the sender's memory alone. API Gateway closes what was idle for
+// 10 minutes, and whether WebSocket pings count is not said.
+var gatewayProfile = &Profile{
+	Frame:    wire.TextFrame,
+	MinRoom:  wire.TextFrame - wire.HeaderLen - wire.Overhead,
+	Bulk:     1536 << 10, // another carrier costs eight messages
+	Gather:   30 * time.Millisecond,
+	AckDelay: 5 * time.Minute,
+	AckSoon:  time.Second,
+	AckAfter: 2,
+	GrowAt:   2,                // fewer acks
+	Grow:     8,                // round trips differ by much
+	PongWait: 10 * time.Second, // a function that starts, in a VPC, may take seconds
+	Keep:     9 * time.Minute,
+	Silent:   12 * time.Minute,
+	Paid:     true,
+	AsksEdge: true,
+	Unproven: true,
+}
+
+// StreamProfile is that of the stream door, and of tunnels without a carrier.
+func StreamProfile() *Profile { return streamProfile }
+
+// GatewayProfile is that of the gateway door.
+func GatewayProfile() *Profile { return gatewayProfile }

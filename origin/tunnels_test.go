@@ -4,8 +4,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"culvert/internal/relay"
+	"culvert/internal/seal"
 )
 
 // Two carriers that bring the same Open at once start one handshake, and both
@@ -49,4 +52,24 @@ func TestAPendingOpenRemembersTheLatestCarriers(t *testing.T) {
 	if by := p.end(1); len(by) != maxBrought || by[maxBrought-1] != last {
 		t.Errorf("got %d carriers, want the latest %d, each once", len(by), maxBrought)
 	}
+}
+
+// A dial that takes a second to notice that it is not wanted any more is waited for.
+func TestCloseWaitsForWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newTestOrigin(t, seal.NewMaster())
+		var ended atomic.Bool
+		o.tasks.start(func() {
+			<-o.tasks.ctx.Done()
+			time.Sleep(time.Second)
+			ended.Store(true)
+		})
+		if o.Close(); !ended.Load() {
+			t.Error("got a Close that did not wait")
+		}
+		if o.tasks.start(func() { t.Error("got work begun after Close") }); o.Close() != nil {
+			t.Error("got an error of a second Close")
+		}
+	})
 }

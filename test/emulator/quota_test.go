@@ -12,7 +12,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/gobwas/ws"
+
+	"culvert/test/frames"
 )
 
 const (
@@ -89,53 +90,55 @@ func sum(all []int) (n int) {
 	return n
 }
 
-// raw connects without a library that would refuse to break the rules.
-func (r *rig) raw() net.Conn {
+// raw connects without a library that would refuse to break the rules. What the
+// gateway sends comes from in.
+func (r *rig) raw() (c net.Conn, in io.Reader) {
 	r.t.Helper()
-	c, _, _, err := ws.Dialer{NetDial: r.door.dial}.Dial(r.t.Context(), "ws://gateway.example/v1")
+	c, err := r.door.dial(r.t.Context(), "tcp", "")
+	if err == nil {
+		in, err = frames.Dial(c, "gateway.example", "/v1", nil)
+	}
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { c.Close() })
-	return c
+	return c, in
 }
 
 func TestWhatIsNoWebSocketCloses(t *testing.T) {
-	masked := func(op ws.OpCode, fin bool, text string) []byte {
-		return ws.MustCompileFrame(ws.MaskFrame(ws.NewFrame(op, fin, []byte(text))))
-	}
-	reserved := ws.NewTextFrame([]byte("x"))
-	reserved.Header.Rsv = ws.Rsv(true, false, false)
+	masked := func(op frames.Opcode, fin bool, text string) []byte { return frames.Masked(op, fin, []byte(text)) }
+	reserved := masked(frames.Text, true, "x")
+	reserved[0] |= 0x40
 	for _, c := range []struct {
 		name string
 		sent []byte
-		want ws.StatusCode
+		want int
 	}{
-		{"not masked", ws.MustCompileFrame(ws.NewTextFrame([]byte("x"))), 1002},
-		{"a continuation of nothing", masked(ws.OpContinuation, true, "x"), 1002},
-		{"a message within a message", append(masked(ws.OpText, false, "x"), masked(ws.OpText, true, "y")...), 1002},
-		{"an extension's bit", ws.MustCompileFrame(ws.MaskFrame(reserved)), 1002},
+		{"not masked", frames.Append(nil, frames.Text, true, []byte("x")), 1002},
+		{"a continuation of nothing", masked(frames.Continuation, true, "x"), 1002},
+		{"a message within a message", append(masked(frames.Text, false, "x"), masked(frames.Text, true, "y")...), 1002},
+		{"an extension's bit", reserved, 1002},
 		{"an unknown opcode", masked(5, true, "x"), 1002},
-		{"a long ping", masked(ws.OpPing, true, strings.Repeat("x", 126)), 1002},
-		{"no UTF-8", masked(ws.OpText, true, "\xff"), 1007},
-		{"half a character", append(masked(ws.OpText, false, "\xc3"), masked(ws.OpContinuation, true, "x")...), 1007},
-		{"half a close code", masked(ws.OpClose, true, "\x03"), 1002},
-		{"a forbidden close code", masked(ws.OpClose, true, "\x03\xed"), 1002},
-		{"a close code of its own", masked(ws.OpClose, true, "\x0f\xa1bye"), 4001},
-		{"a close without a code", masked(ws.OpClose, true, ""), 0},
+		{"a long ping", masked(frames.Ping, true, strings.Repeat("x", 126)), 1002},
+		{"no UTF-8", masked(frames.Text, true, "\xff"), 1007},
+		{"half a character", append(masked(frames.Text, false, "\xc3"), masked(frames.Continuation, true, "x")...), 1007},
+		{"half a close code", masked(frames.Close, true, "\x03"), 1002},
+		{"a forbidden close code", masked(frames.Close, true, "\x03\xed"), 1002},
+		{"a close code of its own", masked(frames.Close, true, "\x0f\xa1bye"), 4001},
+		{"a close without a code", masked(frames.Close, true, ""), frames.NoStatus},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, Options{}, func(t *testing.T, r *rig) {
-				socket := r.raw()
+				socket, in := r.raw()
 				go socket.Write(c.sent)
-				f, err := ws.ReadFrame(socket)
-				if err != nil || f.Header.OpCode != ws.OpClose {
-					t.Fatalf("got %+v and %v, want a close frame", f.Header, err)
+				h, payload, err := frames.Read(in, message)
+				if err != nil || h.Opcode != frames.Close {
+					t.Fatalf("got %+v and %v, want a close frame", h, err)
 				}
-				if got, _ := ws.ParseCloseFrameData(f.Payload); got != c.want {
+				if got, _ := frames.ParseClose(payload); got != c.want {
 					t.Errorf("got close code %d, want %d", got, c.want)
 				}
-				if _, err := io.Copy(io.Discard, socket); err != nil {
+				if _, err := io.Copy(io.Discard, in); err != nil {
 					t.Errorf("got %v, want an end", err)
 				}
 			})
@@ -146,14 +149,14 @@ func TestWhatIsNoWebSocketCloses(t *testing.T) {
 // A frame that says it is huge gets its close frame before it has arrived.
 func TestAHugeFrameIsNotWaitedFor(t *testing.T) {
 	bubble(t, Options{}, func(t *testing.T, r *rig) {
-		socket := r.raw()
-		go ws.WriteHeader(socket, ws.Header{Fin: true, OpCode: ws.OpText, Masked: true, Length: 1 << 62})
-		f, err := ws.ReadFrame(socket)
-		if code, _ := ws.ParseCloseFrameData(f.Payload); code != 1009 || err != nil {
+		socket, in := r.raw()
+		go socket.Write(frames.Header{Fin: true, Opcode: frames.Text, Masked: true, Length: 1 << 62}.Append(nil))
+		_, payload, err := frames.Read(in, message)
+		if code, _ := frames.ParseClose(payload); code != 1009 || err != nil {
 			t.Errorf("got %d and %v, want 1009", code, err)
 		}
 		start := time.Now()
-		io.Copy(io.Discard, socket)
+		io.Copy(io.Discard, in)
 		if got := time.Since(start); got > 2*time.Second {
 			t.Errorf("got an end after %v, want at most 2s", got)
 		}
@@ -257,8 +260,8 @@ func TestMessagesUnderWayAreBounded(t *testing.T) {
 // A client that never answers a close frame does not hold the connection.
 func TestADeafClientIsLeft(t *testing.T) {
 	bubble(t, Options{}, func(t *testing.T, r *rig) {
-		socket := r.raw()
-		go io.Copy(io.Discard, socket)
+		socket, in := r.raw()
+		go io.Copy(io.Discard, in)
 		time.Sleep(10*time.Minute + 3*time.Second)
 		if _, err := socket.Write([]byte{0}); err == nil {
 			t.Error("got a connection, want none")

@@ -71,8 +71,8 @@ func TestNothingIsLeftOfAnOriginThatIsClosed(t *testing.T) {
 		for _, x := range []*node{a, b} {
 			x.Close()
 		}
-		if left := leak.Running().In("culvert/origin"); len(left) > 0 {
-			t.Errorf("got %d goroutines of a closed origin, want none:\n\n%s", len(left), strings.Join(left, "\n\n"))
+		if left := leak.Since(before).In("culvert/origin"); len(left) > 0 {
+			t.Errorf("got %d goroutines of a closed origin, want none:\n\n%v", len(left), left)
 		}
 		for _, s := range streams {
 			s.SetDeadline(time.Now().Add(10 * time.Second))

@@ -3,14 +3,16 @@ package leak
 
 import (
 	"bytes"
+	"maps"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-// Goroutines are those that ran at one moment, by the lines that name them in a
-// dump: "goroutine 17".
+// Goroutines are the stacks of those that ran at one moment, by the words that name
+// them: "goroutine 17".
 type Goroutines map[string]string
 
 // Running is all goroutines of the process but the caller's. Other tests run in the
@@ -18,16 +20,13 @@ type Goroutines map[string]string
 // parallel ones wait.
 func Running() Goroutines {
 	buf := make([]byte, 1<<20)
-	for n := len(buf); n == len(buf); {
+	n := runtime.Stack(buf, true)
+	for n == len(buf) {
 		buf = make([]byte, 2*len(buf))
 		n = runtime.Stack(buf, true)
-		if n < len(buf) {
-			buf = buf[:n]
-			break
-		}
 	}
 	all := Goroutines{}
-	for i, dump := range bytes.Split(buf, []byte("\n\n")) {
+	for i, dump := range bytes.Split(buf[:n], []byte("\n\n")) {
 		name, _, _ := strings.Cut(string(dump), " [")
 		if i > 0 { // the first is the caller's
 			all[name] = string(dump)
@@ -36,15 +35,28 @@ func Running() Goroutines {
 	return all
 }
 
-// In are the goroutines with a function of the package of that path on their stack.
-func (g Goroutines) In(path string) (dumps []string) {
-	for _, dump := range g {
+// Since is the goroutines that run now and did not run before.
+func Since(before Goroutines) Goroutines {
+	now := Running()
+	for name := range before {
+		delete(now, name)
+	}
+	return now
+}
+
+// In are those with a function of the package of that path on their stack.
+func (g Goroutines) In(path string) Goroutines {
+	in := Goroutines{}
+	for name, dump := range g {
 		if strings.Contains(dump, "\n"+path+".") {
-			dumps = append(dumps, dump)
+			in[name] = dump
 		}
 	}
-	return dumps
+	return in
 }
+
+// String is the stacks of all of them.
+func (g Goroutines) String() string { return strings.Join(slices.Collect(maps.Values(g)), "\n\n") }
 
 // patience is how long what has been told to end may take to be gone: a goroutine
 // that has done its last deed still runs for a moment.
@@ -53,17 +65,11 @@ const patience = 5 * time.Second
 // Check fails t if goroutines run that were not among those before.
 func (before Goroutines) Check(t testing.TB) {
 	t.Helper()
-	var left []string
-	for end := time.Now().Add(patience); time.Now().Before(end); runtime.Gosched() {
-		left = left[:0]
-		for name, dump := range Running() {
-			if before[name] == "" {
-				left = append(left, dump)
-			}
-		}
-		if len(left) == 0 {
-			return
-		}
+	left := Since(before)
+	for end := time.Now().Add(patience); len(left) > 0 && time.Now().Before(end); left = Since(before) {
+		runtime.Gosched()
 	}
-	t.Errorf("got %d goroutines that are left, want none:\n\n%s", len(left), strings.Join(left, "\n\n"))
+	if len(left) > 0 {
+		t.Errorf("got %d goroutines that are left, want none:\n\n%v", len(left), left)
+	}
 }

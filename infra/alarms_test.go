@@ -14,17 +14,17 @@ const trackers = 2
 
 // watched counts the metrics that alarms watch: AWS charges for each.
 func watched(s *stack) (n int) {
-	for _, r := range s.of("AWS::CloudWatch::Alarm") {
-		if r.properties["MetricName"] != nil {
+	for _, r := range s.Of("AWS::CloudWatch::Alarm") {
+		if r.Properties["MetricName"] != nil {
 			n++
 		}
-		for _, m := range list(r.properties["Metrics"]) {
+		for _, m := range list(r.Properties["Metrics"]) {
 			if at(m, "MetricStat") != nil {
 				n++
 			}
 		}
 	}
-	return n + trackers*len(s.of("AWS::AutoScaling::ScalingPolicy"))
+	return n + trackers*len(s.Of("AWS::AutoScaling::ScalingPolicy"))
 }
 
 func TestAlarmsAreNoMoreThanTheEstimateSays(t *testing.T) {
@@ -44,9 +44,9 @@ func TestAlarmsAreNoMoreThanTheEstimateSays(t *testing.T) {
 func TestSumsOfMetricsHaveNoGaps(t *testing.T) {
 	t.Parallel()
 	filled := regexp.MustCompile(`FILL\((\w+), 0\)`)
-	for _, r := range mustRender(t, home, nil).of("AWS::CloudWatch::Alarm") {
+	for _, r := range mustRender(t, home, nil).Of("AWS::CloudWatch::Alarm") {
 		var ids, found []string
-		for _, m := range list(r.properties["Metrics"]) {
+		for _, m := range list(r.Properties["Metrics"]) {
 			if at(m, "MetricStat") != nil {
 				ids = append(ids, text(at(m, "Id")))
 			}
@@ -64,10 +64,10 @@ func TestProcessorTimeThatCostsExtraRings(t *testing.T) {
 	t.Parallel()
 	for topology, of := range map[string]string{"solo": "<culvert-SoloA.Instance>", "fleet": "<culvert-Fleet.Group>"} {
 		s := mustRender(t, home, map[string]string{"Topology": topology, "AlarmEmail": "a@example.com"})
-		if !slices.ContainsFunc(s.of("AWS::CloudWatch::Alarm"), func(r resource) bool {
-			dimensions := list(r.properties["Dimensions"])
-			return r.properties["MetricName"] == "CPUSurplusCreditsCharged" && len(dimensions) == 1 &&
-				at(dimensions[0], "Value") == of && len(list(r.properties["AlarmActions"])) == 1
+		if !slices.ContainsFunc(s.Of("AWS::CloudWatch::Alarm"), func(r resource) bool {
+			dimensions := list(r.Properties["Dimensions"])
+			return r.Properties["MetricName"] == "CPUSurplusCreditsCharged" && len(dimensions) == 1 &&
+				at(dimensions[0], "Value") == of && len(list(r.Properties["AlarmActions"])) == 1
 		}) {
 			t.Errorf("%s: no alarm tells of %s", topology, of)
 		}
@@ -78,13 +78,13 @@ func TestProcessorTimeThatCostsExtraRings(t *testing.T) {
 func TestAlarmsThatActAreOnWhatAWSActsUpon(t *testing.T) {
 	t.Parallel()
 	metrics := map[string]string{"recover": "StatusCheckFailed_System", "reboot": "StatusCheckFailed_Instance"}
-	for _, r := range mustRender(t, home, nil).of("AWS::CloudWatch::Alarm") {
-		for _, action := range list(r.properties["AlarmActions"]) {
+	for _, r := range mustRender(t, home, nil).Of("AWS::CloudWatch::Alarm") {
+		for _, action := range list(r.Properties["AlarmActions"]) {
 			_, verb, acts := strings.Cut(text(action), ":automate:us-east-1:ec2:")
 			if !acts {
 				continue
 			}
-			if got := r.properties["MetricName"]; got != metrics[verb] {
+			if got := r.Properties["MetricName"]; got != metrics[verb] {
 				t.Errorf("%s for %v, want %s", verb, got, metrics[verb])
 			}
 			delete(metrics, verb)

@@ -110,7 +110,7 @@ func mustRender(t *testing.T, region string, chosen map[string]string) *stack {
 // only is the one resource of its kind.
 func only(t *testing.T, s *stack, kind string) resource {
 	t.Helper()
-	all := s.of(kind)
+	all := s.Of(kind)
 	if len(all) != 1 {
 		t.Fatalf("got %d of %s, want 1", len(all), kind)
 	}
@@ -141,16 +141,16 @@ func TestWhatCannotWorkIsRefusedBeforeAnythingIsMade(t *testing.T) {
 		{home, map[string]string{"ZoneA": "use1-az4", "ZoneB": "use1-az4"}, "must differ"},
 		{home, map[string]string{"Architecture": "x86_64", "InstanceType": "t4g.nano"}, "x86_64 needs an InstanceType t3 or c7i"},
 		{home, map[string]string{"InstanceType": "t3.nano"}, "arm64 needs an InstanceType t4g, c7g or c7gn"},
-		{home, map[string]string{"InstanceType": "m1.small"}, "not one of"},
-		{home, map[string]string{"Topology": "duo"}, "not one of"},
-		{home, map[string]string{"Distributions": "9"}, "MaxValue is 8"},
-		{home, map[string]string{"Distributions": "0"}, "MinValue is 1"},
+		{home, map[string]string{"InstanceType": "m1.small"}, "must be one of AllowedValues"},
+		{home, map[string]string{"Topology": "duo"}, "must be one of AllowedValues"},
+		{home, map[string]string{"Distributions": "9"}, "not greater than 8"},
+		{home, map[string]string{"Distributions": "0"}, "not less than 1"},
 		{home, map[string]string{"Withdrawn": "1,3"}, "one digit each"},
 		{home, map[string]string{"Ami": "al2023"}, "or nothing for the newest"},
 		{home, map[string]string{"OriginFacing": "com.amazonaws"}, "Give a prefix list"},
 		{home, map[string]string{"AlarmEmail": "nobody"}, "Give one e-mail address"},
-		{home, map[string]string{"FleetMin": "1"}, "MinValue is 2"},
-		{home, map[string]string{"Generation": "61"}, "MaxValue is 60"},
+		{home, map[string]string{"FleetMin": "1"}, "not less than 2"},
+		{home, map[string]string{"Generation": "61"}, "not greater than 60"},
 	} {
 		_, err := render(c.region, c.chosen)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -163,8 +163,8 @@ func TestAnUnknownRegionWorksWithItsListAndZones(t *testing.T) {
 	t.Parallel()
 	s := mustRender(t, "eu-south-2", map[string]string{"OriginFacing": "pl-0123", "ZoneA": "eus2-az1", "ZoneB": "eus2-az2"})
 	all := ""
-	for _, r := range s.nested["Network"].resources {
-		all += fmt.Sprint(r.properties)
+	for _, r := range s.Nested["Network"].Resources {
+		all += fmt.Sprint(r.Properties)
 	}
 	for _, want := range []string{"pl-0123", "eus2-az1", "eus2-az2"} {
 		if !strings.Contains(all, want) {
@@ -178,8 +178,8 @@ func TestKnownRegionsHaveZonesThatCloudFrontReaches(t *testing.T) {
 	holes := []string{"use1-az3", "usw1-az2", "apne1-az3", "cac1-az3"}
 	for _, region := range regions(t) {
 		zones := []string{}
-		for _, subnet := range mustRender(t, region, nil).of("AWS::EC2::Subnet") {
-			zones = append(zones, text(subnet.properties["AvailabilityZoneId"]))
+		for _, subnet := range mustRender(t, region, nil).Of("AWS::EC2::Subnet") {
+			zones = append(zones, text(subnet.Properties["AvailabilityZoneId"]))
 		}
 		if len(zones) != 2 || zones[0] == zones[1] || slices.ContainsFunc(zones, func(z string) bool { return z == "" || slices.Contains(holes, z) }) {
 			t.Errorf("%s: got zones %v", region, zones)

@@ -12,19 +12,19 @@ var retentions = []any{"1", "3", "5", "7"}
 
 // longLogs: functions write to logs of ours, and the API writes none.
 func longLogs(s *stack) (problems []string) {
-	for _, r := range s.of("AWS::Logs::LogGroup") {
-		if !slices.Contains(retentions, r.properties["RetentionInDays"]) {
-			problems = append(problems, fmt.Sprintf("%s is kept %v days", r, r.properties["RetentionInDays"]))
+	for _, r := range s.Of("AWS::Logs::LogGroup") {
+		if !slices.Contains(retentions, r.Properties["RetentionInDays"]) {
+			problems = append(problems, fmt.Sprintf("%s is kept %v days", r, r.Properties["RetentionInDays"]))
 		}
 	}
-	for _, r := range s.of("AWS::Serverless::Function") {
-		if log := at(r.properties, "LoggingConfig", "LogGroup"); log != fmt.Sprintf("<%s.%sLog>", r.stack.name, strings.TrimSuffix(r.name, "Function")) {
+	for _, r := range s.Of("AWS::Serverless::Function") {
+		if log := at(r.Properties, "LoggingConfig", "LogGroup"); log != fmt.Sprintf("<%s.%sLog>", r.Stack.Name, strings.TrimSuffix(r.Name, "Function")) {
 			problems = append(problems, fmt.Sprintf("%s logs to %v, which is kept for ever", r, log))
 		}
 	}
-	for _, r := range s.of("AWS::ApiGatewayV2::Stage") {
-		settings := []any{r.properties["DefaultRouteSettings"]}
-		for _, route := range object(r.properties["RouteSettings"]) {
+	for _, r := range s.Of("AWS::ApiGatewayV2::Stage") {
+		settings := []any{r.Properties["DefaultRouteSettings"]}
+		for _, route := range object(r.Properties["RouteSettings"]) {
 			settings = append(settings, route)
 		}
 		for _, set := range settings {
@@ -32,7 +32,7 @@ func longLogs(s *stack) (problems []string) {
 				problems = append(problems, fmt.Sprint(r, " logs messages"))
 			}
 		}
-		if r.properties["AccessLogSettings"] != nil {
+		if r.Properties["AccessLogSettings"] != nil {
 			problems = append(problems, fmt.Sprint(r, " logs addresses"))
 		}
 	}
@@ -42,8 +42,8 @@ func longLogs(s *stack) (problems []string) {
 // openDistributions: each behaviour asks the gate, keeps nothing and takes no
 // bodies, and nobody's address is logged.
 func openDistributions(s *stack) (problems []string) {
-	for _, r := range s.of("AWS::CloudFront::Distribution") {
-		config := object(r.properties["DistributionConfig"])
+	for _, r := range s.Of("AWS::CloudFront::Distribution") {
+		config := object(r.Properties["DistributionConfig"])
 		if config["Logging"] != nil {
 			problems = append(problems, fmt.Sprint(r, " logs addresses"))
 		}
@@ -93,14 +93,14 @@ func TestLongLogsAndOpenDistributionsAreSeen(t *testing.T) {
 		return b
 	}
 	distribution := func(config map[string]any) resource {
-		return resource{kind: "AWS::CloudFront::Distribution", properties: map[string]any{"DistributionConfig": config}}
+		return resource{Kind: "AWS::CloudFront::Distribution", Properties: map[string]any{"DistributionConfig": config}}
 	}
 	bad := []resource{
-		{kind: "AWS::Logs::LogGroup"},
-		{kind: "AWS::Logs::LogGroup", properties: map[string]any{"RetentionInDays": "30"}},
-		{kind: "AWS::Serverless::Function", name: "ConnectFunction"},
-		{kind: "AWS::ApiGatewayV2::Stage", properties: map[string]any{"DefaultRouteSettings": map[string]any{"DataTraceEnabled": true, "LoggingLevel": "OFF"}}},
-		{kind: "AWS::ApiGatewayV2::Stage"},
+		{Kind: "AWS::Logs::LogGroup"},
+		{Kind: "AWS::Logs::LogGroup", Properties: map[string]any{"RetentionInDays": "30"}},
+		{Kind: "AWS::Serverless::Function", Name: "ConnectFunction"},
+		{Kind: "AWS::ApiGatewayV2::Stage", Properties: map[string]any{"DefaultRouteSettings": map[string]any{"DataTraceEnabled": true, "LoggingLevel": "OFF"}}},
+		{Kind: "AWS::ApiGatewayV2::Stage"},
 		distribution(map[string]any{"Logging": map[string]any{}, "DefaultCacheBehavior": behaviour("", nil)}),
 		distribution(map[string]any{"DefaultCacheBehavior": behaviour("", nil), "CacheBehaviors": []any{behaviour("FunctionAssociations", nil)}}),
 	}
@@ -108,10 +108,10 @@ func TestLongLogsAndOpenDistributionsAreSeen(t *testing.T) {
 		bad = append(bad, distribution(map[string]any{"DefaultCacheBehavior": behaviour(key, v)}))
 	}
 	for _, r := range bad {
-		r.stack = &stack{}
-		s := &stack{resources: []resource{r}}
+		r.Stack = &stack{}
+		s := &stack{Resources: []resource{r}}
 		if problems := append(longLogs(s), openDistributions(s)...); len(problems) != 1 {
-			t.Errorf("%v: got %q, want one problem", r.properties, problems)
+			t.Errorf("%v: got %q, want one problem", r.Properties, problems)
 		}
 	}
 }
@@ -135,7 +135,7 @@ func TestDistributionsAreAsManyAsChosenWithoutThoseWithdrawn(t *testing.T) {
 		for _, n := range c.want {
 			want = append(want, fmt.Sprintf("<culvert-Front-Distribution%s.Distribution.DomainName>", n))
 		}
-		if got := s.outputs["Fronts"]; got != strings.Join(want, " ") {
+		if got := s.Outputs["Fronts"]; got != strings.Join(want, " ") {
 			t.Errorf("%s without %q: got %v, want %v", c.distributions, c.withdrawn, got, want)
 		}
 	}
@@ -146,7 +146,7 @@ func TestDistributionsLeadToBothDoors(t *testing.T) {
 	t.Parallel()
 	for topology, name := range map[string]string{"solo": "<culvert-SoloA.Instance.PrivateDnsName>", "fleet": "<culvert-Fleet.Balancer.DNSName>"} {
 		s := mustRender(t, home, map[string]string{"Topology": topology})
-		config := object(only(t, s, "AWS::CloudFront::Distribution").properties["DistributionConfig"])
+		config := object(only(t, s, "AWS::CloudFront::Distribution").Properties["DistributionConfig"])
 		origins := list(config["Origins"])
 		if got := at(origins[0], "DomainName"); got != name {
 			t.Errorf("%s: the stream door is %v, want %s", topology, got, name)
@@ -155,7 +155,7 @@ func TestDistributionsLeadToBothDoors(t *testing.T) {
 			t.Errorf("%s: the gateway door is %v, want %s", topology, got, want)
 		}
 		gateway := list(config["CacheBehaviors"])[0]
-		stage := only(t, s, "AWS::ApiGatewayV2::Stage").properties["StageName"]
+		stage := only(t, s, "AWS::ApiGatewayV2::Stage").Properties["StageName"]
 		if at(gateway, "PathPattern") != "/"+text(stage) || at(gateway, "TargetOriginId") != at(origins[1], "Id") {
 			t.Errorf("%s: the stage is %v, the behaviour %v", topology, stage, gateway)
 		}
@@ -165,24 +165,24 @@ func TestDistributionsLeadToBothDoors(t *testing.T) {
 func TestRoutesLeadEachToItsFunctionAndNobodyElseCallsIt(t *testing.T) {
 	t.Parallel()
 	s := mustRender(t, home, nil)
-	if got := only(t, s, "AWS::ApiGatewayV2::Api").properties["RouteSelectionExpression"]; got != `\$default` {
+	if got := only(t, s, "AWS::ApiGatewayV2::Api").Properties["RouteSelectionExpression"]; got != `\$default` {
 		t.Errorf("routes are selected by %v, want one for all messages", got)
 	}
 	for route, function := range map[string]string{"$connect": "Connect", "$default": "Message", "$disconnect": "Disconnect"} {
 		arn := fmt.Sprintf("<culvert.%sFunction.Arn>", function)
 		way := map[string]func(resource) bool{
 			"AWS::ApiGatewayV2::Route": func(r resource) bool {
-				return r.properties["RouteKey"] == route && r.properties["Target"] == fmt.Sprintf("integrations/<culvert-Gateway.%sIntegration>", function)
+				return r.Properties["RouteKey"] == route && r.Properties["Target"] == fmt.Sprintf("integrations/<culvert-Gateway.%sIntegration>", function)
 			},
 			"AWS::ApiGatewayV2::Integration": func(r resource) bool {
-				return r.name == function+"Integration" && strings.Contains(text(r.properties["IntegrationUri"]), "functions/"+arn+"/")
+				return r.Name == function+"Integration" && strings.Contains(text(r.Properties["IntegrationUri"]), "functions/"+arn+"/")
 			},
 			"AWS::Lambda::Permission": func(r resource) bool {
-				return r.properties["FunctionName"] == arn && strings.HasSuffix(text(r.properties["SourceArn"]), ":<culvert.Api>/v1/"+route)
+				return r.Properties["FunctionName"] == arn && strings.HasSuffix(text(r.Properties["SourceArn"]), ":<culvert.Api>/v1/"+route)
 			},
 		}
 		for kind, leads := range way {
-			if !slices.ContainsFunc(s.of(kind), leads) {
+			if !slices.ContainsFunc(s.Of(kind), leads) {
 				t.Errorf("%s: no %s leads to %s", route, kind, arn)
 			}
 		}
@@ -193,12 +193,12 @@ func TestFunctionsKnowTheirOriginAndApi(t *testing.T) {
 	t.Parallel()
 	for topology, origin := range map[string]string{"solo": "http://<culvert-SoloB.Instance.PrivateIp>:8080", "fleet": "http://<culvert-Fleet.Balancer.DNSName>:8080"} {
 		s := mustRender(t, home, map[string]string{"Topology": topology, "SoloInstance": "b"})
-		for _, r := range s.of("AWS::Serverless::Function") {
-			variables := object(at(r.properties, "Environment", "Variables"))
+		for _, r := range s.Of("AWS::Serverless::Function") {
+			variables := object(at(r.Properties, "Environment", "Variables"))
 			if variables["CULVERT_ORIGIN"] != origin || variables["CULVERT_API"] != "<culvert.Api>" || variables["CULVERT_STAGE"] != "v1" {
 				t.Errorf("%s: %s has %v", topology, r, variables)
 			}
-			if at(r.properties, "VpcConfig", "SubnetIds") == nil || at(r.properties, "VpcConfig", "SecurityGroupIds") == nil {
+			if at(r.Properties, "VpcConfig", "SubnetIds") == nil || at(r.Properties, "VpcConfig", "SecurityGroupIds") == nil {
 				t.Errorf("%s: %s is in no network", topology, r)
 			}
 		}

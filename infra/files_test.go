@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"culvert/internal/cost"
+	"culvert/test/cloud/cloudformation"
 )
 
 // maxTemplate is CloudFormation's limit for a template that is not in S3, in bytes.
@@ -46,8 +47,8 @@ func TestEachTemplateIsUsed(t *testing.T) {
 	t.Parallel()
 	used := map[string]bool{}
 	for _, topology := range []string{"solo", "fleet"} {
-		for _, r := range mustRender(t, home, map[string]string{"Topology": topology}).all() {
-			used[filepath.Base(r.stack.path)] = true
+		for _, r := range mustRender(t, home, map[string]string{"Topology": topology}).All() {
+			used[filepath.Base(r.Stack.Path)] = true
 		}
 	}
 	everyFile(t, func(t *testing.T, path string, _ template) {
@@ -66,7 +67,7 @@ func TestNothingIsDeclaredInVain(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, section := range []string{"Parameters", "Conditions", "Mappings"} {
-			for name := range f.section(section) {
+			for name := range f.Section(section) {
 				if strings.Count(string(raw), name) < 2 {
 					t.Errorf("%s: %s is used nowhere", path, name)
 				}
@@ -76,9 +77,9 @@ func TestNothingIsDeclaredInVain(t *testing.T) {
 }
 
 func unknownCosts(s *stack) (problems []string) {
-	for _, r := range s.all() {
-		if _, costs := cost.Resources[r.kind]; !costs && !cost.Gratis[r.kind] {
-			problems = append(problems, fmt.Sprint("cloud cost does not know ", r.kind))
+	for _, r := range s.All() {
+		if _, costs := cost.Resources[r.Kind]; !costs && !cost.Gratis[r.Kind] {
+			problems = append(problems, fmt.Sprint("cloud cost does not know ", r.Kind))
 		}
 	}
 	return problems
@@ -102,8 +103,8 @@ func TestEachInstanceTypeHasAPrice(t *testing.T) {
 }
 
 func taggedOrigins(s *stack) (problems []string) {
-	for _, r := range append(s.of(nestedKind), s.of("AWS::CloudFront::VpcOrigin")...) {
-		if r.properties["Tags"] != nil {
+	for _, r := range append(s.Of(cloudformation.NestedKind), s.Of("AWS::CloudFront::VpcOrigin")...) {
+		if r.Properties["Tags"] != nil {
 			problems = append(problems, fmt.Sprint(r, " has tags"))
 		}
 	}
@@ -111,9 +112,9 @@ func taggedOrigins(s *stack) (problems []string) {
 }
 
 func namedRoles(s *stack) (problems []string) {
-	for _, r := range s.all() {
+	for _, r := range s.All() {
 		for _, name := range []string{"RoleName", "InstanceProfileName", "ManagedPolicyName"} {
-			if r.properties[name] != nil {
+			if r.Properties[name] != nil {
 				problems = append(problems, fmt.Sprint(r, " has a name, which needs CAPABILITY_NAMED_IAM"))
 			}
 		}
@@ -128,8 +129,8 @@ func TestWhatIsUnknownTaggedOrNamedIsSeen(t *testing.T) {
 		"AWS::CloudFront::VpcOrigin": taggedOrigins,
 		"AWS::IAM::Role":             namedRoles,
 	} {
-		r := resource{stack: &stack{}, kind: kind, properties: map[string]any{"Tags": []any{"x"}, "RoleName": "x"}}
-		if problems := wrong(&stack{resources: []resource{r}}); len(problems) != 1 {
+		r := resource{Stack: &stack{}, Kind: kind, Properties: map[string]any{"Tags": []any{"x"}, "RoleName": "x"}}
+		if problems := wrong(&stack{Resources: []resource{r}}); len(problems) != 1 {
 			t.Errorf("%s: got %q, want one problem", kind, problems)
 		}
 	}

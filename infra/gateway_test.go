@@ -17,21 +17,21 @@ func TestFunctionsThatNobodyCallsAreKeptAwake(t *testing.T) {
 	t.Parallel()
 	s := mustRender(t, home, nil)
 	rule := only(t, s, "AWS::Events::Rule")
-	if got := rule.properties["ScheduleExpression"]; got != "rate(1 day)" {
+	if got := rule.Properties["ScheduleExpression"]; got != "rate(1 day)" {
 		t.Errorf("calls them at %v, want each day", got)
 	}
 	called := []any{}
-	for _, target := range list(rule.properties["Targets"]) {
+	for _, target := range list(rule.Properties["Targets"]) {
 		called = append(called, at(target, "Arn"))
 	}
-	for _, f := range s.of("AWS::Serverless::Function") {
+	for _, f := range s.Of("AWS::Serverless::Function") {
 		arn := fmt.Sprintf("<%s.Arn>", f)
 		if !slices.Contains(called, any(arn)) {
 			t.Errorf("nobody calls %s", f)
 		}
-		if !slices.ContainsFunc(s.of("AWS::Lambda::Permission"), func(r resource) bool {
-			return r.properties["FunctionName"] == arn && r.properties["Principal"] == "events.amazonaws.com" &&
-				r.properties["SourceArn"] == fmt.Sprintf("<%s.Arn>", rule)
+		if !slices.ContainsFunc(s.Of("AWS::Lambda::Permission"), func(r resource) bool {
+			return r.Properties["FunctionName"] == arn && r.Properties["Principal"] == "events.amazonaws.com" &&
+				r.Properties["SourceArn"] == fmt.Sprintf("<%s.Arn>", rule)
 		}) {
 			t.Errorf("the rule may not call %s", f)
 		}
@@ -48,7 +48,7 @@ func TestFunctionsTakeTheCallThatKeepsThemAwake(t *testing.T) {
 	handlers := map[any]lambda.Handler{
 		"connect": lambda.NewHandler(gate.Connect), "message": gate.MessageHandler(), "disconnect": lambda.NewHandler(gate.Disconnect),
 	}
-	for _, target := range list(only(t, mustRender(t, home, nil), "AWS::Events::Rule").properties["Targets"]) {
+	for _, target := range list(only(t, mustRender(t, home, nil), "AWS::Events::Rule").Properties["Targets"]) {
 		handler := handlers[at(target, "Id")]
 		if handler == nil {
 			t.Fatalf("got a call of %v, which is no function", at(target, "Id"))
@@ -69,7 +69,7 @@ const (
 func TestMessagesLeaveTheAccountsLimitRoomForTheirAnswers(t *testing.T) {
 	t.Parallel()
 	stage := func(chosen map[string]string) map[string]any {
-		return object(only(t, mustRender(t, home, chosen), "AWS::ApiGatewayV2::Stage").properties["DefaultRouteSettings"])
+		return object(only(t, mustRender(t, home, chosen), "AWS::ApiGatewayV2::Stage").Properties["DefaultRouteSettings"])
 	}
 	usual := stage(nil)
 	var rate, burst int

@@ -14,14 +14,14 @@ const (
 // rules are all of a direction, Ingress or Egress, by the group that they belong to.
 func rules(s *stack, direction string) map[any][]map[string]any {
 	out := map[any][]map[string]any{}
-	for _, r := range s.of("AWS::EC2::SecurityGroup") {
+	for _, r := range s.Of("AWS::EC2::SecurityGroup") {
 		id := fmt.Sprintf("<%s>", r)
-		for _, rule := range list(r.properties["SecurityGroup"+direction]) {
+		for _, rule := range list(r.Properties["SecurityGroup"+direction]) {
 			out[id] = append(out[id], object(rule))
 		}
 	}
-	for _, r := range s.of("AWS::EC2::SecurityGroup" + direction) {
-		out[r.properties["GroupId"]] = append(out[r.properties["GroupId"]], r.properties)
+	for _, r := range s.Of("AWS::EC2::SecurityGroup" + direction) {
+		out[r.Properties["GroupId"]] = append(out[r.Properties["GroupId"]], r.Properties)
 	}
 	return out
 }
@@ -76,8 +76,8 @@ func openIngresses(s *stack) (problems []string) {
 }
 
 func openEgresses(s *stack) (problems []string) {
-	for _, group := range s.of("AWS::EC2::SecurityGroup") {
-		if len(list(group.properties["SecurityGroupEgress"])) == 0 {
+	for _, group := range s.Of("AWS::EC2::SecurityGroup") {
+		if len(list(group.Properties["SecurityGroupEgress"])) == 0 {
 			problems = append(problems, fmt.Sprint(group, " has no egress of its own, so AWS lets everything out"))
 		}
 	}

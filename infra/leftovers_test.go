@@ -54,7 +54,7 @@ var goesWith = map[string]string{
 	"AWS::Serverless::LayerVersion":             "",
 }
 
-// swept are the beginnings of names that cmd/cloud/leftovers.go looks for.
+// swept are the beginnings of names that cmd/cloud/destroy.go looks for.
 var swept = map[string]struct{ property, begin string }{
 	"AWS::Logs::LogGroup":         {"LogGroupName", "/culvert/culvert/"},
 	"AWS::SSM::Parameter":         {"Name", "/culvert/culvert/"},
@@ -63,9 +63,9 @@ var swept = map[string]struct{ property, begin string }{
 
 // staying says what of a stack would outlive it.
 func staying(s *stack) (problems []string) {
-	for _, r := range s.all() {
-		if _, known := goesWith[r.kind]; !known {
-			problems = append(problems, fmt.Sprintf("nobody said what stays of %s, of type %s", r, r.kind))
+	for _, r := range s.All() {
+		if _, known := goesWith[r.Kind]; !known {
+			problems = append(problems, fmt.Sprintf("nobody said what stays of %s, of type %s", r, r.Kind))
 		}
 		if wrong := kept(r); wrong != "" {
 			problems = append(problems, fmt.Sprint(r, " ", wrong))
@@ -76,15 +76,15 @@ func staying(s *stack) (problems []string) {
 
 // kept says what keeps r, or hides it from destroy's search.
 func kept(r resource) string {
-	name := swept[r.kind]
+	name := swept[r.Kind]
 	switch {
-	case r.attributes["DeletionPolicy"] != nil && r.attributes["DeletionPolicy"] != "Delete":
+	case r.Attributes["DeletionPolicy"] != nil && r.Attributes["DeletionPolicy"] != "Delete":
 		return "is kept when the stack is deleted"
-	case r.attributes["UpdateReplacePolicy"] != nil && r.attributes["UpdateReplacePolicy"] != "Delete":
+	case r.Attributes["UpdateReplacePolicy"] != nil && r.Attributes["UpdateReplacePolicy"] != "Delete":
 		return "is kept when another takes its place"
-	case r.kind == "AWS::Serverless::LayerVersion" && r.properties["RetentionPolicy"] != "Delete":
+	case r.Kind == "AWS::Serverless::LayerVersion" && r.Properties["RetentionPolicy"] != "Delete":
 		return "is kept: SAM's default is Retain"
-	case !strings.HasPrefix(text(r.properties[name.property]), name.begin):
+	case !strings.HasPrefix(text(r.Properties[name.property]), name.begin):
 		return "has a name that destroy does not look for"
 	case makesLogs(r):
 		return "may make a log that nobody deletes"
@@ -106,20 +106,20 @@ func makesLogs(r resource) bool {
 func TestWhatStaysIsSeen(t *testing.T) {
 	t.Parallel()
 	for _, r := range []resource{
-		{kind: "AWS::EC2::Volume"},
-		{kind: "AWS::EC2::VPC", attributes: map[string]any{"DeletionPolicy": "Retain"}},
-		{kind: "AWS::EC2::VPC", attributes: map[string]any{"DeletionPolicy": "Snapshot"}},
-		{kind: "AWS::EC2::VPC", attributes: map[string]any{"UpdateReplacePolicy": "Retain"}},
-		{kind: "AWS::Serverless::LayerVersion"},
-		{kind: "AWS::Logs::LogGroup", properties: map[string]any{"LogGroupName": "/aws/lambda/x"}},
-		{kind: "AWS::SecretsManager::Secret", properties: map[string]any{"Name": "culvert-2/x"}},
-		{kind: "AWS::SSM::Parameter"},
-		{kind: "AWS::IAM::Policy", properties: map[string]any{"PolicyDocument": map[string]any{"Statement": []any{
+		{Kind: "AWS::EC2::Volume"},
+		{Kind: "AWS::EC2::VPC", Attributes: map[string]any{"DeletionPolicy": "Retain"}},
+		{Kind: "AWS::EC2::VPC", Attributes: map[string]any{"DeletionPolicy": "Snapshot"}},
+		{Kind: "AWS::EC2::VPC", Attributes: map[string]any{"UpdateReplacePolicy": "Retain"}},
+		{Kind: "AWS::Serverless::LayerVersion"},
+		{Kind: "AWS::Logs::LogGroup", Properties: map[string]any{"LogGroupName": "/aws/lambda/x"}},
+		{Kind: "AWS::SecretsManager::Secret", Properties: map[string]any{"Name": "culvert-2/x"}},
+		{Kind: "AWS::SSM::Parameter"},
+		{Kind: "AWS::IAM::Policy", Properties: map[string]any{"PolicyDocument": map[string]any{"Statement": []any{
 			map[string]any{"Effect": "Allow", "Action": []any{"logs:PutLogEvents", "logs:CreateLogGroup"}, "Resource": "arn"}}}}},
 	} {
-		r.stack = &stack{}
-		if problems := staying(&stack{resources: []resource{r}}); len(problems) != 1 {
-			t.Errorf("%s: got %q, want one problem", r.kind, problems)
+		r.Stack = &stack{}
+		if problems := staying(&stack{Resources: []resource{r}}); len(problems) != 1 {
+			t.Errorf("%s: got %q, want one problem", r.Kind, problems)
 		}
 	}
 }
@@ -128,8 +128,8 @@ func TestNothingIsSaidOfTypesThatNoStackHas(t *testing.T) {
 	t.Parallel()
 	there := map[string]bool{}
 	for _, topology := range []string{"solo", "fleet"} {
-		for _, r := range mustRender(t, home, map[string]string{"Topology": topology, "AlarmEmail": "a@example.com"}).all() {
-			there[r.kind] = true
+		for _, r := range mustRender(t, home, map[string]string{"Topology": topology, "AlarmEmail": "a@example.com"}).All() {
+			there[r.Kind] = true
 		}
 	}
 	for kind := range goesWith {

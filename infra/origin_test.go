@@ -29,11 +29,11 @@ var changes = map[string][]string{
 // origin in use and an instance with another launch template is another one.
 func lasting(s *stack) map[string]any {
 	out := map[string]any{}
-	for _, r := range s.of("AWS::CloudFront::VpcOrigin") {
-		out[r.String()] = r.properties
+	for _, r := range s.Of("AWS::CloudFront::VpcOrigin") {
+		out[r.String()] = r.Properties
 	}
-	for _, r := range s.of("AWS::EC2::Instance") {
-		properties := maps.Clone(r.properties)
+	for _, r := range s.Of("AWS::EC2::Instance") {
+		properties := maps.Clone(r.Properties)
 		delete(properties, "InstanceType") // changes by a restart
 		out[r.String()] = properties
 	}
@@ -67,7 +67,7 @@ func TestAnotherOriginIsAnotherVpcOrigin(t *testing.T) {
 	for _, base := range []map[string]string{
 		{"SoloInstance": "a"}, {"SoloInstance": "b"}, {"Topology": "fleet"},
 	} {
-		origins := mustRender(t, home, base).of("AWS::CloudFront::VpcOrigin")
+		origins := mustRender(t, home, base).Of("AWS::CloudFront::VpcOrigin")
 		if len(origins) != 1 || seen[origins[0].String()] {
 			t.Errorf("%v: got the VPC origins %v after %v", base, origins, seen)
 			continue
@@ -79,19 +79,19 @@ func TestAnotherOriginIsAnotherVpcOrigin(t *testing.T) {
 // An instance is of version 1 of its launch template, whatever comes after it.
 func TestAnInstanceStaysAtItsLaunchTemplate(t *testing.T) {
 	t.Parallel()
-	for _, r := range mustRender(t, home, nil).of("AWS::EC2::Instance") {
-		if got := at(r.properties, "LaunchTemplate", "Version"); got != "1" {
+	for _, r := range mustRender(t, home, nil).Of("AWS::EC2::Instance") {
+		if got := at(r.Properties, "LaunchTemplate", "Version"); got != "1" {
 			t.Errorf("got version %v, want 1", got)
 		}
-		if got, want := slices.Sorted(maps.Keys(r.properties)), []string{"InstanceType", "LaunchTemplate", "Tags"}; !slices.Equal(got, want) {
+		if got, want := slices.Sorted(maps.Keys(r.Properties)), []string{"InstanceType", "LaunchTemplate", "Tags"}; !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
 	}
 }
 
 func openMachines(s *stack) (problems []string) {
-	for _, r := range s.of("AWS::EC2::LaunchTemplate") {
-		if wrong := openMachine(object(r.properties["LaunchTemplateData"])); wrong != "" {
+	for _, r := range s.Of("AWS::EC2::LaunchTemplate") {
+		if wrong := openMachine(object(r.Properties["LaunchTemplateData"])); wrong != "" {
 			problems = append(problems, fmt.Sprint(r, " ", wrong))
 		}
 	}
@@ -136,11 +136,11 @@ func installs(t *testing.T) map[string]string {
 	t.Helper()
 	solo := only(t, mustRender(t, home, nil), "AWS::SSM::Document")
 	fleet := only(t, mustRender(t, home, map[string]string{"Topology": "fleet"}), "AWS::EC2::LaunchTemplate")
-	userData, err := base64.StdEncoding.DecodeString(text(at(fleet.properties, "LaunchTemplateData", "UserData")))
+	userData, err := base64.StdEncoding.DecodeString(text(at(fleet.Properties, "LaunchTemplateData", "UserData")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return map[string]string{"solo": text(list(at(list(at(solo.properties, "Content", "mainSteps"))[0], "inputs", "runCommand"))[0]), "fleet": string(userData)}
+	return map[string]string{"solo": text(list(at(list(at(solo.Properties, "Content", "mainSteps"))[0], "inputs", "runCommand"))[0]), "fleet": string(userData)}
 }
 
 func TestMachinesAreToldWhatTheyNeed(t *testing.T) {
@@ -184,20 +184,20 @@ func TestAFleetsNamesAgree(t *testing.T) {
 	group := only(t, s, "AWS::AutoScaling::AutoScalingGroup")
 	script := installs(t)["fleet"]
 	for _, want := range []string{
-		fmt.Sprintf("CULVERT_GROUP=%s\n", group.properties["AutoScalingGroupName"]),
-		fmt.Sprintf("CULVERT_SIGNAL_STACK=%s\n", group.stack.name),
-		fmt.Sprintf("CULVERT_SIGNAL_RESOURCE=%s", group.name),
+		fmt.Sprintf("CULVERT_GROUP=%s\n", group.Properties["AutoScalingGroupName"]),
+		fmt.Sprintf("CULVERT_SIGNAL_STACK=%s\n", group.Stack.Name),
+		fmt.Sprintf("CULVERT_SIGNAL_RESOURCE=%s", group.Name),
 	} {
 		if !strings.Contains(script, want) {
 			t.Errorf("the script lacks %q", want)
 		}
 	}
 	policy := only(t, s, "AWS::IAM::Policy")
-	statement := list(at(policy.properties, "PolicyDocument", "Statement"))[1]
-	if want := fmt.Sprint(":autoScalingGroupName/", group.properties["AutoScalingGroupName"]); !strings.HasSuffix(text(at(statement, "Resource")), want) {
+	statement := list(at(policy.Properties, "PolicyDocument", "Statement"))[1]
+	if want := fmt.Sprint(":autoScalingGroupName/", group.Properties["AutoScalingGroupName"]); !strings.HasSuffix(text(at(statement, "Resource")), want) {
 		t.Errorf("the role may end machines of %v, want %s", at(statement, "Resource"), want)
 	}
-	if hook := only(t, s, "AWS::AutoScaling::LifecycleHook"); hook.properties["LifecycleHookName"] != "drain" {
-		t.Errorf("got the hook %v, want drain, which host/tend ends", hook.properties["LifecycleHookName"])
+	if hook := only(t, s, "AWS::AutoScaling::LifecycleHook"); hook.Properties["LifecycleHookName"] != "drain" {
+		t.Errorf("got the hook %v, want drain, which host/tend ends", hook.Properties["LifecycleHookName"])
 	}
 }

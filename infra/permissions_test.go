@@ -48,8 +48,8 @@ var wildcards = map[string]string{
 
 // statements are those of all policies of a resource; trust says who may be a role.
 func statements(r resource) (policies, trust []map[string]any) {
-	documents := []any{r.properties["PolicyDocument"]}
-	for _, p := range list(r.properties["Policies"]) {
+	documents := []any{r.Properties["PolicyDocument"]}
+	for _, p := range list(r.Properties["Policies"]) {
 		documents = append(documents, at(p, "PolicyDocument"))
 	}
 	for _, d := range documents {
@@ -57,7 +57,7 @@ func statements(r resource) (policies, trust []map[string]any) {
 			policies = append(policies, object(s))
 		}
 	}
-	for _, s := range list(at(r.properties["AssumeRolePolicyDocument"], "Statement")) {
+	for _, s := range list(at(r.Properties["AssumeRolePolicyDocument"], "Statement")) {
 		trust = append(trust, object(s))
 	}
 	return policies, trust
@@ -105,14 +105,14 @@ func wide(action, resource string) string {
 }
 
 func widePolicies(s *stack) (problems []string) {
-	for _, r := range s.all() {
+	for _, r := range s.All() {
 		policies, _ := statements(r)
 		for _, statement := range policies {
 			if wrong := tooWide(statement); wrong != "" {
 				problems = append(problems, fmt.Sprint(r, " ", wrong))
 			}
 		}
-		if r.properties["ManagedPolicyArns"] != nil {
+		if r.Properties["ManagedPolicyArns"] != nil {
 			problems = append(problems, fmt.Sprint(r, " has policies that others write"))
 		}
 	}
@@ -120,7 +120,7 @@ func widePolicies(s *stack) (problems []string) {
 }
 
 func strangeTrust(s *stack) (problems []string) {
-	for _, r := range s.all() {
+	for _, r := range s.All() {
 		_, trust := statements(r)
 		for _, statement := range trust {
 			if who := at(statement, "Principal", "Service"); who != "lambda.amazonaws.com" && who != "ec2.amazonaws.com" {
@@ -134,8 +134,8 @@ func strangeTrust(s *stack) (problems []string) {
 func TestEachFunctionHasARoleOfItsOwn(t *testing.T) {
 	t.Parallel()
 	seen := []any{}
-	for _, f := range mustRender(t, home, nil).of("AWS::Serverless::Function") {
-		role := f.properties["Role"]
+	for _, f := range mustRender(t, home, nil).Of("AWS::Serverless::Function") {
+		role := f.Properties["Role"]
 		if text(role) == "" || slices.Contains(seen, role) {
 			t.Errorf("%s has the role %v", f, role)
 		}
@@ -149,12 +149,12 @@ func TestEachFunctionHasARoleOfItsOwn(t *testing.T) {
 // The gateway's messages are signed and its origin posts back; nobody else is to.
 func TestOnlyTheOriginReadsSecretsAndPostsBack(t *testing.T) {
 	t.Parallel()
-	for _, r := range mustRender(t, home, map[string]string{"Generation": "2"}).of("AWS::IAM::Role") {
+	for _, r := range mustRender(t, home, map[string]string{"Generation": "2"}).Of("AWS::IAM::Role") {
 		policies, _ := statements(r)
 		for _, statement := range policies {
 			for _, action := range several(statement["Action"]) {
 				sensitive := action == "secretsmanager:GetSecretValue" || action == "execute-api:ManageConnections"
-				if sensitive && r.name != "Origin" {
+				if sensitive && r.Name != "Origin" {
 					t.Errorf("%s may %s", r, action)
 				}
 			}
@@ -166,8 +166,8 @@ func TestNothingIsListedInVain(t *testing.T) {
 	t.Parallel()
 	var used strings.Builder
 	for _, topology := range []string{"solo", "fleet"} {
-		for _, r := range mustRender(t, home, map[string]string{"Topology": topology}).all() {
-			places(r.properties, "", func(_, text string) { fmt.Fprintln(&used, text) })
+		for _, r := range mustRender(t, home, map[string]string{"Topology": topology}).All() {
+			places(r.Properties, "", func(_, text string) { fmt.Fprintln(&used, text) })
 		}
 	}
 	for action := range anyResource {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"culvert/test/cloud/cloudformation"
 )
 
 // reference is a dynamic reference to a secret: where it stands the secret will be.
@@ -12,8 +14,8 @@ const reference = "{{resolve:"
 
 // mayHold are the places where the gate's secret may stand, for those that admit.
 func mayHold(r resource, path string) bool {
-	return r.kind == "AWS::Serverless::Function" && path == "Environment.Variables.CULVERT_GATE" ||
-		r.kind == "AWS::CloudFront::Function" && path == "FunctionCode"
+	return r.Kind == "AWS::Serverless::Function" && path == "Environment.Variables.CULVERT_GATE" ||
+		r.Kind == "AWS::CloudFront::Function" && path == "FunctionCode"
 }
 
 // places calls do with each text in v and with the path to it.
@@ -33,14 +35,14 @@ func places(v any, path string, do func(path, text string)) {
 }
 
 func misplacedSecrets(s *stack) (problems []string) {
-	for _, r := range s.all() {
-		places(r.properties, "", func(path, text string) {
+	for _, r := range s.All() {
+		places(r.Properties, "", func(path, text string) {
 			if strings.Contains(text, reference) && (!mayHold(r, path) || strings.Contains(text, "Master")) {
 				problems = append(problems, fmt.Sprintf("%s: %s holds a secret", r, path))
 			}
 		})
 	}
-	places(s.outputs, "", func(path, text string) {
+	places(s.Outputs, "", func(path, text string) {
 		if strings.Contains(text, reference) {
 			problems = append(problems, fmt.Sprintf("the output %s holds a secret", path))
 		}
@@ -52,17 +54,17 @@ func TestMisplacedSecretsAreSeen(t *testing.T) {
 	t.Parallel()
 	gate := "{{resolve:secretsmanager:Gate}}"
 	for _, r := range []resource{
-		{kind: "AWS::EC2::LaunchTemplate", properties: map[string]any{"LaunchTemplateData": map[string]any{"UserData": gate}}},
-		{kind: nestedKind, properties: map[string]any{"Parameters": map[string]any{"Gate": gate}}},
-		{kind: "AWS::CloudFront::Function", properties: map[string]any{"FunctionCode": "{{resolve:secretsmanager:OddMaster}}"}},
-		{kind: "AWS::SSM::Association", properties: map[string]any{"Parameters": map[string]any{"commands": []any{gate}}}},
+		{Kind: "AWS::EC2::LaunchTemplate", Properties: map[string]any{"LaunchTemplateData": map[string]any{"UserData": gate}}},
+		{Kind: cloudformation.NestedKind, Properties: map[string]any{"Parameters": map[string]any{"Gate": gate}}},
+		{Kind: "AWS::CloudFront::Function", Properties: map[string]any{"FunctionCode": "{{resolve:secretsmanager:OddMaster}}"}},
+		{Kind: "AWS::SSM::Association", Properties: map[string]any{"Parameters": map[string]any{"commands": []any{gate}}}},
 	} {
-		r.stack = &stack{}
-		if problems := misplacedSecrets(&stack{resources: []resource{r}}); len(problems) != 1 {
-			t.Errorf("%s: got %q, want one problem", r.kind, problems)
+		r.Stack = &stack{}
+		if problems := misplacedSecrets(&stack{Resources: []resource{r}}); len(problems) != 1 {
+			t.Errorf("%s: got %q, want one problem", r.Kind, problems)
 		}
 	}
-	if problems := misplacedSecrets(&stack{outputs: map[string]any{"Gate": gate}}); len(problems) != 1 {
+	if problems := misplacedSecrets(&stack{Outputs: map[string]any{"Gate": gate}}); len(problems) != 1 {
 		t.Errorf("an output: got %q, want one problem", problems)
 	}
 }
@@ -70,7 +72,7 @@ func TestMisplacedSecretsAreSeen(t *testing.T) {
 func TestNoParameterIsASecret(t *testing.T) {
 	t.Parallel()
 	everyFile(t, func(t *testing.T, path string, f template) {
-		for name, p := range f.section("Parameters") {
+		for name, p := range f.Section("Parameters") {
 			if at(p, "NoEcho") != nil || strings.HasPrefix(text(at(p, "Type")), "AWS::SSM") {
 				t.Errorf("%s: %s", path, name)
 			}
@@ -84,9 +86,9 @@ func secretsOf(t *testing.T, generation int) (names map[string]string, s *stack)
 	t.Helper()
 	s = mustRender(t, home, map[string]string{"Generation": fmt.Sprint(generation)})
 	names = map[string]string{}
-	for _, r := range s.of("AWS::SecretsManager::Secret") {
-		names[fmt.Sprintf("<%s>", r)] = text(r.properties["Name"])
-		if made := object(r.properties["GenerateSecretString"]); made["PasswordLength"] != "64" || made["ExcludePunctuation"] != true {
+	for _, r := range s.Of("AWS::SecretsManager::Secret") {
+		names[fmt.Sprintf("<%s>", r)] = text(r.Properties["Name"])
+		if made := object(r.Properties["GenerateSecretString"]); made["PasswordLength"] != "64" || made["ExcludePunctuation"] != true {
 			t.Errorf("%s is made by %v", r, made)
 		}
 	}
@@ -100,9 +102,9 @@ func TestRotationKeepsTheLastSecretsAndMakesNewOnes(t *testing.T) {
 		was, before := secretsOf(t, generation)
 		is, after := secretsOf(t, generation+1)
 		for _, kind := range []string{"Master", "Gate"} {
-			last := text(before.nested["Secrets"].outputs[kind])
-			current := text(after.nested["Secrets"].outputs[kind])
-			both := text(after.nested["Secrets"].outputs[kind+"s"])
+			last := text(before.Nested["Secrets"].Outputs[kind])
+			current := text(after.Nested["Secrets"].Outputs[kind])
+			both := text(after.Nested["Secrets"].Outputs[kind+"s"])
 			if is[last] != was[last] || is[last] == "" {
 				t.Errorf("%s %d: got %q after a rotation, was %q", kind, generation, is[last], was[last])
 			}
@@ -124,12 +126,12 @@ func TestFunctionsAndGateTakeTheNewestSecretFirst(t *testing.T) {
 		"3": "{{resolve:secretsmanager:<culvert-Secrets.OddGate>}} {{resolve:secretsmanager:<culvert-Secrets.EvenGate>}}",
 	} {
 		s := mustRender(t, home, map[string]string{"Generation": generation})
-		for _, f := range s.of("AWS::Serverless::Function") {
-			if got := at(f.properties, "Environment", "Variables", "CULVERT_GATE"); got != want {
+		for _, f := range s.Of("AWS::Serverless::Function") {
+			if got := at(f.Properties, "Environment", "Variables", "CULVERT_GATE"); got != want {
 				t.Errorf("generation %s: %s has %v, want %s", generation, f, got, want)
 			}
 		}
-		if code := text(only(t, s, "AWS::CloudFront::Function").properties["FunctionCode"]); !strings.Contains(code, "'"+want+"'") {
+		if code := text(only(t, s, "AWS::CloudFront::Function").Properties["FunctionCode"]); !strings.Contains(code, "'"+want+"'") {
 			t.Errorf("generation %s: gate.js does not have %s", generation, want)
 		}
 	}
@@ -140,7 +142,7 @@ func TestOutputsAreTheseAndNoMore(t *testing.T) {
 	t.Parallel()
 	want := []string{"Api", "Budget", "Fronts", "Gateway", "GateSecret", "Generation", "MasterSecret", "Origin", "RevokedParameter", "Topology"}
 	got := []string{}
-	for name := range mustRender(t, home, nil).outputs {
+	for name := range mustRender(t, home, nil).Outputs {
 		got = append(got, name)
 	}
 	slices.Sort(got)

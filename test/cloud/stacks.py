@@ -15,7 +15,7 @@ import urllib.parse
 import urllib.request
 import uuid
 
-from template import Evaluator, Refused, load, references
+from template import Evaluator, Refused, load
 
 ACCOUNT = "123456789012"
 
@@ -74,7 +74,7 @@ class Part:
     def make_aws_secretsmanager_secret(self):
         client = self.stack.client("secretsmanager")
         ask = self.properties.get("GenerateSecretString", {})
-        password = client.get_random_password(PasswordLength=ask.get("PasswordLength", 32),
+        password = client.get_random_password(PasswordLength=int(ask.get("PasswordLength", 32)),
                                               ExcludePunctuation=ask.get("ExcludePunctuation", False))["RandomPassword"]
         return client.create_secret(Name=self.properties.get("Name", self.name()), SecretString=password)["ARN"]
 
@@ -125,7 +125,7 @@ class Stack:
         self.world, self.name, self.region, self.parent, self.logical = world, name, region, parent, logical
         self.id = f"arn:aws:cloudformation:{region}:{ACCOUNT}:stack/{name}/{uuid.uuid4()}"
         self.status, self.reason, self.created, self.updated = "REVIEW_IN_PROGRESS", "", now(), None
-        self.parts, self.events, self.parameters, self.outputs, self.template = {}, [], {}, {}, {"Resources": {}}
+        self.parts, self.events, self.parameters, self.outputs, self.template, self.order = {}, [], {}, {}, {"Resources": {}}, []
         self.replaced, self.before = [], None  # parts of before that are still there, and how to get back
 
     def client(self, service):
@@ -149,21 +149,18 @@ class Stack:
     def bring(self, template, parameters):
         """Makes and changes parts until they are as template says. True if it went well."""
         e = self.evaluator(template, parameters)
-        e.resources = self.parts
-        wanted = {n: r for n, r in template["Resources"].items() if e.wanted(r)}
-        for logical in order(wanted):
-            one = wanted[logical]
-            if not self.bring_part(e, logical, one):
+        for logical in e.order:
+            if logical in e.wanted and not self.bring_part(e, logical, template["Resources"][logical]["Type"]):
                 return False
-        self.template, self.parameters = template, e.parameters
-        self.outputs = {n: str(e.value(o["Value"])) for n, o in template.get("Outputs", {}).items() if e.wanted(o)}
+        self.template, self.parameters, self.order = template, e.parameters, e.order
+        self.outputs = e.outputs(self.parts)
         return True
 
-    def bring_part(self, e, logical, one):
-        kind, old = one["Type"], self.parts.get(logical)
+    def bring_part(self, e, logical, kind):
+        old = self.parts.get(logical)
         verb = "UPDATE" if old else "CREATE"
         try:
-            properties = e.value(one.get("Properties", {}))
+            properties = e.properties(logical, self.parts)
             if old and old.properties == properties and not old.inner and old.status.endswith("_COMPLETE"):
                 return True
             self.tell(logical, old.id if old else "", kind, verb + "_IN_PROGRESS")
@@ -199,7 +196,7 @@ class Stack:
         for part in gone:
             part.unmake()
         e = self.evaluator(self.template, self.parameters)
-        for logical in [n for n in self.parts if n not in self.template["Resources"] or not e.wanted(self.template["Resources"][n])]:
+        for logical in [n for n in self.parts if n not in e.wanted]:
             self.drop(logical)
         for part in self.parts.values():
             if part.inner:
@@ -279,27 +276,8 @@ class Stack:
         self.become("DELETE_COMPLETE" if self.drop_all() else "DELETE_FAILED")
 
     def drop_all(self):
-        known = {n: r for n, r in self.template["Resources"].items() if n in self.parts} or {n: {} for n in self.parts}
-        names = [n for n in reversed(order(known)) if n in self.parts]
-        return all([self.drop(n) for n in names + [n for n in list(self.parts) if n not in names]])
-
-
-def order(resources):
-    """Logical names, each after those that it refers to."""
-    done, todo, names = [], dict(resources), set(resources)
-
-    def visit(name):
-        if name not in todo:
-            return
-        one = todo.pop(name)
-        after = one.get("DependsOn", [])
-        for other in sorted(references(one.get("Properties", {}), names) | set([after] if isinstance(after, str) else after)):
-            visit(other)
-        done.append(name)
-
-    for name in list(resources):
-        visit(name)
-    return done
+        names = [n for n in reversed(self.order) if n in self.parts]
+        return all([self.drop(n) for n in [n for n in reversed(self.parts) if n not in names] + names])
 
 
 class World:

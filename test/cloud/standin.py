@@ -1,6 +1,7 @@
 """A stand-in for AWS in tests: moto's server, with a CloudFormation in front of
 it that knows every resource type a template may name. "standin.py PORT [URL]"
-serves until it is killed, and tells URL, where live listens, of every part.
+serves until it is killed, and tells URL, where live listens, of every part. It
+renders templates by the program that the environment's EVALUATOR names: live.
 
 POST /standin with JSON sets what is to happen next:
   {"fail": {"AWS::CloudFront::VpcOrigin": 1}, "reason": "..."}  the next of its kind fails
@@ -70,8 +71,7 @@ def create_change_set(form, region):
 def changes(stack, text, given):
     template = load(text, given)
     e = stack.evaluator(template, given)
-    wanted = {n: r for n, r in template["Resources"].items() if e.wanted(r)}
-    e.resources = stack.parts
+    wanted = {n: r for n, r in template["Resources"].items() if n in e.wanted}
     found = []
     for name, one in wanted.items():
         if name not in stack.parts:

@@ -1,11 +1,11 @@
 """What CloudFormation does to a template: the SAM transform, by AWS's own
-translator, then conditions and intrinsic functions. An unknown function is an
-error, so that nothing passes here that CloudFormation might refuse."""
+translator; then all else by the evaluator in cloudformation, which renders the
+templates in infra's tests, too, and which "live evaluate" serves."""
 
-import base64
 import json
-import re
-import string
+import os
+import subprocess
+import threading
 
 import boto3
 import yaml
@@ -44,160 +44,56 @@ def read(text):
 def load(text, parameters):
     """The template, expanded if it asks for the SAM transform."""
     template = read(text)
-    if template.pop("Transform", None):
+    if str(template.get("Transform")).startswith("AWS::Serverless"):
+        del template["Transform"]
         translator = Translator(managed_policy_map=None, sam_parser=Parser(), boto_session=boto3.Session(region_name="us-east-1"))
         template = translator.translate(template, dict(parameters), feature_toggle=None)
     return json.loads(json.dumps(template))
 
 
-def references(value, names):
-    """The names among names that value refers to."""
-    found = set()
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key == "Ref" and inner in names:
-                found.add(inner)
-            elif key == "Fn::GetAtt":
-                found.add(inner[0])
-            elif key == "Fn::Sub":
-                text = inner if isinstance(inner, str) else inner[0]
-                found |= {w.split(".")[0] for w in re.findall(r"\$\{([A-Za-z0-9.:]+)}", text)} & names
-            found |= references(inner, names)
-    elif isinstance(value, list):
-        for inner in value:
-            found |= references(inner, names)
-    return found
-
-
 class Evaluator:
-    """Evaluates one template. resources maps logical names to what was made:
-    objects with .id and .attribute(name)."""
+    """Evaluates one template with its parameters. order has the logical names of
+    all resources, each after those that it refers to."""
+
+    lock = threading.Lock()  # guards process
+    process = None
 
     def __init__(self, template, parameters, pseudo):
-        self.template, self.pseudo, self.resources = template, pseudo, {}
-        self.parameters = dict(parameters)
-        for name, one in template.get("Parameters", {}).items():
-            if name not in self.parameters:
-                if "Default" not in one:
-                    raise Refused(f"Parameters: [{name}] must have values")
-                self.parameters[name] = str(one["Default"])
-            self.check(name, one, self.parameters[name])
-        self.check_rules()
+        self.question = dict(Template=template, Parameters=parameters, Pseudo=pseudo)
+        plan = self.ask({})
+        self.parameters = {k: ",".join(v) if isinstance(v, list) else v for k, v in plan["Parameters"].items()}
+        self.order, self.wanted = plan["Order"], set(plan["Wanted"])
 
-    def check(self, name, one, value):
-        allowed = one.get("AllowedValues")
-        if allowed is not None and value not in [str(a) for a in allowed]:
-            raise Refused(f"Parameter '{name}' must be one of AllowedValues")
-        if one.get("Type") == "Number" and not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value):
-            raise Refused(f"Parameter '{name}' must be a number")
-        if "MaxValue" in one and float(value) > float(one["MaxValue"]):
-            raise Refused(f"Parameter '{name}' must be a number not greater than {one['MaxValue']}")
-        if "AllowedPattern" in one and not re.fullmatch(one["AllowedPattern"], value):
-            raise Refused(f"Parameter {name} failed to satisfy constraint: {one.get('ConstraintDescription', one['AllowedPattern'])}")
+    def properties(self, logical, parts):
+        """What a resource is to be like. parts maps logical names to what was made: objects with .id and .attribute(name)."""
+        return self.ask(parts, Of=logical) or {}
 
-    def check_rules(self):
-        for rule in self.template.get("Rules", {}).values():
-            if "RuleCondition" in rule and not self.value(rule["RuleCondition"]):
-                continue
-            for a in rule["Assertions"]:
-                if not self.value(a["Assert"]):
-                    raise Refused(f"Template error: rule assertion failed: {a['AssertDescription']}")
+    def outputs(self, parts):
+        return self.ask(parts, Outputs=True)
 
-    def condition(self, name):
-        return self.value(self.template["Conditions"][name])
+    def ask(self, parts, **more):
+        with Evaluator.lock:
+            if not Evaluator.process:
+                Evaluator.process = subprocess.Popen([os.environ["EVALUATOR"], "evaluate"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            self.say(self.question | more)
+            for line in Evaluator.process.stdout:
+                answer = json.loads(line)
+                if not isinstance(answer, dict) or "part" not in answer:
+                    break
+                self.say(self.made(parts, answer["part"], answer["attribute"]))
+        if answer and "refused" in answer:
+            raise Refused(answer["refused"])
+        return answer
 
-    def wanted(self, one):
-        return "Condition" not in one or self.condition(one["Condition"])
+    def say(self, value):
+        Evaluator.process.stdin.write(json.dumps(value) + "\n")
+        Evaluator.process.stdin.flush()
 
-    def value(self, v):
-        if isinstance(v, list):
-            return [x for x in map(self.value, v) if x is not None]
-        if not isinstance(v, dict):
-            return v
-        if len(v) == 1:
-            (key, inner), = v.items()
-            if key == "Ref":
-                return self.ref(inner)
-            if key == "Condition" and isinstance(inner, str):
-                return self.condition(inner)
-            if key.startswith("Fn::"):
-                function = getattr(self, "fn_" + key[4:].lower(), None)
-                if function is None:
-                    raise Refused(f"Template error: unknown function {key}")
-                return function(inner)
-        evaluated = {k: self.value(x) for k, x in v.items()}
-        return {k: x for k, x in evaluated.items() if x is not None}
-
-    def ref(self, name):
-        if name == "AWS::NoValue":
-            return None
-        for known in (self.pseudo, self.parameters):
-            if name in known:
-                return known[name]
-        if name in self.resources:
-            return self.resources[name].id
-        raise Refused(f"Template error: unresolved reference [{name}]")
-
-    def fn_getatt(self, v):
-        name, attribute = v[0], self.value(v[1])
-        if name not in self.resources:
-            raise Refused(f"Template error: instance of Fn::GetAtt references undefined resource {name}")
-        return self.resources[name].attribute(attribute)
-
-    def fn_sub(self, v):
-        text, more = (v, {}) if isinstance(v, str) else (v[0], {k: self.value(x) for k, x in v[1].items()})
-
-        def one(match):
-            name = match.group(1)
-            if name.startswith("!"):
-                return "${" + name[1:] + "}"
-            if not re.fullmatch("[A-Za-z0-9_.:]+", name):
-                raise Refused("Template error: variable names in Fn::Sub syntax must contain only alphanumeric characters, underscores, periods, and colons")
-            if name in more:
-                return str(more[name])
-            return str(self.fn_getatt(name.split(".", 1)) if "." in name else self.ref(name))
-
-        return re.sub(r"\$\{([^}]*)}", one, text)
-
-    def fn_if(self, v):
-        return self.value(v[1] if self.condition(v[0]) else v[2])
-
-    def fn_findinmap(self, v):
-        name, first, second = map(self.value, v[:3])
-        found = self.template["Mappings"].get(name, {}).get(first, {})
-        if second not in found:
-            if len(v) > 3:
-                return self.value(v[3]["DefaultValue"])
-            raise Refused(f"Template error: Unable to get mapping for {name}::{first}::{second}")
-        return found[second]
-
-    def fn_join(self, v):
-        return v[0].join(str(x) for x in self.value(v[1]))
-
-    def fn_select(self, v):
-        return self.value(v[1])[int(self.value(v[0]))]
-
-    def fn_split(self, v):
-        return self.value(v[1]).split(v[0])
-
-    def fn_getazs(self, v):
-        region = self.value(v) or self.pseudo["AWS::Region"]
-        return [region + x for x in string.ascii_lowercase[:3]]
-
-    def fn_base64(self, v):
-        return base64.b64encode(self.value(v).encode()).decode()
-
-    def fn_equals(self, v):
-        return str(self.value(v[0])) == str(self.value(v[1]))
-
-    def fn_and(self, v):
-        return all(self.value(x) for x in v)
-
-    def fn_or(self, v):
-        return any(self.value(x) for x in v)
-
-    def fn_not(self, v):
-        return not self.value(v[0])
-
-    def fn_contains(self, v):
-        return str(self.value(v[1])) in [str(x) for x in self.value(v[0])]
+    def made(self, parts, logical, attribute):
+        """The answer to what AWS made up for a resource."""
+        if logical not in parts:
+            return dict(refused=f"Template error: unresolved reference [{logical}]")
+        try:
+            return dict(value=str(parts[logical].attribute(attribute) if attribute else parts[logical].id))
+        except Refused as refused:
+            return dict(refused=str(refused))

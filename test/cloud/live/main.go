@@ -13,6 +13,7 @@
 //
 //	live serve FOLDER          serves until it is killed
 //	live app LINK KEY          does what the app does through "culvert connect", until SIGTERM
+//	live evaluate              renders templates for the stand-in, see cloudformation.Serve
 //	systemctl, journalctl …    what a machine's scripts call, by these names
 //	aws …                      the AWS command line, by this name; see preloaded.py
 package main
@@ -25,6 +26,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+
+	"culvert/test/cloud/cloudformation"
 )
 
 func main() {
@@ -43,10 +46,12 @@ func run(ctx context.Context, args []string) error {
 		return callSystem(ctx, name, args[1:])
 	case name == "aws":
 		return callAWS(args[1:])
+	case len(args) == 2 && args[1] == "evaluate":
+		return cloudformation.Serve(os.Stdin, os.Stdout)
 	case len(args) == 3 && args[1] == "serve":
 		return serve(ctx, args[2])
 	case len(args) == 4 && args[1] == "app":
 		return runApp(ctx, args[2], args[3])
 	}
-	return errors.New("usage: live serve FOLDER | live app LINK KEY")
+	return errors.New("usage: live serve FOLDER | live app LINK KEY | live evaluate")
 }

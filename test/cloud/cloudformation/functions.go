@@ -1,4 +1,4 @@
-package infra
+package cloudformation
 
 import (
 	"encoding/base64"
@@ -14,30 +14,30 @@ type noValue struct{}
 
 // functions are those that templates may use; any other is an error. A function
 // gets its argument as it is written.
-var functions map[string]func(*stack, any) (any, error)
+var functions map[string]func(*Stack, any) (any, error)
 
 func init() {
-	functions = map[string]func(*stack, any) (any, error){
-		"Ref":           (*stack).ref,
-		"Condition":     func(s *stack, arg any) (any, error) { return s.condition(text(arg)) },
-		"Fn::And":       (*stack).and,
-		"Fn::Base64":    (*stack).base64,
-		"Fn::Contains":  (*stack).contains,
-		"Fn::Equals":    (*stack).equals,
-		"Fn::FindInMap": (*stack).findInMap,
-		"Fn::GetAtt":    (*stack).getAtt,
-		"Fn::If":        (*stack).ifElse,
-		"Fn::Join":      (*stack).join,
-		"Fn::Not":       (*stack).not,
-		"Fn::Or":        (*stack).or,
-		"Fn::Select":    (*stack).selectOne,
-		"Fn::Split":     (*stack).split,
-		"Fn::Sub":       (*stack).sub,
+	functions = map[string]func(*Stack, any) (any, error){
+		"Ref":           (*Stack).ref,
+		"Condition":     func(s *Stack, arg any) (any, error) { return s.condition(Text(arg)) },
+		"Fn::And":       (*Stack).and,
+		"Fn::Base64":    (*Stack).base64,
+		"Fn::Contains":  (*Stack).contains,
+		"Fn::Equals":    (*Stack).equals,
+		"Fn::FindInMap": (*Stack).findInMap,
+		"Fn::GetAtt":    (*Stack).getAtt,
+		"Fn::If":        (*Stack).ifElse,
+		"Fn::Join":      (*Stack).join,
+		"Fn::Not":       (*Stack).not,
+		"Fn::Or":        (*Stack).or,
+		"Fn::Select":    (*Stack).selectOne,
+		"Fn::Split":     (*Stack).split,
+		"Fn::Sub":       (*Stack).sub,
 	}
 }
 
 // evaluate works out all functions in v.
-func (s *stack) evaluate(v any) (any, error) {
+func (s *Stack) evaluate(v any) (any, error) {
 	switch v := v.(type) {
 	case map[string]any:
 		for name, arg := range v {
@@ -55,7 +55,7 @@ func (s *stack) evaluate(v any) (any, error) {
 	return v, nil
 }
 
-func (s *stack) members(m map[string]any) (any, error) {
+func (s *Stack) members(m map[string]any) (any, error) {
 	out := map[string]any{}
 	for key, v := range m {
 		done, err := s.evaluate(v)
@@ -69,7 +69,7 @@ func (s *stack) members(m map[string]any) (any, error) {
 	return out, nil
 }
 
-func (s *stack) elements(l []any) ([]any, error) {
+func (s *Stack) elements(l []any) ([]any, error) {
 	out := []any{}
 	for _, v := range l {
 		done, err := s.evaluate(v)
@@ -84,12 +84,12 @@ func (s *stack) elements(l []any) ([]any, error) {
 }
 
 // arguments are a function's, n of them, worked out.
-func (s *stack) arguments(arg any, n int) ([]any, error) {
-	if len(list(arg)) != n {
-		return nil, fmt.Errorf("got %d arguments, want %d", len(list(arg)), n)
+func (s *Stack) arguments(arg any, n int) ([]any, error) {
+	if len(List(arg)) != n {
+		return nil, fmt.Errorf("got %d arguments, want %d", len(List(arg)), n)
 	}
 	out := make([]any, n)
-	for i, v := range list(arg) {
+	for i, v := range List(arg) {
 		var err error
 		if out[i], err = s.evaluate(v); err != nil {
 			return nil, err
@@ -98,9 +98,9 @@ func (s *stack) arguments(arg any, n int) ([]any, error) {
 	return out, nil
 }
 
-func (s *stack) truths(arg any) ([]bool, error) {
+func (s *Stack) truths(arg any) ([]bool, error) {
 	var out []bool
-	for _, v := range list(arg) {
+	for _, v := range List(arg) {
 		done, err := s.evaluate(v)
 		if err != nil {
 			return nil, err
@@ -114,17 +114,17 @@ func (s *stack) truths(arg any) ([]bool, error) {
 	return out, nil
 }
 
-func (s *stack) and(arg any) (any, error) {
+func (s *Stack) and(arg any) (any, error) {
 	all, err := s.truths(arg)
 	return !slices.Contains(all, false), err
 }
 
-func (s *stack) or(arg any) (any, error) {
+func (s *Stack) or(arg any) (any, error) {
 	all, err := s.truths(arg)
 	return slices.Contains(all, true), err
 }
 
-func (s *stack) not(arg any) (any, error) {
+func (s *Stack) not(arg any) (any, error) {
 	all, err := s.truths(arg)
 	if err == nil && len(all) != 1 {
 		err = fmt.Errorf("not: got %d arguments, want 1", len(all))
@@ -132,7 +132,7 @@ func (s *stack) not(arg any) (any, error) {
 	return err == nil && !all[0], err
 }
 
-func (s *stack) equals(arg any) (any, error) {
+func (s *Stack) equals(arg any) (any, error) {
 	a, err := s.arguments(arg, 2)
 	if err != nil {
 		return nil, err
@@ -140,20 +140,20 @@ func (s *stack) equals(arg any) (any, error) {
 	return reflect.DeepEqual(a[0], a[1]), nil
 }
 
-func (s *stack) contains(arg any) (any, error) {
+func (s *Stack) contains(arg any) (any, error) {
 	a, err := s.arguments(arg, 2)
 	if err != nil {
 		return nil, err
 	}
-	return slices.Contains(list(a[0]), a[1]), nil
+	return slices.Contains(List(a[0]), a[1]), nil
 }
 
-func (s *stack) ifElse(arg any) (any, error) {
-	l := list(arg)
+func (s *Stack) ifElse(arg any) (any, error) {
+	l := List(arg)
 	if len(l) != 3 {
 		return nil, fmt.Errorf("if: got %d arguments, want 3", len(l))
 	}
-	yes, err := s.condition(text(l[0]))
+	yes, err := s.condition(Text(l[0]))
 	switch {
 	case err != nil:
 		return nil, err
@@ -163,54 +163,54 @@ func (s *stack) ifElse(arg any) (any, error) {
 	return s.evaluate(l[2])
 }
 
-func (s *stack) base64(arg any) (any, error) {
+func (s *Stack) base64(arg any) (any, error) {
 	v, err := s.evaluate(arg)
-	return base64.StdEncoding.EncodeToString([]byte(text(v))), err
+	return base64.StdEncoding.EncodeToString([]byte(Text(v))), err
 }
 
-func (s *stack) join(arg any) (any, error) {
+func (s *Stack) join(arg any) (any, error) {
 	a, err := s.arguments(arg, 2)
 	if err != nil {
 		return nil, err
 	}
 	words := []string{}
-	for _, v := range list(a[1]) {
+	for _, v := range List(a[1]) {
 		word, ok := v.(string)
 		if !ok {
 			return nil, fmt.Errorf("join: %v is no text", v)
 		}
 		words = append(words, word)
 	}
-	return strings.Join(words, text(a[0])), nil
+	return strings.Join(words, Text(a[0])), nil
 }
 
-func (s *stack) split(arg any) (any, error) {
+func (s *Stack) split(arg any) (any, error) {
 	a, err := s.arguments(arg, 2)
 	if err != nil {
 		return nil, err
 	}
 	out := []any{}
-	for word := range strings.SplitSeq(text(a[1]), text(a[0])) {
+	for word := range strings.SplitSeq(Text(a[1]), Text(a[0])) {
 		out = append(out, word)
 	}
 	return out, nil
 }
 
-func (s *stack) selectOne(arg any) (any, error) {
+func (s *Stack) selectOne(arg any) (any, error) {
 	a, err := s.arguments(arg, 2)
 	if err != nil {
 		return nil, err
 	}
-	i, err := strconv.Atoi(text(a[0]))
-	if err != nil || i < 0 || i >= len(list(a[1])) {
+	i, err := strconv.Atoi(Text(a[0]))
+	if err != nil || i < 0 || i >= len(List(a[1])) {
 		return nil, fmt.Errorf("select: no element %v of %v", a[0], a[1])
 	}
-	return list(a[1])[i], nil
+	return List(a[1])[i], nil
 }
 
 // findInMap takes a default only where the language extensions are.
-func (s *stack) findInMap(arg any) (any, error) {
-	n := len(list(arg))
+func (s *Stack) findInMap(arg any) (any, error) {
+	n := len(List(arg))
 	extended := n == 4 && s.template["Transform"] == "AWS::LanguageExtensions"
 	if n != 3 && !extended {
 		return nil, fmt.Errorf("findInMap: got %d arguments", n)
@@ -219,9 +219,9 @@ func (s *stack) findInMap(arg any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := at(s.template["Mappings"], text(a[0]), text(a[1]), text(a[2]))
+	v := At(s.template["Mappings"], Text(a[0]), Text(a[1]), Text(a[2]))
 	if v == nil && extended {
-		v = at(a[3], "DefaultValue")
+		v = At(a[3], "DefaultValue")
 	}
 	if v == nil {
 		return nil, fmt.Errorf("findInMap: no %v", a)
@@ -230,10 +230,10 @@ func (s *stack) findInMap(arg any) (any, error) {
 }
 
 // sub puts values in place of ${names}; ${!x} is ${x}.
-func (s *stack) sub(arg any) (any, error) {
-	format, given := text(arg), map[string]any{}
-	if l := list(arg); len(l) == 2 {
-		format, given = text(l[0]), object(l[1])
+func (s *Stack) sub(arg any) (any, error) {
+	format, given := Text(arg), map[string]any{}
+	if l := List(arg); len(l) == 2 {
+		format, given = Text(l[0]), Object(l[1])
 	}
 	if format == "" {
 		return nil, fmt.Errorf("sub: no text in %v", arg)
@@ -255,7 +255,7 @@ func (s *stack) sub(arg any) (any, error) {
 	return out, nil
 }
 
-func (s *stack) variable(name string, given map[string]any) (string, error) {
+func (s *Stack) variable(name string, given map[string]any) (string, error) {
 	var v any
 	var err error
 	literal, isLiteral := strings.CutPrefix(name, "!")

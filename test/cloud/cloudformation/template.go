@@ -1,6 +1,9 @@
-// Package infra holds templates. Its tests render them as CloudFormation would, in every
-// combination of what can be chosen, and look at what comes out.
-package infra
+// Package cloudformation renders templates as CloudFormation does: parameters,
+// rules, conditions, mappings and functions. The tests of infra render whole
+// deployments by it, and the stand-in for AWS each stack that it makes (Serve).
+// A function that it does not know is an error, as is what CloudFormation would
+// refuse, in CloudFormation's words where the stand-in passes them on.
+package cloudformation
 
 import (
 	"fmt"
@@ -12,17 +15,15 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// template is a file's content, with functions in their long form: !Ref x is {"Ref": "x"}.
-type template map[string]any
-
-// root is where the root template lies, seen from this package.
-const root = "../template.yaml"
+// Template is a file's content, with functions in their long form: !Ref x is {"Ref": "x"}.
+type Template map[string]any
 
 var loaded sync.Map // path to template; read by many, written by none
 
-func load(path string) (template, error) {
+// Load reads the file of a template, once. Nobody may change what it returns.
+func Load(path string) (Template, error) {
 	if t, ok := loaded.Load(path); ok {
-		return t.(template), nil
+		return t.(Template), nil
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -36,7 +37,7 @@ func load(path string) (template, error) {
 	return t, nil
 }
 
-func parse(text []byte) (template, error) {
+func parse(text []byte) (Template, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		return nil, err
@@ -108,18 +109,18 @@ func mapping(n *yaml.Node) (any, error) {
 	return m, nil
 }
 
-// section is one of the template's parts; empty if it is not there.
-func (t template) section(name string) map[string]any { return object(t[name]) }
+// Section is one of the template's parts; empty if it is not there.
+func (t Template) Section(name string) map[string]any { return Object(t[name]) }
 
-// object, list and text are v as what it is to be, else empty.
-func object(v any) map[string]any { m, _ := v.(map[string]any); return m }
-func list(v any) []any            { l, _ := v.([]any); return l }
-func text(v any) string           { s, _ := v.(string); return s }
+// Object, List and Text are v as what it is to be, else empty.
+func Object(v any) map[string]any { m, _ := v.(map[string]any); return m }
+func List(v any) []any            { l, _ := v.([]any); return l }
+func Text(v any) string           { s, _ := v.(string); return s }
 
-// at follows keys from object to object.
-func at(v any, keys ...string) any {
+// At follows keys from object to object.
+func At(v any, keys ...string) any {
 	for _, key := range keys {
-		v = object(v)[key]
+		v = Object(v)[key]
 	}
 	return v
 }

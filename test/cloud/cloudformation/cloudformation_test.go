@@ -1,4 +1,4 @@
-package infra
+package cloudformation
 
 import (
 	"os"
@@ -23,13 +23,13 @@ Resources:
   NotThere: { Type: AWS::SNS::Topic, Condition: No }
 `
 
-func renderText(t *testing.T, text string) (*stack, error) {
+func renderText(t *testing.T, text string) (*Stack, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "template.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return renderFile(path, "s", home, nil)
+	return Render(path, "s", "us-east-1", nil)
 }
 
 func TestFunctionsGiveWhatCloudFormationGives(t *testing.T) {
@@ -57,7 +57,7 @@ func TestFunctionsGiveWhatCloudFormationGives(t *testing.T) {
 			t.Errorf("%s: %v", expression, err)
 			continue
 		}
-		if got := s.outputs["O"]; !reflect.DeepEqual(got, want) {
+		if got := s.Outputs["O"]; !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %#v, want %#v", expression, got, want)
 		}
 	}
@@ -67,11 +67,11 @@ func TestFunctionsGiveWhatCloudFormationGives(t *testing.T) {
 func TestWhatCannotBeRenderedIsRefused(t *testing.T) {
 	t.Parallel()
 	for expression, want := range map[string]string{
-		`!Ref Nobody`:                               `no "Nobody"`,
+		`!Ref Nobody`:                               "unresolved reference [Nobody]",
 		`!Ref NotThere`:                             "not there",
 		`!GetAtt NotThere.Arn`:                      "not there",
 		`!GetAtt There.Outputs.X`:                   "no nested stack There",
-		`!Sub "${Nobody}"`:                          `no "Nobody"`,
+		`!Sub "${Nobody}"`:                          "unresolved reference [Nobody]",
 		`!Sub "${Word"`:                             "not closed",
 		`!Sub "${Words}"`:                           "is no text",
 		`!Select [2, !Split ["-", a-b]]`:            "no element",
@@ -88,7 +88,7 @@ func TestWhatCannotBeRenderedIsRefused(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"Parameters: { P: { Type: String } }": "P is missing",
+		"Parameters: { P: { Type: String } }": "[P] must have values",
 		"A: 1\nA: 2":                          "twice",
 		"A: &a x\nB: *a":                      "anchors",
 		"- a":                                 "no mapping",

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"culvert/internal/cost"
 	"culvert/test/cloud/cloudformation"
 )
 
@@ -74,32 +73,6 @@ func TestNothingIsDeclaredInVain(t *testing.T) {
 			}
 		}
 	})
-}
-
-func unknownCosts(s *stack) (problems []string) {
-	for _, r := range s.All() {
-		if _, costs := cost.Resources[r.Kind]; !costs && !cost.Gratis[r.Kind] {
-			problems = append(problems, fmt.Sprint("cloud cost does not know ", r.Kind))
-		}
-	}
-	return problems
-}
-
-func TestEachInstanceTypeHasAPrice(t *testing.T) {
-	t.Parallel()
-	f, err := load(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	types := list(at(f["Parameters"], "InstanceType", "AllowedValues"))
-	for _, name := range types {
-		if _, priced := cost.USEast1().Types[text(name)]; !priced && name != "" {
-			t.Errorf("cloud cost does not know %v", name)
-		}
-	}
-	if len(types) < 2 {
-		t.Errorf("got types %v", types)
-	}
 }
 
 func taggedOrigins(s *stack) (problems []string) {

@@ -169,27 +169,6 @@ func TestTheOriginGrowsWithMemoryToo(t *testing.T) {
 	}
 }
 
-func TestEachItemHasAResource(t *testing.T) {
-	t.Parallel()
-	var named []Item
-	for resource, items := range Resources {
-		named = append(named, items...)
-		if Gratis[resource] {
-			t.Errorf("%s: got it in both lists", resource)
-		}
-		for _, item := range items {
-			if !slices.Contains(Items, item) {
-				t.Errorf("%s: got item %q, want one of Items", resource, item)
-			}
-		}
-	}
-	for _, item := range Items {
-		if !slices.Contains(named, item) {
-			t.Errorf("got no resource that causes %q", item)
-		}
-	}
-}
-
 func TestWhatTheMeterWritesIsReadBack(t *testing.T) {
 	t.Parallel()
 	u := GatewayUse{Messages: 1, ConnectionMinutes: 2, Invocations: 3, GBSeconds: 4.5, BytesOut: 5}

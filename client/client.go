@@ -33,12 +33,13 @@ type Config struct {
 // Client carries streams to the origin of a link. Its methods may be called by
 // many goroutines.
 type Client struct {
-	cfg   Config
-	seal  *seal.Client
-	table *relay.Table
-	pool  pool
-	clock clock
-	tasks sync.WaitGroup
+	cfg    Config
+	seal   *seal.Client
+	table  *relay.Table
+	pool   *pool
+	clock  clock
+	health frontHealth
+	tasks  sync.WaitGroup
 
 	running context.Context // of tasks that the relay asks for; ends with Run
 	stop    context.CancelFunc
@@ -65,14 +66,10 @@ func New(cfg Config) (*Client, error) {
 	cfg.Dialer = prepared(cfg.Dialer)
 	c := &Client{cfg: cfg, seal: seal.NewClient(cfg.Link.Keys, cfg.Now)}
 	c.clock = clock{now: cfg.Now, tell: c.seal.SetOffset}
-	c.table = relay.NewTable(relay.Events{Ended: c.ended, Bulk: c.promote, Leaving: c.left}, relay.NewBudget(cfg.Windows))
+	c.health.fronts = len(cfg.Link.Fronts)
+	c.pool = newPool()
+	c.table = relay.NewTable(relay.Events{Ended: c.ended, Bulk: c.promote, Leaving: c.pool.onDrain}, relay.NewBudget(cfg.Windows))
 	c.running, c.stop = context.WithCancel(context.Background())
-	c.pool.home = &home{}
-	c.pool.changed = make(chan struct{})
-	c.pool.wanted = make(chan struct{}, 1)
-	for i := range c.pool.bulk {
-		c.pool.bulk[i].dialing = make(chan struct{}, 1)
-	}
 	return c, nil
 }
 
@@ -99,15 +96,13 @@ func (c *Client) Run(ctx context.Context) error {
 // minutes.
 const lastWords = 100 * time.Millisecond
 
-// busy counts a task unless the client is ending. tasks.Done is its end.
-func (c *Client) busy() bool {
+// task runs f in a goroutine that Run waits for, unless the client is ending.
+func (c *Client) task(f func()) {
 	c.ending.RLock()
 	defer c.ending.RUnlock()
-	if c.running.Err() != nil {
-		return false
+	if c.running.Err() == nil {
+		c.tasks.Go(f)
 	}
-	c.tasks.Add(1)
-	return true
 }
 
 // Carry sends stream, which it owns from here on, to s; first are bytes that
@@ -181,17 +176,17 @@ var ErrUnreachable = errors.New("no front of the link leads to the origin")
 // ctx ends.
 func (c *Client) WaitReady(ctx context.Context) error {
 	for {
-		main, changed, last := c.pool.state()
-		if main != nil {
+		now := c.pool.view()
+		if now.state != connecting {
 			return nil
 		}
 		select {
-		case <-changed:
+		case <-now.changed:
 		case <-ctx.Done():
-			if last == nil {
-				last = context.Cause(ctx)
+			if now.err == nil {
+				now.err = context.Cause(ctx)
 			}
-			return errors.Join(ErrUnreachable, last)
+			return errors.Join(ErrUnreachable, now.err)
 		}
 	}
 }
@@ -210,11 +205,11 @@ type Status struct {
 
 // Status says how things are now.
 func (c *Client) Status() Status {
-	main, _, last := c.pool.state()
+	now := c.pool.view()
 	sent, received := c.table.Moved()
-	s := Status{Sent: sent, Received: received, Carriers: c.table.Carriers(), Tunnels: c.table.Tunnels(), LastError: last, Front: c.pool.front()}
-	if main != nil && !main.Dead() {
-		s.Connected, s.RTT = true, main.RTT()
+	s := Status{Sent: sent, Received: received, Carriers: c.table.Carriers(), Tunnels: c.table.Tunnels(), LastError: now.err, Front: c.health.first()}
+	if now.main != nil && !now.main.Dead() {
+		s.Connected, s.RTT = true, now.main.RTT()
 	}
 	return s
 }
@@ -224,41 +219,4 @@ func (c *Client) ended(e relay.End) {
 	if c.cfg.Ended != nil {
 		c.cfg.Ended(e)
 	}
-}
-
-// clock learns how far the origin's clock is ahead of ours: a phone's may be
-// off by hours, and tokens and handshakes hold the time.
-type clock struct {
-	now  func() time.Time
-	tell func(time.Duration)
-
-	mu     sync.Mutex
-	offset time.Duration
-}
-
-// clockSlack is what is left alone: a Date header has whole seconds and was on
-// its way for a while.
-const clockSlack = 30 * time.Second
-
-// learn returns whether there, the origin's time, is far from what we thought.
-func (c *clock) learn(there time.Time) bool {
-	if there.Sub(c.read()).Abs() < clockSlack {
-		return false
-	}
-	c.set(there)
-	return true
-}
-
-// set makes there the time.
-func (c *clock) set(there time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.offset = there.Sub(c.now())
-	c.tell(c.offset)
-}
-
-func (c *clock) read() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now().Add(c.offset)
 }

@@ -2,93 +2,144 @@ package client
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
+	"culvert/internal/dial"
 	"culvert/internal/relay"
-	"culvert/internal/transport"
 )
 
-// maxBulk is how many carriers bulk tunnels share beside the main one. Two keep
-// two cores busy; with more, chat waits behind more of them on a slow link.
-const maxBulk = 2
+// poolState says how it stands with the main carrier, where all tunnels begin.
+//
+//	connecting ── onConnected ─▶ connected ── onDrain ─▶ draining
+//	    ▲                           │                     │   │
+//	    │                        onDeath               onDeath│
+//	    │                           ▼                     │   │
+//	    ├──────── onVacant ─────── lost ◀─────────────────┘   │
+//	    └──────── onVacant ───────────────────────────────────┘
+//
+// A successor that takes over in time leads from connected to connected.
+type poolState int
 
-// bulkIdle is how long a carrier of bulk tunnels is kept without any.
-const bulkIdle = 30 * time.Second
+const (
+	connecting poolState = iota // there is no main carrier; new tunnels wait for one
+	connected                   // the main carrier takes new tunnels
+	draining                    // its origin wants new tunnels elsewhere, and keeps those it has
+	lost                        // it has died; bulk gets carriers of its own until the next is dialled
+)
 
 // pool is the client's carriers: a main one, where all tunnels begin, and up
 // to maxBulk for those that prove to be bulk, so that media does not queue in
 // front of chat.
 type pool struct {
-	mu      sync.Mutex // guards the following; never held across I/O
-	main    *lane
-	changed chan struct{} // closed when main changes, and replaced
-	wanted  chan struct{} // tells that a tunnel waits for main
-	err     error         // of the last dial
-	home    *home         // of the origin that takes new tunnels
-	prefer  int           // the front that was good last
-	suspect int           // the front of the last carrier that died young
-	doubts  int           // how many did so by it, one after the other
-	shun    time.Time     // until when the stream door is not gone back to
-	unheard int           // answers and carriers at the gateway door, one after the other, that brought nothing of the origin's
-	bulk    [maxBulk]slot
+	wanted chan struct{} // says that a tunnel waits for a main carrier
+
+	mu       sync.Mutex // guards the following; never held across I/O
+	state    poolState
+	main     *activeCarrier // nil while connecting, and only then
+	err      error          // why the last dial failed, if it did
+	changed  chan struct{}  // closed at the next transition
+	origin   *originRef     // takes new tunnels
+	bulk     [maxBulk]bulkSlot
+	retiring []retiring
 }
 
-// slot is a place for a carrier of bulk tunnels.
-type slot struct {
-	dialing chan struct{} // holds one: one dial at a time
-	tries   tries         // of who dials
-	lane    *lane         // guarded by pool.mu, as the rest
-	coming  int           // tunnels that are about to be attached
-	idle    time.Time     // since when it has had none
+// retiring is a carrier whose tunnels have gone to its successor.
+type retiring struct {
+	carrier *relay.Carrier
+	until   time.Time // what is still on its way has come by then
 }
 
-func (p *pool) state() (*lane, <-chan struct{}, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.main, p.changed, p.err
+func newPool() *pool {
+	p := &pool{wanted: make(chan struct{}, 1), changed: make(chan struct{}), origin: &originRef{}}
+	for i := range p.bulk {
+		p.bulk[i].dialing = make(chan struct{}, 1)
+	}
+	return p
 }
 
-func (p *pool) setMain(l *lane, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.main, p.err = l, err
+// become ends each transition. mu is held.
+func (p *pool) become(s poolState) {
+	p.state = s
 	close(p.changed)
 	p.changed = make(chan struct{})
 }
 
-func (p *pool) isMain(c *relay.Carrier) bool {
+// onConnected makes l the main carrier. What befell it before is not missed.
+func (p *pool) onConnected(l *activeCarrier) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.main != nil && p.main.Carrier == c
-}
-
-func (p *pool) front() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.prefer
-}
-
-func (p *pool) setFront(i int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.prefer = i
-}
-
-// place attaches a tunnel to the main carrier. Without one, the next takes it.
-func (c *Client) place(t *relay.Tunnel) {
-	for {
-		main, _, _ := c.pool.state()
-		if main == nil || main.Dead() || main.Leaving() {
-			c.pool.want()
-			return
-		}
-		t.Attach(main.Carrier, false)
-		if now, _, _ := c.pool.state(); now == main || t.Carrier() != nil {
-			return
-		}
+	p.main, p.err = l, nil
+	switch {
+	case l.ended:
+		p.become(lost)
+	case l.Leaving():
+		p.become(draining)
+	default:
+		p.become(connected)
 	}
+}
+
+// onDrain notes that the origin wants new tunnels elsewhere. Those that c has
+// stay.
+func (p *pool) onDrain(c *relay.Carrier) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.state == connected && p.main.Carrier == c {
+		p.become(draining)
+	}
+}
+
+// onDeath notes that l has ended, and why.
+func (p *pool) onDeath(l *activeCarrier, why error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.ended, l.why = true, why
+	if p.main == l {
+		p.become(lost)
+	}
+}
+
+// onVacant notes that another carrier is to be dialled now, or that dialling
+// failed with err.
+func (p *pool) onVacant(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.main, p.err = nil, err
+	p.become(connecting)
+}
+
+// poolView is the pool at one moment.
+type poolView struct {
+	state   poolState
+	main    *activeCarrier
+	err     error
+	changed <-chan struct{} // closed once this is no longer so
+}
+
+func (p *pool) view() poolView {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return poolView{p.state, p.main, p.err, p.changed}
+}
+
+// takesTunnels reports whether new tunnels may be attached to main.
+func (v poolView) takesTunnels() bool {
+	return v.main != nil && !v.main.Dead() && !v.main.Leaving()
+}
+
+// originNow is where new tunnels go.
+func (p *pool) originNow() *originRef {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.origin
+}
+
+// seekOrigin makes the origin that is found next the one for new tunnels.
+func (p *pool) seekOrigin() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.origin = &originRef{}
 }
 
 // want ends a pause that began when nobody waited.
@@ -99,19 +150,34 @@ func (p *pool) want() {
 	}
 }
 
+// place attaches a tunnel to the main carrier. Without one, the next takes it.
+func (c *Client) place(t *relay.Tunnel) {
+	for {
+		now := c.pool.view()
+		if !now.takesTunnels() {
+			c.pool.want()
+			return
+		}
+		t.Attach(now.main.Carrier, false)
+		if c.pool.view().main == now.main || t.Carrier() != nil {
+			return
+		}
+	}
+}
+
 // keepMain sees to it that there is a main carrier until ctx ends.
 func (c *Client) keepMain(ctx context.Context) {
-	var wait retry
+	wait := dial.Backoff{First: retryFirst}
 	for ctx.Err() == nil {
-		main, err := c.dial(ctx, c.pool.homeNow(), anyFront)
+		main, err := c.dial(ctx, c.pool.originNow(), anyFront)
 		if err != nil {
-			c.pool.setMain(nil, err)
+			c.pool.onVacant(err)
 			c.cfg.Log.Warn("cannot reach the origin, trying again", "error", err)
 			c.pause(ctx, &wait, c.table.Tunnels() > 0, nil)
 			continue
 		}
 		for main != nil {
-			c.pool.setMain(main, nil)
+			c.pool.onConnected(main)
 			c.adoptOrphans()
 			main = c.watch(ctx, main, &wait)
 		}
@@ -120,196 +186,86 @@ func (c *Client) keepMain(ctx context.Context) {
 
 // watch returns when main is to be replaced: it is dead, or its origin wants
 // new tunnels elsewhere, which may be where the next front leads. It returns
-// main's successor if that has taken over already.
-func (c *Client) watch(ctx context.Context, main *lane, wait *retry) (next *lane) {
-	began := time.Now()
+// main's successor if that is to take over, as it can before main's end.
+func (c *Client) watch(ctx context.Context, main *activeCarrier, wait *dial.Backoff) *activeCarrier {
 	renew := time.NewTicker(c.renewAfter(main))
 	defer renew.Stop()
-	if main.Leaving() { // said before it was main
-		c.left(main.Carrier)
-	}
-	for next == nil {
-		select {
-		case <-renew.C:
-			next = c.renew(ctx, main)
-			continue
-		case <-ctx.Done():
-		case <-main.done:
-			c.mourn(ctx, main, began, wait)
-		case <-main.leave:
-			c.moveOn(ctx, main, began, wait)
+	for {
+		now := c.pool.view()
+		switch now.state {
+		case draining:
+			c.onDrain(ctx, main, wait, now.changed)
+			return nil
+		case lost:
+			c.onCarrierDeath(ctx, main, wait)
+			return nil
 		}
-		break
+		select {
+		case <-now.changed:
+		case <-renew.C:
+			if next := c.renew(ctx, main, now.changed); next != nil {
+				return next
+			}
+		case <-ctx.Done():
+			return nil
+		}
 	}
-	return next
 }
 
-// mourn pauses after main has died. If that happens early again and again, the
-// next front is tried first: some are cut or frozen once they carry something.
-func (c *Client) mourn(ctx context.Context, main *lane, began time.Time, wait *retry) {
-	if c.pool.judge(main, time.Since(began) < young) {
-		c.pool.setFront((main.front + 1) % len(c.cfg.Link.Fronts))
+// onCarrierDeath pauses after main has died.
+func (c *Client) onCarrierDeath(ctx context.Context, main *activeCarrier, wait *dial.Backoff) {
+	c.health.carrierDied(main.front, main.gateway, time.Since(main.began))
+	if main.Leaving() {
+		c.leaveOrigin(main)
 	}
-	switch {
-	case !main.Heard():
-	case time.Since(began) > steady:
-		*wait = 0
-	case errors.Is(main.why, transport.ErrLost):
-		*wait = min(*wait, retryLost)
-	default:
-		*wait = min(*wait, retryWorked)
-	}
-	err := c.pool.refusal(main)
-	if err != nil {
-		c.pool.setMain(nil, err)
+	pauseAfter(main, wait)
+	var err error
+	if c.health.refused() && main.wasLost() {
+		// API Gateway opens again and again, as it does to whoever has a token,
+		// and no origin takes what is said then.
+		err = ErrNotLetIn
+		c.pool.onVacant(err)
 	}
 	c.pause(ctx, wait, c.table.Tunnels() > 0, nil)
-	c.pool.setMain(nil, err) // not before: with it bulk goes to carriers of its own meanwhile
+	c.pool.onVacant(err) // not before: while the pool is lost, bulk goes on
 }
 
-// judge notes how a main carrier died; true if others than its front should be
-// tried first: it was not the first by that front to die young.
-func (p *pool) judge(main *lane, young bool) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !young || p.suspect != main.front {
-		p.doubts, p.shun = 0, time.Time{}
-	}
-	if !young {
-		return false
-	}
-	p.suspect = main.front
-	p.doubts++
-	if p.doubts < maxYoung {
-		return false
-	}
-	if main.until.IsZero() {
-		p.shun = time.Now().Add(backToStream << min(p.doubts-maxYoung, maxDoubts))
-	}
-	return p.prefer == main.front
+// leaveOrigin has new tunnels go to another origin, perhaps by the next front.
+func (c *Client) leaveOrigin(main *activeCarrier) {
+	c.health.pass(main.front)
+	c.pool.seekOrigin()
 }
 
-// refusal is ErrNotLetIn when API Gateway opens again and again, as it does to
-// whoever has a token, and no origin takes what is said then.
-func (p *pool) refusal(main *lane) error {
-	if !p.isRefused() || !errors.Is(main.why, transport.ErrLost) {
-		return nil
+// onDrain looks for another origin, after a pause if the one before did not last
+// either; main's end, which closes died, ends the pause.
+func (c *Client) onDrain(ctx context.Context, main *activeCarrier, wait *dial.Backoff, died <-chan struct{}) {
+	c.leaveOrigin(main)
+	if wait.Next > 0 || time.Since(main.began) < stable { // this one, too, was told at once
+		wait.Next = max(wait.Next, time.Second)
+		c.pause(ctx, wait, false, died)
 	}
-	return ErrNotLetIn
+	c.pool.onVacant(nil)
 }
 
-func (p *pool) shunned() time.Time {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.shun
-}
-
-// moveOn looks for another origin.
-func (c *Client) moveOn(ctx context.Context, main *lane, began time.Time, wait *retry) {
-	c.pool.leaveHome((main.front + 1) % len(c.cfg.Link.Fronts))
-	if *wait > 0 || time.Since(began) < steady { // this one, too, was told at once
-		*wait = max(*wait, retry(time.Second))
-		c.pause(ctx, wait, false, main.done)
+// pause waits before the next dial, or until gone is closed; less long if
+// tunnels are waiting, and no longer once the first does.
+func (c *Client) pause(ctx context.Context, b *dial.Backoff, waiting bool, gone <-chan struct{}) {
+	wanted := c.pool.wanted
+	if waiting {
+		wanted = nil
 	}
-	c.pool.setMain(nil, nil)
-}
-
-// left notes that the origin wants new tunnels elsewhere. Those it holds stay.
-func (c *Client) left(dead *relay.Carrier) {
-	c.pool.mu.Lock()
-	defer c.pool.mu.Unlock()
-	if m := c.pool.main; m != nil && m.Carrier == dead {
-		select {
-		case <-m.leave:
-		default:
-			close(m.leave)
-		}
+	b.Limit = c.health.longestPause(waiting)
+	t := time.NewTimer(b.Pause())
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	case <-wanted:
+	case <-gone:
 	}
 }
 
-// promote gives a tunnel that proved to be bulk a place apart from chat. One
-// whose origin is draining stays: a new carrier may lead to another origin,
-// which does not know it.
-func (c *Client) promote(t *relay.Tunnel) {
-	if !c.busy() {
-		return
-	}
-	defer c.tasks.Done()
-	if staying(t) {
-		return
-	}
-	s := c.pool.choose()
-	l := c.fill(s)
-	if l != nil && !staying(t) {
-		t.Attach(l.Carrier, false)
-	}
-	c.pool.mu.Lock()
-	s.coming--
-	c.pool.mu.Unlock()
-}
-
-func staying(t *relay.Tunnel) bool {
-	at := t.Carrier()
-	return at != nil && at.Leaving()
-}
-
-// choose picks the slot with the fewest tunnels.
-func (p *pool) choose() *slot {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	best, least := &p.bulk[0], 1<<30
-	for i := range p.bulk {
-		s := &p.bulk[i]
-		if n := s.load(); n < least {
-			best, least = s, n
-		}
-	}
-	best.coming++
-	return best
-}
-
-func (s *slot) load() int {
-	n := s.coming
-	if s.lane != nil && !s.lane.Dead() {
-		n += s.lane.Load()
-	}
-	return n
-}
-
-// bulkDial bounds the dial for a bulk carrier; the tunnel goes on meanwhile.
-const bulkDial = 20 * time.Second
-
-// fill returns the slot's carrier and makes it if there is none.
-func (c *Client) fill(s *slot) *lane {
-	s.dialing <- struct{}{} // no lock: this may wait for the network
-	defer func() { <-s.dialing }()
-	c.pool.mu.Lock()
-	l := s.lane
-	c.pool.mu.Unlock()
-	if l != nil && !l.Dead() && !l.Leaving() {
-		return l
-	}
-	if l != nil && l.Heard() && l.until.IsZero() { // it worked, and another costs nothing
-		s.tries.wait = 0
-	}
-	c.next(&s.tries)
-	ctx, cancel := context.WithTimeout(c.running, bulkDial)
-	defer cancel()
-	l, err := c.dial(ctx, c.pool.homeNow(), anyFront)
-	if err != nil {
-		return nil
-	}
-	c.pool.mu.Lock()
-	s.lane, s.idle = l, time.Now()
-	c.pool.mu.Unlock()
-	return l
-}
-
-// unusedFor is how long a carrier that is to be left is kept without tunnels.
-const unusedFor = 2 * time.Second
-
-// keepAlive checks all carriers until ctx ends, and ends bulk ones that have
-// been without tunnels for a while.
+// keepAlive checks all carriers until ctx ends, and ends those that nobody needs.
 func (c *Client) keepAlive(ctx context.Context) {
 	tick := time.NewTicker(relay.CheckEvery)
 	defer tick.Stop()
@@ -322,30 +278,60 @@ func (c *Client) keepAlive(ctx context.Context) {
 			if sleeps.slept(c.cfg.Now()) {
 				c.wake()
 			}
-			for _, carrier := range c.table.AllCarriers() {
-				carrier.Check(now)
-				if carrier.Leaving() && carrier.Unused(now) > unusedFor && !c.pool.isMain(carrier) {
-					carrier.Close()
-				}
-			}
-			c.pool.endIdle(now)
+			c.checkAll(now)
+			c.pool.endIdleBulk(now)
 			c.renewBulk(now)
 			c.tellUntold()
 		}
 	}
 }
 
-func (p *pool) endIdle(now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i := range p.bulk {
-		s := &p.bulk[i]
-		switch {
-		case s.lane == nil || s.load() > 0:
-			s.idle = now
-		case now.Sub(s.idle) > bulkIdle:
-			go s.lane.Close()
-			s.lane = nil
+// wake leaves all carriers after a sleep: to ask each whether it lives would take
+// as long as an answer may, and the app is used now.
+func (c *Client) wake() {
+	for _, carrier := range c.table.AllCarriers() {
+		carrier.Close()
+	}
+	c.pool.want()
+}
+
+const (
+	// unusedFor is how long a carrier that is to be left is kept without tunnels,
+	// and retireAfter how long it is kept with what is still on its way.
+	unusedFor   = 2 * time.Second
+	retireAfter = 30 * time.Second
+)
+
+func (c *Client) checkAll(now time.Time) {
+	main := c.pool.view().main
+	for _, carrier := range c.table.AllCarriers() {
+		carrier.Check(now)
+		isMain := main != nil && main.Carrier == carrier
+		if carrier.Leaving() && carrier.Unused(now) > unusedFor && !isMain {
+			carrier.Close()
 		}
 	}
+	for _, carrier := range c.pool.retired(now) {
+		carrier.Close()
+	}
+}
+
+// migrate moves tunnels from old to next.
+func (c *Client) migrate(old, next *activeCarrier) {
+	old.MoveTo(next.Carrier)
+	old.Retire()
+	c.pool.mu.Lock()
+	defer c.pool.mu.Unlock()
+	c.pool.retiring = append(c.pool.retiring, retiring{old.Carrier, time.Now().Add(retireAfter)})
+}
+
+// retired takes out the carriers whose time is over.
+func (p *pool) retired(now time.Time) (all []*relay.Carrier) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.retiring) > 0 && now.After(p.retiring[0].until) {
+		all = append(all, p.retiring[0].carrier)
+		p.retiring = p.retiring[1:]
+	}
+	return all
 }

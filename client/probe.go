@@ -107,7 +107,7 @@ func (p *Probed) note(conn net.Conn) {
 func (c *Client) enter(ctx context.Context, conn net.Conn, f link.Front) (transport.Transport, error) {
 	ctx, cancel := context.WithTimeout(ctx, upgradeTimeout)
 	defer cancel()
-	s, answer, err := c.upgrade(ctx, conn, f, &home{})
+	s, answer, err := c.upgrade(ctx, conn, f, &originRef{})
 	if answer != nil {
 		c.learnDate(answer)
 	}
@@ -135,11 +135,4 @@ func refusal(ctx context.Context, answer *http.Response) error {
 // wasAnswered reports whether a front answered, of those that err is about.
 func wasAnswered(err error) bool {
 	return errors.Is(err, ErrNotLetIn) || errors.Is(err, errBehind) || errors.Is(err, errRedirect)
-}
-
-// ahead is the offset that was learned.
-func (c *clock) ahead() time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.offset.Round(time.Second)
 }

@@ -29,8 +29,8 @@ var errNoFront = errors.New("no such front")
 
 // dialSocket races the fronts that may be taken, the one that was good last
 // first.
-func (c *Client) dialSocket(ctx context.Context, h *home, may func(link.Front) bool) (transport.Transport, int, error) {
-	all, prefer := c.cfg.Link.Fronts, c.pool.front()
+func (c *Client) dialSocket(ctx context.Context, o *originRef, may func(link.Front) bool) (transport.Transport, int, error) {
+	all, prefer := c.cfg.Link.Fronts, c.health.first()
 	var fronts []link.Front
 	var index []int
 	first := 0
@@ -46,7 +46,7 @@ func (c *Client) dialSocket(ctx context.Context, h *home, may func(link.Front) b
 		return nil, -1, errNoFront
 	}
 	drop := func(s transport.Transport) { s.Close() }
-	try := func(ctx context.Context, f link.Front) (transport.Transport, error) { return c.tryFront(ctx, f, h) }
+	try := func(ctx context.Context, f link.Front) (transport.Transport, error) { return c.tryFront(ctx, f, o) }
 	s, won, err := raceFronts(ctx, fronts, first, try, drop)
 	if err != nil {
 		return nil, -1, err
@@ -73,10 +73,10 @@ func raceFronts[T any](ctx context.Context, fronts []link.Front, prefer int,
 
 // tryFront opens a socket by f. When it is not let in and the answer's date
 // shows that the clock is wrong, it tries once more by that date.
-func (c *Client) tryFront(ctx context.Context, f link.Front, h *home) (transport.Transport, error) {
-	s, answer, err := c.openSocket(ctx, f, h)
+func (c *Client) tryFront(ctx context.Context, f link.Front, o *originRef) (transport.Transport, error) {
+	s, answer, err := c.openSocket(ctx, f, o)
 	if err != nil && answer != nil && c.learnDate(answer) {
-		s, answer, err = c.openSocket(ctx, f, h)
+		s, answer, err = c.openSocket(ctx, f, o)
 	}
 	if err != nil {
 		return nil, err
@@ -85,14 +85,14 @@ func (c *Client) tryFront(ctx context.Context, f link.Front, h *home) (transport
 	return s, nil
 }
 
-func (c *Client) openSocket(ctx context.Context, f link.Front, h *home) (transport.Transport, *http.Response, error) {
+func (c *Client) openSocket(ctx context.Context, f link.Front, o *originRef) (transport.Transport, *http.Response, error) {
 	conn, err := c.cfg.Dialer.Dial(ctx, f)
 	if err != nil {
 		return nil, nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, upgradeTimeout)
 	defer cancel()
-	s, answer, err := c.upgrade(ctx, conn, f, h)
+	s, answer, err := c.upgrade(ctx, conn, f, o)
 	switch {
 	case err != nil && answer != nil:
 		err = refusal(ctx, answer)
@@ -102,17 +102,17 @@ func (c *Client) openSocket(ctx context.Context, f link.Front, h *home) (transpo
 	return s, answer, err
 }
 
-// upgrade asks on conn for a socket of f's door that leads to h.
-func (c *Client) upgrade(ctx context.Context, conn net.Conn, f link.Front, h *home) (transport.Transport, *http.Response, error) {
-	keys, ticket := c.cfg.Link.Keys, h.read()
+// upgrade asks on conn for a socket of f's door that leads to o.
+func (c *Client) upgrade(ctx context.Context, conn net.Conn, f link.Front, o *originRef) (transport.Transport, *http.Response, error) {
+	keys, ticket := c.cfg.Link.Keys, o.read()
 	token := wire.NewToken(keys.User, keys.Token, c.clock.read())
 	header := header(token, ticket)
 	if f.Gateway {
-		return transport.UpgradeText(ctx, conn, f.Host, f.Path, header, transport.Pass{Token: token, Ticket: ticket, Learn: h.learn})
+		return transport.UpgradeText(ctx, conn, f.Host, f.Path, header, transport.Pass{Token: token, Ticket: ticket, Learn: o.learn})
 	}
 	s, answer, err := transport.Upgrade(ctx, conn, f.Host, f.Path, header)
 	if err == nil {
-		h.learnFrom(answer)
+		o.learnFrom(answer)
 	}
 	return s, answer, err
 }
@@ -126,10 +126,10 @@ func header(token, ticket string) http.Header {
 }
 
 // learnFrom keeps the ticket that the stream door sets in a cookie.
-func (h *home) learnFrom(answer *http.Response) {
+func (o *originRef) learnFrom(answer *http.Response) {
 	for _, cookie := range answer.Cookies() {
 		if cookie.Name == wire.TicketCookie && len(cookie.Value) == wire.TicketLen {
-			h.learn(cookie.Value)
+			o.learn(cookie.Value)
 		}
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"net"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"culvert/internal/dial"
 	"culvert/internal/link"
 	"culvert/internal/relay"
 	"culvert/internal/transport"
@@ -18,16 +20,16 @@ type deadSocket struct {
 	closed              chan struct{}
 }
 
-func (s deadSocket) Start(transport.Owner)           {}
-func (s deadSocket) Profile() *transport.Profile     { return transport.StreamProfile() }
 func (s deadSocket) NextMessage() (io.Reader, error) { <-s.closed; return nil, net.ErrClosed }
 func (s deadSocket) WriteMessage([]byte) error       { return nil }
+func (s deadSocket) Start(transport.Owner)           {}
+func (s deadSocket) Profile() *transport.Profile     { return transport.StreamProfile() }
 func (s deadSocket) Close() error                    { close(s.closed); return nil }
 
-func (c *Client) laneOf(s transport.Transport) *lane {
-	l := &lane{Carrier: relay.NewCarrier(s, c.table, 0), done: make(chan struct{}), leave: make(chan struct{})}
-	l.Home = c.pool.home
-	go func() { l.Serve(); close(l.done) }()
+func (c *Client) carrierOf(s transport.Transport) *activeCarrier {
+	l := &activeCarrier{Carrier: relay.NewCarrier(s, c.table, 0), began: time.Now()}
+	l.Home = c.pool.origin
+	go func() { c.pool.onDeath(l, l.Serve()) }()
 	return l
 }
 
@@ -42,16 +44,16 @@ func TestALeaveThatCameBeforeItsCarrierWasMainIsHeard(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		main := c.laneOf(deadSocket{closed: make(chan struct{})})
+		main := c.carrierOf(deadSocket{closed: make(chan struct{})})
 		defer main.Close()
-		before := c.pool.homeNow()
+		before := c.pool.originNow()
 		main.Retire() // as a Leave does
-		c.left(main.Carrier)
-		c.pool.setMain(main, nil)
-		var wait retry
+		c.pool.onDrain(main.Carrier)
+		c.pool.onConnected(main)
+		var wait dial.Backoff
 		go c.watch(ctx, main, &wait)
 		synctest.Wait()
-		if c.pool.homeNow() == before {
+		if c.pool.originNow() == before {
 			t.Error("the client stays with an origin that has said Leave, want another sought")
 		}
 		cancel()

@@ -1,0 +1,177 @@
+package client
+
+import (
+	"context"
+	"time"
+
+	"culvert/internal/relay"
+)
+
+const (
+	// maxBulk is how many carriers bulk tunnels share beside the main one. Two
+	// keep two cores busy; with more, chat waits behind more of them on a slow
+	// link.
+	maxBulk = 2
+
+	bulkIdle = 30 * time.Second // a carrier of bulk tunnels is kept so long without any
+	bulkDial = 20 * time.Second // for the dial for one; the tunnel goes on meanwhile
+)
+
+// bulkSlot is a place for a carrier of bulk tunnels.
+type bulkSlot struct {
+	dialing chan struct{} // has room for one: one dial at a time
+	tries   tries         // of who dials
+
+	// pool.mu guards the following.
+	carrier *activeCarrier
+	coming  int       // tunnels that are about to be attached
+	idle    time.Time // since when it has had none
+}
+
+// promote has a task give a tunnel that proved to be bulk a place apart from
+// chat.
+func (c *Client) promote(t *relay.Tunnel) {
+	c.task(func() {
+		if isStaying(t) {
+			return
+		}
+		s := c.pool.chooseSlot()
+		l := c.fill(s)
+		if l != nil && !isStaying(t) {
+			t.Attach(l.Carrier, false)
+		}
+		c.pool.mu.Lock()
+		s.coming--
+		c.pool.mu.Unlock()
+	})
+}
+
+// isStaying reports whether a tunnel's origin is draining: a new carrier may lead
+// to another origin, which does not know the tunnel.
+func isStaying(t *relay.Tunnel) bool {
+	at := t.Carrier()
+	return at != nil && at.Leaving()
+}
+
+// chooseSlot picks the slot with the fewest tunnels, and counts one that comes.
+func (p *pool) chooseSlot() *bulkSlot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	best := &p.bulk[0]
+	for i := range p.bulk {
+		if s := &p.bulk[i]; s.load() < best.load() {
+			best = s
+		}
+	}
+	best.coming++
+	return best
+}
+
+func (s *bulkSlot) load() int {
+	n := s.coming
+	if s.carrier != nil && !s.carrier.Dead() {
+		n += s.carrier.Load()
+	}
+	return n
+}
+
+// fill returns the slot's carrier and makes it if there is none.
+func (c *Client) fill(s *bulkSlot) *activeCarrier {
+	s.dialing <- struct{}{} // no lock: this may wait for the network
+	defer func() { <-s.dialing }()
+	c.pool.mu.Lock()
+	l := s.carrier
+	c.pool.mu.Unlock()
+	if l != nil && !l.Dead() && !l.Leaving() {
+		return l
+	}
+	if l != nil && l.Heard() && !l.gateway { // it worked, and another costs nothing
+		s.tries.wait.Next = 0
+	}
+	c.next(&s.tries)
+	ctx, cancel := context.WithTimeout(c.running, bulkDial)
+	defer cancel()
+	l, err := c.dial(ctx, c.pool.originNow(), anyFront)
+	if err != nil {
+		return nil
+	}
+	c.pool.mu.Lock()
+	s.carrier, s.idle = l, time.Now()
+	c.pool.mu.Unlock()
+	return l
+}
+
+// endIdleBulk ends the carriers that have been without tunnels for a while.
+func (p *pool) endIdleBulk(now time.Time) {
+	for _, l := range p.takeIdleBulk(now) {
+		l.Close()
+	}
+}
+
+func (p *pool) takeIdleBulk(now time.Time) (all []*activeCarrier) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range p.bulk {
+		s := &p.bulk[i]
+		switch {
+		case s.carrier == nil || s.load() > 0:
+			s.idle = now
+		case now.Sub(s.idle) > bulkIdle:
+			all = append(all, s.carrier)
+			s.carrier = nil
+		}
+	}
+	return all
+}
+
+// renewBulkAt has bulk follow main to the stream door.
+func (p *pool) renewBulkAt(at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range p.bulk {
+		if l := p.bulk[i].carrier; l != nil && l.gateway {
+			l.until = at
+		}
+	}
+}
+
+// renewBulk replaces the carriers of bulk tunnels before API Gateway cuts them
+// off.
+func (c *Client) renewBulk(now time.Time) {
+	for i := range c.pool.bulk {
+		s := &c.pool.bulk[i]
+		old := c.pool.takeDue(s, now)
+		if old == nil {
+			continue
+		}
+		c.task(func() {
+			if next := c.fill(s); next != nil {
+				c.migrate(old, next)
+			} else {
+				c.pool.putBack(s, old)
+			}
+		})
+	}
+}
+
+// takeDue takes a slot's carrier out if it is to be replaced.
+func (p *pool) takeDue(s *bulkSlot, now time.Time) *activeCarrier {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := s.carrier
+	if old == nil || !old.gateway || now.Before(old.until) || old.Leaving() {
+		return nil
+	}
+	s.carrier = nil
+	return old
+}
+
+// putBack keeps old, as no other was to be had, to be renewed a little later.
+func (p *pool) putBack(s *bulkSlot, old *activeCarrier) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old.until = time.Now().Add(renewRetry)
+	if s.carrier == nil {
+		s.carrier = old
+	}
+}

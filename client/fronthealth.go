@@ -1,0 +1,141 @@
+package client
+
+import (
+	"sync"
+	"time"
+
+	"culvert/internal/dial"
+)
+
+// Pauses before the next dial. The first is none, so that a carrier that died is
+// replaced at once.
+const (
+	retryFirst   = 50 * time.Millisecond
+	retryWaiting = 2 * time.Second        // while the app waits for us
+	retryIdle    = 30 * time.Second       // while nobody does
+	retryWorked  = 100 * time.Millisecond // after a carrier that has worked, however short
+	retryLost    = 500 * time.Millisecond // if functions failed then: there may be too many calls of them
+)
+
+// A dial that fails costs nothing. One that is answered, but not by the origin,
+// costs whoever runs it some invocations and messages, and may last for days.
+const (
+	maxUnheard     = 3 // answers without a word of the origin's, one after the other, are a refusal
+	refusedWaiting = 20 * retryWaiting
+	refusedIdle    = 13 * retryIdle
+)
+
+// What the life of a carrier says of its front.
+const (
+	stable        = 5 * time.Second  // a carrier that lived so long shows that dialling works
+	shortLived    = 30 * time.Second // one that died before was cut, or froze
+	maxShortLived = 2                // so many such carriers, one after the other, turn us to the next front
+	backToStream  = 5 * time.Minute  // how often to try the stream door: the gateway door is slower and dearer
+	maxDoublings  = 4                // of backToStream, while carriers of the stream door go on being short-lived
+)
+
+// frontHealth says how well the fronts of a link do: which is to be tried first,
+// whether the stream door is worth going back to, and whether somebody answers
+// who does not let us in. All goroutines of a client may use it.
+type frontHealth struct {
+	fronts int // how many the link has
+
+	mu         sync.Mutex // guards the following
+	best       int        // the front to be tried first
+	suspect    int        // the front of the last carrier that was short-lived
+	died       int        // how many of its carriers were, one after the other
+	streamFrom time.Time  // when the stream door may be tried again
+	unheard    int        // answers and carriers of the gateway door, one after the other, that brought nothing of the origin's
+}
+
+// first is the front to be tried first.
+func (h *frontHealth) first() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.best
+}
+
+// reached notes that a front led to an origin.
+func (h *frontHealth) reached(front int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.best = front
+}
+
+// pass makes the front after another the first to be tried.
+func (h *frontHealth) pass(front int) { h.reached((front + 1) % h.fronts) }
+
+// carrierDied learns from the end of a main carrier. After some short-lived ones
+// the next front is tried first, as some are cut or frozen once they carry
+// something; and if they were of the stream door, it is left alone for a while.
+func (h *frontHealth) carrierDied(front int, gateway bool, lived time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	short := lived < shortLived
+	if !short || h.suspect != front {
+		h.died, h.streamFrom = 0, time.Time{}
+	}
+	if !short {
+		return
+	}
+	h.suspect = front
+	if h.died++; h.died < maxShortLived {
+		return
+	}
+	if !gateway {
+		h.streamFrom = time.Now().Add(backToStream << min(h.died-maxShortLived, maxDoublings))
+	}
+	if h.best == front {
+		h.best = (front + 1) % h.fronts
+	}
+}
+
+// streamAt is when the stream door may be tried again.
+func (h *frontHealth) streamAt() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.streamFrom
+}
+
+// answered is told whether something of the origin's came after what costs money.
+func (h *frontHealth) answered(heard bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.unheard++; heard {
+		h.unheard = 0
+	}
+}
+
+// refused reports whether fronts answer and no origin does, as happens to
+// somebody whose link is revoked.
+func (h *frontHealth) refused() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.unheard >= maxUnheard
+}
+
+// longestPause is that between two dials, while tunnels wait or none does.
+func (h *frontHealth) longestPause(waiting bool) time.Duration {
+	switch refused := h.refused(); {
+	case refused && waiting:
+		return refusedWaiting
+	case refused:
+		return refusedIdle
+	case waiting:
+		return retryWaiting
+	}
+	return retryIdle
+}
+
+// pauseAfter has the pause before the next dial fit how the last carrier did.
+func pauseAfter(l *activeCarrier, wait *dial.Backoff) {
+	switch {
+	case !l.Heard():
+	case time.Since(l.began) > stable:
+		wait.Next = 0
+	case l.wasLost():
+		wait.Next = min(wait.Next, retryLost)
+	default:
+		wait.Next = min(wait.Next, retryWorked)
+	}
+}

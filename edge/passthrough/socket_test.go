@@ -2,9 +2,7 @@ package passthrough
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -14,39 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gobwas/ws"
-	"github.com/gobwas/ws/wsutil"
+	"culvert/test/frames"
 )
-
-func TestMessagesOfAllSizesCrossUnchanged(t *testing.T) {
-	both(t, func(t *testing.T, secure bool) {
-		r := newRig(t, secure, http.HandlerFunc(echoDoor), Options{})
-		dialer := ws.Dialer{Timeout: patience, TLSConfig: &tls.Config{RootCAs: r.roots, ServerName: "example.com"}}
-		c, early, _, err := dialer.Dial(context.Background(), "ws"+strings.TrimPrefix(r.edge.URL, "http"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		if early != nil {
-			t.Fatal("got bytes before asking")
-		}
-		c.SetDeadline(time.Now().Add(patience))
-		for _, size := range []int{0, 1, 2, 505, 506, 507, 511, 512, 513, 4096, 16383, 16384, 16385, 65536, 65537, 300_000} {
-			want := make([]byte, size)
-			rand.Read(want)
-			if err := wsutil.WriteClientBinary(c, want); err != nil {
-				t.Fatal(err)
-			}
-			got, err := wsutil.ReadServerBinary(c)
-			if err != nil {
-				t.Fatalf("%d bytes: %v", size, err)
-			}
-			if !bytes.Equal(got, want) {
-				t.Fatalf("%d bytes: got others back", size)
-			}
-		}
-	})
-}
 
 func TestBytesBesideTheHeadersAreNotLost(t *testing.T) {
 	both(t, func(t *testing.T, secure bool) {
@@ -141,8 +108,8 @@ func TestASocketThatIsIdleEndsAndOneThatMovesDoesNot(t *testing.T) {
 	c, in := r.open(t)
 	start := time.Now()
 	for time.Since(start) < 250*time.Millisecond { // five periods, paced by the echo below
-		ws.WriteFrame(c, ws.MaskFrame(ws.NewPingFrame(nil)))
-		if _, err := ws.ReadFrame(in); err != nil {
+		c.Write(frames.Masked(frames.Ping, true, nil))
+		if _, _, err := frames.Read(in, 0); err != nil {
 			t.Fatalf("while moving: got %v, want a pong", err)
 		}
 	}

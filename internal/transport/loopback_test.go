@@ -2,7 +2,6 @@ package transport
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -12,8 +11,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/gobwas/ws"
 
 	"culvert/internal/wire"
 )
@@ -113,50 +110,6 @@ func TestAMessageCostsOneWriteBeneathTLS(t *testing.T) {
 			}
 			wantMessage(t, c.to, m)
 		}
-	}
-}
-
-func TestAnotherImplementationMayBeTheClient(t *testing.T) {
-	t.Parallel()
-	big := bytesOf(wire.MaxMessage, 1)
-	for name, c := range map[string]struct {
-		frames []ws.Frame
-		want   []byte // nil: refused
-	}{
-		"a message":              {[]ws.Frame{ws.NewBinaryFrame([]byte("whole"))}, []byte("whole")},
-		"the largest message":    {[]ws.Frame{ws.NewBinaryFrame(big)}, big},
-		"a fragmented message":   {[]ws.Frame{ws.NewFrame(ws.OpBinary, false, []byte("in ")), ws.NewPingFrame([]byte("?")), ws.NewFrame(ws.OpContinuation, true, []byte("two"))}, []byte("in two")},
-		"text":                   {[]ws.Frame{ws.NewTextFrame([]byte("text"))}, nil},
-		"more than MaxMessage":   {[]ws.Frame{ws.NewBinaryFrame(append(big, 0))}, nil},
-		"a goodbye":              {[]ws.Frame{ws.NewCloseFrame(nil)}, nil},
-		"a continuation of none": {[]ws.Frame{ws.NewFrame(ws.OpContinuation, true, []byte("x"))}, nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			l := newLoopback(t)
-			conn := l.dial()
-			d := ws.Dialer{NetDial: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}
-			if _, _, _, err := d.Dial(t.Context(), "ws://example.org/"); err != nil {
-				t.Fatal(err)
-			}
-			far := <-l.sockets
-			defer far.Close()
-			go io.Copy(io.Discard, conn)
-			for _, f := range c.frames {
-				ws.WriteFrame(conn, ws.MaskFrame(f))
-			}
-			if c.want != nil {
-				wantMessage(t, far, c.want)
-				return
-			}
-			r, err := far.NextMessage()
-			if err == nil {
-				_, err = io.ReadAll(r)
-			}
-			if err == nil {
-				t.Error("got no error, want one")
-			}
-		})
 	}
 }
 

@@ -10,52 +10,34 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gobwas/ws"
-	"github.com/gobwas/ws/wsutil"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"culvert/internal/seal"
 	"culvert/internal/wire"
 	"culvert/origin"
+	"culvert/test/frames"
 )
 
-// hand is a client that is written by hand, from the protocol alone, with
-// another library's WebSockets.
+// hand is a client that is written by hand, from the protocol alone, on
+// WebSocket frames that no library writes.
 type hand struct {
 	t    testing.TB
 	conn net.Conn
-	in   []byte // of the message that is being read
-	let  bool   // an Accept has come
+	from io.Reader // what comes from the server
+	in   []byte    // the rest of the message that is being read
+	let  bool      // an Accept has come
 	seal *seal.Client
 }
 
 func (w *world) hand(addr string, user uint32) *hand {
 	w.Helper()
-	d := ws.Dialer{
-		TLSConfig: &tls.Config{InsecureSkipVerify: true},
-		Header:    ws.HandshakeHeaderHTTP(http.Header{"Cookie": {wire.TokenCookie + "=" + w.token(user)}}),
-	}
-	conn, early, _, err := d.Dial(context.Background(), "wss://"+addr+"/")
+	conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
 	must(w, err)
-	if early != nil {
-		conn = &ahead{conn, early}
-	}
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
 	w.Cleanup(func() { conn.Close() })
-	return &hand{t: w, conn: conn, seal: seal.NewClient(w.master.Client(user), time.Now)}
-}
-
-// ahead is a connection of which a part was read with the upgrade's answer.
-type ahead struct {
-	net.Conn
-	first io.Reader
-}
-
-func (a *ahead) Read(b []byte) (int, error) {
-	if n, err := a.first.Read(b); n > 0 || err == nil {
-		return n, nil
-	}
-	return a.Conn.Read(b)
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	from, err := frames.Dial(conn, addr, "/", http.Header{"Cookie": {wire.TokenCookie + "=" + w.token(user)}})
+	must(w, err)
+	return &hand{t: w, conn: conn, from: from, seal: seal.NewClient(w.master.Client(user), time.Now)}
 }
 
 func frame(h wire.Header, payload []byte) []byte {
@@ -65,9 +47,30 @@ func frame(h wire.Header, payload []byte) []byte {
 	return append(b, payload...)
 }
 
-func (h *hand) send(frames ...[]byte) {
+func (h *hand) send(all ...[]byte) {
 	h.t.Helper()
-	must(h.t, wsutil.WriteClientBinary(h.conn, bytes.Join(frames, nil)))
+	_, err := h.conn.Write(frames.Masked(frames.Binary, true, bytes.Join(all, nil)))
+	must(h.t, err)
+}
+
+// message is the next message. The server's pings are not answered: nobody waits
+// for that here.
+func (h *hand) message() (msg []byte, err error) {
+	for {
+		head, payload, err := frames.Read(h.from, wire.MaxMessage)
+		switch {
+		case err != nil:
+			return nil, err
+		case head.Opcode == frames.Close:
+			return nil, io.EOF
+		case head.Opcode.IsControl():
+			continue
+		}
+		msg = append(msg, payload...)
+		if head.Fin {
+			return msg, nil
+		}
+	}
 }
 
 // next is the next frame but for acks, a second Accept, and pings, which it
@@ -75,7 +78,7 @@ func (h *hand) send(frames ...[]byte) {
 func (h *hand) next() (wire.Header, []byte, error) {
 	for {
 		for len(h.in) == 0 {
-			msg, err := wsutil.ReadServerBinary(h.conn)
+			msg, err := h.message()
 			if err != nil {
 				return wire.Header{}, nil, err
 			}
@@ -89,7 +92,7 @@ func (h *hand) next() (wire.Header, []byte, error) {
 		h.in = h.in[wire.HeaderLen+head.Len:]
 		switch head.Kind {
 		case wire.Ping:
-			wsutil.WriteClientBinary(h.conn, frame(wire.Header{Kind: wire.Pong, Seq: head.Seq}, nil))
+			h.send(frame(wire.Header{Kind: wire.Pong, Seq: head.Seq}, nil))
 		case wire.Ack, wire.Pong:
 		case wire.Accept:
 			if !h.let {
@@ -285,7 +288,7 @@ func TestSmallFramesDoNotFillTheOriginsMemory(t *testing.T) {
 	}
 	h.send(frame(wire.Header{Kind: wire.Ping, Seq: 9}, nil))
 	for pong := false; !pong; {
-		msg, err := wsutil.ReadServerBinary(h.conn)
+		msg, err := h.message()
 		must(t, err)
 		for ; len(msg) > 0 && !pong; msg = msg[wire.HeaderLen:] {
 			head, err := wire.Parse(msg)

@@ -28,14 +28,14 @@ CLOUD          = bin/cloud $@ $(call given,PROFILE,profile) $(call given_anywher
 
 all: build test ## build and test (plain "make")
 
-build: ## make bin/culvert, bin/origin and bin/edge: static, stamped with the commit
+build: ## make bin/culvert, bin/origin, bin/edge and the rest: static, stamped with the commit
 	CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -o bin/ ./cmd/...
 
 run: build ## run the whole relay on this machine; phones on the same network may use it
-	bin/culvert up --lan
+	bin/local run --lan
 
 demo: build ## the same against a stand-in WhatsApp, without internet; ends by itself
-	bin/culvert up --upstream=stand-in --demo
+	bin/local demo
 
 test: ## the tests that take seconds
 	go test ./...

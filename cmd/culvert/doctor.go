@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
+	"culvert/client/doctor"
 	"culvert/internal/link"
 	"culvert/internal/term"
 	"culvert/internal/whatsapp"
@@ -75,12 +78,6 @@ func newDoctorOptions() *doctorOptions {
 	return o
 }
 
-// errUnwell and errPartly make doctor end with 1.
-var (
-	errUnwell = errors.New("not all of chat, media down and media up work")
-	errPartly = errors.New("not every front works")
-)
-
 func runDoctor(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	o := newDoctorOptions()
 	rest, err := o.flags.ParseAll(args, stdout)
@@ -93,43 +90,61 @@ func runDoctor(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	var tell teller = &prose{out: term.NewConsole(stdout), names: o.names, strange: o.root != "" || o.ca != ""}
 	if o.json {
-		tell = silent{}
+		return o.tellJSON(ctx, rest, t, stdout)
 	}
-	r, err := o.examine(ctx, rest, t, tell)
+	return o.tellPerson(ctx, rest, t, term.NewConsole(stdout))
+}
+
+func (o *doctorOptions) tellJSON(ctx context.Context, args []string, t doctor.Trust, stdout io.Writer) error {
+	r, err := o.examine(ctx, args, t, doctor.Silent{})
 	if err != nil {
 		return err
 	}
-	verdict := r.judge(o.every)
-	if tell.verdict(r); o.json {
-		if err := writeJSON(stdout, r); err != nil {
-			return err
-		}
+	verdict := r.Judge(o.every)
+	e := json.NewEncoder(stdout)
+	e.SetIndent("", "  ")
+	if err := e.Encode(r); err != nil {
+		return err
 	}
 	return verdict
 }
 
-func (o *doctorOptions) check(args []string) (trust, error) {
+func (o *doctorOptions) tellPerson(ctx context.Context, args []string, t doctor.Trust, out *term.Console) error {
+	p := &prose{out: out, names: o.names, strange: o.root != "" || o.ca != ""}
+	if o.direct {
+		out.Title("From this machine, without a relay")
+		out.Show("… on the way")
+	}
+	r, err := o.examine(ctx, args, t, p)
+	if err != nil {
+		return err
+	}
+	verdict := r.Judge(o.every)
+	p.verdict(r)
+	return verdict
+}
+
+func (o *doctorOptions) check(args []string) (doctor.Trust, error) {
 	switch {
 	case o.direct && (len(args) > 0 || o.link.file != ""):
-		return trust{}, o.flags.Wrong("--direct asks from this machine and takes no link")
+		return doctor.Trust{}, o.flags.Wrong("--direct asks from this machine and takes no link")
 	case !o.direct && (o.upstream.Chat != "" || o.upstream.Media != ""):
-		return trust{}, o.flags.Wrong("--upstream-chat and --upstream-media go with --direct alone")
+		return doctor.Trust{}, o.flags.Wrong("--upstream-chat and --upstream-media go with --direct alone")
 	case o.timeout <= 0:
-		return trust{}, o.flags.Wrong("--timeout is a time such as 30s")
+		return doctor.Trust{}, o.flags.Wrong("--timeout is a time such as 30s")
 	}
 	if err := o.upstream.Check(); err != nil {
-		return trust{}, o.flags.Wrong("%v", err)
+		return doctor.Trust{}, o.flags.Wrong("%v", err)
 	}
 	o.upstream.AllowPrivate = o.upstream.Chat != "" || o.upstream.Media != ""
-	return readTrust(o.root, o.ca)
+	return doctor.ReadTrust(o.root, o.ca)
 }
 
 // examine fails only if the command line is wrong.
-func (o *doctorOptions) examine(ctx context.Context, args []string, t trust, tell teller) (*report, error) {
+func (o *doctorOptions) examine(ctx context.Context, args []string, t doctor.Trust, tell doctor.Listener) (*doctor.Report, error) {
 	if o.direct {
-		return examineDirect(ctx, &o.upstream, t, tell), nil
+		return doctor.ExamineDirect(ctx, &o.upstream, t, tell), nil
 	}
 	l, err := o.link.read(args, os.Stdin)
 	var usage term.UsageError
@@ -137,42 +152,92 @@ func (o *doctorOptions) examine(ctx context.Context, args []string, t trust, tel
 	case errors.As(err, &usage):
 		return nil, err
 	case err != nil:
-		r := newReport("link")
-		r.add(tell, check{Hop: "link", Status: failed, Problem: err.Error()})
-		return r, nil
+		return doctor.ExamineBadLink(err, tell), nil
 	}
-	return examineLink(ctx, l, t, tell), nil
+	return doctor.Examine(ctx, l, t, tell), nil
 }
 
-func examineLink(ctx context.Context, l *link.Link, t trust, tell teller) *report {
-	r := newReport("link")
-	r.add(tell, check{Hop: "link", Status: passed,
-		Detail: fmt.Sprintf("valid, for user %d, with %s", l.Keys.User, term.Count(len(l.Fronts), "front"))})
-	results := make([]chan []check, len(l.Fronts))
-	for i := range l.Fronts {
-		results[i] = make(chan []check, 1)
-		go func() { results[i] <- examineFront(ctx, l, i, t) }()
+// prose tells a person, line by line, as the checks go on.
+type prose struct {
+	out     *term.Console
+	names   bool
+	strange bool   // others than WhatsApp's keys are trusted
+	tried   string // what was said last to try
+}
+
+// Front begins the checks of a front.
+func (p *prose) Front(number int, f link.Front) {
+	name := ""
+	if p.names {
+		name = ": " + f.URL()
 	}
-	for i, f := range l.Fronts {
-		tell.front(i+1, f)
-		for _, c := range <-results[i] {
-			r.add(tell, c)
+	p.out.Title(fmt.Sprintf("Front %d%s", number, name))
+	p.out.Show("… on the way")
+}
+
+// hopText is what people read for a hop.
+var hopText = map[doctor.Hop]string{
+	doctor.Link: "Link", doctor.Network: "Network", doctor.TLS: "TLS", doctor.Gate: "Gate", doctor.Origin: "Origin",
+	doctor.Chat: "Chat", doctor.MediaDown: "Media down", doctor.MediaUp: "Media up",
+}
+
+// Check says how a hop went.
+func (p *prose) Check(c doctor.Check) {
+	p.out.Show("")
+	switch c.Status {
+	case doctor.Passed:
+		p.out.Step(term.Good, c.Took(), "%s: %s", hopText[c.Hop], c.Detail)
+	case doctor.Failed:
+		p.failed(c)
+	default:
+		p.out.Step(term.Skipped, 0, "%s: not tried", hopText[c.Hop])
+	}
+}
+
+func (p *prose) failed(c doctor.Check) {
+	p.out.Step(term.Bad, c.Took(), "%s: %s", hopText[c.Hop], c.Problem)
+	if c.Try != "" && c.Try != p.tried {
+		p.out.Hint("→ %s", capital(c.Try))
+	}
+	p.tried = c.Try
+}
+
+// capital makes a sentence of s.
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	s = strings.ToUpper(s[:1]) + s[1:]
+	if !strings.HasSuffix(s, ".") {
+		s += "."
+	}
+	return s
+}
+
+// verdict says what works in all.
+func (p *prose) verdict(r *doctor.Report) {
+	p.out.Title("Verdict")
+	if p.strange {
+		p.out.Step(term.Warned, 0, "Keys of a stand-in were trusted: this says nothing about WhatsApp")
+	}
+	for _, hop := range doctor.Services {
+		fronts := r.By(hop)
+		switch {
+		case len(fronts) == 0:
+			p.out.Step(term.Bad, 0, "%s does not work", hopText[hop])
+		case r.Mode == doctor.Directly:
+			p.out.Step(term.Good, 0, "%s works from this machine", hopText[hop])
+		default:
+			p.out.Step(term.Good, 0, "%s works, by front %s", hopText[hop], listText(fronts))
 		}
 	}
-	return r
 }
 
-func examineDirect(ctx context.Context, u *whatsapp.Upstream, t trust, tell teller) *report {
-	r := newReport("direct")
-	tell.direct()
-	for _, c := range proofChecks(0, direct(u).prove(ctx, t, serviceLimit), adviceDirect) {
-		r.add(tell, c)
+// listText is numbers for people.
+func listText(numbers []int) string {
+	var all []string
+	for _, n := range numbers {
+		all = append(all, strconv.Itoa(n))
 	}
-	return r
-}
-
-func writeJSON(w io.Writer, r *report) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(r)
+	return strings.Join(all, ", ")
 }

@@ -2,14 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"runtime"
+	"strings"
 
 	"culvert/internal/link"
 	"culvert/internal/seal"
 	"culvert/internal/term"
+	"culvert/internal/wire"
 )
 
 const linkAbout = `A link is one line of text that a user is handed: the origin's public key, the
@@ -194,4 +198,133 @@ func linkShow(_ context.Context, args []string, stdout, _ io.Writer) error {
 	}
 	l.Explain(stdout)
 	return nil
+}
+
+// linkSource is where a command's link comes from.
+type linkSource struct {
+	flags *term.Flags
+	file  string
+}
+
+// linkFlag adds --link-file to f.
+func linkFlag(f *term.Flags) *linkSource {
+	s := &linkSource{flags: f}
+	f.StringVar(&s.file, "link-file", "", "`FILE` that holds the link; - is the standard input")
+	return s
+}
+
+// read gives the link that the arguments args or --link-file name. Space and
+// line breaks in it are dropped: no link has any, and mail programs add them.
+func (s *linkSource) read(args []string, stdin io.Reader) (*link.Link, error) {
+	text, err := s.text(args, stdin)
+	if err != nil {
+		return nil, err
+	}
+	l, err := link.Parse(strings.Join(strings.Fields(text), ""))
+	if err != nil {
+		return nil, fmt.Errorf("read link: %w", err)
+	}
+	return l, nil
+}
+
+func (s *linkSource) text(args []string, stdin io.Reader) (string, error) {
+	file := s.file
+	switch {
+	case file != "" && len(args) > 0:
+		return "", s.flags.Wrong("give the link or --link-file, not both")
+	case file == "" && len(args) == 0:
+		return "", s.flags.Wrong("the link is missing: paste the line that starts with %s, or name its file with --link-file", link.Scheme)
+	case len(args) == 1 && args[0] == "-":
+		file = "-"
+	case file == "":
+		return strings.Join(args, ""), nil
+	}
+	var b []byte
+	var err error
+	if file == "-" {
+		b, err = term.ReadAll(stdin)
+	} else {
+		b, err = term.ReadSmall(file)
+	}
+	if err != nil {
+		return "", fmt.Errorf("read link: %w", err)
+	}
+	return string(b), nil
+}
+
+// readSecrets reads the master secret, and that of the gates if they have one
+// of their own: from gateFile, which may be empty, or from lines of secretFile
+// that begin with "gate".
+func readSecrets(secretFile, gateFile string, stdin io.Reader, stderr io.Writer) (seal.Master, error) {
+	text, err := readSecret(secretFile, stdin, stderr)
+	if err != nil {
+		return seal.Master{}, err
+	}
+	masters, gates := sortSecrets(text)
+	if gateFile != "" {
+		more, err := readSecret(gateFile, stdin, stderr)
+		if err != nil {
+			return seal.Master{}, err
+		}
+		if gates != "" {
+			return seal.Master{}, errors.New("there are gate secrets in both files: which one is it?")
+		}
+		gates = more
+	}
+	return newest(masters, gates)
+}
+
+// sortSecrets takes "master TEXT" and "gate TEXT" apart. A line without either
+// word is of a master's.
+func sortSecrets(text string) (masters, gates string) {
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		switch {
+		case len(words) == 2 && words[0] == "gate":
+			gates += words[1] + "\n"
+		case len(words) == 2 && words[0] == "master":
+			masters += words[1] + "\n"
+		default:
+			masters += line
+		}
+	}
+	return masters, gates
+}
+
+func newest(masters, gates string) (seal.Master, error) {
+	all, err := seal.ParseMasters(masters)
+	if err != nil {
+		return seal.Master{}, err
+	}
+	if gates == "" {
+		return all[0], nil
+	}
+	keys, err := wire.ParseGateKeys(gates)
+	if err != nil {
+		return seal.Master{}, err
+	}
+	return all[0].WithGate(keys[0]), nil
+}
+
+// readSecret reads a file, or the standard input as -, and warns if others can
+// read the file, too.
+func readSecret(name string, stdin io.Reader, stderr io.Writer) (string, error) {
+	if name == "-" {
+		b, err := term.ReadAll(stdin)
+		return string(b), err
+	}
+	b, err := term.ReadSmall(name)
+	if err != nil {
+		return "", err
+	}
+	if info, err := os.Stat(name); err == nil && readableByOthers(info) {
+		fmt.Fprintf(stderr, "culvert: warning: others can read %s, and with it make links: chmod 600 %s\n", name, name)
+	}
+	return string(b), nil
+}
+
+// readableByOthers knows no answer where permissions are not Unix's, nor for
+// a pipe that a shell hands over.
+func readableByOthers(info os.FileInfo) bool {
+	return runtime.GOOS != "windows" && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0
 }

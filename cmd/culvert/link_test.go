@@ -231,23 +231,6 @@ func TestEveryCommandHasHelpWithAnExample(t *testing.T) {
 	}
 }
 
-func TestTheAppsLinkSaysAllThatTheAppWouldGuess(t *testing.T) {
-	t.Parallel()
-	got, err := waLink("192.168.1.7", 5222, 7777)
-	want := "https://wa.me/proxy?host=192.168.1.7&chatPort=5222&mediaPort=7777&chatTLS=false"
-	if err != nil || got != want {
-		t.Errorf("got %s, %v, want %s", got, err, want)
-	}
-	for _, host := range []string{"", "::1", "[2001:db8::1]", "a:80", "0.0.0.0"} {
-		if got, err := waLink(host, 5222, 7777); err == nil {
-			t.Errorf("%q: got %s, want an error", host, got)
-		}
-	}
-	if got, err := waLink("a", 0, 7777); err == nil {
-		t.Errorf("got %s without a port, want an error", got)
-	}
-}
-
 func TestQRPrintsTheLinkAndACodeOfIt(t *testing.T) {
 	t.Parallel()
 	secret, _ := secretFile(t, 0o600)

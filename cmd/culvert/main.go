@@ -10,7 +10,6 @@ var program = term.Program{
 	Name:  "culvert",
 	About: about,
 	Commands: []term.Command{
-		{Name: "up", Summary: "run the whole relay on this machine, to try it", Run: runUp},
 		{Name: "connect", Summary: "take the app's connections and carry them to the origin", Run: runConnect},
 		{Name: "doctor", Summary: "say how far connections come, and what to try", Run: runDoctor},
 		{Name: "link", Summary: "make and read links, which users are handed", Run: runLink},

@@ -9,6 +9,8 @@ import (
 
 	"culvert/internal/link"
 	"culvert/internal/seal"
+	"culvert/test/local/localtest"
+	"culvert/test/screen"
 )
 
 // TestMain lets the test binary be the program, so that tests can send signals
@@ -22,16 +24,16 @@ func TestMain(m *testing.M) {
 
 // process is "culvert connect" in a process of its own, with a front that is
 // down. Shell, if not empty, is what a shell does before.
-func process(t *testing.T, shell string) (*exec.Cmd, *screen) {
+func process(t *testing.T, shell string) (*exec.Cmd, *screen.Screen) {
 	t.Helper()
-	l := &link.Link{Keys: seal.NewMaster().Client(1), Fronts: []link.Front{deadFront(t)}}
+	l := &link.Link{Keys: seal.NewMaster().Client(1), Fronts: []link.Front{localtest.DeadFront(t)}}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", shell+` exec "$@"`, "sh", self,
 		"connect", l.String(), "--chat", "127.0.0.1:0", "--media", "127.0.0.1:0")
-	out := newScreen()
+	out := screen.New()
 	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), "CULVERT_TEST_AS_PROGRAM=1"), out, out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -43,19 +45,19 @@ func TestATerminalThatGoesAwayEndsTheClientInOrder(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT} {
 		cmd, out := process(t, "")
-		out.await(t, "TLS off")
+		out.Await(t, "TLS off")
 		cmd.Process.Signal(signal)
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("%v: got %v, want exit code 0", signal, err)
 		}
-		out.await(t, "Stopped.")
+		out.Await(t, "Stopped.")
 	}
 }
 
 func TestAClientThatMayNotHearHangupsGoesOn(t *testing.T) {
 	t.Parallel()
 	cmd, out := process(t, `trap "" HUP;`)
-	ports := portsIn.FindStringSubmatch(out.await(t, "TLS off"))
+	ports := portsIn.FindStringSubmatch(out.Await(t, "TLS off"))
 	cmd.Process.Signal(syscall.SIGHUP)
 	conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", ports[1]))
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 
 // config is what the environment says; its tags are the manual.
 type config struct {
-	Door       door          `env:"CULVERT_DOOR" envDefault:"stream" help:"stream passes WebSockets on; gateway emulates Amazon API Gateway and its functions on this machine, for tests" try:"gateway"`
 	Listen     serve.Address `env:"CULVERT_LISTEN" envDefault:"127.0.0.1:8080" help:"host:port to listen on" try:":443"`
 	TLS        serve.TLSFiles
 	Origin     serve.URL          `env:"CULVERT_ORIGIN,required" help:"URL of the origin; a path in it is put before every request's" try:"https://origin.example"`
@@ -17,7 +16,6 @@ type config struct {
 	Admin      serve.AdminAddress `env:"CULVERT_ADMIN_LISTEN" envDefault:"off" empty:"off" help:"host:port of /healthz and /metrics, or off" try:"127.0.0.1:9091"`
 	DrainFor   time.Duration      `env:"CULVERT_DRAIN" envDefault:"20s" help:"how long WebSockets may go on after SIGTERM" try:"20s"`
 	MaxSockets int                `env:"CULVERT_MAX_SOCKETS" envDefault:"10000" help:"WebSockets open at once, about 100 kB of memory each at most; whoever comes later sees the website" try:"10000"`
-	Gateway    gateway
 
 	roots *x509.CertPool // from OriginCA
 }
@@ -26,11 +24,7 @@ type config struct {
 func (c *config) Check() []serve.SettingError {
 	var err error
 	c.roots, err = serve.Roots(c.OriginCA)
-	var more []serve.SettingError
-	if c.Door == gatewayDoor {
-		more = c.Gateway.check()
-	}
-	return append(append(more, c.TLS.Check()...),
+	return append(c.TLS.Check(),
 		serve.Wrong("CULVERT_ORIGIN_CA", err, "CULVERT_ORIGIN_CA=/etc/culvert/origin.pem, a file in PEM form"),
 		serve.Positive("CULVERT_MAX_SOCKETS", c.MaxSockets, "10000"),
 		serve.Positive("CULVERT_DRAIN", c.DrainFor, "20s"))

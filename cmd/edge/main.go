@@ -22,13 +22,6 @@ func main() {
 }
 
 func (c *config) run(ctx context.Context, log *slog.Logger, files *serve.Files) error {
-	if c.Door == gatewayDoor {
-		return c.Gateway.run(ctx, c, log, files)
-	}
-	return c.runStream(ctx, log, files)
-}
-
-func (c *config) runStream(ctx context.Context, log *slog.Logger, files *serve.Files) error {
 	metrics := serve.NewRegistry()
 	proxy, err := passthrough.New(&c.Origin.URL, passthrough.Options{
 		Roots: c.roots, MaxSockets: c.MaxSockets, Log: log, Metrics: metrics,

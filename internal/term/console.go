@@ -237,3 +237,6 @@ func Wrap(s string, width int) (lines []string) {
 	}
 	return append(lines, line)
 }
+
+// OneLine is an error's text on one line.
+func OneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

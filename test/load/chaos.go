@@ -34,7 +34,7 @@ type chaos struct {
 
 func runChaos(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("load chaos", flag.ContinueOnError)
-	programs := f.String("programs", "bin", "`FOLDER` with culvert, origin, edge and lambda/*/bootstrap, built for this machine")
+	programs := f.String("programs", "bin", "`FOLDER` with culvert, origin, local and lambda/*/bootstrap, built for this machine")
 	size := f.Int64("mb", 64, "`MEGABYTES` of media each way")
 	limit := f.Duration("limit", 80*time.Second, "how long it may take")
 	if err := f.Parse(args); err != nil {

@@ -22,7 +22,7 @@ import (
 // gateway is the gateway door as processes: an origin, and an edge that emulates
 // API Gateway and runs the functions' binaries.
 type gateway struct {
-	programs         string // folder with origin, edge and lambda/*/bootstrap
+	programs         string // folder with origin, local and lambda/*/bootstrap
 	dir              string // of this run
 	originAt, edgeAt string
 	pin              link.Pin
@@ -114,13 +114,13 @@ func (g *gateway) startOrigin(ctx context.Context, chat, media string) (err erro
 // startEdge starts the edge, also once more.
 func (g *gateway) startEdge(ctx context.Context) (err error) {
 	env := append([]string{
-		"CULVERT_DOOR=gateway", "CULVERT_LISTEN=" + g.edgeAt, "CULVERT_ORIGIN=http://" + g.originAt,
+		"CULVERT_LISTEN=" + g.edgeAt, "CULVERT_ORIGIN=http://" + g.originAt,
 		"CULVERT_TLS_CERT=" + g.file("cert.pem"), "CULVERT_TLS_KEY=" + g.file("key.pem"),
 		"CULVERT_GATE_FILE=" + g.file("gate"), "CULVERT_FUNCTIONS=" + filepath.Join(g.programs, "lambda"),
 		"CULVERT_DAY=" + g.day(g.edges),
 	}, aws...)
 	g.edges++
-	if g.edge, err = start(ctx, g.file("edge.log"), filepath.Join(g.programs, "edge"), env); err != nil {
+	if g.edge, err = start(ctx, g.file("edge.log"), filepath.Join(g.programs, "local"), env, "gateway"); err != nil {
 		return err
 	}
 	return g.edge.listens(ctx, g.edgeAt)

@@ -119,7 +119,7 @@ func (s *Server) makeCertificate() error {
 	if err != nil {
 		return fmt.Errorf("read authority: %w", err)
 	}
-	s.cas = x509.NewCertPool()
+	s.ca, s.cas = caDER, x509.NewCertPool()
 	s.cas.AddCert(parsed)
 	return s.makeLeaf(ca, caKey)
 }

@@ -6,6 +6,7 @@ package standin
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io"
 	"net"
@@ -23,6 +24,7 @@ type Server struct {
 	static noise.DHKey
 	chain  []byte // the server's certificates, as the handshake carries them
 	cert   tls.Certificate
+	ca     []byte // the authority that signed cert, DER
 	cas    *x509.CertPool
 
 	mu     sync.Mutex
@@ -55,6 +57,11 @@ func (s *Server) Certificate() tls.Certificate { return s.cert }
 
 // CAs trusts the media server's certificate, for *.whatsapp.net and its like.
 func (s *Server) CAs() *x509.CertPool { return s.cas }
+
+// Authority is the certificate behind CAs, as PEM.
+func (s *Server) Authority() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.ca})
+}
 
 // Close ends all listeners and connections and waits for what served them.
 func (s *Server) Close() error {

@@ -1,4 +1,4 @@
-package main
+package nearend
 
 import (
 	"bytes"
@@ -11,15 +11,15 @@ import (
 	"culvert/internal/term"
 )
 
-// watchers are what a test's watcher is asked.
+// told is what a test's Watcher is told.
 type told struct {
 	status client.Status
-	moved  traffic
+	moved  Traffic
 }
 
-func (s *told) watcher(out *term.Console) *watcher {
-	return &watcher{out: out, fronts: 2,
-		status: func() client.Status { return s.status }, traffic: func() traffic { return s.moved }}
+func (s *told) watcher(out *term.Console) *Watcher {
+	return &Watcher{Out: out, Fronts: 2,
+		Status: func() client.Status { return s.status }, Traffic: func() Traffic { return s.moved }}
 }
 
 var begin = time.Unix(1_800_000_000, 0)
@@ -30,7 +30,7 @@ func TestOnATerminalTheStatusIsRedrawn(t *testing.T) {
 	s := &told{status: client.Status{Connected: true, Front: 1, RTT: 42 * time.Millisecond, Carriers: 2, Tunnels: 12}}
 	w := s.watcher(term.NewTestConsole(&b, true))
 	w.connected, w.lastAt, w.said = true, begin, begin
-	s.moved = traffic{up: 268_000, down: 1_200_000}
+	s.moved = Traffic{Up: 268_000, Down: 1_200_000}
 	w.update(begin.Add(time.Second))
 	want := term.EraseLine + "✓ connected by front 2, 42 ms, 12 open, up 268 kB (268 kB/s)"
 	if got := b.String(); !strings.HasPrefix(got, want) || strings.Contains(got, "\n") {
@@ -84,7 +84,7 @@ func TestWithoutATerminalALineComesOnceAMinute(t *testing.T) {
 func TestTheStatusFitsTheTerminal(t *testing.T) {
 	t.Parallel()
 	s := &told{status: client.Status{Connected: true, RTT: time.Second, Tunnels: 12_345, Carriers: 5}}
-	s.moved = traffic{1 << 40, 1 << 50}
+	s.moved = Traffic{1 << 40, 1 << 50}
 	var b bytes.Buffer
 	w := s.watcher(term.NewTestConsole(&b, true)) // no terminal: 79 columns
 	w.connected, w.lastAt = true, begin

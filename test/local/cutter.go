@@ -1,13 +1,13 @@
-package main
+package local
 
 import (
 	"net"
 	"sync"
 )
 
-// cutter is a listener that can cut all its connections, as a censor or a
+// Cutter is a listener that can cut all its connections, as a censor or a
 // network does: with a reset and without a word.
-type cutter struct {
+type Cutter struct {
 	net.Listener
 
 	mu   sync.Mutex // guards the following
@@ -15,14 +15,14 @@ type cutter struct {
 	all  int // that were accepted
 }
 
-// cuttable is one of a cutter's connections.
+// cuttable is one of a Cutter's connections.
 type cuttable struct {
 	*net.TCPConn
-	from *cutter
+	from *Cutter
 }
 
 // Accept notes the connection until it is closed.
-func (c *cutter) Accept() (net.Conn, error) {
+func (c *Cutter) Accept() (net.Conn, error) {
 	conn, err := c.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -50,8 +50,8 @@ func (c *cuttable) Close() error {
 	return c.TCPConn.Close()
 }
 
-// cut resets all connections that are open, and says how many there were.
-func (c *cutter) cut() int {
+// Cut resets all connections that are open, and says how many there were.
+func (c *Cutter) Cut() int {
 	c.mu.Lock()
 	all := make([]*cuttable, 0, len(c.open))
 	for one := range c.open {
@@ -65,8 +65,8 @@ func (c *cutter) cut() int {
 	return len(all)
 }
 
-// accepted is how many connections there were.
-func (c *cutter) accepted() int {
+// Accepted is how many connections there were.
+func (c *Cutter) Accepted() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.all

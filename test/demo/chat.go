@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -18,15 +18,15 @@ type exchange struct {
 }
 
 // chat exchanges messages over the app's listener.
-func (d *demo) chat(ctx context.Context) error {
-	d.out.Title("Chat through the relay, one message after another")
+func (d *Demo) chat(ctx context.Context) error {
+	d.Out.Title("Chat through the relay, one message after another")
 	start := time.Now()
-	conn, err := d.relay.near.dialChat(ctx)
+	conn, err := d.Relay.Near.DialChat(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	trips, err := app.Exchange(ctx, conn, d.relay.trust.root, demoMessages)
+	trips, err := app.Exchange(ctx, conn, d.Relay.Trust.Root, messages)
 	if err != nil {
 		return err
 	}
@@ -43,20 +43,20 @@ type talk struct {
 }
 
 // chatBeside talks over one connection while other things happen.
-func (d *demo) chatBeside(ctx context.Context) *talk {
+func (d *Demo) chatBeside(ctx context.Context) *talk {
 	ctx, cancel := context.WithCancel(ctx)
 	t := &talk{stop: cancel, done: make(chan exchange, 1)}
 	go func() { t.done <- d.talk(ctx) }()
 	return t
 }
 
-func (d *demo) talk(ctx context.Context) exchange {
-	conn, err := d.relay.near.dialChat(ctx)
+func (d *Demo) talk(ctx context.Context) exchange {
+	conn, err := d.Relay.Near.DialChat(ctx)
 	if err != nil {
 		return exchange{err: err}
 	}
 	defer conn.Close()
-	trips, err := app.Exchange(ctx, conn, d.relay.trust.root, math.MaxInt)
+	trips, err := app.Exchange(ctx, conn, d.Relay.Trust.Root, math.MaxInt)
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 
 	"culvert/internal/term"
 	"culvert/internal/whatsapp"
+	"culvert/test/local"
 	"culvert/test/standin"
 )
 
@@ -27,20 +28,20 @@ type transfer struct {
 
 // media downloads and uploads over the app's listener, and cuts all carriers
 // twice each time.
-func (d *demo) media(ctx context.Context) (down, up transfer, err error) {
-	d.out.Title("Media through the relay, every carrier cut at 1/3 and at 2/3")
+func (d *Demo) media(ctx context.Context) (down, up transfer, err error) {
+	d.Out.Title("Media through the relay, every carrier cut at 1/3 and at 2/3")
 	d.row("", "bytes", "rate", "carriers cut", "pause")
-	want, err := patternHash(d.size)
+	want, err := patternHash(d.Size)
 	if err != nil {
 		return down, up, err
 	}
-	app := newMediaApp(d.relay)
+	app := newMediaApp(d.Relay)
 	defer app.close()
-	if down, err = app.download(ctx, d.size, want); err != nil {
+	if down, err = app.download(ctx, d.Size, want); err != nil {
 		return down, up, fmt.Errorf("download: %w", err)
 	}
 	d.transferRow("download, hash right", down)
-	if up, err = app.upload(ctx, d.size, want); err != nil {
+	if up, err = app.upload(ctx, d.Size, want); err != nil {
 		return down, up, fmt.Errorf("upload: %w", err)
 	}
 	d.transferRow("upload, hash right", up)
@@ -50,7 +51,7 @@ func (d *demo) media(ctx context.Context) (down, up transfer, err error) {
 	return down, up, nil
 }
 
-func (d *demo) transferRow(name string, t transfer) {
+func (d *Demo) transferRow(name string, t transfer) {
 	d.row(name, term.Size(uint64(t.bytes)), term.Rate(uint64(t.bytes), t.took), fmt.Sprint(t.lost), term.Took(t.pause))
 }
 
@@ -68,13 +69,13 @@ type mediaApp struct {
 	dials     atomic.Int32
 }
 
-func newMediaApp(r *localRelay) *mediaApp {
-	a := &mediaApp{cut: r.carriers.cut}
+func newMediaApp(r *local.Relay) *mediaApp {
+	a := &mediaApp{cut: r.Carriers.Cut}
 	a.transport = &http.Transport{
-		TLSClientConfig: r.trust.mediaTLS(),
+		TLSClientConfig: mediaTLS(r.Trust),
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			a.dials.Add(1)
-			return r.near.dialMedia(ctx)
+			return r.Near.DialMedia(ctx)
 		},
 	}
 	a.Transport = a.transport

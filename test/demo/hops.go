@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"bufio"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"culvert/client"
+	"culvert/client/doctor"
 	"culvert/internal/term"
 	"culvert/internal/whatsapp"
 	"culvert/internal/wire"
@@ -17,8 +18,8 @@ import (
 )
 
 // hops shows what each hop takes by itself.
-func (d *demo) hops(ctx context.Context) error {
-	d.out.Title("Each hop by itself")
+func (d *Demo) hops(ctx context.Context) error {
+	d.Out.Title("Each hop by itself")
 	d.row("", "connect", "TLS", "WebSocket", "round trip")
 	for _, hop := range []func(context.Context) error{d.appHop, d.edgeHop, d.originHop, d.chatHop, d.mediaHop} {
 		if err := hop(ctx); err != nil {
@@ -29,8 +30,8 @@ func (d *demo) hops(ctx context.Context) error {
 }
 
 // appHop asks the app's listener for its help page.
-func (d *demo) appHop(ctx context.Context) error {
-	connect, trip, err := askPage(ctx, func(ctx context.Context) (net.Conn, error) { return d.relay.near.dialChat(ctx) })
+func (d *Demo) appHop(ctx context.Context) error {
+	connect, trip, err := askPage(ctx, func(ctx context.Context) (net.Conn, error) { return d.Relay.Near.DialChat(ctx) })
 	if err != nil {
 		return fmt.Errorf("app to client: %w", err)
 	}
@@ -40,23 +41,23 @@ func (d *demo) appHop(ctx context.Context) error {
 
 // edgeHop takes the steps of a front; the round trip is a carrier's ping, on
 // to the origin and back.
-func (d *demo) edgeHop(ctx context.Context) error {
+func (d *Demo) edgeHop(ctx context.Context) error {
 	took := map[client.HopName]string{}
-	for _, h := range d.relay.near.client.Probe(ctx, 0).Hops {
+	for _, h := range d.Relay.Near.Client.Probe(ctx, 0).Hops {
 		if h.Err != nil {
 			return fmt.Errorf("client to edge: %w", h.Err)
 		}
 		took[h.Name] = term.Took(h.Took)
 	}
 	d.row("client to edge", took[client.HopNetwork], took[client.HopTLS], took[client.HopGate], none)
-	d.row("client to edge to origin", none, none, none, term.Took(measureRTT(ctx, d.relay.near.client)))
+	d.row("client to edge to origin", none, none, none, term.Took(doctor.MeasureRTT(ctx, d.Relay.Near.Client)))
 	return nil
 }
 
 // originHop asks the origin for its site.
-func (d *demo) originHop(ctx context.Context) error {
+func (d *Demo) originHop(ctx context.Context) error {
 	connect, trip, err := askPage(ctx, func(ctx context.Context) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", d.relay.originAt.String())
+		return new(net.Dialer).DialContext(ctx, "tcp", d.Relay.OriginAt.String())
 	})
 	if err != nil {
 		return fmt.Errorf("edge to origin: %w", err)
@@ -66,15 +67,15 @@ func (d *demo) originHop(ctx context.Context) error {
 }
 
 // chatHop exchanges messages with the stand-in, without the relay.
-func (d *demo) chatHop(ctx context.Context) error {
+func (d *Demo) chatHop(ctx context.Context) error {
 	start := time.Now()
-	conn, err := d.relay.upstream.Dial(ctx, wire.Service{Kind: wire.Chat})
+	conn, err := d.Relay.Upstream.Dial(ctx, wire.Service{Kind: wire.Chat})
 	if err != nil {
 		return fmt.Errorf("origin to chat: %w", err)
 	}
 	defer conn.Close()
 	connect := time.Since(start)
-	trips, err := app.Exchange(ctx, conn, d.relay.trust.root, demoMessages)
+	trips, err := app.Exchange(ctx, conn, d.Relay.Trust.Root, messages)
 	if err != nil {
 		return fmt.Errorf("origin to chat: %w", err)
 	}
@@ -83,15 +84,15 @@ func (d *demo) chatHop(ctx context.Context) error {
 }
 
 // mediaHop asks the stand-in's media server, without the relay.
-func (d *demo) mediaHop(ctx context.Context) error {
+func (d *Demo) mediaHop(ctx context.Context) error {
 	start := time.Now()
-	conn, err := d.relay.upstream.Dial(ctx, wire.Service{Kind: wire.Media, Host: whatsapp.MediaHost})
+	conn, err := d.Relay.Upstream.Dial(ctx, wire.Service{Kind: wire.Media, Host: whatsapp.MediaHost})
 	if err != nil {
 		return fmt.Errorf("origin to media: %w", err)
 	}
 	defer conn.Close()
 	connect := time.Since(start)
-	m, err := whatsapp.ProveMedia(ctx, conn, whatsapp.MediaHost, d.relay.trust.cas)
+	m, err := whatsapp.ProveMedia(ctx, conn, whatsapp.MediaHost, d.Relay.Trust.CAs)
 	if err != nil {
 		return fmt.Errorf("origin to media: %w", err)
 	}
@@ -125,6 +126,6 @@ func askPage(ctx context.Context, dial func(context.Context) (net.Conn, error)) 
 }
 
 // mediaTLS is how the app speaks to media.
-func (t trust) mediaTLS() *tls.Config {
-	return &tls.Config{ServerName: whatsapp.MediaHost, RootCAs: t.cas, NextProtos: []string{"http/1.1"}}
+func mediaTLS(t doctor.Trust) *tls.Config {
+	return &tls.Config{ServerName: whatsapp.MediaHost, RootCAs: t.CAs, NextProtos: []string{"http/1.1"}}
 }

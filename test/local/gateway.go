@@ -1,9 +1,10 @@
-package main
+package local
 
 import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -16,16 +17,15 @@ import (
 	"culvert/edge"
 	"culvert/internal/cost"
 	"culvert/internal/seal"
-	"culvert/internal/term"
 	"culvert/internal/wire"
 	"culvert/origin"
 	"culvert/test/emulator"
 )
 
-// localGateway is the gateway door on this machine: Amazon API Gateway as the
+// Gateway is the gateway door on this machine: Amazon API Gateway as the
 // emulator has it, with the functions in this process. The origin posts to it
 // over a listener of its own.
-type localGateway struct {
+type Gateway struct {
 	key   aws.Credentials
 	posts net.Listener
 	meter emulator.Meter
@@ -42,16 +42,17 @@ const (
 	gatewaySockets = 1000
 )
 
-func newLocalGateway() (*localGateway, error) {
+// NewGateway makes one, which listens for the origin from the start.
+func NewGateway() (*Gateway, error) {
 	posts, err := listenHere()
 	if err != nil {
 		return nil, err
 	}
-	return &localGateway{key: aws.Credentials{AccessKeyID: "local", SecretAccessKey: rand.Text()}, posts: posts}, nil
+	return &Gateway{key: aws.Credentials{AccessKeyID: "local", SecretAccessKey: rand.Text()}, posts: posts}, nil
 }
 
 // forOrigin is what the origin that listens at addr needs to know.
-func (g *localGateway) forOrigin(cfg *origin.Config, addr net.Addr) {
+func (g *Gateway) forOrigin(cfg *origin.Config, addr net.Addr) {
 	cfg.Advertise = addr.(*net.TCPAddr).AddrPort()
 	cfg.Gateway = origin.Gateway{
 		URL:         &url.URL{Scheme: "http", Host: g.posts.Addr().String(), Path: "/" + gatewayStage},
@@ -61,7 +62,7 @@ func (g *localGateway) forOrigin(cfg *origin.Config, addr net.Addr) {
 }
 
 // handler is API Gateway; end ends it and its functions.
-func (g *localGateway) handler(master seal.Master, originAt net.Addr) (api *emulator.Gateway, end func(), err error) {
+func (g *Gateway) handler(master seal.Master, originAt net.Addr) (api *emulator.Gateway, end func(), err error) {
 	at, err := netip.ParseAddrPort(originAt.String())
 	if err != nil {
 		return nil, nil, err
@@ -83,21 +84,20 @@ func (g *localGateway) handler(master seal.Master, originAt net.Addr) (api *emul
 }
 
 // startGateway is the edge of a relay that goes through the gateway door.
-func (r *localRelay) startGateway(master seal.Master) (http.Handler, func(context.Context) error, error) {
-	api, end, err := r.gateway.handler(master, r.originAt)
+func (r *Relay) startGateway(master seal.Master) (http.Handler, func(context.Context) error, error) {
+	api, end, err := r.Gateway.handler(master, r.OriginAt)
 	if err != nil {
 		return nil, nil, err
 	}
 	drain := func(context.Context) error { api.Close(); return nil }
 	r.stops = append(r.stops, end)
-	r.serve(r.gateway.posts, api, drain)
+	r.serve(r.Gateway.posts, api, drain)
 	return api, drain, nil
 }
 
-// bill shows what AWS would have charged.
-func (g *localGateway) bill(out *term.Console) error {
-	out.Title("What AWS would have charged for this, with nothing free")
-	if err := g.meter.Report(out, cost.USEast1()); err != nil {
+// Bill writes what AWS would have charged.
+func (g *Gateway) Bill(w io.Writer) error {
+	if err := g.meter.Report(w, cost.USEast1()); err != nil {
 		return fmt.Errorf("bill: %w", err)
 	}
 	return nil

@@ -1,0 +1,40 @@
+package doctor
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"culvert/client"
+	"culvert/internal/whatsapp"
+	"culvert/internal/wire"
+)
+
+func TestAdviceFollowsTheOriginsReason(t *testing.T) {
+	t.Parallel()
+	for why, want := range map[wire.Reason]string{
+		wire.Unreachable: "--direct", wire.Refused: "new one", wire.Clock: "clock", wire.Busy: "later", wire.NotAllowed: "current version",
+	} {
+		if problem, try := adviceRelay(Proof{Err: whatsapp.ErrClosed}, why); problem == "" || !strings.Contains(try, want) {
+			t.Errorf("%v: got %q, %q, want %q", why, problem, try, want)
+		}
+	}
+	for _, err := range []error{whatsapp.ErrSignature, whatsapp.ErrNotWhatsApp, whatsapp.ErrClosed, whatsapp.ErrTimeout, context.DeadlineExceeded} {
+		p := Proof{Err: err}
+		problem, try := adviceRelay(p, 0)
+		here, tryHere := adviceDirect(p, "chat")
+		if problem == "" || try == "" || here == "" || tryHere == "" {
+			t.Errorf("%v: got %q, %q and %q, %q, want texts", err, problem, try, here, tryHere)
+		}
+	}
+}
+
+func TestAWrongClockIsReported(t *testing.T) {
+	t.Parallel()
+	p := client.Probed{Hops: []client.Hop{{Name: client.HopNetwork}, {Name: client.HopTLS}, {Name: client.HopGate}}, Ahead: -2 * time.Hour}
+	checks := frontChecks(1, p)
+	if got := checks[2].Detail; !strings.Contains(got, "clock is wrong by 2h0m0s") {
+		t.Errorf("got %q, want the clock in it", got)
+	}
+}

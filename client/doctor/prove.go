@@ -1,0 +1,152 @@
+package doctor
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"culvert/internal/term"
+	"culvert/internal/whatsapp"
+)
+
+// Trust says whom to take for WhatsApp.
+type Trust struct {
+	Root [32]byte       // who certifies chat servers
+	CAs  *x509.CertPool // who certifies media servers; nil: the system's
+}
+
+// Genuine trusts WhatsApp alone.
+func Genuine() Trust { return Trust{Root: whatsapp.Root()} }
+
+// ReadTrust replaces WhatsApp's keys by others: the root by 64 hexadecimal
+// digits, the authorities of media by a PEM file. Empty texts replace nothing.
+func ReadTrust(chatRoot, mediaCA string) (Trust, error) {
+	t := Genuine()
+	if chatRoot != "" {
+		b, err := hex.DecodeString(strings.TrimSpace(chatRoot))
+		if err != nil || len(b) != len(t.Root) {
+			return t, errors.New("--chat-root is 64 hexadecimal digits")
+		}
+		t.Root = [32]byte(b)
+	}
+	if mediaCA == "" {
+		return t, nil
+	}
+	pem, err := term.ReadSmall(mediaCA)
+	if err != nil {
+		return t, fmt.Errorf("read media CA: %w", err)
+	}
+	t.CAs = x509.NewCertPool()
+	if !t.CAs.AppendCertsFromPEM(pem) {
+		return t, errors.New("--media-ca is a PEM file with a certificate, and this one has none")
+	}
+	return t, nil
+}
+
+// Ways open a connection for chat and one for media.
+type Ways struct {
+	Chat, Media func(context.Context) (net.Conn, error)
+}
+
+// Proofs are whether the three things that the app needs work.
+type Proofs struct{ Chat, Down, Up Proof }
+
+// Proof is whether one of them works.
+type Proof struct {
+	Took     time.Duration
+	Detail   string   // what was seen, for people
+	Warnings []string // what was odd but is no failure
+	Err      error
+
+	leaf   uint64 // serial number of chat's certificate
+	status int    // HTTP status of media
+	expiry time.Time
+}
+
+// uploadSize is enough to show that bytes go up, and cheap on a phone's tariff.
+const uploadSize = 256 << 10
+
+// question asks a server over conn to prove itself, and notes what it said.
+type question func(ctx context.Context, conn net.Conn, p *Proof) error
+
+// Prove tries all three at once, each for limit at most.
+func (w Ways) Prove(ctx context.Context, t Trust, limit time.Duration) (all Proofs) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	var group sync.WaitGroup
+	group.Go(func() { all.Chat = prove(ctx, w.Chat, t.askChat) })
+	group.Go(func() { all.Down = prove(ctx, w.Media, t.askDown) })
+	group.Go(func() { all.Up = prove(ctx, w.Media, t.askUp) })
+	group.Wait()
+	return all
+}
+
+func prove(ctx context.Context, dial func(context.Context) (net.Conn, error), ask question) (p Proof) {
+	start := time.Now()
+	defer func() { p.Took = time.Since(start) }()
+	conn, err := dial(ctx)
+	if err != nil {
+		p.Err = err
+		return p
+	}
+	defer conn.Close()
+	p.Err = ask(ctx, conn, &p)
+	return p
+}
+
+func (t Trust) askChat(ctx context.Context, conn net.Conn, p *Proof) error {
+	seen, err := whatsapp.Prove(ctx, conn, whatsapp.TrustRoot(t.Root))
+	if err != nil {
+		return err
+	}
+	who := "genuine WhatsApp server"
+	if t.Root != whatsapp.Root() {
+		who = "proved by the given key"
+	}
+	p.leaf, p.expiry, p.Warnings = seen.LeafSerial, seen.NotAfter, seen.Warnings
+	p.Detail = fmt.Sprintf("%s, certificate %d", who, seen.LeafSerial)
+	if !p.expiry.IsZero() {
+		p.Detail += " until " + term.Date(p.expiry)
+	}
+	return nil
+}
+
+func (t Trust) askDown(ctx context.Context, conn net.Conn, p *Proof) error {
+	seen, err := whatsapp.ProveMedia(ctx, conn, whatsapp.MediaHost, t.CAs)
+	if err != nil {
+		return err
+	}
+	p.status, p.expiry = seen.Status, seen.NotAfter
+	p.Detail = fmt.Sprintf("HTTPS status %d, certificate until %s", seen.Status, term.Date(seen.NotAfter))
+	return nil
+}
+
+func (t Trust) askUp(ctx context.Context, conn net.Conn, p *Proof) error {
+	seen, err := whatsapp.ProveUpload(ctx, conn, whatsapp.MediaHost, t.CAs, uploadSize)
+	if err != nil {
+		return err
+	}
+	p.status, p.expiry = seen.Status, seen.NotAfter
+	p.Detail = fmt.Sprintf("%s sent, HTTPS status %d", term.Size(uint64(seen.Sent)), seen.Status)
+	return nil
+}
+
+// Problem is the proof's error without what only programs need.
+func (p Proof) Problem() string {
+	if errors.Is(p.Err, context.DeadlineExceeded) {
+		return whatsapp.ErrTimeout.Error()
+	}
+	for _, known := range []error{whatsapp.ErrNotWhatsApp, whatsapp.ErrSignature, whatsapp.ErrClosed,
+		whatsapp.ErrTimeout, whatsapp.ErrUnreachable, whatsapp.ErrNotAllowed, whatsapp.ErrNotPublic} {
+		if errors.Is(p.Err, known) {
+			return p.Err.Error()
+		}
+	}
+	return fmt.Sprintf("failed: %v", p.Err)
+}

@@ -1,0 +1,134 @@
+package nearend
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"culvert/client/listener"
+	"culvert/internal/term"
+)
+
+// AppSettings are what goes into the app's proxy setting.
+type AppSettings struct {
+	Host        string // empty: there are only raw listeners
+	Chat, Media uint16 // ports
+
+	lan     bool
+	unnamed bool // phones are let in, and we know no address for them
+	raw     []string
+}
+
+// settingsFor reads off the listeners what the app has to be told: the first
+// that is not raw is for chat, the next, or the same, for media.
+func settingsFor(o *Options, listeners []port) (AppSettings, error) {
+	a := AppSettings{lan: o.LAN}
+	for _, l := range listeners {
+		at, err := netip.ParseAddrPort(l.Addr().String())
+		switch {
+		case err != nil:
+			return a, fmt.Errorf("listener's address: %w", err)
+		case l.raw:
+			a.raw = append(a.raw, at.String())
+		case a.Chat == 0:
+			a.Host, a.Chat, a.Media = at.Addr().Unmap().String(), at.Port(), at.Port()
+		default:
+			a.Media = at.Port()
+		}
+	}
+	return a.reachable(o.Host)
+}
+
+// reachable replaces an address that means all addresses by one that a phone
+// can dial, or by the one that the user named.
+func (a AppSettings) reachable(named string) (AppSettings, error) {
+	ip, err := netip.ParseAddr(a.Host)
+	switch {
+	case a.Host == "":
+		return a, nil
+	case named != "":
+		a.Host = named
+		_, err := a.link()
+		return a, err
+	case err != nil || !ip.IsUnspecified():
+		return a, nil
+	case !a.lan:
+		a.Host = "127.0.0.1"
+		return a, nil
+	}
+	return a.onLAN(listener.LANAddress()), nil
+}
+
+// onLAN takes the address that was found. Without one, this machine can use the
+// ports all the same, and whoever knows the address can name it.
+func (a AppSettings) onLAN(found netip.Addr, err error) AppSettings {
+	a.Host, a.unnamed = "127.0.0.1", err != nil
+	if err == nil {
+		a.Host = found.String()
+	}
+	return a
+}
+
+// link sets the app when it is opened on the phone.
+func (a AppSettings) link() (string, error) {
+	if a.Host == "" {
+		return "", errors.New("there is no port for the app")
+	}
+	return waLink(a.Host, a.Chat, a.Media)
+}
+
+// waLink is the link that sets the app's proxy setting to the chat and media
+// ports of host. The app takes a missing chatTLS for true, so the link says that
+// there is none: our listeners want the app's raw bytes. An IPv6 literal cannot
+// work, as the app keeps host:port and splits it at the first colon.
+func waLink(host string, chat, media uint16) (string, error) {
+	if strings.ContainsAny(host, ":[]") {
+		return "", errors.New("the app takes no IPv6 address: give a host name or an IPv4 address")
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		return "", errors.New("the app needs a host name or an IPv4 address of this machine")
+	}
+	if chat == 0 || media == 0 {
+		return "", errors.New("the app needs a chat port and a media port")
+	}
+	return fmt.Sprintf("https://wa.me/proxy?host=%s&chatPort=%d&mediaPort=%d&chatTLS=false",
+		url.QueryEscape(host), chat, media), nil
+}
+
+// Print tells a person what to do, with a QR code that sets the app if wanted.
+func (a AppSettings) Print(out *term.Console, code bool) error {
+	if _, err := fmt.Fprint(out, a.text()); err != nil {
+		return err
+	}
+	link, err := a.link()
+	if err != nil || !code {
+		return nil
+	}
+	fmt.Fprintln(out)
+	return out.QR(link)
+}
+
+// text tells a person what to do.
+func (a AppSettings) text() string {
+	var b strings.Builder
+	for _, r := range a.raw {
+		fmt.Fprintf(&b, "Raw chat on %s\n", r)
+	}
+	if a.Host == "" {
+		return b.String()
+	}
+	b.WriteString("In WhatsApp, under Settings, Storage and data, Proxy, enter\n")
+	fmt.Fprintf(&b, "  host %s, chat port %d, media port %d, TLS off\n", a.Host, a.Chat, a.Media)
+	if link, err := a.link(); err == nil {
+		fmt.Fprintf(&b, "or open on the phone\n%s\n", link)
+	}
+	switch {
+	case a.unnamed:
+		b.WriteString("No address on a local network was found. Phones need this machine's: give it\nwith --host.\n")
+	case !a.lan:
+		b.WriteString("This machine alone can use it; --lan lets phones on the same network in.\n")
+	}
+	return b.String()
+}

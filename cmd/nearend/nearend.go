@@ -1,0 +1,217 @@
+// Package nearend is the near end of the relay as commands run it: a client with
+// the listeners of the app, what a person enters into the app, and the line that
+// tells how it goes. "culvert connect" is a near end and no more; "local run"
+// has the rest of the relay behind it.
+package nearend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
+
+	"culvert/client"
+	"culvert/client/listener"
+	"culvert/internal/link"
+	"culvert/internal/term"
+	"culvert/internal/wire"
+)
+
+// Options say where the app's connections are taken. All may be zero.
+type Options struct {
+	Chat, Media string // host:port to listen at; empty: the ports that the app expects
+	Raw         string // host:port that takes every connection for chat; alone, it is the only one
+	LAN         bool   // phones on the same network are let in
+	Host        string // what phones dial; empty: found out
+	Verbose     bool   // log every connection that ends, and what the client does
+}
+
+// AddFlags adds the flags that every command with a near end has.
+func (o *Options) AddFlags(f *term.Flags) {
+	f.StringVar(&o.Chat, "chat", "", "`ADDR`, host:port, that serves chat (default 127.0.0.1:5222)")
+	f.StringVar(&o.Media, "media", "", "`ADDR`, host:port, that serves media (default 127.0.0.1:7777)")
+	f.BoolVar(&o.LAN, "lan", false, "let phones on the same network in")
+	f.StringVar(&o.Host, "host", "", "`NAME` or IPv4 address by which phones reach this machine, if culvert finds a wrong one")
+	f.BoolVar(&o.Verbose, "verbose", false, "log every connection that ends")
+}
+
+// AnyPorts has the system choose the ports that were not given.
+func (o *Options) AnyPorts() {
+	o.Chat, o.Media = orDefault(o.Chat, "127.0.0.1:0"), orDefault(o.Media, "127.0.0.1:0")
+}
+
+// chatAddress and mediaAddress are what is listened on unless told otherwise.
+func (o *Options) chatAddress() string {
+	return orDefault(o.Chat, listener.Address(o.LAN, listener.DefaultChatPort))
+}
+
+func (o *Options) mediaAddress() string {
+	return orDefault(o.Media, listener.Address(o.LAN, listener.DefaultMediaPort))
+}
+
+func orDefault(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// NearEnd is a client and its listeners.
+type NearEnd struct {
+	Client *client.Client
+	App    AppSettings // what a person enters into the app
+
+	log       *slog.Logger
+	listeners []port
+	fronts    int // of the link
+}
+
+// port is a listener for the app.
+type port struct {
+	net.Listener
+	raw bool
+}
+
+// Open listens; nothing is served before Serve is called. Whoever does not call
+// Serve calls Close. An error about an address names the flag that changes it.
+func Open(ctx context.Context, l *link.Link, o Options, logs io.Writer) (*NearEnd, error) {
+	n := &NearEnd{log: logger(logs, o.Verbose), fronts: len(l.Fronts)}
+	var err error
+	n.Client, err = client.New(client.Config{Link: l, Log: quiet(n.log, o.Verbose)})
+	if err != nil {
+		return nil, err
+	}
+	if err = n.listen(ctx, &o); err == nil {
+		n.App, err = settingsFor(&o, n.listeners)
+	}
+	if err != nil {
+		n.Close()
+		return nil, err
+	}
+	return n, nil
+}
+
+func logger(to io.Writer, verbose bool) *slog.Logger {
+	level := slog.LevelInfo
+	if verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: level}))
+}
+
+// quiet is what the client logs to: that it cannot reach the origin, the status
+// says better.
+func quiet(log *slog.Logger, verbose bool) *slog.Logger {
+	if verbose {
+		return log
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
+func (n *NearEnd) listen(ctx context.Context, o *Options) error {
+	if o.Raw != "" {
+		if err := n.add(ctx, "--raw-chat", o.Raw, true); err != nil {
+			return err
+		}
+		if o.Chat == "" && o.Media == "" {
+			return nil
+		}
+	}
+	if err := n.add(ctx, "--chat", o.chatAddress(), false); err != nil {
+		return err
+	}
+	if o.mediaAddress() == o.chatAddress() && !anyPort(o.mediaAddress()) {
+		return nil
+	}
+	return n.add(ctx, "--media", o.mediaAddress(), false)
+}
+
+// anyPort says whether the system chooses the port: each time another.
+func anyPort(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	return err == nil && (port == "0" || port == "")
+}
+
+func (n *NearEnd) add(ctx context.Context, flag, address string, raw bool) error {
+	ln, err := listener.Listen(ctx, address)
+	if errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("%w; %s chooses another address, ports from 1024 on need no privileges", err, flag)
+	}
+	if err != nil {
+		return fmt.Errorf("%w; %s chooses another address, port 0 any free one", err, flag)
+	}
+	n.listeners = append(n.listeners, port{ln, raw})
+	return nil
+}
+
+// Close stops listening. Serve does it, too, at its end.
+func (n *NearEnd) Close() {
+	for _, l := range n.listeners {
+		l.Close()
+	}
+}
+
+// Serve carries the app's connections until ctx ends, and returns nil then, or
+// until a listener fails. It is called once.
+func (n *NearEnd) Serve(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var group sync.WaitGroup
+	group.Go(func() { n.Client.Run(ctx) })
+	carry := func(conn net.Conn, s wire.Service, first []byte) { n.Client.Carry(conn, s, first) }
+	for _, l := range n.listeners {
+		app := listener.Listener{Raw: l.raw, Log: n.log, Carry: carry}
+		group.Go(func() {
+			if err := app.Serve(ctx, l.Listener); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	group.Wait()
+	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// DialChat opens a connection for chat as the app does.
+func (n *NearEnd) DialChat(ctx context.Context) (net.Conn, error) { return n.dial(ctx, n.App.Chat) }
+
+// DialMedia opens a connection for media as the app does.
+func (n *NearEnd) DialMedia(ctx context.Context) (net.Conn, error) { return n.dial(ctx, n.App.Media) }
+
+func (n *NearEnd) dial(ctx context.Context, port uint16) (net.Conn, error) {
+	for _, l := range n.listeners {
+		at := l.Addr().(*net.TCPAddr)
+		if l.raw || at.Port != int(port) {
+			continue
+		}
+		ip := at.IP
+		if ip.IsUnspecified() {
+			ip = net.IPv4(127, 0, 0, 1)
+		}
+		var d net.Dialer
+		return d.DialContext(ctx, "tcp", net.JoinHostPort(ip.String(), fmt.Sprint(port)))
+	}
+	return nil, errors.New("there is no such listener")
+}
+
+// Addresses are those of the listeners, for people.
+func (n *NearEnd) Addresses() string {
+	var all []string
+	for _, l := range n.listeners {
+		all = append(all, l.Addr().String())
+	}
+	return strings.Join(all, " and ")
+}
+
+// Traffic is what the app has sent and received so far.
+func (n *NearEnd) Traffic() Traffic {
+	s := n.Client.Status()
+	return Traffic{s.Sent, s.Received}
+}

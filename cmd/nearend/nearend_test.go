@@ -1,0 +1,98 @@
+package nearend
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"culvert/client/listener"
+	"culvert/internal/link"
+	"culvert/internal/seal"
+	"culvert/internal/term"
+	"culvert/test/screen"
+)
+
+// deadFront refuses connections.
+func deadFront(t *testing.T) link.Front {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close()
+	return link.Front{Host: ln.Addr().String(), Path: "/"}
+}
+
+func TestConnectSaysWhyNotAndTriesOn(t *testing.T) {
+	t.Parallel()
+	l := &link.Link{Keys: seal.NewMaster().Client(1), Fronts: []link.Front{deadFront(t)}}
+	near, err := Open(t.Context(), l, Options{Chat: "127.0.0.1:0", Media: "127.0.0.1:0"}, t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	out, done := screen.New(), make(chan error, 1)
+	go func() { done <- near.run(ctx, term.NewConsole(out), 100*time.Millisecond) }()
+	text := out.Await(t, "culvert doctor")
+	if !strings.Contains(text, "Not connected yet") || !strings.Contains(text, "connection refused") {
+		t.Errorf("got %s, want why", text)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("got %v after an interruption, want none", err)
+	}
+}
+
+func TestTheAppsSettingsFollowTheListeners(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		o    Options
+		want string
+	}{
+		"loopback":       {Options{Chat: "127.0.0.1:0", Media: "127.0.0.1:0"}, "host 127.0.0.1, chat port"},
+		"all, not meant": {Options{Chat: ":0", Media: ":0"}, "host 127.0.0.1, chat port"},
+		"a name given":   {Options{Chat: ":0", Media: ":0", LAN: true, Host: "proxy.lan"}, "host proxy.lan, chat port"},
+		"raw alone":      {Options{Raw: "127.0.0.1:0"}, "Raw chat on 127.0.0.1:"},
+	} {
+		l := &link.Link{Keys: seal.NewMaster().Client(1), Fronts: []link.Front{deadFront(t)}}
+		near, err := Open(t.Context(), l, c.o, t.Output())
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		near.Close()
+		if got := near.App.text(); !strings.Contains(got, c.want) || strings.Contains(got, "--lan") == (c.o.LAN || c.o.Raw != "") {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestWithoutALANAddressTheUserIsAskedForIt(t *testing.T) {
+	t.Parallel()
+	a := AppSettings{Chat: 5222, Media: 7777, lan: true}
+	if got := a.onLAN(netip.Addr{}, listener.ErrNoLAN).text(); !strings.Contains(got, "--host") || !strings.Contains(got, "host 127.0.0.1,") {
+		t.Errorf("got %q, want loopback and what to give", got)
+	}
+	if got := a.onLAN(netip.MustParseAddr("192.168.1.7"), nil).text(); strings.Contains(got, "--host") || !strings.Contains(got, "host 192.168.1.7,") {
+		t.Errorf("got %q, want the address found", got)
+	}
+}
+
+func TestTheAppsLinkSaysAllThatTheAppWouldGuess(t *testing.T) {
+	t.Parallel()
+	got, err := waLink("192.168.1.7", 5222, 7777)
+	want := "https://wa.me/proxy?host=192.168.1.7&chatPort=5222&mediaPort=7777&chatTLS=false"
+	if err != nil || got != want {
+		t.Errorf("got %s, %v, want %s", got, err, want)
+	}
+	for _, host := range []string{"", "::1", "[2001:db8::1]", "a:80", "0.0.0.0"} {
+		if got, err := waLink(host, 5222, 7777); err == nil {
+			t.Errorf("%q: got %s, want an error", host, got)
+		}
+	}
+	if got, err := waLink("a", 0, 7777); err == nil {
+		t.Errorf("got %s without a port, want an error", got)
+	}
+}

@@ -41,8 +41,11 @@ var mayImport = map[string][]string{
 	"edge/passthrough": {"internal/netpoll", "internal/site"},
 	"functions":        {"edge", "internal/wire"},
 
-	"cmd/culvert": {"any"},
-	"cmd/edge":    {"any"},
+	"client/doctor": {"client", "internal/link", "internal/relay", "internal/term", "internal/whatsapp", "internal/wire"},
+
+	"cmd/nearend": {"client", "client/listener", "internal/link", "internal/term", "internal/wire"},
+	"cmd/culvert": {"client/doctor", "cmd/nearend", "internal/link", "internal/seal", "internal/term", "internal/whatsapp", "internal/wire"},
+	"cmd/edge":    {"edge/passthrough", "internal/serve"},
 	"cmd/local":   {"any"},
 	"cmd/origin":  {"internal/seal", "internal/serve", "internal/site", "internal/whatsapp", "internal/wire", "origin"},
 	"cmd/cloud":   {"cmd/cloud/internal/aws", "cmd/cloud/internal/advice", "cmd/cloud/internal/cfn", "internal/cost", "internal/term"},
@@ -65,14 +68,18 @@ var neverReach = map[string][]string{
 	"client":           {"culvert/edge", "culvert/origin"},
 	"client/front":     {"culvert/edge", "culvert/origin", "culvert/internal/relay", "culvert/internal/transport"},
 	"client/listener":  {"culvert/edge", "culvert/origin", "culvert/internal/relay", "culvert/internal/transport"},
+	"client/doctor":    {"culvert/edge", "culvert/origin"},
+	"cmd/culvert": {"culvert/edge", "culvert/origin", "culvert/internal/serve", "culvert/internal/cost", "culvert/internal/site",
+		"culvert/cmd/cloud", "culvert/cmd/local", "github.com/prometheus", "github.com/aws", "github.com/caarlos0"},
+	"cmd/edge":         {"culvert/origin", "culvert/client", "culvert/internal/cost", "github.com/aws"},
 	"functions":        {"culvert/internal/relay", "culvert/internal/transport", "github.com/coder/websocket"},
 	"internal/wire":    {"github.com/"},
 	"internal/netpoll": {"culvert/", "github.com/"},
 }
 
-// mayReachTest are the programs that are made of stand-ins, too. No product that
+// mayReachTest is the program that is made of stand-ins, too. No product that
 // a user runs links what is under test/.
-var mayReachTest = []string{"cmd/local", "cmd/culvert", "cmd/edge"}
+var mayReachTest = []string{"cmd/local"}
 
 // room is the longest entry of mayImport that path lies in.
 func room(path string) string {

@@ -57,7 +57,6 @@ func newProxy(t testing.TB, to string, o Options) *Proxy {
 		gone, cancel := context.WithCancel(context.Background())
 		cancel()
 		p.Drain(gone)
-		p.reverse.Transport.(*http.Transport).CloseIdleConnections()
 	})
 	return p
 }

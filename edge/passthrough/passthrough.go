@@ -8,15 +8,19 @@
 package passthrough
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"io"
 	"log"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/http/httputil"
+	"net/textproto"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -27,7 +31,7 @@ import (
 	"culvert/internal/site"
 )
 
-// Options are all optional.
+// Options are what a Proxy may be told; all of them are optional.
 type Options struct {
 	Roots      *x509.CertPool        // who may sign the origin's certificate, or that certificate itself; nil: the system's
 	MaxSockets int                   // WebSockets open at once; more see the site. 0: DefaultMaxSockets
@@ -45,15 +49,17 @@ const DefaultMaxSockets = 10_000
 // cut, so that an edge is never the stricter one. Carriers ping more often.
 const DefaultIdle = 15 * time.Minute
 
-// Proxy is the http.Handler. Its methods may be called at once by many.
+// Proxy is the http.Handler. Its methods may be called at once by many. Whoever
+// makes one drains it in the end.
 type Proxy struct {
-	reverse httputil.ReverseProxy
-	site    http.Handler
-	log     *slog.Logger
-	count   counters
-	sockets sockets
-	idle    time.Duration
-	down    atomic.Bool // the origin did not answer the last time
+	reverse   httputil.ReverseProxy
+	transport *http.Transport
+	site      http.Handler
+	log       *slog.Logger
+	count     counters
+	sockets   sockets
+	idle      time.Duration
+	down      atomic.Bool // the origin did not answer the last time
 }
 
 // New passes on to origin: scheme http or https, host, and optionally a path
@@ -64,20 +70,13 @@ func New(origin *url.URL, o Options) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{site: site.Handler(), log: o.Log, count: count, idle: o.Idle}
-	if p.log == nil {
-		p.log = slog.New(slog.DiscardHandler)
-	}
-	if p.idle == 0 {
-		p.idle = DefaultIdle
-	}
-	p.sockets.max = o.MaxSockets
-	if p.sockets.max == 0 {
-		p.sockets.max = DefaultMaxSockets
+	p := &Proxy{
+		site: site.Handler(), count: count, idle: cmp.Or(o.Idle, DefaultIdle), transport: newTransport(o.Roots),
+		log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), sockets: sockets{max: cmp.Or(o.MaxSockets, DefaultMaxSockets)},
 	}
 	p.reverse = httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { rewrite(r, origin) },
-		Transport:      newTransport(o.Roots),
+		Transport:      p.transport,
 		FlushInterval:  -1,
 		BufferPool:     pool{},
 		ModifyResponse: p.answer,
@@ -97,8 +96,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x := &exchange{ResponseWriter: w, in: r, proxy: p}
 	ctx, cancel := context.WithCancel(context.WithValue(r.Context(), exchangeKey{}, x))
-	defer cancel()
 	x.cancel = cancel
+	defer cancel()
 	if isSocket(r) {
 		if !p.sockets.enter(x) {
 			p.count.full.Inc()
@@ -106,6 +105,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		defer p.sockets.leave(x)
+		defer x.finish()
 	}
 	trace := &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) { x.origin = got.Conn }}
 	p.reverse.ServeHTTP(x, r.WithContext(httptrace.WithClientTrace(ctx, trace)))
@@ -113,8 +113,12 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Drain waits until the last socket has ended by itself or ctx is done, then
 // ends those that are left. It returns ctx's error if there were any. No new
-// socket is admitted from the call on.
-func (p *Proxy) Drain(ctx context.Context) error { return p.sockets.drain(ctx) }
+// socket is admitted from the call on, and no goroutine of a socket is left
+// afterwards.
+func (p *Proxy) Drain(ctx context.Context) error {
+	defer p.transport.CloseIdleConnections()
+	return p.sockets.drain(ctx)
+}
 
 // isSocket leaves out HTTP/1.0, which has no upgrades (RFC 9110, section 7.8).
 func isSocket(r *http.Request) bool {
@@ -164,4 +168,141 @@ func (p *Proxy) mark(failure string) {
 	} else {
 		p.log.Info("origin answers again")
 	}
+}
+
+// passedOn are the request headers that the origin gets; ReverseProxy has
+// removed the hop-by-hop ones already. A list of what may pass cannot forget a
+// header that names the user, as a list of what may not would (X-Forwarded-For,
+// Forwarded, X-Real-Ip, CloudFront-Viewer-Address, Cf-Connecting-Ip, ...).
+// User-Agent, Origin and languages describe the user and serve nobody here.
+var passedOn = func() map[string]bool {
+	names := map[string]bool{}
+	for _, name := range []string{
+		"Cookie",                // the token
+		"Connection", "Upgrade", // as ReverseProxy set them, for a socket
+		"Sec-WebSocket-Key", "Sec-WebSocket-Version", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions",
+		"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range",
+	} {
+		names[textproto.CanonicalMIMEHeaderKey(name)] = true
+	}
+	return names
+}()
+
+// keptBack are the headers of plain answers that tell what stands behind the
+// edge; the site, which the edge shows when the origin is gone, has none of
+// them. Date is the edge's own: net/http writes it in another place than one
+// that was passed on.
+var keptBack = []string{"Server", "Via", "Alt-Svc", "X-Powered-By", "Date"}
+
+// rewrite sends the request to the origin under the origin's own name, so that
+// the origin may stand behind a CDN that routes by Host, and so that the name
+// that the user asked for stays here.
+func rewrite(r *httputil.ProxyRequest, origin *url.URL) {
+	r.SetURL(origin)
+	for name := range r.Out.Header {
+		if !passedOn[name] {
+			delete(r.Out.Header, name)
+		}
+	}
+	if !isSocket(r.In) {
+		r.Out.Header.Del("Connection")
+		r.Out.Header.Del("Upgrade")
+	}
+}
+
+// How long the origin may take. An edge and its origin are well connected, so
+// what takes longer is down, and the site must not come conspicuously late.
+const (
+	dialPatience      = 5 * time.Second
+	handshakePatience = 5 * time.Second
+	headerPatience    = 10 * time.Second
+)
+
+// idleAtOrigin is well below the 120 s after which the origin closes an idle
+// connection, so that a request is not sent into one that is closing.
+const idleAtOrigin = 60 * time.Second
+
+// newTransport speaks HTTP/1.1 only (classic WebSockets need it) and asks no
+// proxy. The origin's certificate is always verified, against the URL's host.
+func newTransport(roots *x509.CertPool) *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	dialer := net.Dialer{Timeout: dialPatience, KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3}}
+	return &http.Transport{
+		DialContext: dialer.DialContext,
+		Protocols:   protocols,
+		TLSClientConfig: &tls.Config{
+			RootCAs:                     roots,
+			MinVersion:                  tls.VersionTLS12,
+			NextProtos:                  []string{"http/1.1"},
+			DynamicRecordSizingDisabled: true, // 64 KiB writes go out as four records from the first on
+			ClientSessionCache:          tls.NewLRUClientSessionCache(16),
+		},
+		TLSHandshakeTimeout:    handshakePatience,
+		ResponseHeaderTimeout:  headerPatience,
+		MaxResponseHeaderBytes: 16 << 10,
+		MaxIdleConns:           64,
+		MaxIdleConnsPerHost:    64,
+		IdleConnTimeout:        idleAtOrigin,
+		DisableCompression:     true,
+	}
+}
+
+// reason names a failure without the addresses that network errors hold.
+func reason(err error) string {
+	var op *net.OpError
+	var name *net.DNSError
+	var timeout net.Error
+	switch {
+	case errors.Is(err, errOrigin):
+		return errOrigin.Error()
+	case errors.Is(err, context.Canceled):
+		return "stopped"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return "timeout"
+	case errors.As(err, &name):
+		return "its name does not resolve"
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		return "its certificate is not valid: check CULVERT_ORIGIN_CA"
+	case errors.As(err, &op):
+		return op.Op + ": " + op.Err.Error()
+	}
+	return "no valid answer"
+}
+
+// counters of an edge. None has a label that a visitor chooses.
+type counters struct {
+	open   prometheus.Gauge   // how many WebSockets are being passed on?
+	opened prometheus.Counter // how often do clients come?
+	ended  prometheus.Counter // how many were ended for having been idle?
+	failed prometheus.Counter // how often did the origin not answer?
+	full   prometheus.Counter // is MaxSockets too low?
+	up     prometheus.Counter // bytes from users to the origin
+	down   prometheus.Counter // bytes from the origin to users
+}
+
+func newCounters(to prometheus.Registerer) (counters, error) {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "culvert", Subsystem: "edge", Name: name, Help: help})
+	}
+	c := counters{
+		open: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "culvert", Subsystem: "edge",
+			Name: "sockets", Help: "WebSockets being passed on."}),
+		opened: counter("sockets_opened_total", "WebSockets that the origin admitted."),
+		ended:  counter("sockets_idle_total", "WebSockets ended because nothing moved for too long."),
+		failed: counter("origin_failures_total", "Requests that the origin did not answer and the site did."),
+		full:   counter("sockets_refused_total", "WebSockets refused because too many are open or the edge is stopping."),
+		up:     counter("up_bytes_total", "Bytes passed from users to the origin."),
+		down:   counter("down_bytes_total", "Bytes passed from the origin to users."),
+	}
+	if to == nil {
+		return c, nil
+	}
+	for _, each := range []prometheus.Collector{c.open, c.opened, c.ended, c.failed, c.full, c.up, c.down} {
+		if err := to.Register(each); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
 }

@@ -44,15 +44,21 @@ func Since(before Goroutines) Goroutines {
 	return now
 }
 
-// In are those with a function of the package of that path on their stack.
-func (g Goroutines) In(path string) Goroutines {
-	in := Goroutines{}
-	for name, dump := range g {
-		if strings.Contains(dump, "\n"+path+".") {
-			in[name] = dump
+// With is those with a function on their stack whose name begins so:
+// "culvert/origin.".
+func (g Goroutines) With(name string) Goroutines { return g.where(name, true) }
+
+// Without is the others.
+func (g Goroutines) Without(name string) Goroutines { return g.where(name, false) }
+
+func (g Goroutines) where(name string, has bool) Goroutines {
+	some := Goroutines{}
+	for key, dump := range g {
+		if strings.Contains(dump, "\n"+name) == has {
+			some[key] = dump
 		}
 	}
-	return in
+	return some
 }
 
 // String is the stacks of all of them.

@@ -2,6 +2,13 @@
 // SAM command lines and says in plain words what they do. The Makefile's
 // targets deploy, update, status, link, rotate, revoke and destroy call it.
 // What AWS charges it says also without an account.
+//
+// Each file is a story: deploy.go has deploy, update and rotate, with quotas.go
+// for what is asked before anything is made; link.go has link and revoke,
+// status.go and money.go status, destroy.go destroy, cost.go cost. All of them
+// begin in account.go. Below them, internal/cfn brings a stack to where it is
+// wanted, internal/advice knows what AWS's errors mean, internal/aws runs the
+// command lines.
 package main
 
 import (

@@ -190,9 +190,6 @@ func revoke(ctx context.Context, c *cloud) error {
 		return err
 	}
 	name := s.Output("RevokedParameter")
-	if name == "" {
-		name = "/culvert/" + c.Stack + "/revoked"
-	}
 	all, err := c.revoked(ctx, name)
 	if err != nil {
 		return err

@@ -56,7 +56,7 @@ type upstream string
 
 const (
 	whatsApp         upstream = "whatsapp"
-	standIn          upstream = "stand-in" // replaces WhatsApp
+	standIn          upstream = "stand-in" // what replaces WhatsApp
 	whicheverAnswers upstream = ""         // WhatsApp, or else the stand-in
 )
 
@@ -67,7 +67,7 @@ const proofLimit = 7 * time.Second
 // options are the command line of "local run" and "local demo".
 type options struct {
 	flags    *term.Flags
-	near     nearend.Options
+	ports    nearend.Options // where the app's connections are taken
 	upstream upstream
 	door     string
 	save     string
@@ -79,7 +79,7 @@ type options struct {
 
 func newRunOptions() *options {
 	o := newOptions(term.NewFlags("local run", "[flags]", runAbout))
-	o.flags.StringVar((*string)(&o.upstream), "upstream", "", "`WHERE` the origin connects to: whatsapp or stand-in; unless given, WhatsApp if it is reached")
+	o.flags.StringVar((*string)(&o.upstream), "upstream", string(whicheverAnswers), "`WHERE` the origin connects to: whatsapp or stand-in; unless given, WhatsApp if it is reached")
 	return o
 }
 
@@ -91,7 +91,7 @@ func newDemoOptions() *options {
 
 func newOptions(f *term.Flags) *options {
 	o := &options{flags: f, limit: proofLimit}
-	o.near.AddFlags(f)
+	o.ports.AddFlags(f)
 	f.StringVar(&o.door, "door", "stream", "`DOOR` that carriers go through: stream or gateway")
 	f.StringVar(&o.save, "save", "", "`DIR` to write the link to, and the stand-in's keys: for doctor and other programs")
 	return o
@@ -108,7 +108,7 @@ func (o *options) parse(args []string, stdout io.Writer) error {
 		return o.flags.Wrong("--door is stream or gateway")
 	}
 	if o.demo {
-		o.near.AnyPorts()
+		o.ports.AnyPorts()
 	}
 	return nil
 }
@@ -152,8 +152,8 @@ func (r *relay) showStandIn(ctx context.Context) error {
 	r.out.Title("WhatsApp is not reached from here: a stand-in takes its place")
 	instead := *r.options
 	instead.demo, instead.upstream, instead.save = true, standIn, ""
-	instead.near = nearend.Options{Verbose: r.near.Verbose}
-	instead.near.AnyPorts()
+	instead.ports = nearend.Options{Verbose: r.ports.Verbose}
+	instead.ports.AnyPorts()
 	if err := (&relay{options: &instead, out: r.out, logs: r.logs}).run(ctx, new(whatsapp.Upstream)); err != nil {
 		return err
 	}
@@ -251,7 +251,7 @@ func (r *relay) start(ctx context.Context) error {
 	}
 	r.out.Step(term.Good, time.Since(begin), "%s on %s, with a new certificate, pinned in a link", r.edgeName(), r.EdgeAt)
 	begin = time.Now()
-	if err := r.OpenNear(ctx, r.near, r.logs); err != nil {
+	if err := r.OpenNear(ctx, r.ports, r.logs); err != nil {
 		return fmt.Errorf("start client: %w", err)
 	}
 	r.out.Step(term.Good, time.Since(begin), "Client for the app on %s", r.Near.Addresses())
@@ -279,7 +279,7 @@ func (r *relay) connect(ctx context.Context) error {
 // tellPorts says what the app needs. It cannot log in to a stand-in.
 func (r *relay) tellPorts() error {
 	if r.StandIn() == nil {
-		return r.Near.App.Print(r.out, r.near.LAN)
+		return r.Near.App.Print(r.out, r.ports.LAN)
 	}
 	a := r.Near.App
 	_, err := fmt.Fprintf(r.out, "The stand-in answers through %s, chat port %d, media port %d.\n"+

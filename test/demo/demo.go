@@ -55,13 +55,13 @@ func (d *Demo) Run(ctx context.Context) error {
 	return nil
 }
 
-func (d *Demo) verdict(down, up transfer, talk exchange) {
+func (d *Demo) verdict(down, up *watched, talk exchange) {
 	fmt.Fprintf(d.Out, "\nOne chat connection stayed open all the while: %s answered,\n"+
 		"half of them within %s, the slowest within %s.\n\n",
 		term.Count(len(talk.trips), "message"), term.Took(term.Percentile(talk.trips, 50)), term.Took(term.Percentile(talk.trips, 100)))
-	d.Out.Step(term.Good, 0, "All bytes are right: %s down, %s up.", term.Size(uint64(down.bytes)), term.Size(uint64(up.bytes)))
-	d.Out.Step(term.Good, 0, "Every carrier was cut %d times during the download and %d times during", down.cuts, up.cuts)
-	fmt.Fprintln(d.Out, "  the upload. The app's connections noticed nothing.")
+	d.Out.Step(term.Good, 0, "All bytes are right: %s down, %s up.", term.Size(uint64(down.seen)), term.Size(uint64(up.seen)))
+	d.Out.Step(term.Good, 0, "Every carrier was cut %d times during the download and %d times during the upload. "+
+		"The app's connections noticed nothing.", down.cuts, up.cuts)
 }
 
 // row writes a line of a table: a name and right-aligned cells.

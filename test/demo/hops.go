@@ -3,7 +3,6 @@ package demo
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -123,9 +122,4 @@ func askPage(ctx context.Context, dial func(context.Context) (net.Conn, error)) 
 	}
 	resp.Body.Close()
 	return connect, time.Since(start), nil
-}
-
-// mediaTLS is how the app speaks to media.
-func mediaTLS(t doctor.Trust) *tls.Config {
-	return &tls.Config{ServerName: whatsapp.MediaHost, RootCAs: t.CAs, NextProtos: []string{"http/1.1"}}
 }

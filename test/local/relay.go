@@ -36,9 +36,10 @@ import (
 
 // Relay is the whole relay in this process: origin, edge and near end, each on a
 // listener of its own, so that every byte takes the way that it takes between
-// three machines. Its methods are called one after another, in the order
-// StartStandIn, StartOrigin, StartEdge, OpenNear, Connect, of which the first may be
-// left out. Whoever called one of them calls Close.
+// three machines. StartStandIn, StartOrigin, StartEdge, OpenNear and Connect are
+// called one after another, in this order; without StartStandIn the origin
+// connects to Upstream. Whoever called one of them calls Close. The fields of
+// the second group are set by the methods that start what they name.
 type Relay struct {
 	Upstream *whatsapp.Upstream // where the origin connects; StartStandIn replaces it
 	Trust    doctor.Trust       // whom to take for WhatsApp
@@ -120,6 +121,7 @@ func (r *Relay) StartOrigin(master seal.Master) error {
 	cfg := origin.Config{Master: master, Dial: r.dial, Site: site.Handler()}
 	if r.Gateway != nil {
 		r.Gateway.forOrigin(&cfg, r.OriginAt)
+		r.stops = append(r.stops, func() { r.Gateway.posts.Close() }) // in case no edge is started
 	}
 	o, err := origin.New(cfg)
 	if err != nil {

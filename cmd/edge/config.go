@@ -2,6 +2,8 @@ package main
 
 import (
 	"crypto/x509"
+	"errors"
+	"os"
 	"time"
 
 	"culvert/internal/serve"
@@ -24,8 +26,18 @@ type config struct {
 func (c *config) Check() []serve.SettingError {
 	var err error
 	c.roots, err = serve.Roots(c.OriginCA)
-	return append(c.TLS.Check(),
+	return append(c.TLS.Check(), wrongDoor(os.Getenv("CULVERT_DOOR")),
 		serve.Wrong("CULVERT_ORIGIN_CA", err, "CULVERT_ORIGIN_CA=/etc/culvert/origin.pem, a file in PEM form"),
 		serve.Positive("CULVERT_MAX_SOCKETS", c.MaxSockets, "10000"),
 		serve.Positive("CULVERT_DRAIN", c.DrainFor, "20s"))
+}
+
+// wrongDoor refuses to be what bin/edge once was by CULVERT_DOOR: whoever relies
+// on the emulated gateway must not get the stream door without a word.
+func wrongDoor(door string) serve.SettingError {
+	if door == "" || door == "stream" {
+		return serve.SettingError{}
+	}
+	return serve.Wrong("CULVERT_DOOR", errors.New("an edge has the stream door alone"),
+		"'bin/local gateway', which emulates Amazon API Gateway by the same settings")
 }

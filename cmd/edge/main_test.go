@@ -77,6 +77,20 @@ func TestWrongSettingsAreSaidAtOnce(t *testing.T) {
 	}
 }
 
+func TestAnEdgeThatShouldEmulateAGatewayNamesWhatDoes(t *testing.T) {
+	t.Setenv("CULVERT_ORIGIN", "https://origin.example")
+	for door, want := range map[string]string{"": "", "stream": "", "gateway": "bin/local gateway", "other": "bin/local gateway"} {
+		t.Setenv("CULVERT_DOOR", door)
+		err := serve.Load(program, new(config), nil, nil)
+		if want == "" && err != nil {
+			t.Errorf("%q: got %v, want none", door, err)
+		}
+		if want != "" && (err == nil || !strings.Contains(err.Error(), "CULVERT_DOOR: ") || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: got %v, want %s named", door, err, want)
+		}
+	}
+}
+
 func TestDefaults(t *testing.T) {
 	t.Setenv("CULVERT_ORIGIN", "https://origin.example")
 	cfg := new(config)

@@ -14,6 +14,7 @@ import (
 
 	"culvert/internal/handover"
 	"culvert/internal/netpoll"
+	"culvert/internal/tasks"
 	"culvert/internal/wire"
 )
 
@@ -27,7 +28,8 @@ type fleet struct {
 	posts   *handover.Client
 	passing chan struct{} // holds one for each carrier that another origin serves
 	metrics *metrics
-	tasks   *tasks // they run the splices
+	ctx     context.Context // ends the splices
+	tasks   *tasks.Group    // they run the splices
 }
 
 // An owner, which is in the same network, may take so long.
@@ -126,7 +128,7 @@ func (f *fleet) join(w http.ResponseWriter, r *http.Request, owner netip.AddrPor
 	near.SetDeadline(time.Time{})
 	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
 	s := &splice{near: near, far: far, ended: func() { <-f.passing }}
-	s.start(f.tasks, bytes.Clone(early), append(answer, ahead...))
+	s.start(f.ctx, f.tasks, bytes.Clone(early), append(answer, ahead...))
 	return true
 }
 

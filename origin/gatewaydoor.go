@@ -10,6 +10,7 @@ import (
 
 	"culvert/internal/handover"
 	"culvert/internal/relay"
+	"culvert/internal/tasks"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
@@ -23,8 +24,8 @@ type gatewayDoor struct {
 	checker   *wire.Checker
 	poster    *poster
 	metrics   *metrics
-	reading   chan struct{}  // holds one for each body in memory
-	watches   sync.WaitGroup // one for each connection
+	reading   chan struct{} // holds one for each body in memory
+	tasks     *tasks.Group  // they watch connections
 
 	mu     sync.Mutex // guards the following
 	conns  map[string]*connection
@@ -184,7 +185,7 @@ func (g *gatewayDoor) connection(id string, user uint32, ticket string) (*connec
 	}
 	c := g.newConnection(id, user)
 	g.conns[id] = c
-	g.watches.Go(func() { g.watch(c) })
+	g.tasks.Go(func() { g.watch(c) })
 	return c, 0
 }
 
@@ -231,15 +232,13 @@ func (g *gatewayDoor) disconnected(id string) {
 	}
 }
 
-// close waits until API Gateway has been told to close all connections, whose
-// carriers the caller has ended: a client that does not hear of it waits in vain.
-// hangUp bounds how long that takes.
-func (g *gatewayDoor) close() {
+// refuse lets no connection in any more. The watches of those that are there have
+// API Gateway close them when their carriers end, which hangUp does not let take
+// long: a client that does not hear of it waits in vain.
+func (g *gatewayDoor) refuse() {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.closed = true
-	g.mu.Unlock()
-	g.watches.Wait()
-	g.poster.close()
 }
 
 // connections is how many there are.

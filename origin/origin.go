@@ -7,12 +7,12 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"culvert/internal/handover"
 	"culvert/internal/relay"
 	"culvert/internal/seal"
+	"culvert/internal/tasks"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
@@ -27,7 +27,10 @@ type Origin struct {
 	fleet     *fleet
 	stream    *streamDoor
 	gateway   *gatewayDoor // nil: there is no gateway door
-	tasks     *tasks
+
+	ctx   context.Context // ends when the origin is to end
+	stop  context.CancelFunc
+	tasks *tasks.Group // all goroutines of the origin
 }
 
 // rotating is for how long after a start others may not know the newest secret:
@@ -40,10 +43,11 @@ func New(cfg Config) (*Origin, error) {
 		return nil, err
 	}
 	cfg.defaults()
-	o := &Origin{tasks: newTasks()}
+	o := &Origin{tasks: tasks.NewGroup()}
+	o.ctx, o.stop = context.WithCancel(context.Background())
 	o.acceptor = &acceptor{
 		seal: seal.NewServer(cfg.Master, time.Now, cfg.Older...), dial: cfg.Dial, revoked: cfg.Revoked,
-		most: cfg.MaxTunnels, mostEach: cfg.UserTunnels, log: cfg.Log, tasks: o.tasks,
+		most: cfg.MaxTunnels, mostEach: cfg.UserTunnels, log: cfg.Log, ctx: o.ctx, tasks: o.tasks,
 	}
 	o.table = relay.NewTable(relay.Events{Open: o.acceptor.open, Ended: o.acceptor.ended}, relay.NewBudget(cfg.Windows))
 	o.table.Kept = relay.NewKept(cfg.kept())
@@ -54,20 +58,20 @@ func New(cfg Config) (*Origin, error) {
 	}
 	o.fleet = &fleet{
 		self: cfg.Advertise, tickets: wire.NewTickets(cfg.Gates, time.Now().Add(rotating)), posts: handover.New(nil),
-		passing: make(chan struct{}, cfg.MaxCarriers), metrics: metrics, tasks: o.tasks,
+		passing: make(chan struct{}, cfg.MaxCarriers), metrics: metrics, ctx: o.ctx, tasks: o.tasks,
 	}
 	o.stream = &streamDoor{admission: o.admission, fleet: o.fleet, site: cfg.Site, metrics: metrics}
 	if cfg.Gateway.URL != nil {
 		o.gateway = o.newGatewayDoor(cfg, metrics)
 	}
-	o.tasks.start(func() { o.table.Sweep(o.tasks.ctx) })
-	o.tasks.start(o.endRevoked)
+	o.tasks.Go(func() { o.table.Sweep(o.ctx) })
+	o.tasks.Go(o.endRevoked)
 	return o, nil
 }
 
 func (o *Origin) newGatewayDoor(cfg Config, metrics *metrics) *gatewayDoor {
 	g := &gatewayDoor{
-		admission: o.admission, fleet: o.fleet, checker: wire.NewChecker(cfg.Gates), metrics: metrics,
+		admission: o.admission, fleet: o.fleet, checker: wire.NewChecker(cfg.Gates), metrics: metrics, tasks: o.tasks,
 		poster:  newPoster(cfg.Gateway, metrics, cfg.Log, relay.NewKept(cfg.Windows/waitingPart)),
 		reading: make(chan struct{}, cfg.readings()),
 		conns:   map[string]*connection{},
@@ -94,7 +98,7 @@ func (o *Origin) endRevoked() {
 	defer tick.Stop()
 	for {
 		select {
-		case <-o.tasks.ctx.Done():
+		case <-o.ctx.Done():
 			return
 		case <-tick.C:
 			o.admission.endRevoked()
@@ -150,49 +154,15 @@ func (o *Origin) Draining() bool { return o.admission.draining.Load() }
 // Close resets all tunnels, ends all carriers and waits until every goroutine of the
 // origin has ended, dials and posts among them. It may be called more than once.
 func (o *Origin) Close() error {
-	o.tasks.stop()
+	o.stop()
 	o.table.Close()
 	if o.gateway != nil {
-		o.gateway.close()
+		o.gateway.refuse()
 	}
-	o.tasks.wait()
+	o.tasks.Wait()
+	if o.gateway != nil {
+		o.gateway.poster.close()
+	}
 	o.fleet.posts.Close()
 	return nil
 }
-
-// tasks are goroutines that one owner tells to stop, by ctx, and waits for.
-type tasks struct {
-	ctx    context.Context
-	cancel context.CancelFunc
-	all    sync.WaitGroup
-
-	mu      sync.Mutex // guards stopped, and that nothing is added to all once it is true
-	stopped bool
-}
-
-func newTasks() *tasks {
-	t := new(tasks)
-	t.ctx, t.cancel = context.WithCancel(context.Background())
-	return t
-}
-
-// start runs f in a goroutine of its own. Once the tasks were stopped it does
-// nothing, and ctx has ended.
-func (t *tasks) start(f func()) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.stopped {
-		t.all.Go(f)
-	}
-}
-
-// stop tells all goroutines to end and lets none begin.
-func (t *tasks) stop() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.stopped = true
-	t.cancel()
-}
-
-// wait returns when all goroutines have ended. The caller has called stop.
-func (t *tasks) wait() { t.all.Wait() }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"culvert/internal/netpoll"
+	"culvert/internal/tasks"
 	"culvert/internal/transport"
 )
 
@@ -26,10 +27,10 @@ type splice struct {
 const idleSplice = 3 * time.Minute
 
 // start passes bytes on in two of by's goroutines, which begin with what was read
-// ahead from either end. When by is told to stop, the splice ends.
-func (s *splice) start(by *tasks, fromNear, fromFar []byte) {
+// ahead from either end. The splice ends with ctx.
+func (s *splice) start(ctx context.Context, by *tasks.Group, fromNear, fromFar []byte) {
 	s.under.Store(2)
-	stop := context.AfterFunc(by.ctx, s.close)
+	stop := context.AfterFunc(ctx, s.close)
 	run := func(dst, src net.Conn, ahead []byte) {
 		s.pass(dst, src, ahead)
 		if s.under.Add(-1) == 0 {
@@ -38,8 +39,8 @@ func (s *splice) start(by *tasks, fromNear, fromFar []byte) {
 			s.ended()
 		}
 	}
-	by.start(func() { run(s.far, s.near, fromNear) })
-	by.start(func() { run(s.near, s.far, fromFar) })
+	by.Go(func() { run(s.far, s.near, fromNear) })
+	by.Go(func() { run(s.near, s.far, fromFar) })
 }
 
 func (s *splice) pass(dst, src net.Conn, ahead []byte) {

@@ -13,6 +13,7 @@ import (
 
 	"culvert/internal/relay"
 	"culvert/internal/seal"
+	"culvert/internal/tasks"
 	"culvert/internal/whatsapp"
 	"culvert/internal/wire"
 )
@@ -28,7 +29,8 @@ type acceptor struct {
 	mostEach int // tunnels of one user
 	metrics  *metrics
 	log      *slog.Logger
-	tasks    *tasks // they run the handshakes and the dials
+	ctx      context.Context // ends the dials
+	tasks    *tasks.Group    // they run the handshakes and the dials
 
 	tunnels  userCounts
 	dials    userCounts // a user's, which may outlive the tunnels
@@ -59,7 +61,7 @@ func (a *acceptor) open(c *relay.Carrier, id wire.TunnelID, payload []byte) erro
 		return nil
 	}
 	msg := bytes.Clone(payload)
-	a.tasks.start(func() { a.accept(c, id, msg) })
+	a.tasks.Go(func() { a.accept(c, id, msg) })
 	return nil
 }
 
@@ -86,10 +88,16 @@ func (a *acceptor) reopened(by []*relay.Carrier, id wire.TunnelID) (found bool) 
 	return found
 }
 
-// accept does the handshake and brings the tunnel to its service.
+// accept does the handshake and brings the tunnel to its service. It refuses users
+// who were revoked after their carrier had come, before the handshake's memory
+// against replays learns of theirs.
 func (a *acceptor) accept(c *relay.Carrier, id wire.TunnelID, msg []byte) {
-	opened, err := a.seal.Accept(id, c.User, msg)
-	if err != nil || a.revoked(c.User) {
+	var opened seal.Opened
+	err := errRevoked
+	if !a.revoked(c.User) {
+		opened, err = a.seal.Accept(id, c.User, msg)
+	}
+	if err != nil {
 		a.tunnels.remove(c.User)
 		by := a.pending.end(id)
 		if errors.Is(err, seal.ErrReplay) && a.reopened(by, id) {
@@ -112,6 +120,8 @@ func (a *acceptor) accept(c *relay.Carrier, id wire.TunnelID, msg []byte) {
 	a.connect(t, c.User, opened.Service)
 }
 
+var errRevoked = errors.New("the user's links are void")
+
 func refusal(err error) wire.Reason {
 	switch {
 	case errors.Is(err, seal.ErrClock):
@@ -129,7 +139,7 @@ func (a *acceptor) connect(t *relay.Tunnel, user uint32, s wire.Service) {
 		return
 	}
 	defer a.dials.remove(user)
-	ctx, cancel := context.WithTimeout(a.tasks.ctx, dialLimit)
+	ctx, cancel := context.WithTimeout(a.ctx, dialLimit)
 	defer cancel()
 	stream, err := a.dial(ctx, s)
 	switch {

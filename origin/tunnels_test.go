@@ -60,15 +60,15 @@ func TestCloseWaitsForWhatIsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newTestOrigin(t, seal.NewMaster())
 		var ended atomic.Bool
-		o.tasks.start(func() {
-			<-o.tasks.ctx.Done()
+		o.tasks.Go(func() {
+			<-o.ctx.Done()
 			time.Sleep(time.Second)
 			ended.Store(true)
 		})
 		if o.Close(); !ended.Load() {
 			t.Error("got a Close that did not wait")
 		}
-		if o.tasks.start(func() { t.Error("got work begun after Close") }); o.Close() != nil {
+		if o.tasks.Go(func() { t.Error("got work begun after Close") }); o.Close() != nil {
 			t.Error("got an error of a second Close")
 		}
 	})

@@ -273,27 +273,6 @@ func TestALinkWithAnOriginKeyOfLowOrderOpensNothing(t *testing.T) {
 	}
 }
 
-func TestARevokedUserIsRefusedAndOthersAreNot(t *testing.T) {
-	t.Parallel()
-	e := newEnds()
-	open, _ := e.open(t)
-	e.server.SetRevoked(func(user uint32) bool { return user == 7 })
-	if _, err := e.server.Accept(tunnel, 7, open); err != ErrHandshake {
-		t.Errorf("revoked: got %v, want %v", err, ErrHandshake)
-	}
-	other, _, err := NewClient(e.master.Client(8), atNoon).Open(tunnel, chat, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := e.server.Accept(tunnel, 8, other); err != nil {
-		t.Errorf("another user: %v", err)
-	}
-	e.server.SetRevoked(func(uint32) bool { return false })
-	if _, err := e.server.Accept(tunnel, 7, open); err != nil {
-		t.Errorf("no longer revoked: %v", err)
-	}
-}
-
 func TestAWrongClockIsToldAndCanBeCorrected(t *testing.T) {
 	t.Parallel()
 	e := newEnds()

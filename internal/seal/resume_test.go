@@ -170,17 +170,6 @@ func TestTheSecretIsNotMadeOfATunnelsKeys(t *testing.T) {
 	}
 }
 
-func TestARevokedUserCannotResume(t *testing.T) {
-	t.Parallel()
-	e := warmEnds(t)
-	open, _ := e.open(t)
-	wantKind(t, open, openResumed)
-	e.server.SetRevoked(func(user uint32) bool { return user == 7 })
-	if _, err := e.server.Accept(tunnel, 7, open); err != ErrHandshake {
-		t.Errorf("got %v, want %v", err, ErrHandshake)
-	}
-}
-
 func TestAWrongClockIsToldToWhoResumes(t *testing.T) {
 	t.Parallel()
 	e := warmEnds(t)

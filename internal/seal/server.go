@@ -2,7 +2,6 @@ package seal
 
 import (
 	"crypto/rand"
-	"sync/atomic"
 	"time"
 
 	"culvert/internal/wire"
@@ -15,7 +14,6 @@ type Server struct {
 	hidden
 	generations []*generation
 	now         func() time.Time
-	revoked     atomic.Pointer[func(uint32) bool]
 	seen        seen
 	store       store
 }
@@ -45,17 +43,13 @@ func NewServer(m Master, now func() time.Time, older ...Master) *Server {
 	return s
 }
 
-// SetRevoked says whom to refuse from now on. Tunnels that are open stay so.
-// The function is called once a handshake and must be safe for concurrent use.
-func (s *Server) SetRevoked(revoked func(user uint32) bool) { s.revoked.Store(&revoked) }
-
 // Accept answers the Open frame of tunnel id; user is whom the carrier's token
 // named. It keeps and alters nothing of openPayload. Errors are ErrHandshake,
 // ErrReplay, ErrClock and ErrStale. An Open frame that comes again for a tunnel
 // that is open is not for Accept, which would call it a replay: send the same
 // Accept frame again.
 func (s *Server) Accept(id wire.TunnelID, user uint32, openPayload []byte) (Opened, error) {
-	if len(openPayload) == 0 || len(openPayload) > openExtra+maxHello || s.isRevoked(user) {
+	if len(openPayload) == 0 || len(openPayload) > openExtra+maxHello {
 		return Opened{}, ErrHandshake
 	}
 	switch how := openPayload[0]; how {
@@ -131,9 +125,4 @@ func (s *Server) admit(plain []byte, user uint32, unique []byte) (hello, error) 
 		return hello{}, ErrHandshake
 	}
 	return h, s.seen.admit(unique, h.time, s.now().Unix())
-}
-
-func (s *Server) isRevoked(user uint32) bool {
-	revoked := s.revoked.Load()
-	return revoked != nil && (*revoked)(user)
 }

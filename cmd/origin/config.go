@@ -1,13 +1,25 @@
 package main
 
 import (
+	"bufio"
+	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
 	"os"
+	"regexp"
+	"strconv"
+	"strings"
 	"time"
+
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
 	"culvert/internal/seal"
 	"culvert/internal/serve"
 	"culvert/internal/wire"
+	"culvert/origin"
 )
 
 // config is what the environment says; its tags are the manual.
@@ -84,4 +96,154 @@ func oneOf(name string, variable *string, file string) (which, text string, err 
 	}
 	b, err := os.ReadFile(file)
 	return name + "_FILE", string(b), err
+}
+
+// advertised is CULVERT_ADVERTISE: an IP address and the ports that one is
+// taken from, of which 0 is any free one. The zero value is none.
+type advertised struct {
+	ip          netip.Addr
+	first, last uint16
+}
+
+var errAdvertised = errors.New("is not an IP address with a port or a range of ports behind it")
+
+// UnmarshalText refuses what nobody could reach.
+func (a *advertised) UnmarshalText(b []byte) error {
+	host, ports, err := net.SplitHostPort(string(b))
+	ip, bad := netip.ParseAddr(host)
+	if err != nil || bad != nil || ip.Zone() != "" {
+		return errAdvertised
+	}
+	if ip.IsUnspecified() || ip.IsMulticast() {
+		return errors.New("is no address of one machine")
+	}
+	first, last, isRange := strings.Cut(ports, "-")
+	if !isRange {
+		last = first
+	}
+	a.ip = ip.Unmap()
+	if a.first, err = portOf(first); err == nil {
+		a.last, err = portOf(last)
+	}
+	if err != nil || a.first > a.last || isRange && a.first == 0 {
+		return errAdvertised
+	}
+	return nil
+}
+
+func portOf(s string) (uint16, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return uint16(n), err
+}
+
+func (a advertised) isSet() bool { return a.ip.IsValid() }
+
+// shares reports whether the port is that of the main listener.
+func (a advertised) shares(listen serve.Address) bool {
+	_, port, _ := net.SplitHostPort(string(listen)) // checked when it was read
+	return a.first == a.last && port == strconv.Itoa(int(a.first)) && a.first != 0
+}
+
+// listen takes the first free port. It returns the address to advertise, and no
+// listener if the main one serves it, too.
+func (a advertised) listen(main serve.Address) (netip.AddrPort, net.Listener, error) {
+	if !a.isSet() || a.shares(main) {
+		return netip.AddrPortFrom(a.ip, a.first), nil, nil
+	}
+	var err error
+	for port := int(a.first); port <= int(a.last); port++ {
+		at := netip.AddrPortFrom(a.ip, uint16(port))
+		var ln net.Listener
+		if ln, err = net.Listen("tcp", at.String()); err == nil {
+			return netip.AddrPortFrom(a.ip, uint16(ln.Addr().(*net.TCPAddr).Port)), ln, nil
+		}
+	}
+	return netip.AddrPort{}, nil, fmt.Errorf("CULVERT_ADVERTISE: is it an address of this machine, and is a port free? %w", err)
+}
+
+// revocation is CULVERT_REVOKED as it was written: numbers, or a file's name.
+type revocation string
+
+// errRevoked does not say which line: a list of users is nobody's business.
+var errRevoked = errors.New("holds something that is no user's number")
+
+// watch returns what tells whether a user's links are void; nil: nobody's are.
+func (v revocation) watch(files *serve.Files) (func(user uint32) bool, error) {
+	if v == "" {
+		return nil, nil
+	}
+	var names []string
+	if !v.isList() {
+		names = []string{string(v)}
+	}
+	list, err := serve.Watch(files, "CULVERT_REVOKED", names, v.read)
+	if err != nil {
+		return nil, err
+	}
+	return func(user uint32) bool { return list.Get()[user] }, nil
+}
+
+// isList reports whether v is the numbers themselves.
+func (v revocation) isList() bool { return strings.Trim(string(v), "0123456789, ") == "" }
+
+func (v revocation) read() (map[uint32]bool, error) {
+	if v.isList() {
+		return parseRevoked(strings.NewReader(string(v)))
+	}
+	f, err := os.Open(string(v))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return parseRevoked(f)
+}
+
+// parseRevoked reads numbers with commas, spaces or line ends between. What
+// follows a # on a line is a comment.
+func parseRevoked(r io.Reader) (map[uint32]bool, error) {
+	users := map[uint32]bool{}
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		line, _, _ := strings.Cut(lines.Text(), "#")
+		for _, word := range strings.FieldsFunc(line, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' || c == '\r' }) {
+			n, err := strconv.ParseUint(word, 10, 32)
+			if err != nil {
+				return nil, errRevoked
+			}
+			users[uint32(n)] = true
+		}
+	}
+	return users, lines.Err()
+}
+
+// executeAPI is the host of an API Gateway, which names its region.
+var executeAPI = regexp.MustCompile(`^[a-z0-9]+\.execute-api\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?$`)
+
+func (c *config) checkGateway() serve.SettingError {
+	if c.Gateway.Host != "" && !c.Advertise.isSet() {
+		return serve.SettingError{Name: "CULVERT_ADVERTISE", Problem: "is not set, but CULVERT_GATEWAY is: functions must reach this origin",
+			Try: "CULVERT_ADVERTISE=10.0.1.7:8080"}
+	}
+	return serve.SettingError{}
+}
+
+// gateway finds the credentials: of the machine's role, or of the environment.
+// They are asked for when they are needed first.
+func (c *config) gateway(ctx context.Context) (origin.Gateway, error) {
+	if c.Gateway.Host == "" {
+		return origin.Gateway{}, nil
+	}
+	found, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return origin.Gateway{}, serve.SettingError{Name: "CULVERT_GATEWAY", Problem: "the AWS settings cannot be read: " + err.Error(),
+			Try: "to run 'aws sts get-caller-identity' as this user"}
+	}
+	region := found.Region
+	if m := executeAPI.FindStringSubmatch(c.Gateway.Hostname()); m != nil {
+		region = m[1]
+	}
+	if region == "" {
+		return origin.Gateway{}, serve.SettingError{Name: "CULVERT_GATEWAY", Problem: "names no region, nor does AWS_REGION", Try: "AWS_REGION=eu-west-1"}
+	}
+	return origin.Gateway{URL: &c.Gateway.URL, Region: region, Credentials: found.Credentials}, nil
 }

@@ -1,10 +1,250 @@
 package seal
 
 import (
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
 	"sync/atomic"
+
+	"github.com/cloudflare/circl/dh/x25519"
 
 	"culvert/internal/wire"
 )
+
+// PublicKey is an X25519 public key.
+type PublicKey [32]byte
+
+// PrivateKey is an X25519 private key. It shows itself to nobody: whoever must
+// write it down converts it to bytes first.
+type PrivateKey [32]byte
+
+// ClientKeys is what a link holds for one user.
+type ClientKeys struct {
+	User    uint32
+	Private PrivateKey    // proves the user to the origin
+	Origin  PublicKey     // proves the origin to the user
+	Token   wire.TokenKey // opens the gate
+}
+
+// String is the key as base64url.
+func (k PublicKey) String() string { return base64.RawURLEncoding.EncodeToString(k[:]) }
+
+// hidden keeps the secrets of what embeds it out of logs, errors and JSON.
+type hidden struct{}
+
+const hiddenText = "[hidden key]"
+
+func (hidden) String() string               { return hiddenText }
+func (hidden) GoString() string             { return hiddenText }
+func (hidden) Format(f fmt.State, _ rune)   { io.WriteString(f, hiddenText) }
+func (hidden) LogValue() slog.Value         { return slog.StringValue(hiddenText) }
+func (hidden) MarshalText() ([]byte, error) { return []byte(hiddenText), nil }
+
+// String does not reveal the key.
+func (PrivateKey) String() string { return hiddenText }
+
+// GoString does not reveal the key.
+func (PrivateKey) GoString() string { return hiddenText }
+
+// Format does not reveal the key, whatever the verb.
+func (PrivateKey) Format(f fmt.State, r rune) { hidden{}.Format(f, r) }
+
+// LogValue does not reveal the key.
+func (PrivateKey) LogValue() slog.Value { return hidden{}.LogValue() }
+
+// MarshalText does not reveal the key.
+func (PrivateKey) MarshalText() ([]byte, error) { return hidden{}.MarshalText() }
+
+// Master is the origin's one secret, 32 random bytes. Every other key follows
+// from it and a user's number, so the origin stores nothing. Where gates have a
+// secret of their own, WithGate adds its key.
+type Master struct {
+	hidden
+	secret [32]byte
+	gate   wire.GateKey // zero: follows from secret
+}
+
+// The labels of what is derived, none the beginning of another. To change one
+// is to break every link that was handed out.
+const (
+	labelOrigin = "culvert 1 origin"
+	labelClient = "culvert 1 client" // before the 4 bytes of a user's number
+	labelGate   = "culvert 1 gate"
+)
+
+const masterPrefix = "culvert-secret-1:"
+
+// What AWS Secrets Manager makes when it is told to leave punctuation out is
+// hashed behind a label.
+const (
+	generatedLabel   = "culvert master secret "
+	generatedLen     = 64
+	generatedLetters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
+
+// maxMasters bounds the generations of a secret that are accepted at once.
+const maxMasters = 4
+
+var masterText = base64.RawURLEncoding.Strict()
+
+var (
+	errMaster  = errors.New("not a master secret: make one with `culvert link secret`")
+	errMasters = errors.New("not 1 to 4 master secrets, one a line, the newest first: make one with `culvert link secret`")
+)
+
+// NewMaster makes a secret for a new origin.
+func NewMaster() Master {
+	var m Master
+	rand.Read(m.secret[:])
+	return m
+}
+
+// ParseMaster reads what Text wrote, or 64 letters and digits, with white
+// space around it or none. The error says what to do and holds nothing of text.
+func ParseMaster(text string) (Master, error) {
+	text = strings.TrimSpace(text)
+	if len(text) == generatedLen && strings.Trim(text, generatedLetters) == "" {
+		return Master{secret: sha256.Sum256([]byte(generatedLabel + text))}, nil
+	}
+	var m Master
+	encoded, ok := strings.CutPrefix(text, masterPrefix)
+	if !ok || len(encoded) != masterText.EncodedLen(len(m.secret)) {
+		return Master{}, errMaster
+	}
+	if n, err := masterText.Decode(m.secret[:], []byte(encoded)); err != nil || n != len(m.secret) {
+		return Master{}, errMaster
+	}
+	return m, nil
+}
+
+// ParseMasters reads 1 to 4 secrets with white space between, the newest first.
+func ParseMasters(text string) ([]Master, error) {
+	words := strings.Fields(text)
+	if len(words) == 1 {
+		m, err := ParseMaster(text)
+		if err != nil {
+			return nil, err
+		}
+		return []Master{m}, nil
+	}
+	var masters []Master
+	for _, w := range words {
+		m, err := ParseMaster(w)
+		if err != nil || len(masters) == maxMasters {
+			return nil, errMasters
+		}
+		masters = append(masters, m)
+	}
+	if masters == nil {
+		return nil, errMaster
+	}
+	return masters, nil
+}
+
+// Text is the secret itself, as a file or an environment variable holds it,
+// without what WithGate added.
+func (m Master) Text() string { return masterPrefix + masterText.EncodeToString(m.secret[:]) }
+
+// OriginPublic is the key that every link names.
+func (m Master) OriginPublic() PublicKey { return m.originPrivate().public() }
+
+// WithGate is m for gates that have a secret of their own, whose key is k.
+func (m Master) WithGate(k wire.GateKey) Master {
+	m.gate = k
+	return m
+}
+
+// GateKey verifies tokens. No key of a tunnel follows from it.
+func (m Master) GateKey() wire.GateKey {
+	if m.gate != (wire.GateKey{}) {
+		return m.gate
+	}
+	return wire.GateKey(m.derive(labelGate))
+}
+
+// Client is what a link holds for user.
+func (m Master) Client(user uint32) ClientKeys {
+	return ClientKeys{
+		User:    user,
+		Private: m.clientPrivate(user),
+		Origin:  m.OriginPublic(),
+		Token:   m.GateKey().TokenKey(user),
+	}
+}
+
+func (m Master) originPrivate() PrivateKey { return PrivateKey(m.derive(labelOrigin)) }
+
+func (m Master) clientPrivate(user uint32) PrivateKey {
+	info := binary.BigEndian.AppendUint32([]byte(labelClient), user)
+	return PrivateKey(m.derive(string(info)))
+}
+
+// derive is HKDF-SHA256 (RFC 5869) of the secret, without salt as the secret
+// is uniform already.
+func (m Master) derive(info string) [32]byte {
+	key, err := hkdf.Key(sha256.New, m.secret[:], nil, info, 32)
+	if err != nil {
+		panic(err) // only for lengths that are out of range
+	}
+	return [32]byte(key)
+}
+
+// X25519 comes from circl, which is faster than crypto/ecdh wherever both run.
+// AMD EPYC with ADX, Go 1.26: 22.8 µs against 33.1 for a shared secret, 14.6
+// against 32.5 for a public key (a table of the generator's multiples); without
+// assembly at either: 33.4 against 38.4 and 20.8 against 37.4. Both run in
+// constant time; tests compare them.
+
+// errLowOrder means the public key is a point of low order, which would give
+// the same secret to everybody (RFC 7748, section 6.1).
+var errLowOrder = errors.New("public key of low order")
+
+func (k PrivateKey) public() PublicKey {
+	var public PublicKey
+	x25519.KeyGen((*x25519.Key)(&public), (*x25519.Key)(&k))
+	return public
+}
+
+func (k PrivateKey) shared(peer PublicKey) ([32]byte, error) {
+	var secret [32]byte
+	if !x25519.Shared((*x25519.Key)(&secret), (*x25519.Key)(&k), (*x25519.Key)(&peer)) {
+		return [32]byte{}, errLowOrder
+	}
+	return secret, nil
+}
+
+// pair is one end's static key, the peer's, and the secret they share. No two
+// handshakes of these two ends differ in it, so it is computed once.
+type pair struct {
+	private PrivateKey
+	public  PublicKey
+	peer    PublicKey
+	secret  [32]byte
+}
+
+// between fails if peer is a point of low order.
+func between(private PrivateKey, public, peer PublicKey) (pair, error) {
+	secret, err := private.shared(peer)
+	return pair{private, public, peer, secret}, err
+}
+
+// dh multiplies, unless it is asked for the secret that it holds.
+func (p *pair) dh(private, public []byte) ([]byte, error) {
+	same := subtle.ConstantTimeCompare(private, p.private[:]) & subtle.ConstantTimeCompare(public, p.peer[:])
+	if same == 1 {
+		return p.secret[:], nil
+	}
+	secret, err := PrivateKey(private).shared(PublicKey(public))
+	return secret[:], err
+}
 
 // Keys is one end's keys of one tunnel, one for each direction. One goroutine
 // at a time may call Seal, and one at a time Open; the two and Forget may run

@@ -1,12 +1,70 @@
 package seal
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha256"
 	"encoding/binary"
-
-	"culvert/internal/wire"
+	"fmt"
+	"hash"
+	"io"
 
 	"github.com/flynn/noise"
+
+	"culvert/internal/wire"
 )
+
+// hello is what a first message holds.
+//
+//	 0  version  1  1
+//	 1  time     8  Unix seconds
+//	 9  user     4
+//	13  service     as wire.AppendService writes it
+//	 …  early       bytes of the stream, at most wire.MaxEarly
+//
+// All numbers are big-endian.
+type hello struct {
+	time    int64
+	user    uint32
+	service wire.Service
+	early   []byte
+}
+
+const (
+	helloVersion = 1
+	helloFixed   = 13
+	maxService   = 2 + 253
+	maxHello     = helloFixed + maxService + wire.MaxEarly
+)
+
+// append fails if a hello may not hold the service or that many early bytes.
+func (h hello) append(b []byte) ([]byte, error) {
+	if len(h.early) > wire.MaxEarly {
+		return nil, fmt.Errorf("open: %d early bytes are more than %d", len(h.early), wire.MaxEarly)
+	}
+	b = append(b, helloVersion)
+	b = binary.BigEndian.AppendUint64(b, uint64(h.time))
+	b = binary.BigEndian.AppendUint32(b, h.user)
+	service := len(b)
+	b = wire.AppendService(b, h.service)
+	if s, rest, err := wire.ParseService(b[service:]); err != nil || s != h.service || len(rest) > 0 {
+		return nil, fmt.Errorf("open: %w", wire.ErrService)
+	}
+	return append(b, h.early...), nil
+}
+
+// parseHello reads a hello; its early bytes alias b.
+func parseHello(b []byte) (hello, error) {
+	if len(b) < helloFixed || b[0] != helloVersion {
+		return hello{}, ErrHandshake
+	}
+	h := hello{time: int64(binary.BigEndian.Uint64(b[1:])), user: binary.BigEndian.Uint32(b[9:])}
+	var err error
+	if h.service, h.early, err = wire.ParseService(b[helloFixed:]); err != nil || len(h.early) > wire.MaxEarly {
+		return hello{}, ErrHandshake
+	}
+	return h, nil
+}
 
 // The labels of what follows from a handshake, none the beginning of another
 // or of one in master.go. An ID is the 8 bytes of the tunnel's.
@@ -82,3 +140,111 @@ func tunnelBytes(id wire.TunnelID) (b [8]byte) {
 	binary.BigEndian.PutUint64(b[:], uint64(id))
 	return b
 }
+
+// prk is what HKDF-SHA256 (RFC 5869) extracts and expands. Opening a tunnel
+// takes four of them and crypto/hkdf allocates twenty times for each; here
+// nothing leaves the stack. Tests compare the two.
+type prk [sha256.Size]byte
+
+func extract(secret, salt []byte) prk { return mac(salt, secret) }
+
+// expand fills out, at most 255 times 32 bytes, under label followed by context.
+func (p *prk) expand(out []byte, label string, context []byte) {
+	var buf [128]byte
+	block := buf[:0]
+	for i := byte(1); len(out) > 0; i++ {
+		block = append(append(append(block, label...), context...), i)
+		t := mac(p[:], block)
+		out = out[copy(out, t[:]):]
+		block = append(buf[:0], t[:]...)
+	}
+}
+
+// mac is HMAC-SHA256 (RFC 2104) under a key of at most 64 bytes.
+func mac(key, message []byte) [sha256.Size]byte {
+	var inner [sha256.BlockSize + 128]byte
+	var outer [sha256.BlockSize + sha256.Size]byte
+	copy(inner[:sha256.BlockSize], key)
+	copy(outer[:sha256.BlockSize], key)
+	for i := range sha256.BlockSize {
+		inner[i] ^= 0x36
+		outer[i] ^= 0x5c
+	}
+	sum := sha256.Sum256(append(inner[:sha256.BlockSize], message...))
+	copy(outer[sha256.BlockSize:], sum[:])
+	return sha256.Sum256(outer[:])
+}
+
+// suite is the noise.CipherSuite of one pair of static keys. It is read only,
+// and so serves any number of handshakes at once.
+type suite struct {
+	hidden
+	pair
+}
+
+func (*suite) Name() []byte       { return []byte("25519_AESGCM_SHA256") }
+func (*suite) DHName() string     { return "25519" }
+func (*suite) CipherName() string { return "AESGCM" }
+func (*suite) HashName() string   { return "SHA256" }
+func (*suite) DHLen() int         { return len(PublicKey{}) }
+func (*suite) Hash() hash.Hash    { return sha256.New() }
+
+func (s *suite) DH(private, public []byte) ([]byte, error) { return s.dh(private, public) }
+
+func (*suite) GenerateKeypair(random io.Reader) (noise.DHKey, error) {
+	var private PrivateKey
+	if _, err := io.ReadFull(random, private[:]); err != nil {
+		return noise.DHKey{}, err
+	}
+	public := private.public()
+	return noise.DHKey{Private: private[:], Public: public[:]}, nil
+}
+
+func (*suite) Cipher(k [32]byte) noise.Cipher { return &handshakeCipher{key: k} }
+
+// handshakeCipher expands its key when it is first used: three of the six
+// ciphers that a handshake makes never are, and each would cost 1,280 bytes.
+type handshakeCipher struct {
+	key    [32]byte
+	record *record
+}
+
+func (c *handshakeCipher) Encrypt(out []byte, n uint64, ad, plaintext []byte) []byte {
+	r := c.use(n)
+	return r.aead.Seal(out, r.nonce[:], plaintext, ad)
+}
+
+func (c *handshakeCipher) Decrypt(out []byte, n uint64, ad, ciphertext []byte) ([]byte, error) {
+	r := c.use(n)
+	return r.aead.Open(out, r.nonce[:], ciphertext, ad)
+}
+
+func (c *handshakeCipher) use(n uint64) *record {
+	if c.record == nil {
+		c.record = newRecord(&c.key)
+	}
+	c.record.at(n)
+	return c.record
+}
+
+// record seals or opens one record at a time. Its nonce and additional data
+// live beside the cipher, as arguments on the stack would be moved to the heap.
+type record struct {
+	aead  cipher.AEAD
+	nonce [12]byte // 4 zero bytes, then the position (Noise, section 12.4)
+	kind  [1]byte
+}
+
+func newRecord(key *[32]byte) *record {
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		panic(err) // only for keys of another length
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		panic(err) // only for ciphers of another block size
+	}
+	return &record{aead: aead}
+}
+
+func (r *record) at(pos uint64) { binary.BigEndian.PutUint64(r.nonce[4:], pos) }

@@ -38,7 +38,7 @@ import (
 )
 
 // ErrHandshake means the message is not from the party that it should be
-// from: a wrong key or user, a revoked user, a message of another tunnel, one
+// from: a wrong key or user, a message of another tunnel, one
 // that was altered, or garbage. Nothing says which. Reset the tunnel with
 // wire.Refused.
 var ErrHandshake = errors.New("handshake refused")

@@ -2,11 +2,14 @@ package seal
 
 import (
 	"crypto/rand"
+	"crypto/subtle"
+	"encoding/binary"
+	"sync"
 	"time"
 
-	"culvert/internal/wire"
-
 	"github.com/flynn/noise"
+
+	"culvert/internal/wire"
 )
 
 // Server is the far end's side of handshakes. It is safe for concurrent use.
@@ -125,4 +128,166 @@ func (s *Server) admit(plain []byte, user uint32, unique []byte) (hello, error) 
 		return hello{}, ErrHandshake
 	}
 	return h, s.seen.admit(unique, h.time, s.now().Unix())
+}
+
+// generation is the origin's keys that follow from one master secret.
+type generation struct {
+	master  Master
+	private PrivateKey
+	public  PublicKey
+	users   users
+}
+
+func newGeneration(m Master) *generation {
+	private := m.originPrivate()
+	return &generation{master: m, private: private, public: private.public()}
+}
+
+// read opens the first message of a handshake if it was made by user for this
+// generation's key. The error is ErrHandshake.
+func (g *generation) read(id wire.TunnelID, user uint32, message []byte) (*noise.HandshakeState, []byte, error) {
+	static, err := g.suite(user)
+	if err != nil {
+		return nil, nil, ErrHandshake
+	}
+	hs, err := noise.NewHandshakeState(config(static, id))
+	if err != nil {
+		return nil, nil, ErrHandshake
+	}
+	plain, _, _, err := hs.ReadMessage(nil, message)
+	if err != nil || subtle.ConstantTimeCompare(hs.PeerStatic(), static.peer[:]) != 1 {
+		return nil, nil, ErrHandshake
+	}
+	return hs, plain, nil
+}
+
+// suite is for the origin's static key with user's, which follows from the master.
+func (g *generation) suite(user uint32) (*suite, error) {
+	if known := g.users.get(user); known != nil {
+		return known, nil
+	}
+	static, err := between(g.private, g.public, g.master.clientPrivate(user).public())
+	if err != nil {
+		return nil, err
+	}
+	made := &suite{pair: static}
+	g.users.put(user, made)
+	return made, nil
+}
+
+// maxUsers bounds the users whose keys the origin has at hand: 128 bytes each,
+// 3 MB with the maps around them. One that is not at hand costs 40 µs.
+const maxUsers = 16 << 10
+
+// users keeps the keys of those who came last, in two generations: when the
+// young one is full it becomes the old one, and the old one's users who did
+// not come again are forgotten.
+type users struct {
+	mu         sync.Mutex
+	young, old map[uint32]*suite
+}
+
+// get returns nil for a user who is not at hand.
+func (u *users) get(user uint32) *suite {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	s := u.young[user]
+	if s == nil && u.old[user] != nil {
+		s = u.old[user]
+		u.add(user, s)
+	}
+	return s
+}
+
+func (u *users) put(user uint32, s *suite) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.add(user, s)
+}
+
+func (u *users) add(user uint32, s *suite) {
+	if u.young == nil || len(u.young) >= maxUsers/2 {
+		u.young, u.old = make(map[uint32]*suite), u.young
+	}
+	u.young[user] = s
+}
+
+// maxSeen bounds the first messages that are remembered: about 5 MB. It covers
+// the whole window at 1,000 tunnels a second. At 5,000 the memory reaches back
+// 52 seconds, and clients whose clocks are later than that correct them.
+const maxSeen = 1 << 18
+
+const (
+	windowSeconds = int64(ClockWindow / time.Second)
+	slotSeconds   = 8
+	slotCount     = 2*windowSeconds/slotSeconds + 2 // the window may begin and end inside a slot
+)
+
+// seen remembers the first messages of the window by the time that they bear,
+// in slots, so that what is forgotten is always the oldest and the rest of the
+// window stays open. What it has forgotten it also refuses by time: no message
+// is accepted twice, however full it is. One 64-bit word of the ephemeral key,
+// or of a resumed one's nonce, stands for the message; that two honest ones
+// share it is as likely as guessing 46 bits, and would cost one connection.
+type seen struct {
+	mu     sync.Mutex
+	limit  int
+	count  int
+	oldest int64 // Unix seconds; a message with an earlier time is refused
+	slots  [slotCount]map[uint64]struct{}
+}
+
+func (s *seen) init(start int64, limit int) { s.oldest, s.limit = max(start, 0), limit }
+
+// admit remembers a genuine message with this ephemeral key or nonce, made at
+// the time at. It fails with ErrClock or ErrReplay.
+func (s *seen) admit(unique []byte, at, now int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.follow(now)
+	if at < s.oldest || at > now+windowSeconds {
+		return ErrClock
+	}
+	slot := &s.slots[at/slotSeconds%slotCount]
+	id := binary.BigEndian.Uint64(unique)
+	if _, again := (*slot)[id]; again {
+		return ErrReplay
+	}
+	for s.count >= s.limit {
+		if s.oldest >= now-slotSeconds { // full of the future: refuse this one, not all the others
+			return ErrClock
+		}
+		s.forget((s.oldest/slotSeconds + 1) * slotSeconds)
+	}
+	if at < s.oldest {
+		return ErrClock
+	}
+	if *slot == nil {
+		*slot = make(map[uint64]struct{})
+	}
+	(*slot)[id] = struct{}{}
+	s.count++
+	return nil
+}
+
+// follow moves the window to now. If the origin's own clock was set back so far
+// that nobody could be admitted, it begins as after a start.
+func (s *seen) follow(now int64) {
+	s.forget(now - windowSeconds)
+	if s.oldest > now+2*windowSeconds {
+		s.slots, s.count, s.oldest = [slotCount]map[uint64]struct{}{}, 0, max(now, 0)
+	}
+}
+
+// forget drops the messages with times before oldest and refuses them from now on.
+func (s *seen) forget(oldest int64) {
+	if oldest <= s.oldest {
+		return
+	}
+	first, end := s.oldest/slotSeconds, oldest/slotSeconds
+	for i := first; i < min(end, first+slotCount); i++ {
+		s.count -= len(s.slots[i%slotCount])
+		s.slots[i%slotCount] = nil
+	}
+	s.oldest = oldest
 }

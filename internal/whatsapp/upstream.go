@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
+	"sync"
+	"syscall"
 	"time"
 
 	"culvert/internal/dial"
@@ -203,4 +206,170 @@ func replaced(replacement string, p plan) (plan, error) {
 		return plan{}, fmt.Errorf("%w: replacement: %w", ErrUnreachable, err)
 	}
 	return plan{groups: groupOf(e)}, nil
+}
+
+// lookup gives addresses of one family; network is ip4 or ip6.
+func (u *Upstream) lookup(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	find := u.LookupIP
+	if find == nil {
+		find = net.DefaultResolver.LookupNetIP
+	}
+	addrs, err := find(ctx, network, host)
+	other := func(a netip.Addr) bool { return a.Unmap().Is4() != (network == "ip4") }
+	return slices.DeleteFunc(slices.Clone(addrs), other), err
+}
+
+// allow says whether a may be dialled.
+func (u *Upstream) allow(a netip.Addr) error {
+	if u.AllowPrivate || Public(a) {
+		return nil
+	}
+	return ErrNotPublic
+}
+
+func (u *Upstream) dial(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
+	if u.DialAddr != nil {
+		return u.DialAddr(ctx, "tcp", addr.String())
+	}
+	d := net.Dialer{ControlContext: u.control} // its DialTCP binds a port first, and those run out
+	return d.DialContext(ctx, "tcp", addr.String())
+}
+
+// control looks at the very address that the system is about to connect to, so
+// nothing that happened to a name before matters.
+func (u *Upstream) control(_ context.Context, _, address string, _ syscall.RawConn) error {
+	a, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return ErrNotPublic
+	}
+	return u.allow(a.Addr())
+}
+
+// How far an attempt came.
+const (
+	failedName = iota
+	failedLookup
+	failedRule
+	failedTime
+	failedDial
+)
+
+// stage is how far the attempt came that ended with err.
+func stage(err error) int {
+	switch {
+	case err == dial.ErrNothing:
+		return failedName
+	case errors.As(err, new(*dial.LookupError)):
+		return failedLookup
+	case errors.Is(err, ErrNotPublic):
+		return failedRule
+	case err == context.DeadlineExceeded:
+		return failedTime
+	}
+	return failedDial
+}
+
+// unreachable says in words of ours why all attempts failed. Of many errors that
+// err joins, it reports the first of those that came furthest.
+func unreachable(err error) error {
+	causes := dial.Causes(err)
+	cause := slices.MaxFunc(causes, func(a, b error) int { return stage(a) - stage(b) })
+	switch stage(cause) {
+	case failedName:
+		return fmt.Errorf("%w: its name has no address", ErrUnreachable)
+	case failedLookup:
+		return fmt.Errorf("%w: its name does not resolve", ErrUnreachable)
+	case failedRule:
+		return ErrNotPublic
+	}
+	return fmt.Errorf("%w: %w", ErrUnreachable, anonymous(cause))
+}
+
+// anonymous is err without the names and addresses that package net writes into
+// its errors.
+func anonymous(err error) error {
+	var (
+		system *os.SyscallError
+		errno  syscall.Errno
+		netErr net.Error
+	)
+	switch {
+	case errors.As(err, &system):
+		return system
+	case errors.As(err, &errno):
+		return errno
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
+		return os.ErrDeadlineExceeded
+	}
+	return errors.New("cannot be dialled")
+}
+
+// memory keeps the address that served each service last. Clients choose the
+// keys, so their number is bounded.
+type memory struct {
+	mu sync.Mutex
+	at map[string]choice
+}
+
+type choice struct {
+	addr  netip.AddrPort
+	until time.Time
+}
+
+const (
+	maxChoices = 256
+	// choiceLife is how long an address is tried before its name is looked up
+	// again: the system's resolver caches nothing, and WhatsApp moves its names
+	// between sites.
+	choiceLife = 10 * time.Minute
+)
+
+func (m *memory) get(key string) (dial.Endpoint, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, ok := m.at[key]
+	if !ok || time.Now().After(c.until) {
+		return dial.Endpoint{}, false
+	}
+	return dial.Endpoint{Host: c.addr.Addr().String(), Port: c.addr.Port()}, true
+}
+
+// put remembers addr. The time of life counts from the lookup: an address that
+// is remembered keeps its end.
+func (m *memory) put(key string, addr netip.AddrPort) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	c, ok := m.at[key]
+	if ok && c.addr == addr && now.Before(c.until) {
+		return
+	}
+	if m.at == nil {
+		m.at = make(map[string]choice)
+	}
+	if !ok && len(m.at) >= maxChoices {
+		m.makeRoom(now)
+	}
+	m.at[key] = choice{addr, now.Add(choiceLife)}
+}
+
+// makeRoom drops what has expired, or anything if nothing has.
+func (m *memory) makeRoom(now time.Time) {
+	for key, c := range m.at {
+		if now.After(c.until) {
+			delete(m.at, key)
+		}
+	}
+	for key := range m.at {
+		if len(m.at) < maxChoices {
+			return
+		}
+		delete(m.at, key)
+	}
+}
+
+func (m *memory) drop(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.at, key)
 }

@@ -43,7 +43,8 @@ func (Silent) Front(int, link.Front) {}
 func (Silent) Check(Check) {}
 
 // Examine goes the whole way to WhatsApp by each front of the link, by all of
-// them at once. It takes as long as ctx allows, and a minute at most.
+// them at once, and returns when nothing of it runs any more. It takes as long as
+// ctx allows, and a minute at most. Tell hears of the fronts in their order.
 func Examine(ctx context.Context, l *link.Link, t Trust, tell Listener) *Report {
 	r := newReport(ByLink)
 	r.add(tell, Check{Hop: Link, Status: Passed,

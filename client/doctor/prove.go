@@ -3,11 +3,9 @@ package doctor
 import (
 	"context"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,7 +13,8 @@ import (
 	"culvert/internal/whatsapp"
 )
 
-// Trust says whom to take for WhatsApp.
+// Trust says whom to take for WhatsApp. A report that rests on any other than
+// Genuine says nothing about WhatsApp, and whoever shows it says so.
 type Trust struct {
 	Root [32]byte       // who certifies chat servers
 	CAs  *x509.CertPool // who certifies media servers; nil: the system's
@@ -24,32 +23,9 @@ type Trust struct {
 // Genuine trusts WhatsApp alone.
 func Genuine() Trust { return Trust{Root: whatsapp.Root()} }
 
-// ReadTrust replaces WhatsApp's keys by others: the root by 64 hexadecimal
-// digits, the authorities of media by a PEM file. Empty texts replace nothing.
-func ReadTrust(chatRoot, mediaCA string) (Trust, error) {
-	t := Genuine()
-	if chatRoot != "" {
-		b, err := hex.DecodeString(strings.TrimSpace(chatRoot))
-		if err != nil || len(b) != len(t.Root) {
-			return t, errors.New("--chat-root is 64 hexadecimal digits")
-		}
-		t.Root = [32]byte(b)
-	}
-	if mediaCA == "" {
-		return t, nil
-	}
-	pem, err := term.ReadSmall(mediaCA)
-	if err != nil {
-		return t, fmt.Errorf("read media CA: %w", err)
-	}
-	t.CAs = x509.NewCertPool()
-	if !t.CAs.AppendCertsFromPEM(pem) {
-		return t, errors.New("--media-ca is a PEM file with a certificate, and this one has none")
-	}
-	return t, nil
-}
-
-// Ways open a connection for chat and one for media.
+// Ways open a connection for chat and one for media: through a relay, or
+// directly. A connection need not be answered yet when it is returned. Both
+// functions may be called at once, and Prove closes what they return.
 type Ways struct {
 	Chat, Media func(context.Context) (net.Conn, error)
 }
@@ -57,7 +33,7 @@ type Ways struct {
 // Proofs are whether the three things that the app needs work.
 type Proofs struct{ Chat, Down, Up Proof }
 
-// Proof is whether one of them works.
+// Proof is whether one of them works: it does if Err is nil.
 type Proof struct {
 	Took     time.Duration
 	Detail   string   // what was seen, for people

@@ -1,6 +1,6 @@
 // Package doctor finds out what is wrong on the way of the app's connections,
 // hop by hop, and says what to try. Whoever asks gets a Report, and hears of
-// each Check as it comes, and prints or sends either as he likes: no text of a
+// each Check as it comes, and prints or sends either as they like: no text of a
 // check names a front or an address, so that reports may be shown to others.
 package doctor
 
@@ -63,7 +63,9 @@ func (c Check) Took() time.Duration { return time.Duration(c.MS * float64(time.M
 // milliseconds has three decimals.
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// Report is all that was found. OK and Verdict are set by Judge.
+// Report is all that was found, and what it comes to: whoever examined calls
+// Judge, which sets OK and Verdict. Its JSON is what "culvert doctor --json"
+// prints.
 type Report struct {
 	Version int     `json:"version"` // 1
 	Mode    string  `json:"mode"`    // "link" or "direct"

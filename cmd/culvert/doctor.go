@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -138,7 +140,32 @@ func (o *doctorOptions) check(args []string) (doctor.Trust, error) {
 		return doctor.Trust{}, o.flags.Wrong("%v", err)
 	}
 	o.upstream.AllowPrivate = o.upstream.Chat != "" || o.upstream.Media != ""
-	return doctor.ReadTrust(o.root, o.ca)
+	return readTrust(o.root, o.ca)
+}
+
+// readTrust replaces WhatsApp's keys by others: the root by 64 hexadecimal
+// digits, the authorities of media by a PEM file. Empty texts replace nothing.
+func readTrust(chatRoot, mediaCA string) (doctor.Trust, error) {
+	t := doctor.Genuine()
+	if chatRoot != "" {
+		b, err := hex.DecodeString(strings.TrimSpace(chatRoot))
+		if err != nil || len(b) != len(t.Root) {
+			return t, errors.New("--chat-root is 64 hexadecimal digits")
+		}
+		t.Root = [32]byte(b)
+	}
+	if mediaCA == "" {
+		return t, nil
+	}
+	pem, err := term.ReadSmall(mediaCA)
+	if err != nil {
+		return t, fmt.Errorf("read media CA: %w", err)
+	}
+	t.CAs = x509.NewCertPool()
+	if !t.CAs.AppendCertsFromPEM(pem) {
+		return t, errors.New("--media-ca is a PEM file with a certificate, and this one has none")
+	}
+	return t, nil
 }
 
 // examine fails only if the command line is wrong.

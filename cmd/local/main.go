@@ -1,6 +1,6 @@
-// Local is the whole relay on one machine: to try it, to see what it does, and
-// to have an API Gateway at home. None of it is for people who want to use a
-// relay; they run culvert.
+// Local is the whole relay on one machine: for the phones beside it, to see what
+// a relay does, and to have an API Gateway for tests. It links all that Culvert
+// has, and what takes WhatsApp's place; whoever has a link runs culvert instead.
 package main
 
 import "culvert/internal/term"

@@ -61,7 +61,8 @@ func orDefault(s, otherwise string) string {
 	return s
 }
 
-// NearEnd is a client and its listeners.
+// NearEnd is a client and its listeners. Open makes one; then either Serve or Run
+// is called, once, or Close. Its other methods may be called by many goroutines.
 type NearEnd struct {
 	Client *client.Client
 	App    AppSettings // what a person enters into the app

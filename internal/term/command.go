@@ -178,7 +178,9 @@ func distance(a, b string) int {
 }
 
 // Flags are the flags of one command. They know the command's help, and may be
-// given before, between and after arguments.
+// given before, between and after arguments. A command adds its flags by the
+// methods of flag.FlagSet, calls ParseAll or ParseNone once, returns the error
+// as it is, and says by Wrong what the flags cannot find out.
 type Flags struct {
 	*flag.FlagSet        // its name is the whole command, "culvert link new"
 	usage         string // what follows the name in the usage line

@@ -16,9 +16,10 @@ import (
 	"culvert/test/emulator"
 )
 
-// A small message of the app and its answer, one after another over a warm
-// carrier, with nothing delayed: what the doors add themselves. The goal is a
-// median at the gateway door that is less than 2 ms above the stream door's.
+// BenchmarkDoors times small messages of the app and their answers, one after
+// another over a warm carrier with nothing delayed, which is what the doors add
+// themselves. The goal is a median at the gateway door that is less than 2 ms
+// above the stream door's.
 func BenchmarkDoors(b *testing.B) {
 	for _, door := range []struct {
 		name  string

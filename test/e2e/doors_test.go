@@ -155,8 +155,8 @@ func TestTheGatewayDoorOutlivesItsOrigin(t *testing.T) {
 	}
 }
 
-// One that drains keeps its tunnels until they end, as clients come back to it
-// by its ticket.
+// An origin that drains keeps its tunnels until they end, as clients come back
+// to it by its ticket.
 func TestTheGatewayDoorLosesNothingWhenItsOriginIsReplaced(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -214,9 +214,9 @@ func oneIn(n int64, count *atomic.Int64) func() bool {
 	}
 }
 
-// API Gateway and Lambda at their worst: messages overtake one another by up to
-// 195 ms with 50 of them on their way, a tenth comes twice, functions are killed
-// at work, connections end at random.
+// API Gateway and Lambda are at their worst here: messages overtake one another
+// by up to 195 ms with 50 of them on their way, a tenth comes twice, functions
+// are killed at work, connections end at random.
 func TestEveryByteArrivesOnceAndInOrderThroughTheGatewayDoor(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

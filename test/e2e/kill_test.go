@@ -143,7 +143,8 @@ func TestBulkGoesOnAtOnceAfterEveryCut(t *testing.T) {
 	})
 }
 
-// The way back to a stream door that answers nothing takes long to be given up.
+// A client takes long to give up the way back to a stream door that answers
+// nothing.
 func TestACarrierThatDiesWhileItsSuccessorIsSoughtIsReplacedAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		a := w.api(apiOptions{})

@@ -29,7 +29,7 @@ func dollars(u cost.GatewayUse) float64 {
 	return cost.Total(cost.USEast1().Bill(u.Use(), cost.NothingFree))
 }
 
-// The goals for one megabyte: 46 units of 32 KB, acks, opening and closing
+// The goal for one megabyte is 46 units of 32 KB, acks, opening and closing
 // included. Base64 without batching would need 64.
 func TestAMegabyteCostsFewMessages(t *testing.T) {
 	for name, o := range map[string]order{
@@ -58,7 +58,8 @@ func TestAMegabyteCostsFewMessages(t *testing.T) {
 	}
 }
 
-// A request and its answer, every few seconds: 2.2 messages and 1.1 invocations.
+// The goal for a request and its answer, every few seconds, is 2.2 messages and
+// 1.1 invocations.
 func TestAChatExchangeCostsTwoMessages(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		a := w.api(apiOptions{})
@@ -163,8 +164,8 @@ func TestASlowLinkCostsFewCarriersAtTheStreamDoor(t *testing.T) {
 	})
 }
 
-// A phone at the edge of a cell, or a network that throttles us: a full message
-// takes half a minute then, and what asks for life waits behind it.
+// A phone may be at the edge of a cell, or its network may throttle us: a full
+// message takes half a minute then, and what asks for life waits behind it.
 func TestASlowLinkCostsNoCarrierAtTheGatewayDoor(t *testing.T) {
 	for name, o := range map[string]order{
 		"down": {Do: exchange, Seed: 1, Down: 1 << 20},

@@ -76,7 +76,7 @@ func newRotating(w *world) *rotating {
 	return r
 }
 
-// accept has an origin take the secrets of now.
+// accept has an origin read the newest secrets.
 func (r *rotating) accept(c *origin.Config) {
 	c.Master, c.Older, c.Gates = r.accepted[0].master, nil, r.gates()
 	for _, s := range r.accepted[1:] {
@@ -98,7 +98,7 @@ func (r *rotating) lead(o far) {
 	r.inside.target.Store(o.addr)
 }
 
-// updateFunctions has them take the secrets of now.
+// updateFunctions replaces the functions by ones with the newest secrets.
 func (r *rotating) updateFunctions() {
 	gate, err := edge.New(edge.Config{
 		Keys: r.gates(), Origin: &url.URL{Scheme: "http", Host: r.inside.addr()}, API: "local", Stage: "v1", Client: r.httpClient(),
@@ -147,14 +147,14 @@ func (u *user) begin(size int64) {
 	u.talk, u.down = u.chat(), u.download(1, size)
 }
 
-// cutAll ends their carriers, and nothing else.
+// cutAll ends the carriers of the users, and nothing else.
 func cutAll(users map[string]*user) {
 	for _, u := range users {
 		u.cut.kill()
 	}
 }
 
-// goOn wants an answer and another part of the download of each.
+// goOn wants an answer, and another part of the download, from each user.
 func goOn(t *testing.T, users map[string]*user, when string) {
 	t.Helper()
 	for door, u := range users {
@@ -177,7 +177,7 @@ func (u *user) end(t *testing.T, door string) {
 	u.stop()
 }
 
-// A rotation cuts nobody: not what goes on at either door while the origin and
+// A rotation cuts nobody: neither door loses a connection while the origin and
 // then the functions are replaced, nor when carriers die in between. After the
 // second one, a link of the first secrets is none any more.
 func TestARotationCutsNobody(t *testing.T) {

@@ -163,8 +163,8 @@ func TestAnotherWebSocketImplementationSpeaksTheProtocol(t *testing.T) {
 	}
 }
 
-// Whoever has taken a token, or has one of another user, gets a carrier, and
-// nothing by it: not a tunnel, and no hold of another's.
+// Whoever has stolen a token, or has one of another user, gets a carrier and
+// nothing by it: neither a tunnel nor a part in another's.
 func TestOthersTunnelsCannotBeTouched(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -21,7 +21,7 @@ type order struct {
 	Down int64 // bytes that the upstream will send
 }
 
-// What the upstream can do.
+// These are the orders that the upstream carries out.
 const (
 	exchange  = 'x' // both ways at once; a byte of verdict ends the way down
 	echo      = 'e' // until the app ends, then end as well

@@ -23,7 +23,7 @@ func (g *Gateway) call(w http.ResponseWriter, r *http.Request, id string) {
 		refuse(w, http.StatusForbidden, err.kind, err.message)
 		return
 	}
-	if !g.requests.take() {
+	if !g.requests.allow() {
 		refuse(w, http.StatusTooManyRequests, "LimitExceededException", "Too Many Requests")
 		return
 	}
@@ -121,7 +121,7 @@ func (c *conn) sendLater(size int, frames []byte, d time.Duration) bool {
 	}
 	go func() {
 		defer c.gate.done()
-		if !c.gate.hold(d) {
+		if !c.gate.pause(d) {
 			c.out.free(len(frames))
 			return
 		}

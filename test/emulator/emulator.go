@@ -90,7 +90,7 @@ type Options struct {
 	Integration  time.Duration // for a function to answer. Default 29 s
 	ConnectRate  int           // new connections a second, and their burst; more are refused with 429. Default 500
 	RequestRate  int           // messages and calls of @connections a second; more close with 1008 or are refused with 429. Default 10,000
-	RequestBurst int           // of those. Default 5,000
+	RequestBurst int           // of messages and calls at once. Default 5,000
 	OpenDelay    time.Duration // from the handshake's answer until posts no longer get 410. Default none
 
 	ClientBuffer   int           // bytes that wait for one client; then posts get 429. Default 512 KiB, a guess

@@ -182,17 +182,17 @@ func (f *InProcess) call(ctx context.Context, payload []byte) (out outcome) {
 		AwsRequestID:       newUUID(),
 		InvokedFunctionArn: f.set.arn(),
 	})
-	h := f.take()
+	h := f.idleHandler()
 	reply, err := h.Invoke(ctx, payload)
 	reply = bytes.Clone(reply)
-	f.give(h)
+	f.keep(h)
 	if err != nil {
 		return failed("Error", err.Error())
 	}
 	return outcome{reply: reply}
 }
 
-func (f *InProcess) take() lambda.Handler {
+func (f *InProcess) idleHandler() lambda.Handler {
 	select {
 	case h := <-f.idle:
 		return h
@@ -201,8 +201,8 @@ func (f *InProcess) take() lambda.Handler {
 	}
 }
 
-// give finds no room only if handlers outlived their timeout.
-func (f *InProcess) give(h lambda.Handler) {
+// keep finds no room only if handlers outlived their timeout.
+func (f *InProcess) keep(h lambda.Handler) {
 	select {
 	case f.idle <- h:
 	default:

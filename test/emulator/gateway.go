@@ -108,10 +108,10 @@ func refuse(w http.ResponseWriter, status int, kind, message string) {
 	}{message})
 }
 
-// enter gives a new connection its place; nil means that it comes too soon after
+// register gives a new connection its place; nil means that it comes too soon after
 // others, or that there is no room.
-func (g *Gateway) enter(r *http.Request) *conn {
-	if !g.connects.take() {
+func (g *Gateway) register(r *http.Request) *conn {
+	if !g.connects.allow() {
 		return nil
 	}
 	g.mu.Lock()
@@ -124,7 +124,7 @@ func (g *Gateway) enter(r *http.Request) *conn {
 	return c
 }
 
-func (g *Gateway) leave(c *conn) {
+func (g *Gateway) unregister(c *conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.conns, c.id)
@@ -136,8 +136,8 @@ func (g *Gateway) find(id string) *conn {
 	return g.conns[id]
 }
 
-// hold waits for a message's latency and tells whether the gateway still runs.
-func (g *Gateway) hold(d time.Duration) bool {
+// pause waits for a message's latency and tells whether the gateway still runs.
+func (g *Gateway) pause(d time.Duration) bool {
 	if d <= 0 {
 		return g.life.Err() == nil
 	}
@@ -164,8 +164,8 @@ func newBucket(rate, burst int) *bucket {
 	return &bucket{rate: float64(rate), burst: float64(burst), level: float64(burst), at: time.Now()}
 }
 
-// take tells whether one more may pass now.
-func (b *bucket) take() bool {
+// allow tells whether one more may pass now.
+func (b *bucket) allow() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()

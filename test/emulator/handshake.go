@@ -21,12 +21,12 @@ func (g *Gateway) handshake(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "BadRequestException", "Bad Request")
 		return
 	}
-	c := g.enter(r)
+	c := g.register(r)
 	if c == nil {
 		refuse(w, http.StatusTooManyRequests, "TooManyRequestsException", "Too Many Requests")
 		return
 	}
-	defer g.leave(c)
+	defer g.unregister(c)
 	request := newID()
 	protocol, status := g.admit(c, r, request)
 	if status != 0 {
@@ -104,7 +104,7 @@ func (c *conn) upgrade(w http.ResponseWriter, r *http.Request, protocol string) 
 
 // disconnected tells $disconnect, once and without a promise [3].
 func (g *Gateway) disconnected(c *conn) {
-	if g.routes.Disconnect == nil || !g.hold(g.opt.Faults.Latency()) {
+	if g.routes.Disconnect == nil || !g.pause(g.opt.Faults.Latency()) {
 		return
 	}
 	g.invoke(g.routes.Disconnect, c.disconnectEvent(c.ending()))

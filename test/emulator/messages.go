@@ -11,7 +11,7 @@ import (
 // errEnd means that nothing more is expected of the client.
 var errEnd = errors.New("client has closed")
 
-// Why API Gateway closes a connection by itself [2, 6].
+// These are the reasons for which API Gateway closes a connection by itself [2, 6].
 var (
 	binary   = ending{1003, "Unsupported data"}
 	tooLarge = ending{1009, "Message too long"}
@@ -150,7 +150,7 @@ func (c *conn) received(body string) {
 	case c.gate.opt.Faults.Cut():
 		c.cut()
 		return
-	case !c.gate.requests.take():
+	case !c.gate.requests.allow():
 		c.close(throttled)
 		return
 	}
@@ -184,7 +184,7 @@ func (c *conn) start(f func()) bool {
 // invoke tells the client only of failures: a reply with any status is a
 // success, and its body goes nowhere without a route response.
 func (c *conn) invoke(body string) {
-	if !c.gate.hold(c.gate.opt.Faults.Latency()) {
+	if !c.gate.pause(c.gate.opt.Faults.Latency()) {
 		return
 	}
 	request := newID()

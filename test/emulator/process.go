@@ -255,7 +255,7 @@ func (i *instance) run(v *invocation) (out outcome, seen bool) {
 	if i.fresh {
 		began = i.born // starting is billed, too [11]
 	}
-	out, seen = i.hand(v)
+	out, seen = i.offer(v)
 	if seen {
 		out = i.await(v)
 	}
@@ -265,8 +265,8 @@ func (i *instance) run(v *invocation) (out outcome, seen bool) {
 	return out, seen
 }
 
-// hand waits until the process asks for an event.
-func (i *instance) hand(v *invocation) (outcome, bool) {
+// offer waits until the process asks for an event.
+func (i *instance) offer(v *invocation) (outcome, bool) {
 	late := time.NewTimer(i.of.set.InitTimeout)
 	defer late.Stop()
 	select {

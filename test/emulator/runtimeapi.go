@@ -31,18 +31,18 @@ func (i *instance) next(w http.ResponseWriter, r *http.Request) {
 		i.mu.Lock()
 		i.current = v
 		i.mu.Unlock()
-		i.give(w, v)
+		writeInvocation(w, v, i.of.set)
 	case <-r.Context().Done():
 	}
 }
 
-func (i *instance) give(w http.ResponseWriter, v *invocation) {
+func writeInvocation(w http.ResponseWriter, v *invocation, s Settings) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(v.payload)))
 	h.Set("Lambda-Runtime-Aws-Request-Id", v.id)
-	h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(i.of.set.Timeout).UnixMilli(), 10))
-	h.Set("Lambda-Runtime-Invoked-Function-Arn", i.of.set.arn())
+	h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(s.Timeout).UnixMilli(), 10))
+	h.Set("Lambda-Runtime-Invoked-Function-Arn", s.arn())
 	h.Set("Lambda-Runtime-Trace-Id", newTrace()+";Parent=0000000000000000;Sampled=0")
 	w.Write(v.payload)
 }

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// The names of a CDN that carries our site beside another: the certificate and
+// A CDN carries our site beside another under these names: the certificate and
 // the SNI are the other's, and only the Host inside TLS is ours.
 const (
 	hidden = "hidden.example"

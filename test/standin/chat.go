@@ -32,23 +32,23 @@ const (
 // 64 KiB, comes back decrypted and encrypted anew.
 func (s *Server) ServeChat(l net.Listener) error {
 	limited := newCapped(l)
-	if !s.enter(limited) {
+	if !s.track(limited) {
 		return nil
 	}
-	defer s.leave(limited)
+	defer s.untrack(limited)
 	for {
 		conn, err := limited.Accept()
 		if err != nil {
 			return s.ended(err)
 		}
-		if s.enter(conn) {
+		if s.track(conn) {
 			go s.chat(conn)
 		}
 	}
 }
 
 func (s *Server) chat(conn net.Conn) {
-	defer s.leave(conn)
+	defer s.untrack(conn)
 	conn.SetDeadline(time.Now().Add(handshakeWait))
 	r := bufio.NewReader(conn)
 	receive, send, err := s.handshake(conn, r)

@@ -43,11 +43,11 @@ func (s *Server) ServeMedia(l net.Listener) error {
 		ConnState:         s.watch,
 		ErrorLog:          log.New(io.Discard, "", 0), // it would name addresses
 	}
-	if !s.enter(server) {
+	if !s.track(server) {
 		l.Close()
 		return nil
 	}
-	defer s.leave(server)
+	defer s.untrack(server)
 	return s.ended(server.ServeTLS(newCapped(l), "", ""))
 }
 

@@ -85,8 +85,8 @@ func (s *Server) begin() bool {
 	return !s.closed
 }
 
-// enter puts c in Close's hands until leave, or closes it if Close was called.
-func (s *Server) enter(c io.Closer) bool {
+// track puts c in Close's hands until untrack, or closes it if Close was called.
+func (s *Server) track(c io.Closer) bool {
 	if !s.begin() {
 		c.Close()
 		return false
@@ -100,7 +100,7 @@ func (s *Server) enter(c io.Closer) bool {
 	return true
 }
 
-func (s *Server) leave(c io.Closer) {
+func (s *Server) untrack(c io.Closer) {
 	c.Close()
 	s.mu.Lock()
 	delete(s.open, c)

@@ -12,6 +12,12 @@ import (
 	"testing"
 )
 
+// Numbers of TLS: RFC 6066, section 3.
+const (
+	extServerName = 0
+	nameTypeHost  = 0
+)
+
 // scriptConn is a connection that says script, and records what it is told.
 type scriptConn struct {
 	net.Conn
@@ -192,7 +198,6 @@ func TestParseHelloRefuses(t *testing.T) {
 		"one over the limit":       {22, 3, 1, 0x40, 0, 1, 0, 0x40, 0},
 		"many tiny records":        bytes.Repeat([]byte{22, 3, 1, 0, 1, 1}, maxHello/6+1),
 		"a message behind it":      asRecords(append(asHello(bare)[recordHeaderLen:], 1), maxRecord),
-		"a message's version 2":    edit(recordHeaderLen+messageHeaderLen, 2),
 		"a session of 33 bytes":    edit(recordHeaderLen+messageHeaderLen+34, 33),
 		"an empty body":            asHello(nil),
 		"a body of 34 bytes":       asHello(bare[:34]),
@@ -200,12 +205,10 @@ func TestParseHelloRefuses(t *testing.T) {
 		"bytes behind extensions":  asHello(append(bytes.Clone(bare), 0)),
 		"odd cipher suites":        asHello(append(append(bytes.Clone(bare[:34]), 0, 0, 3, 1, 2, 3), 1, 0)),
 		"no cipher suites":         asHello(append(append(bytes.Clone(bare[:34]), 0, 0, 0), 1, 0)),
-		"no compression":           asHello(append(bytes.Clone(bare[:34]), 0, 0, 2, 1, 2, 0)),
 		"an extension twice":       asHello(withExtension(withExtension(bare, 0x1a1a, nil), 0x1a1a, nil)),
 		"an empty name":            sni(named("")),
 		"no names":                 sni(named()),
 		"two names":                sni(named("a.example", "b.example")),
-		"a name of another type":   sni([]byte{0, 4, 1, 0, 1, 'a'}),
 		"bytes behind the names":   sni(append(named("a.example"), 0)),
 		"a name with a dot at end": sni(named("mmg.whatsapp.net.")),
 		"a name with a dot first":  sni(named(".whatsapp.net")),
@@ -215,6 +218,24 @@ func TestParseHelloRefuses(t *testing.T) {
 	} {
 		if got, err := parseHello(b); err != errHello {
 			t.Errorf("%s: got %q, %v; want %v", name, got, err, errHello)
+		}
+	}
+}
+
+// These are no business of the listener's: none names a host, so they are taken
+// for chat, whose TLS ends here and refuses what it must.
+func TestParseHelloLeavesToTLSWhatNamesNoHost(t *testing.T) {
+	t.Parallel()
+	bare := helloBody(t, &tls.Config{InsecureSkipVerify: true})
+	old := asHello(bare)
+	old[recordHeaderLen+messageHeaderLen] = 2
+	for name, b := range map[string][]byte{
+		"a name of another type": asHello(withExtension(bare, extServerName, []byte{0, 4, 1, 0, 1, 'a'})),
+		"no compression":         asHello(append(bytes.Clone(bare[:34]), 0, 0, 2, 1, 2, 0)),
+		"a message's version 2":  old,
+	} {
+		if got, err := parseHello(b); got != "" || err != nil {
+			t.Errorf("%s: got %q, %v; want no name and nil", name, got, err)
 		}
 	}
 }

@@ -45,7 +45,8 @@ const (
 // Carry takes over a connection of the app, which it owns from then on; first
 // are bytes already read from it, at most wire.MaxEarly, and belong to Carry
 // too. conn is what the listener accepted, a *net.TCPConn as a rule, or a
-// *ChatConn. Carry has a goroutine to itself and may stay; nobody waits for it.
+// *ChatConn. Carry has a goroutine to itself, for which Serve waits: it returns
+// soon after Serve's context has ended, as client.Client's does at once.
 type Carry func(conn net.Conn, s wire.Service, first []byte)
 
 // Listener takes the app's connections and finds out what they are. Its fields
@@ -102,7 +103,7 @@ func Address(lan bool, port int) string {
 
 // Serve accepts connections from ln until ctx ends, when it returns nil, or
 // until accepting fails for good. It closes ln and whatever did not get as far
-// as Carry.
+// as Carry. No goroutine is left when it returns.
 func (l *Listener) Serve(ctx context.Context, ln net.Listener) error {
 	defer ln.Close()
 	r, err := newReception(l)
@@ -122,13 +123,13 @@ func (l *Listener) Serve(ctx context.Context, ln net.Listener) error {
 type reception struct {
 	Listener
 	tls     *tls.Config
-	lobby   *lobby
+	queue   *acceptQueue
 	buffers sync.Pool      // of *[]byte, for the first read
-	group   sync.WaitGroup // goroutines that have not come to Carry
+	group   sync.WaitGroup // of all that was accepted
 }
 
 func newReception(l *Listener) (*reception, error) {
-	r := &reception{Listener: *l, lobby: newLobby(maxUnknown, unknownLimit, unknownPatience)}
+	r := &reception{Listener: *l, queue: newAcceptQueue(maxUnknown, unknownLimit, unknownPatience)}
 	if r.Log == nil {
 		r.Log = slog.Default()
 	}
@@ -154,7 +155,7 @@ func newReception(l *Listener) (*reception, error) {
 }
 
 func (r *reception) close() {
-	r.lobby.closeAll()
+	r.queue.closeAll()
 	r.group.Wait()
 }
 
@@ -173,16 +174,15 @@ func (r *reception) acceptAll(ctx context.Context, ln net.Listener) error {
 			if pause == newAcceptBackoff() {
 				r.Log.Warn("cannot accept for now; raise the limit of open files", "reason", errnoOf(err))
 			}
-			r.lobby.makeRoom()
+			r.queue.makeRoom()
 			dial.Sleep(ctx, pause.Pause())
 		}
 	}
 }
 
 func (r *reception) admit(ctx context.Context, conn net.Conn) {
-	if g := r.lobby.enter(ctx, conn); g != nil {
-		r.group.Add(1)
-		go r.receive(g)
+	if u := r.queue.add(ctx, conn); u != nil {
+		r.group.Go(func() { r.receive(u) })
 	}
 }
 

@@ -350,6 +350,42 @@ func TestServeSurvivesAWantOfDescriptors(t *testing.T) {
 	})
 }
 
+// The bubble ends only if no goroutine is left, and Serve has waited for all:
+// for who says nothing, who stops in a hello, who does not read the help page,
+// and for Carry.
+func TestServeLeavesNoGoroutine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ln, returned := newPipeListener(), false
+		carry := func(c net.Conn, _ wire.Service, _ []byte) {
+			time.Sleep(time.Second)
+			c.Close()
+			returned = true
+		}
+		l := &Listener{Carry: carry, Log: slog.New(slog.DiscardHandler), IsMedia: isTestMedia}
+		ctx, cancel := context.WithCancel(t.Context())
+		served := make(chan error)
+		go func() { served <- l.Serve(ctx, ln) }()
+		hello := goHello(t, helloConfigs["plain"])
+		var apps []net.Conn
+		for _, said := range []string{"", string(hello[:100]), "GET / HTTP/1.1\r\n\r\n", "WA"} {
+			app := ln.dial()
+			io.WriteString(app, said)
+			apps = append(apps, app)
+		}
+		synctest.Wait()
+		cancel()
+		if err := <-served; err != nil || !returned {
+			t.Errorf("serve: got %v, Carry returned %v; want nil after Carry's end", err, returned)
+		}
+		for i, app := range apps {
+			if _, err := app.Write([]byte{1}); err == nil {
+				t.Errorf("connection %d is still open", i)
+			}
+		}
+	})
+}
+
 func TestServeReturnsWhatEndsAccepting(t *testing.T) {
 	t.Parallel()
 	ln := newPipeListener()

@@ -3,6 +3,7 @@ package listener
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -21,36 +22,37 @@ type arrival struct {
 	deep    bool // the goroutine's stack has grown
 }
 
-// receive finds out what g is and hands it on, or closes it.
-func (r *reception) receive(g *guest) {
-	a, known := r.identify(g)
-	if known = known && r.lobby.leave(g); !known {
-		g.conn.Close()
-		r.lobby.leave(g)
+// receive finds out what u is and hands it on, or closes it. A handshake grows
+// the goroutine's stack, so a connection that had one is carried by another.
+func (r *reception) receive(u *unknown) {
+	a, known := r.identify(u.conn)
+	if !known {
+		u.conn.Close()
 	}
-	r.group.Done()
-	switch {
+	switch known = r.queue.identified(u) && known; {
 	case known && a.deep:
-		go r.Carry(a.conn, a.service, a.first)
+		r.group.Go(func() { r.Carry(a.conn, a.service, a.first) })
 	case known:
 		r.Carry(a.conn, a.service, a.first)
 	}
 }
 
-func (r *reception) identify(g *guest) (arrival, bool) {
+// identify reads what a connection says first. It returns false for one that is
+// not to be carried, which may have been answered.
+func (r *reception) identify(conn net.Conn) (arrival, bool) {
 	buffer := r.buffers.Get().(*[]byte)
 	defer r.buffers.Put(buffer)
 	b := (*buffer)[:0]
 	if r.ProxyHeader {
 		var ok bool
-		if b, ok = skipProxyHeader(g.conn, b); !ok {
+		if b, ok = skipProxyHeader(conn, b); !ok {
 			return arrival{}, false
 		}
 	}
 	if r.Raw {
-		return identifyRaw(g.conn, b)
+		return identifyRaw(conn, b)
 	}
-	return r.identifySniffed(g.conn, b)
+	return r.identifySniffed(conn, b)
 }
 
 // skipProxyHeader returns what came behind the header.
@@ -105,7 +107,7 @@ func (r *reception) identifySniffed(conn net.Conn, b []byte) (arrival, bool) {
 	return arrival{}, false
 }
 
-// identifyInside ends TLS and sniffs again. The lobby's limit bounds the
+// identifyInside ends TLS and sniffs again. The queue's limit bounds the
 // handshake as well.
 func (r *reception) identifyInside(conn net.Conn, hello []byte) (arrival, bool) {
 	inside := newChatConn(conn, bytes.Clone(hello), r.tls)
@@ -154,4 +156,53 @@ func readUntil(conn net.Conn, b []byte, limit int, done func([]byte) bool) ([]by
 		}
 	}
 	return b, true
+}
+
+// helpTime bounds the answer to a browser.
+const helpTime = 5 * time.Second
+
+// maxRequest bounds what is read of a request only to be thrown away: closing
+// with bytes unread resets the connection, and the browser would not show the
+// page.
+const maxRequest = 64 << 10
+
+const helpPage = `<!doctype html>
+<meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>A proxy for WhatsApp</title>
+<h1>This port is a proxy for the WhatsApp app</h1>
+<p>It works, but browsers cannot use it. On the phone open WhatsApp and go to
+<b>Settings</b>, <b>Storage and data</b>, <b>Proxy</b>. Enter</p>
+<ul>
+<li>as host, the name or number before the colon in this page's address,</li>
+<li>as chat port and as media port, the number after it,</li>
+<li>and leave TLS off.</li>
+</ul>
+<p>Messages, pictures, voice notes and files go through it; calls do not.</p>
+`
+
+// answer is the response to a request that begins with request. CONNECT is
+// refused, as a 200 would say that a tunnel is open.
+func answer(request []byte) []byte {
+	status, body := "200 OK", helpPage
+	switch {
+	case bytes.HasPrefix(request, []byte("CONNECT ")):
+		status = "405 Method Not Allowed\r\nAllow: GET, HEAD"
+	case bytes.HasPrefix(request, []byte("HEAD ")):
+		body = ""
+	}
+	return fmt.Appendf(nil, "HTTP/1.1 %s\r\nContent-Type: text/html; charset=utf-8\r\n"+
+		"Content-Length: %d\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s", status, len(helpPage), body)
+}
+
+// help shows the help page and closes conn.
+func help(conn net.Conn, request []byte) {
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(helpTime))
+	if _, err := conn.Write(answer(request)); err != nil {
+		return
+	}
+	if c, ok := conn.(interface{ CloseWrite() error }); ok {
+		c.CloseWrite()
+	}
+	io.CopyN(io.Discard, conn, maxRequest)
 }

@@ -21,16 +21,16 @@ func (c *closedConn) Close() error {
 	return nil
 }
 
-func TestLobbyKeepsNobodyLongerThanItsLimit(t *testing.T) {
+func TestAcceptQueueKeepsNobodyLongerThanItsLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l, start := newLobby(10, time.Minute, time.Second), time.Now()
+		q, start := newAcceptQueue(10, time.Minute, time.Second), time.Now()
 		first, second, gone := &closedConn{}, &closedConn{}, &closedConn{}
-		l.enter(t.Context(), first)
-		known := l.enter(t.Context(), gone)
+		q.add(t.Context(), first)
+		known := q.add(t.Context(), gone)
 		time.Sleep(20 * time.Second)
-		l.enter(t.Context(), second)
-		if !l.leave(known) {
+		q.add(t.Context(), second)
+		if !q.identified(known) {
 			t.Error("a connection that is still there cannot leave")
 		}
 		time.Sleep(2 * time.Minute)
@@ -44,58 +44,58 @@ func TestLobbyKeepsNobodyLongerThanItsLimit(t *testing.T) {
 		if !gone.closed.IsZero() {
 			t.Error("closed a connection that had left")
 		}
-		if l.guests.Len() != 0 || l.timer != nil {
-			t.Errorf("got %d guests and timer %v, want none", l.guests.Len(), l.timer)
+		if q.conns.Len() != 0 || q.timer != nil {
+			t.Errorf("got %d conns and timer %v, want none", q.conns.Len(), q.timer)
 		}
 	})
 }
 
-func TestLobbyClosesTheOldestForNewcomersOnceItHadTimeToSpeak(t *testing.T) {
+func TestAcceptQueueClosesTheOldestForNewcomersOnceItHadTimeToSpeak(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l, start := newLobby(2, time.Minute, time.Second), time.Now()
+		q, start := newAcceptQueue(2, time.Minute, time.Second), time.Now()
 		oldest, old := &closedConn{}, &closedConn{}
-		g := l.enter(t.Context(), oldest)
-		l.enter(t.Context(), old)
-		l.enter(t.Context(), &closedConn{})
+		g := q.add(t.Context(), oldest)
+		q.add(t.Context(), old)
+		q.add(t.Context(), &closedConn{})
 		if got := time.Since(start); got != time.Second {
 			t.Errorf("the newcomer waited %v, want a second", got)
 		}
 		if oldest.closed.IsZero() || !old.closed.IsZero() {
 			t.Errorf("closed oldest %v, the other %v; want the oldest alone", !oldest.closed.IsZero(), !old.closed.IsZero())
 		}
-		if l.leave(g) {
+		if q.identified(g) {
 			t.Error("a connection that was closed could leave")
 		}
-		l.closeAll()
+		q.closeAll()
 	})
 }
 
-func TestLobbyLetsANewcomerInAsSoonAsSomebodyLeaves(t *testing.T) {
+func TestAcceptQueueLetsANewcomerInAsSoonAsSomebodyLeaves(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l, start := newLobby(1, time.Minute, time.Second), time.Now()
-		g := l.enter(t.Context(), &closedConn{})
-		time.AfterFunc(time.Millisecond, func() { l.leave(g) })
-		l.enter(t.Context(), &closedConn{})
+		q, start := newAcceptQueue(1, time.Minute, time.Second), time.Now()
+		g := q.add(t.Context(), &closedConn{})
+		time.AfterFunc(time.Millisecond, func() { q.identified(g) })
+		q.add(t.Context(), &closedConn{})
 		if got := time.Since(start); got != time.Millisecond {
 			t.Errorf("the newcomer waited %v, want a millisecond", got)
 		}
-		l.closeAll()
+		q.closeAll()
 	})
 }
 
-func TestLobbyTurnsANewcomerAwayWhenItIsOver(t *testing.T) {
+func TestAcceptQueueTurnsANewcomerAwayWhenItIsOver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := newLobby(1, time.Minute, time.Second)
-		l.enter(t.Context(), &closedConn{})
+		q := newAcceptQueue(1, time.Minute, time.Second)
+		q.add(t.Context(), &closedConn{})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		late := &closedConn{}
-		if g := l.enter(ctx, late); g != nil || late.closed.IsZero() {
+		if g := q.add(ctx, late); g != nil || late.closed.IsZero() {
 			t.Errorf("got %v, closed %v; want nobody, closed", g, !late.closed.IsZero())
 		}
-		l.closeAll()
+		q.closeAll()
 	})
 }

@@ -15,6 +15,7 @@ import (
 
 	"culvert/internal/handover"
 	"culvert/internal/wire"
+	"culvert/test/leak"
 )
 
 // answers answers every request alike.
@@ -204,4 +205,23 @@ func TestAHelloOfAnOriginThatIsGoneGoesToTheConfiguredOne(t *testing.T) {
 		}
 		wantLost(t, g, event("MESSAGE", up("", ticket(t, addressOf(t, gone.URL), testUser), "frames")), handover.ErrUnreachable)
 	}
+}
+
+// After Close no goroutine of a Gate is left, though connections were kept to the
+// configured origin and to an owner, and one of them did not answer.
+func TestNothingIsLeftOfAGateThatIsClosed(t *testing.T) {
+	before := leak.Running()
+	t.Run("handing on", func(t *testing.T) {
+		configured, owner := newOrigin(t), newOrigin(t)
+		g, _ := newGate(t, configured.URL)
+		wantStatus(t, g, event("MESSAGE", up(token(t), "", "frames")), http.StatusOK)
+		wantStatus(t, g, messageTo(t, owner.URL), http.StatusOK)
+		silent := answers(t, func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) })
+		wantLost(t, g, messageTo(t, silent.URL), handover.ErrSilent)
+		if len(leak.Since(before).With("net/http.(*persistConn)")) == 0 {
+			t.Error("got no connection that is kept")
+		}
+		g.Close()
+	})
+	before.Check(t)
 }

@@ -146,7 +146,7 @@ func (g *gateway) routes(origin *url.URL, meter *emulator.Meter, log *slog.Logge
 		return emulator.Routes{}, nil, err
 	}
 	routes, end := emulator.GateRoutes(gate, set)
-	return routes, end, nil
+	return routes, func() { end(); gate.Close() }, nil
 }
 
 // processes runs the binaries that are built for AWS.

@@ -80,7 +80,7 @@ func (g *Gateway) handler(master seal.Master, originAt net.Addr) (api *emulator.
 		API: gatewayAPI, Region: gatewayRegion, Stage: gatewayStage, Credentials: g.key, Meter: &g.meter,
 		MaxConnections: gatewaySockets, MaxInFlight: gatewayAtOnce,
 	})
-	return api, func() { api.Close(); endFunctions() }, nil
+	return api, func() { api.Close(); endFunctions(); gate.Close() }, nil
 }
 
 // startGateway is the edge of a relay that goes through the gateway door.

@@ -84,7 +84,7 @@ func streamFront(f link.Front) bool { return !f.Gateway }
 // be taken, and serves it. It is called by keepMain or a task, so that Run waits
 // for what it starts.
 func (c *Client) dial(ctx context.Context, o *originRef, may func(link.Front) bool) (*activeCarrier, error) {
-	sock, at, err := c.dialSocket(ctx, o, may)
+	sock, at, err := c.reach(ctx, o, may)
 	if err != nil {
 		if wasAnswered(err) {
 			c.health.answered(false)

@@ -10,13 +10,14 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"sync"
 	"time"
 
 	"culvert/client/front"
 	"culvert/internal/link"
 	"culvert/internal/relay"
 	"culvert/internal/seal"
+	"culvert/internal/tasks"
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
@@ -39,11 +40,14 @@ type Client struct {
 	pool   *pool
 	clock  clock
 	health frontHealth
-	tasks  sync.WaitGroup
+	tasks  *tasks.Group // all goroutines
 
-	running context.Context // of tasks that the relay asks for; ends with Run
+	running context.Context // of tasks; ends with Run
 	stop    context.CancelFunc
-	ending  sync.RWMutex // held to count a task, or to see that none begins
+
+	// reach opens a socket to an origin by one of the fronts that may be taken:
+	// dialSocket, but in tests.
+	reach func(context.Context, *originRef, func(link.Front) bool) (transport.Transport, int, error)
 }
 
 // New makes a Client. It reaches for nothing until Run.
@@ -67,22 +71,20 @@ func New(cfg Config) (*Client, error) {
 	c := &Client{cfg: cfg, seal: seal.NewClient(cfg.Link.Keys, cfg.Now)}
 	c.clock = clock{now: cfg.Now, tell: c.seal.SetOffset}
 	c.health.fronts = len(cfg.Link.Fronts)
-	c.pool = newPool()
+	c.pool, c.tasks, c.reach = newPool(), tasks.NewGroup(), c.dialSocket
 	c.table = relay.NewTable(relay.Events{Ended: c.ended, Bulk: c.promote, Leaving: c.pool.onDrain}, relay.NewBudget(cfg.Windows))
 	c.running, c.stop = context.WithCancel(context.Background())
 	return c, nil
 }
 
-// Run keeps a carrier to the origin until ctx ends, then resets what is left.
-// It is called once.
+// Run keeps a carrier to the origin until ctx ends, then resets what is left. No
+// goroutine of the client is left when it returns, always nil. It is called once.
 func (c *Client) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, c.stop)()
 	c.tasks.Go(func() { c.table.Sweep(ctx) })
 	c.tasks.Go(func() { c.keepAlive(ctx) })
 	c.keepMain(ctx)
-	c.ending.Lock() // from here on no task begins
 	c.stop()
-	c.ending.Unlock()
 	if c.table.Abandon() > 0 {
 		time.Sleep(lastWords)
 	}
@@ -98,11 +100,11 @@ const lastWords = 100 * time.Millisecond
 
 // task runs f in a goroutine that Run waits for, unless the client is ending.
 func (c *Client) task(f func()) {
-	c.ending.RLock()
-	defer c.ending.RUnlock()
-	if c.running.Err() == nil {
-		c.tasks.Go(f)
-	}
+	c.tasks.Go(func() {
+		if c.running.Err() == nil {
+			f()
+		}
+	})
 }
 
 // Carry sends stream, which it owns from here on, to s; first are bytes that

@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 
 	"client/front":    {"internal/dial", "internal/link"},
 	"client/listener": {"internal/dial", "internal/netpoll", "internal/whatsapp", "internal/wire"},
-	"client":          {"client/front", "internal/dial", "internal/link", "internal/netpoll", "internal/relay", "internal/seal", "internal/transport", "internal/wire"},
+	"client":          {"client/front", "internal/dial", "internal/link", "internal/netpoll", "internal/relay", "internal/seal", "internal/tasks", "internal/transport", "internal/wire"},
 	"origin":          {"internal/dial", "internal/handover", "internal/netpoll", "internal/relay", "internal/seal", "internal/tasks", "internal/transport", "internal/whatsapp", "internal/wire"},
 
 	"edge":             {"internal/handover", "internal/wire"},

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"net"
 	"net/netip"
+	"strconv"
 
 	"culvert/internal/seal"
 )
@@ -60,7 +62,7 @@ const (
 	maxBody     = (MaxText - len(Scheme)) * 5 / 8
 )
 
-// encode is l in bytes, or why there are none.
+// encode is l in bytes, or says why l cannot be a link.
 func (l *Link) encode() ([]byte, error) {
 	fronts, err := cleanFronts(l.Fronts)
 	if err != nil {
@@ -81,7 +83,7 @@ func (l *Link) encode() ([]byte, error) {
 	return finish(b)
 }
 
-// countDoors is what the count of fronts has added when doors follow.
+// countDoors is added to the count of fronts when doors follow it.
 const countDoors = 128
 
 func appendCount(b []byte, fronts []Front) []byte {
@@ -219,4 +221,124 @@ func appendHost(b []byte, host string) []byte {
 		b = append(b, addrIPv6)
 	}
 	return append(b, ip.AsSlice()...)
+}
+
+// cursor reads from the front of a body. After the first lack of bytes it is
+// spent: everything reads as zero.
+type cursor struct {
+	b     []byte
+	spent bool
+}
+
+// next is the next n bytes, an alias of the body, or zeros if there are not so
+// many.
+func (c *cursor) next(n int) []byte {
+	if c.spent || n > len(c.b) {
+		c.spent = true
+		return make([]byte, n)
+	}
+	p := c.b[:n]
+	c.b = c.b[n:]
+	return p
+}
+
+func (c *cursor) byte() byte     { return c.next(1)[0] }
+func (c *cursor) port() uint16   { return binary.BigEndian.Uint16(c.next(2)) }
+func (c *cursor) text() string   { return string(c.next(int(c.byte()))) }
+func (c *cursor) finished() bool { return !c.spent && len(c.b) == 0 }
+
+func (c *cursor) uvarint() uint64 {
+	v, n := binary.Uvarint(c.b)
+	c.next(max(n, 0))
+	c.spent = c.spent || n <= 0
+	return v
+}
+
+func (c *cursor) host() string {
+	switch n := c.byte(); n {
+	case addrIPv4:
+		return netip.AddrFrom4([4]byte(c.next(4))).String()
+	case addrIPv6:
+		return netip.AddrFrom16([16]byte(c.next(16))).String()
+	default:
+		return string(c.next(int(n)))
+	}
+}
+
+// decode reads a body without its checksum. It does not see whether the body
+// is the one form of what it returns; Parse does.
+func decode(b []byte) (*Link, error) {
+	c := &cursor{b: b[3:]}
+	l := &Link{}
+	copy(l.Keys.Origin[:], c.next(32))
+	copy(l.Keys.Private[:], c.next(32))
+	copy(l.Keys.Token[:], c.next(16))
+	l.Keys.User = uint32(c.uvarint())
+	n, doors := c.count()
+	if n > MaxFronts {
+		return nil, errRules
+	}
+	for i := range n {
+		f := c.front()
+		f.Gateway = doors>>i&1 == 1
+		l.Fronts = append(l.Fronts, f)
+	}
+	if !c.finished() {
+		return nil, errRules
+	}
+	return l, nil
+}
+
+// count is how many fronts there are, and which lead to the gateway door.
+func (c *cursor) count() (n int, doors uint16) {
+	n = int(c.byte())
+	if n >= countDoors {
+		return n - countDoors, binary.BigEndian.Uint16(c.next(2))
+	}
+	return n, 0
+}
+
+func (c *cursor) front() Front {
+	flags := c.byte()
+	has := func(flag byte) bool { return flags&flag != 0 }
+	at := address{c.host(), defaultPort}
+	f := Front{Path: defaultPath, NoSNI: has(flagNoSNI)}
+	if has(flagPort) {
+		at.port = c.port()
+	}
+	if has(flagPath) {
+		f.Path = c.text()
+	}
+	if has(flagDial) {
+		f.Dial = c.dial(at.port, has(flagDialPorts))
+	}
+	if has(flagSNI) {
+		f.SNI = c.host()
+	}
+	if has(flagVerify) {
+		f.Verify = c.host()
+	}
+	if has(flagPins) {
+		f.Pins = c.pins()
+	}
+	f.Host = at.short(defaultPort)
+	return f
+}
+
+func (c *cursor) dial(port uint16, ports bool) (dial []string) {
+	for range min(int(c.byte()), MaxDial+1) {
+		host := c.host()
+		if ports {
+			port = c.port()
+		}
+		dial = append(dial, net.JoinHostPort(host, strconv.Itoa(int(port))))
+	}
+	return dial
+}
+
+func (c *cursor) pins() (pins []Pin) {
+	for range min(int(c.byte()), MaxPins+1) {
+		pins = append(pins, Pin(c.next(len(Pin{}))))
+	}
+	return pins
 }

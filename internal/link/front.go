@@ -1,17 +1,21 @@
 package link
 
 import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
 
 	"culvert/internal/wire"
 )
 
-// Limits of one front.
+// Limits of one front: they keep a link of several fronts within a QR code.
 const (
 	MaxDial = 8   // addresses to dial
 	MaxPins = 4   // pins
-	MaxPath = 255 // bytes of the path
+	MaxPath = 255 // bytes of the path, whose length is written as one byte
 )
 
 const (
@@ -19,8 +23,11 @@ const (
 	defaultPath = wire.DoorPath
 )
 
-// Front is how an edge is reached; every field may differ from the others.
-// What is left empty follows from Host: ask Addrs, ServerName and VerifyName.
+// Front is how an edge is reached: where to connect, which name to send in the
+// ClientHello, whose certificate to accept and which host to ask for may all
+// differ. A field that is left empty follows from Host; Addrs, ServerName and
+// VerifyName say what holds then. Fronts of a Link and of ParseFront are valid,
+// and spelled the one way that String spells them.
 type Front struct {
 	Host    string   // the HTTP Host header: host or host:port; the port is 443 unless given
 	Path    string   // what to ask for, with a query if any: starts with "/"
@@ -36,7 +43,7 @@ type Front struct {
 func (f Front) URL() string { return "wss://" + f.Host + f.Path }
 
 // Addrs are the host:port addresses to dial, in the order in which to try
-// them. Must not be changed.
+// them. The caller must not change them.
 func (f Front) Addrs() []string {
 	if len(f.Dial) > 0 {
 		return f.Dial
@@ -99,7 +106,7 @@ func (f Front) clean() (Front, error) {
 	return f, nil
 }
 
-// cleanDial is nil if Host says the same.
+// cleanDial is the one form of dial, which is nil if Host says the same.
 func cleanDial(dial []string, at address) ([]string, error) {
 	if len(dial) > MaxDial {
 		return nil, fmt.Errorf("a front has at most %d addresses to dial", MaxDial)
@@ -123,7 +130,7 @@ func cleanDial(dial []string, at address) ([]string, error) {
 	return clean, nil
 }
 
-// addresses reads clean ones.
+// addresses reads addresses that cleanDial has checked.
 func addresses(dial []string, port uint16) (list []address) {
 	for _, s := range dial {
 		if a, err := parseAddress(s, port); err == nil {
@@ -180,4 +187,40 @@ func cleanPins(pins []Pin) ([]Pin, error) {
 		seen[p] = true
 	}
 	return pins, nil
+}
+
+// Pin is the SHA-256 of a certificate's SubjectPublicKeyInfo (as in RFC 7469,
+// section 2.4). It stays the same when a certificate is renewed for its key.
+type Pin [sha256.Size]byte
+
+// PinOf is the pin of cert.
+func PinOf(cert *x509.Certificate) Pin { return sha256.Sum256(cert.RawSubjectPublicKeyInfo) }
+
+// PinPEM is the pin of the first certificate in a PEM file, where the server's
+// own stands.
+func PinPEM(file []byte) (Pin, error) {
+	for {
+		var block *pem.Block
+		if block, file = pem.Decode(file); block == nil {
+			return Pin{}, errors.New("no certificate in it: a PEM file with BEGIN CERTIFICATE is needed")
+		}
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return Pin{}, fmt.Errorf("read certificate: %w", err)
+		}
+		return PinOf(cert), nil
+	}
+}
+
+// String is 64 lower-case hexadecimal digits.
+func (p Pin) String() string { return hex.EncodeToString(p[:]) }
+
+func parsePin(s string) (p Pin, err error) {
+	if n, err := hex.Decode(p[:], []byte(s[:min(len(s), 2*len(p))])); err != nil || n != len(p) || len(s) != 2*len(p) {
+		return Pin{}, errors.New("a pin is 64 hexadecimal digits: the SHA-256 of the certificate's public key")
+	}
+	return p, nil
 }

@@ -1,9 +1,18 @@
 package link
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
 	"reflect"
 	"strings"
 	"testing"
+
+	"culvert/internal/seal"
 )
 
 const pinA = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
@@ -164,4 +173,88 @@ func FuzzParseFront(f *testing.F) {
 			t.Errorf("got %+v, %v, want %+v", got, err, l.Fronts)
 		}
 	})
+}
+
+// A link says of each front which door it leads to, and a link without a front
+// to the gateway door is no byte longer for that.
+func TestEveryFrontKeepsItsDoor(t *testing.T) {
+	t.Parallel()
+	keys := seal.NewMaster().Client(7)
+	var all []Front
+	for i, s := range []string{"wss://a.example/;door=stream", "wss://b.example/v1;door=gateway", "wss://a.example/v1;sni=none;door=gateway"} {
+		f, err := ParseFront(s)
+		if err != nil || f.Gateway != (i > 0) {
+			t.Fatalf("%s: got %v, %v", s, f, err)
+		}
+		if again, err := ParseFront(f.String()); err != nil || !reflect.DeepEqual(again, f) {
+			t.Errorf("got %v, %v, want %v", again, err, f)
+		}
+		all = append(all, f)
+		got, err := Parse((&Link{Keys: keys, Fronts: all}).String())
+		if err != nil || !reflect.DeepEqual(got.Fronts, all) {
+			t.Errorf("got %v, %v, want %v", got, err, all)
+		}
+	}
+}
+
+// A list of doors that names none has another spelling: no list.
+func TestALinkHasOneSpellingOfItsDoors(t *testing.T) {
+	t.Parallel()
+	l := &Link{Keys: seal.NewMaster().Client(1), Fronts: []Front{{Host: "a.example", Path: "/"}}}
+	b, err := l.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, doors := range [][2]byte{{0, 0}, {0, 2}} {
+		bad := append(append([]byte{}, b[:84]...), 1+countDoors, doors[0], doors[1])
+		bad, err := finish(append(bad, b[85:len(b)-checksumLen]...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Parse(Scheme + encoding.EncodeToString(bad)); err != errRules {
+			t.Errorf("doors %v: got %v, %v, want %v", doors, got, err, errRules)
+		}
+	}
+}
+
+func TestThePinIsOfTheFirstCertificatesKey(t *testing.T) {
+	t.Parallel()
+	var file []byte
+	var first []byte // the public key in DER
+	for i := range 2 {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tmpl := &x509.Certificate{SerialNumber: big.NewInt(int64(i + 1))}
+		der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			first, _ = x509.MarshalPKIXPublicKey(&key.PublicKey)
+			file = append(file, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: []byte("x")})...)
+		}
+		file = append(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+	}
+	got, err := PinPEM(file)
+	if want := Pin(sha256.Sum256(first)); err != nil || got != want {
+		t.Errorf("got %s, %v, want %s", got, err, want)
+	}
+	if again, err := parsePin(got.String()); err != nil || again != got {
+		t.Errorf("got %s, %v, want %s", again, err, got)
+	}
+}
+
+func TestAFileWithoutACertificateHasNoPin(t *testing.T) {
+	t.Parallel()
+	for file, want := range map[string]string{
+		"": "no certificate",
+		"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n": "no certificate",
+		"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n": "read certificate",
+	} {
+		if p, err := PinPEM([]byte(file)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %s, %v, want %q", file, p, err, want)
+		}
+	}
 }

@@ -50,8 +50,8 @@ func (f Front) String() string {
 }
 
 // ParseFront reads "wss://HOST:PORT/PATH;dial=ADDR;sni=NAME|none;host=NAME;
-// verify=NAME;pin=HEX;door=stream|gateway". Port and path may be missing, as may every option;
-// dial and pin may be repeated. An address to dial without a port has the
+// verify=NAME;pin=HEX;door=stream|gateway". Port and path may be missing, as may
+// every option; dial and pin may be repeated. An address to dial without a port has the
 // URL's. With host=NAME the URL's host is where to go (dial and sni, unless
 // they are given), and NAME is asked for there. The result is in its one form;
 // errors are for whoever wrote the front, and quote nothing of it.

@@ -144,6 +144,25 @@ func TestNoArrowIsNew(t *testing.T) {
 	}
 }
 
+// A list that names more than is used says nothing of how things are.
+func TestNoListedArrowIsUnused(t *testing.T) {
+	t.Parallel()
+	used := map[string][]string{}
+	for path, imports := range packages(t, "Imports") {
+		from := room(strings.TrimPrefix(path, module))
+		for _, imported := range imports {
+			used[from] = append(used[from], room(strings.TrimPrefix(imported, module)))
+		}
+	}
+	for from, rooms := range mayImport {
+		for _, to := range rooms {
+			if to != "any" && !slices.Contains(used[from], to) {
+				t.Errorf("%s imports nothing of %s any more: take it off its list", from, to)
+			}
+		}
+	}
+}
+
 func TestNoProductReachesWhatTriesIt(t *testing.T) {
 	t.Parallel()
 	for path, deps := range packages(t, "Deps") {

@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -44,6 +45,7 @@ type Gateway struct {
 	Client      *http.Client            // nil, or without a transport: one that is made for many posts to one host
 }
 
+// check says what is missing that has no default.
 func (c *Config) check() error {
 	switch {
 	case c.Dial == nil:
@@ -68,27 +70,16 @@ func (c *Config) defaults() {
 	if c.Site == nil {
 		c.Site = http.NotFoundHandler()
 	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
+	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
 	if c.Revoked == nil {
 		c.Revoked = func(uint32) bool { return false }
 	}
-	c.MaxTunnels = or(c.MaxTunnels, 100_000)
-	c.MaxCarriers = or(c.MaxCarriers, 50_000)
-	c.UserTunnels = or(c.UserTunnels, 12_000)
-	c.UserCarriers = or(c.UserCarriers, 1_000)
-	if c.Windows == 0 {
-		c.Windows = 512 << 20
-	}
+	c.MaxTunnels = cmp.Or(c.MaxTunnels, 100_000)
+	c.MaxCarriers = cmp.Or(c.MaxCarriers, 50_000)
+	c.UserTunnels = cmp.Or(c.UserTunnels, 12_000)
+	c.UserCarriers = cmp.Or(c.UserCarriers, 1_000)
+	c.Windows = cmp.Or(c.Windows, 512<<20)
 	c.Advertise = netip.AddrPortFrom(c.Advertise.Addr().Unmap(), c.Advertise.Port())
-}
-
-func or(n, otherwise int) int {
-	if n == 0 {
-		return otherwise
-	}
-	return n
 }
 
 // What others can make an origin keep follows from two figures: how many tunnels
@@ -111,21 +102,21 @@ func or(n, otherwise int) int {
 //	handshakes remembered           262,144       all       5 MiB   5 MiB
 //	secrets to resume from          16,384        all       5 MiB   5 MiB
 //
-// Not bounded by Windows: the buffers, 64 KiB each, of carriers and passages that are
-// in the middle of a write which nobody takes, of which a user may have 1,000.
+// Windows does not bound the buffers, 64 KiB each, of carriers and splices that are in
+// the middle of a write which nobody takes. A user may have 1,000 of them.
 //
 // 3,000 tunnels that sent 420 kB each with the first byte missing made an origin with
-// the settings of the smaller machine grow to 87 MB; each kept all before, 1.3 GB.
+// the settings of the smaller machine grow to 87 MB; before there was a bound, they took 1.3 GB.
 
-// keptPart, waitingPart and readingPart are what of Windows may be taken at once
-// by bytes in tunnels, by texts and by bodies. They add up to all of it.
+// Bytes in tunnels may take one part in keptPart of Windows, texts one in waitingPart
+// and bodies one in readingPart: together all of it.
 const (
 	keptPart    = 2
 	waitingPart = 4
 	readingPart = 4
 )
 
-// What there is on any machine.
+// Even the smallest machine has room for so much.
 const (
 	minReading = 16       // bodies at once
 	minKept    = 32 << 20 // bytes in tunnels

@@ -210,7 +210,7 @@ func rewrite(r *httputil.ProxyRequest, origin *url.URL) {
 	}
 }
 
-// How long the origin may take. An edge and its origin are well connected, so
+// The origin may take so long. An edge and its origin are well connected, so
 // what takes longer is down, and the site must not come conspicuously late.
 const (
 	dialPatience      = 5 * time.Second

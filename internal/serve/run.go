@@ -156,7 +156,7 @@ func Main(p Program, cfg any, run func(context.Context, *slog.Logger, *Files) er
 	}
 }
 
-// What a stranger may take, in time and memory. None concerns a WebSocket:
+// These bound what a stranger may take, in time and memory. None concerns a WebSocket:
 // net/http lifts its deadlines when a connection is handed over.
 const (
 	headerPatience = 10 * time.Second  // for the TLS handshake, and for a request's head: slow-loris ends here

@@ -245,7 +245,7 @@ func (u *Upstream) control(_ context.Context, _, address string, _ syscall.RawCo
 	return u.allow(a.Addr())
 }
 
-// How far an attempt came.
+// A stage says how far an attempt came.
 const (
 	failedName = iota
 	failedLookup

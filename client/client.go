@@ -1,6 +1,28 @@
-// Package client is the near end of the relay: it takes the app's connections,
-// reaches an edge by one of the link's fronts, and keeps tunnels alive while
-// carriers come and go beneath them.
+// Package client is the near end of the relay: it carries an app's connections
+// to the origin of a link, and keeps their tunnels alive while carriers come and
+// go beneath them.
+//
+// A program makes one Client of a parsed link, lets Run work in a goroutine of
+// its own until its context ends, and hands over connections by Carry, or opens
+// some by Dial, at any time:
+//
+//	l, err := client.ParseLink(text)
+//	c, err := client.New(client.Config{Link: l})
+//	go c.Run(ctx)
+//	apps := listener.Listener{Carry: c.Carry}
+//	err = apps.Serve(ctx, ln)
+//
+// Package listener takes the connections of WhatsApp's app and finds out which
+// service each wants; package front reaches the edges that a link names. WaitReady,
+// Status and Probe say how things are; their errors are for a person to read, and
+// name no host and no address.
+//
+// Inside, pool.go has the states of the main carrier, where all tunnels begin, and
+// the loop that keeps one; bulk.go the carriers beside it for tunnels that move
+// much; carriers.go makes carriers, renews them, and finds tunnels another when one
+// dies; fronthealth.go remembers how each front did; socket.go is the way from a
+// front to a socket. A frame's way goes from the app's connection through
+// a tunnel of the table to its carrier, none of which is done here.
 package client
 
 import (
@@ -21,18 +43,31 @@ import (
 	"culvert/internal/wire"
 )
 
-// Config is what a Client works with. All but Link may be zero.
+// Names for what other modules cannot import.
+type (
+	Link = link.Link // what a user was handed; see ParseLink
+	End  = relay.End // what is known of a tunnel that ended
+)
+
+// ParseLink reads a link. Its errors are for the user: they say what to try next,
+// and quote nothing of the link.
+func ParseLink(text string) (*Link, error) { return link.Parse(text) }
+
+// Config is what a Client works with. All but Link may be zero. Neither the link
+// nor the functions may be changed while the Client works.
 type Config struct {
-	Link    *link.Link
-	Dialer  *front.Dialer    // copied; nil: one with the system's roots
-	Log     *slog.Logger     // nil: none
-	Ended   func(relay.End)  // told of every tunnel that ends; must not block
+	Link    *Link
+	Dialer  *front.Dialer    // reaches the fronts; New copies its settings; nil: one with the system's roots
+	Log     *slog.Logger     // has no payloads, addresses or tokens; nil: none
+	Ended   func(End)        // told of every tunnel that ends; must not block
 	Windows int64            // bytes that windows may grow by in all; 0: 128 MiB
-	Now     func() time.Time // nil: time.Now
+	Now     func() time.Time // the wall clock; nil: time.Now
 }
 
-// Client carries streams to the origin of a link. Its methods may be called by
-// many goroutines.
+// Client carries streams to the origin of a link. New makes one, Run works until
+// its context ends, and then the Client is of no further use. All other methods
+// may be called by many goroutines, before, during and after Run: a connection
+// that is handed over without a carrier waits for one, and is reset if none comes.
 type Client struct {
 	cfg    Config
 	seal   *seal.Client
@@ -40,13 +75,13 @@ type Client struct {
 	pool   *pool
 	clock  clock
 	health frontHealth
-	tasks  *tasks.Group // all goroutines
+	tasks  *tasks.Group // has all goroutines of the client
 
-	running context.Context // of tasks; ends with Run
+	running context.Context // is that of tasks; ends with Run
 	stop    context.CancelFunc
 
-	// reach opens a socket to an origin by one of the fronts that may be taken:
-	// dialSocket, but in tests.
+	// reach opens a socket to an origin by one of the fronts that may be taken. It
+	// is dialSocket, but in tests.
 	reach func(context.Context, *originRef, func(link.Front) bool) (transport.Transport, int, error)
 }
 
@@ -108,7 +143,8 @@ func (c *Client) task(f func()) {
 }
 
 // Carry sends stream, which it owns from here on, to s; first are bytes that
-// were read from it already. It returns at once.
+// were read from it already, at most wire.MaxEarly, and belong to it, too. It
+// returns at once. A stream that cannot be carried is reset.
 func (c *Client) Carry(stream net.Conn, s wire.Service, first []byte) {
 	start, err := c.start(newID(), s, first)
 	if err != nil {
@@ -121,7 +157,7 @@ func (c *Client) Carry(stream net.Conn, s wire.Service, first []byte) {
 }
 
 // Dial opens a connection to s through the relay. It returns at once: whether
-// s answers shows when reading.
+// s answers shows when the caller reads. The caller closes the connection.
 func (c *Client) Dial(s wire.Service) net.Conn {
 	near, far := net.Pipe()
 	c.Carry(far, s, nil)
@@ -132,7 +168,8 @@ func (c *Client) start(id wire.TunnelID, s wire.Service, first []byte) (relay.St
 	return c.startBy(c.seal.Open, id, s, first)
 }
 
-// opener is seal.Client's Open or OpenAnew.
+// opener makes the first message of a tunnel's handshake: seal.Client's Open, or
+// its OpenAnew after a refusal.
 type opener func(wire.TunnelID, wire.Service, []byte) ([]byte, *seal.Pending, error)
 
 func (c *Client) startBy(open opener, id wire.TunnelID, s wire.Service, first []byte) (relay.Start, error) {
@@ -171,11 +208,11 @@ func newID() wire.TunnelID {
 	}
 }
 
-// ErrUnreachable means that no front led to the origin.
+// ErrUnreachable means that no front led to the origin. The Client goes on trying.
 var ErrUnreachable = errors.New("no front of the link leads to the origin")
 
 // WaitReady waits until there is a carrier, or tells why there is none when
-// ctx ends.
+// ctx ends: ErrUnreachable, joined with what the last dial failed of.
 func (c *Client) WaitReady(ctx context.Context) error {
 	for {
 		now := c.pool.view()
@@ -195,14 +232,14 @@ func (c *Client) WaitReady(ctx context.Context) error {
 
 // Status is what a person wants to see.
 type Status struct {
-	Connected bool
-	Front     int           // index of the front in use
-	RTT       time.Duration // 0: not measured
-	Carriers  int
-	Tunnels   int
-	LastError error  // why the last dial failed, if it did
-	Sent      uint64 // bytes of the app's connections so far, towards WhatsApp
-	Received  uint64 // and back
+	Connected bool          // there is a main carrier, and it lives
+	Front     int           // index of the front in use, or of the next to be tried
+	RTT       time.Duration // the shortest round trip to the origin; 0: not measured
+	Carriers  int           // sockets to the origin
+	Tunnels   int           // connections of the app
+	LastError error         // why the last dial failed, if it did
+	Sent      uint64        // bytes of the app's connections so far, towards WhatsApp
+	Received  uint64        // and back
 }
 
 // Status says how things are now.

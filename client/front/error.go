@@ -14,22 +14,25 @@ import (
 	"culvert/internal/dial"
 )
 
-// Step is a step on the way to a front.
+// Step is a step on the way to a front. Its text begins an Error's.
 type Step string
 
+// The steps, in their order.
 const (
-	StepConnect Step = "connect"
-	StepTLS     Step = "TLS"
-	StepUpgrade Step = "upgrade"
+	StepConnect Step = "connect" // look the name up, and connect
+	StepTLS     Step = "TLS"     // shake hands, and verify the certificate
+	StepUpgrade Step = "upgrade" // ask for a WebSocket
 )
 
 // Error says at which step a front failed and what to try. Its text has
-// no name or address of the front; Unwrap leads to errors which do.
+// no name and no address of the front; Unwrap leads to errors which do, and which
+// are not to be shown.
 type Error struct {
 	step Step
 	err  error
 }
 
+// Failed is an *Error: step ended with err.
 func Failed(step Step, err error) error { return &Error{step, err} }
 
 func (e *Error) Unwrap() error { return e.err }

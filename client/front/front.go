@@ -24,29 +24,32 @@ const (
 	handshakeTimeout = 10 * time.Second
 )
 
-// maxAddresses bounds those that are tried of one name.
+// maxAddresses bounds how many addresses of one name are tried.
 const maxAddresses = 8
 
-// A handshake makes the TLS connection to a front over raw; it has verified
-// the front's certificate when it returns (see verifier). Here is the place
-// of a ClientHello that looks like a browser's. It does not close raw.
+// A handshake makes the TLS connection to a front over raw. It has verified the
+// front's certificate when it returns (see verifier), and does not close raw. A
+// ClientHello that looks like a browser's would be another handshake.
 type handshake func(ctx context.Context, raw net.Conn, f link.Front) (net.Conn, error)
 
-// Dialer reaches fronts. Its zero value is ready; its fields are not changed
+// Dialer reaches fronts. Its zero value is ready, and its fields must not change
 // once it was used. It remembers which address of a front was good, and TLS
-// sessions, so that a later connection is faster and smaller. Several
-// goroutines may use one Dialer.
+// sessions, so that a later connection is faster and smaller. Several goroutines
+// may use one Dialer. It starts no goroutine that outlives a call. Its errors are
+// *Error, and tell a person what to try.
 type Dialer struct {
 	// Wrap, if set, puts a connection between TCP and TLS.
 	Wrap func(net.Conn) net.Conn
 
-	// Roots are whom to trust for fronts without pins. nil: the system's.
+	// Roots are the authorities to trust for fronts without pins. nil: the
+	// system's.
 	Roots *x509.CertPool
 
 	// Connect opens a connection to an address, an IP and a port. nil: TCP.
 	Connect func(ctx context.Context, network, address string) (net.Conn, error)
 
-	Now func() time.Time // nil: time.Now
+	// Now is the time by which certificates are judged. nil: time.Now.
+	Now func() time.Time
 
 	lookup    func(ctx context.Context, network, host string) ([]netip.Addr, error) // nil: the system's
 	handshake handshake                                                             // nil: that of crypto/tls
@@ -71,7 +74,7 @@ type frontMemory struct {
 // target is an address of a front.
 type target struct {
 	dial int        // index into link.Front.Addrs
-	addr netip.Addr // one of those that it stands for
+	addr netip.Addr // an address that this entry resolved to
 }
 
 func (d *Dialer) memory(f link.Front) *frontMemory {
@@ -101,9 +104,9 @@ func (m *frontMemory) remember(t target) {
 	m.good = t
 }
 
-// Dial opens a TLS connection to f: TCP to the best of its addresses,
-// then a handshake that has verified who answers. ctx bounds only that. Errors
-// are *Error.
+// Dial opens a TLS connection to f: TCP to the best of its addresses, then a
+// handshake that has verified who answers. ctx bounds only the dial, not the
+// connection. The error is an *Error.
 func (d *Dialer) Dial(ctx context.Context, f link.Front) (net.Conn, error) {
 	raw, err := d.Reach(ctx, f)
 	if err != nil {
@@ -112,7 +115,8 @@ func (d *Dialer) Dial(ctx context.Context, f link.Front) (net.Conn, error) {
 	return d.Secure(ctx, raw, f)
 }
 
-// Secure makes TLS of raw, which it closes if it fails.
+// Secure is the second half of Dial: it makes TLS of raw, a connection to f, and
+// closes raw if that fails.
 func (d *Dialer) Secure(ctx context.Context, raw net.Conn, f link.Front) (net.Conn, error) {
 	if d.Wrap != nil {
 		raw = d.Wrap(raw)
@@ -139,8 +143,8 @@ type dialed struct {
 
 func (c dialed) drop() { c.Close() }
 
-// Reach opens a TCP connection to one of f's addresses, the last good one
-// first.
+// Reach is the first half of Dial: it opens a TCP connection to one of f's
+// addresses, of which the last good one is tried first.
 func (d *Dialer) Reach(ctx context.Context, f link.Front) (net.Conn, error) {
 	m := d.memory(f)
 	good, addrs := m.best(), f.Addrs()

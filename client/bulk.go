@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"culvert/internal/relay"
+	"culvert/internal/tunnel"
 )
 
 const (
@@ -30,7 +30,7 @@ type bulkSlot struct {
 
 // promote has a task give a tunnel that proved to be bulk a place apart from
 // chat.
-func (c *Client) promote(t *relay.Tunnel) {
+func (c *Client) promote(t *tunnel.Tunnel) {
 	c.task(func() {
 		if isStaying(t) {
 			return
@@ -48,9 +48,9 @@ func (c *Client) promote(t *relay.Tunnel) {
 
 // isStaying reports whether a tunnel's origin is draining: a new carrier may lead
 // to another origin, which does not know the tunnel.
-func isStaying(t *relay.Tunnel) bool {
+func isStaying(t *tunnel.Tunnel) bool {
 	at := t.Carrier()
-	return at != nil && at.Leaving()
+	return at != nil && at.Draining()
 }
 
 // chooseSlot picks the slot with the fewest tunnels, and counts one that comes.
@@ -82,7 +82,7 @@ func (c *Client) fill(s *bulkSlot) *activeCarrier {
 	c.pool.mu.Lock()
 	l := s.carrier
 	c.pool.mu.Unlock()
-	if l != nil && !l.Dead() && !l.Leaving() {
+	if l != nil && !l.Dead() && !l.Draining() {
 		return l
 	}
 	if l != nil && l.Heard() && !l.gateway { // it worked, and another costs nothing
@@ -159,7 +159,7 @@ func (p *pool) takeDue(s *bulkSlot, now time.Time) *activeCarrier {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	old := s.carrier
-	if old == nil || !old.gateway || now.Before(old.until) || old.Leaving() {
+	if old == nil || !old.gateway || now.Before(old.until) || old.Draining() {
 		return nil
 	}
 	s.carrier = nil

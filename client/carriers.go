@@ -9,10 +9,11 @@ import (
 	"time"
 
 	"culvert/client/front"
+	"culvert/internal/carrier"
 	"culvert/internal/dial"
 	"culvert/internal/link"
-	"culvert/internal/relay"
 	"culvert/internal/transport"
+	"culvert/internal/tunnel"
 )
 
 // originRef is one origin, as the client knows it: by the ticket that leads back
@@ -55,7 +56,7 @@ func (o *originRef) found() {
 
 // activeCarrier is a carrier that is being served.
 type activeCarrier struct {
-	*relay.Carrier
+	*carrier.Carrier
 	front   int       // by which it was reached
 	gateway bool      // that is one of the gateway door
 	began   time.Time // when it was dialled
@@ -92,12 +93,12 @@ func (c *Client) dial(ctx context.Context, o *originRef, may func(link.Front) bo
 		return nil, err
 	}
 	c.health.reached(at)
-	l := &activeCarrier{Carrier: relay.NewCarrier(sock, c.table, 0), front: at, began: time.Now()}
-	l.Home = o
+	l := &activeCarrier{Carrier: c.table.NewCarrier(sock, 0), front: at, began: time.Now()}
+	l.OriginRef = o
 	if l.gateway = c.cfg.Link.Fronts[at].Gateway; l.gateway {
 		l.until = time.Now().Add(gatewayLife + rand.N(gatewayMore))
 	}
-	c.table.TellLate(l.Carrier)
+	c.table.SendClosures(l.Carrier)
 	l.Ping()
 	c.tasks.Go(func() { c.serve(l) })
 	return l, nil
@@ -154,7 +155,7 @@ func (c *Client) renew(ctx context.Context, main *activeCarrier, over <-chan str
 	case now.Before(c.health.streamAt()):
 		return nil
 	}
-	next, err := c.dialUntil(ctx, over, main.Home.(*originRef), may)
+	next, err := c.dialUntil(ctx, over, main.OriginRef.(*originRef), may)
 	if err != nil {
 		return nil
 	}
@@ -186,11 +187,11 @@ func (c *Client) dialUntil(ctx context.Context, over <-chan struct{}, o *originR
 func (c *Client) adoptOrphans() {
 	main := c.pool.view().main
 	for _, t := range c.table.Orphans() {
-		o, _ := t.Home().(*originRef)
+		o, _ := t.OriginRef().(*originRef)
 		switch {
 		case c.isElsewhere(o):
 			c.fetch(o)
-		case main != nil && (o != nil || !main.Leaving()): // an origin that drains takes no new ones
+		case main != nil && (o != nil || !main.Draining()): // an origin that drains takes no new ones
 			t.Attach(main.Carrier, true)
 			if t.IsBulk() {
 				c.promote(t)
@@ -239,24 +240,24 @@ func (c *Client) fetchAll(o *originRef) {
 // isWanted reports whether a carrier to o is: for tunnels, or to tell how some
 // ended.
 func (c *Client) isWanted(o *originRef) bool {
-	return len(c.orphansOf(o)) > 0 || slices.Contains(c.table.Untold(), any(o))
+	return len(c.orphansOf(o)) > 0 || slices.Contains(c.table.PendingClosures(), any(o))
 }
 
-// tellUntold has every origin know how tunnels of its ended whose carriers died
+// sendClosures has every origin know how tunnels of its ended whose carriers died
 // with the news.
-func (c *Client) tellUntold() {
+func (c *Client) sendClosures() {
 	main := c.pool.view().main
-	for _, of := range c.table.Untold() {
+	for _, of := range c.table.PendingClosures() {
 		o, _ := of.(*originRef)
 		switch {
 		case c.isElsewhere(o):
 			c.fetch(o)
 		case main != nil && !main.Dead():
-			c.table.TellLate(main.Carrier)
+			c.table.SendClosures(main.Carrier)
 		}
 	}
 }
 
-func (c *Client) orphansOf(o *originRef) []*relay.Tunnel {
-	return slices.DeleteFunc(c.table.Orphans(), func(t *relay.Tunnel) bool { return t.Home() != any(o) })
+func (c *Client) orphansOf(o *originRef) []*tunnel.Tunnel {
+	return slices.DeleteFunc(c.table.Orphans(), func(t *tunnel.Tunnel) bool { return t.OriginRef() != any(o) })
 }

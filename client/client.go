@@ -36,17 +36,17 @@ import (
 
 	"culvert/client/front"
 	"culvert/internal/link"
-	"culvert/internal/relay"
 	"culvert/internal/seal"
 	"culvert/internal/tasks"
 	"culvert/internal/transport"
+	"culvert/internal/tunnel"
 	"culvert/internal/wire"
 )
 
 // Names for what other modules cannot import.
 type (
-	Link = link.Link // what a user was handed; see ParseLink
-	End  = relay.End // what is known of a tunnel that ended
+	Link = link.Link  // what a user was handed; see ParseLink
+	End  = tunnel.End // what is known of a tunnel that ended
 )
 
 // ParseLink reads a link. Its errors are for the user: they say what to try next,
@@ -71,7 +71,7 @@ type Config struct {
 type Client struct {
 	cfg    Config
 	seal   *seal.Client
-	table  *relay.Table
+	table  *tunnel.Table
 	pool   *pool
 	clock  clock
 	health frontHealth
@@ -107,7 +107,7 @@ func New(cfg Config) (*Client, error) {
 	c.clock = clock{now: cfg.Now, tell: c.seal.SetOffset}
 	c.health.fronts = len(cfg.Link.Fronts)
 	c.pool, c.tasks, c.reach = newPool(), tasks.NewGroup(), c.dialSocket
-	c.table = relay.NewTable(relay.Events{Ended: c.ended, Bulk: c.promote, Leaving: c.pool.onDrain}, relay.NewBudget(cfg.Windows))
+	c.table = tunnel.NewTable(tunnel.Events{Ended: c.ended, Bulk: c.promote, Draining: c.pool.onDrain}, tunnel.NewWindowBudget(cfg.Windows))
 	c.running, c.stop = context.WithCancel(context.Background())
 	return c, nil
 }
@@ -148,7 +148,7 @@ func (c *Client) task(f func()) {
 func (c *Client) Carry(stream net.Conn, s wire.Service, first []byte) {
 	start, err := c.start(newID(), s, first)
 	if err != nil {
-		relay.Abort(stream)
+		tunnel.Abort(stream)
 		return
 	}
 	if t, ok := c.table.StartTunnel(start, stream); ok {
@@ -164,7 +164,7 @@ func (c *Client) Dial(s wire.Service) net.Conn {
 	return near
 }
 
-func (c *Client) start(id wire.TunnelID, s wire.Service, first []byte) (relay.Start, error) {
+func (c *Client) start(id wire.TunnelID, s wire.Service, first []byte) (tunnel.Start, error) {
 	return c.startBy(c.seal.Open, id, s, first)
 }
 
@@ -172,15 +172,15 @@ func (c *Client) start(id wire.TunnelID, s wire.Service, first []byte) (relay.St
 // its OpenAnew after a refusal.
 type opener func(wire.TunnelID, wire.Service, []byte) ([]byte, *seal.Pending, error)
 
-func (c *Client) startBy(open opener, id wire.TunnelID, s wire.Service, first []byte) (relay.Start, error) {
+func (c *Client) startBy(open opener, id wire.TunnelID, s wire.Service, first []byte) (tunnel.Start, error) {
 	payload, pending, err := open(id, s, first)
 	if err != nil {
-		return relay.Start{}, err
+		return tunnel.Start{}, err
 	}
-	return relay.Start{
+	return tunnel.Start{
 		ID: id, Service: s, Payload: payload, Early: len(first),
-		Finish: func(accept []byte) (relay.Keys, error) { return finish(pending, accept) },
-		Again: func(why wire.Reason, there time.Time) (relay.Start, error) {
+		Finish: func(accept []byte) (tunnel.Keys, error) { return finish(pending, accept) },
+		Again: func(why wire.Reason, there time.Time) (tunnel.Start, error) {
 			pending.Void()
 			if why == wire.Clock {
 				c.clock.set(there)
@@ -190,7 +190,7 @@ func (c *Client) startBy(open opener, id wire.TunnelID, s wire.Service, first []
 	}, nil
 }
 
-func finish(p *seal.Pending, accept []byte) (relay.Keys, error) {
+func finish(p *seal.Pending, accept []byte) (tunnel.Keys, error) {
 	k, err := p.Finish(accept)
 	if err != nil {
 		return nil, err
@@ -253,7 +253,7 @@ func (c *Client) Status() Status {
 	return s
 }
 
-func (c *Client) ended(e relay.End) {
+func (c *Client) ended(e tunnel.End) {
 	c.cfg.Log.Debug("tunnel ended", "tunnel", e)
 	if c.cfg.Ended != nil {
 		c.cfg.Ended(e)

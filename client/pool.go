@@ -5,8 +5,9 @@ import (
 	"sync"
 	"time"
 
+	"culvert/internal/carrier"
 	"culvert/internal/dial"
-	"culvert/internal/relay"
+	"culvert/internal/tunnel"
 )
 
 // poolState says how it stands with the main carrier, where all tunnels begin.
@@ -46,7 +47,7 @@ type pool struct {
 
 // retiring is a carrier whose tunnels have gone to its successor.
 type retiring struct {
-	carrier *relay.Carrier
+	carrier *carrier.Carrier
 	until   time.Time // what is still on its way has come by then
 }
 
@@ -73,7 +74,7 @@ func (p *pool) onConnected(l *activeCarrier) {
 	switch {
 	case l.ended:
 		p.become(lost)
-	case l.Leaving():
+	case l.Draining():
 		p.become(draining)
 	default:
 		p.become(connected)
@@ -82,7 +83,7 @@ func (p *pool) onConnected(l *activeCarrier) {
 
 // onDrain notes that the origin wants new tunnels elsewhere. Those that c has
 // stay.
-func (p *pool) onDrain(c *relay.Carrier) {
+func (p *pool) onDrain(c *carrier.Carrier) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.state == connected && p.main.Carrier == c {
@@ -125,7 +126,7 @@ func (p *pool) view() poolView {
 
 // takesTunnels reports whether new tunnels may be attached to main.
 func (v poolView) takesTunnels() bool {
-	return v.main != nil && !v.main.Dead() && !v.main.Leaving()
+	return v.main != nil && !v.main.Dead() && !v.main.Draining()
 }
 
 // originNow is where new tunnels go.
@@ -151,7 +152,7 @@ func (p *pool) want() {
 }
 
 // place attaches a tunnel to the main carrier. Without one, the next takes it.
-func (c *Client) place(t *relay.Tunnel) {
+func (c *Client) place(t *tunnel.Tunnel) {
 	for {
 		now := c.pool.view()
 		if !now.takesTunnels() {
@@ -215,7 +216,7 @@ func (c *Client) watch(ctx context.Context, main *activeCarrier, wait *dial.Back
 // onCarrierDeath pauses after main has died.
 func (c *Client) onCarrierDeath(ctx context.Context, main *activeCarrier, wait *dial.Backoff) {
 	c.health.carrierDied(main.front, main.gateway, time.Since(main.began))
-	if main.Leaving() {
+	if main.Draining() {
 		c.leaveOrigin(main)
 	}
 	pauseAfter(main, wait)
@@ -267,7 +268,7 @@ func (c *Client) pause(ctx context.Context, b *dial.Backoff, waiting bool, gone 
 
 // keepAlive checks all carriers until ctx ends, and ends those that nobody needs.
 func (c *Client) keepAlive(ctx context.Context) {
-	tick := time.NewTicker(relay.CheckEvery)
+	tick := time.NewTicker(carrier.CheckEvery)
 	defer tick.Stop()
 	sleeps := newSleeps(c.cfg.Now())
 	for {
@@ -281,7 +282,7 @@ func (c *Client) keepAlive(ctx context.Context) {
 			c.checkAll(now)
 			c.pool.endIdleBulk(now)
 			c.renewBulk(now)
-			c.tellUntold()
+			c.sendClosures()
 		}
 	}
 }
@@ -307,7 +308,7 @@ func (c *Client) checkAll(now time.Time) {
 	for _, carrier := range c.table.AllCarriers() {
 		carrier.Check(now)
 		isMain := main != nil && main.Carrier == carrier
-		if carrier.Leaving() && carrier.Unused(now) > unusedFor && !isMain {
+		if carrier.Draining() && carrier.Unused(now) > unusedFor && !isMain {
 			carrier.Close()
 		}
 	}
@@ -318,7 +319,7 @@ func (c *Client) checkAll(now time.Time) {
 
 // migrate moves tunnels from old to next.
 func (c *Client) migrate(old, next *activeCarrier) {
-	old.MoveTo(next.Carrier)
+	c.table.Move(old.Carrier, next.Carrier)
 	old.Retire()
 	c.pool.mu.Lock()
 	defer c.pool.mu.Unlock()
@@ -326,7 +327,7 @@ func (c *Client) migrate(old, next *activeCarrier) {
 }
 
 // retired takes out the carriers whose time is over.
-func (p *pool) retired(now time.Time) (all []*relay.Carrier) {
+func (p *pool) retired(now time.Time) (all []*carrier.Carrier) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for len(p.retiring) > 0 && now.After(p.retiring[0].until) {

@@ -10,7 +10,6 @@ import (
 
 	"culvert/internal/dial"
 	"culvert/internal/link"
-	"culvert/internal/relay"
 	"culvert/internal/transport"
 )
 
@@ -27,8 +26,8 @@ func (s deadSocket) Profile() *transport.Profile     { return transport.StreamPr
 func (s deadSocket) Close() error                    { close(s.closed); return nil }
 
 func (c *Client) carrierOf(s transport.Transport) *activeCarrier {
-	l := &activeCarrier{Carrier: relay.NewCarrier(s, c.table, 0), began: time.Now()}
-	l.Home = c.pool.origin
+	l := &activeCarrier{Carrier: c.table.NewCarrier(s, 0), began: time.Now()}
+	l.OriginRef = c.pool.origin
 	go func() { c.pool.onDeath(l, l.Serve()) }()
 	return l
 }

@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"culvert/internal/carrier"
 	"culvert/internal/handover"
-	"culvert/internal/relay"
 	"culvert/internal/tasks"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
@@ -37,7 +37,7 @@ type connection struct {
 	id      string
 	user    uint32
 	conn    *transport.CallbackConn
-	carrier *relay.Carrier
+	carrier *carrier.Carrier
 	pace    *pace
 	over    atomic.Bool // API Gateway has told its end
 }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"culvert/internal/relay"
+	"culvert/internal/tunnel"
 )
 
 // metrics answer what an operator asks. None has a label that names a user or
@@ -26,7 +26,7 @@ type metrics struct {
 	to        prometheus.Registerer  // nil: none
 }
 
-func newMetrics(r prometheus.Registerer, t *relay.Table) *metrics {
+func newMetrics(r prometheus.Registerer, t *tunnel.Table) *metrics {
 	m := &metrics{
 		opens:     counters("culvert_tunnels_opened_total", "Tunnels opened.", "service"),
 		ends:      counters("culvert_tunnels_ended_total", "Tunnels ended.", "service", "reason"),
@@ -72,7 +72,7 @@ func (m *metrics) gotHanded(status int) {
 	m.handed.WithLabelValues(result).Inc()
 }
 
-func (m *metrics) ended(e relay.End) {
+func (m *metrics) ended(e tunnel.End) {
 	service, reason := label(e.Service.Kind.String()), "closed"
 	if e.Reason != 0 {
 		reason = label(e.Reason.String())

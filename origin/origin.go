@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"culvert/internal/handover"
-	"culvert/internal/relay"
 	"culvert/internal/seal"
 	"culvert/internal/tasks"
 	"culvert/internal/transport"
+	"culvert/internal/tunnel"
 	"culvert/internal/wire"
 )
 
@@ -21,7 +21,7 @@ import (
 // the work: the doors, the acceptor of tunnels, and the fleet that the origin belongs
 // to. Its methods may be called by many goroutines. Whoever makes one closes it.
 type Origin struct {
-	table     *relay.Table
+	table     *tunnel.Table
 	admission *admission
 	acceptor  *acceptor
 	fleet     *fleet
@@ -49,8 +49,8 @@ func New(cfg Config) (*Origin, error) {
 		seal: seal.NewServer(cfg.Master, time.Now, cfg.Older...), dial: cfg.Dial, revoked: cfg.Revoked,
 		most: cfg.MaxTunnels, mostEach: cfg.UserTunnels, log: cfg.Log, ctx: o.ctx, tasks: o.tasks,
 	}
-	o.table = relay.NewTable(relay.Events{Open: o.acceptor.open, Ended: o.acceptor.ended}, relay.NewBudget(cfg.Windows))
-	o.table.Kept = relay.NewKept(cfg.kept())
+	o.table = tunnel.NewTable(tunnel.Events{Open: o.acceptor.open, Ended: o.acceptor.ended}, tunnel.NewWindowBudget(cfg.Windows))
+	o.table.Memory = tunnel.NewMemoryQuota(cfg.kept())
 	metrics := newMetrics(cfg.Metrics, o.table)
 	o.acceptor.table, o.acceptor.metrics = o.table, metrics
 	o.admission = &admission{
@@ -72,7 +72,7 @@ func New(cfg Config) (*Origin, error) {
 func (o *Origin) newGatewayDoor(cfg Config, metrics *metrics) *gatewayDoor {
 	g := &gatewayDoor{
 		admission: o.admission, fleet: o.fleet, checker: wire.NewChecker(cfg.Gates), metrics: metrics, tasks: o.tasks,
-		poster:  newPoster(cfg.Gateway, metrics, cfg.Log, relay.NewKept(cfg.Windows/waitingPart)),
+		poster:  newPoster(cfg.Gateway, metrics, cfg.Log, tunnel.NewMemoryQuota(cfg.Windows/waitingPart)),
 		reading: make(chan struct{}, cfg.readings()),
 		conns:   map[string]*connection{},
 	}
@@ -122,7 +122,7 @@ func (o *Origin) Drain(ctx context.Context) error {
 	o.admission.draining.Store(true)
 	defer time.AfterFunc(refuseAfter, func() { o.acceptor.refusing.Store(true) }).Stop()
 	for _, c := range o.table.AllCarriers() {
-		c.Leave()
+		c.Drain()
 	}
 	defer o.Close()
 	tick := time.NewTicker(100 * time.Millisecond)

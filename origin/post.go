@@ -19,7 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
 
 	"culvert/internal/dial"
-	"culvert/internal/relay"
+	"culvert/internal/tunnel"
 )
 
 // poster sends messages to connections of API Gateway. What is refused for a
@@ -30,7 +30,7 @@ type poster struct {
 	log     *slog.Logger
 	warned  [answers]atomic.Int64 // when a line was last logged, Unix ns
 	hanging chan struct{}         // holds one for each connection being closed
-	waiting *relay.Kept           // texts, in bytes
+	waiting *tunnel.MemoryQuota   // texts, in bytes
 }
 
 // pace is what the posts of one connection have in common.
@@ -60,7 +60,7 @@ const (
 // errPost ends a carrier. The log and the metrics have the reason.
 var errPost = errors.New("API Gateway does not take it")
 
-func newPoster(cfg Gateway, m *metrics, log *slog.Logger, waiting *relay.Kept) *poster {
+func newPoster(cfg Gateway, m *metrics, log *slog.Logger, waiting *tunnel.MemoryQuota) *poster {
 	return &poster{api: newManagement(cfg), metrics: m, log: log, hanging: make(chan struct{}, maxHanging), waiting: waiting}
 }
 

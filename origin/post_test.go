@@ -21,8 +21,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"culvert/internal/relay"
 	"culvert/internal/seal"
+	"culvert/internal/tunnel"
 	"culvert/internal/wire"
 )
 
@@ -80,8 +80,8 @@ type posting struct {
 
 func newPosting(a *awsAnswers) *posting {
 	p := &posting{counters: prometheus.NewRegistry()}
-	m := newMetrics(p.counters, relay.NewTable(relay.Events{}, relay.NewBudget(0)))
-	p.poster = newPoster(a.gateway(), m, slog.New(slog.NewTextHandler(&p.log, nil)), relay.NewKept(4*mostWaiting*wire.MaxText))
+	m := newMetrics(p.counters, tunnel.NewTable(tunnel.Events{}, tunnel.NewWindowBudget(0)))
+	p.poster = newPoster(a.gateway(), m, slog.New(slog.NewTextHandler(&p.log, nil)), tunnel.NewMemoryQuota(4*mostWaiting*wire.MaxText))
 	return p
 }
 

@@ -7,8 +7,9 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"culvert/internal/relay"
+	"culvert/internal/carrier"
 	"culvert/internal/transport"
+	"culvert/internal/tunnel"
 	"culvert/internal/wire"
 )
 
@@ -17,7 +18,7 @@ import (
 type admission struct {
 	gates    wire.GateKeys
 	revoked  func(user uint32) bool
-	table    *relay.Table
+	table    *tunnel.Table
 	most     int         // carriers of all users
 	mostEach int         // carriers of one user
 	draining atomic.Bool // new carriers are told that their tunnels are wanted elsewhere
@@ -36,10 +37,10 @@ func (a *admission) isFull(user uint32) bool {
 
 // newCarrier makes user's carrier over sock and sends what a client should know
 // first. The caller starts it.
-func (a *admission) newCarrier(sock transport.Transport, user uint32) *relay.Carrier {
-	c := relay.NewCarrier(sock, a.table, user)
+func (a *admission) newCarrier(sock transport.Transport, user uint32) *carrier.Carrier {
+	c := a.table.NewCarrier(sock, user)
 	if a.draining.Load() {
-		c.Leave()
+		c.Drain()
 	}
 	c.Ping() // its answer tells the round trip, which windows need
 	return c

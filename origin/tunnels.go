@@ -11,9 +11,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"culvert/internal/relay"
+	"culvert/internal/carrier"
 	"culvert/internal/seal"
 	"culvert/internal/tasks"
+	"culvert/internal/tunnel"
 	"culvert/internal/whatsapp"
 	"culvert/internal/wire"
 )
@@ -22,7 +23,7 @@ import (
 // lead to. Its methods may be called by many goroutines.
 type acceptor struct {
 	seal     *seal.Server
-	table    *relay.Table
+	table    *tunnel.Table
 	dial     func(context.Context, wire.Service) (net.Conn, error)
 	revoked  func(user uint32) bool
 	most     int // tunnels of all users
@@ -52,7 +53,7 @@ const userDials = 4096
 // open handles the first frame of a tunnel. Handshake and dial run in a
 // goroutine that ends before the tunnel idles: its stack would be the largest
 // part of what a tunnel costs.
-func (a *acceptor) open(c *relay.Carrier, id wire.TunnelID, payload []byte) error {
+func (a *acceptor) open(c *carrier.Carrier, id wire.TunnelID, payload []byte) error {
 	if !a.pending.begin(id, c) {
 		return nil
 	}
@@ -72,7 +73,7 @@ func (a *acceptor) mayOpen(user uint32) bool {
 }
 
 // refuse answers all who brought the Open frame.
-func (a *acceptor) refuse(by []*relay.Carrier, id wire.TunnelID, why wire.Reason) {
+func (a *acceptor) refuse(by []*carrier.Carrier, id wire.TunnelID, why wire.Reason) {
 	a.metrics.refusals.WithLabelValues(label(why.String())).Inc()
 	for _, c := range by {
 		a.table.Refuse(c, id, why, time.Now().Unix())
@@ -81,7 +82,7 @@ func (a *acceptor) refuse(by []*relay.Carrier, id wire.TunnelID, why wire.Reason
 
 // reopened has the tunnel answer all who brought its Open frame again; it returns
 // false if there is no such tunnel.
-func (a *acceptor) reopened(by []*relay.Carrier, id wire.TunnelID) (found bool) {
+func (a *acceptor) reopened(by []*carrier.Carrier, id wire.TunnelID) (found bool) {
 	for _, c := range by {
 		found = a.table.Reopened(c, id)
 	}
@@ -91,7 +92,7 @@ func (a *acceptor) reopened(by []*relay.Carrier, id wire.TunnelID) (found bool) 
 // accept does the handshake and brings the tunnel to its service. It refuses users
 // who were revoked after their carrier had come, before the handshake's memory
 // against replays learns of theirs.
-func (a *acceptor) accept(c *relay.Carrier, id wire.TunnelID, msg []byte) {
+func (a *acceptor) accept(c *carrier.Carrier, id wire.TunnelID, msg []byte) {
 	var opened seal.Opened
 	err := errRevoked
 	if !a.revoked(c.User) {
@@ -106,7 +107,7 @@ func (a *acceptor) accept(c *relay.Carrier, id wire.TunnelID, msg []byte) {
 		a.refuse(by, id, refusal(err))
 		return
 	}
-	t, ok := a.table.AcceptTunnel(c, relay.Opened{
+	t, ok := a.table.AcceptTunnel(c, tunnel.Opened{
 		ID: id, Service: opened.Service, Early: opened.Early, Accept: opened.Accept, Keys: opened.Keys,
 	})
 	if by := a.pending.end(id); ok && len(by) > 1 {
@@ -133,7 +134,7 @@ func refusal(err error) wire.Reason {
 }
 
 // connect dials the service of a tunnel and joins the two.
-func (a *acceptor) connect(t *relay.Tunnel, user uint32, s wire.Service) {
+func (a *acceptor) connect(t *tunnel.Tunnel, user uint32, s wire.Service) {
 	if !a.dials.add(user, userDials) {
 		t.Reset(wire.Busy)
 		return
@@ -153,7 +154,7 @@ func (a *acceptor) connect(t *relay.Tunnel, user uint32, s wire.Service) {
 }
 
 // ended is told of each tunnel that was accepted and has ended.
-func (a *acceptor) ended(e relay.End) {
+func (a *acceptor) ended(e tunnel.End) {
 	a.tunnels.remove(e.User)
 	a.metrics.ended(e)
 	a.log.Info("tunnel ended", "tunnel", e)
@@ -165,7 +166,7 @@ func (a *acceptor) ended(e relay.End) {
 // the client has left, so each hears what came of it.
 type pending struct {
 	mu sync.Mutex
-	by map[wire.TunnelID][]*relay.Carrier
+	by map[wire.TunnelID][]*carrier.Carrier
 }
 
 // maxBrought bounds the carriers of one tunnel; the latest are remembered.
@@ -173,7 +174,7 @@ const maxBrought = 8
 
 // begin starts a handshake for id. If one is under way, it notes c and returns
 // false.
-func (p *pending) begin(id wire.TunnelID, c *relay.Carrier) bool {
+func (p *pending) begin(id wire.TunnelID, c *carrier.Carrier) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if before := p.by[id]; len(before) > 0 {
@@ -183,14 +184,14 @@ func (p *pending) begin(id wire.TunnelID, c *relay.Carrier) bool {
 		return false
 	}
 	if p.by == nil {
-		p.by = map[wire.TunnelID][]*relay.Carrier{}
+		p.by = map[wire.TunnelID][]*carrier.Carrier{}
 	}
-	p.by[id] = []*relay.Carrier{c}
+	p.by[id] = []*carrier.Carrier{c}
 	return true
 }
 
 // end ends the handshake for id and says who brought its Open frame.
-func (p *pending) end(id wire.TunnelID) []*relay.Carrier {
+func (p *pending) end(id wire.TunnelID) []*carrier.Carrier {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	by := p.by[id]

@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"culvert/internal/relay"
+	"culvert/internal/carrier"
 	"culvert/internal/seal"
 )
 
@@ -21,7 +21,7 @@ func TestAnOpenThatComesTwiceStartsOneHandshake(t *testing.T) {
 		var both sync.WaitGroup
 		for range 2 {
 			both.Go(func() {
-				if p.begin(1, &relay.Carrier{User: 7}) {
+				if p.begin(1, &carrier.Carrier{User: 7}) {
 					begun.Add(1)
 				}
 			})
@@ -34,7 +34,7 @@ func TestAnOpenThatComesTwiceStartsOneHandshake(t *testing.T) {
 			t.Fatalf("got %d carriers to answer by, want both", got)
 		}
 	}
-	if !p.begin(2, &relay.Carrier{User: 7}) || p.begin(2, &relay.Carrier{User: 8}) || len(p.end(2)) != 1 {
+	if !p.begin(2, &carrier.Carrier{User: 7}) || p.begin(2, &carrier.Carrier{User: 8}) || len(p.end(2)) != 1 {
 		t.Error("another user's Open took part")
 	}
 }
@@ -43,9 +43,9 @@ func TestAnOpenThatComesTwiceStartsOneHandshake(t *testing.T) {
 func TestAPendingOpenRemembersTheLatestCarriers(t *testing.T) {
 	t.Parallel()
 	var p pending
-	last := new(relay.Carrier)
+	last := new(carrier.Carrier)
 	for range 10 * maxBrought {
-		last = new(relay.Carrier)
+		last = new(carrier.Carrier)
 		p.begin(1, last)
 		p.begin(1, last)
 	}

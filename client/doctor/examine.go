@@ -11,8 +11,8 @@ import (
 
 	"culvert/client"
 	"culvert/internal/link"
-	"culvert/internal/relay"
 	"culvert/internal/term"
+	"culvert/internal/tunnel"
 	"culvert/internal/whatsapp"
 	"culvert/internal/wire"
 )
@@ -247,7 +247,7 @@ func newEndings() *endings {
 	return &endings{reasons: map[wire.ServiceKind]wire.Reason{}, changed: make(chan struct{})}
 }
 
-func (e *endings) add(end relay.End) {
+func (e *endings) add(end tunnel.End) {
 	if end.Reason == 0 || !end.FromPeer {
 		return
 	}

@@ -28,22 +28,23 @@ var mayImport = map[string][]string{
 	"internal/handover":  {"internal/wire"},
 	"internal/tasks":     {},
 	"internal/transport": {"internal/netpoll", "internal/tasks", "internal/wire"},
-	"internal/relay":     {"internal/netpoll", "internal/tasks", "internal/transport", "internal/wire"},
+	"internal/carrier":   {"internal/netpoll", "internal/tasks", "internal/transport", "internal/wire"},
+	"internal/tunnel":    {"internal/carrier", "internal/netpoll", "internal/tasks", "internal/transport", "internal/wire"},
 	"internal/whatsapp":  {"internal/dial", "internal/wire"},
 	"internal/link":      {"internal/seal", "internal/wire"},
 	"internal/serve":     {"internal/netpoll", "internal/version"},
 
 	"client/front":    {"internal/dial", "internal/link"},
 	"client/listener": {"internal/dial", "internal/netpoll", "internal/whatsapp", "internal/wire"},
-	"client":          {"client/front", "internal/dial", "internal/link", "internal/netpoll", "internal/relay", "internal/seal", "internal/tasks", "internal/transport", "internal/wire"},
-	"origin":          {"internal/dial", "internal/handover", "internal/netpoll", "internal/relay", "internal/seal", "internal/tasks", "internal/transport", "internal/whatsapp", "internal/wire"},
+	"client":          {"client/front", "internal/dial", "internal/link", "internal/netpoll", "internal/carrier", "internal/tunnel", "internal/seal", "internal/tasks", "internal/transport", "internal/wire"},
+	"origin":          {"internal/dial", "internal/handover", "internal/netpoll", "internal/carrier", "internal/tunnel", "internal/seal", "internal/tasks", "internal/transport", "internal/whatsapp", "internal/wire"},
 
 	"edge":             {"internal/handover", "internal/wire"},
 	"edge/gate":        {},
 	"edge/passthrough": {"internal/netpoll", "internal/site"},
 	"functions":        {"edge", "internal/wire"},
 
-	"client/doctor": {"client", "internal/link", "internal/relay", "internal/term", "internal/whatsapp", "internal/wire"},
+	"client/doctor": {"client", "internal/link", "internal/tunnel", "internal/term", "internal/whatsapp", "internal/wire"},
 
 	"cmd/nearend": {"client", "client/listener", "internal/link", "internal/term", "internal/wire"},
 	"cmd/culvert": {"client/doctor", "cmd/nearend", "internal/link", "internal/seal", "internal/term", "internal/whatsapp", "internal/wire"},
@@ -64,19 +65,21 @@ var mayImport = map[string][]string{
 // neverReach lists what a room may not reach, by any number of steps, of ours or
 // of others.
 var neverReach = map[string][]string{
-	"edge":             {"culvert/origin", "culvert/client", "culvert/internal/relay", "culvert/internal/transport", "culvert/internal/seal"},
-	"edge/passthrough": {"culvert/origin", "culvert/client", "culvert/internal/relay", "culvert/internal/transport", "culvert/internal/seal"},
+	"edge":             {"culvert/origin", "culvert/client", "culvert/internal/tunnel", "culvert/internal/carrier", "culvert/internal/transport", "culvert/internal/seal"},
+	"edge/passthrough": {"culvert/origin", "culvert/client", "culvert/internal/tunnel", "culvert/internal/carrier", "culvert/internal/transport", "culvert/internal/seal"},
 	"origin":           {"culvert/edge", "culvert/client"},
 	"client":           {"culvert/edge", "culvert/origin"},
-	"client/front":     {"culvert/edge", "culvert/origin", "culvert/internal/relay", "culvert/internal/transport"},
-	"client/listener":  {"culvert/edge", "culvert/origin", "culvert/internal/relay", "culvert/internal/transport"},
+	"client/front":     {"culvert/edge", "culvert/origin", "culvert/internal/tunnel", "culvert/internal/carrier", "culvert/internal/transport"},
+	"client/listener":  {"culvert/edge", "culvert/origin", "culvert/internal/tunnel", "culvert/internal/carrier", "culvert/internal/transport"},
 	"client/doctor":    {"culvert/edge", "culvert/origin"},
 	"cmd/culvert": {"culvert/edge", "culvert/origin", "culvert/internal/serve", "culvert/internal/cost", "culvert/internal/site",
 		"culvert/cmd/cloud", "culvert/cmd/local", "github.com/prometheus", "github.com/aws", "github.com/caarlos0"},
-	"cmd/edge":         {"culvert/origin", "culvert/client", "culvert/internal/cost", "github.com/aws"},
-	"functions":        {"culvert/internal/relay", "culvert/internal/transport", "github.com/coder/websocket"},
-	"internal/wire":    {"github.com/"},
-	"internal/netpoll": {"culvert/", "github.com/"},
+	"cmd/edge":           {"culvert/origin", "culvert/client", "culvert/internal/cost", "github.com/aws"},
+	"functions":          {"culvert/internal/tunnel", "culvert/internal/carrier", "culvert/internal/transport", "github.com/coder/websocket"},
+	"internal/wire":      {"github.com/"},
+	"internal/carrier":   {"culvert/internal/tunnel"},
+	"internal/transport": {"culvert/internal/carrier", "culvert/internal/tunnel"},
+	"internal/netpoll":   {"culvert/", "github.com/"},
 }
 
 // mayReachTest is the program that is made of stand-ins, too. No product that

@@ -13,6 +13,10 @@ import (
 // goroutine: a goroutine for each would be the largest part of what an idle
 // client costs. The zero value is ready. Connections wait in it by a ReadWaiter.
 type Poller struct {
+	// Go runs the Poller's goroutine, and those that are resumed; false if it may
+	// not any more. nil starts them without an owner. It is set before use.
+	Go func(f func()) bool
+
 	mu      sync.Mutex // guards the following
 	epoll   *os.File   // nil: no connection has waited yet
 	closed  bool
@@ -75,9 +79,20 @@ func (p *Poller) open() error {
 		epoll.Close()
 		return err
 	}
+	if !p.start(func() { p.serve(rc) }) {
+		epoll.Close()
+		return net.ErrClosed
+	}
 	p.epoll, p.waiting = epoll, map[uint64]func(){}
-	go p.serve(rc)
 	return nil
+}
+
+func (p *Poller) start(f func()) bool {
+	if p.Go != nil {
+		return p.Go(f)
+	}
+	go f()
+	return true
 }
 
 // watch has epoll report once, by number, that fd is readable.
@@ -120,7 +135,7 @@ func (p *Poller) serve(rc syscall.RawConn) {
 
 func (p *Poller) resume(number uint64) {
 	if resume := p.take(number); resume != nil {
-		go resume()
+		p.start(resume)
 	}
 }
 

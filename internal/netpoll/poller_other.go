@@ -9,7 +9,7 @@ import (
 
 // Poller needs Linux's epoll: on other systems it takes nobody, and every idle
 // connection waits in a goroutine of its own.
-type Poller struct{}
+type Poller struct{ Go func(f func()) bool }
 
 type registration struct{}
 

@@ -19,10 +19,10 @@ const (
 	Reset                  // the tunnel is given up; Seq is the Reason
 	Ping                   // carrier-wide: answer with a Pong of the same Seq
 	Pong                   // carrier-wide
-	Leave                  // carrier-wide, origin to client: attach elsewhere, this carrier ends soon
+	Drain                  // carrier-wide, origin to client: attach elsewhere, this carrier ends soon
 )
 
-const lastKind = Leave
+const lastKind = Drain
 
 // Reason says why a tunnel was given up.
 type Reason uint64

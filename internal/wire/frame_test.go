@@ -39,7 +39,7 @@ var headers = map[string]Header{
 	"reset":  {Kind: Reset, Tunnel: 1, Seq: uint64(Clock), Ack: 1_800_000_000},
 	"ping":   {Kind: Ping, Seq: 1<<64 - 1},
 	"pong":   {Kind: Pong, Seq: 1<<64 - 1},
-	"leave":  {Kind: Leave},
+	"drain":  {Kind: Drain},
 }
 
 func spell(h Header) []byte {
@@ -83,7 +83,7 @@ func TestParseRefuses(t *testing.T) {
 		"a header cut short":        spell(headers["ack"])[:HeaderLen-1],
 		"a spare byte that is set":  spare,
 		"kind 0":                    edit("ack", func(h *Header) { h.Kind = 0 }),
-		"a kind after the last":     edit("leave", func(h *Header) { h.Kind = lastKind + 1 }),
+		"a kind after the last":     edit("drain", func(h *Header) { h.Kind = lastKind + 1 }),
 		"kind 255":                  edit("ack", func(h *Header) { h.Kind = 255 }),
 		"more than MaxFrame":        edit("data", func(h *Header) { h.Len = MaxFrame - HeaderLen + 1 }),
 		"a window over MaxWindow":   edit("ack", func(h *Header) { h.Window = MaxWindow + 1 }),
@@ -94,7 +94,7 @@ func TestParseRefuses(t *testing.T) {
 		"a Data without a tunnel":   edit("data", func(h *Header) { h.Tunnel = 0 }),
 		"a Ping for a tunnel":       edit("ping", func(h *Header) { h.Tunnel = 1 }),
 		"a Pong for a tunnel":       edit("pong", func(h *Header) { h.Tunnel = 1 }),
-		"a Leave for a tunnel":      edit("leave", func(h *Header) { h.Tunnel = 1 }),
+		"a Drain for a tunnel":      edit("drain", func(h *Header) { h.Tunnel = 1 }),
 		"an Open without payload":   edit("open", func(h *Header) { h.Len = 0 }),
 		"an Open not at 0":          edit("open", func(h *Header) { h.Seq = 1 }),
 		"an Accept without payload": edit("accept", func(h *Header) { h.Len = 0 }),
@@ -109,7 +109,7 @@ func TestParseRefuses(t *testing.T) {
 		"a Reset with payload":      edit("reset", func(h *Header) { h.Len = 1 }),
 		"a Reset without a reason":  edit("reset", func(h *Header) { h.Seq = 0 }),
 		"a Ping with payload":       edit("ping", func(h *Header) { h.Len = 1 }),
-		"a Leave with payload":      edit("leave", func(h *Header) { h.Len = 1 }),
+		"a Drain with payload":      edit("drain", func(h *Header) { h.Len = 1 }),
 	} {
 		if h, err := Parse(b); err != ErrFrame || h != (Header{}) {
 			t.Errorf("%s: got %+v and %v, want %v", name, h, err, ErrFrame)

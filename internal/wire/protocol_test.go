@@ -76,7 +76,7 @@ func TestTheTextHasTheCodesTables(t *testing.T) {
 func TestTheTextNamesKindsAndReasonsAsTheCodeDoes(t *testing.T) {
 	t.Parallel()
 	text := protocolText(t)
-	kinds := []string{"Open", "Accept", "Data", "Fin", "Ack", "Attach", "Reset", "Ping", "Pong", "Leave"}
+	kinds := []string{"Open", "Accept", "Data", "Fin", "Ack", "Attach", "Reset", "Ping", "Pong", "Drain"}
 	if len(kinds) != int(lastKind) {
 		t.Errorf("got %d kinds here, want %d", len(kinds), lastKind)
 	}

@@ -30,10 +30,10 @@ import (
 	"culvert/client/listener"
 	"culvert/edge/passthrough"
 	"culvert/internal/link"
-	"culvert/internal/relay"
 	"culvert/internal/seal"
 	"culvert/internal/serve"
 	"culvert/internal/site"
+	"culvert/internal/tunnel"
 	"culvert/internal/wire"
 	"culvert/origin"
 )
@@ -235,7 +235,7 @@ type near struct {
 	*client.Client
 	process
 	w     *world
-	ended chan relay.End
+	ended chan tunnel.End
 }
 
 func (w *world) client(user uint32, fronts ...string) *near {
@@ -249,9 +249,9 @@ func (w *world) client(user uint32, fronts ...string) *near {
 
 func (w *world) clientOf(cfg client.Config) *near {
 	w.Helper()
-	n := &near{w: w, ended: make(chan relay.End, 4096)}
+	n := &near{w: w, ended: make(chan tunnel.End, 4096)}
 	cfg.Dialer = &front.Dialer{Connect: w.net.dial}
-	cfg.Ended = func(e relay.End) { n.ended <- e }
+	cfg.Ended = func(e tunnel.End) { n.ended <- e }
 	c, err := client.New(cfg)
 	must(w, err)
 	n.Client = c

@@ -1,0 +1,129 @@
+package carrier
+
+import (
+	"sync/atomic"
+	"time"
+
+	"culvert/internal/transport"
+	"culvert/internal/wire"
+)
+
+// How an end notices that a carrier fell silent. The client asks: while there
+// is traffic it pings after quiet of pingActive and gives the answer the
+// profile's PongWait, with CheckEvery 8.5 s together at the stream door; when
+// all is idle it pings every pingIdle, less than the 60 s at which common CDNs
+// cut. The origin only waits.
+const (
+	CheckEvery = time.Second
+	pingActive = 2500 * time.Millisecond
+	pingIdle   = 25 * time.Second
+	activeFor  = 60 * time.Second
+)
+
+// A function has 29 s to hand a message on, so a message that is missing for
+// longer is lost. A client asks before.
+const (
+	askOverdue = 15 * time.Second
+	maxOverdue = 40 * time.Second
+)
+
+// liveness is what a carrier knows of its peer's being there.
+type liveness struct {
+	lastRx  atomic.Int64 // when a message last came, Unix ns
+	lastTx  atomic.Int64 // when a message last went, if messages are paid for
+	rtt     atomic.Int64 // the shortest round trip seen, ns; 0: none yet
+	pinged  atomic.Int64 // when the Ping under way was sent, Unix ns; 0: none is
+	heard   atomic.Bool  // the peer has said something
+	probing atomic.Bool  // the edge was asked whether it is there
+}
+
+// Ping sends a Ping; its answer updates RTT.
+func (c *Carrier) Ping() {
+	if c.live.pinged.CompareAndSwap(0, time.Now().UnixNano()) {
+		c.PutControl(wire.Header{Kind: wire.Ping})
+	}
+}
+
+func (c *Carrier) pong() {
+	at := c.live.pinged.Swap(0)
+	if at == 0 {
+		return
+	}
+	took := time.Now().UnixNano() - at
+	if took <= 0 { // the clock was set back
+		return
+	}
+	if old := c.live.rtt.Load(); old == 0 || took < old {
+		c.live.rtt.Store(took)
+	}
+}
+
+// RTT is the shortest round trip seen, 0 if none was measured yet.
+func (c *Carrier) RTT() time.Duration { return time.Duration(c.live.rtt.Load()) }
+
+// Heard reports whether the peer has said anything at all.
+func (c *Carrier) Heard() bool { return c.live.heard.Load() }
+
+// Quiet is for how long nothing has come.
+func (c *Carrier) Quiet(now time.Time) time.Duration {
+	quiet := now.UnixNano() - c.live.lastRx.Load()
+	if quiet < 0 { // the clock was set back
+		c.live.lastRx.Store(now.UnixNano())
+		return 0
+	}
+	return time.Duration(quiet)
+}
+
+// Check is the client's keep-alive, to be called every CheckEvery: it pings when
+// it is time to and ends the carrier when an answer stays out.
+func (c *Carrier) Check(now time.Time) {
+	quiet, wait := c.Quiet(now), c.profile.PongWait
+	if at := c.live.pinged.Load(); at != 0 {
+		if now.UnixNano() < at { // the clock was set back
+			c.live.pinged.Store(now.UnixNano())
+		} else if now.UnixNano()-at >= int64(wait) && quiet >= wait {
+			c.fail()
+		}
+		return
+	}
+	if c.transport.Overdue(now) > askOverdue {
+		c.Ping()
+		return
+	}
+	c.keep(now)
+	limit := pingIdle
+	if now.Sub(c.set.handler.Active()) < activeFor {
+		limit = pingActive
+	}
+	if quiet >= limit {
+		c.ask()
+	}
+}
+
+// ask is a Ping, or less if that suffices.
+func (c *Carrier) ask() {
+	if !c.profile.AsksEdge {
+		c.Ping()
+		return
+	}
+	if c.live.probing.CompareAndSwap(false, true) {
+		c.set.tasks.Go(c.probe)
+	}
+}
+
+func (c *Carrier) probe() {
+	defer c.live.probing.Store(false)
+	if c.transport.Probe() == nil {
+		c.live.lastRx.Store(time.Now().UnixNano())
+	} else if c.Quiet(time.Now()) >= transport.ProbeLimit {
+		c.fail()
+	}
+}
+
+// keep sends what needs no answer when nothing else was sent for long.
+func (c *Carrier) keep(now time.Time) {
+	every, idle := c.profile.Keep, time.Duration(now.UnixNano()-c.live.lastTx.Load())
+	if every > 0 && (idle >= every || idle < 0) { // below 0 the clock was set back
+		c.PutControl(wire.Header{Kind: wire.Pong})
+	}
+}

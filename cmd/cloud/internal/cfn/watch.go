@@ -23,8 +23,8 @@ type watch struct {
 	slow   map[string]event     // the parts that are waited for and take minutes
 	heard  bool                 // whether something was said of the root itself
 	first  *event               // the failure that the others follow from
-	start  time.Time
-	spoken time.Time
+	start  time.Time            // when following began
+	spoken time.Time            // when a line last said what goes on
 }
 
 const (

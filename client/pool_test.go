@@ -59,3 +59,48 @@ func TestALeaveThatCameBeforeItsCarrierWasMainIsHeard(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// The pool's states and every way from one to another.
+func TestThePoolsStates(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, err := New(Config{Link: &link.Link{Fronts: []link.Front{{}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := c.pool
+		l, other := c.carrierOf(deadSocket{closed: make(chan struct{})}), c.carrierOf(deadSocket{closed: make(chan struct{})})
+		defer other.Close()
+		defer l.Close()
+		for _, s := range []struct {
+			name string
+			do   func()
+			want poolState
+		}{
+			{"at first", func() {}, connecting},
+			{"a carrier", func() { p.onConnected(l) }, connected},
+			{"another's origin drains", func() { p.onDrain(other.Carrier) }, connected},
+			{"another dies", func() { p.onDeath(other, net.ErrClosed) }, connected},
+			{"its origin drains", func() { p.onDrain(l.Carrier) }, draining},
+			{"it is to be replaced", func() { p.onVacant(nil) }, connecting},
+			{"one that was to be left before", func() { l.Retire(); p.onConnected(l) }, draining},
+			{"it dies", func() { p.onDeath(l, net.ErrClosed) }, lost},
+			{"no successor", func() { p.onVacant(errNoFront) }, connecting},
+			{"one that died before", func() { p.onConnected(l) }, lost},
+		} {
+			before := p.view()
+			s.do()
+			now := p.view()
+			if now.state != s.want || (now.main == nil) != (s.want == connecting) {
+				t.Errorf("%s: got state %d, main %v; want %d", s.name, now.state, now.main != nil, s.want)
+			}
+			select {
+			case <-before.changed:
+			default:
+				if now.state != before.state {
+					t.Errorf("%s: nobody was told of the change", s.name)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,77 @@
+package client
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestShortLivedCarriersTurnTheClientToTheNextFront(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := frontHealth{fronts: 2}
+		h.reached(1)
+		h.carrierDied(1, false, time.Second)
+		if got := h.first(); got != 1 || !h.streamAt().IsZero() {
+			t.Errorf("after one short life: got front %d, stream door from %v; want it tried again at once", got, h.streamAt())
+		}
+		h.carrierDied(1, false, time.Second)
+		if got := h.first(); got != 0 {
+			t.Errorf("after two: got front %d, want the next", got)
+		}
+		if got := time.Until(h.streamAt()); got != backToStream {
+			t.Errorf("after two: got the stream door left alone for %v, want %v", got, backToStream)
+		}
+		for range 9 {
+			h.carrierDied(1, false, time.Second)
+		}
+		if got, want := time.Until(h.streamAt()), backToStream<<maxDoublings; got != want {
+			t.Errorf("after many: got the stream door left alone for %v, want no more than %v", got, want)
+		}
+		h.carrierDied(1, false, time.Hour)
+		if !h.streamAt().IsZero() {
+			t.Error("after a long life: got the stream door left alone, want it tried")
+		}
+	})
+}
+
+func TestAShortLifeAtAnotherFrontBeginsTheCountAnew(t *testing.T) {
+	t.Parallel()
+	h := frontHealth{fronts: 3}
+	h.reached(1)
+	for _, front := range []int{1, 2, 1} {
+		h.carrierDied(front, false, time.Second)
+	}
+	if got := h.first(); got != 1 {
+		t.Errorf("got front %d, want the one that was reached last", got)
+	}
+}
+
+func TestTheGatewayDoorsShortLivesLeaveTheStreamDoorAlone(t *testing.T) {
+	t.Parallel()
+	h := frontHealth{fronts: 2}
+	for range 5 {
+		h.carrierDied(0, true, time.Second)
+	}
+	if got := h.streamAt(); !got.IsZero() || h.first() != 1 {
+		t.Errorf("got front %d and the stream door from %v, want the next front, and the stream door at any time", h.first(), got)
+	}
+}
+
+func TestAnswersWithoutTheOriginAreARefusalUntilItIsHeard(t *testing.T) {
+	t.Parallel()
+	var h frontHealth
+	for i := range maxUnheard {
+		if h.refused() {
+			t.Errorf("after %d answers: got a refusal, want %d to be one", i, maxUnheard)
+		}
+		h.answered(false)
+	}
+	if !h.refused() || h.longestPause(true) != refusedWaiting || h.longestPause(false) != refusedIdle {
+		t.Errorf("got pauses of %v and %v, want those of a refusal", h.longestPause(true), h.longestPause(false))
+	}
+	h.answered(true)
+	if h.refused() || h.longestPause(true) != retryWaiting || h.longestPause(false) != retryIdle {
+		t.Errorf("got pauses of %v and %v, want no refusal any more", h.longestPause(true), h.longestPause(false))
+	}
+}

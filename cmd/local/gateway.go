@@ -7,21 +7,17 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/url"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"culvert/edge"
-	"culvert/internal/cost"
 	"culvert/internal/serve"
 	"culvert/internal/term"
 	"culvert/internal/wire"
-	"culvert/test/emulator"
+	"culvert/test/local"
 )
 
 var gatewayProgram = serve.Program{
@@ -47,16 +43,6 @@ type gateway struct {
 	secrets string // the text of GateFile
 	keys    wire.GateKeys
 }
-
-// The one API that there is, and what each function may use, as in the
-// template.
-const (
-	localAPI      = "local"
-	localStage    = "v1"
-	functionMB    = 256
-	functionLimit = 15 * time.Second
-	functionsMost = 64 // instances of each, each a process
-)
 
 // Check finds what no single setting shows, and reads the gate secrets.
 func (g *gateway) Check() []serve.SettingError {
@@ -114,73 +100,33 @@ func rereadOnHangup(files *serve.Files) (stop func()) {
 
 // run serves the emulated API until ctx ends, then says what AWS would charge.
 func (g *gateway) run(ctx context.Context, log *slog.Logger, files *serve.Files, stdout io.Writer) error {
-	meter := new(emulator.Meter)
-	routes, end, err := g.routes(&g.Origin.URL, meter, log)
+	api := &local.API{
+		Origin: &g.Origin.URL, Gates: g.keys, GateText: g.secrets, Functions: g.Functions, MaxSockets: g.MaxSockets, Log: log,
+		Key: aws.Credentials{AccessKeyID: g.AccessKey, SecretAccessKey: g.SecretKey},
+	}
+	handler, end, err := api.Start()
 	if err != nil {
 		return err
 	}
 	defer end()
-	api := emulator.New(routes, emulator.Options{
-		API: localAPI, Stage: localStage, Meter: meter, MaxConnections: g.MaxSockets, MaxInFlight: functionsMost,
-		Credentials: aws.Credentials{AccessKeyID: g.AccessKey, SecretAccessKey: g.SecretKey},
-	})
-	defer api.Close()
 	listener, err := g.TLS.Listen(g.Listen, nil, files)
 	if err != nil {
 		return err
 	}
 	err = serve.Service{
-		Listener: listener, Handler: api, Admin: g.Admin, Metrics: serve.NewRegistry(), Log: log, DrainFor: g.DrainFor,
-		Drain: func(context.Context) error { api.Close(); return nil },
+		Listener: listener, Handler: handler, Admin: g.Admin, Metrics: serve.NewRegistry(), Log: log, DrainFor: g.DrainFor,
+		Drain: func(context.Context) error { handler.Close(); return nil },
 	}.Run(ctx)
-	return errors.Join(err, g.report(meter, stdout))
-}
-
-func (g *gateway) routes(origin *url.URL, meter *emulator.Meter, log *slog.Logger) (emulator.Routes, func(), error) {
-	set := emulator.Settings{MemoryMB: functionMB, Timeout: functionLimit, Concurrency: functionsMost, Output: os.Stderr, Meter: meter}
-	if g.Functions != "" {
-		return g.processes(origin, set)
-	}
-	gate, err := edge.New(edge.Config{Keys: g.keys, Origin: origin, API: localAPI, Stage: localStage, Log: log})
-	if err != nil {
-		return emulator.Routes{}, nil, err
-	}
-	routes, end := emulator.GateRoutes(gate, set)
-	return routes, func() { end(); gate.Close() }, nil
-}
-
-// processes runs the binaries that are built for AWS.
-func (g *gateway) processes(origin *url.URL, set emulator.Settings) (emulator.Routes, func(), error) {
-	set.Env = map[string]string{
-		"CULVERT_GATE": g.secrets, "CULVERT_ORIGIN": origin.String(), "CULVERT_API": localAPI, "CULVERT_STAGE": localStage,
-	}
-	var all [3]*emulator.Process
-	for i, name := range []string{"connect", "message", "disconnect"} {
-		bootstrap, err := filepath.Abs(filepath.Join(g.Functions, name, "bootstrap"))
-		if err == nil {
-			_, err = os.Stat(bootstrap)
-		}
-		if err != nil {
-			return emulator.Routes{}, nil, fmt.Errorf("CULVERT_FUNCTIONS: %w; 'make functions' builds them", err)
-		}
-		set.Name = name
-		all[i] = emulator.NewProcess(bootstrap, set)
-	}
-	end := func() {
-		for _, p := range all {
-			p.Close()
-		}
-	}
-	return emulator.Routes{Connect: all[0], Default: all[1], Disconnect: all[2]}, end, nil
+	return errors.Join(err, g.report(api, stdout))
 }
 
 // report shows the bill, and keeps what it rests on.
-func (g *gateway) report(meter *emulator.Meter, out io.Writer) error {
+func (g *gateway) report(api *local.API, out io.Writer) error {
 	fmt.Fprintln(out, "\nAWS would have charged, with nothing free:")
-	if err := meter.Report(out, cost.USEast1()); err != nil || g.Day == "" {
+	if err := api.Bill(out); err != nil || g.Day == "" {
 		return err
 	}
-	day, err := json.MarshalIndent(meter.Use(), "", "  ")
+	day, err := json.MarshalIndent(api.Meter.Use(), "", "  ")
 	if err == nil {
 		err = os.WriteFile(g.Day, append(day, '\n'), 0o644)
 	}

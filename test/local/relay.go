@@ -173,7 +173,7 @@ func (r *Relay) StartEdge(master seal.Master) error {
 	r.serve(tls.NewListener(r.Carriers, secure), handler, drain)
 	front := link.Front{Host: r.EdgeAt.String(), Path: wire.DoorPath, Pins: []link.Pin{link.PinOf(cert.Leaf)}}
 	if r.Gateway != nil {
-		front.Path, front.Gateway = "/"+gatewayStage, true
+		front.Path, front.Gateway = "/"+apiStage, true
 	}
 	r.Link = &link.Link{Keys: master.Client(1), Fronts: []link.Front{front}}
 	return r.Link.Validate()

@@ -5,8 +5,10 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"culvert/internal/tunnel"
+	"culvert/internal/wire"
 )
 
 // metrics answer what an operator asks. None has a label that names a user or
@@ -14,7 +16,6 @@ import (
 type metrics struct {
 	opens     *prometheus.CounterVec // how much is it used, for what?
 	ends      *prometheus.CounterVec // why do tunnels end?
-	bytes     *prometheus.CounterVec // how much does it carry, which way?
 	refusals  *prometheus.CounterVec // are valid users turned away?
 	strangers prometheus.Counter     // is somebody probing?
 	carriers  prometheus.Counter     // carriers used by tunnels that ended: are carriers being cut?
@@ -23,43 +24,50 @@ type metrics struct {
 	posts     *prometheus.CounterVec // what does API Gateway say?
 	repeats   *prometheus.CounterVec // does it throttle, or fail?
 	posting   prometheus.Gauge       // do posts wait?
-	to        prometheus.Registerer  // nil: none
+	make      promauto.Factory       // registers what it makes, if there is where
 }
 
 func newMetrics(r prometheus.Registerer, t *tunnel.Table) *metrics {
+	f := promauto.With(r)
 	m := &metrics{
-		opens:     counters("culvert_tunnels_opened_total", "Tunnels opened.", "service"),
-		ends:      counters("culvert_tunnels_ended_total", "Tunnels ended.", "service", "reason"),
-		bytes:     counters("culvert_bytes_total", "Bytes of streams, of tunnels that have ended.", "service", "direction"),
-		refusals:  counters("culvert_refused_total", "Tunnels refused.", "reason"),
-		strangers: prometheus.NewCounter(prometheus.CounterOpts{Name: "culvert_strangers_total", Help: "Upgrades without a valid token."}),
-		carriers:  prometheus.NewCounter(prometheus.CounterOpts{Name: "culvert_tunnel_carriers_total", Help: "Carriers used by tunnels that have ended."}),
-		passes:    counters("culvert_passed_total", "Carriers and messages passed on to the origin that owns their tunnels.", "what"),
-		handed:    counters("culvert_handed_total", "Messages handed on by functions.", "result"),
-		posts:     counters("culvert_posts_total", "Messages posted to API Gateway.", "result"),
-		repeats:   counters("culvert_post_repeats_total", "Posts made again.", "reason"),
-		posting:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "culvert_posts", Help: "Posts to API Gateway now, waiting ones among them."}),
+		opens:     counters(f, "culvert_tunnels_opened_total", "Tunnels opened.", "service"),
+		ends:      counters(f, "culvert_tunnels_ended_total", "Tunnels ended.", "service", "reason"),
+		refusals:  counters(f, "culvert_refused_total", "Tunnels refused.", "reason"),
+		strangers: f.NewCounter(prometheus.CounterOpts{Name: "culvert_strangers_total", Help: "Upgrades without a valid token."}),
+		carriers:  f.NewCounter(prometheus.CounterOpts{Name: "culvert_tunnel_carriers_total", Help: "Carriers used by tunnels that have ended."}),
+		passes:    counters(f, "culvert_passed_total", "Carriers and messages passed on to the origin that owns their tunnels.", "what"),
+		handed:    counters(f, "culvert_handed_total", "Messages handed on by functions.", "result"),
+		posts:     counters(f, "culvert_posts_total", "Messages posted to API Gateway.", "result"),
+		repeats:   counters(f, "culvert_post_repeats_total", "Posts made again.", "reason"),
+		posting:   f.NewGauge(prometheus.GaugeOpts{Name: "culvert_posts", Help: "Posts to API Gateway now, waiting ones among them."}),
+		make:      f,
 	}
-	m.to = r
-	m.add(m.opens, m.ends, m.bytes, m.refusals, m.strangers, m.carriers, m.passes, m.handed, m.posts, m.repeats, m.posting,
-		gauge("culvert_tunnels", "Tunnels now.", t.Tunnels), gauge("culvert_carriers", "Carriers now.", t.Carriers),
-		gauge("culvert_users", "Users with a carrier now.", t.Users))
+	m.gauge("culvert_tunnels", "Tunnels now.", t.Tunnels)
+	m.gauge("culvert_carriers", "Carriers now.", t.Carriers)
+	m.gauge("culvert_users", "Users with a carrier now.", t.Users)
+	for _, kind := range []wire.ServiceKind{wire.Chat, wire.Media, wire.Web} {
+		m.moved(kind, "down", func() uint64 { sent, _ := t.MovedOf(kind); return sent })
+		m.moved(kind, "up", func() uint64 { _, received := t.MovedOf(kind); return received })
+	}
 	return m
 }
 
-// add registers what may not be there at every origin, too.
-func (m *metrics) add(all ...prometheus.Collector) {
-	if m.to != nil {
-		m.to.MustRegister(all...)
-	}
+func counters(f promauto.Factory, name, help string, labels ...string) *prometheus.CounterVec {
+	return f.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 }
 
-func counters(name, help string, labels ...string) *prometheus.CounterVec {
-	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+// gauge shows what of returns when somebody looks.
+func (m *metrics) gauge(name, help string, of func() int) {
+	m.make.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(of()) })
 }
 
-func gauge(name, help string, of func() int) prometheus.GaugeFunc {
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(of()) })
+// moved counts the bytes of streams while their tunnels run: how much does an origin
+// carry, for what, and which way?
+func (m *metrics) moved(kind wire.ServiceKind, direction string, of func() uint64) {
+	m.make.NewCounterFunc(prometheus.CounterOpts{
+		Name: "culvert_bytes_total", Help: "Bytes of streams.",
+		ConstLabels: prometheus.Labels{"service": label(kind.String()), "direction": direction},
+	}, func() float64 { return float64(of()) })
 }
 
 // label is s as a label's value: in lower case and without spaces, so that queries
@@ -78,7 +86,5 @@ func (m *metrics) ended(e tunnel.End) {
 		reason = label(e.Reason.String())
 	}
 	m.ends.WithLabelValues(service, reason).Inc()
-	m.bytes.WithLabelValues(service, "down").Add(float64(e.Sent))
-	m.bytes.WithLabelValues(service, "up").Add(float64(e.Received))
 	m.carriers.Add(float64(e.Carriers))
 }

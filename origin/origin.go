@@ -76,7 +76,7 @@ func (o *Origin) newGatewayDoor(cfg Config, metrics *metrics) *gatewayDoor {
 		reading: make(chan struct{}, cfg.readings()),
 		conns:   map[string]*connection{},
 	}
-	metrics.add(gauge("culvert_gateway_connections", "Connections of API Gateway now.", g.connections))
+	metrics.gauge("culvert_gateway_connections", "Connections of API Gateway now.", g.connections)
 	return g
 }
 

@@ -34,7 +34,8 @@ type Carrier struct {
 	draining  atomic.Bool // the peer wants its tunnels elsewhere, or they are leaving
 	live      liveness
 	head      [wire.HeaderLen]byte // of the frame that is being read
-	flushing  func()               // c.flush, made once
+	flushing  func()               // c.flush: a closure made once, not for every message
+	ackFlush  func()               // c.flushAcks, likewise
 
 	mu          sync.Mutex // guards the following; never held across I/O
 	queue       writeQueue
@@ -93,7 +94,7 @@ func New(s *Set, t transport.Transport, user uint32) *Carrier {
 	if c.profile.Frame > 0 {
 		c.chunk = c.profile.Frame - wire.HeaderLen - wire.Overhead
 	}
-	c.flushing = c.flush
+	c.flushing, c.ackFlush = c.flush, c.flushAcks
 	now := time.Now().UnixNano()
 	c.live.lastRx.Store(now)
 	c.live.lastTx.Store(now)

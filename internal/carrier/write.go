@@ -243,7 +243,7 @@ func (c *Carrier) ScheduleAck(s Sender, soon bool) {
 	a.due = append(a.due, s)
 	switch {
 	case a.timer.IsZero():
-		a.timer = c.set.tasks.AfterFunc(c.profile.Delay(soon), c.flushAcks) // one that is kept would cost an idle client more than this garbage
+		a.timer = c.set.tasks.AfterFunc(c.profile.Delay(soon), c.ackFlush) // one that is kept would cost an idle client more than this garbage
 	case soon && !a.soon:
 		a.timer.Reset(c.profile.AckSoon)
 	}

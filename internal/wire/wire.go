@@ -7,8 +7,8 @@ import "time"
 
 // MaxFrame bounds one frame, header included. As one masked WebSocket message
 // (8 bytes of WebSocket header) it fills four TLS records of 16,384 bytes
-// exactly; a byte more costs a fifth record. As base64 text it is 87,372
-// bytes, inside API Gateway's 128 KiB for one message.
+// exactly; a byte more costs a fifth record. Frames of bulk at the gateway door
+// are smaller: see TextFrame.
 const MaxFrame = 64<<10 - 8
 
 // Overhead is what sealing adds to a payload: the AES-GCM tag.

@@ -27,17 +27,20 @@ func NewGroup() *Group {
 // Go runs f in a goroutine. It returns false, and does nothing, once Wait was
 // called and all that ran have ended.
 func (g *Group) Go(f func()) bool {
-	if !g.add() {
+	if !g.Add() {
 		return false
 	}
 	go func() {
-		defer g.done()
+		defer g.Done()
 		f()
 	}()
 	return true
 }
 
-func (g *Group) add() bool {
+// Add counts a goroutine that the caller starts and that calls Done at its end:
+// it is Go without the closure, for those that are started often. It returns
+// false where Go does.
+func (g *Group) Add() bool {
 	for {
 		n := g.left.Load()
 		if n == 0 {
@@ -49,7 +52,8 @@ func (g *Group) add() bool {
 	}
 }
 
-func (g *Group) done() {
+// Done takes off a goroutine that Add has counted.
+func (g *Group) Done() {
 	if g.left.Add(-1) == 0 {
 		close(g.empty)
 	}
@@ -59,7 +63,7 @@ func (g *Group) done() {
 // told all of them to end before. Wait may be called more than once, but not by
 // what it waits for.
 func (g *Group) Wait() {
-	g.once.Do(g.done)
+	g.once.Do(g.Done)
 	<-g.empty
 }
 
@@ -73,11 +77,11 @@ type Timer struct {
 // AfterFunc has f called, in a goroutine of its own, after d. Wait waits until f
 // has returned or the Timer was stopped.
 func (g *Group) AfterFunc(d time.Duration, f func()) Timer {
-	if !g.add() {
+	if !g.Add() {
 		return Timer{}
 	}
 	return Timer{group: g, timer: time.AfterFunc(d, func() {
-		defer g.done()
+		defer g.Done()
 		f()
 	})}
 }
@@ -88,14 +92,14 @@ func (t Timer) IsZero() bool { return t.timer == nil }
 // Stop has the function not called if that has not begun.
 func (t Timer) Stop() {
 	if t.timer != nil && t.timer.Stop() {
-		t.group.done()
+		t.group.Done()
 	}
 }
 
 // Reset has the function called after d, instead of when it was to be called, or
 // once more.
 func (t Timer) Reset(d time.Duration) {
-	if t.timer != nil && (t.timer.Stop() || t.group.add()) {
+	if t.timer != nil && (t.timer.Stop() || t.group.Add()) {
 		t.timer.Reset(d)
 	}
 }

@@ -167,7 +167,9 @@ func (t *Tunnel) writeOut() {
 		}
 	}
 	if len(t.queue) > 0 && !t.ended {
-		t.table.tasks.Go(t.writeRest)
+		if t.table.tasks.Add() {
+			go t.writeRest()
+		}
 		return
 	}
 	t.writing = false
@@ -188,6 +190,7 @@ func (t *Tunnel) writeSome() bool {
 
 // writeRest writes the queue, waiting for the stream as long as it takes.
 func (t *Tunnel) writeRest() {
+	defer t.table.tasks.Done()
 	t.mu.Lock()
 	for len(t.queue) > 0 && !t.ended {
 		if t.queue[0].fin {

@@ -2,9 +2,12 @@ package front
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -14,9 +17,6 @@ import (
 
 	"culvert/internal/dial"
 	"culvert/internal/link"
-	"errors"
-	"fmt"
-	"os"
 )
 
 // fakeNet is a network in which an address answers, refuses or is silent.

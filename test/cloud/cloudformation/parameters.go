@@ -1,5 +1,7 @@
 package cloudformation
 
+//lint:file-ignore ST1005 These errors are CloudFormation's, word for word.
+
 import (
 	"cmp"
 	"fmt"

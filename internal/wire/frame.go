@@ -8,7 +8,7 @@ import (
 // Kind says what a frame is for.
 type Kind byte
 
-// The kinds of frames. Carrier-wide kinds have tunnel 0, all others do not.
+// A carrier-wide kind of frame has tunnel 0, all others do not.
 const (
 	Open   Kind = 1 + iota // client to origin: first message of the handshake, with the service and early bytes
 	Accept                 // origin to client: second message of the handshake
@@ -27,7 +27,7 @@ const lastKind = Drain
 // Reason says why a tunnel was given up.
 type Reason uint64
 
-// Reasons of a Reset.
+// A Reset has one of these reasons.
 const (
 	Aborted     Reason = 1 + iota // the stream was reset, or reading or writing it failed
 	Unknown                       // the receiver has no such tunnel
@@ -51,7 +51,7 @@ func (r Reason) String() string {
 	return reasonText[r]
 }
 
-// TunnelID names a tunnel: random, chosen by the client, never 0.
+// TunnelID names a tunnel. The client chooses it at random, and it is never 0.
 type TunnelID uint64
 
 // HeaderLen is the length of a frame's header.

@@ -12,7 +12,8 @@ import (
 // Secrets Manager makes when it is told to leave punctuation out.
 const gateSecretLen = 64
 
-// The labels of what is derived from a gate key, none the beginning of another.
+// What is derived from a gate key has one of these labels. None is the beginning of
+// another.
 const (
 	gateLabel   = "culvert gate secret " // hashed before the text of a gate secret
 	handedLabel = "culvert handed"
@@ -22,8 +23,8 @@ const (
 // maxGateKeys bounds the generations of a secret that are accepted at once.
 const maxGateKeys = 4
 
-// GateKeys are those that are accepted, the newest first. The first makes what
-// others verify.
+// GateKeys are the gate keys that are accepted, the newest first. The first makes
+// what others verify.
 type GateKeys []GateKey
 
 // ErrGateSecret means that a text is no gate secret. It holds nothing of it.

@@ -136,9 +136,7 @@ func TestAMessageOnAConnectionJustClosedIsSentAgain(t *testing.T) {
 			if err != nil {
 				return
 			}
-			if takeOne(c) == nil {
-				bodies.Add(1)
-			}
+			takeOne(c, &bodies)
 			readRequest(bufio.NewReader(c)) // and say nothing
 			c.Close()
 		}
@@ -153,12 +151,12 @@ func TestAMessageOnAConnectionJustClosedIsSentAgain(t *testing.T) {
 	}
 }
 
-func takeOne(c net.Conn) error {
-	if err := readRequest(bufio.NewReader(c)); err != nil {
-		return err
+// takeOne counts a message before it answers, as the test counts after that.
+func takeOne(c net.Conn, bodies *atomic.Int32) {
+	if readRequest(bufio.NewReader(c)) == nil {
+		bodies.Add(1)
+		io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
 	}
-	_, err := io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
-	return err
 }
 
 func readRequest(r *bufio.Reader) error {

@@ -1,0 +1,543 @@
+package session
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"testing"
+	"time"
+
+	"culvert/test/wire2/record"
+)
+
+// copyTo opens another carrier at o by the same token, as an edge may that has it.
+func (l *link) copyTo(o *Origin, d Door) *wireEnd {
+	far := o.Carrier(d, l.c.place.token, 1, l.w.pair(1)[1], l.w.now)
+	return &wireEnd{ends: far, door: d}
+}
+
+func TestAnAgreeMeansItsCarrierAlone(t *testing.T) {
+	forBothDoors(t, func(t *testing.T, w *world, d Door) {
+		l := w.dial(w.client(1), 1, d, w.process)
+		if d == Stream {
+			l.down("")
+		}
+		m, err := l.near.say("open", w.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := w.dial(w.client(1), 1, d, w.process)
+		if err := other.far.hear(m, w.now); !errors.Is(err, ErrProof) {
+			t.Errorf("by another token: got %v, want %v", err, ErrProof)
+		}
+		for _, far := range []*wireEnd{l.copyTo(w.newOrigin(1), Stream), l.copyTo(w.process, Stream), l.copyTo(w.process, 3-d)} {
+			if d == Gateway && far.door == Gateway || far.door == Gateway && d == Stream {
+				continue
+			}
+			far.say("", w.now)
+			if err := far.hear(strip(m, d), w.now); !errors.Is(err, ErrProof) {
+				t.Errorf("by another challenge or door: got %v, want %v", err, ErrProof)
+			}
+		}
+	})
+}
+
+// strip is a message of one door as the stream door has it.
+func strip(m []byte, d Door) []byte {
+	if d == Gateway {
+		return m[4 : 4+headLen+agreeLen]
+	}
+	return m
+}
+
+func TestACopiedFirstFlightProvesNothing(t *testing.T) {
+	w := newWorld(t)
+	l := w.dial(w.client(1), 1, Gateway, w.process)
+	m, _ := l.near.say("open", w.now)
+	far := l.copyTo(w.newOrigin(2), Gateway) // it does not know that the token was taken
+	if err := far.hear(m, w.now); err != nil || far.State() != Answered {
+		t.Fatalf("got %v, %v", err, far.State())
+	}
+	l.far.hear(m, w.now)
+	l.talk(t)
+	more, _ := l.near.say("more", w.now)
+	if err := far.hear(more, w.now); err == nil || far.State() == Live {
+		t.Error("a copy has proved itself")
+	}
+}
+
+func TestAJoinIsTakenOnce(t *testing.T) {
+	forBothDoors(t, func(t *testing.T, w *world, d Door) {
+		s := w.client(1)
+		w.dial(s, 1, d, w.process).talk(t)
+		l := w.dial(s, 1, d, w.process)
+		copied := l.copyTo(w.process, d)
+		m, err := l.near.say("mine", w.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, far := range []*wireEnd{l.far, copied} {
+			if _, ok := far.Head(nil, w.now); ok {
+				t.Errorf("carrier %d may seal before anything is proved", i)
+			}
+		}
+		if err := l.far.hear(m, w.now); err != nil {
+			t.Fatal(err)
+		}
+		if err := copied.hear(m, w.now); !errors.Is(err, ErrProof) || len(copied.seen) > 0 || copied.State() != Dead {
+			t.Errorf("got %v, %q, %v", err, copied.seen, copied.State())
+		}
+	})
+}
+
+func TestACarrierThatProvesNothingIsNothing(t *testing.T) {
+	forBothDoors(t, func(t *testing.T, w *world, d Door) {
+		s := w.client(1)
+		first := w.dial(s, 1, d, w.process)
+		first.talk(t)
+		g := first.o.Session().newest.Load()
+		far := w.dial(s, 1, d, w.process)
+		j := join{g: g.name, n: 1<<32 - 1}
+		if _, err := far.o.Receive(Join, j.append(nil), w.now); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := far.o.Open(0, make([]byte, 40)); err == nil || far.o.State() != Dead {
+			t.Errorf("garbage opens: %v", err)
+		}
+		if !far.o.Late(w.now.Add(ProveWithin)) || first.o.Late(w.now.Add(time.Hour)) {
+			t.Error("the wrong carrier is late")
+		}
+		w.dial(s, 1, d, w.process).talk(t) // no n was taken by it
+	})
+}
+
+func TestForgedPlainMessagesTouchNoSession(t *testing.T) {
+	w := newWorld(t)
+	s := w.client(1)
+	keep := w.dial(s, 1, Stream, w.process)
+	keep.talk(t)
+	g := s.current()
+	for p, n := range plainLen {
+		if p == 0 {
+			continue
+		}
+		for _, state := range []string{"new", "live"} {
+			l := w.dial(s, 1, Stream, w.process)
+			if state == "live" {
+				l.talk(t)
+			}
+			l.c.Receive(Plain(p), bytes.Repeat([]byte{7}, n), w.now)
+			l.o.Receive(Plain(p), bytes.Repeat([]byte{7}, n), w.now)
+			l.up("x")
+			l.down("x")
+		}
+	}
+	if s.current() != g || w.process.Sessions() != 1 || keep.o.Session().newest.Load().name != g.name {
+		t.Error("a session changed")
+	}
+	keep.talk(t)
+	w.dial(s, 1, Stream, w.process).talk(t)
+}
+
+func TestALinkTouchesNoOtherSession(t *testing.T) {
+	forBothDoors(t, func(t *testing.T, w *world, d Door) {
+		mine, thief := w.client(1), w.client(1)
+		l := w.dial(mine, 1, d, w.process)
+		l.talk(t)
+		w.dial(thief, 1, d, w.process).talk(t)
+		thief.i, thief.process = mine.i, mine.process // even if it knows I
+		var bad *link
+		for _, early := range []bool{true, false} {
+			bad = w.dial(thief, 1, d, w.process)
+			bad.c.unknown = true // it agrees
+			if d == Stream {
+				bad.down("")
+			}
+			if early || d == Gateway {
+				bad.up("early") // under another root
+			}
+			bad.settle()
+			bad.up("reset")
+			if bad.far.State() == Live || len(bad.far.seen) > 0 {
+				t.Errorf("another's session: %v, %q", bad.far.State(), bad.far.seen)
+			}
+		}
+		thief.rooted = false
+		bad = w.dial(thief, 1, d, w.process)
+		bad.c.unknown = true
+		if err := bad.settle(); err == nil {
+			t.Error("a session that is proved begins again")
+		}
+		l.talk(t)
+		w.dial(mine, 1, d, w.process).talk(t)
+	})
+}
+
+// Whoever has the master secret answers as the origin; the session that lives goes on elsewhere.
+func TestTheMasterSecretTakesOverNoSession(t *testing.T) {
+	w := newWorld(t)
+	s := w.client(1)
+	l := w.dial(s, 1, Stream, w.process)
+	l.talk(t)
+	w.now = w.now.Add(GenerationLife)
+	false1 := w.newOrigin(1)
+	false1.process = w.process.process
+	bad := w.dial(s, 1, Stream, false1)
+	bad.settle()
+	if bad.near.events&Restarted == 0 {
+		t.Error("the client takes another's session for its own")
+	}
+	impostor := NewClient(w.pair(1)[0], record.AESGCM) // it has all links
+	impostor.i, impostor.rooted, impostor.process, impostor.owner = l.o.session.id.i, true, w.process.process, [8]byte{1}
+	mine := w.dial(impostor, 1, Stream, w.process)
+	mine.settle()
+	mine.up("reset")
+	if mine.far.State() == Live || len(mine.far.seen) > 0 {
+		t.Error("an impostor has taken the session over")
+	}
+}
+
+func TestAnothersGenerationIsUnknown(t *testing.T) {
+	w := newWorld(t)
+	s := w.client(1)
+	w.dial(s, 1, Stream, w.process).talk(t)
+	l := w.dial(w.client(2), 2, Stream, w.process)
+	j := join{g: s.current().name, n: 9}
+	if ev, err := l.o.Receive(Join, j.append(nil), w.now); err != nil || ev != Speak || l.o.State() != Unproven {
+		t.Errorf("got %v %v %v", ev, err, l.o.State())
+	}
+}
+
+func TestAGenerationIsErased(t *testing.T) {
+	w := newWorld(t)
+	s := w.client(1)
+	l := w.dial(s, 1, Stream, w.process)
+	l.talk(t)
+	var near, far []*generation
+	for range 3 {
+		near, far = append(near, s.current()), append(far, l.o.Session().newest.Load())
+		w.now = w.now.Add(GenerationLife)
+		l.again(t)
+		l.talk(t)
+	}
+	for i := range near {
+		if want := i < 2; near[i].erased != want || far[i].erased != want || want && (near[i].secret != [32]byte{} || far[i].secret != [32]byte{}) {
+			t.Errorf("generation %d of 4: erased %v at the client, %v at the origin; want %v", i, near[i].erased, far[i].erased, want)
+		}
+	}
+	w.now = w.now.Add(GenerationKept)
+	s.Expire(w.now)
+	l.o.Session().Hold()
+	w.process.Sweep(w.now)
+	if !s.current().erased || !l.o.Session().newest.Load().erased || len(w.process.named) > 0 {
+		t.Error("a generation outlives its time")
+	}
+	l.talk(t) // its carriers do, too, by keys of their own
+}
+
+func TestALinkReadsNothingRecorded(t *testing.T) {
+	w := newWorld(t)
+	l := w.dial(w.client(1), 1, Stream, w.process)
+	l.down("")
+	m, _ := l.near.say("open", w.now)
+	_, body, _, _ := Next(m)
+	thief, err := w.pair(1)[0].noise(false, &l.c.place, nil) // the user's key where the origin's was
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := thief.ReadMessage(nil, body[macLen:]); err == nil {
+		t.Error("the link opens an Agree")
+	}
+}
+
+// Later the origin's key opens a recorded Agree, and with it the early records, but not its answer.
+func TestTheMasterSecretReadsEarlyBytesOnly(t *testing.T) {
+	w := newWorld(t)
+	l := w.dial(w.client(1), 1, Stream, w.process)
+	l.down("")
+	m, _ := l.near.say("open", w.now)
+	_, body, rest, _ := Next(m)
+	hs, h, err := w.pair(1)[1].read(body, &l.c.place, w.process.random)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var early record.Opener
+	early.Turn(0, h.cipher, earlyKey(&h.e, new([32]byte)), false)
+	_, sealed, _, _ := Next(rest)
+	if plain, err := early.Open(0, 0, bytes.Clone(sealed)); err != nil || string(plain) != "open" {
+		t.Fatalf("got %q %v: the table says that early bytes can be read", plain, err)
+	}
+	l.far.hear(m, w.now)
+	_, g, err := reply(hs, h, answer{w.process.process, w.process.cfg.Owner, false}, new([32]byte)) // another ephemeral key
+	if err != nil || g.secret == l.o.by.secret {
+		t.Error("the same generation comes again")
+	}
+}
+
+func TestANewGenerationHealsTheSession(t *testing.T) {
+	w := newWorld(t)
+	s := w.client(1)
+	l := w.dial(s, 1, Stream, w.process)
+	l.talk(t)
+	root, old := s.root, s.current().secret
+	w.now = w.now.Add(GenerationLife)
+	l.again(t)
+	for name, guess := range map[string][32]byte{"root": root, "secret": old} {
+		if g := (&generation{secret: guess}); mustKey(g, labelUp, l.c.id) == mustKey(s.current(), labelUp, l.c.id) {
+			t.Errorf("what was read from memory, the %s, gives the next generation's keys", name)
+		}
+	}
+}
+
+func mustKey(g *generation, label string, id []byte) record.Key {
+	k, err := g.derive(label, id)
+	return must(k, err)
+}
+
+func TestNothingButRecordsAfterThePlainMessages(t *testing.T) {
+	forBothDoors(t, func(t *testing.T, w *world, d Door) {
+		l := w.dial(w.client(1), 1, d, w.process)
+		l.talk(t)
+		secret := "twenty bytes of text"
+		for _, e := range []*wireEnd{l.near, l.far} {
+			m, err := e.say(secret, w.now)
+			if err != nil || bytes.Contains(m, []byte(secret[:8])) || len(m) > len(secret)+4+3+record.Overhead {
+				t.Errorf("got %d bytes, %v", len(m), err)
+			}
+		}
+	})
+}
+
+func TestAUsersSessionsAreBounded(t *testing.T) {
+	w := newWorld(t)
+	mine := w.client(2)
+	w.dial(mine, 2, Stream, w.process).talk(t)
+	begun := w.dial(w.client(1), 1, Stream, w.process)
+	begun.talk(t)
+	begun.o.Session().Hold()
+	for i := range 2 * UserSessions {
+		l := w.dial(w.client(1), 1, Stream, w.process)
+		l.settle()
+		if i%2 == 0 {
+			l.talk(t)
+			l.o.Session().Release(w.now.Add(time.Duration(i)))
+			l.o.Session().Hold() // none is held
+			l.o.Session().held = 0
+		}
+	}
+	if n := len(w.process.users[1]); n > UserSessions {
+		t.Errorf("got %d sessions, want %d at most", n, UserSessions)
+	}
+	begun.talk(t)
+	w.dial(mine, 2, Stream, w.process).talk(t)
+	if len(w.process.users[2]) != 1 {
+		t.Error("another user's session is gone")
+	}
+	for i := range 2 * UserSessions { // all of them prove themselves and are held
+		l := w.dial(w.client(1), 1, Stream, w.process)
+		if l.settle() == nil {
+			l.talk(t)
+		}
+		for _, s := range w.process.users[1] {
+			s.held = i
+		}
+	}
+	l := w.dial(w.client(1), 1, Stream, w.process)
+	l.down("")
+	if err := l.up(""); len(w.process.users[1]) != UserSessions || !errors.Is(err, ErrBusy) {
+		t.Errorf("got %v, want %v", err, ErrBusy)
+	}
+	for _, s := range w.process.users[1] {
+		s.held = 0
+	}
+	w.process.Sweep(w.now.Add(24 * time.Hour))
+	if n := w.process.Sessions(); n > 0 {
+		t.Errorf("%d sessions are left", n)
+	}
+}
+
+func TestStrangersTakeNoShare(t *testing.T) {
+	w := newWorld(t)
+	asked := 0
+	w.process.cfg.Allow = func(uint32, time.Time) bool { asked++; return true }
+	for range 100 {
+		l := w.dial(w.client(1), 1, Stream, w.process)
+		l.down("")
+		if err := l.far.hear(appendPlain(nil, Agree, make([]byte, agreeLen)...), w.now); !errors.Is(err, ErrProof) {
+			t.Fatalf("got %v", err)
+		}
+	}
+	if asked != 0 || w.process.Sessions() != 0 {
+		t.Errorf("garbage cost %d agreements and %d sessions", asked, w.process.Sessions())
+	}
+}
+
+func TestATunnelBeginsOnce(t *testing.T) {
+	w := newWorld(t)
+	l := w.dial(w.client(1), 1, Stream, w.process)
+	l.talk(t)
+	s := l.o.Session()
+	for _, n := range []uint32{1, 3, 2, 5000} {
+		if !s.Begin(n) || s.Begin(n) {
+			t.Errorf("tunnel %d did not begin once", n)
+		}
+	}
+	if s.Begin(4) || s.Begin(0) {
+		t.Error("a tunnel began that is too old to tell, or none")
+	}
+}
+
+func TestEveryBitOfAMessageCounts(t *testing.T) {
+	forBothDoors(t, func(t *testing.T, w *world, d Door) {
+		s := w.client(1)
+		w.dial(s, 1, d, w.process).talk(t)
+		for i := 0; ; i++ {
+			l := w.dial(s, 1, d, w.process)
+			m, err := l.near.say("text", w.now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i == 8*len(m) {
+				return
+			}
+			m[i/8] ^= 1 << (i % 8)
+			if l.far.hear(m, w.now); l.far.State() == Live || len(l.far.seen) > 0 {
+				t.Fatalf("bit %d may be changed", i)
+			}
+		}
+	})
+}
+
+func TestMessagesAreRefused(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"nothing": {}, "a byte": {0}, "zero": {0, 0}, "no such kind": {0, 7}, "shortest but one": {0, 16},
+		"cut": {0, 17, 1}, "cut plain": {0, 5}, "too long": binary.BigEndian.AppendUint16(nil, 65535),
+	} {
+		if _, _, _, err := Next(b); !errors.Is(err, ErrMessage) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if _, _, _, err := Cut([]byte{0, 17, 1}); !errors.Is(err, ErrMessage) {
+		t.Errorf("a record at the gateway door: got %v", err)
+	}
+	w := newWorld(t)
+	for p := range plainLen {
+		l := w.dial(w.client(1), 1, Stream, w.process)
+		if _, err := l.o.Receive(Plain(p), make([]byte, 200), w.now); err == nil {
+			t.Errorf("the origin takes kind %d of any length", p)
+		}
+		l = w.dial(w.client(1), 1, Stream, w.process)
+		if _, err := l.c.Receive(Plain(p), nil, w.now); err == nil {
+			t.Errorf("the client takes kind %d of no length", p)
+		}
+	}
+	for _, h := range [][]byte{nil, make([]byte, helloLen+1), append(make([]byte, 48), 4, 0)} {
+		if _, err := parseHello(h); err == nil {
+			t.Errorf("%x is a hello", h)
+		}
+	}
+	for _, a := range [][]byte{nil, append(make([]byte, 24), 2)} {
+		if _, err := parseAnswer(a); err == nil {
+			t.Errorf("%x is an answer", a)
+		}
+	}
+}
+
+func TestAPairNeedsKeys(t *testing.T) {
+	if _, err := NewClientPair([32]byte{1}, [32]byte{}); err == nil {
+		t.Error("a point of low order is a key")
+	}
+}
+
+// Two that begin one session at once, by the same link and I: one of them gets it.
+func TestOfTwoBeginningsOneCounts(t *testing.T) {
+	forBothDoors(t, func(t *testing.T, w *world, d Door) {
+		mine, other := w.client(1), w.client(1)
+		other.i = mine.i
+		a, b := w.dial(mine, 1, d, w.process), w.dial(other, 1, d, w.process)
+		for _, l := range []*link{a, b} { // both have an answer, and neither has proved anything
+			if err := l.settle(); err != nil && d == Stream {
+				t.Fatal(err)
+			}
+		}
+		live := 0
+		for _, l := range []*link{a, b} {
+			l.up("mine")
+			if l.up("mine"); l.far.State() == Live {
+				live++
+			}
+		}
+		if s := a.o.Session(); live != 1 || w.process.Sessions() != 1 || !s.proven {
+			t.Errorf("%d of two beginnings count", live)
+		}
+	})
+}
+
+// Two tries that are both answered, and proved in the other order: the later one stays.
+func TestAnOlderGenerationIsNotProvedAnew(t *testing.T) {
+	w := newWorld(t)
+	s := w.client(1)
+	w.dial(s, 1, Stream, w.process).talk(t)
+	a, b := w.dial(s, 1, Stream, w.process), w.dial(s, 1, Stream, w.process)
+	a.c.unknown, b.c.unknown = true, true // both agree
+	a.settle()
+	w.now = w.now.Add(time.Second)
+	b.settle()
+	newest := s.current().name
+	b.talk(t)
+	a.talk(t)
+	if got := a.o.Session().newest.Load().name; got != newest || s.current().name != newest {
+		t.Error("the ends do not agree on which is the newest")
+	}
+	w.dial(s, 1, Stream, w.process).talk(t)
+}
+
+func TestAnAgreeIsBoundToItsDoorAndToWhereItStands(t *testing.T) {
+	forBothDoors(t, func(t *testing.T, w *world, d Door) {
+		s := w.client(1)
+		l := w.dial(s, 1, d, w.process)
+		l.talk(t)
+		w.now = w.now.Add(GenerationLife)
+		inside, ok := l.c.Again(w.now)
+		if !ok {
+			t.Fatal("it does not agree again")
+		}
+		at := l.c.place
+		plain, err := s.offer(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, test := range map[string]struct {
+			body []byte
+			door Door
+			want error
+		}{"as it is": {plain.message, d, nil}, "another door": {plain.message, 3 - d, ErrProof}, "from a record": {inside, d, ErrProof}} {
+			far := w.process.Carrier(test.door, at.token, 1, w.pair(1)[1], w.now)
+			far.place.o = at.o
+			if _, err := far.Receive(Agree, test.body, w.now); !errors.Is(err, test.want) {
+				t.Errorf("%s: got %v, want %v", name, err, test.want)
+			}
+		}
+		if _, err := l.o.Again(plain.message, w.now); !errors.Is(err, ErrProof) {
+			t.Errorf("into a record: got %v", err)
+		}
+	})
+}
+
+func TestAJoinMeansItsTokensCarrierAlone(t *testing.T) {
+	forBothDoors(t, func(t *testing.T, w *world, d Door) {
+		s := w.client(1)
+		w.dial(s, 1, d, w.process).talk(t)
+		a, b := w.dial(s, 1, d, w.process), w.dial(s, 1, d, w.process)
+		m, err := a.near.say("mine", w.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.far.hear(m, w.now); err == nil || b.far.State() == Live || len(b.far.seen) > 0 {
+			t.Errorf("by another token's carrier: got %v, %v", err, b.far.State())
+		}
+		if err := a.far.hear(m, w.now); err != nil || a.far.State() != Live {
+			t.Errorf("by its own, after that: got %v, %v", err, a.far.State())
+		}
+	})
+}

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"culvert/cmd/cloud/internal/advice"
-	"culvert/cmd/cloud/internal/aws"
 	"culvert/cmd/cloud/internal/cfn"
+	"culvert/internal/aws"
 	"culvert/internal/term"
 )
 

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"culvert/cmd/cloud/internal/aws"
-	"culvert/cmd/cloud/internal/aws/awstest"
 	"culvert/cmd/cloud/internal/cfn"
+	"culvert/internal/aws"
+	"culvert/test/awstest"
 )
 
 // remains are answers of an account in which things are left of culvert, of

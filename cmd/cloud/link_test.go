@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"culvert/cmd/cloud/internal/aws"
-	"culvert/cmd/cloud/internal/aws/awstest"
+	"culvert/internal/aws"
+	"culvert/test/awstest"
 )
 
 const outputs = `{"Stacks": [{"StackId": "arn:root", "StackName": "culvert", "StackStatus": "CREATE_COMPLETE",

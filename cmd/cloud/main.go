@@ -6,9 +6,8 @@
 // Each file is a story: deploy.go has deploy, update and rotate, with quotas.go
 // for what is asked before anything is made; link.go has link and revoke,
 // status.go and money.go status, destroy.go destroy, cost.go cost. All of them
-// begin in account.go. Below them, internal/cfn brings a stack to where it is
-// wanted, internal/advice knows what AWS's errors mean, internal/aws runs the
-// command lines.
+// begin in account.go. Below them, package cfn brings a stack to where it is
+// wanted, advice knows what AWS's errors mean, aws runs the command lines.
 package main
 
 import (
@@ -18,8 +17,8 @@ import (
 	"strings"
 
 	"culvert/cmd/cloud/internal/advice"
-	"culvert/cmd/cloud/internal/aws"
 	"culvert/cmd/cloud/internal/cfn"
+	"culvert/internal/aws"
 	"culvert/internal/term"
 )
 

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"culvert/cmd/cloud/internal/aws/awstest"
 	"culvert/internal/term"
+	"culvert/test/awstest"
 )
 
 // testCloud is a deployment culvert in us-east-1, and what it says.

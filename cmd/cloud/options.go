@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"culvert/cmd/cloud/internal/advice"
-	"culvert/cmd/cloud/internal/aws"
 	"culvert/cmd/cloud/internal/cfn"
+	"culvert/internal/aws"
 	"culvert/internal/term"
 )
 

@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"culvert/cmd/cloud/internal/aws/awstest"
 	"culvert/cmd/cloud/internal/cfn"
+	"culvert/test/awstest"
 )
 
 func TestAFleetNeedsRoomForThoseThatAreDrained(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"culvert/cmd/cloud/internal/aws"
 	"culvert/cmd/cloud/internal/cfn"
+	"culvert/internal/aws"
 	"culvert/internal/term"
 )
 

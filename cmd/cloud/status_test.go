@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"culvert/cmd/cloud/internal/aws"
-	"culvert/cmd/cloud/internal/aws/awstest"
 	"culvert/cmd/cloud/internal/cfn"
+	"culvert/internal/aws"
 	"culvert/internal/cost"
+	"culvert/test/awstest"
 )
 
 // numbers answers CloudWatch's questions, by namespace and metric.

@@ -6,7 +6,7 @@ import (
 	"os"
 	"runtime/debug"
 
-	"culvert/cmd/nearend"
+	"culvert/client/nearend"
 	"culvert/internal/term"
 )
 

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"culvert/client/doctor"
-	"culvert/cmd/nearend"
+	"culvert/client/nearend"
 	"culvert/internal/seal"
 	"culvert/internal/term"
 	"culvert/internal/whatsapp"

@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"internal/dial":      {},
 	"internal/site":      {},
 	"internal/cost":      {},
+	"internal/aws":       {},
 	"internal/version":   {},
 	"internal/term":      {"internal/version"},
 	"internal/seal":      {"internal/wire"},
@@ -44,18 +45,17 @@ var mayImport = map[string][]string{
 	"edge/passthrough": {"internal/netpoll", "internal/site"},
 	"functions":        {"edge", "internal/wire"},
 
-	"client/doctor": {"client", "internal/link", "internal/tunnel", "internal/term", "internal/whatsapp", "internal/wire"},
+	"client/doctor":  {"client", "internal/link", "internal/tunnel", "internal/term", "internal/whatsapp", "internal/wire"},
+	"client/nearend": {"client", "client/listener", "internal/link", "internal/term", "internal/wire"},
 
-	"cmd/nearend": {"client", "client/listener", "internal/link", "internal/term", "internal/wire"},
-	"cmd/culvert": {"client/doctor", "cmd/nearend", "internal/link", "internal/seal", "internal/term", "internal/whatsapp", "internal/wire"},
+	"cmd/culvert": {"client/doctor", "client/nearend", "internal/link", "internal/seal", "internal/term", "internal/whatsapp", "internal/wire"},
 	"cmd/edge":    {"edge/passthrough", "internal/serve"},
 	"cmd/local":   {"any"},
 	"cmd/origin":  {"internal/seal", "internal/serve", "internal/site", "internal/whatsapp", "internal/wire", "origin"},
-	"cmd/cloud":   {"cmd/cloud/internal/aws", "cmd/cloud/internal/advice", "cmd/cloud/internal/cfn", "internal/cost", "internal/term"},
+	"cmd/cloud":   {"internal/aws", "cmd/cloud/internal/advice", "cmd/cloud/internal/cfn", "internal/cost", "internal/term"},
 
-	"cmd/cloud/internal/aws":    {},
-	"cmd/cloud/internal/advice": {"cmd/cloud/internal/aws"},
-	"cmd/cloud/internal/cfn":    {"cmd/cloud/internal/aws", "cmd/cloud/internal/advice", "internal/term"},
+	"cmd/cloud/internal/advice": {"internal/aws"},
+	"cmd/cloud/internal/cfn":    {"internal/aws", "cmd/cloud/internal/advice", "internal/term"},
 
 	"infra":           {"edge/gate"},
 	"test":            {"any"},

@@ -21,7 +21,7 @@ import (
 
 	"culvert/client/doctor"
 	"culvert/client/listener"
-	"culvert/cmd/nearend"
+	"culvert/client/nearend"
 	"culvert/edge/passthrough"
 	"culvert/internal/link"
 	"culvert/internal/seal"

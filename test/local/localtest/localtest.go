@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"culvert/client/doctor"
-	"culvert/cmd/nearend"
+	"culvert/client/nearend"
 	"culvert/internal/link"
 	"culvert/internal/seal"
 	"culvert/internal/whatsapp"

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"regexp"
 
-	"culvert/cmd/cloud/internal/aws"
+	"culvert/internal/aws"
 )
 
 // Advice is an error that a volunteer can act on. Try is shown below Problem,

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"culvert/cmd/cloud/internal/aws"
+	"culvert/internal/aws"
 )
 
 // AWS's own words, as the command lines print them, lead to what to try.

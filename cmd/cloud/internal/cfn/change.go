@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"culvert/cmd/cloud/internal/advice"
-	"culvert/cmd/cloud/internal/aws"
+	"culvert/internal/aws"
 	"culvert/internal/term"
 )
 

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"culvert/cmd/cloud/internal/aws"
-	"culvert/cmd/cloud/internal/aws/awstest"
+	"culvert/internal/aws"
 	"culvert/internal/term"
+	"culvert/test/awstest"
 )
 
 func testdata(t *testing.T, name string) string {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"culvert/cmd/cloud/internal/advice"
-	"culvert/cmd/cloud/internal/aws"
+	"culvert/internal/aws"
 	"culvert/internal/term"
 )
 

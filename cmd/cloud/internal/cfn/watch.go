@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"culvert/cmd/cloud/internal/aws"
+	"culvert/internal/aws"
 	"culvert/internal/term"
 )
 

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"culvert/cmd/cloud/internal/advice"
-	"culvert/cmd/cloud/internal/aws/awstest"
+	"culvert/test/awstest"
 )
 
 var before = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)

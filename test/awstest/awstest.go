@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"culvert/cmd/cloud/internal/aws"
+	"culvert/internal/aws"
 )
 
 // Recorded answers programs by what aws.Describe says of them, with the name

@@ -56,12 +56,12 @@ func TestEveryByteArrivesOnceAndInOrderWhileCarriersDie(t *testing.T) {
 					n.keep = func() (fate, fate) {
 						mu.Lock()
 						defer mu.Unlock()
-						f := fate{delay: time.Duration(r.IntN(3)) * time.Millisecond, hurtful: hurtful}
+						f := fate{delay: time.Duration(r.IntN(3)) * time.Millisecond, hurtful: hurtful, heard: 4}
 						a, b := f, f
 						a.dieAt, b.dieAt = 5+r.IntN(12), 5+r.IntN(12)
 						return a, b
 					}
-					up, down := bytesOf(early+(4<<20), 1), bytesOf(4<<20, 2)
+					up, down := bytesOf(early+(16<<20), 1), bytesOf(16<<20, 2)
 					app, _ := n.dial(nil, 1, up[:early])
 					n.replace()
 					service := func() *memStream { return <-n.service(1) }
@@ -85,7 +85,9 @@ func ProveWith(t *testing.T, h Handshake) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetOf(t, h)
-		n.keep = func() (fate, fate) { return fate{dieAt: 9, hurtful: true}, fate{dieAt: 8, hurtful: true} }
+		n.keep = func() (fate, fate) {
+			return fate{dieAt: 9, heard: 4, hurtful: true}, fate{dieAt: 8, heard: 4, hurtful: true}
+		}
 		up, down := bytesOf(1<<20, 1), bytesOf(1<<20, 2)
 		app, _ := n.dial(nil, 1, up[:1000])
 		n.replace()

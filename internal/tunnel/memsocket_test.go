@@ -19,6 +19,7 @@ type fate struct {
 	shuffle bool // any message that is under way may come next
 	twice   bool // some messages come twice
 	dieAt   int  // the socket is cut when this many messages were sent; 0: never
+	heard   int  // and this many of them were read: without any that is, nothing would ever get on
 	hurtful bool // a cut takes along some of what is under way
 	silent  bool // messages vanish
 	stuck   bool // writing waits until the socket is closed
@@ -52,6 +53,7 @@ type memSocket struct {
 	cut    bool // nothing more is written, by either end
 	closed bool // by this end
 	sent   int  // messages
+	read   int  // messages of the peer's
 	owner  transport.Owner
 	log    func(b []byte) // told of each message that this end writes
 }
@@ -81,7 +83,7 @@ func (s *memSocket) WriteMessage(b []byte) error {
 	if s.log != nil {
 		s.log(b)
 	}
-	if s.fate.dieAt > 0 && s.sent >= s.fate.dieAt {
+	if s.fate.dieAt > 0 && s.sent >= s.fate.dieAt && s.peer.read >= s.fate.heard {
 		s.cutBoth(s.fate.hurtful)
 		return errCut
 	}
@@ -134,6 +136,7 @@ func (s *memSocket) NextMessage() (io.Reader, error) {
 			continue
 		}
 		s.in = append(s.in[:i], s.in[i+1:]...)
+		s.read++
 		s.wake.Broadcast()
 		return bytes.NewReader(m.b), nil
 	}
@@ -148,7 +151,7 @@ func (s *memSocket) broadcast() {
 func (s *memSocket) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closed = true
+	s.closed, s.in = true, nil
 	if s.fate.silent || s.peer.fate.silent { // nobody hears of it
 		s.cut = true
 		s.wake.Broadcast()

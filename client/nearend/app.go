@@ -71,30 +71,22 @@ func (a AppSettings) onLAN(found netip.Addr, err error) AppSettings {
 	return a
 }
 
-// link sets the app when it is opened on the phone.
+// link sets the app's proxy setting when it is opened on the phone. The app
+// takes a missing chatTLS for true, so the link says that there is none: our
+// listeners want the app's raw bytes. An IPv6 literal cannot work, as the app
+// keeps host:port and splits it at the first colon.
 func (a AppSettings) link() (string, error) {
-	if a.Host == "" {
-		return "", errors.New("there is no port for the app")
-	}
-	return waLink(a.Host, a.Chat, a.Media)
-}
-
-// waLink is the link that sets the app's proxy setting to the chat and media
-// ports of host. The app takes a missing chatTLS for true, so the link says that
-// there is none: our listeners want the app's raw bytes. An IPv6 literal cannot
-// work, as the app keeps host:port and splits it at the first colon.
-func waLink(host string, chat, media uint16) (string, error) {
-	if strings.ContainsAny(host, ":[]") {
+	if strings.ContainsAny(a.Host, ":[]") {
 		return "", errors.New("the app takes no IPv6 address: give a host name or an IPv4 address")
 	}
-	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+	if ip, err := netip.ParseAddr(a.Host); a.Host == "" || err == nil && ip.IsUnspecified() {
 		return "", errors.New("the app needs a host name or an IPv4 address of this machine")
 	}
-	if chat == 0 || media == 0 {
+	if a.Chat == 0 || a.Media == 0 {
 		return "", errors.New("the app needs a chat port and a media port")
 	}
 	return fmt.Sprintf("https://wa.me/proxy?host=%s&chatPort=%d&mediaPort=%d&chatTLS=false",
-		url.QueryEscape(host), chat, media), nil
+		url.QueryEscape(a.Host), a.Chat, a.Media), nil
 }
 
 // Print tells a person what to do, with a QR code that sets the app if wanted.

@@ -5,6 +5,7 @@
 package nearend
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,26 +41,8 @@ func (o *Options) AddFlags(f *term.Flags) {
 	f.BoolVar(&o.Verbose, "verbose", false, "log every connection that ends")
 }
 
-// AnyPorts has the system choose the ports that were not given.
-func (o *Options) AnyPorts() {
-	o.Chat, o.Media = orDefault(o.Chat, "127.0.0.1:0"), orDefault(o.Media, "127.0.0.1:0")
-}
-
-// chatAddress and mediaAddress are what is listened on unless told otherwise.
-func (o *Options) chatAddress() string {
-	return orDefault(o.Chat, listener.Address(o.LAN, listener.DefaultChatPort))
-}
-
-func (o *Options) mediaAddress() string {
-	return orDefault(o.Media, listener.Address(o.LAN, listener.DefaultMediaPort))
-}
-
-func orDefault(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
+// AnyPorts are Options that have the system choose the ports.
+var AnyPorts = Options{Chat: "127.0.0.1:0", Media: "127.0.0.1:0"}
 
 // NearEnd is a client and its listeners. Open makes one; then either Serve or Run
 // is called, once, or Close. Its other methods may be called by many goroutines.
@@ -81,9 +64,10 @@ type port struct {
 // Open listens; nothing is served before Serve is called. Whoever does not call
 // Serve calls Close. An error about an address names the flag that changes it.
 func Open(ctx context.Context, l *link.Link, o Options, logs io.Writer) (*NearEnd, error) {
-	n := &NearEnd{log: logger(logs, o.Verbose), fronts: len(l.Fronts)}
+	own, clients := loggers(logs, o.Verbose)
+	n := &NearEnd{log: own, fronts: len(l.Fronts)}
 	var err error
-	n.Client, err = client.New(client.Config{Link: l, Log: quiet(n.log, o.Verbose)})
+	n.Client, err = client.New(client.Config{Link: l, Log: clients})
 	if err != nil {
 		return nil, err
 	}
@@ -97,21 +81,14 @@ func Open(ctx context.Context, l *link.Link, o Options, logs io.Writer) (*NearEn
 	return n, nil
 }
 
-func logger(to io.Writer, verbose bool) *slog.Logger {
-	level := slog.LevelInfo
+// loggers are what the listeners and the client log to. Unless verbose the
+// client logs nothing: that it cannot reach the origin, the status says better.
+func loggers(to io.Writer, verbose bool) (own, clients *slog.Logger) {
 	if verbose {
-		level = slog.LevelDebug
+		all := slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		return all, all
 	}
-	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: level}))
-}
-
-// quiet is what the client logs to: that it cannot reach the origin, the status
-// says better.
-func quiet(log *slog.Logger, verbose bool) *slog.Logger {
-	if verbose {
-		return log
-	}
-	return slog.New(slog.DiscardHandler)
+	return slog.New(slog.NewTextHandler(to, nil)), slog.New(slog.DiscardHandler)
 }
 
 func (n *NearEnd) listen(ctx context.Context, o *Options) error {
@@ -123,13 +100,15 @@ func (n *NearEnd) listen(ctx context.Context, o *Options) error {
 			return nil
 		}
 	}
-	if err := n.add(ctx, "--chat", o.chatAddress(), false); err != nil {
+	chat := cmp.Or(o.Chat, listener.Address(o.LAN, listener.DefaultChatPort))
+	media := cmp.Or(o.Media, listener.Address(o.LAN, listener.DefaultMediaPort))
+	if err := n.add(ctx, "--chat", chat, false); err != nil {
 		return err
 	}
-	if o.mediaAddress() == o.chatAddress() && !anyPort(o.mediaAddress()) {
+	if media == chat && !anyPort(media) {
 		return nil
 	}
-	return n.add(ctx, "--media", o.mediaAddress(), false)
+	return n.add(ctx, "--media", media, false)
 }
 
 // anyPort says whether the system chooses the port: each time another.

@@ -82,17 +82,17 @@ func TestWithoutALANAddressTheUserIsAskedForIt(t *testing.T) {
 
 func TestTheAppsLinkSaysAllThatTheAppWouldGuess(t *testing.T) {
 	t.Parallel()
-	got, err := waLink("192.168.1.7", 5222, 7777)
+	got, err := AppSettings{Host: "192.168.1.7", Chat: 5222, Media: 7777}.link()
 	want := "https://wa.me/proxy?host=192.168.1.7&chatPort=5222&mediaPort=7777&chatTLS=false"
 	if err != nil || got != want {
 		t.Errorf("got %s, %v, want %s", got, err, want)
 	}
 	for _, host := range []string{"", "::1", "[2001:db8::1]", "a:80", "0.0.0.0"} {
-		if got, err := waLink(host, 5222, 7777); err == nil {
+		if got, err := (AppSettings{Host: host, Chat: 5222, Media: 7777}).link(); err == nil {
 			t.Errorf("%q: got %s, want an error", host, got)
 		}
 	}
-	if got, err := waLink("a", 0, 7777); err == nil {
+	if got, err := (AppSettings{Host: "a", Media: 7777}).link(); err == nil {
 		t.Errorf("got %s without a port, want an error", got)
 	}
 }

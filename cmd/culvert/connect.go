@@ -23,40 +23,28 @@ Examples:
   culvert connect culvert:…
   culvert connect --link-file link --lan`
 
-// connectOptions is the command line of "culvert connect".
-type connectOptions struct {
-	flags *term.Flags
-	link  *linkSource
-	near  nearend.Options
-	qr    bool
-}
-
-func newConnectOptions() *connectOptions {
-	f := term.NewFlags("culvert connect", "LINK [flags]", connectAbout)
-	o := &connectOptions{flags: f, link: linkFlag(f)}
-	o.near.AddFlags(f)
-	f.StringVar(&o.near.Raw, "raw-chat", "", "`ADDR`, host:port, that takes every connection for chat; alone, it is the only one")
-	f.BoolVar(&o.qr, "qr", false, "draw the QR code in any case")
-	return o
-}
-
 func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	o := newConnectOptions()
-	rest, err := o.flags.ParseAll(args, stdout)
+	f := term.NewFlags("culvert connect", "LINK [flags]", connectAbout)
+	source := linkFlag(f)
+	var o nearend.Options
+	o.AddFlags(f)
+	f.StringVar(&o.Raw, "raw-chat", "", "`ADDR`, host:port, that takes every connection for chat; alone, it is the only one")
+	qr := f.Bool("qr", false, "draw the QR code in any case")
+	rest, err := f.ParseAll(args, stdout)
 	if err != nil {
 		return err
 	}
-	l, err := o.link.read(rest, os.Stdin)
+	l, err := source.read(rest, os.Stdin)
 	if err != nil {
 		return err
 	}
 	frugal()
 	out := term.NewConsole(stdout)
-	near, err := nearend.Open(ctx, l, o.near, out.Beside(stderr))
+	near, err := nearend.Open(ctx, l, o, out.Beside(stderr))
 	if err != nil {
 		return err
 	}
-	if err := near.App.Print(out, o.qr || o.near.LAN && out.Live()); err != nil {
+	if err := near.App.Print(out, *qr || o.LAN && out.Live()); err != nil {
 		near.Close()
 		return err
 	}

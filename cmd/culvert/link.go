@@ -30,10 +30,6 @@ var linkProgram = term.Program{
 	},
 }
 
-func runLink(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	return linkProgram.Dispatch(ctx, args, stdout, stderr)
-}
-
 const secretAbout = `
 Prints a new master secret, and nothing else. The origin and "culvert link new"
 need it; whoever has it can make links and read what the origin reads. Lose it
@@ -80,8 +76,8 @@ type newOptions struct {
 	flags  *term.Flags
 	secret string
 	gate   string
-	fronts term.Texts
-	pins   term.Texts
+	fronts []string
+	pins   []string
 	user   uint
 	qr     bool
 }
@@ -90,8 +86,8 @@ func newNewOptions() *newOptions {
 	o := &newOptions{flags: term.NewFlags("culvert link new", "--secret-file FILE --front URL [flags]", newAbout)}
 	o.flags.StringVar(&o.secret, "secret-file", "", "`FILE` with the master secret, from culvert link secret; - is the standard input")
 	o.flags.StringVar(&o.gate, "gate-file", "", "`FILE` with the gates' own secret, if they have one; - is the standard input")
-	o.flags.Var(&o.fronts, "front", "`URL` of an edge, with its options; repeat it for more, the first is tried first")
-	o.flags.Var(&o.pins, "pin", "`CERT.pem`, a certificate whose key every front must show; needs no public CA; may be repeated")
+	o.flags.Texts(&o.fronts, "front", "`URL` of an edge, with its options; repeat it for more, the first is tried first")
+	o.flags.Texts(&o.pins, "pin", "`CERT.pem`, a certificate whose key every front must show; needs no public CA; may be repeated")
 	o.flags.UintVar(&o.user, "user", 1, "`NUMBER` of the user, by which the origin can revoke the link")
 	o.flags.BoolVar(&o.qr, "qr", false, "print a QR code of the link as well")
 	return o
@@ -317,14 +313,11 @@ func readSecret(name string, stdin io.Reader, stderr io.Writer) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	if info, err := os.Stat(name); err == nil && readableByOthers(info) {
+	// Permissions say nothing where they are not Unix's, nor those of a pipe that
+	// a shell hands over.
+	info, err := os.Stat(name)
+	if err == nil && runtime.GOOS != "windows" && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
 		fmt.Fprintf(stderr, "culvert: warning: others can read %s, and with it make links: chmod 600 %s\n", name, name)
 	}
 	return string(b), nil
-}
-
-// readableByOthers knows no answer where permissions are not Unix's, nor for
-// a pipe that a shell hands over.
-func readableByOthers(info os.FileInfo) bool {
-	return runtime.GOOS != "windows" && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0
 }

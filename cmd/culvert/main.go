@@ -12,7 +12,7 @@ var program = term.Program{
 	Commands: []term.Command{
 		{Name: "connect", Summary: "take the app's connections and carry them to the origin", Run: runConnect},
 		{Name: "doctor", Summary: "say how far connections come, and what to try", Run: runDoctor},
-		{Name: "link", Summary: "make and read links, which users are handed", Run: runLink},
+		{Name: "link", Summary: "make and read links, which users are handed", Run: linkProgram.Dispatch},
 		term.Version("culvert"),
 	},
 }

@@ -1,17 +1,16 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
-
-	"culvert/internal/term"
 )
 
 // gatewaySettings are what "local gateway" needs.
 func gatewaySettings(t *testing.T) {
 	t.Helper()
 	secret := t.TempDir() + "/gate"
-	if err := term.WritePrivate(secret, []byte(strings.Repeat("0123456789abcdef", 4)+"\n")); err != nil {
+	if err := os.WriteFile(secret, []byte(strings.Repeat("0123456789abcdef", 4)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("CULVERT_LISTEN", "127.0.0.1:0")

@@ -10,8 +10,8 @@ var program = term.Program{
 	About: "Runs the whole relay on this machine, with what takes the place of WhatsApp and\n" +
 		"of Amazon API Gateway.",
 	Commands: []term.Command{
-		{Name: "run", Summary: "run origin, edge and client, for the app or to be looked at", Run: runRelay},
-		{Name: "demo", Summary: "show what the relay does with a stand-in for WhatsApp, and end", Run: runDemo},
+		{Name: "run", Summary: "run origin, edge and client, for the app or to be looked at", Run: withArgs(newRunOptions)},
+		{Name: "demo", Summary: "show what the relay does with a stand-in for WhatsApp, and end", Run: withArgs(newDemoOptions)},
 		{Name: "gateway", Summary: "be an edge that emulates Amazon API Gateway and its functions", Run: runGateway},
 		term.Version("local"),
 	},

@@ -79,21 +79,24 @@ type options struct {
 
 func newRunOptions() *options {
 	o := newOptions(term.NewFlags("local run", "[flags]", runAbout))
+	o.ports.AddFlags(o.flags)
 	o.flags.StringVar((*string)(&o.upstream), "upstream", string(whicheverAnswers), "`WHERE` the origin connects to: whatsapp or stand-in; unless given, WhatsApp if it is reached")
+	o.flags.StringVar(&o.save, "save", "", "`DIR` to write the link to, and the stand-in's keys: for doctor and other programs")
 	return o
 }
 
+// newDemoOptions has no flags for ports, nor for what lives as long as the
+// process: no app is pointed at a demonstration.
 func newDemoOptions() *options {
 	o := newOptions(term.NewFlags("local demo", "[flags]", demoAbout))
-	o.demo, o.upstream = true, standIn
+	o.demo, o.upstream, o.ports = true, standIn, nearend.AnyPorts
+	o.flags.BoolVar(&o.ports.Verbose, "verbose", false, "log every connection that ends")
 	return o
 }
 
 func newOptions(f *term.Flags) *options {
 	o := &options{flags: f, limit: proofLimit}
-	o.ports.AddFlags(f)
 	f.StringVar(&o.door, "door", "stream", "`DOOR` that carriers go through: stream or gateway")
-	f.StringVar(&o.save, "save", "", "`DIR` to write the link to, and the stand-in's keys: for doctor and other programs")
 	return o
 }
 
@@ -107,25 +110,18 @@ func (o *options) parse(args []string, stdout io.Writer) error {
 	if o.door != "stream" && o.door != "gateway" {
 		return o.flags.Wrong("--door is stream or gateway")
 	}
-	if o.demo {
-		o.ports.AnyPorts()
-	}
 	return nil
 }
 
-func runRelay(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	return newRunOptions().runArgs(ctx, args, stdout, stderr)
-}
-
-func runDemo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	return newDemoOptions().runArgs(ctx, args, stdout, stderr)
-}
-
-func (o *options) runArgs(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	if err := o.parse(args, stdout); err != nil {
-		return err
+// withArgs is a command that reads its options from args, and runs.
+func withArgs(newOptions func() *options) func(context.Context, []string, io.Writer, io.Writer) error {
+	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+		o := newOptions()
+		if err := o.parse(args, stdout); err != nil {
+			return err
+		}
+		return o.run(ctx, new(whatsapp.Upstream), stdout, stderr)
 	}
-	return o.run(ctx, new(whatsapp.Upstream), stdout, stderr)
 }
 
 // run is the command. The origin connects to u unless a stand-in takes its place.
@@ -150,11 +146,9 @@ var errNoWhatsApp = errors.New("WhatsApp cannot be reached from this machine; to
 // work if WhatsApp were reached.
 func (r *relay) showStandIn(ctx context.Context) error {
 	r.out.Title("WhatsApp is not reached from here: a stand-in takes its place")
-	instead := *r.options
-	instead.demo, instead.upstream, instead.save = true, standIn, ""
-	instead.ports = nearend.Options{Verbose: r.ports.Verbose}
-	instead.ports.AnyPorts()
-	if err := (&relay{options: &instead, out: r.out, logs: r.logs}).run(ctx, new(whatsapp.Upstream)); err != nil {
+	instead := newDemoOptions()
+	instead.door, instead.size, instead.limit, instead.ports.Verbose = r.door, r.size, r.limit, r.ports.Verbose
+	if err := (&relay{options: instead, out: r.out, logs: r.logs}).run(ctx, new(whatsapp.Upstream)); err != nil {
 		return err
 	}
 	r.out.Title("What next")

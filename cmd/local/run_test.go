@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"culvert/client/nearend"
 	"culvert/internal/term"
 	"culvert/internal/whatsapp"
 	"culvert/test/local/localtest"
@@ -53,10 +54,11 @@ func runStandIn(t *testing.T) (dir string, stop func() int) {
 	return dir, stop
 }
 
-// parsed is o after a command line that takes any free ports.
+// parsed is o after a command line, with any free ports.
 func parsed(t *testing.T, o *options, args ...string) *options {
 	t.Helper()
-	if err := o.parse(append(args, "--chat", "127.0.0.1:0", "--media", "127.0.0.1:0"), io.Discard); err != nil {
+	o.ports = nearend.AnyPorts
+	if err := o.parse(args, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	return o
@@ -82,6 +84,17 @@ func TestADemoMovesEveryByteWhileItsCarriersAreCut(t *testing.T) {
 		t.Errorf("got %q, want no escapes without a terminal", text)
 	}
 	screen.CheckWidth(t, text)
+}
+
+// A demonstration takes any free ports, so that flags for them would be ignored.
+func TestADemosHelpNamesNoPorts(t *testing.T) {
+	t.Parallel()
+	code, stdout, _ := command(t, "demo", "--help")
+	for _, flag := range []string{"--chat", "--media", "--lan", "--host", "--save", "5222"} {
+		if code != 0 || strings.Contains(stdout, flag) {
+			t.Errorf("got %d and %q, want nothing of %s", code, stdout, flag)
+		}
+	}
 }
 
 func TestAnInterruptedDemoFails(t *testing.T) {

@@ -251,13 +251,7 @@ func (f *Flags) help() string {
 	return b.String()
 }
 
-// Texts is a flag that may be given more than once.
-type Texts []string
-
-func (t *Texts) String() string { return strings.Join(*t, " ") }
-
-// Set adds s.
-func (t *Texts) Set(s string) error {
-	*t = append(*t, s)
-	return nil
+// Texts adds a flag that may be given more than once, and keeps its values in to.
+func (f *Flags) Texts(to *[]string, name, usage string) {
+	f.Func(name, usage, func(s string) error { *to = append(*to, s); return nil })
 }

@@ -2,7 +2,6 @@ package term
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -56,15 +55,6 @@ func Rate(n uint64, d time.Duration) string {
 		return "–"
 	}
 	return Size(uint64(float64(n)/d.Seconds())) + "/s"
-}
-
-// Percentile is the smallest of all times that p percent of them do not exceed.
-func Percentile(all []time.Duration, p int) time.Duration {
-	if len(all) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(all))
-	return sorted[max((len(sorted)*p+99)/100, 1)-1]
 }
 
 // Count says how many things there are: "1 carrier", "2 carriers".

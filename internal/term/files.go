@@ -34,15 +34,6 @@ func ReadAll(r io.Reader) ([]byte, error) {
 	return b, err
 }
 
-// WritePrivate replaces a file by one that the user alone may read, whatever
-// the old one's permissions were.
-func WritePrivate(name string, content []byte) error {
-	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return os.WriteFile(name, content, 0o600)
-}
-
 // Quoted is a file's name as a shell takes it.
 func Quoted(name string) string {
 	if !strings.ContainsAny(name, " \t\"'$&;()<>|*?\\`") {

@@ -42,15 +42,6 @@ func TestFiguresAreForPeople(t *testing.T) {
 			t.Errorf("%d: got %q, want %q", n, got, want)
 		}
 	}
-	all := []time.Duration{5, 1, 4, 2, 3}
-	for p, want := range map[int]time.Duration{0: 1, 50: 3, 99: 5, 100: 5} {
-		if got := Percentile(all, p); got != want {
-			t.Errorf("Percentile %d: got %d, want %d", p, got, want)
-		}
-	}
-	if got := Percentile(nil, 50); got != 0 {
-		t.Errorf("got %d, want 0 of nothing", got)
-	}
 }
 
 func TestHintsWrapBetweenWords(t *testing.T) {

@@ -32,7 +32,7 @@ func (d *Demo) chat(ctx context.Context) error {
 	}
 	d.row("", "messages", "half within", "99% within", "in all")
 	d.row("there and back", fmt.Sprint(len(trips)),
-		term.Took(term.Percentile(trips, 50)), term.Took(term.Percentile(trips, 99)), term.Took(time.Since(start)))
+		term.Took(percentile(trips, 50)), term.Took(percentile(trips, 99)), term.Took(time.Since(start)))
 	return nil
 }
 

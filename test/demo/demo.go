@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"culvert/internal/term"
@@ -58,10 +59,19 @@ func (d *Demo) Run(ctx context.Context) error {
 func (d *Demo) verdict(down, up *watched, talk exchange) {
 	fmt.Fprintf(d.Out, "\nOne chat connection stayed open all the while: %s answered,\n"+
 		"half of them within %s, the slowest within %s.\n\n",
-		term.Count(len(talk.trips), "message"), term.Took(term.Percentile(talk.trips, 50)), term.Took(term.Percentile(talk.trips, 100)))
+		term.Count(len(talk.trips), "message"), term.Took(percentile(talk.trips, 50)), term.Took(percentile(talk.trips, 100)))
 	d.Out.Step(term.Good, 0, "All bytes are right: %s down, %s up.", term.Size(uint64(down.seen)), term.Size(uint64(up.seen)))
 	d.Out.Step(term.Good, 0, "Every carrier was cut %d times during the download and %d times during the upload. "+
 		"The app's connections noticed nothing.", down.cuts, up.cuts)
+}
+
+// percentile is the smallest of all times that p percent of them do not exceed.
+func percentile(all []time.Duration, p int) time.Duration {
+	if len(all) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(all))
+	return sorted[max((len(sorted)*p+99)/100, 1)-1]
 }
 
 // row writes a line of a table: a name and right-aligned cells.

@@ -78,7 +78,7 @@ func (d *Demo) chatHop(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("origin to chat: %w", err)
 	}
-	d.row("origin to chat", term.Took(connect), none, none, term.Took(term.Percentile(trips, 50)))
+	d.row("origin to chat", term.Took(connect), none, none, term.Took(percentile(trips, 50)))
 	return nil
 }
 

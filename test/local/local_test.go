@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"culvert/client/doctor"
+	"culvert/client/nearend"
 	"culvert/test/app"
 	"culvert/test/local"
 	"culvert/test/local/localtest"
@@ -61,7 +62,7 @@ func (c *cutting) Write(b []byte) (int, error) {
 func TestTheOriginsFailureIsKept(t *testing.T) {
 	t.Parallel()
 	r := localtest.Offline(t)
-	if err := r.OpenNear(t.Context(), localtest.AnyPorts(), t.Output()); err != nil {
+	if err := r.OpenNear(t.Context(), nearend.AnyPorts, t.Output()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.Connect(t.Context()); err != nil {

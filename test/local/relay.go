@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -235,19 +236,27 @@ func (r *Relay) Save(dir string) error {
 		files["chat-root"], files["media-ca"] = []byte(hex.EncodeToString(root[:])+"\n"), r.standIn.Authority()
 	}
 	for name, content := range files {
-		if err := term.WritePrivate(filepath.Join(dir, name), content); err != nil {
+		if err := writePrivate(filepath.Join(dir, name), content); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// writePrivate replaces a file by one that the user alone may read, whatever
+// the old one's permissions were.
+func writePrivate(name string, content []byte) error {
+	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return os.WriteFile(name, content, 0o600)
+}
+
 // Traffic is what the edge has passed on, live, sealed and with all that the
 // relay adds; API Gateway counts messages, so there it is the app's bytes.
 func (r *Relay) Traffic() nearend.Traffic {
 	if r.Gateway != nil {
-		s := r.Near.Client.Status()
-		return nearend.Traffic{Up: s.Sent, Down: s.Received}
+		return r.Near.Traffic()
 	}
 	return nearend.Traffic{Up: r.counter("culvert_edge_up_bytes_total"), Down: r.counter("culvert_edge_down_bytes_total")}
 }

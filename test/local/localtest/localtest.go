@@ -25,19 +25,13 @@ func Open(t *testing.T) *local.Relay {
 		t.Fatal(err)
 	}
 	startFarEnd(t, r)
-	if err := r.OpenNear(t.Context(), AnyPorts(), t.Output()); err != nil {
+	if err := r.OpenNear(t.Context(), nearend.AnyPorts, t.Output()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.Connect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return r
-}
-
-// AnyPorts are the options of a near end that takes any free ports.
-func AnyPorts() (o nearend.Options) {
-	o.AnyPorts()
-	return o
 }
 
 // newRelay is one that ends with the test.

@@ -32,7 +32,7 @@ func newMetrics(r prometheus.Registerer, t *tunnel.Table) *metrics {
 	m := &metrics{
 		opens:     counters(f, "culvert_tunnels_opened_total", "Tunnels opened.", "service"),
 		ends:      counters(f, "culvert_tunnels_ended_total", "Tunnels ended.", "service", "reason"),
-		refusals:  counters(f, "culvert_refused_total", "Tunnels refused.", "reason"),
+		refusals:  counters(f, "culvert_refused_total", "Tunnels and carriers of valid users refused.", "reason"),
 		strangers: f.NewCounter(prometheus.CounterOpts{Name: "culvert_strangers_total", Help: "Upgrades without a valid token."}),
 		carriers:  f.NewCounter(prometheus.CounterOpts{Name: "culvert_tunnel_carriers_total", Help: "Carriers used by tunnels that have ended."}),
 		passes:    counters(f, "culvert_passed_total", "Carriers and messages passed on to the origin that owns their tunnels.", "what"),
@@ -73,6 +73,8 @@ func (m *metrics) moved(kind wire.ServiceKind, direction string, of func() uint6
 // label is s as a label's value: in lower case and without spaces, so that queries
 // and rules need no quotes.
 func label(s string) string { return strings.ReplaceAll(strings.ToLower(s), " ", "_") }
+
+func (m *metrics) refused(why wire.Reason) { m.refusals.WithLabelValues(label(why.String())).Inc() }
 
 // gotHanded counts a message by what it was answered.
 func (m *metrics) gotHanded(status int) {

@@ -3,10 +3,16 @@ package origin_test
 import (
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"culvert/internal/wire"
 	"culvert/origin"
@@ -60,6 +66,59 @@ func TestLabelsHaveNoSpaces(t *testing.T) {
 					t.Errorf("%s: got the label %s=%q, want no more than letters, digits and lines", f.GetName(), l.GetName(), l.GetValue())
 				}
 			}
+		}
+	}
+}
+
+// A user for whom there is no place is no stranger: an operator adds an origin for
+// the one, and looks for a censor because of the other.
+func TestAFullOriginCountsARefusalAndNoStranger(t *testing.T) {
+	t.Parallel()
+	n := newNetwork()
+	x := n.node(t, func(c *origin.Config) { c.MaxCarriers = 1 })
+	front := newFront(t, x).link()
+	open(t, startClient(t, n.master.Client(1), front), &x.run)
+	late := startClient(t, n.master.Client(2), front)
+	_, stream := net.Pipe()
+	late.Carry(stream, wire.Service{Kind: wire.Chat}, []byte("hello"))
+	wantSoon(t, "a refusal", func() bool { return x.count(t, "culvert_refused_total", "origin_is_full") > 0 })
+	if got := x.metrics(); !strings.Contains(got, "\nculvert_strangers_total 0\n") {
+		t.Errorf("got the metrics %s, want no stranger", got)
+	}
+}
+
+// metrics is what an operator who asks for them is shown.
+func (r *run) metrics() string {
+	shown := httptest.NewRecorder()
+	promhttp.HandlerFor(r.counters, promhttp.HandlerOpts{}).ServeHTTP(shown, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return shown.Body.String()
+}
+
+// make status reads gauges of origins by their names: one that an origin does not
+// have would show nothing.
+func TestTheNamesThatOthersReadAreAnOrigins(t *testing.T) {
+	t.Parallel()
+	n := newNetwork()
+	x, _ := n.gatewayNode(t)
+	ours := x.metrics()
+	status, err := os.ReadFile("../cmd/cloud/status.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := regexp.MustCompile(`gauges\["(culvert_\w+)"\]`).FindAllSubmatch(status, -1)
+	filter := regexp.MustCompile(`\^culvert_\(([a-z_|]+)\) `).FindSubmatch(status)
+	if len(read) == 0 || filter == nil {
+		t.Fatal("got no names in cmd/cloud/status.go: where are they?")
+	}
+	asked := strings.Split(string(filter[1]), "|")
+	for _, name := range read {
+		if !slices.Contains(asked, strings.TrimPrefix(string(name[1]), "culvert_")) {
+			t.Errorf("%s is shown, but not asked for", name[1])
+		}
+	}
+	for _, name := range asked {
+		if !strings.Contains(ours, "\n# TYPE culvert_"+name+" gauge\nculvert_"+name+" 0\n") {
+			t.Errorf("got the metrics %s, want one gauge culvert_%s without labels", ours, name)
 		}
 	}
 }

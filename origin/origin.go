@@ -130,20 +130,15 @@ func (o *Origin) Drain(ctx context.Context) error {
 	for last := time.Now(); time.Since(last) < lastWords; {
 		select {
 		case <-ctx.Done():
-			return o.cut(ctx)
+			if o.table.Tunnels() == 0 {
+				return nil
+			}
+			return ctx.Err()
 		case <-tick.C:
 		}
 		if o.table.Tunnels() > 0 {
 			last = time.Now()
 		}
-	}
-	return nil
-}
-
-// cut is ctx's error if there is something to cut.
-func (o *Origin) cut(ctx context.Context) error {
-	if o.table.Tunnels() > 0 {
-		return ctx.Err()
 	}
 	return nil
 }

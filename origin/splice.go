@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -65,17 +64,6 @@ func closeWrite(c net.Conn) error {
 	return errors.ErrUnsupported
 }
 
-// passSize fits a carrier's largest message with its headers into one read.
-const passSize = 64 << 10
-
-var passPool = sync.Pool{New: func() any { return new([passSize]byte) }}
-
-// passBuffers lends buffers of passSize.
-type passBuffers struct{}
-
-func (passBuffers) Get() []byte  { return passPool.Get().(*[passSize]byte)[:] }
-func (passBuffers) Put(b []byte) { passPool.Put((*[passSize]byte)(b)) }
-
 // copyAll returns why it ended: io.EOF, or what failed.
 func copyAll(dst, src net.Conn) error {
 	next := reader(src)
@@ -87,9 +75,7 @@ func copyAll(dst, src net.Conn) error {
 		if err == nil {
 			err = write(dst, b[:n])
 		}
-		if b != nil {
-			passBuffers{}.Put(b)
-		}
+		transport.PutBuffer(b)
 		if err != nil {
 			return err
 		}
@@ -102,11 +88,11 @@ func reader(src net.Conn) func() ([]byte, int, error) {
 	if c, ok := src.(*transport.Cork); ok {
 		src = c.Conn
 	}
-	if c := netpoll.NewConn(src, passBuffers{}); c != nil {
-		return func() ([]byte, int, error) { return c.Read(0, passSize) }
+	if c := netpoll.NewConn(src, transport.FullBuffers{}); c != nil {
+		return func() ([]byte, int, error) { return c.Read(0, transport.FullSize) }
 	}
 	return func() ([]byte, int, error) { // holds a buffer while it waits
-		b := passBuffers{}.Get()
+		b := transport.GetFull()
 		n, err := src.Read(b)
 		if n > 0 {
 			err = nil // it comes again

@@ -30,7 +30,7 @@ func (d *streamDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if d.admission.isFull(user) {
-		d.metrics.strangers.Inc()
+		d.metrics.refused(wire.Busy)
 		d.site.ServeHTTP(w, r)
 		return
 	}

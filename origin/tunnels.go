@@ -74,7 +74,7 @@ func (a *acceptor) mayOpen(user uint32) bool {
 
 // refuse answers all who brought the Open frame.
 func (a *acceptor) refuse(by []*carrier.Carrier, id wire.TunnelID, why wire.Reason) {
-	a.metrics.refusals.WithLabelValues(label(why.String())).Inc()
+	a.metrics.refused(why)
 	for _, c := range by {
 		a.table.Refuse(c, id, why, time.Now().Unix())
 	}

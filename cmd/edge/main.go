@@ -23,12 +23,9 @@ func main() {
 
 func (c *config) run(ctx context.Context, log *slog.Logger, files *serve.Files) error {
 	metrics := serve.NewRegistry()
-	proxy, err := passthrough.New(&c.Origin.URL, passthrough.Options{
+	proxy := passthrough.New(&c.Origin.URL, passthrough.Options{
 		Roots: c.roots, MaxSockets: c.MaxSockets, Log: log, Metrics: metrics,
 	})
-	if err != nil {
-		return err
-	}
 	listener, err := c.TLS.Listen(c.Listen, nil, files)
 	if err != nil {
 		return err

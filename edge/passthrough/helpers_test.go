@@ -49,10 +49,7 @@ func newProxy(t testing.TB, to string, o Options) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := New(where, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := New(where, o)
 	t.Cleanup(func() {
 		gone, cancel := context.WithCancel(context.Background())
 		cancel()

@@ -16,17 +16,19 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/http/httputil"
-	"net/textproto"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"culvert/internal/site"
 )
@@ -63,15 +65,11 @@ type Proxy struct {
 }
 
 // New passes on to origin: scheme http or https, host, and optionally a path
-// that is put in front of every request's. It fails only if the metrics are
+// that is put in front of every request's. It panics if the metrics are
 // registered already.
-func New(origin *url.URL, o Options) (*Proxy, error) {
-	count, err := newCounters(o.Metrics)
-	if err != nil {
-		return nil, err
-	}
+func New(origin *url.URL, o Options) *Proxy {
 	p := &Proxy{
-		site: site.Handler(), count: count, idle: cmp.Or(o.Idle, DefaultIdle), transport: newTransport(o.Roots),
+		site: site.Handler(), count: newCounters(o.Metrics), idle: cmp.Or(o.Idle, DefaultIdle), transport: newTransport(o.Roots),
 		log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), sockets: sockets{max: cmp.Or(o.MaxSockets, DefaultMaxSockets)},
 	}
 	p.reverse = httputil.ReverseProxy{
@@ -83,7 +81,7 @@ func New(origin *url.URL, o Options) (*Proxy, error) {
 		ErrorHandler:   p.instead,
 		ErrorLog:       log.New(io.Discard, "", 0), // its lines hold addresses; instead() counts what matters
 	}
-	return p, nil
+	return p
 }
 
 // ServeHTTP returns when the answer is complete or the socket has ended. Only
@@ -174,19 +172,14 @@ func (p *Proxy) mark(failure string) {
 // removed the hop-by-hop ones already. A list of what may pass cannot forget a
 // header that names the user, as a list of what may not would (X-Forwarded-For,
 // Forwarded, X-Real-Ip, CloudFront-Viewer-Address, Cf-Connecting-Ip, ...).
-// User-Agent, Origin and languages describe the user and serve nobody here.
-var passedOn = func() map[string]bool {
-	names := map[string]bool{}
-	for _, name := range []string{
-		"Cookie",                // the token
-		"Connection", "Upgrade", // as ReverseProxy set them, for a socket
-		"Sec-WebSocket-Key", "Sec-WebSocket-Version", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions",
-		"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range",
-	} {
-		names[textproto.CanonicalMIMEHeaderKey(name)] = true
-	}
-	return names
-}()
+// User-Agent, Origin and languages describe the user and serve nobody here. The
+// names are spelled as net/http spells them.
+var passedOn = []string{
+	"Cookie",                // the token
+	"Connection", "Upgrade", // as ReverseProxy set them, for a socket
+	"Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Protocol", "Sec-Websocket-Extensions",
+	"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range",
+}
 
 // keptBack are the headers of plain answers that tell what stands behind the
 // edge; the site, which the edge shows when the origin is gone, has none of
@@ -199,11 +192,7 @@ var keptBack = []string{"Server", "Via", "Alt-Svc", "X-Powered-By", "Date"}
 // that the user asked for stays here.
 func rewrite(r *httputil.ProxyRequest, origin *url.URL) {
 	r.SetURL(origin)
-	for name := range r.Out.Header {
-		if !passedOn[name] {
-			delete(r.Out.Header, name)
-		}
-	}
+	maps.DeleteFunc(r.Out.Header, func(name string, _ []string) bool { return !slices.Contains(passedOn, name) })
 	if !isSocket(r.In) {
 		r.Out.Header.Del("Connection")
 		r.Out.Header.Del("Upgrade")
@@ -282,13 +271,13 @@ type counters struct {
 	down   prometheus.Counter // bytes from the origin to users
 }
 
-func newCounters(to prometheus.Registerer) (counters, error) {
+func newCounters(r prometheus.Registerer) counters {
+	f := promauto.With(r)
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "culvert", Subsystem: "edge", Name: name, Help: help})
+		return f.NewCounter(prometheus.CounterOpts{Name: "culvert_edge_" + name, Help: help})
 	}
-	c := counters{
-		open: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "culvert", Subsystem: "edge",
-			Name: "sockets", Help: "WebSockets being passed on."}),
+	return counters{
+		open:   f.NewGauge(prometheus.GaugeOpts{Name: "culvert_edge_sockets", Help: "WebSockets being passed on."}),
 		opened: counter("sockets_opened_total", "WebSockets that the origin admitted."),
 		ended:  counter("sockets_idle_total", "WebSockets ended because nothing moved for too long."),
 		failed: counter("origin_failures_total", "Requests that the origin did not answer and the site did."),
@@ -296,13 +285,4 @@ func newCounters(to prometheus.Registerer) (counters, error) {
 		up:     counter("up_bytes_total", "Bytes passed from users to the origin."),
 		down:   counter("down_bytes_total", "Bytes passed from the origin to users."),
 	}
-	if to == nil {
-		return c, nil
-	}
-	for _, each := range []prometheus.Collector{c.open, c.opened, c.ended, c.failed, c.full, c.up, c.down} {
-		if err := to.Register(each); err != nil {
-			return c, err
-		}
-	}
-	return c, nil
 }

@@ -259,9 +259,9 @@ func (e *end) step(to io.Writer) (int, error) {
 	if n < smallRead || err != nil {
 		return e.passThen(to, e.small[:n], err)
 	}
-	full := full.Get().(*[fullRead]byte)
-	defer putFull(full)
-	n = copy(full[:], e.small[:])
+	full := pool{}.Get()
+	defer pool{}.Put(full)
+	n = copy(full, e.small[:])
 	more, err := readNow(e.Conn, e.Conn, full[n:])
 	return e.passThen(to, full[:n+more], err)
 }
@@ -329,8 +329,6 @@ const fullRead = 64 << 10
 
 var full = sync.Pool{New: func() any { return new([fullRead]byte) }}
 
-func putFull(b *[fullRead]byte) { full.Put(b) }
-
 // pool lends the same buffers to connections that have something to read, and
 // to ReverseProxy for plain answers.
 type pool struct{}
@@ -339,6 +337,6 @@ func (pool) Get() []byte { return full.Get().(*[fullRead]byte)[:] }
 
 func (pool) Put(b []byte) {
 	if len(b) == fullRead {
-		putFull((*[fullRead]byte)(b))
+		full.Put((*[fullRead]byte)(b))
 	}
 }

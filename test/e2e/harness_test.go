@@ -215,8 +215,7 @@ func (w *world) edge(addr string) process {
 	must(w, err)
 	roots := x509.NewCertPool()
 	roots.AddCert(certificate().Leaf)
-	p, err := passthrough.New(to, passthrough.Options{Roots: roots})
-	must(w, err)
+	p := passthrough.New(to, passthrough.Options{Roots: roots})
 	ln := tls.NewListener(w.net.listen(w), serverTLS(certificate()))
 	return w.serve(ln, serve.Service{Handler: p, Drain: p.Drain})
 }

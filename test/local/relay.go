@@ -186,10 +186,7 @@ func (r *Relay) edge(master seal.Master) (http.Handler, func(context.Context) er
 		return r.startGateway(master)
 	}
 	r.metrics = prometheus.NewRegistry()
-	proxy, err := passthrough.New(&url.URL{Scheme: "http", Host: r.OriginAt.String()}, passthrough.Options{Metrics: r.metrics})
-	if err != nil {
-		return nil, nil, err
-	}
+	proxy := passthrough.New(&url.URL{Scheme: "http", Host: r.OriginAt.String()}, passthrough.Options{Metrics: r.metrics})
 	return proxy, proxy.Drain, nil
 }
 

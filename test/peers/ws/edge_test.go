@@ -69,10 +69,7 @@ func newEdge(t *testing.T, secure bool) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := passthrough.New(to, passthrough.Options{Roots: trusted(origin)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := passthrough.New(to, passthrough.Options{Roots: trusted(origin)})
 	t.Cleanup(func() {
 		gone, cancel := context.WithCancel(context.Background())
 		cancel()

@@ -26,7 +26,7 @@ func (c *config) run(ctx context.Context, log *slog.Logger, files *serve.Files) 
 	proxy := passthrough.New(&c.Origin.URL, passthrough.Options{
 		Roots: c.roots, MaxSockets: c.MaxSockets, Log: log, Metrics: metrics,
 	})
-	listener, err := c.TLS.Listen(c.Listen, nil, files)
+	listener, err := c.TLS.Listen(c.Listen, false, nil, files)
 	if err != nil {
 		return err
 	}

@@ -109,7 +109,7 @@ func (g *gateway) run(ctx context.Context, log *slog.Logger, files *serve.Files,
 		return err
 	}
 	defer end()
-	listener, err := g.TLS.Listen(g.Listen, nil, files)
+	listener, err := g.TLS.Listen(g.Listen, false, nil, files)
 	if err != nil {
 		return err
 	}

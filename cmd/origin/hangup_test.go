@@ -66,7 +66,8 @@ func (p *process) wantLine(t *testing.T, words ...string) {
 }
 
 // A hangup ends nothing, however often it comes, and has the certificate and the
-// revoked users read again at once.
+// revoked users read again at once. Of a file that is of no use the origin says so,
+// and goes on with what it has.
 func TestAHangupHasAnOriginReadItsFilesAgain(t *testing.T) {
 	t.Parallel()
 	cert, revoked, at := filepath.Join(t.TempDir(), "cert"), filepath.Join(t.TempDir(), "revoked"), freePort(t)
@@ -76,17 +77,27 @@ func TestAHangupHasAnOriginReadItsFilesAgain(t *testing.T) {
 	}
 	p := startOrigin(t, "CULVERT_SECRET="+seal.NewMaster().Text(), "CULVERT_LISTEN="+at, "CULVERT_DRAIN=1s",
 		"CULVERT_TLS_CERT="+cert, "CULVERT_TLS_KEY="+cert, "CULVERT_REVOKED="+revoked)
-	for _, name := range []string{"second", "third"} {
-		writeCertificate(t, cert, name)
+	for _, name := range []string{"second", "third", "broken"} {
+		said, want := "read again", name
+		if name == "broken" {
+			said, want = "the old one stays", "third"
+			for _, file := range []string{cert, revoked} {
+				if err := os.WriteFile(file, []byte("of no use"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+		} else {
+			writeCertificate(t, cert, name)
+		}
 		p.Process.Signal(syscall.SIGHUP)
-		p.wantLine(t, "read again", "CULVERT_REVOKED")
-		p.wantLine(t, "read again", "certificate")
+		p.wantLine(t, said, "CULVERT_REVOKED")
+		p.wantLine(t, said, "certificate")
 		c, err := tls.Dial("tcp", at, &tls.Config{InsecureSkipVerify: true})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := c.ConnectionState().PeerCertificates[0].Subject.CommonName; got != name {
-			t.Errorf("got the certificate %q, want %q", got, name)
+		if got := c.ConnectionState().PeerCertificates[0].Subject.CommonName; got != want {
+			t.Errorf("got the certificate %q, want %q", got, want)
 		}
 		c.Close()
 	}

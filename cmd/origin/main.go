@@ -7,7 +7,6 @@ import (
 	"context"
 	"log/slog"
 	"math"
-	"net"
 	"net/netip"
 	"os"
 	"runtime/debug"
@@ -62,19 +61,11 @@ func (c *config) run(ctx context.Context, log *slog.Logger, files *serve.Files) 
 	if second != nil {
 		service.Lasting = far.Wrap(second)
 	}
-	if service.Listener, err = c.listen(far, second != nil, files); err != nil {
+	// The port is shared with a process that is to take over, or that is taken over, where both can be reached otherwise.
+	if service.Listener, err = c.TLS.Listen(c.Listen, second != nil, far.Wrap, files); err != nil {
 		return err
 	}
 	return service.Run(ctx)
-}
-
-// listen shares the port with a process that is to take over, or that is taken
-// over, where both have another address to be reached at.
-func (c *config) listen(far *origin.Origin, shared bool, files *serve.Files) (net.Listener, error) {
-	if shared {
-		return c.TLS.ListenShared(c.Listen, far.Wrap, files)
-	}
-	return c.TLS.Listen(c.Listen, far.Wrap, files)
 }
 
 func (c *config) origin(ctx context.Context, advertise netip.AddrPort, log *slog.Logger, files *serve.Files, metrics prometheus.Registerer) (*origin.Origin, error) {

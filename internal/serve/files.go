@@ -50,8 +50,7 @@ type Watched[T any] struct {
 	what  string // names the value in the log
 	names []string
 	load  func() (T, error)
-	log   *slog.Logger
-	now   func() time.Time
+	files *Files
 
 	mu      sync.Mutex // guards the following; held while files are read, at most every lookAgain
 	value   T
@@ -67,7 +66,7 @@ type stamp struct {
 // Watch loads a value that comes from the files of those names for the first time,
 // and returns load's error. what names it in the log.
 func Watch[T any](f *Files, what string, names []string, load func() (T, error)) (*Watched[T], error) {
-	w := &Watched[T]{what: what, names: names, load: load, log: f.log, now: f.now, checked: f.now()}
+	w := &Watched[T]{what: what, names: names, load: load, files: f, checked: f.now()}
 	w.stamps = w.look() // before loading: a change in between is seen later
 	var err error
 	if w.value, err = load(); err != nil {
@@ -85,7 +84,7 @@ func Watch[T any](f *Files, what string, names []string, load func() (T, error))
 func (w *Watched[T]) Get() T {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if now := w.now(); now.Sub(w.checked) >= lookAgain {
+	if now := w.files.now(); now.Sub(w.checked) >= lookAgain {
 		w.checked = now
 		if stamps := w.look(); !slices.Equal(stamps, w.stamps) {
 			w.refresh(stamps)
@@ -97,7 +96,7 @@ func (w *Watched[T]) Get() T {
 func (w *Watched[T]) reread() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.checked = w.now()
+	w.checked = w.files.now()
 	w.refresh(w.look())
 }
 
@@ -106,11 +105,11 @@ func (w *Watched[T]) refresh(stamps []stamp) {
 	w.stamps = stamps
 	value, err := w.load()
 	if err != nil {
-		w.log.Error("changed file cannot be used: the old one stays", "what", w.what, "err", err)
+		w.files.log.Error("changed file cannot be used: the old one stays", "what", w.what, "err", err)
 		return
 	}
 	w.value = value
-	w.log.Info("read again", "what", w.what)
+	w.files.log.Info("read again", "what", w.what)
 }
 
 func (w *Watched[T]) look() []stamp {
@@ -144,23 +143,18 @@ func (f TLSFiles) Check() []SettingError {
 	return []SettingError{Wrong("CULVERT_TLS_CERT", err, "a certificate chain and its key in PEM form, readable by this user")}
 }
 
-// Listen listens at an address, with TLS if a certificate is set. wrap, which
-// may be nil, prepares the listener beneath it.
-func (f TLSFiles) Listen(at Address, wrap func(net.Listener) net.Listener, files *Files) (net.Listener, error) {
-	return f.listen(net.ListenConfig{}, at, wrap, files)
-}
-
-// ListenShared is Listen at an address where another process of the same user
-// may listen as well, where the system can do that. New connections go to
-// either until one of them stops.
-func (f TLSFiles) ListenShared(at Address, wrap func(net.Listener) net.Listener, files *Files) (net.Listener, error) {
-	return f.listen(net.ListenConfig{Control: netpoll.ShareAddress}, at, wrap, files)
-}
-
-func (f TLSFiles) listen(by net.ListenConfig, at Address, wrap func(net.Listener) net.Listener, files *Files) (net.Listener, error) {
+// Listen listens at an address, with TLS if a certificate is set. With shared,
+// another process of the same user may listen there as well, where the system can
+// do that: new connections go to either until one of them stops. wrap, which may be
+// nil, prepares the listener beneath TLS.
+func (f TLSFiles) Listen(at Address, shared bool, wrap func(net.Listener) net.Listener, files *Files) (net.Listener, error) {
 	secure, err := f.config(files)
 	if err != nil {
 		return nil, err
+	}
+	var by net.ListenConfig
+	if shared {
+		by.Control = netpoll.ShareAddress
 	}
 	listener, err := by.Listen(context.Background(), "tcp", string(at))
 	if err != nil {

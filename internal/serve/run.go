@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,13 +25,12 @@ import (
 
 // Service is a handler on its listener until it is told to stop.
 type Service struct {
-	Listener  net.Listener // with TLS on it, if there is to be any; Run closes it
-	Lasting   net.Listener // accepts until the drain is over, and Listener only until it begins; nil: Listener lasts
-	Handler   http.Handler
-	Strangers int // connections that are not WebSockets; 0: DefaultStrangers
-	Admin     AdminAddress
-	Metrics   prometheus.Gatherer
-	Log       *slog.Logger
+	Listener net.Listener // with TLS on it, if there is to be any; Run closes it
+	Lasting  net.Listener // accepts until the drain is over, and Listener only until it begins; nil: Listener lasts
+	Handler  http.Handler
+	Admin    AdminAddress
+	Metrics  prometheus.Gatherer
+	Log      *slog.Logger
 
 	DrainFor time.Duration // how long Leave and Drain may take together
 
@@ -51,14 +49,14 @@ func (s Service) Run(ctx context.Context) error {
 		s.close()
 		return err
 	}
-	health := newAdmin(s.Metrics)
-	server := newServer(s.Handler, cmp.Or(s.Strangers, DefaultStrangers), s.Log)
+	var draining atomic.Bool
+	server := newServer(s.Handler, maxStrangers, s.Log)
 	var serving sync.WaitGroup // one for each listener
 	defer serving.Wait()
 	defer server.Close()
 	failed := s.start(server, &serving)
 	if adminListener != nil {
-		adminServer := newServer(health, 64, s.Log)
+		adminServer := newServer(newAdmin(s.Metrics, &draining), 64, s.Log)
 		serving.Go(func() { adminServer.Serve(adminListener) })
 		defer adminServer.Close()
 	}
@@ -68,8 +66,13 @@ func (s Service) Run(ctx context.Context) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	health.draining.Store(true)
-	s.giveUp(server)
+	draining.Store(true)
+	if s.Lasting != nil {
+		// Whoever takes the address over gets those, too, who would come again by a
+		// connection that they have kept.
+		s.Listener.Close()
+		server.SetKeepAlivesEnabled(false)
+	}
 	return s.stop(server)
 }
 
@@ -83,15 +86,6 @@ func (s Service) start(server *http.Server, serving *sync.WaitGroup) <-chan erro
 		serving.Go(func() { server.Serve(s.Lasting) })
 	}
 	return failed
-}
-
-// giveUp leaves Listener to whoever takes its address over, and with it those
-// who would come again by a connection that they have kept.
-func (s Service) giveUp(server *http.Server) {
-	if s.Lasting != nil {
-		s.Listener.Close()
-		server.SetKeepAlivesEnabled(false)
-	}
 }
 
 func (s Service) close() {
@@ -166,9 +160,9 @@ const (
 	maxHead        = 16 << 10          // net/http adds 4 KiB of slack
 )
 
-// DefaultStrangers is how many connections may wait that have not become
-// WebSockets. At about 30 kB each with TLS they take 120 MB.
-const DefaultStrangers = 4096
+// maxStrangers is how many connections may wait that have not become WebSockets. At
+// about 30 kB each with TLS they take 120 MB.
+const maxStrangers = 4096
 
 // newServer serves HTTP/1.1 and closes the connections above strangers at once.
 func newServer(h http.Handler, strangers int, to *slog.Logger) *http.Server {
@@ -232,36 +226,19 @@ func NewRegistry() *prometheus.Registry {
 	return r
 }
 
-// admin answers /healthz, with 200 while new connections are welcome and 503
-// from the beginning of the drain on, and /metrics.
-type admin struct {
-	draining atomic.Bool
-	metrics  http.Handler
-}
-
-func newAdmin(metrics prometheus.Gatherer) *admin {
-	return &admin{metrics: promhttp.HandlerFor(metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4})}
-}
-
-func (a *admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch r.URL.Path {
-	case "/healthz":
-		a.health(w)
-	case "/metrics":
-		a.metrics.ServeHTTP(w, r)
-	default:
-		http.NotFound(w, r)
-	}
-}
-
-func (a *admin) health(w http.ResponseWriter) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	if a.draining.Load() {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		fmt.Fprintln(w, "draining")
-		return
-	}
-	fmt.Fprintln(w, "ok")
+// newAdmin answers /healthz, with 200 while new connections are welcome and 503
+// once the drain has begun, and /metrics.
+func newAdmin(metrics prometheus.Gatherer, draining *atomic.Bool) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
+		if draining.Load() {
+			http.Error(w, "draining", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	return mux
 }
 
 // listen returns nil if at is Off.
@@ -269,7 +246,7 @@ func (at AdminAddress) listen(log *slog.Logger) (net.Listener, error) {
 	if at == Off || at == "" {
 		return nil, nil
 	}
-	if !at.IsLoopback() {
+	if !at.isLoopback() {
 		log.Warn("CULVERT_ADMIN_LISTEN is not a loopback address: others may read the metrics", "address", string(at))
 	}
 	ln, err := net.Listen("tcp", string(at))

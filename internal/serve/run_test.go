@@ -247,18 +247,18 @@ func TestAServiceIsTakenOver(t *testing.T) {
 
 func TestOnlySharedAddressesAreListenedAtTwice(t *testing.T) {
 	t.Parallel()
-	first, err := TLSFiles{}.ListenShared("127.0.0.1:0", nil, NewFiles(quiet))
+	first, err := TLSFiles{}.Listen("127.0.0.1:0", true, nil, NewFiles(quiet))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer first.Close()
 	at := Address(first.Addr().String())
-	second, err := TLSFiles{}.ListenShared(at, nil, NewFiles(quiet))
+	second, err := TLSFiles{}.Listen(at, true, nil, NewFiles(quiet))
 	if err != nil {
 		t.Fatalf("got %v, want the address shared", err)
 	}
 	defer second.Close()
-	if third, err := (TLSFiles{}).Listen(at, nil, NewFiles(quiet)); err == nil {
+	if third, err := (TLSFiles{}).Listen(at, false, nil, NewFiles(quiet)); err == nil {
 		third.Close()
 		t.Error("got no error for an address in use")
 	}

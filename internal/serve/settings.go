@@ -214,7 +214,11 @@ func (p Program) show(cfg any, args []string, out io.Writer) error {
 
 func (p Program) help(fields []field, out io.Writer) {
 	fmt.Fprintf(out, "%s: %s\n\nSettings are environment variables:\n", p.Name, p.About)
+	var again []string
 	for _, f := range fields {
+		if f.reread {
+			again = append(again, f.name)
+		}
 		fmt.Fprintf(out, "\n  %s\n      %s\n", f.name, f.help)
 		switch {
 		case f.required:
@@ -226,21 +230,8 @@ func (p Program) help(fields []field, out io.Writer) {
 			fmt.Fprintln(out, "      example:", f.example())
 		}
 	}
-	fmt.Fprintf(out, "\nSIGTERM or SIGINT stops it gracefully, a second one at once.\n%s\n", onHangup(fields))
-}
-
-// onHangup says what SIGHUP is good for.
-func onHangup(fields []field) string {
-	var again []string
-	for _, f := range fields {
-		if f.reread {
-			again = append(again, f.name)
-		}
-	}
-	if len(again) == 0 {
-		return "SIGHUP does nothing."
-	}
-	return "SIGHUP has it read the files of " + strings.Join(again, ", ") + " again at once,\nand changes nothing else: what other settings name is read at the start."
+	fmt.Fprintf(out, "\nSIGTERM or SIGINT stops it gracefully, a second one at once.\nSIGHUP has it read the files of %s again at once,\n"+
+		"and changes nothing else: what other settings name is read at the start.\n", strings.Join(again, ", "))
 }
 
 // Address is a host:port to listen on or to dial. The host may be empty (all
@@ -249,10 +240,6 @@ type Address string
 
 // UnmarshalText refuses what is no host:port.
 func (a *Address) UnmarshalText(b []byte) error {
-	if len(b) == 0 {
-		*a = ""
-		return nil
-	}
 	_, port, err := net.SplitHostPort(string(b))
 	if err != nil {
 		return errors.New("is not host:port (an IPv6 address goes in brackets)")
@@ -264,12 +251,6 @@ func (a *Address) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Host is the part before the port.
-func (a Address) Host() string {
-	host, _, _ := net.SplitHostPort(string(a)) // checked above
-	return host
-}
-
 // Off is the AdminAddress that means: no admin listener.
 const Off AdminAddress = "off"
 
@@ -278,7 +259,7 @@ type AdminAddress string
 
 // UnmarshalText refuses what is neither host:port nor off.
 func (a *AdminAddress) UnmarshalText(b []byte) error {
-	if string(b) == string(Off) || len(b) == 0 {
+	if string(b) == string(Off) {
 		*a = Off
 		return nil
 	}
@@ -290,9 +271,9 @@ func (a *AdminAddress) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// IsLoopback reports whether only this machine can reach a.
-func (a AdminAddress) IsLoopback() bool {
-	host := Address(a).Host()
+// isLoopback reports whether only this machine can reach a.
+func (a AdminAddress) isLoopback() bool {
+	host, _, _ := net.SplitHostPort(string(a)) // UnmarshalText has checked it
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -121,7 +121,7 @@ func TestAddresses(t *testing.T) {
 	}
 	for in, want := range map[AdminAddress]bool{"127.0.0.1:1": true, "[::1]:1": true, "localhost:1": true, "127.8.0.1:1": true,
 		":1": false, "0.0.0.0:1": false, "10.0.0.1:1": false, "a.example:1": false} {
-		if got := in.IsLoopback(); got != want {
+		if got := in.isLoopback(); got != want {
 			t.Errorf("%q: got loopback %v, want %v", in, got, want)
 		}
 	}

@@ -1,0 +1,242 @@
+package session
+
+import (
+	"encoding/binary"
+	"errors"
+	"testing"
+	"time"
+)
+
+func TestAUsersSessionsAreBounded(t *testing.T) {
+	w := newWorld(t)
+	mine := w.client(2)
+	w.dial(mine, 2, Stream, w.process).talk(t)
+	begun := w.dial(w.client(1), 1, Stream, w.process)
+	begun.talk(t)
+	begun.o.Session().Hold()
+	for i := range 2 * UserSessions {
+		l := w.dial(w.client(1), 1, Stream, w.process)
+		l.settle()
+		if i%2 == 0 {
+			l.talk(t)
+			l.o.Session().Release(w.now.Add(time.Duration(i)))
+			l.o.Session().Hold() // none is held
+			l.o.Session().held = 0
+		}
+	}
+	if n := len(w.process.users[1]); n > UserSessions {
+		t.Errorf("got %d sessions, want %d at most", n, UserSessions)
+	}
+	begun.talk(t)
+	w.dial(mine, 2, Stream, w.process).talk(t)
+	if len(w.process.users[2]) != 1 {
+		t.Error("another user's session is gone")
+	}
+	for i := range 2 * UserSessions { // all of them prove themselves and are held
+		l := w.dial(w.client(1), 1, Stream, w.process)
+		if l.settle() == nil {
+			l.talk(t)
+		}
+		for _, s := range w.process.users[1] {
+			s.held = i
+		}
+	}
+	l := w.dial(w.client(1), 1, Stream, w.process)
+	l.down("")
+	if err := l.up(""); len(w.process.users[1]) != UserSessions || !errors.Is(err, ErrBusy) {
+		t.Errorf("got %v, want %v", err, ErrBusy)
+	}
+	for _, s := range w.process.users[1] {
+		s.held = 0
+	}
+	w.process.Sweep(w.now.Add(24 * time.Hour))
+	if n := w.process.Sessions(); n > 0 {
+		t.Errorf("%d sessions are left", n)
+	}
+}
+
+func TestStrangersTakeNoShare(t *testing.T) {
+	w := newWorld(t)
+	asked := 0
+	w.process.cfg.Allow = func(uint32, time.Time) bool { asked++; return true }
+	for range 100 {
+		l := w.dial(w.client(1), 1, Stream, w.process)
+		l.down("")
+		if err := l.far.hear(appendPlain(nil, Agree, make([]byte, agreeLen)...), w.now); !errors.Is(err, ErrProof) {
+			t.Fatalf("got %v", err)
+		}
+	}
+	if asked != 0 || w.process.Sessions() != 0 {
+		t.Errorf("garbage cost %d agreements and %d sessions", asked, w.process.Sessions())
+	}
+}
+
+func TestATunnelBeginsOnce(t *testing.T) {
+	w := newWorld(t)
+	l := w.dial(w.client(1), 1, Stream, w.process)
+	l.talk(t)
+	s := l.o.Session()
+	for _, n := range []uint32{1, 3, 2, 5000} {
+		if !s.Begin(n) || s.Begin(n) {
+			t.Errorf("tunnel %d did not begin once", n)
+		}
+	}
+	if s.Begin(4) || s.Begin(0) {
+		t.Error("a tunnel began that is too old to tell, or none")
+	}
+}
+
+func TestEveryBitOfAMessageCounts(t *testing.T) {
+	forBothDoors(t, func(t *testing.T, w *world, d Door) {
+		s := w.client(1)
+		w.dial(s, 1, d, w.process).talk(t)
+		for i := 0; ; i++ {
+			l := w.dial(s, 1, d, w.process)
+			m, err := l.near.say("text", w.now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i == 8*len(m) {
+				return
+			}
+			m[i/8] ^= 1 << (i % 8)
+			if l.far.hear(m, w.now); l.far.State() == Live || len(l.far.seen) > 0 {
+				t.Fatalf("bit %d may be changed", i)
+			}
+		}
+	})
+}
+
+func TestMessagesAreRefused(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"nothing": {}, "a byte": {0}, "zero": {0, 0}, "no such kind": {0, 7}, "shortest but one": {0, 16},
+		"cut": {0, 17, 1}, "cut plain": {0, 5}, "too long": binary.BigEndian.AppendUint16(nil, 65535),
+	} {
+		if _, _, _, err := Next(b); !errors.Is(err, ErrMessage) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if _, _, _, err := Cut([]byte{0, 17, 1}); !errors.Is(err, ErrMessage) {
+		t.Errorf("a record at the gateway door: got %v", err)
+	}
+	w := newWorld(t)
+	for p := range plainLen {
+		l := w.dial(w.client(1), 1, Stream, w.process)
+		if _, err := l.o.Receive(Plain(p), make([]byte, 200), w.now); err == nil {
+			t.Errorf("the origin takes kind %d of any length", p)
+		}
+		l = w.dial(w.client(1), 1, Stream, w.process)
+		if _, err := l.c.Receive(Plain(p), nil, w.now); err == nil {
+			t.Errorf("the client takes kind %d of no length", p)
+		}
+	}
+	for _, h := range [][]byte{nil, make([]byte, helloLen+1), append(make([]byte, 48), 4, 0)} {
+		if _, err := parseHello(h); err == nil {
+			t.Errorf("%x is a hello", h)
+		}
+	}
+	for _, a := range [][]byte{nil, append(make([]byte, 24), 2)} {
+		if _, err := parseAnswer(a); err == nil {
+			t.Errorf("%x is an answer", a)
+		}
+	}
+}
+
+func TestAPairNeedsKeys(t *testing.T) {
+	if _, err := NewClientPair([32]byte{1}, [32]byte{}); err == nil {
+		t.Error("a point of low order is a key")
+	}
+}
+
+// Two that begin one session at once, by the same link and I: one of them gets it.
+func TestOfTwoBeginningsOneCounts(t *testing.T) {
+	forBothDoors(t, func(t *testing.T, w *world, d Door) {
+		mine, other := w.client(1), w.client(1)
+		other.i = mine.i
+		a, b := w.dial(mine, 1, d, w.process), w.dial(other, 1, d, w.process)
+		for _, l := range []*link{a, b} { // both have an answer, and neither has proved anything
+			if err := l.settle(); err != nil && d == Stream {
+				t.Fatal(err)
+			}
+		}
+		live := 0
+		for _, l := range []*link{a, b} {
+			l.up("mine")
+			if l.up("mine"); l.far.State() == Live {
+				live++
+			}
+		}
+		if s := a.o.Session(); live != 1 || w.process.Sessions() != 1 || !s.proven {
+			t.Errorf("%d of two beginnings count", live)
+		}
+	})
+}
+
+// Two tries that are both answered, and proved in the other order: the later one stays.
+func TestAnOlderGenerationIsNotProvedAnew(t *testing.T) {
+	w := newWorld(t)
+	s := w.client(1)
+	w.dial(s, 1, Stream, w.process).talk(t)
+	a, b := w.dial(s, 1, Stream, w.process), w.dial(s, 1, Stream, w.process)
+	a.c.unknown, b.c.unknown = true, true // both agree
+	a.settle()
+	w.now = w.now.Add(time.Second)
+	b.settle()
+	newest := s.current().name
+	b.talk(t)
+	a.talk(t)
+	if got := a.o.Session().newest.Load().name; got != newest || s.current().name != newest {
+		t.Error("the ends do not agree on which is the newest")
+	}
+	w.dial(s, 1, Stream, w.process).talk(t)
+}
+
+func TestAnAgreeIsBoundToItsDoorAndToWhereItStands(t *testing.T) {
+	forBothDoors(t, func(t *testing.T, w *world, d Door) {
+		s := w.client(1)
+		l := w.dial(s, 1, d, w.process)
+		l.talk(t)
+		w.now = w.now.Add(GenerationLife)
+		inside, ok := l.c.Again(w.now)
+		if !ok {
+			t.Fatal("it does not agree again")
+		}
+		at := l.c.place
+		plain, err := s.offer(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, test := range map[string]struct {
+			body []byte
+			door Door
+			want error
+		}{"as it is": {plain.message, d, nil}, "another door": {plain.message, 3 - d, ErrProof}, "from a record": {inside, d, ErrProof}} {
+			far := w.process.Carrier(test.door, at.token, 1, w.pair(1)[1], w.now)
+			far.place.o = at.o
+			if _, err := far.Receive(Agree, test.body, w.now); !errors.Is(err, test.want) {
+				t.Errorf("%s: got %v, want %v", name, err, test.want)
+			}
+		}
+		if _, err := l.o.Again(plain.message, w.now); !errors.Is(err, ErrProof) {
+			t.Errorf("into a record: got %v", err)
+		}
+	})
+}
+
+func TestAJoinMeansItsTokensCarrierAlone(t *testing.T) {
+	forBothDoors(t, func(t *testing.T, w *world, d Door) {
+		s := w.client(1)
+		w.dial(s, 1, d, w.process).talk(t)
+		a, b := w.dial(s, 1, d, w.process), w.dial(s, 1, d, w.process)
+		m, err := a.near.say("mine", w.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.far.hear(m, w.now); err == nil || b.far.State() == Live || len(b.far.seen) > 0 {
+			t.Errorf("by another token's carrier: got %v, %v", err, b.far.State())
+		}
+		if err := a.far.hear(m, w.now); err != nil || a.far.State() != Live {
+			t.Errorf("by its own, after that: got %v, %v", err, a.far.State())
+		}
+	})
+}

@@ -7,22 +7,24 @@ import (
 	"culvert/internal/dial"
 )
 
-// Pauses before the next dial. The first is none, so that a carrier that died is
-// replaced at once.
+// Pauses before the next dial, at their longest: a Backoff takes three quarters of
+// one on average. The first is none, so that a carrier that died is replaced at
+// once.
 const (
 	retryFirst   = 50 * time.Millisecond
-	retryWaiting = 2 * time.Second        // while the app waits for us
-	retryIdle    = 30 * time.Second       // while nobody does
-	retryWorked  = 100 * time.Millisecond // after a carrier that has worked, however short
-	retryLost    = 500 * time.Millisecond // if functions failed then: there may be too many calls of them
+	retryWaiting = 2667 * time.Millisecond // 2 s on average, while the app waits for us
+	retryIdle    = 40 * time.Second        // 30 s, while nobody does
+	retryWorked  = 133 * time.Millisecond  // 100 ms, after a carrier that has worked, however short
+	retryLost    = 667 * time.Millisecond  // 500 ms, if functions failed then: there may be too many calls of them
+	retryDrained = 1333 * time.Millisecond // 1 s, after origins that drain, one after another
 )
 
 // A dial that fails costs nothing. One that is answered, but not by the origin,
 // costs whoever runs it some invocations and messages, and may last for days.
 const (
-	maxUnheard     = 3 // answers without a word of the origin's, one after the other, are a refusal
-	refusedWaiting = 20 * retryWaiting
-	refusedIdle    = 13 * retryIdle
+	maxUnheard     = 3                 // answers without a word of the origin's, one after the other, are a refusal
+	refusedWaiting = 40 * time.Second  // 30 s on average, while the app waits for us
+	refusedIdle    = 400 * time.Second // 5 minutes, while nobody does
 )
 
 // What the life of a carrier says of its front.

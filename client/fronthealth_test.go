@@ -1,9 +1,16 @@
 package client
 
 import (
+	"context"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"culvert/internal/link"
+	"culvert/internal/seal"
+	"culvert/internal/transport"
+	"culvert/internal/wire"
 )
 
 func TestShortLivedCarriersTurnTheClientToTheNextFront(t *testing.T) {
@@ -73,5 +80,45 @@ func TestAnswersWithoutTheOriginAreARefusalUntilItIsHeard(t *testing.T) {
 	h.answered(true)
 	if h.refused() || h.longestPause(true) != retryWaiting || h.longestPause(false) != retryIdle {
 		t.Errorf("got pauses of %v and %v, want no refusal any more", h.longestPause(true), h.longestPause(false))
+	}
+}
+
+// Dials drain batteries, and those that are answered cost whoever runs the relay
+// money: trouble may last for days.
+func TestAClientInTroubleDialsNoMoreOftenThanItsPausesSay(t *testing.T) {
+	t.Parallel()
+	for _, s := range []struct {
+		name    string
+		err     error
+		waiting bool
+		mean    time.Duration
+	}{
+		{"nothing answers, nobody waits", net.ErrClosed, false, 30 * time.Second},
+		{"nothing answers, the app waits", net.ErrClosed, true, 2 * time.Second},
+		{"the link is void, nobody waits", ErrNotLetIn, false, 5 * time.Minute},
+		{"the link is void, the app waits", ErrNotLetIn, true, 30 * time.Second},
+		{"the origin is down, nobody waits", errBehind, false, 5 * time.Minute},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c, err := New(Config{Link: &link.Link{Keys: seal.NewMaster().Client(1), Fronts: []link.Front{{}}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			dials := 0
+			c.reach = func(context.Context, *originRef, func(link.Front) bool) (transport.Transport, int, error) {
+				dials++
+				if s.waiting && c.Status().Tunnels == 0 { // the one before has waited long enough
+					c.Dial(wire.Service{Kind: wire.Chat})
+				}
+				return nil, 0, s.err
+			}
+			const most = 600
+			ctx, cancel := context.WithTimeout(t.Context(), most*s.mean)
+			defer cancel()
+			c.Run(ctx)
+			if limit := most*106/100 + 12; dials > limit || dials < most*90/100 { // some more while pauses grow
+				t.Errorf("%s: got %d dials in %v, want about %d", s.name, dials, most*s.mean, most)
+			}
+		})
 	}
 }

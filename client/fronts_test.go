@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"errors"
+	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,35 +14,50 @@ import (
 
 var errNo = errors.New("no")
 
-func TestRaceFrontsJoinsTheErrorsOfAllFronts(t *testing.T) {
+func TestTheErrorsOfAllFrontsAreJoined(t *testing.T) {
 	t.Parallel()
-	fronts := []link.Front{{Host: "a.example"}, {Host: "b.example"}}
-	_, i, err := raceFronts(t.Context(), fronts, 1, func(_ context.Context, f link.Front) (int, error) {
-		return 0, front.Failed(front.StepTLS, errNo)
-	}, func(int) {})
-	if i != -1 || !errors.Is(err, errNo) {
-		t.Fatalf("got %d, %v; want -1 and %v", i, err, errNo)
+	refuse := func(context.Context, string, string) (net.Conn, error) { return nil, errNo }
+	fronts := []link.Front{{Host: "192.0.2.1", Gateway: true}, {Host: "192.0.2.2"}, {Host: "192.0.2.3"}}
+	c, err := New(Config{Link: &link.Link{Fronts: fronts}, Dialer: &front.Dialer{Connect: refuse}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, want := range []string{"front 1: TLS", "front 2: TLS"} {
+	_, _, err = c.dialSocket(t.Context(), &originRef{}, streamFront)
+	if !errors.Is(err, errNo) {
+		t.Fatalf("got %v, want %v", err, errNo)
+	}
+	for _, want := range []string{"front 2: connect", "front 3: connect"} { // their numbers in the link
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("got %q, want %q in it", err, want)
 		}
 	}
-	if strings.Contains(err.Error(), "example") {
-		t.Errorf("got %q, want no names", err)
+	if strings.Contains(err.Error(), "192.0.2") {
+		t.Errorf("got %q, want no addresses", err)
 	}
 }
 
-func TestRaceFrontsReturnsTheFrontThatWon(t *testing.T) {
+func TestTheFrontThatWasGoodLastIsTriedFirst(t *testing.T) {
 	t.Parallel()
-	fronts := []link.Front{{Host: "a.example"}, {Host: "b.example"}}
-	v, i, err := raceFronts(t.Context(), fronts, 0, func(_ context.Context, f link.Front) (string, error) {
-		if f.Host == "a.example" {
-			return "", errNo
+	c, err := New(Config{Link: &link.Link{Fronts: []link.Front{{}, {Gateway: true}, {}, {Gateway: true}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	none := func(link.Front) bool { return false }
+	for _, s := range []struct {
+		good int
+		may  func(link.Front) bool
+		want []int
+	}{
+		{0, anyFront, []int{0, 1, 2, 3}},
+		{2, anyFront, []int{2, 0, 1, 3}},
+		{2, streamFront, []int{2, 0}},
+		{1, streamFront, []int{2, 0}}, // the one after it, as it may not be taken
+		{3, streamFront, []int{0, 2}},
+		{0, none, nil},
+	} {
+		c.health.reached(s.good)
+		if got := c.frontsToTry(s.may); !slices.Equal(got, s.want) {
+			t.Errorf("%d was good: got %v, want %v", s.good, got, s.want)
 		}
-		return f.Host, nil
-	}, func(string) {})
-	if v != "b.example" || i != 1 || err != nil {
-		t.Errorf("got %q, %d, %v; want the second", v, i, err)
 	}
 }

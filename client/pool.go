@@ -242,7 +242,7 @@ func (c *Client) leaveOrigin(main *activeCarrier) {
 func (c *Client) onDrain(ctx context.Context, main *activeCarrier, wait *dial.Backoff, died <-chan struct{}) {
 	c.leaveOrigin(main)
 	if wait.Next > 0 || time.Since(main.began) < stable { // this one, too, was told at once
-		wait.Next = max(wait.Next, time.Second)
+		wait.Next = max(wait.Next, retryDrained)
 		c.pause(ctx, wait, false, died)
 	}
 	c.pool.onVacant(nil)

@@ -71,11 +71,13 @@ func (c *Client) probe(ctx context.Context, f link.Front, p *Probed) bool {
 	if !ok {
 		return false
 	}
-	secure, ok := step(p, HopTLS, func() (net.Conn, error) { return d.Secure(ctx, raw, f) })
+	secure, ok := step(p, HopTLS, func() (*tls.Conn, error) { return d.Secure(ctx, raw, f) })
 	if !ok {
 		return false
 	}
-	p.note(secure)
+	state := secure.ConnectionState()
+	p.Version = state.Version
+	p.NotAfter = state.PeerCertificates[0].NotAfter // there is one, or it was not verified
 	sock, ok := step(p, HopGate, func() (transport.Transport, error) { return c.enter(ctx, secure, f) })
 	if ok {
 		sock.Close()
@@ -89,18 +91,6 @@ func step[T any](p *Probed, name HopName, try func() (T, error)) (T, bool) {
 	v, err := try()
 	p.Hops = append(p.Hops, Hop{name, time.Since(start), err})
 	return v, err == nil
-}
-
-func (p *Probed) note(conn net.Conn) {
-	secure, ok := conn.(interface{ ConnectionState() tls.ConnectionState })
-	if !ok {
-		return
-	}
-	state := secure.ConnectionState()
-	p.Version = state.Version
-	if len(state.PeerCertificates) > 0 {
-		p.NotAfter = state.PeerCertificates[0].NotAfter
-	}
 }
 
 // enter asks for a socket. It closes conn if there is none.

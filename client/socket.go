@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"culvert/client/front"
@@ -27,48 +28,40 @@ var ErrNotLetIn = errors.New("the front shows an ordinary website: the link may 
 // errNoFront means that no front of the link may be taken.
 var errNoFront = errors.New("no such front")
 
-// dialSocket races the fronts that may be taken, the one that was good last
-// first.
-func (c *Client) dialSocket(ctx context.Context, o *originRef, may func(link.Front) bool) (transport.Transport, int, error) {
-	all, prefer := c.cfg.Link.Fronts, c.health.first()
-	var fronts []link.Front
-	var index []int
-	first := 0
-	for i, f := range all {
-		if i == prefer {
-			first = len(index)
-		}
-		if may(f) {
-			fronts, index = append(fronts, f), append(index, i)
-		}
-	}
-	if len(fronts) == 0 {
-		return nil, -1, errNoFront
-	}
-	drop := func(s transport.Transport) { s.Close() }
-	try := func(ctx context.Context, f link.Front) (transport.Transport, error) { return c.tryFront(ctx, f, o) }
-	s, won, err := raceFronts(ctx, fronts, first, try, drop)
-	if err != nil {
-		return nil, -1, err
-	}
-	return s, index[won], nil
-}
-
 // frontStagger is the head start of a front before the next is tried as well:
 // a TLS and WebSocket handshake needs longer than a TCP connection.
 const frontStagger = 300 * time.Millisecond
 
-// raceFronts tries fronts, fronts[prefer] first, each after the one before has
-// failed or had frontStagger; the first success wins. See dial.Race.
-func raceFronts[T any](ctx context.Context, fronts []link.Front, prefer int,
-	try func(context.Context, link.Front) (T, error), drop func(T)) (T, int, error) {
-	return dial.Race(ctx, len(fronts), prefer, frontStagger, func(ctx context.Context, i int) (T, error) {
-		v, err := try(ctx, fronts[i])
+// dialSocket races the fronts that may be taken, and returns the number of the
+// one that won.
+func (c *Client) dialSocket(ctx context.Context, o *originRef, may func(link.Front) bool) (transport.Transport, int, error) {
+	fronts := c.frontsToTry(may)
+	if len(fronts) == 0 {
+		return nil, -1, errNoFront
+	}
+	return dial.Race(ctx, fronts, frontStagger, func(ctx context.Context, i int) (transport.Transport, error) {
+		s, err := c.tryFront(ctx, c.cfg.Link.Fronts[i], o)
 		if err != nil {
-			err = fmt.Errorf("front %d: %w", i+1, err)
+			return nil, fmt.Errorf("front %d: %w", i+1, err)
 		}
-		return v, err
-	}, drop)
+		return s, nil
+	}, func(s transport.Transport) { s.Close() })
+}
+
+// frontsToTry lists the fronts that may be taken in their order, but the one that
+// was good last, or else the one after it, comes first.
+func (c *Client) frontsToTry(may func(link.Front) bool) (fronts []int) {
+	for i, f := range c.cfg.Link.Fronts {
+		if may(f) {
+			fronts = append(fronts, i)
+		}
+	}
+	good := c.health.first()
+	if at := slices.IndexFunc(fronts, func(i int) bool { return i >= good }); at > 0 {
+		first := fronts[at]
+		fronts = slices.Insert(slices.Delete(fronts, at, at+1), 0, first)
+	}
+	return fronts
 }
 
 // tryFront opens a socket by f. When it is not let in and the answer's date

@@ -19,18 +19,9 @@ import (
 // Deadlines of the steps to a front. Censored networks drop packets rather
 // than refuse, so a step that takes longer has failed.
 const (
-	lookupTimeout    = 5 * time.Second
-	connectTimeout   = 5 * time.Second
+	stepTimeout      = 5 * time.Second // for one lookup, and for one address
 	handshakeTimeout = 10 * time.Second
 )
-
-// maxAddresses bounds how many addresses of one name are tried.
-const maxAddresses = 8
-
-// A handshake makes the TLS connection to a front over raw. It has verified the
-// front's certificate when it returns (see verifier), and does not close raw. A
-// ClientHello that looks like a browser's would be another handshake.
-type handshake func(ctx context.Context, raw net.Conn, f link.Front) (net.Conn, error)
 
 // Dialer reaches fronts. Its zero value is ready, and its fields must not change
 // once it was used. It remembers which address of a front was good, and TLS
@@ -51,8 +42,7 @@ type Dialer struct {
 	// Now is the time by which certificates are judged. nil: time.Now.
 	Now func() time.Time
 
-	lookup    func(ctx context.Context, network, host string) ([]netip.Addr, error) // nil: the system's
-	handshake handshake                                                             // nil: that of crypto/tls
+	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error) // nil: the system's
 
 	mu     sync.Mutex              // guards the following
 	fronts map[string]*frontMemory // by link.Front.String
@@ -60,7 +50,7 @@ type Dialer struct {
 
 // Clone returns a Dialer with d's settings and a memory of its own.
 func (d *Dialer) Clone() *Dialer {
-	return &Dialer{Wrap: d.Wrap, Roots: d.Roots, Connect: d.Connect, Now: d.Now, lookup: d.lookup, handshake: d.handshake}
+	return &Dialer{Wrap: d.Wrap, Roots: d.Roots, Connect: d.Connect, Now: d.Now, lookup: d.lookup}
 }
 
 // frontMemory is what a Dialer remembers of one front.
@@ -73,8 +63,8 @@ type frontMemory struct {
 
 // target is an address of a front.
 type target struct {
-	dial int        // index into link.Front.Addrs
-	addr netip.Addr // an address that this entry resolved to
+	end  dial.Endpoint // one of link.Front.Addrs
+	addr netip.Addr    // an address of its host
 }
 
 func (d *Dialer) memory(f link.Front) *frontMemory {
@@ -107,7 +97,7 @@ func (m *frontMemory) remember(t target) {
 // Dial opens a TLS connection to f: TCP to the best of its addresses, then a
 // handshake that has verified who answers. ctx bounds only the dial, not the
 // connection. The error is an *Error.
-func (d *Dialer) Dial(ctx context.Context, f link.Front) (net.Conn, error) {
+func (d *Dialer) Dial(ctx context.Context, f link.Front) (*tls.Conn, error) {
 	raw, err := d.Reach(ctx, f)
 	if err != nil {
 		return nil, err
@@ -117,116 +107,65 @@ func (d *Dialer) Dial(ctx context.Context, f link.Front) (net.Conn, error) {
 
 // Secure is the second half of Dial: it makes TLS of raw, a connection to f, and
 // closes raw if that fails.
-func (d *Dialer) Secure(ctx context.Context, raw net.Conn, f link.Front) (net.Conn, error) {
+func (d *Dialer) Secure(ctx context.Context, raw net.Conn, f link.Front) (*tls.Conn, error) {
 	if d.Wrap != nil {
 		raw = d.Wrap(raw)
 	}
-	shake := d.handshake
-	if shake == nil {
-		shake = d.goHandshake
-	}
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
-	conn, err := shake(ctx, raw, f)
-	if err != nil {
+	conn := tls.Client(raw, d.tlsConfig(f))
+	if err := conn.HandshakeContext(ctx); err != nil {
 		raw.Close()
 		return nil, Failed(StepTLS, err)
 	}
 	return conn, nil
 }
 
-// dialed is a connection and what it leads to.
-type dialed struct {
-	net.Conn
-	target
-}
-
-func (c dialed) drop() { c.Close() }
-
 // Reach is the first half of Dial: it opens a TCP connection to one of f's
 // addresses, of which the last good one is tried first.
 func (d *Dialer) Reach(ctx context.Context, f link.Front) (net.Conn, error) {
 	m := d.memory(f)
-	good, addrs := m.best(), f.Addrs()
-	won, _, err := dial.Race(ctx, len(addrs), good.dial, dial.Stagger, func(ctx context.Context, i int) (dialed, error) {
-		c, err := d.reachHost(ctx, addrs[i], good.addr)
-		c.target.dial = i
-		return c, err
-	}, dialed.drop)
+	groups, err := groupsOf(f, m.best())
 	if err != nil {
 		return nil, Failed(StepConnect, err)
 	}
-	m.remember(won.target)
-	return won.Conn, nil
+	hosts := dial.Hosts{Lookup: d.lookup, Connect: d.connect, Patience: stepTimeout}
+	conn, won, err := hosts.Dial(ctx, groups)
+	if err != nil {
+		return nil, Failed(StepConnect, err)
+	}
+	m.remember(target{groups[won.Group].Endpoints[0], won.Addr.Addr()})
+	return conn, nil
 }
 
-// reachHost opens a TCP connection to address, host:port, of which the host
-// may stand for several addresses; good is tried first if it is one of them.
-func (d *Dialer) reachHost(ctx context.Context, address string, good netip.Addr) (dialed, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return dialed{}, err
+// groupsOf lists what to try for f: what was good, then the others in their order.
+func groupsOf(f link.Front, good target) ([]dial.Group, error) {
+	var groups []dial.Group
+	for _, address := range f.Addrs() {
+		e, err := dial.ParseEndpoint(address)
+		if err != nil {
+			return nil, err
+		}
+		g := dial.Group{Endpoints: []dial.Endpoint{e}}
+		if e == good.end {
+			g.Prefer = good.addr
+			groups = slices.Insert(groups, 0, g)
+		} else {
+			groups = append(groups, g)
+		}
 	}
-	addrs, err := d.resolve(ctx, host)
-	if err != nil {
-		return dialed{}, err
+	for i := range groups {
+		groups[i].After = time.Duration(i) * dial.Stagger
 	}
-	first := slices.Index(addrs, good)
-	won, _, err := dial.Race(ctx, len(addrs), first, dial.Stagger, func(ctx context.Context, i int) (dialed, error) {
-		c, err := d.connectTo(ctx, net.JoinHostPort(addrs[i].String(), port))
-		return dialed{Conn: c, target: target{addr: addrs[i]}}, err
-	}, dialed.drop)
-	return won, err
+	return groups, nil
 }
 
-func (d *Dialer) connectTo(ctx context.Context, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
+func (d *Dialer) connect(ctx context.Context, address netip.AddrPort) (net.Conn, error) {
 	if d.Connect != nil {
-		return d.Connect(ctx, "tcp", address)
+		return d.Connect(ctx, "tcp", address.String())
 	}
 	// Go sets TCP_NODELAY. The carrier's own pings find dead paths; the
 	// kernel's probes would wake a phone every 15 seconds.
 	tcp := net.Dialer{KeepAlive: -1}
-	return tcp.DialContext(ctx, "tcp", address)
-}
-
-// resolve returns at most maxAddresses, IPv6 and IPv4 by turns, as the system
-// orders them (RFC 8305, section 4).
-func (d *Dialer) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
-	if addr, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{addr}, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
-	defer cancel()
-	lookup := d.lookup
-	if lookup == nil {
-		lookup = net.DefaultResolver.LookupNetIP
-	}
-	addrs, err := lookup(ctx, "ip", host)
-	if err != nil {
-		return nil, err
-	}
-	if len(addrs) == 0 {
-		return nil, &net.DNSError{Err: "no such host", IsNotFound: true}
-	}
-	return interleave(addrs), nil
-}
-
-// interleave takes the families by turns, beginning with that of the first.
-func interleave(addrs []netip.Addr) []netip.Addr {
-	var one, other []netip.Addr
-	for _, a := range addrs {
-		if a = a.Unmap(); a.Is4() == addrs[0].Unmap().Is4() {
-			one = append(one, a)
-		} else {
-			other = append(other, a)
-		}
-	}
-	var mixed []netip.Addr
-	for i := range max(len(one), len(other)) {
-		mixed = append(mixed, one[min(i, len(one)):min(i+1, len(one))]...)
-		mixed = append(mixed, other[min(i, len(other)):min(i+1, len(other))]...)
-	}
-	return mixed[:min(len(mixed), maxAddresses)]
+	return tcp.DialContext(ctx, "tcp", address.String())
 }

@@ -30,10 +30,8 @@ type fakeNet struct {
 }
 
 func (n *fakeNet) dialer() *Dialer {
-	return &Dialer{Connect: n.connect, lookup: n.lookup, handshake: noHandshake}
+	return &Dialer{Connect: n.connect, lookup: n.lookup}
 }
-
-func noHandshake(_ context.Context, raw net.Conn, _ link.Front) (net.Conn, error) { return raw, nil }
 
 func (n *fakeNet) lookup(_ context.Context, _, host string) (addrs []netip.Addr, err error) {
 	for _, a := range n.names[host] {
@@ -70,14 +68,14 @@ func TestDialFrontTriesAllAddressesAndRemembersTheGoodOne(t *testing.T) {
 		}
 		d, start := n.dialer(), time.Now()
 		f := link.Front{Host: "front.example", Dial: []string{"missing.example:443", "a.example:443"}}
-		if _, err := d.Dial(t.Context(), f); err != nil {
+		if _, err := d.Reach(t.Context(), f); err != nil {
 			t.Fatal(err)
 		}
 		if got := time.Since(start); got != 10*time.Millisecond {
 			t.Errorf("took %v, want no wait after a refusal", got)
 		}
 		n.dialed = nil
-		if _, err := d.Dial(t.Context(), f); err != nil {
+		if _, err := d.Reach(t.Context(), f); err != nil {
 			t.Fatal(err)
 		}
 		if got := strings.Join(n.dialed, " "); got != "192.0.2.1:443" {
@@ -90,10 +88,10 @@ func TestDialFrontGivesUpOnSilence(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, start := &fakeNet{}, time.Now()
-		_, err := n.dialer().Dial(t.Context(), link.Front{Host: "f.example", Dial: []string{"192.0.2.1:443", "192.0.2.2:443"}})
+		_, err := n.dialer().Reach(t.Context(), link.Front{Host: "f.example", Dial: []string{"192.0.2.1:443", "192.0.2.2:443"}})
 		checkError(t, "silent addresses", err, "connect: no answer in time")
-		if got := time.Since(start); got != connectTimeout+dial.Stagger {
-			t.Errorf("gave up after %v, want %v", got, connectTimeout+dial.Stagger)
+		if got := time.Since(start); got != stepTimeout+dial.Stagger {
+			t.Errorf("gave up after %v, want %v", got, stepTimeout+dial.Stagger)
 		}
 	})
 }
@@ -138,22 +136,43 @@ func TestFrontErrorsSayTheStepAndWhatToTry(t *testing.T) {
 	})
 }
 
-func TestInterleaveTakesFamiliesByTurns(t *testing.T) {
+// A censor's answer for one family must not hide what is wrong with the other.
+func TestAFamilyWithoutAddressesIsNoFault(t *testing.T) {
 	t.Parallel()
-	var in []netip.Addr
-	for _, s := range []string{"2001:db8::1", "2001:db8::2", "2001:db8::3", "192.0.2.1", "::ffff:192.0.2.2"} {
-		in = append(in, netip.MustParseAddr(s))
-	}
-	var got []string
-	for _, a := range interleave(in) {
-		got = append(got, a.String())
-	}
-	if want := "2001:db8::1 192.0.2.1 2001:db8::2 192.0.2.2 2001:db8::3"; strings.Join(got, " ") != want {
-		t.Errorf("got %v, want %s", got, want)
-	}
-	if got := len(interleave(append(append(in, in...), in...))); got != maxAddresses {
-		t.Errorf("got %d of 15 addresses, want %d", got, maxAddresses)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		n := &fakeNet{names: map[string][]string{"a.example": {"192.0.2.1"}}, dead: map[string]bool{"192.0.2.1:443": true}}
+		d := n.dialer()
+		d.lookup = func(ctx context.Context, network, host string) ([]netip.Addr, error) {
+			if network == "ip6" {
+				return nil, &net.DNSError{Err: "no such host", IsNotFound: true}
+			}
+			return n.lookup(ctx, network, host)
+		}
+		_, err := d.Reach(t.Context(), link.Front{Host: "a.example"})
+		if want := "connect: connection refused; try another front or network"; err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	})
+}
+
+func TestAGoodAddressThatItsNameLostIsForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := &fakeNet{
+			names: map[string][]string{"a.example": {"192.0.2.1"}},
+			alive: map[string]time.Duration{"192.0.2.1:443": 0, "192.0.2.2:443": 0},
+		}
+		d := n.dialer()
+		for _, address := range []string{"192.0.2.1", "192.0.2.2"} {
+			n.names["a.example"], n.dialed = []string{address}, nil
+			if _, err := d.Reach(t.Context(), link.Front{Host: "a.example"}); err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(n.dialed, " "); got != address+":443" {
+				t.Errorf("dialed %s, want %s alone", got, address)
+			}
+		}
+	})
 }
 
 // idleConn is a connection that nobody uses.

@@ -1,12 +1,10 @@
 package front
 
 import (
-	"context"
 	"crypto/subtle"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"net"
 	"time"
 
 	"culvert/internal/link"
@@ -15,16 +13,7 @@ import (
 // errPin means that no certificate of the front has a key that the link pins.
 var errPin = errors.New("the certificate matches no pin of the link")
 
-// goHandshake is the handshake of crypto/tls: recognisable as Go's.
-func (d *Dialer) goHandshake(ctx context.Context, raw net.Conn, f link.Front) (net.Conn, error) {
-	conn := tls.Client(raw, d.tlsConfig(f))
-	if err := conn.HandshakeContext(ctx); err != nil {
-		return nil, err
-	}
-	return conn, nil
-}
-
-// tlsConfig is how to speak TLS with f. InsecureSkipVerify hands verification
+// tlsConfig is how to speak TLS with f: recognisable as Go's. InsecureSkipVerify hands verification
 // over to VerifyConnection, because the name to verify and the name to send
 // are two; crypto/tls calls it in resumed handshakes too. ALPN offers what a
 // WebSocket needs: an edge that may choose h2 would.

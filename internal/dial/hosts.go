@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -24,12 +25,26 @@ type Endpoint struct {
 	Port uint16
 }
 
+// ErrEndpoint means that a text is not of the form host:port.
+var ErrEndpoint = errors.New("not host:port")
+
+// ParseEndpoint reads host:port. The error is ErrEndpoint.
+func ParseEndpoint(hostPort string) (Endpoint, error) {
+	host, port, err := net.SplitHostPort(hostPort)
+	n, portErr := strconv.ParseUint(port, 10, 16)
+	if err != nil || host == "" || portErr != nil || n == 0 {
+		return Endpoint{}, ErrEndpoint
+	}
+	return Endpoint{host, uint16(n)}, nil
+}
+
 // Group is endpoints that wait for their turn: until nothing of earlier groups
 // is left to try, and until After has passed since the race began at the latest.
 // Endpoints come in the order of trying.
 type Group struct {
 	After     time.Duration
 	Endpoints []Endpoint
+	Prefer    netip.Addr // comes first if one of the endpoints has it
 }
 
 // Candidate is an address that was found for the endpoints of a group.
@@ -40,13 +55,15 @@ type Candidate struct {
 }
 
 // Hosts connects to hosts whose names are looked up, for both families at once,
-// while the race is on. All fields are required. Several goroutines may use one
-// Hosts.
+// while the race is on. Connect and Patience are required. Several goroutines may
+// use one Hosts.
 type Hosts struct {
-	// Lookup finds the addresses of a host; network is ip4 or ip6.
+	// Lookup finds the addresses of a host; network is ip4 or ip6, and addresses
+	// of the other family are left out. nil: the system's resolver.
 	Lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 
-	// Allow says why an address must not be tried; such a one takes no turn.
+	// Allow says why an address must not be tried; such a one takes no turn. nil:
+	// all may be tried.
 	Allow func(netip.Addr) error
 
 	// Connect connects to an address. It returns soon after its context ends.
@@ -64,13 +81,16 @@ func (e *LookupError) Unwrap() error { return e.Err }
 
 // Dial connects to the first endpoint that answers. It leaves neither goroutine
 // nor connection behind other than the one that it returns. The error joins
-// those of Connect and Allow, a *LookupError for each name that could not be
-// looked up, and the context's; see Causes.
+// those of Connect and Allow, a *LookupError for each failed lookup of a name
+// for which no address was found, and the context's; see Causes.
 func (h *Hosts) Dial(ctx context.Context, groups []Group) (net.Conn, Candidate, error) {
 	s := &search{Hosts: h, began: time.Now(), groups: groups, tried: make(map[netip.AddrPort]bool), answers: make(chan func())}
 	defer s.finish()
 	won, err := race(ctx, s, Stagger, s.connect, func(c net.Conn) { c.Close() })
-	if err != nil {
+	switch {
+	case err == ErrNothing && len(s.errs) > 0: // they say why
+		return nil, Candidate{}, errors.Join(s.errs...)
+	case err != nil:
 		return nil, Candidate{}, errors.Join(append(s.errs, err)...)
 	}
 	return won.value, won.choice, nil
@@ -134,6 +154,9 @@ func (s *search) skip() {
 	for len(s.queue) > 0 {
 		first := s.queue[0].Addr
 		if !s.tried[first] && len(s.tried) < maxAttempts {
+			if s.Allow == nil {
+				return
+			}
 			err := s.Allow(first.Addr())
 			if err == nil {
 				return
@@ -157,39 +180,64 @@ func (s *search) open(ctx context.Context, group int, ends []Endpoint) {
 			s.add(group, e.Host, []netip.Addr{a})
 			continue
 		}
-		for _, network := range []string{"ip6", "ip4"} {
-			s.ask(ctx, network, e.Host, group, i == 0)
-		}
+		q := &question{host: e.Host, group: group, first: i == 0}
+		s.ask(ctx, "ip6", q)
+		s.ask(ctx, "ip4", q)
 	}
 }
 
-// ask looks up host. Attempts wait a little for the addresses of a group's first
-// host.
-func (s *search) ask(ctx context.Context, network, host string, group int, first bool) {
+// question is a host that is being looked up.
+type question struct {
+	host  string
+	group int
+	first bool    // attempts wait a little for the addresses of a group's first host
+	left  int     // lookups under way
+	found bool    // it has an address
+	errs  []error // of lookups; of interest only while it has none
+}
+
+func (s *search) ask(ctx context.Context, network string, q *question) {
 	s.asking++
-	if first {
+	q.left++
+	if q.first {
 		s.awaited++
 	}
 	go func() {
 		ctx, cancel := context.WithTimeout(ctx, s.Patience)
 		defer cancel()
-		addrs, err := s.Lookup(ctx, network, host)
-		s.answers <- func() { s.learn(host, group, first, addrs, err) }
+		addrs, err := s.lookup(ctx, network, q.host)
+		s.answers <- func() { s.learn(q, addrs, err) }
 	}()
+}
+
+// lookup gives the addresses of one family; network is ip4 or ip6.
+func (h *Hosts) lookup(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	find := h.Lookup
+	if find == nil {
+		find = net.DefaultResolver.LookupNetIP
+	}
+	addrs, err := find(ctx, network, host)
+	other := func(a netip.Addr) bool { return a.Unmap().Is4() != (network == "ip4") }
+	return slices.DeleteFunc(slices.Clone(addrs), other), err
 }
 
 // learn keeps the answer of a lookup. The first one with addresses waits a
 // little for those that belong in front of it.
-func (s *search) learn(host string, group int, first bool, addrs []netip.Addr, err error) {
+func (s *search) learn(q *question, addrs []netip.Addr, err error) {
 	s.asking--
+	q.left--
+	q.found = q.found || len(addrs) > 0
 	if err != nil {
-		s.errs = append(s.errs, &LookupError{err})
+		q.errs = append(q.errs, &LookupError{err})
 	}
-	s.add(group, host, addrs)
-	if group != s.opened-1 {
+	if q.left == 0 && !q.found {
+		s.errs = append(s.errs, q.errs...)
+	}
+	s.add(q.group, q.host, addrs)
+	if q.group != s.opened-1 {
 		return
 	}
-	if first {
+	if q.first {
 		s.awaited--
 	}
 	switch {
@@ -203,13 +251,21 @@ func (s *search) learn(host string, group int, first bool, addrs []netip.Addr, e
 // add queues addresses for each of the host's ports. Ranks let groups come one
 // after another, first addresses before second ones, and families by turns.
 func (s *search) add(group int, host string, addrs []netip.Addr) {
+	prefer := s.groups[group].Prefer
+	if at := slices.Index(addrs, prefer); at > 0 {
+		addrs[0], addrs[at] = addrs[at], addrs[0]
+	}
 	for i, a := range addrs[:min(len(addrs), maxAddrs)] {
+		a = a.Unmap()
+		if a == prefer {
+			i = -1
+		}
 		for j, e := range s.groups[group].Endpoints {
 			if e.Host != host {
 				continue
 			}
 			rank := [4]int{group, i, j, 6}
-			if a = a.Unmap(); a.Is4() {
+			if a.Is4() {
 				rank[3]++
 			}
 			s.queue = append(s.queue, Candidate{netip.AddrPortFrom(a, e.Port), group, rank})

@@ -1,10 +1,10 @@
-// Package dial connects to whichever of several places answers first, in the
-// manner of Happy Eyeballs (RFC 8305): it tries one after another with a short
-// head start each, and closes what comes after the first success.
+// Package dial connects to whichever of several places answers first, as Happy
+// Eyeballs (RFC 8305) does: it tries one after another with a short head start
+// each, and closes what comes after the first success.
 //
-// Race is for choices that are known from the start, whatever a choice is: the
-// fronts of a link, the addresses of a host. Hosts is for names that are looked
-// up while the race is on. Backoff is the pause before trying again.
+// Race is for choices that are known from the start, as the fronts of a link are.
+// Hosts is for names that are looked up while the race is on. Backoff is the pause
+// before trying again.
 package dial
 
 import (
@@ -17,48 +17,30 @@ import (
 // RFC 8305, section 8.
 const Stagger = 250 * time.Millisecond
 
-// Race tries the choices 0 to n-1, beginning with first, each after the one
-// before has failed or had stagger to succeed. It returns what the first to
-// succeed returned, and its number. Race has cancelled and waited for the others
-// by then and has given to drop what they made; so try has to return soon after
-// its context ends. That context ends for the winner too: what try returns must
-// outlive it.
+// Race tries choices in their order, each after the one before has failed or had
+// stagger to succeed. It returns what the first to succeed returned, and which
+// choice that was. Race has cancelled and waited for the others by then and has
+// given to drop what they made; so try has to return soon after its context ends.
+// That context ends for the winner too: what try returns must outlive it.
 //
-// The error joins those of all that were tried, or is ErrNothing; the number is
-// -1 then.
-func Race[T any](ctx context.Context, n, first int, stagger time.Duration,
-	try func(context.Context, int) (T, error), drop func(T)) (T, int, error) {
-	choices := order(n, first)
-	won, err := race(ctx, &choices, stagger, try, drop)
-	if err != nil {
-		return won.value, -1, err
-	}
-	return won.value, won.choice, nil
+// The error joins those of all that were tried, or is ErrNothing.
+func Race[C, T any](ctx context.Context, choices []C, stagger time.Duration,
+	try func(context.Context, C) (T, error), drop func(T)) (T, C, error) {
+	left := list[C](choices)
+	won, err := race(ctx, &left, stagger, try, drop)
+	return won.value, won.choice, err
 }
 
 // list are choices that are known from the start, the next one first.
-type list []int
+type list[C any] []C
 
-// order is first, then the others from 0 on.
-func order(n, first int) list {
-	all := make(list, 0, n)
-	if first >= 0 && first < n {
-		all = append(all, first)
-	}
-	for i := range n {
-		if i != first {
-			all = append(all, i)
-		}
-	}
-	return all
-}
-
-func (l *list) poll(context.Context, bool) state {
+func (l *list[C]) poll(context.Context, bool) state {
 	return state{ready: len(*l) > 0, over: len(*l) == 0, wait: forever}
 }
-func (l *list) news() <-chan func() { return nil }
 
-func (l *list) take() int {
+func (l *list[C]) news() <-chan func() { return nil }
+
+func (l *list[C]) take() C {
 	first := (*l)[0]
 	*l = (*l)[1:]
 	return first

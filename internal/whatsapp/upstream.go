@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"slices"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -30,9 +30,6 @@ const (
 	raceWait    = 10 * time.Second // for all of them together
 	fallback    = 2 * time.Second  // a media host has this start before whatsapp.net
 )
-
-// errReplacement means Upstream's Chat, Media or Web is not of the form host:port.
-var errReplacement = errors.New("not host:port")
 
 // Upstream dials WhatsApp: what an origin may reach, and how. The zero value
 // reaches WhatsApp. Its methods may be called at once; fields must not change
@@ -65,7 +62,7 @@ func (u *Upstream) Check() error {
 		if r.addr == "" {
 			continue
 		}
-		if _, err := parseEndpoint(r.addr); err != nil {
+		if _, err := dial.ParseEndpoint(r.addr); err != nil {
 			return fmt.Errorf("%s upstream: %w", r.name, err)
 		}
 	}
@@ -103,7 +100,7 @@ func (u *Upstream) Dial(ctx context.Context, s wire.Service) (net.Conn, error) {
 func (u *Upstream) race(ctx context.Context, groups []dial.Group) (net.Conn, dial.Candidate, error) {
 	limited, cancel := context.WithTimeout(ctx, raceWait)
 	defer cancel()
-	hosts := dial.Hosts{Lookup: u.lookup, Allow: u.allow, Connect: u.dial, Patience: attemptWait}
+	hosts := dial.Hosts{Lookup: u.LookupIP, Allow: u.allow, Connect: u.dial, Patience: attemptWait}
 	conn, won, err := hosts.Dial(limited, groups)
 	switch {
 	case err == nil:
@@ -155,18 +152,6 @@ func (u *Upstream) dialOnly(ctx context.Context, addr netip.AddrPort) (net.Conn,
 	return nil, unreachable(err)
 }
 
-func parseEndpoint(hostPort string) (dial.Endpoint, error) {
-	host, port, err := net.SplitHostPort(hostPort)
-	if err != nil || host == "" {
-		return dial.Endpoint{}, errReplacement
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || n == 0 {
-		return dial.Endpoint{}, errReplacement
-	}
-	return dial.Endpoint{Host: host, Port: uint16(n)}, nil
-}
-
 // chatEndpoints is where chat is served, raw on every port, in the order of
 // trying: Meta's own chart treats all of them alike. 80 comes last, as networks
 // meddle with it.
@@ -201,22 +186,11 @@ func replaced(replacement string, p plan) (plan, error) {
 	if replacement == "" {
 		return p, nil
 	}
-	e, err := parseEndpoint(replacement)
+	e, err := dial.ParseEndpoint(replacement)
 	if err != nil {
 		return plan{}, fmt.Errorf("%w: replacement: %w", ErrUnreachable, err)
 	}
 	return plan{groups: groupOf(e)}, nil
-}
-
-// lookup gives addresses of one family; network is ip4 or ip6.
-func (u *Upstream) lookup(ctx context.Context, network, host string) ([]netip.Addr, error) {
-	find := u.LookupIP
-	if find == nil {
-		find = net.DefaultResolver.LookupNetIP
-	}
-	addrs, err := find(ctx, network, host)
-	other := func(a netip.Addr) bool { return a.Unmap().Is4() != (network == "ip4") }
-	return slices.DeleteFunc(slices.Clone(addrs), other), err
 }
 
 // allow says whether a may be dialled.
@@ -355,11 +329,7 @@ func (m *memory) put(key string, addr netip.AddrPort) {
 
 // makeRoom drops what has expired, or anything if nothing has.
 func (m *memory) makeRoom(now time.Time) {
-	for key, c := range m.at {
-		if now.After(c.until) {
-			delete(m.at, key)
-		}
-	}
+	maps.DeleteFunc(m.at, func(_ string, c choice) bool { return now.After(c.until) })
 	for key := range m.at {
 		if len(m.at) < maxChoices {
 			return

@@ -274,15 +274,15 @@ type counters struct {
 func newCounters(r prometheus.Registerer) counters {
 	f := promauto.With(r)
 	counter := func(name, help string) prometheus.Counter {
-		return f.NewCounter(prometheus.CounterOpts{Name: "culvert_edge_" + name, Help: help})
+		return f.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	return counters{
 		open:   f.NewGauge(prometheus.GaugeOpts{Name: "culvert_edge_sockets", Help: "WebSockets being passed on."}),
-		opened: counter("sockets_opened_total", "WebSockets that the origin admitted."),
-		ended:  counter("sockets_idle_total", "WebSockets ended because nothing moved for too long."),
-		failed: counter("origin_failures_total", "Requests that the origin did not answer and the site did."),
-		full:   counter("sockets_refused_total", "WebSockets refused because too many are open or the edge is stopping."),
-		up:     counter("up_bytes_total", "Bytes passed from users to the origin."),
-		down:   counter("down_bytes_total", "Bytes passed from the origin to users."),
+		opened: counter("culvert_edge_sockets_opened_total", "WebSockets that the origin admitted."),
+		ended:  counter("culvert_edge_sockets_idle_total", "WebSockets ended because nothing moved for too long."),
+		failed: counter("culvert_edge_origin_failures_total", "Requests that the origin did not answer and the site did."),
+		full:   counter("culvert_edge_sockets_refused_total", "WebSockets refused because too many are open or the edge is stopping."),
+		up:     counter("culvert_edge_up_bytes_total", "Bytes passed from users to the origin."),
+		down:   counter("culvert_edge_down_bytes_total", "Bytes passed from the origin to users."),
 	}
 }

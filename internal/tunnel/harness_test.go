@@ -217,12 +217,17 @@ func (n *Net) serve(cn, cf *carrier.Carrier) {
 // replace gives the orphans a new carrier, as a client's pool does.
 func (n *Net) replace() {
 	n.mu.Lock()
-	keep := n.keep
+	keep, made := n.keep, n.made
 	if n.stopped {
 		keep = nil
 	}
 	n.mu.Unlock()
 	if keep == nil {
+		return
+	}
+	if made == maxCarriers {
+		n.t.Errorf("%d carriers were not enough", made)
+		n.near.Abandon()
 		return
 	}
 	time.Sleep(20 * time.Millisecond) // as dialling takes
@@ -231,6 +236,10 @@ func (n *Net) replace() {
 		t.Attach(c, true)
 	}
 }
+
+// maxCarriers is many times as many as a test needs: one whose carriers bring
+// nothing fails, and does not go on for ever.
+const maxCarriers = 2000
 
 func (n *Net) carriersMade() int {
 	n.mu.Lock()

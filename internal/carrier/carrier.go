@@ -111,8 +111,9 @@ func New(s *Set, t transport.Transport, user uint32) *Carrier {
 // Profile is that of the carrier's door.
 func (c *Carrier) Profile() *transport.Profile { return c.profile }
 
-// fail ends the carrier: who waits in Send gets ErrDead, and Serve returns.
-func (c *Carrier) fail() {
+// Close ends the carrier: who waits in Send gets ErrDead, and Serve returns. Its
+// tunnels live on.
+func (c *Carrier) Close() {
 	if c.dead.Swap(true) {
 		return
 	}
@@ -123,15 +124,12 @@ func (c *Carrier) fail() {
 	c.transport.Close()
 }
 
-// Close ends the carrier. Its tunnels live on.
-func (c *Carrier) Close() { c.fail() }
-
 // Dead reports whether the carrier has ended.
 func (c *Carrier) Dead() bool { return c.dead.Load() }
 
 // end is the last that whoever serves the carrier does.
 func (c *Carrier) end() {
-	c.fail()
+	c.Close()
 	c.set.remove(c)
 	c.mu.Lock()
 	acks := c.lastAcks

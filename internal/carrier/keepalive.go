@@ -82,7 +82,7 @@ func (c *Carrier) Check(now time.Time) {
 		if now.UnixNano() < at { // the clock was set back
 			c.live.pinged.Store(now.UnixNano())
 		} else if now.UnixNano()-at >= int64(wait) && quiet >= wait {
-			c.fail()
+			c.Close()
 		}
 		return
 	}
@@ -116,7 +116,7 @@ func (c *Carrier) probe() {
 	if c.transport.Probe() == nil {
 		c.live.lastRx.Store(time.Now().UnixNano())
 	} else if c.Quiet(time.Now()) >= transport.ProbeLimit {
-		c.fail()
+		c.Close()
 	}
 }
 

@@ -97,7 +97,7 @@ func (c *Carrier) deliverAll(frames []byte) error {
 			err = c.deliver(h, payloadOf(h, frames))
 		}
 		if err != nil {
-			c.fail()
+			c.Close()
 			return err
 		}
 		frames = frames[wire.HeaderLen+h.Len:]

@@ -41,7 +41,7 @@ func (s *Set) add(c *Carrier) {
 	closed := s.closed
 	s.mu.Unlock()
 	if closed {
-		c.fail()
+		c.Close()
 	}
 }
 
@@ -94,7 +94,7 @@ func (s *Set) All() []*Carrier {
 func (s *Set) Sweep(now time.Time) {
 	for _, c := range s.All() {
 		if c.Quiet(now) > c.profile.Silent || c.transport.Overdue(now) > maxOverdue {
-			c.fail()
+			c.Close()
 		}
 	}
 }
@@ -106,7 +106,7 @@ func (s *Set) Close() {
 	s.closed = true
 	s.mu.Unlock()
 	for _, c := range s.All() {
-		c.fail()
+		c.Close()
 	}
 	s.poller.Close()
 }

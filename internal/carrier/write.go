@@ -115,24 +115,18 @@ func (c *Carrier) writeAndPass(s Sender, f *Frame) error {
 	}
 	c.mu.Unlock()
 
-	err := c.write(control, s, f, riders)
+	err, outcome := c.write(control, s, f, riders), written
 	if err != nil {
-		c.fail()
+		outcome = failed
+		c.Close()
 	}
 	c.mu.Lock()
 	for _, w := range riders {
-		w.ready <- wroteOr(err)
+		w.ready <- outcome
 	}
 	c.pass()
 	c.mu.Unlock()
 	return err
-}
-
-func wroteOr(err error) verdict {
-	if err != nil {
-		return failed
-	}
-	return written
 }
 
 // coalesce removes from the queue the small frames that fit into a message
@@ -187,16 +181,11 @@ func (c *Carrier) flush() {
 	c.writeAndPass(nil, nil)
 }
 
-// newControl makes a frame without payload.
-func newControl(h wire.Header) (b [wire.HeaderLen]byte) {
-	wire.Put(b[:], h)
-	return b
-}
-
 // PutControl queues a frame without payload and sees to it that it is sent.
 // It never waits: readers of carriers call it.
 func (c *Carrier) PutControl(h wire.Header) {
-	b := newControl(h)
+	var b [wire.HeaderLen]byte
+	wire.Put(b[:], h)
 	c.PutFrame(b[:])
 }
 
@@ -208,7 +197,7 @@ func (c *Carrier) PutFrame(b []byte) {
 		return
 	}
 	if len(c.queue.control) > maxControl { // an ack that is lost on a living carrier stalls its tunnel
-		c.set.tasks.Go(c.fail)
+		c.set.tasks.Go(c.Close)
 		return
 	}
 	c.queue.control = append(c.queue.control, b...)
@@ -259,8 +248,8 @@ func (c *Carrier) takeAcks() []byte {
 	var all []byte
 	for _, s := range due {
 		if h, ok := s.PendingAck(c); ok {
-			b := newControl(h)
-			all = append(all, b[:]...)
+			all = append(all, make([]byte, wire.HeaderLen)...)
+			wire.Put(all[len(all)-wire.HeaderLen:], h)
 		}
 	}
 	return all
@@ -290,20 +279,17 @@ func (c *Carrier) write(control []byte, s Sender, f *Frame, riders []*writeWaite
 	msg = append(msg, control[:wholeFrames(control, maxBatch)]...)
 	control = control[len(msg):]
 	if f != nil {
-		msg = appendStamped(msg, s, f)
+		s.Stamp(f)
+		msg = append(msg, f.Buf...)
 	}
 	for _, w := range riders {
-		msg = appendStamped(msg, w.sender, w.frame)
+		w.sender.Stamp(w.frame)
+		msg = append(msg, w.frame.Buf...)
 	}
 	if err := c.transport.WriteMessage(msg); err != nil {
 		return err
 	}
 	return c.writeControl(control)
-}
-
-func appendStamped(b []byte, s Sender, f *Frame) []byte {
-	s.Stamp(f)
-	return append(b, f.Buf...)
 }
 
 func (c *Carrier) writeControl(b []byte) error {

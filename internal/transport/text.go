@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,9 +80,7 @@ func (s *textSocket) send(number uint32, body []byte) error {
 	defer putBody(text)
 	s.writer.begin()
 	err := s.write(text)
-	if err2 := s.writer.end(); err == nil {
-		err = err2
-	}
+	err = cmp.Or(err, s.writer.end())
 	if !control {
 		s.sent(number)
 	}
@@ -263,7 +262,7 @@ var errBusy = errors.New("a message is being written")
 // Probe implements Transport: it asks API Gateway, and it alone, whether it is there. Its answer comes
 // behind all that is on its way.
 func (s *textSocket) Probe() error {
-	if s.writer.busy.Load() {
+	if s.writer.held.Load() {
 		return errBusy
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), ProbeLimit)

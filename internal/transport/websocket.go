@@ -3,6 +3,7 @@ package transport
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,10 +47,7 @@ func (s *binarySocket) NextMessage() (io.Reader, error) {
 func (s *binarySocket) WriteMessage(b []byte) error {
 	s.writer.begin()
 	err := s.ws.Write(context.Background(), websocket.MessageBinary, b)
-	if err2 := s.writer.end(); err == nil {
-		err = err2
-	}
-	return err
+	return cmp.Or(err, s.writer.end())
 }
 
 // Close cuts the connection first, beneath TLS: the library's own close waits
@@ -201,10 +199,7 @@ type oneConn struct{ writer *messageWriter }
 func (o oneConn) RoundTrip(req *http.Request) (*http.Response, error) {
 	o.writer.begin()
 	err := req.Write(o.writer)
-	if err2 := o.writer.end(); err == nil {
-		err = err2
-	}
-	if err != nil {
+	if err = cmp.Or(err, o.writer.end()); err != nil {
 		return nil, err
 	}
 	br := bufio.NewReaderSize(io.LimitReader(o.writer.Conn, maxAnswer), 1<<10)

@@ -81,8 +81,3 @@ func (e *closedTunnels) put(id wire.TunnelID, ack uint64) {
 	}
 	e.ack[id] = ack
 }
-
-func (e *closedTunnels) get(id wire.TunnelID) (uint64, bool) {
-	ack, ok := e.ack[id]
-	return ack, ok
-}

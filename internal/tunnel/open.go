@@ -41,7 +41,7 @@ func (tb *Table) StartTunnel(s Start, stream net.Conn) (*Tunnel, bool) {
 		Abort(stream)
 		return nil, false
 	}
-	return t, t.join(stream)
+	return t, t.Join(stream)
 }
 
 // start makes the Open frame.
@@ -293,6 +293,3 @@ func (t *Tunnel) acceptAlone() {
 		t.carrier.PutFrame(t.accept)
 	}
 }
-
-// Join gives an origin's tunnel its stream; it owns stream from here on.
-func (t *Tunnel) Join(stream net.Conn) { t.join(stream) }

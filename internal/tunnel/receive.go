@@ -324,8 +324,9 @@ func (t *Tunnel) ackAtOnce() {
 	t.carrier.PutControl(wire.Header{Kind: wire.Ack, Tunnel: t.ID, Ack: ack, Window: room})
 }
 
-// pendingAck is the ack that is due, if it still is and goes by c.
-func (t *Tunnel) pendingAck(c *carrier.Carrier) (wire.Header, bool) {
+// PendingAck implements carrier.Sender.
+func (s *sender) PendingAck(c *carrier.Carrier) (wire.Header, bool) {
+	t := (*Tunnel)(s)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.ackDue || t.ended || t.carrier != c {
@@ -344,9 +345,9 @@ func (t *Tunnel) ackNow() (ack uint64, room uint32) {
 	return t.written, uint32(t.promised - t.written)
 }
 
-// join gives the tunnel its stream and starts it. first is what waitRoom and
-// the writer wait for.
-func (t *Tunnel) join(stream net.Conn) bool {
+// Join gives the tunnel its stream, which it owns from here on, and starts it. It
+// returns false if the tunnel has ended.
+func (t *Tunnel) Join(stream net.Conn) bool {
 	t.mu.Lock()
 	if t.ended {
 		t.mu.Unlock()

@@ -253,8 +253,9 @@ func (t *Tunnel) streamEnded(err error) {
 	t.sendFrame(f, 0, true)
 }
 
-// stamp refreshes what f says of the other direction.
-func (t *Tunnel) stamp(f *carrier.Frame) {
+// Stamp implements carrier.Sender.
+func (s *sender) Stamp(f *carrier.Frame) {
+	t := (*Tunnel)(s)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if f.Writing > 1 { // another carrier reads it

@@ -138,7 +138,7 @@ func (tb *Table) stray(c *carrier.Carrier, h wire.Header, payload []byte) error 
 		return tb.Open(c, h.Tunnel, payload)
 	case wire.Data, wire.Fin, wire.Attach:
 		tb.mu.RLock()
-		ack, ok := tb.over.get(h.Tunnel)
+		ack, ok := tb.over.ack[h.Tunnel]
 		tb.mu.RUnlock()
 		if ok {
 			c.PutControl(wire.Header{Kind: wire.Ack, Tunnel: h.Tunnel, Ack: ack})

@@ -95,17 +95,6 @@ type Tunnel struct {
 // sender is the tunnel as its carriers see it.
 type sender Tunnel
 
-// Stamp implements carrier.Sender.
-func (s *sender) Stamp(f *carrier.Frame) { (*Tunnel)(s).stamp(f) }
-
-// PendingAck implements carrier.Sender.
-func (s *sender) PendingAck(c *carrier.Carrier) (wire.Header, bool) {
-	return (*Tunnel)(s).pendingAck(c)
-}
-
-// Lost implements carrier.Sender.
-func (s *sender) Lost(c *carrier.Carrier) { (*Tunnel)(s).carrierLost(c) }
-
 // frame is a sealed frame from when it is made until the peer has acked it.
 type frame struct {
 	carrier.Frame
@@ -316,19 +305,19 @@ func others(all []*carrier.Carrier, c *carrier.Carrier) []*carrier.Carrier {
 	return slices.DeleteFunc(all, func(o *carrier.Carrier) bool { return o == c || o.Dead() })
 }
 
-// carrierLost is called when c has died.
-func (t *Tunnel) carrierLost(c *carrier.Carrier) {
+// Lost implements carrier.Sender.
+func (s *sender) Lost(c *carrier.Carrier) {
+	t := (*Tunnel)(s)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.ended {
-		return
-	}
-	if t.carrier == c {
+	switch {
+	case t.ended:
+	case t.carrier == c:
 		t.orphan(c)
-		return
+	default:
+		t.reportLoss()
+		t.resendLocked()
 	}
-	t.reportLoss()
-	t.resendLocked()
 }
 
 // orphan lets go of c, which is dead. That it connected proves nothing of the

@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"strings"
 	"sync"
 
 	"culvert/client"
@@ -159,35 +158,13 @@ func (n *NearEnd) Serve(ctx context.Context) error {
 	return nil
 }
 
-// DialChat opens a connection for chat as the app does.
-func (n *NearEnd) DialChat(ctx context.Context) (net.Conn, error) { return n.dial(ctx, n.App.Chat) }
-
-// DialMedia opens a connection for media as the app does.
-func (n *NearEnd) DialMedia(ctx context.Context) (net.Conn, error) { return n.dial(ctx, n.App.Media) }
-
-func (n *NearEnd) dial(ctx context.Context, port uint16) (net.Conn, error) {
-	for _, l := range n.listeners {
-		at := l.Addr().(*net.TCPAddr)
-		if l.raw || at.Port != int(port) {
-			continue
-		}
-		ip := at.IP
-		if ip.IsUnspecified() {
-			ip = net.IPv4(127, 0, 0, 1)
-		}
-		var d net.Dialer
-		return d.DialContext(ctx, "tcp", net.JoinHostPort(ip.String(), fmt.Sprint(port)))
-	}
-	return nil, errors.New("there is no such listener")
-}
-
-// Addresses are those of the listeners, for people.
-func (n *NearEnd) Addresses() string {
-	var all []string
+// Addresses are those of the listeners: for chat, then for media unless it has
+// the same.
+func (n *NearEnd) Addresses() (all []string) {
 	for _, l := range n.listeners {
 		all = append(all, l.Addr().String())
 	}
-	return strings.Join(all, " and ")
+	return all
 }
 
 // Traffic is what the app has sent and received so far.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -123,7 +122,7 @@ func (o *costOptions) estimate(w io.Writer, p cost.Prices) error {
 	e.Inferred = p.Inferred(types...)
 	e.Stream, e.Gateway = p.Marginal(e.Months[len(e.Months)-1].Plan)
 	if o.asJSON {
-		return printJSON(w, e)
+		return term.JSON(w, e)
 	}
 	return e.print(w, o.firstYear)
 }
@@ -154,15 +153,9 @@ func (o *costOptions) billDay(w io.Writer, p cost.Prices) error {
 	lines := p.Bill(day.Use().Times(cost.Days), o.free())
 	d := costDay{1, cost.Date, p.Region, day, lines, cost.Total(lines)}
 	if o.asJSON {
-		return printJSON(w, d)
+		return term.JSON(w, d)
 	}
 	return d.print(w, o.firstYear)
-}
-
-func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }
 
 // print writes the estimate for people: one month with what it uses, several
@@ -269,18 +262,17 @@ func point(b *strings.Builder, text string) {
 	fmt.Fprintf(b, "- %s\n", strings.Join(term.Wrap(text, term.TextWidth-2), "\n  "))
 }
 
-func dollars(v float64) string { return separated(strconv.FormatFloat(v, 'f', 2, 64)) }
+func dollars(v float64) string { return separated(fmt.Sprintf("%.2f", v)) }
 
 // smallDollars is for what often costs less than a cent.
-func smallDollars(v float64) string { return separated(strconv.FormatFloat(v, 'f', 4, 64)) }
+func smallDollars(v float64) string { return separated(fmt.Sprintf("%.4f", v)) }
 
 // amount shows two digits at least.
 func amount(v float64) string {
-	digits := 0
 	if v < 100 {
-		digits = 2
+		return dollars(v)
 	}
-	return separated(strconv.FormatFloat(v, 'f', digits, 64))
+	return separated(fmt.Sprintf("%.0f", v))
 }
 
 func thousands(n int) string { return separated(strconv.Itoa(n)) }

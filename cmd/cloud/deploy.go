@@ -145,10 +145,11 @@ func (c *cloud) bring(ctx context.Context, s cfn.Stack) error {
 }
 
 func deployTitle(s cfn.Stack) string {
+	usual := "15 to 25"
 	if s.Condition() == cfn.Ready {
-		return "Deploying (usually 3 to 10 min; pressing Ctrl-C does not stop it)"
+		usual = "3 to 10"
 	}
-	return "Deploying (usually 15 to 25 min; pressing Ctrl-C does not stop it)"
+	return "Deploying (usually " + usual + " min; pressing Ctrl-C does not stop it)"
 }
 
 // keepsProcessor refuses another architecture for the one instance that

@@ -62,20 +62,18 @@ func (c *cloud) inventory(ctx context.Context) (s cfn.Stack, left []leftover, er
 }
 
 // tally counts the parts that a volunteer has heard of.
-func tally(all []cfn.Resource) (text string) {
+func tally(all []cfn.Resource) string {
 	n := map[string]int{}
 	for _, r := range all {
 		if name := cfn.NameOf(r.Type); name != "" {
 			n[name]++
 		}
 	}
-	for i, name := range slices.Sorted(maps.Keys(n)) {
-		if i > 0 {
-			text += "\n"
-		}
-		text += fmt.Sprintf("  %3d  %s", n[name], name)
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(n)) {
+		lines = append(lines, fmt.Sprintf("  %3d  %s", n[name], name))
 	}
-	return text
+	return strings.Join(lines, "\n")
 }
 
 // AWS lets go of the functions' and CloudFront's interfaces in the network

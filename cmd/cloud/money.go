@@ -15,18 +15,19 @@ import (
 
 // estimate shows what a month will cost. It never stops a deployment.
 func (c *cloud) estimate(s cfn.Stack) {
-	month, region, err := c.month(s)
+	month, prices, err := c.month(s)
 	if err != nil {
 		c.Step(term.Warned, 0, "No estimate: %v", err)
 		return
 	}
-	c.Title(fmt.Sprintf("What it costs a month (list prices of %s in %s)", cost.Date, region))
+	c.Title(fmt.Sprintf("What it costs a month (list prices of %s in %s)", cost.Date, prices.Region))
 	c.Hint("%s", bill(month))
-	c.Hint("All prices and what is assumed: bin/cloud cost --users %d --region %s. Pressing Ctrl-C now costs nothing.", c.users, region)
+	c.Hint("All prices and what is assumed: bin/cloud cost --users %d --region %s. Pressing Ctrl-C now costs nothing.", c.users, prices.Region)
 }
 
-// month is by the prices of us-east-1 where those of the region are unknown.
-func (c *cloud) month(s cfn.Stack) (cost.Month, string, error) {
+// month is by the prices that it returns: those of us-east-1 where the region's
+// are unknown.
+func (c *cloud) month(s cfn.Stack) (cost.Month, cost.Prices, error) {
 	prices, err := cost.List(c.Region, "europe")
 	if err != nil {
 		prices = cost.USEast1()
@@ -40,7 +41,7 @@ func (c *cloud) month(s cfn.Stack) (cost.Month, string, error) {
 	}
 	month, err := prices.Month(cost.Plan{Users: c.users, MBPerUser: 300, Topology: c.topology(s), InstanceType: c.machine(s),
 		AtLeast: fleetMin(c.chosen("FleetMin", s)), Distributions: fronts, Assumptions: cost.Usual()}, cost.AlwaysFree)
-	return month, prices.Region, err
+	return month, prices, err
 }
 
 // fleetMin is how many machines a fleet has at least: the template's two unless
@@ -164,23 +165,19 @@ func (c *cloud) money(t traffic, s cfn.Stack) {
 	}
 	c.Step(term.Good, 0, "Stream door: %s to users, %s from them", term.Size(uint64(t.down)), term.Size(uint64(t.up)))
 	c.Step(term.Good, 0, "Gateway door: %.0f messages, in %.0f connections", t.messages, t.connections)
-	month, region, err := c.month(s)
+	month, prices, err := c.month(s)
 	if err != nil {
 		c.Step(term.Warned, 0, "No estimate: %v", err)
 		return
 	}
-	spent := month.Idle*t.since.Hours()/cost.Hours + c.carried(t, month.Topology, region)
+	spent := month.Idle*t.since.Hours()/cost.Hours + t.cost(month.Topology, prices)
 	c.Step(term.Good, 0, "About %.2f $ until now; without any traffic a month is %.2f $", spent, month.Idle)
 	c.Hint("Reckoned from list prices of %s with AWS's free allowances, the gateway door at its dearest. "+
 		"Your bill: https://console.aws.amazon.com/billing (asking AWS for it from here would cost 0.01 $ each time).", cost.Date)
 }
 
-// carried is the cost of the traffic.
-func (c *cloud) carried(t traffic, topology cost.Topology, region string) float64 {
-	prices, err := cost.List(region, "europe")
-	if err != nil {
-		return 0
-	}
+// cost is what the traffic costs, in dollars.
+func (t traffic) cost(topology cost.Topology, prices cost.Prices) float64 {
 	use := t.gateway().Use()
 	use.Add(t.stream())
 	if topology == cost.Fleet {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"strconv"
@@ -152,8 +151,8 @@ func addUp(answers []string) (sums map[string]float64, machines int) {
 		if strings.Contains(a, "culvert_") {
 			machines++
 		}
-		for lines := bufio.NewScanner(strings.NewReader(a)); lines.Scan(); {
-			name, value, _ := strings.Cut(lines.Text(), " ")
+		for line := range strings.Lines(a) {
+			name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
 			if n, err := strconv.ParseFloat(value, 64); err == nil {
 				sums[name] += n
 			}

@@ -75,8 +75,7 @@ func TestEachThingThatWasUsedCosts(t *testing.T) {
 		"connections":                 {traffic{connections: million}, 120 * 0.25},
 		"calls of functions":          {traffic{calls: 6 * million, milliseconds: 6 * million * 1000}, 5*0.20 + (1.5e6-400_000)*0.0000133334},
 	} {
-		c, _, _ := testCloud(t, nil)
-		if got := c.carried(one.used, cost.Solo, "us-east-1"); math.Abs(got-one.want) > 0.005 {
+		if got := one.used.cost(cost.Solo, cost.USEast1()); math.Abs(got-one.want) > 0.005 {
 			t.Errorf("%s: got %.3f $, want %.3f", name, got, one.want)
 		}
 	}
@@ -84,12 +83,20 @@ func TestEachThingThatWasUsedCosts(t *testing.T) {
 
 func TestAFleetsBalancerCosts(t *testing.T) {
 	t.Parallel()
-	c, _, _ := testCloud(t, nil)
 	used := traffic{down: 90 * cost.GB, up: 10 * cost.GB, sent: 100 * cost.GB}
-	more := c.carried(used, cost.Fleet, "us-east-1") - c.carried(used, cost.Solo, "us-east-1")
+	more := used.cost(cost.Fleet, cost.USEast1()) - used.cost(cost.Solo, cost.USEast1())
 	if want := 100*0.006 + 50*0.02; math.Abs(more-want) > 0.005 {
 		t.Errorf("got %.3f $ more, want %.3f", more, want)
 	}
+}
+
+// A deployment for x86 has its functions built for x86, too.
+func TestWhatTheMonthHasCostIsByTheProcessorsPrices(t *testing.T) {
+	t.Parallel()
+	c, _, said := testCloud(t, nil)
+	c.given["Architecture"] = "x86_64"
+	c.money(traffic{connections: 1, calls: 6e6, milliseconds: 6e9}, cfn.Stack{})
+	awstest.WantSaid(t, said.String(), "About 19.33 $ until now") // 5 × 0.20 + (1,500,000 - 400,000) × 0.0000166667
 }
 
 func TestTheEstimateIsForTheMachinesThatWillRun(t *testing.T) {

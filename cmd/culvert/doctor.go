@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -104,9 +103,7 @@ func (o *doctorOptions) tellJSON(ctx context.Context, args []string, t doctor.Tr
 		return err
 	}
 	verdict := r.Judge(o.every)
-	e := json.NewEncoder(stdout)
-	e.SetIndent("", "  ")
-	if err := e.Encode(r); err != nil {
+	if err := term.JSON(stdout, r); err != nil {
 		return err
 	}
 	return verdict

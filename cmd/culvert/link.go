@@ -235,13 +235,7 @@ func (s *linkSource) text(args []string, stdin io.Reader) (string, error) {
 	case file == "":
 		return strings.Join(args, ""), nil
 	}
-	var b []byte
-	var err error
-	if file == "-" {
-		b, err = term.ReadAll(stdin)
-	} else {
-		b, err = term.ReadSmall(file)
-	}
+	b, err := term.ReadInput(file, stdin)
 	if err != nil {
 		return "", fmt.Errorf("read link: %w", err)
 	}
@@ -305,13 +299,9 @@ func newest(masters, gates string) (seal.Master, error) {
 // readSecret reads a file, or the standard input as -, and warns if others can
 // read the file, too.
 func readSecret(name string, stdin io.Reader, stderr io.Writer) (string, error) {
-	if name == "-" {
-		b, err := term.ReadAll(stdin)
+	b, err := term.ReadInput(name, stdin)
+	if err != nil || name == "-" {
 		return string(b), err
-	}
-	b, err := term.ReadSmall(name)
-	if err != nil {
-		return "", err
 	}
 	// Permissions say nothing where they are not Unix's, nor those of a pipe that
 	// a shell hands over.

@@ -25,7 +25,7 @@ func (r *relay) proveWhatsApp(ctx context.Context) error {
 	}
 	r.out.Title("Asking " + whom + " through the relay")
 	r.out.Show("… waiting for an answer")
-	all := doctor.Ways{Chat: r.Near.DialChat, Media: r.Near.DialMedia}.Prove(ctx, r.Trust, r.limit)
+	all := doctor.Ways{Chat: r.DialChat, Media: r.DialMedia}.Prove(ctx, r.Trust, r.limit)
 	r.out.Show("")
 	if ctx.Err() != nil {
 		return ctx.Err()

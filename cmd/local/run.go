@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"culvert/client/doctor"
@@ -248,7 +249,7 @@ func (r *relay) start(ctx context.Context) error {
 	if err := r.OpenNear(ctx, r.ports, r.logs); err != nil {
 		return fmt.Errorf("start client: %w", err)
 	}
-	r.out.Step(term.Good, time.Since(begin), "Client for the app on %s", r.Near.Addresses())
+	r.out.Step(term.Good, time.Since(begin), "Client for the app on %s", strings.Join(r.Near.Addresses(), " and "))
 	return nil
 }
 

@@ -194,8 +194,8 @@ type machine struct {
 	hour     float64 // dollars, in us-east-1
 }
 
-// machines are by size, those that a plan takes by itself. AWS's user guide for
-// EC2 has their networks' baselines.
+// machines are all that have a price: first those that a plan takes by itself,
+// by size. AWS's user guide for EC2 has their networks' baselines.
 var machines = []machine{
 	{"t4g.nano", 32, 0.5 * GB, 0.0042},
 	{"t4g.micro", 64, 1 * GB, 0.0084},
@@ -203,10 +203,7 @@ var machines = []machine{
 	{"t4g.medium", 256, 4 * GB, 0.0336},
 	{"c7g.large", 937, 4 * GB, 0.0725},
 	{"c7g.xlarge", 1876, 8 * GB, 0.145},
-}
 
-// others are those that a plan has only if it names them.
-var others = []machine{
 	{"t3.nano", 32, 0.5 * GB, 0.0052},
 	{"t3.micro", 64, 1 * GB, 0.0104},
 	{"t3.small", 128, 2 * GB, 0.0208},
@@ -218,10 +215,13 @@ var others = []machine{
 	{"c7i.xlarge", 1562, 8 * GB, 0.1785},
 }
 
+// usualMachines are those that a plan takes by itself.
+var usualMachines = machines[:6]
+
 // instanceTypes are the prices of machines; of c7 types they are remembered.
 func instanceTypes() map[string]Rate {
 	rates := map[string]Rate{}
-	for _, m := range slices.Concat(machines, others) {
+	for _, m := range machines {
 		rates[m.name] = Rate{Unit: "hours", Bands: flat(m.hour), Source: computing, Inferred: strings.HasPrefix(m.name, "c7")}
 	}
 	return rates
@@ -256,7 +256,7 @@ func (p Plan) size() (Topology, machine, int, error) {
 	case p.Topology != Solo && p.Topology != "":
 		return "", machine{}, 0, fmt.Errorf("no topology %q; there are solo and fleet", p.Topology)
 	}
-	for _, m := range machines {
+	for _, m := range usualMachines {
 		if n(m) <= 1 {
 			return Solo, m, 1, nil
 		}
@@ -266,17 +266,18 @@ func (p Plan) size() (Topology, machine, int, error) {
 
 // sizeOf is size for a type that was chosen, of which solo has one.
 func (p Plan) sizeOf(name string, n func(machine) int) (Topology, machine, int, error) {
-	all := slices.Concat(machines, others)
-	i := slices.IndexFunc(all, func(m machine) bool { return m.name == name })
-	switch {
-	case i < 0:
+	i := slices.IndexFunc(machines, func(m machine) bool { return m.name == name })
+	if i < 0 {
 		return "", machine{}, 0, fmt.Errorf("no price is known for a %s", name)
+	}
+	m := machines[i]
+	switch {
 	case p.Topology == Fleet:
-		return Fleet, all[i], max(n(all[i]), p.AtLeast, 2), nil
-	case n(all[i]) > 1:
+		return Fleet, m, max(n(m), p.AtLeast, 2), nil
+	case n(m) > 1:
 		return "", machine{}, 0, fmt.Errorf("one %s does not carry so many users; take a larger one, or a fleet", name)
 	}
-	return Solo, all[i], 1, nil
+	return Solo, m, 1, nil
 }
 
 // load is how many of m carry the plan: by its network or by its memory,

@@ -6,6 +6,7 @@ package term
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -220,6 +221,13 @@ func (c *Console) paint(s, colour string) string {
 		return s
 	}
 	return "\x1b[" + colour + "m" + s + "\x1b[0m"
+}
+
+// JSON writes v as indented JSON.
+func JSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
 }
 
 // Wrap breaks s between words into lines of at most width characters, as far as

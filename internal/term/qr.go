@@ -34,11 +34,7 @@ func QR(w io.Writer, text string, width int, colours bool) error {
 		_, err = fmt.Fprintf(w, "The QR code needs %d columns and the terminal has %d: make it wider, or its letters smaller.\n", need, width)
 		return err
 	}
-	style := plain
-	if colours {
-		style = blackOnWhite
-	}
-	_, err = io.WriteString(w, style.draw(code, margin))
+	_, err = io.WriteString(w, draw(code, margin, colours))
 	return err
 }
 
@@ -60,35 +56,31 @@ func encodeQR(text string) (*qrcode.Code, error) {
 	return smallest, nil
 }
 
-// style says how modules become characters: which of them are ink, the
-// foreground, and what stands around each line.
-type style struct {
-	ink           bool // true: dark modules are ink; false: light ones
-	before, after string
-}
+// blackOnWhite has colours 16 and 231, pure black and white, which no theme
+// changes.
+const blackOnWhite = "\x1b[38;5;16;48;5;231m"
 
-var (
-	plain = style{ink: false}
-	// Colours 16 and 231 are pure black and white, which no theme changes.
-	blackOnWhite = style{ink: true, before: "\x1b[38;5;16;48;5;231m", after: "\x1b[0m"}
-)
-
-// draw makes two rows of modules a line of text.
-func (s style) draw(code *qrcode.Code, margin int) string {
+// draw makes two rows of modules a line of text. With colours dark modules are
+// ink, the foreground; without, light ones are.
+func draw(code *qrcode.Code, margin int, colours bool) string {
+	before, after := "", "\n"
+	if colours {
+		before, after = blackOnWhite, "\x1b[0m\n"
+	}
 	halves := [2][2]string{{" ", "▄"}, {"▀", "█"}} // by ink above, ink below
 	bit := func(x, y int) int {
-		if code.Black(x, y) == s.ink {
+		if code.Black(x, y) == colours {
 			return 1
 		}
 		return 0
 	}
 	var b strings.Builder
 	for y := -margin; y < code.Size+margin; y += 2 {
-		b.WriteString(s.before)
+		b.WriteString(before)
 		for x := -margin; x < code.Size+margin; x++ {
 			b.WriteString(halves[bit(x, y)][bit(x, y+1)])
 		}
-		b.WriteString(s.after + "\n")
+		b.WriteString(after)
 	}
 	return b.String()
 }

@@ -21,7 +21,7 @@ type exchange struct {
 func (d *Demo) chat(ctx context.Context) error {
 	d.Out.Title("Chat through the relay, one message after another")
 	start := time.Now()
-	conn, err := d.Relay.Near.DialChat(ctx)
+	conn, err := d.Relay.DialChat(ctx)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (d *Demo) chatBeside(ctx context.Context) *talk {
 }
 
 func (d *Demo) talk(ctx context.Context) exchange {
-	conn, err := d.Relay.Near.DialChat(ctx)
+	conn, err := d.Relay.DialChat(ctx)
 	if err != nil {
 		return exchange{err: err}
 	}

@@ -30,7 +30,7 @@ func (d *Demo) hops(ctx context.Context) error {
 
 // appHop asks the app's listener for its help page.
 func (d *Demo) appHop(ctx context.Context) error {
-	connect, trip, err := askPage(ctx, func(ctx context.Context) (net.Conn, error) { return d.Relay.Near.DialChat(ctx) })
+	connect, trip, err := askPage(ctx, d.Relay.DialChat)
 	if err != nil {
 		return fmt.Errorf("app to client: %w", err)
 	}

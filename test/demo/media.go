@@ -15,7 +15,7 @@ import (
 func (d *Demo) media(ctx context.Context) (down, up *watched, err error) {
 	d.Out.Title("Media through the relay, every carrier cut at 1/3 and at 2/3")
 	d.row("", "bytes", "rate", "carriers cut", "pause")
-	m := app.NewMedia(d.Relay.Trust.CAs, d.Relay.Near.DialMedia)
+	m := app.NewMedia(d.Relay.Trust.CAs, d.Relay.DialMedia)
 	defer m.Close()
 	if down, err = d.transfer(ctx, "download", m.Download); err != nil {
 		return nil, nil, err

@@ -34,7 +34,7 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 func TestACutCarrierIsReplacedUnderTheApp(t *testing.T) {
 	t.Parallel()
 	r := localtest.Open(t)
-	conn, err := r.Near.DialChat(t.Context())
+	conn, err := r.DialChat(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestTheOriginsFailureIsKept(t *testing.T) {
 	if _, err := r.Connect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	all := doctor.Ways{Chat: r.Near.DialChat, Media: r.Near.DialMedia}.Prove(t.Context(), r.Trust, 10*time.Second)
+	all := doctor.Ways{Chat: r.DialChat, Media: r.DialMedia}.Prove(t.Context(), r.Trust, 10*time.Second)
 	if all.Chat.Err == nil || r.WhyNoDial() == nil {
 		t.Errorf("got %v and %v, want an error twice", all.Chat.Err, r.WhyNoDial())
 	}
@@ -78,7 +78,7 @@ func TestTheOriginsFailureIsKept(t *testing.T) {
 func TestOpenConnectionsDoNotHoldTheEndUp(t *testing.T) {
 	t.Parallel()
 	r := localtest.Open(t)
-	conn, err := r.Near.DialChat(t.Context())
+	conn, err := r.DialChat(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

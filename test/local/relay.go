@@ -206,6 +206,19 @@ func (r *Relay) OpenNear(ctx context.Context, o nearend.Options, logs io.Writer)
 	return err
 }
 
+// DialChat opens a connection for chat as the app does.
+func (r *Relay) DialChat(ctx context.Context) (net.Conn, error) {
+	var d net.Dialer // to an unspecified address it connects on this machine
+	return d.DialContext(ctx, "tcp", r.Near.Addresses()[0])
+}
+
+// DialMedia opens a connection for media as the app does.
+func (r *Relay) DialMedia(ctx context.Context) (net.Conn, error) {
+	all := r.Near.Addresses()
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", all[len(all)-1])
+}
+
 // connectLimit bounds the way to our own edge and origin.
 const connectLimit = 5 * time.Second
 

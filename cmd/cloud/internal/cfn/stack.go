@@ -54,13 +54,11 @@ type Parameter struct {
 func (c *Client) Describe(ctx context.Context, name string) (Stack, error) {
 	var answer struct{ Stacks []Stack }
 	err := c.Call(ctx, &answer, "cloudformation", "describe-stacks", "--stack-name", name)
-	switch {
-	case err != nil && strings.Contains(err.Error(), "does not exist"):
+	if err != nil && strings.Contains(err.Error(), "does not exist") {
 		return Stack{}, nil
-	case err != nil:
+	}
+	if err != nil || len(answer.Stacks) == 0 {
 		return Stack{}, err
-	case len(answer.Stacks) == 0:
-		return Stack{}, nil
 	}
 	return answer.Stacks[0], nil
 }
@@ -156,25 +154,24 @@ const (
 )
 
 var conditions = map[string]Condition{
-	"":                                    Absent,
-	"DELETE_COMPLETE":                     Absent,
-	"CREATE_COMPLETE":                     Ready,
-	"UPDATE_COMPLETE":                     Ready,
-	"UPDATE_ROLLBACK_COMPLETE":            Ready,
-	"IMPORT_COMPLETE":                     Ready,
-	"IMPORT_ROLLBACK_COMPLETE":            Ready,
-	"REVIEW_IN_PROGRESS":                  Begun,
-	"CREATE_FAILED":                       Failed,
-	"ROLLBACK_COMPLETE":                   Failed,
-	"ROLLBACK_FAILED":                     Failed,
-	"DELETE_FAILED":                       Broken,
-	"UPDATE_ROLLBACK_FAILED":              Stuck,
-	"UPDATE_FAILED":                       Halted,
-	"IMPORT_ROLLBACK_FAILED":              Stuck,
-	"UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": Busy,
+	"":                         Absent,
+	"DELETE_COMPLETE":          Absent,
+	"CREATE_COMPLETE":          Ready,
+	"UPDATE_COMPLETE":          Ready,
+	"UPDATE_ROLLBACK_COMPLETE": Ready,
+	"IMPORT_COMPLETE":          Ready,
+	"IMPORT_ROLLBACK_COMPLETE": Ready,
+	"REVIEW_IN_PROGRESS":       Begun,
+	"CREATE_FAILED":            Failed,
+	"ROLLBACK_COMPLETE":        Failed,
+	"ROLLBACK_FAILED":          Failed,
+	"DELETE_FAILED":            Broken,
+	"UPDATE_ROLLBACK_FAILED":   Stuck,
+	"UPDATE_FAILED":            Halted,
 }
 
-// Condition knows every status of CloudFormation's StackStatus.
+// Condition knows every status of CloudFormation's StackStatus. One that a
+// later version may bring counts as stuck, if it is not in progress.
 func (s Stack) Condition() Condition {
 	if c, ok := conditions[s.Status]; ok {
 		return c
@@ -188,24 +185,21 @@ func (s Stack) Condition() Condition {
 // Made says whether a stack has, or may have, parts.
 func (c Condition) Made() bool { return c != Absent && c != Begun }
 
+var inWords = map[Condition]string{
+	Absent: "not deployed",
+	Ready:  "deployed",
+	Busy:   "being worked on by CloudFormation",
+	Begun:  "begun, never deployed",
+	Failed: "its creation failed",
+	Broken: "its deletion failed half way",
+	Stuck:  "an update failed and could not be undone",
+	Halted: "an update failed and could not be undone",
+}
+
 // InWords says what the stack's status means, for people.
 func (s Stack) InWords() string {
-	switch s.Condition() {
-	case Absent:
-		return "not deployed"
-	case Ready:
-		if strings.Contains(s.Status, "ROLLBACK") {
-			return "deployed; the last change failed and was undone"
-		}
-		return "deployed"
-	case Busy:
-		return "being worked on by CloudFormation"
-	case Begun:
-		return "begun, never deployed"
-	case Failed:
-		return "its creation failed"
-	case Broken:
-		return "its deletion failed half way"
+	if s.Condition() == Ready && strings.Contains(s.Status, "ROLLBACK") {
+		return "deployed; the last change failed and was undone"
 	}
-	return "an update failed and could not be undone"
+	return inWords[s.Condition()]
 }

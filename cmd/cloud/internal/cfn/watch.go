@@ -273,28 +273,23 @@ type part struct {
 	made, undone time.Duration
 }
 
-const (
-	minutes = time.Minute
-	seconds = time.Second
-)
-
 // parts holds what a volunteer is told of.
 var parts = map[string]part{
-	"AWS::EC2::VPC":                             {"the private network", 15 * seconds, 0},
+	"AWS::EC2::VPC":                             {"the private network", 15 * time.Second, 0},
 	"AWS::EC2::Subnet":                          {"a part of the network", 0, 0},
-	"AWS::EC2::SecurityGroup":                   {"a firewall of the network", 0, 20 * minutes},
-	"AWS::EC2::Instance":                        {"the origin's machine", 1 * minutes, 1 * minutes},
-	"AWS::AutoScaling::AutoScalingGroup":        {"the origin's machines", 4 * minutes, 5 * minutes},
-	"AWS::ElasticLoadBalancingV2::LoadBalancer": {"the load balancer before the origins", 3 * minutes, 1 * minutes},
-	"AWS::SSM::Association":                     {"the origin's program on its machine", 2 * minutes, 0},
+	"AWS::EC2::SecurityGroup":                   {"a firewall of the network", 0, 20 * time.Minute},
+	"AWS::EC2::Instance":                        {"the origin's machine", time.Minute, time.Minute},
+	"AWS::AutoScaling::AutoScalingGroup":        {"the origin's machines", 4 * time.Minute, 5 * time.Minute},
+	"AWS::ElasticLoadBalancingV2::LoadBalancer": {"the load balancer before the origins", 3 * time.Minute, time.Minute},
+	"AWS::SSM::Association":                     {"the origin's program on its machine", 2 * time.Minute, 0},
 	"AWS::SecretsManager::Secret":               {"a secret", 0, 0},
 	"AWS::Lambda::LayerVersion":                 {"the upload of the origin's program", 0, 0},
-	"AWS::Lambda::Function":                     {"a function of the gateway door", 30 * seconds, 20 * minutes},
+	"AWS::Lambda::Function":                     {"a function of the gateway door", 30 * time.Second, 20 * time.Minute},
 	"AWS::ApiGatewayV2::Api":                    {"the gateway door (API Gateway)", 0, 0},
 	"AWS::IAM::Role":                            {"a role, with what it may do", 0, 0},
-	"AWS::CloudFront::VpcOrigin":                {"CloudFront's way into the network", 9 * minutes, 5 * minutes},
-	"AWS::CloudFront::Function":                 {"the gate at CloudFront's edges", 10 * seconds, 0},
-	"AWS::CloudFront::Distribution":             {"a front (CloudFront distribution)", 5 * minutes, 6 * minutes},
+	"AWS::CloudFront::VpcOrigin":                {"CloudFront's way into the network", 9 * time.Minute, 5 * time.Minute},
+	"AWS::CloudFront::Function":                 {"the gate at CloudFront's edges", 10 * time.Second, 0},
+	"AWS::CloudFront::Distribution":             {"a front (CloudFront distribution)", 5 * time.Minute, 6 * time.Minute},
 	"AWS::Budgets::Budget":                      {"the budget, which warns by mail", 0, 0},
 	"AWS::CloudWatch::Alarm":                    {"an alarm", 0, 0},
 }

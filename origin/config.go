@@ -109,24 +109,21 @@ func (c *Config) defaults() {
 // the settings of the smaller machine grow to 87 MB; before there was a bound, they took 1.3 GB.
 
 // Bytes in tunnels may take one part in keptPart of Windows, texts one in waitingPart
-// and bodies one in readingPart: together all of it.
+// and bodies one in readingPart: together all of it. Even the smallest machine has
+// room for the least.
 const (
-	keptPart    = 2
-	waitingPart = 4
-	readingPart = 4
-)
-
-// Even the smallest machine has room for so much.
-const (
-	minReading = 16       // bodies at once
-	minKept    = 32 << 20 // bytes in tunnels
+	keptPart     = 2
+	waitingPart  = 4
+	readingPart  = 4
+	leastKept    = 32 << 20 // bytes in tunnels
+	leastReading = 16       // bodies at once
 )
 
 // kept is how many bytes may be in tunnels.
-func (c *Config) kept() int64 { return max(minKept, c.Windows/keptPart) }
+func (c *Config) kept() int64 { return max(leastKept, c.Windows/keptPart) }
 
 // readings is how many bodies may be on their way at once. To take one needs as
 // much again, but no time.
 func (c *Config) readings() int {
-	return max(minReading, int(c.Windows/readingPart/wire.MaxHanded))
+	return max(leastReading, int(c.Windows/readingPart/wire.MaxHanded))
 }

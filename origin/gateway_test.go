@@ -141,7 +141,7 @@ func TestADrainingOriginTakesItsOwnClientsOnly(t *testing.T) {
 	stream := open(t, c, &x.run)
 	defer stream.Close()
 	go x.Drain(t.Context())
-	wantSoon(t, "a drain", x.Draining)
+	wantSoon(t, "a drain", func() bool { return origin.Draining(x.Origin) })
 	h := n.handing(t, x)
 	if got := h.text("new", message(token(n.master.Client(2)), "", 0)); got != 503 {
 		t.Errorf("somebody new: got %d, want 503", got)

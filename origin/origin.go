@@ -143,9 +143,6 @@ func (o *Origin) Drain(ctx context.Context) error {
 	return nil
 }
 
-// Draining reports whether Drain was called.
-func (o *Origin) Draining() bool { return o.admission.draining.Load() }
-
 // Close resets all tunnels, ends all carriers and waits until every goroutine of the
 // origin has ended, dials and posts among them. It may be called more than once.
 func (o *Origin) Close() error {

@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -272,20 +273,20 @@ func answerOf(err error) answer {
 		return taken
 	case errors.As(err, &signing):
 		return unsigned
-	case !errors.As(err, &status):
-		return failed
-	}
-	switch status.HTTPStatusCode() {
-	case http.StatusGone:
-		return gone
-	case http.StatusTooManyRequests:
-		return throttled
-	case http.StatusRequestEntityTooLarge:
-		return tooLarge
-	case http.StatusForbidden, http.StatusNotFound, http.StatusUnauthorized:
-		return denied
+	case errors.As(err, &status):
+		return cmp.Or(refusals[status.HTTPStatusCode()], failed)
 	}
 	return failed
+}
+
+// refusals are what API Gateway's statuses mean; all others are faults.
+var refusals = map[int]answer{
+	http.StatusGone:                  gone,
+	http.StatusTooManyRequests:       throttled,
+	http.StatusRequestEntityTooLarge: tooLarge,
+	http.StatusForbidden:             denied,
+	http.StatusNotFound:              denied,
+	http.StatusUnauthorized:          denied,
 }
 
 // lender takes requests' bodies back when an answer is there: net/http may go on

@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,28 +106,14 @@ func (r *rates) allow(user uint32, now time.Time) bool {
 	defer r.mu.Unlock()
 	l := r.by[user]
 	if l == nil {
-		l = r.add(user, now)
+		if r.by == nil {
+			r.by = map[uint32]*rate.Limiter{}
+		}
+		if len(r.by) >= maxRates { // those that are as good as new are forgotten
+			maps.DeleteFunc(r.by, func(_ uint32, l *rate.Limiter) bool { return l.TokensAt(now) >= openBurst })
+		}
+		l = rate.NewLimiter(openRate, openBurst)
+		r.by[user] = l
 	}
 	return l.AllowN(now, 1)
-}
-
-func (r *rates) add(user uint32, now time.Time) *rate.Limiter {
-	if r.by == nil {
-		r.by = map[uint32]*rate.Limiter{}
-	}
-	if len(r.by) >= maxRates {
-		r.forget(now)
-	}
-	l := rate.NewLimiter(openRate, openBurst)
-	r.by[user] = l
-	return l
-}
-
-// forget drops the limiters that are as good as new.
-func (r *rates) forget(now time.Time) {
-	for user, l := range r.by {
-		if l.TokensAt(now) >= openBurst {
-			delete(r.by, user)
-		}
-	}
 }

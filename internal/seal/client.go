@@ -22,7 +22,7 @@ const (
 type Client struct {
 	hidden
 	user   uint32
-	suite  suite
+	suite  *suite
 	valid  bool // the link's keys are fit for use
 	now    func() time.Time
 	offset atomic.Int64 // nanoseconds that the origin's clock is ahead of now
@@ -32,8 +32,8 @@ type Client struct {
 // NewClient computes, once, the secret that the link's keys share. If the
 // link's origin key is no fit key, every Open fails with ErrHandshake.
 func NewClient(keys ClientKeys, now func() time.Time) *Client {
-	static, err := between(keys.Private, keys.Private.public(), keys.Origin)
-	return &Client{user: keys.User, suite: suite{pair: static}, valid: err == nil, now: now}
+	suite, err := newSuite(keys.Private, keys.Private.public(), keys.Origin)
+	return &Client{user: keys.User, suite: suite, valid: err == nil, now: now}
 }
 
 // SetOffset says how far the origin's clock is ahead of the client's now, as a
@@ -82,7 +82,7 @@ func (c *Client) hello(s wire.Service, early []byte) ([]byte, error) {
 }
 
 func (c *Client) handshake(id wire.TunnelID, how byte, now time.Time, buf []byte) ([]byte, *Pending, error) {
-	cfg := config(&c.suite, id)
+	cfg := config(c.suite, id)
 	cfg.Initiator, cfg.PeerStatic = true, c.suite.peer[:]
 	hs, err := noise.NewHandshakeState(cfg)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -128,23 +127,20 @@ func ParseMaster(text string) (Master, error) {
 // ParseMasters reads 1 to 4 secrets with white space between, the newest first.
 func ParseMasters(text string) ([]Master, error) {
 	words := strings.Fields(text)
-	if len(words) == 1 {
-		m, err := ParseMaster(text)
-		if err != nil {
-			return nil, err
-		}
-		return []Master{m}, nil
+	wrong := errMasters
+	if len(words) < 2 {
+		wrong = errMaster
 	}
 	var masters []Master
 	for _, w := range words {
 		m, err := ParseMaster(w)
 		if err != nil || len(masters) == maxMasters {
-			return nil, errMasters
+			return nil, wrong
 		}
 		masters = append(masters, m)
 	}
 	if masters == nil {
-		return nil, errMaster
+		return nil, wrong
 	}
 	return masters, nil
 }
@@ -219,31 +215,6 @@ func (k PrivateKey) shared(peer PublicKey) ([32]byte, error) {
 		return [32]byte{}, errLowOrder
 	}
 	return secret, nil
-}
-
-// pair is one end's static key, the peer's, and the secret they share. No two
-// handshakes of these two ends differ in it, so it is computed once.
-type pair struct {
-	private PrivateKey
-	public  PublicKey
-	peer    PublicKey
-	secret  [32]byte
-}
-
-// between fails if peer is a point of low order.
-func between(private PrivateKey, public, peer PublicKey) (pair, error) {
-	secret, err := private.shared(peer)
-	return pair{private, public, peer, secret}, err
-}
-
-// dh multiplies, unless it is asked for the secret that it holds.
-func (p *pair) dh(private, public []byte) ([]byte, error) {
-	same := subtle.ConstantTimeCompare(private, p.private[:]) & subtle.ConstantTimeCompare(public, p.peer[:])
-	if same == 1 {
-		return p.secret[:], nil
-	}
-	secret, err := PrivateKey(private).shared(PublicKey(public))
-	return secret[:], err
 }
 
 // Keys is one end's keys of one tunnel, one for each direction. One goroutine

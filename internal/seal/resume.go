@@ -2,6 +2,7 @@ package seal
 
 import (
 	"container/list"
+	"slices"
 	"sync"
 	"time"
 
@@ -259,15 +260,8 @@ func (s *store) expire() {
 
 func (s *store) drop(e *list.Element) {
 	k := s.order.Remove(e).(*stored)
-	key := storeKey{k.user, k.name}
-	delete(s.named, key)
-	own := s.users[k.user]
-	for i, n := range own {
-		if n == k.name {
-			own = append(own[:i], own[i+1:]...)
-			break
-		}
-	}
+	delete(s.named, storeKey{k.user, k.name})
+	own := slices.DeleteFunc(s.users[k.user], func(n name) bool { return n == k.name })
 	if s.users[k.user] = own; len(own) == 0 {
 		delete(s.users, k.user)
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
 	"hash"
@@ -175,11 +176,21 @@ func mac(key, message []byte) [sha256.Size]byte {
 	return sha256.Sum256(outer[:])
 }
 
-// suite is the noise.CipherSuite of one pair of static keys. It is read only,
-// and so serves any number of handshakes at once.
+// suite is the noise.CipherSuite of one end's static key and the peer's. No two
+// handshakes of these two ends differ in the secret that the keys share, so it is
+// computed once. A suite is read only, and so serves any number of handshakes at once.
 type suite struct {
 	hidden
-	pair
+	private PrivateKey
+	public  PublicKey
+	peer    PublicKey
+	secret  [32]byte
+}
+
+// newSuite fails if peer is a point of low order.
+func newSuite(private PrivateKey, public, peer PublicKey) (*suite, error) {
+	secret, err := private.shared(peer)
+	return &suite{private: private, public: public, peer: peer, secret: secret}, err
 }
 
 func (*suite) Name() []byte       { return []byte("25519_AESGCM_SHA256") }
@@ -189,7 +200,15 @@ func (*suite) HashName() string   { return "SHA256" }
 func (*suite) DHLen() int         { return len(PublicKey{}) }
 func (*suite) Hash() hash.Hash    { return sha256.New() }
 
-func (s *suite) DH(private, public []byte) ([]byte, error) { return s.dh(private, public) }
+// DH multiplies, unless it is asked for the secret that s has.
+func (s *suite) DH(private, public []byte) ([]byte, error) {
+	same := subtle.ConstantTimeCompare(private, s.private[:]) & subtle.ConstantTimeCompare(public, s.peer[:])
+	if same == 1 {
+		return s.secret[:], nil
+	}
+	secret, err := PrivateKey(private).shared(PublicKey(public))
+	return secret[:], err
+}
 
 func (*suite) GenerateKeypair(random io.Reader) (noise.DHKey, error) {
 	var private PrivateKey

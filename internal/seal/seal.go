@@ -71,17 +71,13 @@ const ClockWindow = 2 * time.Minute
 // the other way, at ControlPos.
 const ControlPos = 1 << 63
 
-// prologue binds a handshake to this protocol and to its tunnel.
-func prologue(id wire.TunnelID) []byte {
-	return binary.BigEndian.AppendUint64([]byte("culvert 1"), uint64(id))
-}
-
-// config is what both ends' handshakes have in common.
+// config is what both ends' handshakes have in common. The prologue binds one to this
+// protocol and to its tunnel.
 func config(s *suite, id wire.TunnelID) noise.Config {
 	return noise.Config{
 		CipherSuite:   s,
 		Pattern:       noise.HandshakeIK,
-		Prologue:      prologue(id),
+		Prologue:      binary.BigEndian.AppendUint64([]byte("culvert 1"), uint64(id)),
 		StaticKeypair: noise.DHKey{Private: s.private[:], Public: s.public[:]},
 	}
 }

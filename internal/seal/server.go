@@ -166,11 +166,10 @@ func (g *generation) suite(user uint32) (*suite, error) {
 	if known := g.users.get(user); known != nil {
 		return known, nil
 	}
-	static, err := between(g.private, g.public, g.master.clientPrivate(user).public())
+	made, err := newSuite(g.private, g.public, g.master.clientPrivate(user).public())
 	if err != nil {
 		return nil, err
 	}
-	made := &suite{pair: static}
 	g.users.put(user, made)
 	return made, nil
 }

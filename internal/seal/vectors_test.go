@@ -143,7 +143,7 @@ func TestAHandshakeRunsAsInTheVectors(t *testing.T) {
 	v := readVectors(t)
 	m := v.master(t)
 	client := NewClient(m.Client(v.Handshake.User), v.at)
-	cfg := config(&client.suite, v.id())
+	cfg := config(client.suite, v.id())
 	cfg.Initiator, cfg.PeerStatic, cfg.Random = true, client.suite.peer[:], bytes.NewReader(v.Handshake.ClientEphemeral)
 	near := newHandshake(t, cfg)
 	open, _, _, err := near.WriteMessage([]byte{openFull}, v.Handshake.Hello)

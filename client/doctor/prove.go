@@ -57,8 +57,8 @@ func (w Ways) Prove(ctx context.Context, t Trust, limit time.Duration) (all Proo
 	defer cancel()
 	var group sync.WaitGroup
 	group.Go(func() { all.Chat = prove(ctx, w.Chat, t.askChat) })
-	group.Go(func() { all.Down = prove(ctx, w.Media, t.askDown) })
-	group.Go(func() { all.Up = prove(ctx, w.Media, t.askUp) })
+	group.Go(func() { all.Down = prove(ctx, w.Media, t.askMedia(0)) })
+	group.Go(func() { all.Up = prove(ctx, w.Media, t.askMedia(uploadSize)) })
 	group.Wait()
 	return all
 }
@@ -77,7 +77,7 @@ func prove(ctx context.Context, dial func(context.Context) (net.Conn, error), as
 }
 
 func (t Trust) askChat(ctx context.Context, conn net.Conn, p *Proof) error {
-	seen, err := whatsapp.Prove(ctx, conn, whatsapp.TrustRoot(t.Root))
+	seen, err := whatsapp.Prove(ctx, conn, t.Root)
 	if err != nil {
 		return err
 	}
@@ -93,24 +93,20 @@ func (t Trust) askChat(ctx context.Context, conn net.Conn, p *Proof) error {
 	return nil
 }
 
-func (t Trust) askDown(ctx context.Context, conn net.Conn, p *Proof) error {
-	seen, err := whatsapp.ProveMedia(ctx, conn, whatsapp.MediaHost, t.CAs)
-	if err != nil {
-		return err
+// askMedia asks a media server, and sends it upload bytes first.
+func (t Trust) askMedia(upload int) question {
+	return func(ctx context.Context, conn net.Conn, p *Proof) error {
+		seen, err := whatsapp.ProveMedia(ctx, conn, whatsapp.MediaHost, t.CAs, upload)
+		if err != nil {
+			return err
+		}
+		p.status, p.expiry = seen.Status, seen.NotAfter
+		p.Detail = fmt.Sprintf("HTTPS status %d, certificate until %s", seen.Status, term.Date(seen.NotAfter))
+		if upload > 0 {
+			p.Detail = fmt.Sprintf("%s sent, HTTPS status %d", term.Size(uint64(seen.Sent)), seen.Status)
+		}
+		return nil
 	}
-	p.status, p.expiry = seen.Status, seen.NotAfter
-	p.Detail = fmt.Sprintf("HTTPS status %d, certificate until %s", seen.Status, term.Date(seen.NotAfter))
-	return nil
-}
-
-func (t Trust) askUp(ctx context.Context, conn net.Conn, p *Proof) error {
-	seen, err := whatsapp.ProveUpload(ctx, conn, whatsapp.MediaHost, t.CAs, uploadSize)
-	if err != nil {
-		return err
-	}
-	p.status, p.expiry = seen.Status, seen.NotAfter
-	p.Detail = fmt.Sprintf("%s sent, HTTPS status %d", term.Size(uint64(seen.Sent)), seen.Status)
-	return nil
 }
 
 // Problem is the proof's error without what only programs need.

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
+
+	"culvert/internal/wire"
 )
 
 // address is a host, in the one spelling of hosts, and a port.
@@ -83,36 +86,14 @@ func cleanHost(s string) (string, error) {
 	return cleanName(s)
 }
 
-// cleanName is the one spelling of a host name (RFC 1123, section 2.1: labels
-// of 1 to 63 letters, digits and hyphens, in all at most 253 bytes). A name
-// whose last label is a number would be taken for an IP address by some.
+// cleanName is the one spelling of a host name. A name whose last label is a
+// number would be taken for an IP address by some.
 func cleanName(s string) (string, error) {
-	s = strings.TrimSuffix(s, ".")
-	if len(s) > 253 {
+	name, ok := wire.HostName(s)
+	if !ok || strings.Trim(name[strings.LastIndexByte(name, '.')+1:], "0123456789") == "" {
 		return "", errHost
 	}
-	labels := strings.Split(s, ".")
-	for _, label := range labels {
-		if !isLabel(label) {
-			return "", errHost
-		}
-	}
-	if strings.Trim(labels[len(labels)-1], "0123456789") == "" {
-		return "", errHost
-	}
-	return strings.ToLower(s), nil
-}
-
-func isLabel(s string) bool {
-	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
-		return false
-	}
-	for i := range len(s) {
-		if !isAlphanumeric(s[i]) && s[i] != '-' {
-			return false
-		}
-	}
-	return true
+	return name, nil
 }
 
 func isIP(host string) bool {
@@ -126,32 +107,16 @@ func cleanPath(s string) (string, error) {
 	if s == "" {
 		return defaultPath, nil
 	}
-	if s[0] != '/' || len(s) > MaxPath {
+	if s[0] != '/' || len(s) > MaxPath || strings.Trim(s, pathBytes) != "" {
 		return "", errPath
 	}
-	for i := 0; i < len(s); i++ {
-		if s[i] == '%' {
-			if len(s) < i+3 || !isHex(s[i+1]) || !isHex(s[i+2]) {
-				return "", errPath
-			}
-		} else if !isPathByte(s[i]) {
-			return "", errPath
-		}
+	if _, err := url.PathUnescape(s); err != nil {
+		return "", errPath
 	}
 	return s, nil
 }
 
+const pathBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,=:@/?%"
+
 var errPath = errors.New("a path starts with / and has at most 255 letters, digits and -._~!$&'()*+,=:@/?; " +
 	"write others as %XX, a semicolon as %3B")
-
-func isPathByte(c byte) bool {
-	return isAlphanumeric(c) || strings.IndexByte("-._~!$&'()*+,=:@/?", c) >= 0
-}
-
-func isAlphanumeric(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
-}
-
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
-}

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"net"
 	"net/netip"
-	"strconv"
+	"slices"
 
 	"culvert/internal/seal"
 )
@@ -170,7 +169,7 @@ func (w *frontWriter) dial(dial []string, port uint16) {
 		return
 	}
 	list := addresses(dial, port)
-	ports := w.announce(flagDialPorts, portsDiffer(list, port))
+	ports := w.announce(flagDialPorts, slices.ContainsFunc(list, func(a address) bool { return a.port != port }))
 	w.b = append(w.b, byte(len(list)))
 	for _, a := range list {
 		w.b = appendHost(w.b, a.host)
@@ -198,15 +197,6 @@ func (w *frontWriter) pins(pins []Pin) {
 	for _, p := range pins {
 		w.b = append(w.b, p[:]...)
 	}
-}
-
-func portsDiffer(dial []address, port uint16) bool {
-	for _, a := range dial {
-		if a.port != port {
-			return true
-		}
-	}
-	return false
 }
 
 func appendHost(b []byte, host string) []byte {
@@ -331,7 +321,7 @@ func (c *cursor) dial(port uint16, ports bool) (dial []string) {
 		if ports {
 			port = c.port()
 		}
-		dial = append(dial, net.JoinHostPort(host, strconv.Itoa(int(port))))
+		dial = append(dial, address{host, port}.String())
 	}
 	return dial
 }

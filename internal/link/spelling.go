@@ -3,6 +3,7 @@ package link
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -136,10 +137,8 @@ func (r *frontReader) once(name string) error {
 	if name == "dial" || name == "pin" {
 		return nil
 	}
-	for _, s := range r.seen {
-		if s == name {
-			return fmt.Errorf("%s is given twice", name)
-		}
+	if slices.Contains(r.seen, name) {
+		return fmt.Errorf("%s is given twice", name)
 	}
 	r.seen = append(r.seen, name)
 	return nil

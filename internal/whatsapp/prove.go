@@ -50,12 +50,6 @@ type Proof struct {
 	Warnings                       []string      // certificates outside their time windows, for people to read
 }
 
-// ProveOption changes what Prove accepts.
-type ProveOption func(*prover)
-
-// TrustRoot replaces WhatsApp's root, as a stand-in needs.
-func TrustRoot(root [32]byte) ProveOption { return func(p *prover) { p.root = root } }
-
 // proofWait bounds the wait for an answer; whatsmeow's clients wait as long.
 const proofWait = 20 * time.Second
 
@@ -63,22 +57,18 @@ const proofWait = 20 * time.Second
 const maxHello = 4 << 10
 
 // Prove asks whether conn, directly or through any number of relays, ends at a
-// server that holds a key signed by WhatsApp. It does the first half of a
-// handshake with a fresh key and stops: no account, no login attempt. It waits
-// until ctx ends, at most 20 seconds. The caller closes conn, which is of no
+// server that holds a key signed by root: Root, or a stand-in's. It does the first
+// half of a handshake with a fresh key and stops: no account, no login attempt. It
+// waits until ctx ends, at most 20 seconds. The caller closes conn, which is of no
 // further use.
 //
 // The error is ErrNotWhatsApp, ErrClosed, ErrTimeout, ErrSignature or ctx's.
-func Prove(ctx context.Context, conn net.Conn, opts ...ProveOption) (Proof, error) {
-	p := prover{root: pinnedRoot, prologue: prologue}
-	for _, o := range opts {
-		o(&p)
-	}
+func Prove(ctx context.Context, conn net.Conn, root [32]byte) (Proof, error) {
 	key, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
 		return Proof{}, fmt.Errorf("make key: %w", err)
 	}
-	p.ephemeral = key
+	p := prover{root: root, prologue: prologue, ephemeral: key}
 	release := bound(ctx, conn, proofWait)
 	defer release()
 	proof, err := p.prove(conn)
@@ -214,26 +204,19 @@ func (s *noiseState) mixKey(private *ecdh.PrivateKey, public []byte) error {
 	if err != nil {
 		return err
 	}
-	salt, aead, err := s.expand(secret)
+	okm, err := hkdf.Key(sha256.New, secret, s.salt[:], "", 64)
 	if err != nil {
 		return err
 	}
-	s.salt, s.aead, s.nonce = salt, aead, 0
-	return nil
-}
-
-func (s *noiseState) expand(secret []byte) (first [32]byte, second cipher.AEAD, err error) {
-	okm, err := hkdf.Key(sha256.New, secret, s.salt[:], "", 64)
-	if err != nil {
-		return first, nil, err
-	}
-	second, err = newGCM(okm[32:])
-	return [32]byte(okm[:32]), second, err
+	s.salt, s.nonce = [32]byte(okm[:32]), 0
+	s.aead, err = newGCM(okm[32:])
+	return err
 }
 
 // open decrypts ciphertext, which it leaves as it is.
 func (s *noiseState) open(ciphertext []byte) ([]byte, error) {
-	plain, err := s.aead.Open(nil, gcmNonce(s.nonce), ciphertext, s.hash[:])
+	nonce := binary.BigEndian.AppendUint64(make([]byte, 4, 12), s.nonce) // as Noise has it for AES-GCM
+	plain, err := s.aead.Open(nil, nonce, ciphertext, s.hash[:])
 	if err != nil {
 		return nil, err
 	}
@@ -248,11 +231,6 @@ func newGCM(key []byte) (cipher.AEAD, error) {
 		return nil, err
 	}
 	return cipher.NewGCM(block)
-}
-
-// gcmNonce is four zero bytes and n in big-endian, as Noise has it for AES-GCM.
-func gcmNonce(n uint64) []byte {
-	return binary.BigEndian.AppendUint64(make([]byte, 4, 12), n)
 }
 
 // errFrameSize means the peer announced a frame that is empty or larger than the

@@ -48,7 +48,7 @@ func TestWhatIsNotWhatsAppIsToldApart(t *testing.T) {
 		"our own hello":      {func(c net.Conn) { b := make([]byte, 43); io.ReadFull(c, b); c.Write(b[4:]) }, ErrNotWhatsApp},
 		"recorded hello":     {say(string(appendFrame(nil, hello2025(t)))), ErrNotWhatsApp},
 	} {
-		if _, err := Prove(t.Context(), answering(t, c.answer)); !errors.Is(err, c.want) {
+		if _, err := Prove(t.Context(), answering(t, c.answer), Root()); !errors.Is(err, c.want) {
 			t.Errorf("%s: got %v, want %v", name, err, c.want)
 		}
 	}
@@ -74,10 +74,10 @@ func TestSilenceEndsWithTheContext(t *testing.T) {
 		ctx  context.Context
 		want error
 	}{{short, ErrTimeout}, {gone, context.Canceled}} {
-		if _, err := Prove(c.ctx, answering(t, silent)); !errors.Is(err, c.want) {
+		if _, err := Prove(c.ctx, answering(t, silent), Root()); !errors.Is(err, c.want) {
 			t.Errorf("chat: got %v, want %v", err, c.want)
 		}
-		if _, err := ProveMedia(c.ctx, answering(t, silent), "", nil); !errors.Is(err, c.want) {
+		if _, err := ProveMedia(c.ctx, answering(t, silent), MediaHost, nil, 0); !errors.Is(err, c.want) {
 			t.Errorf("media: got %v, want %v", err, c.want)
 		}
 	}
@@ -114,12 +114,12 @@ func TestWhatIsNotMediaIsToldApart(t *testing.T) {
 		"no HTTP":          {overTLS("220 mail\r\nready\r\n"), ErrNotWhatsApp},
 		"closes after TLS": {overTLS(""), ErrClosed},
 	} {
-		if _, err := ProveMedia(t.Context(), answering(t, c.answer), "", s.CAs()); !errors.Is(err, c.want) {
+		if _, err := ProveMedia(t.Context(), answering(t, c.answer), MediaHost, s.CAs(), 0); !errors.Is(err, c.want) {
 			t.Errorf("%s: got %v, want %v", name, err, c.want)
 		}
 	}
 	early := overTLS("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 1000000\r\n\r\n")
-	if m, err := ProveMedia(t.Context(), answering(t, early), "", s.CAs()); err != nil || m.Status != http.StatusNotFound {
+	if m, err := ProveMedia(t.Context(), answering(t, early), MediaHost, s.CAs(), 0); err != nil || m.Status != http.StatusNotFound {
 		t.Errorf("answer without its body: got %+v and %v, want status 404", m, err)
 	}
 }
@@ -140,7 +140,7 @@ func TestAProofIsNoLoginAttempt(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	conn := &counting{Conn: dialTo(t, s.chat)}
-	if _, err := Prove(t.Context(), conn, TrustRoot(s.Root())); err != nil {
+	if _, err := Prove(t.Context(), conn, s.Root()); err != nil {
 		t.Fatal(err)
 	}
 	if conn.sent != 43 {

@@ -12,13 +12,12 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"culvert/internal/wire"
 )
 
-// MediaHost is the name that media proofs ask for unless told otherwise.
+// MediaHost is a media server's name that serves every proof.
 const MediaHost = "mmg.whatsapp.net"
-
-// MaxProofUpload bounds what ProveUpload sends.
-const MaxProofUpload = 1 << 20
 
 // errHost means the name to prove is none.
 var errHost = errors.New("not a host name")
@@ -32,27 +31,15 @@ type MediaProof struct {
 	Sent      int           // bytes of the upload's body
 }
 
-// ProveMedia asks whether conn ends at a server with a certificate for host (""
-// is MediaHost) under roots (nil: the system's), and whether it answers HTTP.
-// It waits until ctx ends, at most 20 seconds. The caller closes conn, which is
-// of no further use.
+// ProveMedia asks whether conn ends at a server with a certificate for host under
+// roots (nil: the system's), and whether it answers HTTP. A size that is not 0 has
+// a body of so many bytes go up first, all of which have gone when ProveMedia
+// succeeds. It waits until ctx ends, at most 20 seconds. The caller closes conn,
+// which is of no further use.
 //
 // The error is ErrNotWhatsApp, ErrClosed, ErrTimeout, ErrSignature or ctx's.
-func ProveMedia(ctx context.Context, conn net.Conn, host string, roots *x509.CertPool) (MediaProof, error) {
-	return proveMedia(ctx, conn, host, roots, 0)
-}
-
-// ProveUpload is ProveMedia with size bytes of a body, at most MaxProofUpload,
-// which have gone up when it succeeds: the server answers with some status.
-func ProveUpload(ctx context.Context, conn net.Conn, host string, roots *x509.CertPool, size int) (MediaProof, error) {
-	return proveMedia(ctx, conn, host, roots, min(max(size, 1), MaxProofUpload))
-}
-
-func proveMedia(ctx context.Context, conn net.Conn, host string, roots *x509.CertPool, size int) (MediaProof, error) {
-	if host == "" {
-		host = MediaHost
-	}
-	if _, ok := cleanName(host); !ok {
+func ProveMedia(ctx context.Context, conn net.Conn, host string, roots *x509.CertPool, size int) (MediaProof, error) {
+	if _, ok := wire.HostName(host); !ok {
 		return MediaProof{}, errHost
 	}
 	release := bound(ctx, conn, proofWait)

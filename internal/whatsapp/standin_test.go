@@ -62,7 +62,7 @@ func dialTo(t testing.TB, addr string) net.Conn {
 func TestTheStandInProvesItselfUnderItsRoot(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	p, err := Prove(t.Context(), dialTo(t, s.chat), TrustRoot(s.Root()))
+	p, err := Prove(t.Context(), dialTo(t, s.chat), s.Root())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestTheStandInProvesItselfUnderItsRoot(t *testing.T) {
 func TestTheStandInIsNotWhatsApp(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	if _, err := Prove(t.Context(), dialTo(t, s.chat)); !errors.Is(err, ErrSignature) {
+	if _, err := Prove(t.Context(), dialTo(t, s.chat), Root()); !errors.Is(err, ErrSignature) {
 		t.Errorf("got %v, want ErrSignature", err)
 	}
 }
@@ -98,18 +98,18 @@ func TestTheStandInTakesRoutingAndBothPrologues(t *testing.T) {
 func TestMediaIsProvedByItsCertificate(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	m, err := ProveMedia(t.Context(), dialTo(t, s.media), "", s.CAs())
+	m, err := ProveMedia(t.Context(), dialTo(t, s.media), MediaHost, s.CAs(), 0)
 	if err != nil || m.Status != http.StatusMethodNotAllowed || m.Sent != 0 || m.NotAfter.Before(time.Now()) {
 		t.Errorf("got %+v and %v, want a status and nil", m, err)
 	}
-	m, err = ProveUpload(t.Context(), dialTo(t, s.media), "media-fra5-1.cdn.whatsapp.net", s.CAs(), 100<<10)
+	m, err = ProveMedia(t.Context(), dialTo(t, s.media), "media-fra5-1.cdn.whatsapp.net", s.CAs(), 100<<10)
 	if err != nil || m.Status != http.StatusOK || m.Sent != 100<<10 {
 		t.Errorf("upload: got %+v and %v, want status 200", m, err)
 	}
 	for name, try := range map[string]func() error{
-		"system's roots": func() error { _, err := ProveMedia(t.Context(), dialTo(t, s.media), "", nil); return err },
+		"system's roots": func() error { _, err := ProveMedia(t.Context(), dialTo(t, s.media), MediaHost, nil, 0); return err },
 		"another name": func() error {
-			_, err := ProveMedia(t.Context(), dialTo(t, s.media), "example.org", s.CAs())
+			_, err := ProveMedia(t.Context(), dialTo(t, s.media), "example.org", s.CAs(), 0)
 			return err
 		},
 	} {
@@ -119,7 +119,7 @@ func TestMediaIsProvedByItsCertificate(t *testing.T) {
 			t.Errorf("%s: got an error that names the host: %v", name, err)
 		}
 	}
-	if _, err := ProveMedia(t.Context(), dialTo(t, s.media), "a b", s.CAs()); !errors.Is(err, errHost) {
+	if _, err := ProveMedia(t.Context(), dialTo(t, s.media), "a b", s.CAs(), 0); !errors.Is(err, errHost) {
 		t.Errorf("bad host: got %v, want errHost", err)
 	}
 }

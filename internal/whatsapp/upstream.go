@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -78,9 +77,6 @@ func (u *Upstream) Dial(ctx context.Context, s wire.Service) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if addr, ok := p.only(); ok {
-		return u.dialOnly(ctx, addr)
-	}
 	key := s.Kind.String() + " " + s.Host
 	if last, ok := u.good.get(key); ok {
 		p.begin(last)
@@ -117,17 +113,6 @@ type plan struct {
 	fallback bool // the last group is one: who wins by it is not remembered
 }
 
-// only is the address of p if it has one and nothing to look up: a race of one
-// needs no goroutines.
-func (p plan) only() (netip.AddrPort, bool) {
-	if len(p.groups) != 1 || len(p.groups[0].Endpoints) != 1 {
-		return netip.AddrPort{}, false
-	}
-	e := p.groups[0].Endpoints[0]
-	addr, err := netip.ParseAddr(e.Host)
-	return netip.AddrPortFrom(addr.Unmap(), e.Port), err == nil
-}
-
 // begin has p begin with an address that was good, which costs no lookup.
 func (p *plan) begin(last dial.Endpoint) {
 	p.groups = slices.Concat(groupOf(last), p.groups)
@@ -135,22 +120,6 @@ func (p *plan) begin(last dial.Endpoint) {
 }
 
 func groupOf(ends ...dial.Endpoint) []dial.Group { return []dial.Group{{Endpoints: ends}} }
-
-func (u *Upstream) dialOnly(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
-	if err := u.allow(addr.Addr()); err != nil {
-		return nil, err
-	}
-	attempt, cancel := context.WithTimeout(ctx, attemptWait)
-	defer cancel()
-	conn, err := u.dial(attempt, addr)
-	switch {
-	case err == nil:
-		return conn, nil
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
-	}
-	return nil, unreachable(err)
-}
 
 // chatEndpoints is where chat is served, raw on every port, in the order of
 // trying: Meta's own chart treats all of them alike. 80 comes last, as networks
@@ -314,28 +283,13 @@ func (m *memory) put(key string, addr netip.AddrPort) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	c, ok := m.at[key]
-	if ok && c.addr == addr && now.Before(c.until) {
+	if c := m.at[key]; c.addr == addr && now.Before(c.until) {
 		return
 	}
-	if m.at == nil {
+	if m.at == nil || len(m.at) >= maxChoices { // full: what is asked for often comes back
 		m.at = make(map[string]choice)
 	}
-	if !ok && len(m.at) >= maxChoices {
-		m.makeRoom(now)
-	}
 	m.at[key] = choice{addr, now.Add(choiceLife)}
-}
-
-// makeRoom drops what has expired, or anything if nothing has.
-func (m *memory) makeRoom(now time.Time) {
-	maps.DeleteFunc(m.at, func(_ string, c choice) bool { return now.After(c.until) })
-	for key := range m.at {
-		if len(m.at) < maxChoices {
-			return
-		}
-		delete(m.at, key)
-	}
 }
 
 func (m *memory) drop(key string) {

@@ -56,3 +56,19 @@ func ParseService(b []byte) (Service, []byte, error) {
 
 // CleanHost is the one spelling of a host name: lower case, no trailing dot.
 func CleanHost(h string) string { return strings.ToLower(strings.TrimSuffix(h, ".")) }
+
+// HostName is CleanHost of a host name of RFC 1123, section 2.1, in plain ASCII:
+// labels of 1 to 63 letters, digits and hyphens, in all at most 253 bytes. It
+// returns false for anything else. Bytes are checked before the case is folded, as
+// Unicode has letters that fold to ASCII ones.
+func HostName(h string) (string, bool) {
+	h = strings.TrimSuffix(h, ".")
+	for label := range strings.SplitSeq(h, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || strings.Trim(label, labelBytes) != "" {
+			return "", false
+		}
+	}
+	return strings.ToLower(h), len(h) <= 253
+}
+
+const labelBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"

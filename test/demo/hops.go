@@ -91,7 +91,7 @@ func (d *Demo) mediaHop(ctx context.Context) error {
 	}
 	defer conn.Close()
 	connect := time.Since(start)
-	m, err := whatsapp.ProveMedia(ctx, conn, whatsapp.MediaHost, d.Relay.Trust.CAs)
+	m, err := whatsapp.ProveMedia(ctx, conn, whatsapp.MediaHost, d.Relay.Trust.CAs, 0)
 	if err != nil {
 		return fmt.Errorf("origin to media: %w", err)
 	}

@@ -41,13 +41,13 @@ func TestAGenuineServerIsProvedThroughTheRelay(t *testing.T) {
 	n := w.client(1, w.edge(w.origin(there).addr).addr).ready()
 	c := n.Dial(wire.Service{Kind: wire.Chat})
 	defer c.Close()
-	proof, err := whatsapp.Prove(t.Context(), c, whatsapp.TrustRoot(s.Root()))
+	proof, err := whatsapp.Prove(t.Context(), c, s.Root())
 	if err != nil || proof.LeafSerial != 2 {
 		t.Errorf("got %+v and %v, want a proof", proof, err)
 	}
 	other := n.Dial(wire.Service{Kind: wire.Chat})
 	defer other.Close()
-	if _, err := whatsapp.Prove(t.Context(), other); err == nil {
+	if _, err := whatsapp.Prove(t.Context(), other, whatsapp.Root()); err == nil {
 		t.Error("got a proof under WhatsApp's root, want none")
 	}
 }

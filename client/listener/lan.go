@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -88,10 +89,5 @@ func (c lanCandidate) rank() int {
 }
 
 func (c lanCandidate) isVirtual() bool {
-	for _, prefix := range virtual {
-		if strings.HasPrefix(c.name, prefix) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(virtual, func(prefix string) bool { return strings.HasPrefix(c.name, prefix) })
 }

@@ -10,13 +10,13 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
 	"culvert/internal/dial"
-	"culvert/internal/whatsapp"
 	"culvert/internal/wire"
 )
 
@@ -66,10 +66,6 @@ type Listener struct {
 
 	// Certificate is shown to apps that use TLS for chat. nil: Serve makes one.
 	Certificate *tls.Certificate
-
-	// IsMedia says whether a TLS client's server name is one of WhatsApp's
-	// media hosts. nil: whatsapp.IsMediaHost.
-	IsMedia func(sni string) bool
 }
 
 // Listen opens a listener for apps at address, host:port. Connections from
@@ -133,9 +129,6 @@ func newReception(l *Listener) (*reception, error) {
 	if r.Log == nil {
 		r.Log = slog.Default()
 	}
-	if r.IsMedia == nil {
-		r.IsMedia = whatsapp.IsMediaHost
-	}
 	size := 512
 	if r.Raw {
 		size = 4 << 10
@@ -191,13 +184,8 @@ var passing = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.E
 	syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EINTR}
 
 func passes(err error) bool {
-	for _, p := range passing {
-		if errors.Is(err, p) {
-			return true
-		}
-	}
 	var e net.Error
-	return errors.As(err, &e) && e.Timeout()
+	return slices.ContainsFunc(passing, func(p error) bool { return errors.Is(err, p) }) || errors.As(err, &e) && e.Timeout()
 }
 
 // errnoOf leaves the address out of err.

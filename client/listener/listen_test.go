@@ -72,7 +72,6 @@ func serving(t *testing.T, l *Listener, ln net.Listener) <-chan carried {
 	arrived := make(chan carried, 1)
 	l.Carry = func(c net.Conn, s wire.Service, first []byte) { arrived <- carried{c, s, first} }
 	l.Log = slog.New(slog.DiscardHandler)
-	l.IsMedia = isTestMedia
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error)
 	go func() { served <- l.Serve(ctx, ln) }()
@@ -362,7 +361,7 @@ func TestServeLeavesNoGoroutine(t *testing.T) {
 			c.Close()
 			returned = true
 		}
-		l := &Listener{Carry: carry, Log: slog.New(slog.DiscardHandler), IsMedia: isTestMedia}
+		l := &Listener{Carry: carry, Log: slog.New(slog.DiscardHandler)}
 		ctx, cancel := context.WithCancel(t.Context())
 		served := make(chan error)
 		go func() { served <- l.Serve(ctx, ln) }()

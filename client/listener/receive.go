@@ -91,7 +91,7 @@ func (r *reception) identifySniffed(conn net.Conn, b []byte) (arrival, bool) {
 	var v verdict
 	var sni string
 	b, _ = readUntil(conn, b, maxHello, func(b []byte) bool {
-		v, sni = sniff(b, r.IsMedia)
+		v, sni = sniff(b)
 		return v != undecided
 	})
 	switch v {

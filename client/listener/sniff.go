@@ -9,6 +9,7 @@ import (
 
 	proxyproto "github.com/pires/go-proxyproto"
 
+	"culvert/internal/whatsapp"
 	"culvert/internal/wire"
 )
 
@@ -35,8 +36,8 @@ var methods = [][]byte{
 var openings = [][]byte{[]byte("WA"), []byte("ED")}
 
 // sniff decides what a connection is by its first bytes; sni is the name that
-// a mediaTLS asks for. isMedia tells WhatsApp's names from others.
-func sniff(b []byte, isMedia func(sni string) bool) (v verdict, sni string) {
+// a mediaTLS asks for.
+func sniff(b []byte) (v verdict, sni string) {
 	if !isHello(b) {
 		return sniffPlain(b), ""
 	}
@@ -46,7 +47,7 @@ func sniff(b []byte, isMedia func(sni string) bool) (v verdict, sni string) {
 		return undecided, ""
 	case err != nil:
 		return foreign, ""
-	case sni != "" && isMedia(sni):
+	case whatsapp.IsMediaHost(sni):
 		return mediaTLS, sni
 	}
 	return chatTLS, ""

@@ -7,8 +7,6 @@ import (
 	"testing"
 )
 
-func isTestMedia(sni string) bool { return strings.HasSuffix(sni, ".whatsapp.net") }
-
 func TestSniffKnowsServicesByTheirFirstBytes(t *testing.T) {
 	t.Parallel()
 	media := goHello(t, helloConfigs["upper case"])
@@ -38,7 +36,7 @@ func TestSniffKnowsServicesByTheirFirstBytes(t *testing.T) {
 		{"SOCKS", "\x05\x01\x00", foreign, ""},
 		{"a PROXY header that nobody asked for", "PROXY TCP4 ", foreign, ""},
 	} {
-		if got, sni := sniff([]byte(c.in), isTestMedia); got != c.want || sni != c.sni {
+		if got, sni := sniff([]byte(c.in)); got != c.want || sni != c.sni {
 			t.Errorf("%s: got %v, %q; want %v, %q", c.name, got, sni, c.want, c.sni)
 		}
 	}
@@ -50,11 +48,11 @@ func FuzzSniff(f *testing.F) {
 	f.Add([]byte("GET /"), []byte(" "))
 	f.Add(goHello(f, helloConfigs["plain"]), []byte{23, 3, 3})
 	f.Fuzz(func(t *testing.T, b, more []byte) {
-		v, sni := sniff(b, isTestMedia)
+		v, sni := sniff(b)
 		if v == undecided {
 			return
 		}
-		if again, name := sniff(append(bytes.Clone(b), more...), isTestMedia); again != v || name != sni {
+		if again, name := sniff(append(bytes.Clone(b), more...)); again != v || name != sni {
 			t.Errorf("got %v, %q after more bytes, want %v, %q", again, name, v, sni)
 		}
 	})
@@ -64,7 +62,7 @@ func BenchmarkSniffChat(b *testing.B) {
 	opening := []byte("WA\x06\x03\x00\x00\x24")
 	b.ReportAllocs()
 	for b.Loop() {
-		if v, _ := sniff(opening, isTestMedia); v != rawChat {
+		if v, _ := sniff(opening); v != rawChat {
 			b.Fatal(v)
 		}
 	}

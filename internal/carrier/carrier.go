@@ -6,6 +6,7 @@ package carrier
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -241,9 +242,5 @@ func (l *senderSet) remove(s Sender) {
 func (l *senderSet) len() int { return len(l.few) + len(l.many) }
 
 func (l *senderSet) list() []Sender {
-	all := slices.Clone(l.few)
-	for s := range l.many {
-		all = append(all, s)
-	}
-	return all
+	return slices.AppendSeq(slices.Clone(l.few), maps.Keys(l.many))
 }

@@ -1,6 +1,8 @@
 package carrier
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -82,11 +84,7 @@ func (s *Set) Of(user uint32) int {
 func (s *Set) All() []*Carrier {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	all := make([]*Carrier, 0, len(s.living))
-	for c := range s.living {
-		all = append(all, c)
-	}
-	return all
+	return slices.Collect(maps.Keys(s.living))
 }
 
 // Sweep ends the carriers on which nothing came for too long, or a message has

@@ -1,6 +1,7 @@
 package carrier
 
 import (
+	"slices"
 	"time"
 
 	"culvert/internal/tasks"
@@ -51,10 +52,8 @@ const (
 
 // fail has all who wait learn that the carrier is dead.
 func (q *writeQueue) fail() {
-	for _, waiters := range [2][]*writeWaiter{q.small, q.large} {
-		for _, w := range waiters {
-			w.ready <- failed
-		}
+	for _, w := range slices.Concat(q.small, q.large) {
+		w.ready <- failed
 	}
 	q.small, q.large, q.control = nil, nil, nil
 }

@@ -4,6 +4,7 @@ package netpoll
 
 import (
 	"errors"
+	"net"
 	"syscall"
 )
 
@@ -19,3 +20,9 @@ func (*Poller) cancel(*registration) {}
 
 // Close has nothing to do on this system.
 func (*Poller) Close() {}
+
+// Tune has nothing to do on this system.
+func Tune(net.Conn) {}
+
+// Gone is not known on this system and false.
+func (*ReadWaiter) Gone() bool { return false }

@@ -16,8 +16,9 @@ const (
 )
 
 // batch gathers frames into messages. What is small goes out at once, unless
-// something did just before that the peer has not answered; a frame that is as large as can be is followed by
-// another as a rule. Its methods may be called by many goroutines.
+// something did just before that the peer has not answered; a frame that is as large
+// as can be is followed by another as a rule. Its methods may be called by many
+// goroutines.
 type batch struct {
 	send  func(number uint32, body []byte) error // body begins with room for wire.Numbers; send gives it back
 	most  int                                    // sends at once

@@ -140,8 +140,9 @@ func (s *textSocket) heard(got uint32) {
 	}
 }
 
-// Overdue implements Transport: it is for how long the origin has said nothing of a message, or one of its own
-// has been missing, beyond what comes before it on a slow link.
+// Overdue implements Transport: it is for how long the origin has said nothing of a
+// message, or one of its own has been missing, beyond what comes before it on a slow
+// link.
 func (s *textSocket) Overdue(now time.Time) time.Duration {
 	overdue := s.in.missing(now)
 	s.mu.Lock()
@@ -185,8 +186,11 @@ func (s *textSocket) read() ([]byte, error) {
 		return nil, err
 	}
 	ticket, body, err := wire.ParseDown(text)
+	if err != nil && len(text) > 0 && text[0] == '{' {
+		return nil, ErrLost
+	}
 	if err != nil {
-		return nil, lostOr(err, text)
+		return nil, err
 	}
 	s.buf = getBody(wire.BytesLen(len(body)))
 	n, frames, err := wire.ParseBody(s.buf, body)
@@ -222,13 +226,6 @@ func (s *textSocket) takeTicket(ticket string) error {
 	return errTwoOrigins
 }
 
-func lostOr(err error, text []byte) error {
-	if len(text) > 0 && text[0] == '{' {
-		return ErrLost
-	}
-	return err
-}
-
 // readText reads a whole message into a buffer to be given back.
 func (s *textSocket) readText() ([]byte, error) {
 	typ, r, err := s.ws.Reader(context.Background())
@@ -259,8 +256,8 @@ func (s *textSocket) WriteMessage(b []byte) error { return s.out.Write(b) }
 // library gives it before it ends the socket.
 var errBusy = errors.New("a message is being written")
 
-// Probe implements Transport: it asks API Gateway, and it alone, whether it is there. Its answer comes
-// behind all that is on its way.
+// Probe implements Transport: it asks API Gateway alone. The answer comes behind all
+// that is on its way.
 func (s *textSocket) Probe() error {
 	if s.writer.held.Load() {
 		return errBusy
@@ -318,13 +315,10 @@ func (d *deduplicator) note(n uint32) (bool, error) {
 }
 
 func (d *deduplicator) advance() {
-	d.got++
-	for {
-		if _, ok := d.ahead[d.got]; !ok {
-			break
-		}
-		delete(d.ahead, d.got)
+	for come := true; come; {
 		d.got++
+		_, come = d.ahead[d.got]
+		delete(d.ahead, d.got)
 	}
 	if len(d.ahead) == 0 {
 		d.ahead = nil

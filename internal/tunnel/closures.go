@@ -14,7 +14,8 @@ type closure struct {
 	originRef any // of the tunnel's last carrier; nil: it had none
 }
 
-// maxPending bounds the closures that are kept. One that is dropped leaves the peer's end to expire.
+// maxPending bounds the closures that are kept. When one is dropped, the peer's end
+// expires.
 const maxPending = 1024
 
 func (tb *Table) closeLater(e closure) {

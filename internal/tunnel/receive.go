@@ -112,15 +112,12 @@ func (t *Tunnel) gotBytes(h wire.Header, payload []byte) error {
 	}
 	ck := chunk{payload, data, fin, end}
 	if h.Seq > t.got {
-		return t.keepAhead(h.Seq, ck)
+		t.keepAhead(h.Seq, ck)
+		return nil
 	}
 	t.keepIn(cap(payload))
 	t.enqueue(ck)
-	for len(t.ahead) > 0 {
-		next := t.ahead[t.got]
-		if next == nil {
-			break
-		}
+	for next := t.ahead[t.got]; next != nil; next = t.ahead[t.got] {
 		delete(t.ahead, t.got)
 		t.enqueue(*next)
 	}
@@ -129,21 +126,16 @@ func (t *Tunnel) gotBytes(h wire.Header, payload []byte) error {
 	return nil
 }
 
-func (t *Tunnel) keepAhead(seq uint64, ck chunk) error {
+func (t *Tunnel) keepAhead(seq uint64, ck chunk) {
 	if t.ahead[seq] != nil {
 		transport.PutBuffer(ck.buf)
-		return nil
-	}
-	if len(t.ahead) >= maxAhead {
-		transport.PutBuffer(ck.buf)
-		return wire.ErrFrame
+		return
 	}
 	if t.ahead == nil {
 		t.ahead = map[uint64]*chunk{}
 	}
 	t.ahead[seq] = &ck
 	t.keepIn(cap(ck.buf))
-	return nil
 }
 
 func (t *Tunnel) enqueue(ck chunk) {

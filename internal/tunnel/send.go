@@ -75,7 +75,9 @@ func (t *Tunnel) waitRoom() int {
 
 // readFrame waits for bytes of the stream and makes a Data frame of them.
 func (t *Tunnel) readFrame(room int) (*frame, error) {
-	head, gather := t.prefixLen(), t.gathers()
+	t.mu.Lock()
+	head, gather := t.prefix(), t.profile().Gather
+	t.mu.Unlock()
 	t.readWasFull = t.readWasFull || gather > 0
 	buf, n, err := t.readStream(head+wire.HeaderLen, room)
 	if n == 0 {
@@ -94,13 +96,6 @@ func (t *Tunnel) readFrame(room int) (*frame, error) {
 	f := &frame{Frame: carrier.Frame{Buf: buf}, kind: wire.Data, seq: t.sent, end: t.sent + uint64(n)}
 	t.seal(f, head, n)
 	return f, err
-}
-
-// gathers is how long to wait for a frame to fill.
-func (t *Tunnel) gathers() time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.profile().Gather
 }
 
 // readMore reads on until there are room bytes in buf, which has n, or the wait
@@ -143,16 +138,9 @@ func (t *Tunnel) readStream(head, room int) ([]byte, int, error) {
 	return buf, n, err
 }
 
-// prefixLen is how many bytes the first Data frame of the origin leaves for
-// the Accept frame to ride in front.
-func (t *Tunnel) prefixLen() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.prefix()
-}
-
-// prefix wants t.mu. An Accept that has gone out alone meanwhile goes out
-// twice, which harms nobody.
+// prefix is how many bytes the first Data frame of the origin leaves for the Accept
+// frame to ride in front. An Accept that has gone out alone meanwhile goes out
+// twice, which harms nobody. t.mu is held.
 func (t *Tunnel) prefix() int {
 	if t.sent > 0 || t.confirmed {
 		return 0

@@ -6,6 +6,7 @@ package tunnel
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -198,11 +199,7 @@ func (tb *Table) MovedOf(kind wire.ServiceKind) (sent, received uint64) {
 func (tb *Table) allTunnels() []*Tunnel {
 	tb.mu.RLock()
 	defer tb.mu.RUnlock()
-	all := make([]*Tunnel, 0, len(tb.tunnels))
-	for _, t := range tb.tunnels {
-		all = append(all, t)
-	}
-	return all
+	return slices.Collect(maps.Values(tb.tunnels))
 }
 
 // Orphans lists the tunnels that have no carrier.

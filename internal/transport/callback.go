@@ -130,9 +130,9 @@ func (c *CallbackConn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
-	if resume := c.resume; resume != nil {
+	if c.resume != nil {
+		c.owner.Tasks.Go(c.resume)
 		c.resume = nil
-		c.owner.Tasks.Go(resume)
 	}
 	return nil
 }

@@ -43,19 +43,18 @@ func (tb *Table) PendingClosures() (origins []any) {
 // that had no carrier then, or one that died right after. It is for clients: an
 // origin answers when it is asked.
 func (tb *Table) SendClosures(c *carrier.Carrier) {
+	var due []closure
 	tb.mu.Lock()
-	all := tb.pending
-	tb.pending = nil
-	for _, u := range all {
-		if u.originRef != nil && u.originRef != c.OriginRef {
-			tb.pending = append(tb.pending, u)
+	tb.pending = slices.DeleteFunc(tb.pending, func(u closure) bool {
+		isDue := u.originRef == nil || u.originRef == c.OriginRef
+		if isDue {
+			due = append(due, u)
 		}
-	}
+		return isDue
+	})
 	tb.mu.Unlock()
-	for _, u := range all {
-		if u.originRef == nil || u.originRef == c.OriginRef {
-			c.PutControl(u.header)
-		}
+	for _, u := range due {
+		c.PutControl(u.header)
 	}
 }
 

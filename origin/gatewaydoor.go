@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -94,20 +95,14 @@ func mayBeHanded(r *http.Request) bool {
 // begin waits for a place for r's body. The server's own deadline for reading a
 // request bounds how long r keeps it.
 func (g *gatewayDoor) begin(r *http.Request) bool {
+	ctx, cancel := context.WithTimeout(r.Context(), readWait)
+	defer cancel()
 	select {
 	case g.reading <- struct{}{}:
 		return true
-	default:
+	case <-ctx.Done():
+		return false
 	}
-	wait := time.NewTimer(readWait)
-	defer wait.Stop()
-	select {
-	case g.reading <- struct{}{}:
-		return true
-	case <-r.Context().Done():
-	case <-wait.C:
-	}
-	return false
 }
 
 // handle does what h says and returns the answer's status. body is h as it was

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"culvert/internal/dial"
 	"culvert/internal/handover"
 	"culvert/internal/seal"
 	"culvert/internal/tasks"
@@ -65,7 +66,7 @@ func New(cfg Config) (*Origin, error) {
 		o.gateway = o.newGatewayDoor(cfg, metrics)
 	}
 	o.tasks.Go(func() { o.table.Sweep(o.ctx) })
-	o.tasks.Go(o.endRevoked)
+	o.tasks.Go(func() { o.admission.endRevoked(o.ctx) })
 	return o, nil
 }
 
@@ -92,22 +93,6 @@ func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Wrap prepares the connections of a listener for carriers. TLS goes on top.
 func (o *Origin) Wrap(l net.Listener) net.Listener { return transport.CorkListener{Listener: l} }
 
-// endRevoked ends the carriers of revoked users now and then, until Close.
-func (o *Origin) endRevoked() {
-	tick := time.NewTicker(revokedEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-o.ctx.Done():
-			return
-		case <-tick.C:
-			o.admission.endRevoked()
-		}
-	}
-}
-
-const revokedEvery = 10 * time.Second
-
 // refuseAfter is when a draining origin refuses new tunnels: by then clients
 // have heard that there is another.
 const refuseAfter = 3 * time.Second
@@ -125,18 +110,14 @@ func (o *Origin) Drain(ctx context.Context) error {
 		c.Drain()
 	}
 	defer o.Close()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
 	for last := time.Now(); time.Since(last) < lastWords; {
-		select {
-		case <-ctx.Done():
-			if o.table.Tunnels() == 0 {
-				return nil
-			}
+		goesOn := dial.Sleep(ctx, 100*time.Millisecond)
+		switch {
+		case o.table.Tunnels() == 0 && !goesOn:
+			return nil
+		case !goesOn:
 			return ctx.Err()
-		case <-tick.C:
-		}
-		if o.table.Tunnels() > 0 {
+		case o.table.Tunnels() > 0:
 			last = time.Now()
 		}
 	}
@@ -153,7 +134,7 @@ func (o *Origin) Close() error {
 	}
 	o.tasks.Wait()
 	if o.gateway != nil {
-		o.gateway.poster.close()
+		o.gateway.poster.api.http.CloseIdleConnections()
 	}
 	o.fleet.posts.Close()
 	return nil

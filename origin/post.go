@@ -138,9 +138,6 @@ func (p *poster) warn(a answer) {
 	p.log.Error("cannot post to API Gateway", "answer", a.String(), "try", advice)
 }
 
-// close ends the connections that are idle. The caller has ended all posts.
-func (p *poster) close() { p.api.http.CloseIdleConnections() }
-
 const (
 	// maxHanging bounds connections being closed at once, and hangFor how long
 	// one may take: one that stays open is found out by its client's next message.

@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"context"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -9,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"culvert/internal/carrier"
+	"culvert/internal/dial"
 	"culvert/internal/transport"
 	"culvert/internal/tunnel"
 	"culvert/internal/wire"
@@ -47,15 +49,19 @@ func (a *admission) newCarrier(sock transport.Transport, user uint32) *carrier.C
 	return c
 }
 
-// endRevoked ends the carriers of users who were revoked after they had come. Their
-// tunnels end later, when no carrier has come for them.
-func (a *admission) endRevoked() {
-	for _, c := range a.table.AllCarriers() {
-		if a.revoked(c.User) {
-			c.Close()
+// endRevoked ends the carriers of users who were revoked after they had come, now and
+// then until ctx ends. Their tunnels end later, when no carrier has come for them.
+func (a *admission) endRevoked(ctx context.Context) {
+	for dial.Sleep(ctx, revokedEvery) {
+		for _, c := range a.table.AllCarriers() {
+			if a.revoked(c.User) {
+				c.Close()
+			}
 		}
 	}
 }
+
+const revokedEvery = 10 * time.Second
 
 // userCounts counts something of each user's, so that one user cannot take all.
 type userCounts struct {

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -188,24 +186,22 @@ func (v revocation) isList() bool { return strings.Trim(string(v), "0123456789, 
 
 func (v revocation) read() (map[uint32]bool, error) {
 	if v.isList() {
-		return parseRevoked(strings.NewReader(string(v)))
+		return parseRevoked(string(v))
 	}
-	f, err := os.Open(string(v))
+	text, err := os.ReadFile(string(v))
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	return parseRevoked(f)
+	return parseRevoked(string(text))
 }
 
 // parseRevoked reads numbers with commas, spaces or line ends between. What
 // follows a # on a line is a comment.
-func parseRevoked(r io.Reader) (map[uint32]bool, error) {
+func parseRevoked(text string) (map[uint32]bool, error) {
 	users := map[uint32]bool{}
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		line, _, _ := strings.Cut(lines.Text(), "#")
-		for _, word := range strings.FieldsFunc(line, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' || c == '\r' }) {
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		for _, word := range strings.FieldsFunc(line, func(c rune) bool { return strings.ContainsRune(", \t\r\n", c) }) {
 			n, err := strconv.ParseUint(word, 10, 32)
 			if err != nil {
 				return nil, errRevoked
@@ -213,7 +209,7 @@ func parseRevoked(r io.Reader) (map[uint32]bool, error) {
 			users[uint32(n)] = true
 		}
 	}
-	return users, lines.Err()
+	return users, nil
 }
 
 // executeAPI is the host of an API Gateway, which names its region.

@@ -150,16 +150,28 @@ func TestRevokedUsers(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"x", "-1", "4294967296", "3;4", "1 2 x", "0x3"} {
-		if _, err := parseRevoked(strings.NewReader(bad)); err == nil {
+		if _, err := parseRevoked(bad); err == nil {
 			t.Errorf("%q: got no error", bad)
 		}
+	}
+}
+
+// A list that a program wrote may be one line, of any length.
+func TestManyRevokedUsersMayStandInOneLine(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "revoked")
+	if err := os.WriteFile(file, []byte(strings.Repeat("4294967295,", 10_000)+"17"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if users, err := revocation(file).read(); err != nil || !users[17] || len(users) != 2 {
+		t.Errorf("got %d users and %v, want two", len(users), err)
 	}
 }
 
 func FuzzRevoked(f *testing.F) {
 	f.Add("3,17\n# x\n4")
 	f.Fuzz(func(t *testing.T, in string) {
-		users, err := parseRevoked(strings.NewReader(in))
+		users, err := parseRevoked(in)
 		if err == nil && len(users) > len(in) {
 			t.Errorf("got %d users from %d bytes", len(users), len(in))
 		}

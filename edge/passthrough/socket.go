@@ -111,16 +111,17 @@ func (x *exchange) idle() {
 
 // sockets are the exchanges that are or want to become WebSockets.
 type sockets struct {
-	max int
+	max     int
+	running sync.WaitGroup // one for each that is open
 
 	mu      sync.Mutex // guards the following
 	open    map[*exchange]struct{}
-	closing bool
-	empty   chan struct{} // made by drain, closed by the last to leave
+	closing bool // nobody is admitted any more
+	cut     bool // some were ended that would have gone on
 }
 
-// enter reports whether one more may be open. The caller calls
-// leave when x has ended.
+// enter reports whether one more may be open. The caller calls leave when x has
+// ended.
 func (s *sockets) enter(x *exchange) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,6 +132,7 @@ func (s *sockets) enter(x *exchange) bool {
 		s.open = map[*exchange]struct{}{}
 	}
 	s.open[x] = struct{}{}
+	s.running.Add(1)
 	return true
 }
 
@@ -138,46 +140,30 @@ func (s *sockets) leave(x *exchange) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.open, x)
-	s.tell()
-}
-
-// tell closes empty if someone waits for it and nobody is left.
-func (s *sockets) tell() {
-	if s.closing && s.empty != nil && len(s.open) == 0 {
-		close(s.empty)
-		s.empty = nil
-	}
+	s.running.Done()
 }
 
 func (s *sockets) drain(ctx context.Context) error {
-	empty := s.refuse()
-	select {
-	case <-empty:
-		return nil
-	case <-ctx.Done():
-	}
-	s.cut()
-	<-empty // a cut socket ends at once: both its connections are closed
-	return ctx.Err()
-}
-
-// refuse admits nobody from now on and returns what tells that all have left.
-func (s *sockets) refuse() <-chan struct{} {
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
+	stop := context.AfterFunc(ctx, s.end)
+	defer stop()
+	s.running.Wait() // one that end has ended leaves at once: both its connections are closed
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closing = true
-	if s.empty == nil {
-		s.empty = make(chan struct{})
+	if s.cut {
+		return ctx.Err()
 	}
-	empty := s.empty
-	s.tell()
-	return empty
+	return nil
 }
 
-func (s *sockets) cut() {
+// end ends all sockets.
+func (s *sockets) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for x := range s.open {
+		s.cut = true
 		x.cancel()
 	}
 }

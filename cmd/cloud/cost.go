@@ -178,17 +178,12 @@ func (e costEstimate) print(w io.Writer, firstYear bool) error {
 }
 
 func monthTable(b *strings.Builder, m cost.Month) {
-	fmt.Fprintf(b, "  %s users, %s\n", thousands(m.Users), layout(m))
+	fmt.Fprintf(b, "  %s users, %s of %d × %s\n", thousands(m.Users), m.Topology, m.Instances, m.Instance)
 	billTable(b, m.Lines, m.Total)
 	if m.Users > 0 {
 		fmt.Fprintf(b, "  %-26s%52s\n", "For each user", smallDollars(m.PerUser))
 	}
 	fmt.Fprintf(b, "  %-26s%52s\n", "Of it without traffic", dollars(m.Idle))
-}
-
-// layout is what the origin of m runs on.
-func layout(m cost.Month) string {
-	return fmt.Sprintf("%s of %d × %s", m.Topology, m.Instances, m.Instance)
 }
 
 // billTable writes lines with their amounts, and the total.

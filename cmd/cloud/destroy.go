@@ -168,7 +168,8 @@ func (c *cloud) leftovers(ctx context.Context, own []cfn.Resource) (all []leftov
 			return nil, err
 		}
 		for _, name := range names {
-			if !owns(own, name) && strings.HasPrefix(name, s.begin+c.Stack+"/") {
+			ours := slices.ContainsFunc(own, func(r cfn.Resource) bool { return strings.Contains(r.PhysicalID, name) })
+			if !ours && strings.HasPrefix(name, s.begin+c.Stack+"/") {
 				all = append(all, leftover{s.kind, name, s.discard})
 			}
 		}
@@ -186,9 +187,4 @@ func (c *cloud) discard(ctx context.Context, l leftover) error {
 		return c.Call(ctx, nil, "s3", "rb", "s3://"+l.id, "--force")
 	}
 	return c.Call(ctx, nil, append(l.discard[:len(l.discard):len(l.discard)], l.id)...)
-}
-
-// owns says whether something of that name is one of the stack's parts.
-func owns(own []cfn.Resource, name string) bool {
-	return slices.ContainsFunc(own, func(r cfn.Resource) bool { return strings.Contains(r.PhysicalID, name) })
 }

@@ -19,7 +19,7 @@ type limit struct {
 	usual         float64
 	global        bool
 	need          func(options, cfn.Stack) float64
-	used          func(*cloud, context.Context) (float64, error)
+	used          func(*cloud, context.Context) (float64, error) // nil: others' use is not counted
 }
 
 var limits = []limit{
@@ -27,7 +27,7 @@ var limits = []limit{
 	{"networks (VPCs)", "vpc", "L-F678F1CE", 5, false, once, count("ec2", "describe-vpcs", "Vpcs")},
 	{"CloudFront distributions", "cloudfront", "L-24B04930", 200, true, needFronts, countItems("list-distributions", "DistributionList")},
 	{"CloudFront VPC origins", "cloudfront", "", 25, true, once, countItems("list-vpc-origins", "VpcOriginList")},
-	{"API Gateway requests a second", "apigateway", "L-8A5B8E43", 10_000, false, needRate, unused},
+	{"API Gateway requests a second", "apigateway", "L-8A5B8E43", 10_000, false, needRate, nil},
 }
 
 // once is the need of a part that a stack has once, and has already if it stands.
@@ -74,9 +74,6 @@ func needRate(o options, _ cfn.Stack) (n float64) {
 	fmt.Sscan(o.given["MessageRate"], &n)
 	return 2 * n
 }
-
-// unused is for a quota that nothing of others is counted against.
-func unused(*cloud, context.Context) (float64, error) { return 0, nil }
 
 // checkQuotas says all that is missing, not the first only. A quota that
 // cannot be asked for is left to the deployment, which says so if it matters.
@@ -143,7 +140,9 @@ func (c *cloud) room(ctx context.Context, l limit) (have, used float64, err erro
 	if l.code != "" && ask(ctx, &answer, "service-quotas", "get-service-quota", "--service-code", l.service, "--quota-code", l.code) == nil {
 		have = answer.Quota.Value
 	}
-	used, err = l.used(c, ctx)
+	if l.used != nil {
+		used, err = l.used(c, ctx)
+	}
 	return have, used, err
 }
 

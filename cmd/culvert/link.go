@@ -82,7 +82,7 @@ type newOptions struct {
 	qr     bool
 }
 
-func newNewOptions() *newOptions {
+func linkNew(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	o := &newOptions{flags: term.NewFlags("culvert link new", "--secret-file FILE --front URL [flags]", newAbout)}
 	o.flags.StringVar(&o.secret, "secret-file", "", "`FILE` with the master secret, from culvert link secret; - is the standard input")
 	o.flags.StringVar(&o.gate, "gate-file", "", "`FILE` with the gates' own secret, if they have one; - is the standard input")
@@ -90,11 +90,6 @@ func newNewOptions() *newOptions {
 	o.flags.Texts(&o.pins, "pin", "`CERT.pem`, a certificate whose key every front must show; needs no public CA; may be repeated")
 	o.flags.UintVar(&o.user, "user", 1, "`NUMBER` of the user, by which the origin can revoke the link")
 	o.flags.BoolVar(&o.qr, "qr", false, "print a QR code of the link as well")
-	return o
-}
-
-func linkNew(_ context.Context, args []string, stdout, stderr io.Writer) error {
-	o := newNewOptions()
 	if err := o.flags.ParseNone(args, stdout); err != nil {
 		return err
 	}

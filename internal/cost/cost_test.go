@@ -104,7 +104,7 @@ func TestWhatNoPlanCanBeIsRefused(t *testing.T) {
 		want   string
 	}{
 		"users below 0":        {func(p *Plan) { p.Users = -1 }, "from 0 to"},
-		"users above mankind":  {func(p *Plan) { p.Users = MaxUsers + 1 }, "from 0 to"},
+		"users above mankind":  {func(p *Plan) { p.Users = maxUsers + 1 }, "from 0 to"},
 		"traffic below 0":      {func(p *Plan) { p.MBPerUser = -1 }, "300 for example"},
 		"traffic without end":  {func(p *Plan) { p.MBPerUser = math.Inf(1) }, "300 for example"},
 		"traffic of no number": {func(p *Plan) { p.MBPerUser = math.NaN() }, "300 for example"},

@@ -35,17 +35,17 @@ type Month struct {
 // for an account and region, unless AWS is asked for more.
 const MessageQuota = 10_000
 
-// MaxUsers and maxMB keep every number of a bill in range.
+// maxUsers and maxMB keep every number of a bill in range.
 const (
-	MaxUsers = 1_000_000_000
+	maxUsers = 1_000_000_000
 	maxMB    = 1_000_000
 )
 
 // check refuses what no plan can be.
 func (p Plan) check() error {
 	switch {
-	case p.Users < 0 || p.Users > MaxUsers:
-		return fmt.Errorf("a relay for %d users; give a number from 0 to %d", p.Users, MaxUsers)
+	case p.Users < 0 || p.Users > maxUsers:
+		return fmt.Errorf("a relay for %d users; give a number from 0 to %d", p.Users, maxUsers)
 	case !(p.MBPerUser >= 0 && p.MBPerUser <= maxMB): // NaN fails too
 		return fmt.Errorf("%v MB are no amount for a user and a month; give 0 to %d, 300 for example", p.MBPerUser, maxMB)
 	case !(p.GatewayShare >= 0 && p.GatewayShare <= 1):

@@ -88,7 +88,7 @@ func reader(src net.Conn) func() ([]byte, int, error) {
 	if c, ok := src.(*transport.Cork); ok {
 		src = c.Conn
 	}
-	if c := netpoll.NewConn(src, transport.FullBuffers{}); c != nil {
+	if c := netpoll.NewConn(src, transport.GetFull, transport.PutBuffer); c != nil {
 		return func() ([]byte, int, error) { return c.Read(0, transport.FullSize) }
 	}
 	return func() ([]byte, int, error) { // holds a buffer while it waits

@@ -194,7 +194,7 @@ const smallRead = 512
 
 func newEnd(c net.Conn, ahead []byte, count prometheus.Counter, moved *atomic.Bool) *end {
 	netpoll.Tune(c)
-	return &end{Conn: c, ahead: ahead, count: count, moved: moved, plain: netpoll.NewConn(c, pool{}), copied: make(chan struct{})}
+	return &end{Conn: c, ahead: ahead, count: count, moved: moved, plain: netpoll.NewConn(c, pool{}.Get, pool{}.Put), copied: make(chan struct{})}
 }
 
 // Close may be called more than once.

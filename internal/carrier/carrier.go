@@ -182,7 +182,7 @@ func (c *Carrier) RememberAck(ack wire.Header) bool {
 		return false
 	}
 	if len(c.lastAcks) == maxLastAcks {
-		c.lastAcks = append(c.lastAcks[:0], c.lastAcks[1:]...)
+		c.lastAcks = slices.Delete(c.lastAcks, 0, 1)
 	}
 	c.lastAcks = append(c.lastAcks, ack)
 	return true
@@ -224,8 +224,8 @@ func (l *senderSet) add(s Sender) {
 	case len(l.few) < fewSenders:
 		l.few = append(l.few, s)
 	default:
-		l.many = map[Sender]struct{}{s: {}}
-		for _, s := range l.few {
+		l.many = map[Sender]struct{}{}
+		for _, s := range append(l.few, s) {
 			l.many[s] = struct{}{}
 		}
 		l.few = nil

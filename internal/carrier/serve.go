@@ -1,6 +1,7 @@
 package carrier
 
 import (
+	"bytes"
 	"io"
 	"time"
 
@@ -42,14 +43,29 @@ func (c *Carrier) readMessage() error {
 	if err != nil {
 		return err
 	}
+	return c.readFrames(r, c.head[:])
+}
+
+// deliverAll delivers the frames of a message that has come as a whole. Many
+// goroutines may call it. An error has ended the carrier.
+func (c *Carrier) deliverAll(frames []byte) error {
+	err := c.readFrames(bytes.NewReader(frames), make([]byte, wire.HeaderLen))
+	if err != nil {
+		c.Close()
+	}
+	return err
+}
+
+// readFrames delivers all frames of a message. It reads their headers into head.
+func (c *Carrier) readFrames(r io.Reader, head []byte) error {
 	c.live.lastRx.Store(time.Now().UnixNano())
 	for {
-		if _, err := io.ReadFull(r, c.head[:]); err == io.EOF {
+		if _, err := io.ReadFull(r, head); err == io.EOF {
 			return nil
 		} else if err != nil {
 			return err
 		}
-		h, err := wire.Parse(c.head[:])
+		h, err := wire.Parse(head)
 		if err != nil {
 			return err
 		}
@@ -82,37 +98,6 @@ func (c *Carrier) fill(r io.Reader, b []byte) error {
 		c.live.lastRx.Store(time.Now().UnixNano())
 	}
 	return nil
-}
-
-// deliverAll delivers the frames of a message that has come as a whole. Many
-// goroutines may call it. An error has ended the carrier.
-func (c *Carrier) deliverAll(frames []byte) error {
-	c.live.lastRx.Store(time.Now().UnixNano())
-	for len(frames) > 0 {
-		h, err := wire.Parse(frames)
-		if err == nil && len(frames) < wire.HeaderLen+h.Len {
-			err = wire.ErrFrame
-		}
-		if err == nil {
-			err = c.deliver(h, payloadOf(h, frames))
-		}
-		if err != nil {
-			c.Close()
-			return err
-		}
-		frames = frames[wire.HeaderLen+h.Len:]
-	}
-	return nil
-}
-
-// payloadOf copies the payload behind the header h that frames begins with.
-func payloadOf(h wire.Header, frames []byte) []byte {
-	if h.Len == 0 {
-		return nil
-	}
-	payload := transport.GetBuffer(h.Len)
-	copy(payload, frames[wire.HeaderLen:])
-	return payload
 }
 
 // deliver hands a frame on; payload is not the carrier's from here on.

@@ -152,26 +152,21 @@ func (q *writeQueue) coalesce(f *Frame) []*writeWaiter {
 // pass makes the next in the queues the writer. c.mu is held.
 func (c *Carrier) pass() {
 	q := &c.queue
-	var w *writeWaiter
 	switch {
+	case c.dead.Load():
+		q.fail()
 	case len(q.small) > 0 && (q.streak < maxStreak || len(q.large) == 0):
-		w, q.small = q.small[0], q.small[1:]
+		q.small[0].ready <- yours
+		q.small = q.small[1:]
 	case len(q.large) > 0:
-		w, q.large = q.large[0], q.large[1:]
-	case len(q.control) > 0 && !c.dead.Load():
+		q.large[0].ready <- yours
+		q.large = q.large[1:]
+	case len(q.control) > 0:
 		c.set.tasks.Go(c.flushing)
-		return
 	default:
 		q.busy = false
 		q.small, q.large = nil, nil
-		return
 	}
-	if c.dead.Load() {
-		w.ready <- failed
-		c.pass()
-		return
-	}
-	w.ready <- yours
 }
 
 // flush writes control frames; the caller made the carrier busy for it.

@@ -3,6 +3,7 @@
 package netpoll
 
 import (
+	"cmp"
 	"io"
 	"net"
 	"syscall"
@@ -21,11 +22,12 @@ type Conn struct {
 	// the reader's.
 	Peek bool
 
-	buffers Buffers
-	tryIn   func(fd uintptr) bool // made once: a closure a read would be garbage a read
-	tryOut  func(fd uintptr) bool
-	in      reading
-	out     writing
+	get    func() []byte         // borrows a buffer
+	put    func([]byte)          // gives it back
+	tryIn  func(fd uintptr) bool // made once: a closure a read would be garbage a read
+	tryOut func(fd uintptr) bool
+	in     reading
+	out    writing
 }
 
 // reading is a Read under way.
@@ -44,14 +46,14 @@ type writing struct {
 	err error
 }
 
-// NewConn returns nil if c is not a plain TCP connection. Read borrows its
-// buffers from b.
-func NewConn(c net.Conn, b Buffers) *Conn {
+// NewConn returns nil if c is not a plain TCP connection. Read borrows buffers by
+// get; put gives one back that it needed in vain.
+func NewConn(c net.Conn, get func() []byte, put func([]byte)) *Conn {
 	rc := rawConn(c)
 	if rc == nil {
 		return nil
 	}
-	n := &Conn{ReadWaiter: ReadWaiter{rc: rc}, buffers: b}
+	n := &Conn{ReadWaiter: ReadWaiter{rc: rc}, get: get, put: put}
 	n.tryIn, n.tryOut = n.tryRead, n.tryWrite
 	return n
 }
@@ -66,14 +68,11 @@ func (c *Conn) Read(head, room int) (buf []byte, n int, err error) {
 	err = c.rc.Read(c.tryIn)
 	r := c.in
 	c.in = reading{}
-	if err == nil {
-		err = r.err
-	}
-	if err == nil && r.n == 0 {
+	if err = cmp.Or(err, r.err); err == nil && r.n == 0 {
 		err = io.EOF
 	}
 	if err != nil && r.buf != nil {
-		c.buffers.Put(r.buf)
+		c.put(r.buf)
 		r.buf = nil
 	}
 	return r.buf, r.n, err
@@ -87,10 +86,10 @@ func (c *Conn) tryRead(fd uintptr) bool {
 			return false
 		}
 	}
-	r.buf = c.buffers.Get()
+	r.buf = c.get()
 	r.n, r.err = read(fd, r.buf[r.head:r.head+r.room])
 	if r.err == syscall.EAGAIN {
-		c.buffers.Put(r.buf)
+		c.put(r.buf)
 		r.buf, r.err = nil, nil
 		return false
 	}
@@ -140,10 +139,7 @@ func (c *Conn) TryWrite(b []byte) (int, error) {
 	err := c.rc.Write(c.tryOut)
 	w := c.out
 	c.out = writing{}
-	if err == nil {
-		err = w.err
-	}
-	return w.n, err
+	return w.n, cmp.Or(err, w.err)
 }
 
 func (c *Conn) tryWrite(fd uintptr) bool {
@@ -170,8 +166,5 @@ func ShareAddress(_, _ string, c syscall.RawConn) error {
 	err := c.Control(func(fd uintptr) {
 		refused = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 	})
-	if err != nil {
-		return err
-	}
-	return refused
+	return cmp.Or(err, refused)
 }

@@ -48,15 +48,6 @@ func PutBuffer(b []byte) {
 	}
 }
 
-// FullBuffers lends full buffers to connections that have something to read.
-type FullBuffers struct{}
-
-// Get returns a buffer of FullSize.
-func (FullBuffers) Get() []byte { return GetFull() }
-
-// Put is PutBuffer.
-func (FullBuffers) Put(b []byte) { PutBuffer(b) }
-
 // Bodies and texts of messages at the gateway door live in a pooled buffer that
 // holds the largest, or in one for chat, left to the collector: many may wait for
 // a gateway that is slow.

@@ -26,7 +26,7 @@ type gatherer struct {
 // gatherSize holds a message of the largest size as TLS records.
 const gatherSize = 68 << 10
 
-var gathered = sync.Pool{New: func() any { b := make([]byte, 0, gatherSize); return &b }}
+var gathered = sync.Pool{New: func() any { return new([gatherSize]byte) }}
 
 // Write passes p on, or keeps it until end.
 func (g *gatherer) Write(p []byte) (int, error) {
@@ -36,7 +36,7 @@ func (g *gatherer) Write(p []byte) (int, error) {
 		return g.Conn.Write(p)
 	}
 	if g.buf == nil {
-		g.buf = *gathered.Get().(*[]byte)
+		g.buf = gathered.Get().(*[gatherSize]byte)[:0]
 	}
 	for rest := p; len(rest) > 0; {
 		n := min(len(rest), g.piece-len(g.buf))
@@ -68,9 +68,8 @@ func (g *gatherer) end() error {
 	defer g.held.Store(false)
 	err := g.flush()
 	if g.buf != nil {
-		b := g.buf[:0]
+		gathered.Put((*[gatherSize]byte)(g.buf[:gatherSize]))
 		g.buf = nil
-		gathered.Put(&b)
 	}
 	return err
 }

@@ -346,7 +346,7 @@ func (t *Tunnel) Join(stream net.Conn) bool {
 		Abort(stream)
 		return false
 	}
-	t.stream, t.nonblocking = stream, netpoll.NewConn(stream, transport.FullBuffers{})
+	t.stream, t.nonblocking = stream, netpoll.NewConn(stream, transport.GetFull, transport.PutBuffer)
 	if t.nonblocking != nil {
 		t.nonblocking.Peek = true
 		t.nonblocking.Use(t.table.carriers.Poller())

@@ -287,18 +287,8 @@ func (t *Tunnel) resend(carriers int) {
 		f.by = c
 		f.Writing++
 		t.mu.Unlock()
-		err := c.Send((*sender)(t), &f.Frame)
+		t.sentBy(c, f, c.Send((*sender)(t), &f.Frame))
 		t.mu.Lock()
-		f.Writing--
-		f.release()
-		if err != nil {
-			if f.by == c {
-				f.by = nil
-			}
-			if t.carrier == c {
-				t.orphan(c)
-			}
-		}
 	}
 	if t.carriers == carriers {
 		t.resending = false

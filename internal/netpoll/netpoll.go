@@ -66,9 +66,3 @@ func (w *ReadWaiter) Ready() (is bool) {
 // Wait blocks until the connection is readable. It needs little stack, which is
 // most of what an idle connection costs where no Poller takes it.
 func (w *ReadWaiter) Wait() error { return w.rc.Read(readable) }
-
-// Buffers lends buffers. A Conn that waits has none.
-type Buffers interface {
-	Get() []byte
-	Put(b []byte)
-}

@@ -1,6 +1,7 @@
 package netpoll
 
 import (
+	"cmp"
 	"net"
 	"os"
 	"sync"
@@ -37,10 +38,7 @@ func (p *Poller) register(rc syscall.RawConn, r *registration, resume func()) er
 	}
 	var watched error
 	err = rc.Control(func(fd uintptr) { watched = watch(epoll, fd, number) })
-	if err == nil {
-		err = watched
-	}
-	if err != nil && p.take(number) == nil { // it was cancelled meanwhile, and resumed
+	if err = cmp.Or(err, watched); err != nil && p.unregister(number) == nil { // it was cancelled meanwhile, and resumed
 		return nil
 	}
 	return err
@@ -108,10 +106,7 @@ func watch(epoll *os.File, fd uintptr, number uint64) error {
 			watched = unix.EpollCtl(int(epfd), unix.EPOLL_CTL_ADD, int(fd), &e)
 		}
 	})
-	if err != nil {
-		return err
-	}
-	return watched
+	return cmp.Or(err, watched)
 }
 
 // serve resumes the connections that have become readable, until the Poller is
@@ -134,13 +129,13 @@ func (p *Poller) serve(rc syscall.RawConn) {
 }
 
 func (p *Poller) resume(number uint64) {
-	if resume := p.take(number); resume != nil {
+	if resume := p.unregister(number); resume != nil {
 		p.start(resume)
 	}
 }
 
-// take returns what resumes a registration; nil if that has been taken.
-func (p *Poller) take(number uint64) func() {
+// unregister returns what resumes a registration; nil if it is none any more.
+func (p *Poller) unregister(number uint64) func() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	resume := p.waiting[number]
@@ -165,4 +160,42 @@ func (p *Poller) Close() {
 	if p.epoll != nil {
 		p.epoll.Close()
 	}
+}
+
+// notSent is the TCP_NOTSENT_LOWAT of connections that carry frames. It keeps
+// what is not yet sent where it can still be reordered, in the carriers' queues
+// and not in the kernel's megabytes; an edge hands pressure back early by it.
+// 16 KiB cost no throughput and cut chat's p99 beside bulk to a fifth on a slow
+// link.
+const notSent = 16 << 10
+
+// Tune prepares the TCP connection of a carrier, which may be beneath TLS. A
+// connection that cannot be tuned works as well.
+func Tune(c net.Conn) {
+	if t, ok := c.(interface{ NetConn() net.Conn }); ok { // *tls.Conn
+		c = t.NetConn()
+	}
+	sc, ok := c.(syscall.Conn)
+	if !ok {
+		return
+	}
+	if rc, err := sc.SyscallConn(); err == nil {
+		rc.Control(func(fd uintptr) {
+			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSent)
+		})
+	}
+}
+
+// tcpClose is TCP_CLOSE of the kernel's tcp_states.h.
+const tcpClose = 7
+
+// Gone reports whether the connection is over in both directions. Before we
+// have half-closed it that means a reset, although a read may say EOF: the
+// error of a reset is told once, and a write may have been told.
+func (w *ReadWaiter) Gone() (is bool) {
+	w.rc.Control(func(fd uintptr) {
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		is = err == nil && info.State == tcpClose
+	})
+	return is
 }

@@ -4,13 +4,13 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -174,9 +174,6 @@ func isLoopback(host string) bool {
 
 // portOf is the port of u, or its scheme's.
 func portOf(u *url.URL) uint16 {
-	if u.Port() == "" {
-		return map[string]uint16{"http": 80, "https": 443}[u.Scheme]
-	}
-	n, _ := strconv.ParseUint(u.Port(), 10, 16)
+	n, _ := net.LookupPort("tcp", cmp.Or(u.Port(), u.Scheme)) // package net knows those of http and https
 	return uint16(n)
 }

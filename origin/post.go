@@ -157,7 +157,8 @@ func (p *poster) hangUp(id string) {
 	}
 	wait := dial.Backoff{Next: firstRepeat, Limit: lastRepeat}
 	for {
-		a := p.api.delete(ctx, id)
+		_, err := p.api.client.DeleteConnection(ctx, &apigatewaymanagementapi.DeleteConnectionInput{ConnectionId: &id})
+		a := answerOf(err)
 		if a != throttled && a != failed || !dial.Sleep(ctx, wait.Pause()) {
 			return
 		}
@@ -217,12 +218,6 @@ func (m *management) post(ctx context.Context, id string, text []byte) answer {
 	ctx, cancel := context.WithTimeout(ctx, postFor)
 	defer cancel()
 	_, err := m.client.PostToConnection(ctx, &apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &id, Data: text})
-	return answerOf(err)
-}
-
-// delete closes the connection id.
-func (m *management) delete(ctx context.Context, id string) answer {
-	_, err := m.client.DeleteConnection(ctx, &apigatewaymanagementapi.DeleteConnectionInput{ConnectionId: &id})
 	return answerOf(err)
 }
 

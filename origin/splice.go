@@ -2,7 +2,6 @@ package origin
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"sync/atomic"
@@ -47,7 +46,8 @@ func (s *splice) pass(dst, src net.Conn, ahead []byte) {
 	if err == nil {
 		err = copyAll(dst, src)
 	}
-	if err != io.EOF || closeWrite(dst) != nil {
+	half, ok := dst.(interface{ CloseWrite() error })
+	if err != io.EOF || !ok || half.CloseWrite() != nil {
 		s.close()
 	}
 }
@@ -55,13 +55,6 @@ func (s *splice) pass(dst, src net.Conn, ahead []byte) {
 func (s *splice) close() {
 	s.near.Close()
 	s.far.Close()
-}
-
-func closeWrite(c net.Conn) error {
-	if h, ok := c.(interface{ CloseWrite() error }); ok {
-		return h.CloseWrite()
-	}
-	return errors.ErrUnsupported
 }
 
 // copyAll returns why it ended: io.EOF, or what failed.

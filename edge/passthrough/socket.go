@@ -73,11 +73,11 @@ func (x *exchange) takeOver(res *http.Response) error {
 	watch := time.AfterFunc(time.Hour, x.idle)
 	x.watch.Store(watch)
 	watch.Reset(x.proxy.idle) // only now: idle looks for the timer
-	far.closed = func() {
+	far.closed = sync.OnceFunc(func() {
 		x.watch.Store(nil)
 		watch.Stop()
 		x.proxy.count.open.Dec()
-	}
+	})
 	return nil
 }
 
@@ -181,8 +181,7 @@ type end struct {
 	moved  *atomic.Bool       // tells the watch
 	small  [smallRead]byte
 	plain  *netpoll.Conn // nil: not a plain TCP connection
-	once   sync.Once
-	closed func() // called by the first Close; may be nil
+	closed func()        // called by each Close; may be nil
 
 	copying atomic.Bool   // WriteTo has begun, or is to do nothing
 	copied  chan struct{} // closed by WriteTo
@@ -200,11 +199,9 @@ func newEnd(c net.Conn, ahead []byte, count prometheus.Counter, moved *atomic.Bo
 // Close may be called more than once.
 func (e *end) Close() error {
 	err := e.Conn.Close()
-	e.once.Do(func() {
-		if e.closed != nil {
-			e.closed()
-		}
-	})
+	if e.closed != nil {
+		e.closed()
+	}
 	return err
 }
 

@@ -33,25 +33,15 @@ type ClientKeys struct {
 	Token   wire.TokenKey // opens the gate
 }
 
-// String is the key as base64url.
-func (k PublicKey) String() string { return base64.RawURLEncoding.EncodeToString(k[:]) }
-
-// hidden keeps the secrets of what embeds it out of logs, errors and JSON.
+// hidden keeps the secrets of what embeds it out of logs, errors and JSON. Format is
+// asked for all verbs, before String and GoString would be.
 type hidden struct{}
 
 const hiddenText = "[hidden key]"
 
-func (hidden) String() string               { return hiddenText }
-func (hidden) GoString() string             { return hiddenText }
 func (hidden) Format(f fmt.State, _ rune)   { io.WriteString(f, hiddenText) }
 func (hidden) LogValue() slog.Value         { return slog.StringValue(hiddenText) }
 func (hidden) MarshalText() ([]byte, error) { return []byte(hiddenText), nil }
-
-// String does not reveal the key.
-func (PrivateKey) String() string { return hiddenText }
-
-// GoString does not reveal the key.
-func (PrivateKey) GoString() string { return hiddenText }
 
 // Format does not reveal the key, whatever the verb.
 func (PrivateKey) Format(f fmt.State, r rune) { hidden{}.Format(f, r) }
@@ -131,16 +121,15 @@ func ParseMasters(text string) ([]Master, error) {
 	if len(words) < 2 {
 		wrong = errMaster
 	}
-	var masters []Master
-	for _, w := range words {
-		m, err := ParseMaster(w)
-		if err != nil || len(masters) == maxMasters {
+	if len(words) == 0 || len(words) > maxMasters {
+		return nil, wrong
+	}
+	masters := make([]Master, len(words))
+	for i, w := range words {
+		var err error
+		if masters[i], err = ParseMaster(w); err != nil {
 			return nil, wrong
 		}
-		masters = append(masters, m)
-	}
-	if masters == nil {
-		return nil, wrong
 	}
 	return masters, nil
 }

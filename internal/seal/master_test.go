@@ -187,7 +187,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		slog.New(slog.NewTextHandler(&out, nil)).Info("text", "v", v)
 		slog.New(slog.NewJSONHandler(&out, nil)).Info("json", "v", v)
 	}
-	fmt.Fprint(&out, key.String(), key.GoString(), m.String())
+	fmt.Fprint(&out, key, m)
 	for _, trace := range []string{"aaaa", "AAAA", "170 170", "170,170", "qqqq", "252 252", "10101010 1010", "\u00aa\u00aa", "U+00AA", "0xaa", "qqqo"} {
 		if strings.Contains(out.String(), trace) {
 			t.Errorf("%q is in what was printed", trace)

@@ -54,7 +54,11 @@ func (s Service) Run(ctx context.Context) error {
 	var serving sync.WaitGroup // one for each listener
 	defer serving.Wait()
 	defer server.Close()
-	failed := s.start(server, &serving)
+	failed := make(chan error, 1) // Listener's error comes when server is closed at the latest
+	serving.Go(func() { failed <- server.Serve(s.Listener) })
+	if s.Lasting != nil {
+		serving.Go(func() { server.Serve(s.Lasting) }) // if this fails, it shows when it is needed: nobody is cut before
+	}
 	if adminListener != nil {
 		adminServer := newServer(newAdmin(s.Metrics, &draining), 64, s.Log)
 		serving.Go(func() { adminServer.Serve(adminListener) })
@@ -74,18 +78,6 @@ func (s Service) Run(ctx context.Context) error {
 		server.SetKeepAlivesEnabled(false)
 	}
 	return s.stop(server)
-}
-
-// start serves on all listeners until server is closed, and hands over the error of
-// Listener's, which comes then at the latest. A second listener that fails shows
-// when it is needed: nobody is cut before.
-func (s Service) start(server *http.Server, serving *sync.WaitGroup) <-chan error {
-	failed := make(chan error, 1)
-	serving.Go(func() { failed <- server.Serve(s.Listener) })
-	if s.Lasting != nil {
-		serving.Go(func() { server.Serve(s.Lasting) })
-	}
-	return failed
 }
 
 func (s Service) close() {
@@ -125,7 +117,7 @@ func addressOf(ln net.Listener) string {
 // first SIGTERM or SIGINT, and a second one ends the process at once. SIGHUP has
 // the files of run read again that it watches, and ends nothing. Main exits with 1
 // after an error of run and with 2 after wrong settings.
-func Main(p Program, cfg any, run func(context.Context, *slog.Logger, *Files) error) {
+func Main(p Program, cfg Settings, run func(context.Context, *slog.Logger, *Files) error) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP) // before anything else: it ends a process that does not
 	switch err := Load(p, cfg, os.Args[1:], os.Stdout); {

@@ -44,9 +44,9 @@ type Program struct {
 	About string // a paragraph
 }
 
-// checker is a settings struct that knows what its fields must be together.
-// Zero SettingErrors in its answer mean nothing.
-type checker interface{ Check() []SettingError }
+// Settings are a pointer to a struct that knows what its fields must be together. Zero
+// SettingErrors in the answer of Check mean nothing.
+type Settings interface{ Check() []SettingError }
 
 // Wrong is the SettingError for err, or the zero one if err is nil.
 func Wrong(name string, err error, try string) SettingError {
@@ -64,21 +64,19 @@ func Positive[N ~int | ~int64](name string, n N, try string) SettingError {
 	return SettingError{name, "is not above 0", name + "=" + try}
 }
 
-// Load fills the struct at cfg, or shows what args ask for and returns
+// Load fills the struct that cfg points to, or shows what args ask for and returns
 // ErrShown. Its fields have the tags of caarlos0/env and four more, which are
 // the manual: help is the meaning, try an example, empty the value that stands for
 // an empty variable (by default empty means: not set), and sighup:"reread" marks a
 // file that SIGHUP has the program read again. All that is wrong is in the one
 // error, a SettingError each, joined.
-func Load(p Program, cfg any, args []string, out io.Writer) error {
+func Load(p Program, cfg Settings, args []string, out io.Writer) error {
 	if len(args) > 0 {
 		return p.show(cfg, args, out)
 	}
 	fields := fieldsOf(reflect.TypeOf(cfg).Elem())
 	wrong := translate(env.ParseWithOptions(cfg, env.Options{Environment: environment(fields)}), fields)
-	if c, ok := cfg.(checker); ok {
-		wrong = append(wrong, unnamed(c.Check(), wrong)...)
-	}
+	wrong = append(wrong, unnamed(cfg.Check(), wrong)...)
 	errs := make([]error, len(wrong))
 	for i, e := range wrong {
 		errs[i] = e
@@ -200,7 +198,7 @@ func fieldsOf(t reflect.Type) []field {
 	return all
 }
 
-func (p Program) show(cfg any, args []string, out io.Writer) error {
+func (p Program) show(cfg Settings, args []string, out io.Writer) error {
 	switch {
 	case len(args) == 1 && (args[0] == "--help" || args[0] == "-help" || args[0] == "-h"):
 		p.help(fieldsOf(reflect.TypeOf(cfg).Elem()), out)

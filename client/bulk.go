@@ -14,7 +14,7 @@ const (
 	maxBulk = 2
 
 	bulkIdle = 30 * time.Second // a carrier of bulk tunnels is kept so long without any
-	bulkDial = 20 * time.Second // for the dial for one; the tunnel goes on meanwhile
+	bulkDial = 20 * time.Second // such a carrier is dialled so long; the tunnel goes on meanwhile
 )
 
 // bulkSlot is a place for a carrier of bulk tunnels.

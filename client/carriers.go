@@ -17,7 +17,7 @@ import (
 )
 
 // originRef is one origin, as the client knows it: by the ticket that leads back
-// to it, whichever front a carrier takes. It is the Home of carriers.
+// to it, whichever front a carrier takes. It is the OriginRef of carriers.
 type originRef struct {
 	tries tries // of the goroutine that fetches
 
@@ -58,11 +58,11 @@ func (o *originRef) found() {
 type activeCarrier struct {
 	*carrier.Carrier
 	front   int       // by which it was reached
-	gateway bool      // that is one of the gateway door
+	gateway bool      // it is one of the gateway door
 	began   time.Time // when it was dialled
 	until   time.Time // when it is to be replaced, if gateway; for one of bulk, pool.mu guards it
-	ended   bool      // guarded by pool.mu
-	why     error     // it ended; guarded by pool.mu until the pool is lost
+	ended   bool      // it has ended; guarded by pool.mu
+	why     error     // the reason of its end; guarded by pool.mu until the pool is lost
 }
 
 // wasLost reports whether the carrier died because messages were lost: functions

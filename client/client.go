@@ -146,7 +146,7 @@ func (c *Client) task(f func()) {
 // were read from it already, at most wire.MaxEarly, and belong to it, too. It
 // returns at once. A stream that cannot be carried is reset.
 func (c *Client) Carry(stream net.Conn, s wire.Service, first []byte) {
-	start, err := c.start(newID(), s, first)
+	start, err := c.start(c.seal.Open, newID(), s, first)
 	if err != nil {
 		tunnel.Abort(stream)
 		return
@@ -164,38 +164,32 @@ func (c *Client) Dial(s wire.Service) net.Conn {
 	return near
 }
 
-func (c *Client) start(id wire.TunnelID, s wire.Service, first []byte) (tunnel.Start, error) {
-	return c.startBy(c.seal.Open, id, s, first)
-}
-
 // opener makes the first message of a tunnel's handshake: seal.Client's Open, or
 // its OpenAnew after a refusal.
 type opener func(wire.TunnelID, wire.Service, []byte) ([]byte, *seal.Pending, error)
 
-func (c *Client) startBy(open opener, id wire.TunnelID, s wire.Service, first []byte) (tunnel.Start, error) {
+func (c *Client) start(open opener, id wire.TunnelID, s wire.Service, first []byte) (tunnel.Start, error) {
 	payload, pending, err := open(id, s, first)
 	if err != nil {
 		return tunnel.Start{}, err
 	}
 	return tunnel.Start{
 		ID: id, Service: s, Payload: payload, Early: len(first),
-		Finish: func(accept []byte) (tunnel.Keys, error) { return finish(pending, accept) },
+		Finish: func(accept []byte) (tunnel.Keys, error) {
+			k, err := pending.Finish(accept)
+			if err != nil {
+				return nil, err // and not a nil of k's type
+			}
+			return k, nil
+		},
 		Again: func(why wire.Reason, there time.Time) (tunnel.Start, error) {
 			pending.Void()
 			if why == wire.Clock {
 				c.clock.set(there)
 			}
-			return c.startBy(c.seal.OpenAnew, id, s, first)
+			return c.start(c.seal.OpenAnew, id, s, first)
 		},
 	}, nil
-}
-
-func finish(p *seal.Pending, accept []byte) (tunnel.Keys, error) {
-	k, err := p.Finish(accept)
-	if err != nil {
-		return nil, err
-	}
-	return k, nil
 }
 
 func newID() wire.TunnelID {

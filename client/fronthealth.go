@@ -30,10 +30,10 @@ const (
 // What the life of a carrier says of its front.
 const (
 	stable        = 5 * time.Second  // a carrier that lived so long shows that dialling works
-	shortLived    = 30 * time.Second // one that died before was cut, or froze
-	maxShortLived = 2                // so many such carriers, one after the other, turn us to the next front
+	shortLived    = 30 * time.Second // a carrier that died before was cut, or froze
+	maxShortLived = 2                // so many short-lived carriers, one after the other, turn us to the next front
 	backToStream  = 5 * time.Minute  // how often to try the stream door: the gateway door is slower and dearer
-	maxDoublings  = 4                // of backToStream, while carriers of the stream door go on being short-lived
+	maxDoublings  = 4                // backToStream doubles so often while carriers of the stream door go on being short-lived
 )
 
 // frontHealth says how well the fronts of a link do: which is to be tried first,
@@ -45,7 +45,7 @@ type frontHealth struct {
 	mu         sync.Mutex // guards the following
 	best       int        // the front to be tried first
 	suspect    int        // the front of the last carrier that was short-lived
-	died       int        // how many of its carriers were, one after the other
+	died       int        // how many carriers of suspect were short-lived, one after the other
 	streamFrom time.Time  // when the stream door may be tried again
 	unheard    int        // answers and carriers of the gateway door, one after the other, that brought nothing of the origin's
 }

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"culvert/internal/dial"
 	"culvert/internal/link"
 	"culvert/internal/seal"
 	"culvert/internal/transport"
@@ -85,7 +86,7 @@ var bothDoors = []link.Front{{Host: "gateway.example", Gateway: true}, {Host: "s
 
 func (n *network) reach(ctx context.Context, _ *originRef, may func(link.Front) bool) (transport.Transport, int, error) {
 	if len(n.fronts) == 0 {
-		return nil, -1, errNoFront
+		return nil, -1, dial.ErrNothing
 	}
 	for i, f := range n.fronts {
 		if may(f) && (f.Gateway || !n.blocked.Load()) {
@@ -169,7 +170,7 @@ func promoteOne(t *testing.T, c *Client) {
 	t.Helper()
 	_, stream := net.Pipe()
 	service := wire.Service{Kind: wire.Chat}
-	start, err := c.start(newID(), service, nil)
+	start, err := c.start(c.seal.Open, newID(), service, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

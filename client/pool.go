@@ -287,7 +287,7 @@ func (c *Client) keepAlive(ctx context.Context) {
 	}
 }
 
-// wake leaves all carriers after a sleep: to ask each whether it lives would take
+// wake closes all carriers after a sleep: to ask each whether it lives would take
 // as long as an answer may, and the app is used now.
 func (c *Client) wake() {
 	for _, carrier := range c.table.AllCarriers() {
@@ -297,8 +297,8 @@ func (c *Client) wake() {
 }
 
 const (
-	// unusedFor is how long a carrier that is to be left is kept without tunnels,
-	// and retireAfter how long it is kept with what is still on its way.
+	// unusedFor is how long a draining carrier is kept without tunnels, and
+	// retireAfter how long one is kept for what is still on its way to it.
 	unusedFor   = 2 * time.Second
 	retireAfter = 30 * time.Second
 )

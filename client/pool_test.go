@@ -34,7 +34,7 @@ func (c *Client) carrierOf(s transport.Transport) *activeCarrier {
 
 // An origin that drains says so first thing, perhaps before the carrier is the
 // main one.
-func TestALeaveThatCameBeforeItsCarrierWasMainIsHeard(t *testing.T) {
+func TestADrainThatCameBeforeItsCarrierWasMainIsHeard(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, err := New(Config{Link: &link.Link{Fronts: []link.Front{{}}}})
@@ -46,14 +46,14 @@ func TestALeaveThatCameBeforeItsCarrierWasMainIsHeard(t *testing.T) {
 		main := c.carrierOf(deadSocket{closed: make(chan struct{})})
 		defer main.Close()
 		before := c.pool.originNow()
-		main.Retire() // as a Leave does
+		main.Retire() // as a Drain does
 		c.pool.onDrain(main.Carrier)
 		c.pool.onConnected(main)
 		var wait dial.Backoff
 		go c.watch(ctx, main, &wait)
 		synctest.Wait()
 		if c.pool.originNow() == before {
-			t.Error("the client stays with an origin that has said Leave, want another sought")
+			t.Error("the client stays with an origin that has said Drain, want another sought")
 		}
 		cancel()
 		synctest.Wait()
@@ -85,7 +85,7 @@ func TestThePoolsStates(t *testing.T) {
 			{"it is to be replaced", func() { p.onVacant(nil) }, connecting},
 			{"one that was to be left before", func() { l.Retire(); p.onConnected(l) }, draining},
 			{"it dies", func() { p.onDeath(l, net.ErrClosed) }, lost},
-			{"no successor", func() { p.onVacant(errNoFront) }, connecting},
+			{"no successor", func() { p.onVacant(dial.ErrNothing) }, connecting},
 			{"one that died before", func() { p.onConnected(l) }, lost},
 		} {
 			before := p.view()

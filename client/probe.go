@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"time"
 
-	"culvert/client/front"
 	"culvert/internal/link"
 	"culvert/internal/transport"
 )
@@ -47,7 +46,6 @@ func (p Probed) Passed() bool { return len(p.Hops) == 3 && p.Hops[2].Err == nil 
 var (
 	errBehind   = errors.New("the front answers, but not the origin behind it: the origin may be down, try again later")
 	errRedirect = errors.New("the front sends us elsewhere: log in to this network if it asks for that, else ask for a new link")
-	errBroke    = errors.New("the front broke off before it answered; try another front or network")
 )
 
 // Probe goes to the origin by one front of the link, apart from all else that c
@@ -78,7 +76,13 @@ func (c *Client) probe(ctx context.Context, f link.Front, p *Probed) bool {
 	state := secure.ConnectionState()
 	p.Version = state.Version
 	p.NotAfter = state.PeerCertificates[0].NotAfter // there is one, or it was not verified
-	sock, ok := step(p, HopGate, func() (transport.Transport, error) { return c.enter(ctx, secure, f) })
+	sock, ok := step(p, HopGate, func() (transport.Transport, error) {
+		s, answer, err := c.enter(ctx, secure, f, &originRef{})
+		if answer != nil {
+			c.learnDate(answer)
+		}
+		return s, err
+	})
 	if ok {
 		sock.Close()
 	}
@@ -93,27 +97,9 @@ func step[T any](p *Probed, name HopName, try func() (T, error)) (T, bool) {
 	return v, err == nil
 }
 
-// enter asks for a socket. It closes conn if there is none.
-func (c *Client) enter(ctx context.Context, conn net.Conn, f link.Front) (transport.Transport, error) {
-	ctx, cancel := context.WithTimeout(ctx, upgradeTimeout)
-	defer cancel()
-	s, answer, err := c.upgrade(ctx, conn, f, &originRef{})
-	if answer != nil {
-		c.learnDate(answer)
-	}
-	if err != nil {
-		return nil, refusal(ctx, answer)
-	}
-	return s, nil
-}
-
 // refusal says what an answer that is no socket means.
-func refusal(ctx context.Context, answer *http.Response) error {
+func refusal(answer *http.Response) error {
 	switch {
-	case answer == nil && ctx.Err() != nil:
-		return front.Failed("gate", ctx.Err())
-	case answer == nil:
-		return errBroke
 	case answer.StatusCode >= 500, answer.StatusCode == http.StatusTooManyRequests:
 		return fmt.Errorf("%w (HTTP status %d)", errBehind, answer.StatusCode)
 	case answer.StatusCode >= 300 && answer.StatusCode < 400:
@@ -122,7 +108,7 @@ func refusal(ctx context.Context, answer *http.Response) error {
 	return ErrNotLetIn
 }
 
-// wasAnswered reports whether a front answered, of those that err is about.
+// wasAnswered reports whether one of the fronts that err is about answered.
 func wasAnswered(err error) bool {
 	return errors.Is(err, ErrNotLetIn) || errors.Is(err, errBehind) || errors.Is(err, errRedirect)
 }

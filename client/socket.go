@@ -25,21 +25,14 @@ const upgradeTimeout = 10 * time.Second
 // is revoked, its path is wrong, or it leads to another site.
 var ErrNotLetIn = errors.New("the front shows an ordinary website: the link may be revoked or out of date, ask for a new one")
 
-// errNoFront means that no front of the link may be taken.
-var errNoFront = errors.New("no such front")
-
 // frontStagger is the head start of a front before the next is tried as well:
 // a TLS and WebSocket handshake needs longer than a TCP connection.
 const frontStagger = 300 * time.Millisecond
 
 // dialSocket races the fronts that may be taken, and returns the number of the
-// one that won.
+// one that won. The error is dial.ErrNothing if there is no such front.
 func (c *Client) dialSocket(ctx context.Context, o *originRef, may func(link.Front) bool) (transport.Transport, int, error) {
-	fronts := c.frontsToTry(may)
-	if len(fronts) == 0 {
-		return nil, -1, errNoFront
-	}
-	return dial.Race(ctx, fronts, frontStagger, func(ctx context.Context, i int) (transport.Transport, error) {
+	return dial.Race(ctx, c.frontsToTry(may), frontStagger, func(ctx context.Context, i int) (transport.Transport, error) {
 		s, err := c.tryFront(ctx, c.cfg.Link.Fronts[i], o)
 		if err != nil {
 			return nil, fmt.Errorf("front %d: %w", i+1, err)
@@ -83,12 +76,18 @@ func (c *Client) openSocket(ctx context.Context, f link.Front, o *originRef) (tr
 	if err != nil {
 		return nil, nil, err
 	}
+	return c.enter(ctx, conn, f, o)
+}
+
+// enter is the second half of openSocket: it asks on conn for a socket, and closes
+// conn if there is none. The answer is nil if none came.
+func (c *Client) enter(ctx context.Context, conn net.Conn, f link.Front, o *originRef) (transport.Transport, *http.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, upgradeTimeout)
 	defer cancel()
 	s, answer, err := c.upgrade(ctx, conn, f, o)
 	switch {
 	case err != nil && answer != nil:
-		err = refusal(ctx, answer)
+		err = refusal(answer)
 	case err != nil:
 		err = front.Failed(front.StepUpgrade, err)
 	}

@@ -73,7 +73,7 @@ func ExamineBadLink(err error, tell Listener) *Report {
 // ExamineDirect asks WhatsApp from this machine, without a relay.
 func ExamineDirect(ctx context.Context, u *whatsapp.Upstream, t Trust, tell Listener) *Report {
 	r := newReport(Directly)
-	for _, c := range proofChecks(0, direct(u).Prove(ctx, t, serviceLimit), adviceDirect) {
+	for _, c := range proofChecks(0, waysBy(u.Dial).Prove(ctx, t, serviceLimit), adviceDirect) {
 		r.add(tell, c)
 	}
 	return r
@@ -100,7 +100,8 @@ func examineFront(ctx context.Context, l *link.Link, i int, t Trust) []Check {
 	if checks[len(checks)-1].Status == Failed {
 		return skip(i+1, checks)
 	}
-	all := through(c).Prove(ctx, t, serviceLimit)
+	ways := waysBy(func(_ context.Context, s wire.Service) (net.Conn, error) { return c.Dial(s), nil })
+	all := ways.Prove(ctx, t, serviceLimit)
 	return append(checks, proofChecks(i+1, all, func(p Proof, hop Hop) (string, string) { return adviceRelay(p, ends.reason(hop)) })...)
 }
 
@@ -213,22 +214,12 @@ func proofChecks(front int, all Proofs, advice func(Proof, Hop) (problem, try st
 	return checks
 }
 
-// through leads to WhatsApp over a client.
-func through(c *client.Client) Ways {
+// waysBy are the ways of a dial that leads to WhatsApp's services.
+func waysBy(dial func(context.Context, wire.Service) (net.Conn, error)) Ways {
 	return Ways{
-		Chat: func(context.Context) (net.Conn, error) { return c.Dial(wire.Service{Kind: wire.Chat}), nil },
-		Media: func(context.Context) (net.Conn, error) {
-			return c.Dial(wire.Service{Kind: wire.Media, Host: whatsapp.MediaHost}), nil
-		},
-	}
-}
-
-// direct leads to WhatsApp without a relay.
-func direct(u *whatsapp.Upstream) Ways {
-	return Ways{
-		Chat: func(ctx context.Context) (net.Conn, error) { return u.Dial(ctx, wire.Service{Kind: wire.Chat}) },
+		Chat: func(ctx context.Context) (net.Conn, error) { return dial(ctx, wire.Service{Kind: wire.Chat}) },
 		Media: func(ctx context.Context) (net.Conn, error) {
-			return u.Dial(ctx, wire.Service{Kind: wire.Media, Host: whatsapp.MediaHost})
+			return dial(ctx, wire.Service{Kind: wire.Media, Host: whatsapp.MediaHost})
 		},
 	}
 }
@@ -236,46 +227,37 @@ func direct(u *whatsapp.Upstream) Ways {
 // reasonLimit is how long a tunnel's end may take to tell why.
 const reasonLimit = 300 * time.Millisecond
 
-// endings are why the origin gave tunnels up.
-type endings struct {
-	mu      sync.Mutex // guards the following
-	reasons map[wire.ServiceKind]wire.Reason
-	changed chan struct{} // closed and replaced when a reason came
+// endings are why the origin gave a tunnel of each kind up, once it has said so.
+type endings map[wire.ServiceKind]chan wire.Reason
+
+func newEndings() endings {
+	return endings{wire.Chat: make(chan wire.Reason, 1), wire.Media: make(chan wire.Reason, 1)}
 }
 
-func newEndings() *endings {
-	return &endings{reasons: map[wire.ServiceKind]wire.Reason{}, changed: make(chan struct{})}
-}
-
-func (e *endings) add(end tunnel.End) {
-	if end.Reason == 0 || !end.FromPeer {
-		return
+func (e endings) add(end tunnel.End) {
+	if end.Reason != 0 && end.FromPeer {
+		e.keep(end.Service.Kind, end.Reason)
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.reasons[end.Service.Kind] = end.Reason
-	close(e.changed)
-	e.changed = make(chan struct{})
+}
+
+func (e endings) keep(kind wire.ServiceKind, why wire.Reason) {
+	select {
+	case e[kind] <- why:
+	default: // there is one already
+	}
 }
 
 // reason is why a tunnel for hop was given up; 0 if the origin did not say.
-func (e *endings) reason(hop Hop) wire.Reason {
+func (e endings) reason(hop Hop) wire.Reason {
 	kind := wire.Media
 	if hop == Chat {
 		kind = wire.Chat
 	}
-	limit := time.After(reasonLimit)
-	for {
-		e.mu.Lock()
-		r, changed := e.reasons[kind], e.changed
-		e.mu.Unlock()
-		if r != 0 {
-			return r
-		}
-		select {
-		case <-changed:
-		case <-limit:
-			return 0
-		}
+	select {
+	case why := <-e[kind]:
+		e.keep(kind, why) // media is asked about twice
+		return why
+	case <-time.After(reasonLimit):
+		return 0
 	}
 }

@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -8,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"sync/atomic"
@@ -78,7 +80,7 @@ type ChatConn struct {
 }
 
 func newChatConn(below net.Conn, hello []byte, cfg *tls.Config) *ChatConn {
-	return &ChatConn{Conn: tls.Server(&replay{below, hello}, cfg), below: below}
+	return &ChatConn{Conn: tls.Server(&replay{below, io.MultiReader(bytes.NewReader(hello), below)}, cfg), below: below}
 }
 
 // SetLinger with 0 makes Close reset the connection, as for a *net.TCPConn,
@@ -99,19 +101,10 @@ func (c *ChatConn) Close() error {
 	return c.Conn.Close()
 }
 
-// replay is a connection from which first was read already.
+// replay is a connection from which some bytes were read already.
 type replay struct {
 	net.Conn
-	first []byte // nil once read again
+	all io.Reader // those bytes, then the connection
 }
 
-func (r *replay) Read(b []byte) (int, error) {
-	if r.first == nil {
-		return r.Conn.Read(b)
-	}
-	n := copy(b, r.first)
-	if r.first = r.first[n:]; len(r.first) == 0 {
-		r.first = nil
-	}
-	return n, nil
-}
+func (r *replay) Read(b []byte) (int, error) { return r.all.Read(b) }

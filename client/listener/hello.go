@@ -1,9 +1,9 @@
 package listener
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 
 	"culvert/internal/wire"
@@ -44,7 +44,7 @@ func parseHello(b []byte) (sni string, err error) {
 	if err != nil {
 		return "", err
 	}
-	hello := &helloConn{rest: b[:n]}
+	hello := &helloConn{rest: bytes.NewReader(b[:n])}
 	tls.Server(hello, helloTLS).Handshake()
 	sni = hello.info.ServerName
 	if !hello.parsed || len(hello.info.CipherSuites) == 0 || sni != "" && !isHostName(sni) {
@@ -57,7 +57,7 @@ func parseHello(b []byte) (sni string, err error) {
 // is told is lost.
 type helloConn struct {
 	net.Conn // nil: crypto/tls calls what is below, and nothing else
-	rest     []byte
+	rest     *bytes.Reader
 	info     tls.ClientHelloInfo
 	parsed   bool
 }
@@ -69,15 +69,7 @@ var helloTLS = &tls.Config{GetConfigForClient: func(info *tls.ClientHelloInfo) (
 	return nil, errHello
 }}
 
-func (c *helloConn) Read(b []byte) (int, error) {
-	if len(c.rest) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(b, c.rest)
-	c.rest = c.rest[n:]
-	return n, nil
-}
-
+func (c *helloConn) Read(b []byte) (int, error)  { return c.rest.Read(b) }
 func (c *helloConn) Write(b []byte) (int, error) { return len(b), nil }
 
 func recordLen(b []byte) int { return int(b[3])<<8 | int(b[4]) }

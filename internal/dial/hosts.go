@@ -99,16 +99,16 @@ func (h *Hosts) Dial(ctx context.Context, groups []Group) (net.Conn, Candidate, 
 // search is the source of one race of hosts.
 type search struct {
 	*Hosts
-	began   time.Time
-	groups  []Group
-	opened  int         // groups whose hosts were looked up
-	queue   []Candidate // by rank
-	tried   map[netip.AddrPort]bool
-	asking  int       // lookups under way
-	awaited int       // lookups under way for the first host of the newest group
-	hold    time.Time // no attempt starts before, unless none is awaited any more
-	answers chan func()
-	errs    []error
+	began     time.Time
+	groups    []Group
+	opened    int         // groups whose hosts were looked up
+	queue     []Candidate // by rank
+	tried     map[netip.AddrPort]bool
+	asking    int       // lookups under way
+	awaited   int       // lookups under way for the first host of the newest group
+	notBefore time.Time // no attempt starts before, unless none is awaited any more
+	answers   chan func()
+	errs      []error
 }
 
 func (s *search) connect(ctx context.Context, c Candidate) (net.Conn, error) {
@@ -132,9 +132,9 @@ func (s *search) poll(ctx context.Context, idle bool) state {
 		now.wait = time.Until(s.began.Add(s.groups[s.opened].After))
 	}
 	if len(s.queue) > 0 {
-		hold := time.Until(s.hold)
-		if now.ready = hold <= 0; !now.ready {
-			now.wait = min(now.wait, hold)
+		left := time.Until(s.notBefore)
+		if now.ready = left <= 0; !now.ready {
+			now.wait = min(now.wait, left)
 		}
 	}
 	return now
@@ -142,7 +142,7 @@ func (s *search) poll(ctx context.Context, idle bool) state {
 
 func (s *search) exhausted() bool { return s.asking == 0 && len(s.queue) == 0 }
 
-func (s *search) take() Candidate {
+func (s *search) pop() Candidate {
 	first := s.queue[0]
 	s.queue = s.queue[1:]
 	s.tried[first.Addr] = true
@@ -163,14 +163,14 @@ func (s *search) skip() {
 			}
 			s.errs = append(s.errs, err)
 		}
-		s.take()
+		s.pop()
 	}
 }
 
 // open looks up the hosts of a group.
 func (s *search) open(ctx context.Context, group int, ends []Endpoint) {
 	asked := make(map[string]bool)
-	s.awaited, s.hold = 0, time.Time{}
+	s.awaited, s.notBefore = 0, time.Time{}
 	for i, e := range ends {
 		if asked[e.Host] {
 			continue
@@ -242,9 +242,9 @@ func (s *search) learn(q *question, addrs []netip.Addr, err error) {
 	}
 	switch {
 	case s.awaited == 0:
-		s.hold = time.Time{}
-	case len(addrs) > 0 && s.hold.IsZero():
-		s.hold = time.Now().Add(resolutionDelay)
+		s.notBefore = time.Time{}
+	case len(addrs) > 0 && s.notBefore.IsZero():
+		s.notBefore = time.Now().Add(resolutionDelay)
 	}
 }
 

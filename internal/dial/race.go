@@ -40,7 +40,7 @@ func (l *list[C]) poll(context.Context, bool) state {
 
 func (l *list[C]) news() <-chan func() { return nil }
 
-func (l *list[C]) take() C {
+func (l *list[C]) pop() C {
 	first := (*l)[0]
 	*l = (*l)[1:]
 	return first
@@ -52,8 +52,8 @@ type source[C any] interface {
 	// idle means that no attempt is under way.
 	poll(ctx context.Context, idle bool) state
 
-	// take takes out the best choice. It is called only if poll said ready.
-	take() C
+	// pop takes out the best choice. It is called only if poll said ready.
+	pop() C
 
 	// news gives what the race is to call before it polls again. nil: nothing
 	// ever.
@@ -151,7 +151,7 @@ func (a *attempts[C, T]) start(ctx context.Context) state {
 		}
 		a.next = time.Now().Add(a.stagger)
 		a.running++
-		choice := a.source.take()
+		choice := a.source.pop()
 		go func() {
 			v, err := a.try(ctx, choice)
 			a.results <- result[C, T]{choice, v, err}

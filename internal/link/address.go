@@ -107,7 +107,7 @@ func cleanPath(s string) (string, error) {
 	if s == "" {
 		return defaultPath, nil
 	}
-	if s[0] != '/' || len(s) > MaxPath || strings.Trim(s, pathBytes) != "" {
+	if s[0] != '/' || len(s) > maxPath || strings.Trim(s, pathBytes) != "" {
 		return "", errPath
 	}
 	if _, err := url.PathUnescape(s); err != nil {

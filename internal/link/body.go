@@ -58,7 +58,7 @@ const (
 const (
 	checksumLen = 4
 	minBody     = 83 + 1 + 1 + checksumLen
-	maxBody     = (MaxText - len(Scheme)) * 5 / 8
+	maxBody     = (maxText - len(Scheme)) * 5 / 8
 )
 
 // encode is l in bytes, or says why l cannot be a link.
@@ -111,8 +111,8 @@ func finish(b []byte) ([]byte, error) {
 
 // cleanFronts is the one form of fronts, or what is wrong with them.
 func cleanFronts(fronts []Front) ([]Front, error) {
-	if len(fronts) == 0 || len(fronts) > MaxFronts {
-		return nil, fmt.Errorf("a link has 1 to %d fronts, not %d", MaxFronts, len(fronts))
+	if len(fronts) == 0 || len(fronts) > maxFronts {
+		return nil, fmt.Errorf("a link has 1 to %d fronts, not %d", maxFronts, len(fronts))
 	}
 	clean := make([]Front, len(fronts))
 	seen := make(map[string]int)
@@ -265,7 +265,7 @@ func decode(b []byte) (*Link, error) {
 	copy(l.Keys.Token[:], c.next(16))
 	l.Keys.User = uint32(c.uvarint())
 	n, doors := c.count()
-	if n > MaxFronts {
+	if n > maxFronts {
 		return nil, errRules
 	}
 	for i := range n {
@@ -316,7 +316,7 @@ func (c *cursor) front() Front {
 }
 
 func (c *cursor) dial(port uint16, ports bool) (dial []string) {
-	for range min(int(c.byte()), MaxDial+1) {
+	for range min(int(c.byte()), maxDial+1) {
 		host := c.host()
 		if ports {
 			port = c.port()
@@ -327,7 +327,7 @@ func (c *cursor) dial(port uint16, ports bool) (dial []string) {
 }
 
 func (c *cursor) pins() (pins []Pin) {
-	for range min(int(c.byte()), MaxPins+1) {
+	for range min(int(c.byte()), maxPins+1) {
 		pins = append(pins, Pin(c.next(len(Pin{}))))
 	}
 	return pins

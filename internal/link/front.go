@@ -13,9 +13,9 @@ import (
 
 // Limits of one front: they keep a link of several fronts within a QR code.
 const (
-	MaxDial = 8   // addresses to dial
-	MaxPins = 4   // pins
-	MaxPath = 255 // bytes of the path, whose length is written as one byte
+	maxDial = 8   // addresses to dial
+	maxPins = 4   // pins
+	maxPath = 255 // bytes of the path, whose length is written as one byte
 )
 
 const (
@@ -108,8 +108,8 @@ func (f Front) clean() (Front, error) {
 
 // cleanDial is the one form of dial, which is nil if Host says the same.
 func cleanDial(dial []string, at address) ([]string, error) {
-	if len(dial) > MaxDial {
-		return nil, fmt.Errorf("a front has at most %d addresses to dial", MaxDial)
+	if len(dial) > maxDial {
+		return nil, fmt.Errorf("a front has at most %d addresses to dial", maxDial)
 	}
 	var clean []string
 	seen := make(map[string]bool)
@@ -176,8 +176,8 @@ func cleanPins(pins []Pin) ([]Pin, error) {
 	if len(pins) == 0 {
 		return nil, nil
 	}
-	if len(pins) > MaxPins {
-		return nil, fmt.Errorf("a front has at most %d pins", MaxPins)
+	if len(pins) > maxPins {
+		return nil, fmt.Errorf("a front has at most %d pins", maxPins)
 	}
 	seen := make(map[Pin]bool)
 	for _, p := range pins {

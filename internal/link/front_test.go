@@ -114,7 +114,7 @@ func TestFrontsThatCannotWorkAreRefused(t *testing.T) {
 		"wss://a.example/;pin=x" + pinA[1:]:     "pin: a pin is",
 		"wss://a.example/;pin=" + pinA + "00":   "pin: a pin is",
 		"wss://a/;pin=" + pinA + ";pin=" + pinA: "pin: the same pin twice",
-		"wss://a/" + dials(MaxDial+1):           "at most 8 addresses",
+		"wss://a/" + dials(maxDial+1):           "at most 8 addresses",
 		"wss://a/" + strings.Repeat("x", 9000):  "longer than",
 	} {
 		if f, err := ParseFront(in); err == nil || !strings.Contains(err.Error(), want) {

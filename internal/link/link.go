@@ -21,19 +21,19 @@ import (
 // Scheme begins every link.
 const Scheme = "culvert:"
 
-// MaxText is the longest link, in characters. A QR code of the largest size
+// maxText is the longest link, in characters. A QR code of the largest size
 // holds 4,296 of them (ISO/IEC 18004, version 40-L, alphanumeric mode).
-const MaxText = 4096
+const maxText = 4096
 
-// MaxFronts bounds the fronts of one link.
-const MaxFronts = 16
+// maxFronts bounds the fronts of one link.
+const maxFronts = 16
 
 // Link is what a user is handed. Whoever makes one sets its fields, asks Validate
 // whether they can be a link, and hands out String or QR. Whoever is handed one
 // gets it from Parse and does not change it; several goroutines may read it.
 type Link struct {
 	Keys   seal.ClientKeys
-	Fronts []Front // 1 to MaxFronts, in the order in which to try them
+	Fronts []Front // 1 to maxFronts, in the order in which to try them
 }
 
 // encoding has letters and digits only: no messenger ends a link within it, no
@@ -45,7 +45,7 @@ var encoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 // Errors of Parse for a text that was damaged on its way.
 var (
 	errNoLink  = errors.New("this is no link: one starts with " + Scheme + " and is one line")
-	errTooLong = fmt.Errorf("this is no link: one has at most %d characters", MaxText)
+	errTooLong = fmt.Errorf("this is no link: one has at most %d characters", maxText)
 	errChar    = errors.New("the link has a character that no link has: copy it again, whole and alone")
 	errChanged = errors.New("the link was changed on its way (its checksum is wrong): copy it again, do not type it")
 	errRules   = errors.New("the link breaks the rules for links: ask whoever gave it to you for a new one")
@@ -103,7 +103,7 @@ func Parse(s string) (*Link, error) {
 // bodyText is what follows the scheme, in upper case and of the length that
 // it says itself, so that it is neither cut off nor has a tail.
 func bodyText(s string) (string, error) {
-	if len(s) > MaxText {
+	if len(s) > maxText {
 		return "", errTooLong
 	}
 	if len(s) < len(Scheme) || !strings.EqualFold(s[:len(Scheme)], Scheme) {

@@ -156,7 +156,7 @@ func TestWhatIsNoLinkIsRefusedWithAWayOut(t *testing.T) {
 		"Kelvin's sign for k":   {strings.Replace(link, "k", "\u212a", 1), "character"},
 		"a tail":                {link + "aaaa", "4 characters too long"},
 		"two links":             {link + link[len(Scheme):], "too long"},
-		"endless text":          {link + strings.Repeat("a", MaxText), "at most"},
+		"endless text":          {link + strings.Repeat("a", maxText), "at most"},
 		"a later version":       {change(0, 2), "version 2"},
 		"a wrong checksum":      {Scheme + "b" + link[len(Scheme)+1:], "version"},
 		"no origin":             {change(3, make([]byte, 32)...), "rules"},
@@ -202,13 +202,13 @@ func TestALinkThatCannotBeParsedIsNotWritten(t *testing.T) {
 	good := vectors(t)[0].parsed(t)
 	front := good.Fronts[0]
 	long := front
-	long.Path = "/" + strings.Repeat("a", MaxPath-1)
+	long.Path = "/" + strings.Repeat("a", maxPath-1)
 	var many, wide []Front
-	for i := range MaxFronts + 1 {
+	for i := range maxFronts + 1 {
 		f := front
 		f.Path = "/" + strings.Repeat("b", i)
 		many = append(many, f)
-		long.Path = long.Path[:MaxPath-i] + strings.Repeat("b", i)
+		long.Path = long.Path[:maxPath-i] + strings.Repeat("b", i)
 		wide = append(wide, long)
 	}
 	for name, l := range map[string]Link{
@@ -216,7 +216,7 @@ func TestALinkThatCannotBeParsedIsNotWritten(t *testing.T) {
 		"no fronts":         {Keys: good.Keys},
 		"too many fronts":   {Keys: good.Keys, Fronts: many},
 		"the same twice":    {Keys: good.Keys, Fronts: []Front{front, front}},
-		"too long":          {Keys: good.Keys, Fronts: wide[:MaxFronts]},
+		"too long":          {Keys: good.Keys, Fronts: wide[:maxFronts]},
 		"a bad front":       {Keys: good.Keys, Fronts: []Front{{Host: "a b"}}},
 		"an endless host":   {Keys: good.Keys, Fronts: []Front{{Host: strings.Repeat("a", 1<<16)}}},
 		"sni none as name":  {Keys: good.Keys, Fronts: []Front{{Host: "a", SNI: "none"}}},
@@ -226,9 +226,9 @@ func TestALinkThatCannotBeParsedIsNotWritten(t *testing.T) {
 			t.Errorf("%s: got %v and %q, want an error and nothing", name, l.Validate(), l.String())
 		}
 	}
-	most := Link{Keys: good.Keys, Fronts: many[:MaxFronts]}
-	if got, err := Parse(most.String()); err != nil || len(got.Fronts) != MaxFronts {
-		t.Errorf("got %v, want a link of %d fronts", err, MaxFronts)
+	most := Link{Keys: good.Keys, Fronts: many[:maxFronts]}
+	if got, err := Parse(most.String()); err != nil || len(got.Fronts) != maxFronts {
+		t.Errorf("got %v, want a link of %d fronts", err, maxFronts)
 	}
 }
 

@@ -61,35 +61,22 @@ func (c chain) match(static [32]byte) error {
 	return nil
 }
 
-// parseChain takes a CertChain {1 leaf, 2 intermediate} apart into details and
-// signatures; all alias payload.
+// parseChain takes a CertChain {1 leaf, 2 intermediate} apart, both of which are a
+// NoiseCertificate {1 details, 2 signature}. What it returns aliases payload.
 func parseChain(payload []byte) (leaf, leafSig, inter, interSig []byte, err error) {
-	m, err := parseMessage(payload)
+	certs, err := parseBytes(payload, 0, 0)
 	if err != nil {
 		return nil, nil, nil, nil, err
 	}
-	if leaf, leafSig, err = signed(&m, 1); err != nil {
+	first, err := parseBytes(certs[0], 0, ed25519.SignatureSize)
+	if err != nil {
 		return nil, nil, nil, nil, err
 	}
-	inter, interSig, err = signed(&m, 2)
-	return leaf, leafSig, inter, interSig, err
-}
-
-// signed reads field num of m as a NoiseCertificate {1 details, 2 signature}.
-func signed(m *protoMessage, num int) (details, sig []byte, err error) {
-	b, err := m.bytes(num, 0)
+	second, err := parseBytes(certs[1], 0, ed25519.SignatureSize)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, nil, err
 	}
-	cert, err := parseMessage(b)
-	if err != nil {
-		return nil, nil, err
-	}
-	if details, err = cert.bytes(1, 0); err != nil {
-		return nil, nil, err
-	}
-	sig, err = cert.bytes(2, 64)
-	return details, sig, err
+	return first[0], first[1], second[0], second[1], nil
 }
 
 // parseCertificate reads details {1 serial, 2 issuerSerial, 3 key, 4 notBefore,
@@ -267,6 +254,23 @@ func (m *protoMessage) bytes(num, size int) ([]byte, error) {
 		return nil, errProto
 	}
 	return f.data, nil
+}
+
+// parseBytes reads a message whose fields from 1 on are bytes, of these sizes; 0 is
+// any size.
+func parseBytes(b []byte, sizes ...int) (fields [][]byte, err error) {
+	m, err := parseMessage(b)
+	if err != nil {
+		return nil, err
+	}
+	for i, size := range sizes {
+		field, err := m.bytes(i+1, size)
+		if err != nil {
+			return nil, err
+		}
+		fields = append(fields, field)
+	}
+	return fields, nil
 }
 
 // number is field num, 0 if it is missing.

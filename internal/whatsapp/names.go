@@ -20,10 +20,10 @@ func IsMediaHost(sni string) bool {
 	return ok && within(host, "whatsapp.net")
 }
 
-// Allowed reports whether an origin may dial host on port: whatsapp.net,
+// isAllowed reports whether an origin may dial host on port: whatsapp.net,
 // whatsapp.com and what is below them, and wa.me, on 443, 5222 and 80. Case
 // and a trailing dot do not matter. Addresses are never allowed.
-func Allowed(host string, port int) bool {
+func isAllowed(host string, port int) bool {
 	name, ok := wire.HostName(host)
 	return ok && allowedPort(port) &&
 		(within(name, "whatsapp.net") || within(name, "whatsapp.com") || name == "wa.me")
@@ -61,9 +61,9 @@ var (
 	nat64   = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052; the IPv4 address is its last four bytes
 )
 
-// Public reports whether a is a unicast address of the public internet. An IPv4
+// isPublic reports whether a is a unicast address of the public internet. An IPv4
 // address in IPv6 clothes (mapped, or behind NAT64) is judged as itself.
-func Public(a netip.Addr) bool {
+func isPublic(a netip.Addr) bool {
 	if a.Zone() != "" {
 		return false
 	}

@@ -13,8 +13,8 @@ func TestAllowedNamesAndPorts(t *testing.T) {
 		"WhatsApp.NET.", "web.whatsapp.com", "whatsapp.com", "wa.me", "WA.ME.", "a.b.c.d.fna.whatsapp.net",
 	} {
 		for _, port := range []int{443, 5222, 80} {
-			if !Allowed(host, port) {
-				t.Errorf("Allowed(%q, %d): got false, want true", host, port)
+			if !isAllowed(host, port) {
+				t.Errorf("isAllowed(%q, %d): got false, want true", host, port)
 			}
 		}
 	}
@@ -32,12 +32,12 @@ func TestHostileNamesAndPortsAreNotAllowed(t *testing.T) {
 		"evilwa.me", "x.wa.me", "wa.me.evil.com", "wa.me..",
 		strings.Repeat("a", 64) + ".whatsapp.net", strings.Repeat("a.", 130) + "whatsapp.net",
 	} {
-		if Allowed(host, 443) {
-			t.Errorf("Allowed(%q, 443): got true, want false", host)
+		if isAllowed(host, 443) {
+			t.Errorf("isAllowed(%q, 443): got true, want false", host)
 		}
 	}
 	for _, port := range []int{-1, 0, 22, 25, 53, 79, 81, 442, 444, 5221, 5223, 8080, 65979, 1<<16 + 443} {
-		if Allowed("g.whatsapp.net", port) {
+		if isAllowed("g.whatsapp.net", port) {
 			t.Errorf("Allowed on port %d: got true, want false", port)
 		}
 	}
@@ -62,8 +62,8 @@ func TestOnlyPublicAddressesPass(t *testing.T) {
 		"31.13.66.1", "157.240.1.1", "3.33.221.48", "1.1.1.1", "100.63.255.255", "100.128.0.1", "172.15.0.1", "172.32.0.1", "192.0.1.1", "198.20.0.1",
 		"2a03:2880:f2ff::60", "2620:0:1c00::1", "2606:4700::1", "::ffff:31.13.66.1", "64:ff9b::31.13.66.1",
 	} {
-		if !Public(netip.MustParseAddr(s)) {
-			t.Errorf("Public(%s): got false, want true", s)
+		if !isPublic(netip.MustParseAddr(s)) {
+			t.Errorf("isPublic(%s): got false, want true", s)
 		}
 	}
 	for _, s := range []string{
@@ -75,11 +75,11 @@ func TestOnlyPublicAddressesPass(t *testing.T) {
 		"2001:20::1", "2001:db8::1", "2002:7f00:1::", "2002:1f0d:4201::1", "3fff::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fd12::1",
 		"fe80::1", "fe80::1%eth0", "2a03:2880::1%eth0", "fec0::1", "ff02::1", "ff0e::1", "4000::1",
 	} {
-		if Public(netip.MustParseAddr(s)) {
-			t.Errorf("Public(%s): got true, want false", s)
+		if isPublic(netip.MustParseAddr(s)) {
+			t.Errorf("isPublic(%s): got true, want false", s)
 		}
 	}
-	if Public(netip.Addr{}) {
+	if isPublic(netip.Addr{}) {
 		t.Error("Public of no address: got true, want false")
 	}
 }
@@ -89,7 +89,7 @@ func FuzzAllowed(f *testing.F) {
 	f.Add("g.whatsapp.net")
 	f.Add("whatsapp.net.evil.com\x00")
 	f.Fuzz(func(t *testing.T, host string) {
-		if !Allowed(host, 443) {
+		if !isAllowed(host, 443) {
 			return
 		}
 		name := strings.TrimSuffix(strings.ToLower(host), ".")

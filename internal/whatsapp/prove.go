@@ -150,18 +150,11 @@ func parseServerHello(frame []byte) (ephemeral, static, payload []byte, err erro
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	hello, err := parseMessage(b)
+	hello, err := parseBytes(b, 32, 48, 0)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if ephemeral, err = hello.bytes(1, 32); err != nil {
-		return nil, nil, nil, err
-	}
-	if static, err = hello.bytes(2, 48); err != nil {
-		return nil, nil, nil, err
-	}
-	payload, err = hello.bytes(3, 0)
-	return ephemeral, static, payload, err
+	return hello[0], hello[1], hello[2], nil
 }
 
 // noiseName is exactly as long as a hash, so Noise takes it as it is (section

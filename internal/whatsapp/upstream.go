@@ -39,7 +39,7 @@ type Upstream struct {
 	// clients ask for must be WhatsApp's all the same.
 	Chat, Media, Web string
 
-	// AllowPrivate permits addresses that Public refuses. Leave it off unless a
+	// AllowPrivate permits addresses that are not of the public internet. Leave it off unless a
 	// replacement is on a private network.
 	AllowPrivate bool
 
@@ -141,7 +141,7 @@ func (u *Upstream) plan(s wire.Service) (plan, error) {
 		return replaced(u.Chat, plan{groups: groupOf(chatEndpoints...)})
 	case s.Kind == wire.Media && s.Host == "":
 		return replaced(u.Media, plan{groups: groupOf(mediaEndpoint)})
-	case s.Kind != wire.Media && s.Kind != wire.Web, !Allowed(s.Host, 443):
+	case s.Kind != wire.Media && s.Kind != wire.Web, !isAllowed(s.Host, 443):
 		return plan{}, ErrNotAllowed
 	case s.Kind == wire.Media:
 		second := dial.Group{After: fallback, Endpoints: []dial.Endpoint{mediaEndpoint}}
@@ -164,7 +164,7 @@ func replaced(replacement string, p plan) (plan, error) {
 
 // allow says whether a may be dialled.
 func (u *Upstream) allow(a netip.Addr) error {
-	if u.AllowPrivate || Public(a) {
+	if u.AllowPrivate || isPublic(a) {
 		return nil
 	}
 	return ErrNotPublic

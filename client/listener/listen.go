@@ -45,8 +45,9 @@ const (
 // Carry takes over a connection of the app, which it owns from then on; first
 // are bytes already read from it, at most wire.MaxEarly, and belong to Carry
 // too. conn is what the listener accepted, a *net.TCPConn as a rule, or a
-// *ChatConn. Carry has a goroutine to itself, for which Serve waits: it returns
-// soon after Serve's context has ended, as client.Client's does at once.
+// *ChatConn. Carry is called in a goroutine of its own, for which Serve waits, so
+// it must return soon after Serve's context has ended; client.Client's returns at
+// once.
 type Carry func(conn net.Conn, s wire.Service, first []byte)
 
 // Listener takes the app's connections and finds out what they are. Its fields
@@ -160,7 +161,9 @@ func (r *reception) acceptAll(ctx context.Context, ln net.Listener) error {
 		switch {
 		case err == nil:
 			pause = newAcceptBackoff()
-			r.admit(ctx, conn)
+			if u := r.queue.add(ctx, conn); u != nil {
+				r.group.Go(func() { r.receive(u) })
+			}
 		case !passes(err):
 			return err
 		default:
@@ -170,12 +173,6 @@ func (r *reception) acceptAll(ctx context.Context, ln net.Listener) error {
 			r.queue.makeRoom()
 			dial.Sleep(ctx, pause.Pause())
 		}
-	}
-}
-
-func (r *reception) admit(ctx context.Context, conn net.Conn) {
-	if u := r.queue.add(ctx, conn); u != nil {
-		r.group.Go(func() { r.receive(u) })
 	}
 }
 

@@ -57,3 +57,22 @@ func FuzzService(f *testing.F) {
 		}
 	})
 }
+
+func TestAHostNameIsOfPlainASCIIAndHasOneSpelling(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("a", 63)
+	for in, want := range map[string]string{
+		"g.whatsapp.net": "g.whatsapp.net", "G.WhatsApp.Net.": "g.whatsapp.net", "xn--a-b.1": "xn--a-b.1", "1.2.3.4": "1.2.3.4",
+		long: long, long + "." + long + "." + long + "." + long[:61]: long + "." + long + "." + long + "." + long[:61],
+	} {
+		if got, ok := HostName(in); got != want || !ok {
+			t.Errorf("%q: got %q, %v; want %q", in, got, ok, want)
+		}
+	}
+	for _, in := range []string{"", ".", "a..b", ".a", "a..", "-a.b", "a.b-", "a_b", "a b", "[::1]", "a:1", "\u212aelvin.net", "ä.net",
+		long + "a", long + "." + long + "." + long + "." + long} {
+		if got, ok := HostName(in); ok {
+			t.Errorf("%q: got %q, want no host name", in, got)
+		}
+	}
+}

@@ -1,6 +1,6 @@
 # Only Go, make and git are needed; Go fetches the rest. "make help" lists the targets.
 
-GOFLAGS_BUILD := -trimpath -ldflags '-s -w'
+GOFLAGS_BUILD := -trimpath -buildvcs=auto -ldflags '-s -w'
 STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.6.1
 BENCHTIME     ?= 1s
 FUZZTIME      ?= 10s

@@ -4,11 +4,9 @@ package main
 
 import "culvert/internal/term"
 
-const about = "Culvert carries the unmodified WhatsApp app's connections under whatever blocks\ntheir way."
-
 var program = term.Program{
 	Name:  "culvert",
-	About: about,
+	About: "Culvert carries the unmodified WhatsApp app's connections under whatever blocks\ntheir way.",
 	Commands: []term.Command{
 		{Name: "connect", Summary: "take the app's connections and carry them to the origin", Run: runConnect},
 		{Name: "doctor", Summary: "say how far connections come, and what to try", Run: runDoctor},

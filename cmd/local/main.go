@@ -3,7 +3,10 @@
 // has, and what takes WhatsApp's place; whoever has a link runs culvert instead.
 package main
 
-import "culvert/internal/term"
+import (
+	"culvert/internal/term"
+	"culvert/test/local"
+)
 
 var program = term.Program{
 	Name: "local",
@@ -12,7 +15,7 @@ var program = term.Program{
 	Commands: []term.Command{
 		{Name: "run", Summary: "run origin, edge and client, for the app or to be looked at", Run: withArgs(newRunOptions)},
 		{Name: "demo", Summary: "show what the relay does with a stand-in for WhatsApp, and end", Run: withArgs(newDemoOptions)},
-		{Name: "gateway", Summary: "be an edge that emulates Amazon API Gateway and its functions", Run: runGateway},
+		{Name: "gateway", Summary: "be an edge that emulates Amazon API Gateway and its functions", Run: local.RunGateway},
 		term.Version("local"),
 	},
 }

@@ -32,7 +32,7 @@ type Runner interface {
 // Failure is a program that ended badly.
 type Failure struct {
 	What string // the command as Describe has it, without its values
-	Said string // the last that the program wrote to its standard error
+	Said string // what the program wrote to its standard error
 	Err  error
 }
 
@@ -46,12 +46,6 @@ func (f *Failure) Error() string {
 
 func (f *Failure) Unwrap() error { return f.Err }
 
-// maxOutput bounds what is kept of a program's output, maxWords of its errors.
-const (
-	maxOutput = 32 << 20
-	maxWords  = 16 << 10
-)
-
 // Programs runs real programs, from PATH.
 type Programs struct{}
 
@@ -62,8 +56,8 @@ func (Programs) Run(ctx context.Context, c Call) ([]byte, error) {
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Env = append(os.Environ(), c.Env...)
 	cmd.Stdin = strings.NewReader(c.Stdin)
-	out, words := &tail{limit: maxOutput}, &tail{limit: maxWords}
-	cmd.Stdout, cmd.Stderr = out, words
+	var out, words bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &words
 	if c.Show != nil {
 		cmd.Stdout, cmd.Stderr = c.Show, c.Show
 	}
@@ -73,8 +67,6 @@ func (Programs) Run(ctx context.Context, c Call) ([]byte, error) {
 		return nil, ctx.Err()
 	case err != nil:
 		return nil, &Failure{Describe(c), words.String(), err}
-	case out.lost:
-		return nil, &Failure{Describe(c), "its answer is too large", errors.New("too large")}
 	}
 	return out.Bytes(), nil
 }
@@ -108,22 +100,6 @@ func Describe(c Call) string {
 		words = append(words, a)
 	}
 	return strings.Join(words, " ")
-}
-
-// tail keeps the last bytes that are written to it.
-type tail struct {
-	bytes.Buffer
-	limit int
-	lost  bool
-}
-
-func (t *tail) Write(b []byte) (int, error) {
-	t.Buffer.Write(b)
-	if over := t.Len() - t.limit; over > 0 {
-		t.Next(over)
-		t.lost = true
-	}
-	return len(b), nil
 }
 
 // SecretFile is where a program finds its Call's secret number i.

@@ -1,4 +1,4 @@
-package main
+package local
 
 import (
 	"context"
@@ -17,7 +17,6 @@ import (
 	"culvert/internal/serve"
 	"culvert/internal/term"
 	"culvert/internal/wire"
-	"culvert/test/local"
 )
 
 var gatewayProgram = serve.Program{
@@ -26,8 +25,8 @@ var gatewayProgram = serve.Program{
 		"for tests. It prints at the end what AWS would have charged.",
 }
 
-// gateway is what the environment says; its tags are the manual.
-type gateway struct {
+// gatewaySettings are what the environment says; their tags are the manual.
+type gatewaySettings struct {
 	Listen     serve.Address `env:"CULVERT_LISTEN" envDefault:"127.0.0.1:8080" help:"host:port to listen on" try:":443"`
 	TLS        serve.TLSFiles
 	Origin     serve.URL          `env:"CULVERT_ORIGIN,required" help:"URL of the origin; a path in it is put before every request's" try:"https://origin.example"`
@@ -45,7 +44,7 @@ type gateway struct {
 }
 
 // Check finds what no single setting shows, and reads the gate secrets.
-func (g *gateway) Check() []serve.SettingError {
+func (g *gatewaySettings) Check() []serve.SettingError {
 	text, err := os.ReadFile(g.GateFile)
 	if err == nil {
 		g.secrets = string(text)
@@ -62,10 +61,10 @@ func (g *gateway) Check() []serve.SettingError {
 		serve.Positive("CULVERT_DRAIN", g.DrainFor, "20s"))
 }
 
-// runGateway is "local gateway", which takes its settings as the servers do:
-// from the environment.
-func runGateway(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	g := new(gateway)
+// RunGateway is "local gateway": an edge that emulates Amazon API Gateway until
+// ctx ends. It takes its settings as the servers do, from the environment.
+func RunGateway(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	g := new(gatewaySettings)
 	switch err := serve.Load(gatewayProgram, g, args, stdout); {
 	case errors.Is(err, serve.ErrShown):
 		return nil
@@ -99,8 +98,8 @@ func rereadOnHangup(files *serve.Files) (stop func()) {
 }
 
 // run serves the emulated API until ctx ends, then says what AWS would charge.
-func (g *gateway) run(ctx context.Context, log *slog.Logger, files *serve.Files, stdout io.Writer) error {
-	api := &local.API{
+func (g *gatewaySettings) run(ctx context.Context, log *slog.Logger, files *serve.Files, stdout io.Writer) error {
+	api := &API{
 		Origin: &g.Origin.URL, Gates: g.keys, GateText: g.secrets, Functions: g.Functions, MaxSockets: g.MaxSockets, Log: log,
 		Key: aws.Credentials{AccessKeyID: g.AccessKey, SecretAccessKey: g.SecretKey},
 	}
@@ -121,7 +120,7 @@ func (g *gateway) run(ctx context.Context, log *slog.Logger, files *serve.Files,
 }
 
 // report shows the bill, and keeps what it rests on.
-func (g *gateway) report(api *local.API, out io.Writer) error {
+func (g *gatewaySettings) report(api *API, out io.Writer) error {
 	fmt.Fprintln(out, "\nAWS would have charged, with nothing free:")
 	if err := api.Bill(out); err != nil || g.Day == "" {
 		return err

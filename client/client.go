@@ -120,7 +120,8 @@ func (c *Client) Run(ctx context.Context) error {
 	c.tasks.Go(func() { c.keepAlive(ctx) })
 	c.keepMain(ctx)
 	c.stop()
-	if c.table.Abandon() > 0 {
+	c.table.Abandon()
+	if c.table.Carriers() > 0 {
 		time.Sleep(lastWords)
 	}
 	c.table.Close()
@@ -128,9 +129,9 @@ func (c *Client) Run(ctx context.Context) error {
 	return nil
 }
 
-// lastWords is how long carriers may take to say that all tunnels are given up.
-// An origin that does not hear of it holds them, and WhatsApp's connections, for
-// minutes.
+// lastWords is how long carriers may take to say how all tunnels ended, also those
+// that ended in order just before. An origin that does not hear of it holds them, and
+// WhatsApp's connections, for minutes.
 const lastWords = 100 * time.Millisecond
 
 // task runs f in a goroutine that Run waits for, unless the client is ending.

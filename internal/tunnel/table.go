@@ -231,17 +231,15 @@ func (tb *Table) sweep(now time.Time) {
 	}
 }
 
-// Abandon resets all tunnels, of which it returns the number, and lets none in
-// any more. The carriers have yet to tell the peer.
-func (tb *Table) Abandon() int {
+// Abandon resets all tunnels and lets none in any more. The carriers have yet to
+// tell the peer.
+func (tb *Table) Abandon() {
 	tb.mu.Lock()
 	tb.closed = true
 	tb.mu.Unlock()
-	all := tb.allTunnels()
-	for _, t := range all {
+	for _, t := range tb.allTunnels() {
 		t.Reset(wire.Aborted)
 	}
-	return len(all)
 }
 
 // Close is Abandon, ends all carriers at once, and waits for the goroutines of

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net/netip"
 	"sync/atomic"
 	"testing"
@@ -142,5 +143,25 @@ func TestTunnelsThatNobodyHoldsAnyMoreAreNotSoughtForEver(t *testing.T) {
 		if got := n.Status().Tunnels; got != 0 {
 			t.Errorf("got %d tunnels after 10 minutes without a carrier that worked, want none", got)
 		}
+	})
+}
+
+// The last ack of a tunnel is what the origin's end waits for: without it WhatsApp's
+// connection is held for minutes.
+func TestAClientThatStopsTellsHowItsLastTunnelEnded(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.api(apiOptions{})
+		n := w.clientBy(1, w.textFront(a.clients.addr)).ready()
+		c := n.chat()
+		_, err := c.ping(5 * time.Second)
+		if err := errors.Join(err, c.finish()); err != nil {
+			t.Fatal(err)
+		}
+		n.stop()
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		drained := make(chan error, 1)
+		go func() { drained <- a.Drain(ctx) }()
+		wantDrained(t, drained)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -61,6 +62,29 @@ func TestNoCommandPrintsTheTargets(t *testing.T) {
 		t.Errorf("got exit code %d, want 2", code)
 	}
 	awstest.WantSaid(t, said.String(), "deploy", "destroy", "YES=1")
+}
+
+func TestTheHelpNamesEveryVariableOfTheMakefileAndAnExample(t *testing.T) {
+	t.Parallel()
+	makefile, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all, one bytes.Buffer
+	p := program(&awstest.Recorded{T: t})
+	p.Run(t.Context(), []string{"--help"}, &all, &all)
+	p.Run(t.Context(), []string{"deploy", "--help"}, &one, &one)
+	awstest.WantSaid(t, one.String(), "Example:")
+	given := regexp.MustCompile(`call given\w*,([A-Z]+),([a-z]+)\)`).FindAllStringSubmatch(string(makefile), -1)
+	if len(given) < 10 {
+		t.Errorf("got %d variables in the Makefile, want all", len(given))
+	}
+	for _, m := range given {
+		if !regexp.MustCompile(`\b` + m[1] + `\b`).MatchString(all.String()) {
+			t.Errorf("the help does not name %s", m[1])
+		}
+		awstest.WantSaid(t, one.String(), "  --"+m[2])
+	}
 }
 
 func TestCommandsThatAreShownAreThoseOfTheFolderWhereThereIsNoOther(t *testing.T) {

@@ -40,7 +40,7 @@ var parameterFlags = map[string]string{
 // parse reads the flags of the story name, whose help says what it is about.
 func parse(name, about string, args []string, stdout io.Writer) (options, error) {
 	o := options{Target: &aws.Target{}, given: map[string]string{}}
-	f := term.NewFlags("cloud "+name, "[flags]", "Called by make "+name+": "+about+".")
+	f := term.NewFlags("cloud "+name, "[flags]", "Called by make "+name+": "+about+".\n\nExample:\n  make "+name+" PROFILE=me REGION=eu-central-1")
 	f.StringVar(&o.Profile, "profile", "", "`NAME` of the AWS profile")
 	f.StringVar(&o.Region, "region", "", "AWS `REGION`; else the profile's, else us-east-1")
 	f.StringVar(&o.Stack, "stack", "culvert", "`NAME` of the deployment")

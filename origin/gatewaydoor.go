@@ -178,18 +178,13 @@ func (g *gatewayDoor) connection(id string, user uint32, ticket string) (*connec
 	if g.closed || g.admission.isFull(user) || g.admission.draining.Load() && !g.fleet.isOwn(ticket, user) {
 		return nil, http.StatusServiceUnavailable
 	}
-	c := g.newConnection(id, user)
-	g.conns[id] = c
-	g.tasks.Go(func() { g.watch(c) })
-	return c, 0
-}
-
-func (g *gatewayDoor) newConnection(id string, user uint32) *connection {
 	c := &connection{id: id, user: user, pace: newPace(time.Now())}
 	c.conn = transport.NewCallbackConn(g.poster.to(c), inFlight, g.fleet.ticket(user))
 	c.carrier = g.admission.newCarrier(c.conn, user)
 	c.carrier.Start()
-	return c
+	g.conns[id] = c
+	g.tasks.Go(func() { g.watch(c) })
+	return c, 0
 }
 
 // deliver gives the carrier a message and returns the answer's status.

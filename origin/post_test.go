@@ -278,3 +278,30 @@ func newTestOrigin(t testing.TB, master seal.Master) *Origin {
 	t.Cleanup(func() { o.Close() })
 	return o
 }
+
+// silent is an API Gateway that answers nothing.
+type silent struct{}
+
+func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// An origin that stops does not wait for an API Gateway that is silent, however many
+// connections are to be closed.
+func TestHangUpsAreBoundedInTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, to := newPosting(new(awsAnswers)), new(awsAnswers).gateway()
+		to.Client = &http.Client{Transport: silent{}}
+		p.api = newManagement(to)
+		begin := time.Now()
+		var all sync.WaitGroup
+		for id := range 10 * maxHanging {
+			all.Go(func() { p.hangUp(strconv.Itoa(id)) })
+		}
+		if all.Wait(); time.Since(begin) > hangFor {
+			t.Errorf("got %v for all, want no more than %v", time.Since(begin), hangFor)
+		}
+	})
+}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/x509"
-	"errors"
 	"os"
 	"time"
 
@@ -38,6 +37,6 @@ func wrongDoor(door string) serve.SettingError {
 	if door == "" || door == "stream" {
 		return serve.SettingError{}
 	}
-	return serve.Wrong("CULVERT_DOOR", errors.New("an edge has the stream door alone"),
-		"'bin/local gateway', which emulates Amazon API Gateway by the same settings")
+	return serve.SettingError{Name: "CULVERT_DOOR", Problem: "an edge has the stream door alone",
+		Try: "'bin/local gateway', which emulates Amazon API Gateway by the same settings"}
 }

@@ -39,18 +39,13 @@ var ErrSilent = errors.New("the origin did not answer")
 // Whoever makes one closes it.
 type Client struct{ http *http.Client }
 
-// New makes a Client over c, or over one of its own if c is nil.
+// New makes a Client over c, or over one of its own if c is nil, which talks to
+// origins only, whatever proxy the environment names, and follows no redirect.
 func New(c *http.Client) *Client {
-	if c == nil {
-		c = newHTTPClient()
+	if c != nil {
+		return &Client{c}
 	}
-	return &Client{c}
-}
-
-// newHTTPClient talks to origins only, whatever proxy the environment names, and
-// follows no redirect.
-func newHTTPClient() *http.Client {
-	return &http.Client{
+	return &Client{&http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			DialContext:            (&net.Dialer{Timeout: dialFor}).DialContext,
@@ -60,7 +55,7 @@ func newHTTPClient() *http.Client {
 			MaxResponseHeaderBytes: maxAnswer,
 			DisableCompression:     true,
 		},
-	}
+	}}
 }
 
 // Close ends the connections that are idle. The caller has ended its posts.

@@ -12,7 +12,7 @@ import (
 
 func TestTheEnvironmentNamesNoProxy(t *testing.T) {
 	t.Setenv("HTTP_PROXY", "http://198.51.100.7:3128")
-	if newHTTPClient().Transport.(*http.Transport).Proxy != nil {
+	if New(nil).http.Transport.(*http.Transport).Proxy != nil {
 		t.Error("got a client with a proxy, want none")
 	}
 }

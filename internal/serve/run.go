@@ -59,12 +59,14 @@ func (s Service) Run(ctx context.Context) error {
 	if s.Lasting != nil {
 		serving.Go(func() { server.Serve(s.Lasting) }) // if this fails, it shows when it is needed: nobody is cut before
 	}
+	admin := string(Off)
 	if adminListener != nil {
+		admin = adminListener.Addr().String()
 		adminServer := newServer(newAdmin(s.Metrics, &draining), 64, s.Log)
 		serving.Go(func() { adminServer.Serve(adminListener) })
 		defer adminServer.Close()
 	}
-	s.Log.Info("ready", "listen", s.Listener.Addr().String(), "admin", addressOf(adminListener), "version", version.String())
+	s.Log.Info("ready", "listen", s.Listener.Addr().String(), "admin", admin, "version", version.String())
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve: %w", err)
@@ -104,13 +106,6 @@ func call(f func(context.Context) error, ctx context.Context) error {
 		return nil
 	}
 	return f(ctx)
-}
-
-func addressOf(ln net.Listener) string {
-	if ln == nil {
-		return string(Off)
-	}
-	return ln.Addr().String()
 }
 
 // Main is a server's main but for its settings: run is told to stop by the

@@ -50,9 +50,6 @@ func (s *Set) add(c *Carrier) {
 func (s *Set) remove(c *Carrier) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.living[c]; !ok {
-		return
-	}
 	delete(s.living, c)
 	if s.byUser[c.User]--; s.byUser[c.User] == 0 {
 		delete(s.byUser, c.User)

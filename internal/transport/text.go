@@ -18,7 +18,7 @@ import (
 	"culvert/internal/wire"
 )
 
-// textSocket is the client's WebSocket at the gateway door.
+// textSocket is the Transport over the client's WebSocket at the gateway door.
 type textSocket struct {
 	ws     *websocket.Conn
 	writer *messageWriter
@@ -87,7 +87,6 @@ func (s *textSocket) send(number uint32, body []byte) error {
 	return err
 }
 
-// Start implements Transport.
 func (s *textSocket) Start(o Owner) {
 	s.out.tasks = o.Tasks
 	if o.Progress != nil {
@@ -98,7 +97,6 @@ func (s *textSocket) Start(o Owner) {
 // Park implements Transport: a client has few transports, and each a goroutine.
 func (s *textSocket) Park(func()) bool { return false }
 
-// Profile implements Transport.
 func (s *textSocket) Profile() *Profile { return gatewayProfile }
 
 func (s *textSocket) write(text []byte) error {
@@ -164,7 +162,6 @@ func (s *textSocket) took(d time.Duration) {
 	s.slow = max(d, s.slow/2)
 }
 
-// NextMessage implements Transport.
 func (s *textSocket) NextMessage() (io.Reader, error) {
 	for {
 		frames, err := s.read()
@@ -270,7 +267,6 @@ func (s *textSocket) Probe() error {
 	return nil
 }
 
-// Close implements Transport.
 func (s *textSocket) Close() error {
 	s.out.close(net.ErrClosed)
 	beneath(s.writer.Conn).Close()

@@ -19,7 +19,7 @@ import (
 	"culvert/internal/wire"
 )
 
-// binarySocket is a WebSocket at the stream door.
+// binarySocket is the Transport over a WebSocket at the stream door.
 type binarySocket struct {
 	ws     *websocket.Conn
 	writer *messageWriter
@@ -34,7 +34,6 @@ func newBinarySocket(ws *websocket.Conn, w *messageWriter) *binarySocket {
 	return &binarySocket{ws: ws, writer: w}
 }
 
-// NextMessage implements Transport.
 func (s *binarySocket) NextMessage() (io.Reader, error) {
 	typ, r, err := s.ws.Reader(context.Background())
 	if err == nil && typ != websocket.MessageBinary {
@@ -43,7 +42,6 @@ func (s *binarySocket) NextMessage() (io.Reader, error) {
 	return r, err
 }
 
-// WriteMessage implements Transport.
 func (s *binarySocket) WriteMessage(b []byte) error {
 	s.writer.begin()
 	err := s.ws.Write(context.Background(), websocket.MessageBinary, b)
@@ -95,7 +93,6 @@ func waiterOf(w *messageWriter) *netpoll.ReadWaiter {
 	return netpoll.NewReadWaiter(cork.Conn)
 }
 
-// Start implements Transport.
 func (s *binarySocket) Start(o Owner) {
 	s.tasks = o.Tasks
 	if s.waiter != nil {
@@ -131,7 +128,6 @@ func (s *binarySocket) Probe() error { return errors.ErrUnsupported }
 // Overdue implements Transport: TCP loses nothing while it lives.
 func (s *binarySocket) Overdue(time.Time) time.Duration { return 0 }
 
-// Profile implements Transport.
 func (s *binarySocket) Profile() *Profile { return streamProfile }
 
 // hijack puts a messageWriter between the library and the connection, and small

@@ -167,9 +167,9 @@ func (t *Tunnel) attached(c *carrier.Carrier, h wire.Header, payload []byte) err
 // openedAgain handles an Open frame for a tunnel that exists: the client has
 // not seen the Accept and came through another carrier. Or it came late, by one
 // that the client has left: so the carrier before must have the Accept as well.
-func (t *Tunnel) openedAgain(c *carrier.Carrier) error {
+func (t *Tunnel) openedAgain(c *carrier.Carrier) {
 	if t.accept == nil || t.confirmed {
-		return nil // late or replayed
+		return // late or replayed
 	}
 	if t.carrier != nil && t.carrier != c {
 		t.carrier.PutFrame(t.accept)
@@ -180,7 +180,6 @@ func (t *Tunnel) openedAgain(c *carrier.Carrier) error {
 	t.use(c)
 	c.PutFrame(t.accept)
 	t.resendLocked()
-	return nil
 }
 
 // Reopened tells a tunnel that its Open frame came again, by c; false if there

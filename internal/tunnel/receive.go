@@ -36,7 +36,8 @@ func (t *Tunnel) deliverLocked(c *carrier.Carrier, h wire.Header, payload []byte
 	switch h.Kind {
 	case wire.Open:
 		transport.PutBuffer(payload)
-		return t.openedAgain(c)
+		t.openedAgain(c)
+		return nil
 	case wire.Accept:
 		return t.accepted(payload)
 	case wire.Reset:

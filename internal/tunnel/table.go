@@ -261,10 +261,9 @@ func (tb *Table) Move(from, to *carrier.Carrier) {
 	}
 }
 
-// handler is the table as its carriers see it.
+// handler is the table as its carriers see it: a carrier.Handler.
 type handler Table
 
-// Deliver implements carrier.Handler.
 func (h *handler) Deliver(c *carrier.Carrier, head wire.Header, payload []byte) error {
 	tb := (*Table)(h)
 	if t := tb.find(head.Tunnel); t != nil && t.user == c.User {
@@ -273,14 +272,13 @@ func (h *handler) Deliver(c *carrier.Carrier, head wire.Header, payload []byte) 
 	return tb.stray(c, head, payload)
 }
 
-// Draining implements carrier.Handler.
 func (h *handler) Draining(c *carrier.Carrier) {
 	if h.Events.Draining != nil {
 		h.Events.Draining(c)
 	}
 }
 
-// Ended implements carrier.Handler: the next carrier says what this one may not
+// Ended sees to it that the next carrier says what this one may not
 // have said.
 func (h *handler) Ended(c *carrier.Carrier, acks []wire.Header) {
 	for _, ack := range acks {
@@ -288,7 +286,6 @@ func (h *handler) Ended(c *carrier.Carrier, acks []wire.Header) {
 	}
 }
 
-// Active implements carrier.Handler.
 func (h *handler) Active() time.Time { return (*Table)(h).Active() }
 
 // Abort closes a stream so that its peer sees a reset: a tunnel that is given

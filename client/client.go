@@ -121,7 +121,7 @@ func (c *Client) Run(ctx context.Context) error {
 	c.keepMain(ctx)
 	c.stop()
 	c.table.Abandon()
-	if c.table.Carriers() > 0 {
+	if c.table.Carriers.Len() > 0 {
 		time.Sleep(lastWords)
 	}
 	c.table.Close()
@@ -241,7 +241,7 @@ type Status struct {
 func (c *Client) Status() Status {
 	now := c.pool.view()
 	sent, received := c.table.Moved()
-	s := Status{Sent: sent, Received: received, Carriers: c.table.Carriers(), Tunnels: c.table.Tunnels(), LastError: now.err, Front: c.health.first()}
+	s := Status{Sent: sent, Received: received, Carriers: c.table.Carriers.Len(), Tunnels: c.table.Tunnels(), LastError: now.err, Front: c.health.first()}
 	if now.main != nil && !now.main.Dead() {
 		s.Connected, s.RTT = true, now.main.RTT()
 	}

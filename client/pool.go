@@ -290,7 +290,7 @@ func (c *Client) keepAlive(ctx context.Context) {
 // wake closes all carriers after a sleep: to ask each whether it lives would take
 // as long as an answer may, and the app is used now.
 func (c *Client) wake() {
-	for _, carrier := range c.table.AllCarriers() {
+	for _, carrier := range c.table.Carriers.All() {
 		carrier.Close()
 	}
 	c.pool.want()
@@ -305,7 +305,7 @@ const (
 
 func (c *Client) checkAll(now time.Time) {
 	main := c.pool.view().main
-	for _, carrier := range c.table.AllCarriers() {
+	for _, carrier := range c.table.Carriers.All() {
 		carrier.Check(now)
 		isMain := main != nil && main.Carrier == carrier
 		if carrier.Draining() && carrier.Unused(now) > unusedFor && !isMain {

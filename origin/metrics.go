@@ -43,8 +43,8 @@ func newMetrics(r prometheus.Registerer, t *tunnel.Table) *metrics {
 		make:      f,
 	}
 	m.gauge("culvert_tunnels", "Tunnels now.", t.Tunnels)
-	m.gauge("culvert_carriers", "Carriers now.", t.Carriers)
-	m.gauge("culvert_users", "Users with a carrier now.", t.Users)
+	m.gauge("culvert_carriers", "Carriers now.", t.Carriers.Len)
+	m.gauge("culvert_users", "Users with a carrier now.", t.Carriers.Users)
 	for _, kind := range []wire.ServiceKind{wire.Chat, wire.Media, wire.Web} {
 		m.moved(kind, "down", func() uint64 { sent, _ := t.MovedOf(kind); return sent })
 		m.moved(kind, "up", func() uint64 { _, received := t.MovedOf(kind); return received })

@@ -106,7 +106,7 @@ const lastWords = 300 * time.Millisecond
 func (o *Origin) Drain(ctx context.Context) error {
 	o.admission.draining.Store(true)
 	defer time.AfterFunc(refuseAfter, func() { o.acceptor.refusing.Store(true) }).Stop()
-	for _, c := range o.table.AllCarriers() {
+	for _, c := range o.table.Carriers.All() {
 		c.Drain()
 	}
 	defer o.Close()

@@ -35,7 +35,7 @@ func (a *admission) verify(token string) (user uint32, ok bool) {
 
 // isFull reports whether there may be no more carriers, or none of user's.
 func (a *admission) isFull(user uint32) bool {
-	return a.table.Carriers() >= a.most || a.table.CarriersOf(user) >= a.mostEach
+	return a.table.Carriers.Len() >= a.most || a.table.Carriers.Of(user) >= a.mostEach
 }
 
 // newCarrier makes user's carrier over sock and sends what a client should know
@@ -53,7 +53,7 @@ func (a *admission) newCarrier(sock transport.Transport, user uint32) *carrier.C
 // then until ctx ends. Their tunnels end later, when no carrier has come for them.
 func (a *admission) endRevoked(ctx context.Context) {
 	for dial.Sleep(ctx, revokedEvery) {
-		for _, c := range a.table.AllCarriers() {
+		for _, c := range a.table.Carriers.All() {
 			if a.revoked(c.User) {
 				c.Close()
 			}

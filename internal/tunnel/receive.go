@@ -350,7 +350,7 @@ func (t *Tunnel) Join(stream net.Conn) bool {
 	t.stream, t.nonblocking = stream, netpoll.NewConn(stream, transport.GetFull, transport.PutBuffer)
 	if t.nonblocking != nil {
 		t.nonblocking.Peek = true
-		t.nonblocking.Use(t.table.carriers.Poller())
+		t.nonblocking.Use(t.table.Carriers.Poller())
 	}
 	if t.profile().GrowAt > 1 {
 		t.win.began = time.Now().UnixNano()

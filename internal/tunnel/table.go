@@ -26,7 +26,7 @@ type Table struct {
 	Events
 	Windows  *WindowBudget
 	Memory   *MemoryQuota // an origin's; set before the first tunnel
-	carriers *carrier.Set
+	Carriers *carrier.Set // those that live, to be counted and listed
 	tasks    *tasks.Group
 	active   atomic.Int64 // when a stream's byte last moved, Unix ns
 	moved    [kinds]counters
@@ -88,7 +88,7 @@ func (e End) LogValue() slog.Value {
 // origin's if ev has Open, else a client's.
 func NewTable(ev Events, budget *WindowBudget) *Table {
 	tb := &Table{Events: ev, Windows: budget, tasks: tasks.NewGroup(), tunnels: map[wire.TunnelID]*Tunnel{}}
-	tb.carriers = carrier.NewSet((*handler)(tb), tb.tasks, tb.isClient())
+	tb.Carriers = carrier.NewSet((*handler)(tb), tb.tasks, tb.isClient())
 	return tb
 }
 
@@ -97,7 +97,7 @@ func (tb *Table) isClient() bool { return tb.Open == nil }
 
 // NewCarrier makes a carrier of user's over t. Call its Serve or Start next.
 func (tb *Table) NewCarrier(t transport.Transport, user uint32) *carrier.Carrier {
-	return carrier.New(tb.carriers, t, user)
+	return carrier.New(tb.Carriers, t, user)
 }
 
 func (tb *Table) find(id wire.TunnelID) *Tunnel {
@@ -162,18 +162,6 @@ func (tb *Table) Tunnels() int {
 	return len(tb.tunnels)
 }
 
-// Carriers is how many carriers live.
-func (tb *Table) Carriers() int { return tb.carriers.Len() }
-
-// AllCarriers lists the carriers that live.
-func (tb *Table) AllCarriers() []*carrier.Carrier { return tb.carriers.All() }
-
-// Users is how many users have a carrier.
-func (tb *Table) Users() int { return tb.carriers.Users() }
-
-// CarriersOf is how many carriers of one user live.
-func (tb *Table) CarriersOf(user uint32) int { return tb.carriers.Of(user) }
-
 // Active is when a stream's byte last moved in either direction.
 func (tb *Table) Active() time.Time { return time.Unix(0, tb.active.Load()) }
 
@@ -225,7 +213,7 @@ func (tb *Table) Sweep(ctx context.Context) {
 const sweepEvery = 5 * time.Second
 
 func (tb *Table) sweep(now time.Time) {
-	tb.carriers.Sweep(now)
+	tb.Carriers.Sweep(now)
 	for _, t := range tb.allTunnels() {
 		t.sweep(now)
 	}
@@ -247,7 +235,7 @@ func (tb *Table) Abandon() {
 // a carrier's Serve, or Sweep, waits for that.
 func (tb *Table) Close() {
 	tb.Abandon()
-	tb.carriers.Close()
+	tb.Carriers.Close()
 	tb.tasks.Wait()
 }
 

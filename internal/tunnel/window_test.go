@@ -40,7 +40,7 @@ func TestAStalledStreamStopsItsSenderAndNobodyElse(t *testing.T) {
 				tun.mu.Unlock()
 			}
 		}
-		app, service, _ := joined(t, n, 2, n.near.AllCarriers()[0])
+		app, service, _ := joined(t, n, 2, n.near.Carriers.All()[0])
 		go app.Write([]byte("hello"))
 		began := time.Now()
 		io.ReadFull(service, make([]byte, 5))
@@ -105,8 +105,8 @@ func TestNoSenderPassesTheLimitThatItWasTold(t *testing.T) {
 			}
 		}
 		up, down := uint64(wire.FirstWindow), uint64(wire.FirstWindow)
-		watch(n.near.AllCarriers()[0], &up, &down)
-		watch(n.far.AllCarriers()[0], &down, &up)
+		watch(n.near.Carriers.All()[0], &up, &down)
+		watch(n.far.Carriers.All()[0], &down, &up)
 		talk(t, a, func() *memStream { return b }, bytesOf(3<<20, 1), bytesOf(3<<20, 1), bytesOf(3<<20, 2), 100<<10)
 		synctest.Wait()
 	})

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"testing"
+	"time"
 
 	"culvert/test/leak"
 )
@@ -35,6 +36,33 @@ func TestNothingIsLeftOfAnEdgeThatHasDrained(t *testing.T) {
 		})
 	}
 	before.Check(t)
+}
+
+// A socket whose origin has half-closed ends with the edge, though its user says
+// nothing and keeps it open.
+func TestASocketThatItsOriginHasHalfClosedIsCut(t *testing.T) {
+	both(t, func(t *testing.T, secure bool) {
+		ended := make(chan struct{})
+		r := newRig(t, secure, rawDoor("", func(c net.Conn, _ *bufio.Reader) {
+			c.(interface{ CloseWrite() error }).CloseWrite()
+			<-ended
+		}), Options{})
+		_, in := r.open(t)
+		io.Copy(io.Discard, in)
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		done := make(chan error, 1)
+		go func() { done <- r.proxy.Drain(gone) }()
+		select {
+		case err := <-done:
+			if err != context.Canceled {
+				t.Errorf("got %v, want the socket cut", err)
+			}
+		case <-time.After(patience):
+			t.Error("the edge waits for its user")
+		}
+		close(ended)
+	})
 }
 
 // endless never ends.

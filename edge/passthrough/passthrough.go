@@ -94,7 +94,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x := &exchange{ResponseWriter: w, in: r, proxy: p}
 	ctx, cancel := context.WithCancel(context.WithValue(r.Context(), exchangeKey{}, x))
-	x.cancel = cancel
+	x.ctx, x.cancel = ctx, cancel
 	defer cancel()
 	if isSocket(r) {
 		if !p.sockets.enter(x) {

@@ -25,10 +25,12 @@ type exchange struct {
 	http.ResponseWriter
 	in     *http.Request // as it came: the site answers this one, not what was rewritten
 	proxy  *Proxy
+	ctx    context.Context // ends the socket, by cancel
 	cancel context.CancelFunc
-	origin net.Conn // the connection that the request went out on
-	user   *end     // nil until Hijack
-	far    *end     // nil until takeOver
+	uncut  func() bool // stops what closes user when ctx ends
+	origin net.Conn    // the connection that the request went out on
+	user   *end        // nil until Hijack
+	far    *end        // nil until takeOver
 	moved  atomic.Bool
 	watch  atomic.Pointer[time.Timer] // nil: no socket
 }
@@ -52,6 +54,9 @@ func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	x.user = newEnd(conn, slices.Clone(early), x.proxy.count.up, &x.moved)
+	// ReverseProxy closes the far end alone, and goes on to wait for a user whose
+	// origin has ended in order.
+	x.uncut = context.AfterFunc(x.ctx, func() { conn.Close() })
 	return x.user, buffered, nil
 }
 
@@ -84,6 +89,9 @@ func (x *exchange) takeOver(res *http.Response) error {
 // finish ends the socket, if there is one, and waits for those who copy from one
 // end to the other: ReverseProxy waits for one of the two when that fails.
 func (x *exchange) finish() {
+	if x.uncut != nil {
+		x.uncut()
+	}
 	for _, e := range []*end{x.user, x.far} {
 		if e != nil {
 			e.Close()

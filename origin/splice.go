@@ -28,11 +28,17 @@ const idleSplice = 3 * time.Minute
 // ahead from either end. The splice ends with ctx.
 func (s *splice) start(ctx context.Context, by *tasks.Group, fromNear, fromFar []byte) {
 	s.under.Store(2)
-	stop := context.AfterFunc(ctx, s.close)
+	closed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		s.close()
+		close(closed)
+	})
 	run := func(dst, src net.Conn, ahead []byte) {
 		s.pass(dst, src, ahead)
 		if s.under.Add(-1) == 0 {
-			stop()
+			if !stop() {
+				<-closed
+			}
 			s.close()
 			s.ended()
 		}

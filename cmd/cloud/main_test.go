@@ -83,7 +83,7 @@ func TestTheHelpNamesEveryVariableOfTheMakefileAndAnExample(t *testing.T) {
 		if !regexp.MustCompile(`\b` + m[1] + `\b`).MatchString(all.String()) {
 			t.Errorf("the help does not name %s", m[1])
 		}
-		awstest.WantSaid(t, one.String(), "  --"+m[2])
+		awstest.WantSaid(t, one.String(), "--"+m[2]+" ")
 	}
 }
 

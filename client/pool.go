@@ -20,6 +20,8 @@ import (
 //	    └──────── onVacant ───────────────────────────────────┘
 //
 // A successor that takes over in time leads from connected to connected.
+// onConnected leads to draining or lost at once if the carrier has come to that
+// meanwhile.
 type poolState int
 
 const (

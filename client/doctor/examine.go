@@ -82,7 +82,7 @@ func ExamineDirect(ctx context.Context, u *whatsapp.Upstream, t Trust, tell List
 // examineFront goes the whole way by one front alone.
 func examineFront(ctx context.Context, l *link.Link, i int, t Trust) []Check {
 	alone := &link.Link{Keys: l.Keys, Fronts: l.Fronts[i : i+1]}
-	ends := newEndings()
+	ends := newCloseReasons()
 	c, err := client.New(client.Config{Link: alone, Ended: ends.add})
 	if err != nil {
 		return skip(i+1, []Check{{Front: i + 1, Hop: Network, Status: Failed, Problem: err.Error()}})
@@ -227,35 +227,35 @@ func waysBy(dial func(context.Context, wire.Service) (net.Conn, error)) Ways {
 // reasonLimit is how long a tunnel's end may take to tell why.
 const reasonLimit = 300 * time.Millisecond
 
-// endings are why the origin gave a tunnel of each kind up, once it has said so.
-type endings map[wire.ServiceKind]chan wire.Reason
+// closeReasons are why the origin gave a tunnel of each kind up, once it has said so.
+type closeReasons map[wire.ServiceKind]chan wire.Reason
 
-func newEndings() endings {
-	return endings{wire.Chat: make(chan wire.Reason, 1), wire.Media: make(chan wire.Reason, 1)}
+func newCloseReasons() closeReasons {
+	return closeReasons{wire.Chat: make(chan wire.Reason, 1), wire.Media: make(chan wire.Reason, 1)}
 }
 
-func (e endings) add(end tunnel.End) {
+func (r closeReasons) add(end tunnel.End) {
 	if end.Reason != 0 && end.FromPeer {
-		e.keep(end.Service.Kind, end.Reason)
+		r.keep(end.Service.Kind, end.Reason)
 	}
 }
 
-func (e endings) keep(kind wire.ServiceKind, why wire.Reason) {
+func (r closeReasons) keep(kind wire.ServiceKind, why wire.Reason) {
 	select {
-	case e[kind] <- why:
+	case r[kind] <- why:
 	default: // there is one already
 	}
 }
 
 // reason is why a tunnel for hop was given up; 0 if the origin did not say.
-func (e endings) reason(hop Hop) wire.Reason {
+func (r closeReasons) reason(hop Hop) wire.Reason {
 	kind := wire.Media
 	if hop == Chat {
 		kind = wire.Chat
 	}
 	select {
-	case why := <-e[kind]:
-		e.keep(kind, why) // media is asked about twice
+	case why := <-r[kind]:
+		r.keep(kind, why) // media is asked about twice
 		return why
 	case <-time.After(reasonLimit):
 		return 0

@@ -31,8 +31,8 @@ func (c *config) Check() []serve.SettingError {
 		serve.Positive("CULVERT_DRAIN", c.DrainFor, "20s"))
 }
 
-// wrongDoor refuses to be what bin/edge once was by CULVERT_DOOR: whoever relies
-// on the emulated gateway must not get the stream door without a word.
+// wrongDoor refuses CULVERT_DOOR: whoever asks for the emulated gateway must not
+// get the stream door without a word.
 func wrongDoor(door string) serve.SettingError {
 	if door == "" || door == "stream" {
 		return serve.SettingError{}

@@ -12,10 +12,10 @@ import (
 
 // Poller is where idle connections wait to become readable, all by one
 // goroutine: a goroutine for each would be the largest part of what an idle
-// client costs. The zero value is ready. Connections wait in it by a ReadWaiter.
+// client costs. Connections wait in it by a ReadWaiter.
 type Poller struct {
-	// Go runs the Poller's goroutine, and those that are resumed; false if it may
-	// not any more. nil starts them without an owner. It is set before use.
+	// Go runs the Poller's goroutine, and those that are resumed, for whoever owns
+	// them; false if it may not any more. It is set before use.
 	Go func(f func()) bool
 
 	mu      sync.Mutex // guards the following
@@ -77,20 +77,12 @@ func (p *Poller) open() error {
 		epoll.Close()
 		return err
 	}
-	if !p.start(func() { p.serve(rc) }) {
+	if !p.Go(func() { p.serve(rc) }) {
 		epoll.Close()
 		return net.ErrClosed
 	}
 	p.epoll, p.waiting = epoll, map[uint64]func(){}
 	return nil
-}
-
-func (p *Poller) start(f func()) bool {
-	if p.Go != nil {
-		return p.Go(f)
-	}
-	go f()
-	return true
 }
 
 // watch has epoll report once, by number, that fd is readable.
@@ -130,7 +122,7 @@ func (p *Poller) serve(rc syscall.RawConn) {
 
 func (p *Poller) resume(number uint64) {
 	if resume := p.unregister(number); resume != nil {
-		p.start(resume)
+		p.Go(resume)
 	}
 }
 

@@ -7,6 +7,11 @@ import (
 	"testing"
 )
 
+// newPoller makes a Poller whose goroutines end when it is closed.
+func newPoller() *Poller {
+	return &Poller{Go: func(f func()) bool { go f(); return true }}
+}
+
 // waiterPair is a connection that may wait in l, and its peer.
 func waiterPair(t *testing.T, l *Poller) (*ReadWaiter, net.Conn, net.Conn) {
 	t.Helper()
@@ -42,7 +47,7 @@ func TestWhoWaitsInAPollerIsResumedOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := new(Poller)
+			l := newPoller()
 			defer l.Close()
 			var resumed atomic.Int64
 			var all sync.WaitGroup
@@ -77,7 +82,7 @@ func passThrough(t *testing.T, l *Poller) {
 
 func TestAConnectionWaitsInAPollerAgainAndAgain(t *testing.T) {
 	t.Parallel()
-	l := new(Poller)
+	l := newPoller()
 	defer l.Close()
 	p, c, peer := waiterPair(t, l)
 	for i := range 200 {
@@ -95,7 +100,7 @@ func TestAConnectionWaitsInAPollerAgainAndAgain(t *testing.T) {
 
 func TestAPollerThatIsClosedOrOfNoUseSaysSo(t *testing.T) {
 	t.Parallel()
-	l := new(Poller)
+	l := newPoller()
 	p, c, _ := waiterPair(t, l)
 	c.Close()
 	if err := l.register(p.rc, &p.at, func() { t.Error("resumed") }); err == nil {

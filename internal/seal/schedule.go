@@ -68,7 +68,7 @@ func parseHello(b []byte) (hello, error) {
 }
 
 // The labels of what follows from a handshake, none the beginning of another
-// or of one in master.go. An ID is the 8 bytes of the tunnel's.
+// or of one in keys.go. An ID is the 8 bytes of the tunnel's.
 const (
 	labelTunnel  = "culvert 1 tunnel"            // keys of the tunnel that the handshake opened
 	labelSecret  = "culvert 1 resumption secret" // what later tunnels resume from

@@ -105,7 +105,7 @@ func (w *Watched[T]) refresh(stamps []stamp) {
 	w.stamps = stamps
 	value, err := w.load()
 	if err != nil {
-		w.files.log.Error("changed file cannot be used: the old one stays", "what", w.what, "err", err)
+		w.files.log.Error("changed file cannot be used: the old one stays", "what", w.what, "error", err)
 		return
 	}
 	w.value = value

@@ -132,7 +132,7 @@ func Main(p Program, cfg Settings, run func(context.Context, *slog.Logger, *File
 		}
 	}()
 	if err := run(ctx, log, files); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		log.Error("cannot serve", "err", err)
+		log.Error("cannot serve", "error", err)
 		os.Exit(1)
 	}
 }

@@ -142,5 +142,5 @@ var gatewayProfile = &Profile{
 // StreamProfile is that of the stream door, and of tunnels without a carrier.
 func StreamProfile() *Profile { return streamProfile }
 
-// GatewayProfile is that of the gateway door.
+// GatewayProfile is that of the gateway door, for tests of other packages.
 func GatewayProfile() *Profile { return gatewayProfile }

@@ -22,7 +22,7 @@ const (
 // A dial that fails costs nothing. One that is answered, but not by the origin,
 // costs whoever runs it some invocations and messages, and may last for days.
 const (
-	maxUnheard     = 3                 // answers without a word of the origin's, one after the other, are a refusal
+	maxUnanswered  = 3                 // answers without a word of the origin's, one after the other, are a refusal
 	refusedWaiting = 40 * time.Second  // 30 s on average, while the app waits for us
 	refusedIdle    = 400 * time.Second // 5 minutes, while nobody does
 )
@@ -44,10 +44,10 @@ type frontHealth struct {
 
 	mu         sync.Mutex // guards the following
 	best       int        // the front to be tried first
-	suspect    int        // the front of the last carrier that was short-lived
-	died       int        // how many carriers of suspect were short-lived, one after the other
+	shortFront int        // the front of the last carrier that was short-lived
+	died       int        // how many carriers of shortFront were short-lived, one after the other
 	streamFrom time.Time  // when the stream door may be tried again
-	unheard    int        // answers and carriers of the gateway door, one after the other, that brought nothing of the origin's
+	unanswered int        // answers and carriers of the gateway door, one after the other, that brought nothing of the origin's
 }
 
 // first is the front to be tried first.
@@ -74,13 +74,13 @@ func (h *frontHealth) carrierDied(front int, gateway bool, lived time.Duration) 
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	short := lived < shortLived
-	if !short || h.suspect != front {
+	if !short || h.shortFront != front {
 		h.died, h.streamFrom = 0, time.Time{}
 	}
 	if !short {
 		return
 	}
-	h.suspect = front
+	h.shortFront = front
 	if h.died++; h.died < maxShortLived {
 		return
 	}
@@ -103,8 +103,8 @@ func (h *frontHealth) streamAt() time.Time {
 func (h *frontHealth) answered(heard bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.unheard++; heard {
-		h.unheard = 0
+	if h.unanswered++; heard {
+		h.unanswered = 0
 	}
 }
 
@@ -113,7 +113,7 @@ func (h *frontHealth) answered(heard bool) {
 func (h *frontHealth) refused() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.unheard >= maxUnheard
+	return h.unanswered >= maxUnanswered
 }
 
 // longestPause is that between two dials, while tunnels wait or none does.

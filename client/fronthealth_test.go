@@ -68,9 +68,9 @@ func TestTheGatewayDoorsShortLivesLeaveTheStreamDoorAlone(t *testing.T) {
 func TestAnswersWithoutTheOriginAreARefusalUntilItIsHeard(t *testing.T) {
 	t.Parallel()
 	var h frontHealth
-	for i := range maxUnheard {
+	for i := range maxUnanswered {
 		if h.refused() {
-			t.Errorf("after %d answers: got a refusal, want %d to be one", i, maxUnheard)
+			t.Errorf("after %d answers: got a refusal, want %d to be one", i, maxUnanswered)
 		}
 		h.answered(false)
 	}

@@ -105,22 +105,22 @@ func (c *Carrier) enqueue(s Sender, f *Frame) *writeWaiter {
 func (c *Carrier) writeAndPass(s Sender, f *Frame) error {
 	control := c.queue.control
 	c.queue.control = nil
-	var riders []*writeWaiter
+	var coalesced []*writeWaiter
 	if f == nil || !f.isBulk() {
-		riders = c.queue.coalesce(f)
+		coalesced = c.queue.coalesce(f)
 		c.queue.streak++
 	} else {
 		c.queue.streak = 0
 	}
 	c.mu.Unlock()
 
-	err, outcome := c.write(control, s, f, riders), written
+	err, outcome := c.write(control, s, f, coalesced), written
 	if err != nil {
 		outcome = failed
 		c.Close()
 	}
 	c.mu.Lock()
-	for _, w := range riders {
+	for _, w := range coalesced {
 		w.ready <- outcome
 	}
 	c.pass()
@@ -141,12 +141,12 @@ func (q *writeQueue) coalesce(f *Frame) []*writeWaiter {
 			break
 		}
 	}
-	riders := q.small[:n:n]
+	coalesced := q.small[:n:n]
 	q.small = q.small[n:]
 	if len(q.small) == 0 {
 		q.small = nil
 	}
-	return riders
+	return coalesced
 }
 
 // pass makes the next in the queues the writer. c.mu is held.
@@ -255,13 +255,13 @@ func (c *Carrier) flushAcks() {
 	}
 }
 
-// write sends control, f and the riders' frames, as few messages as they need.
-func (c *Carrier) write(control []byte, s Sender, f *Frame, riders []*writeWaiter) error {
+// write sends control, f and the coalesced frames, in as few messages as they need.
+func (c *Carrier) write(control []byte, s Sender, f *Frame, coalesced []*writeWaiter) error {
 	if c.profile.Paid { // a message goes anyway
 		control = append(control, c.takeAcks()...)
 		c.live.lastTx.Store(time.Now().UnixNano())
 	}
-	if f != nil && f.isBulk() || len(control)+len(riders) == 0 {
+	if f != nil && f.isBulk() || len(control)+len(coalesced) == 0 {
 		if err := c.writeControl(control); err != nil || f == nil {
 			return err
 		}
@@ -276,7 +276,7 @@ func (c *Carrier) write(control []byte, s Sender, f *Frame, riders []*writeWaite
 		s.Stamp(f)
 		msg = append(msg, f.Buf...)
 	}
-	for _, w := range riders {
+	for _, w := range coalesced {
 		w.sender.Stamp(w.frame)
 		msg = append(msg, w.frame.Buf...)
 	}

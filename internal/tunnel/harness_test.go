@@ -107,7 +107,7 @@ type Net struct {
 	mu      sync.Mutex
 	opened  map[wire.TunnelID]bool
 	streams map[wire.TunnelID]chan *memStream // the services' ends
-	endings []End                             // of both tables
+	over    []End                             // of both tables
 	seed    uint64
 	sockets map[*carrier.Carrier]*memSocket // beneath the carriers that the Net has made
 	serving sync.WaitGroup
@@ -133,13 +133,13 @@ func newNetOf(t testing.TB, h Handshake) *Net {
 func (n *Net) ended(e End) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.endings = append(n.endings, e)
+	n.over = append(n.over, e)
 }
 
 func (n *Net) ends() []End {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return append([]End(nil), n.endings...)
+	return append([]End(nil), n.over...)
 }
 
 // open is the origin's: it remembers Open frames as the seal does.

@@ -26,8 +26,8 @@ func TestAUserWhoTakesNothingLeavesRoomForOthers(t *testing.T) {
 	}
 }
 
-// greedy is a user's tunnels of which neither end takes anything, and one of chat.
-const greedy = 40
+// stuckTunnels is how many tunnels a user has of which neither end takes anything, beside one of chat.
+const stuckTunnels = 40
 
 // Whatever a user's tunnels could keep by their windows, they do not keep more than
 // the user may; chat goes on, that user's too.
@@ -49,7 +49,7 @@ func keepsNoMore(t *testing.T, n *Net, fill func(app, service *memStream)) {
 	n.far.Memory = NewMemoryQuota(4 * share)
 	stuck, _ := n.carrier(fate{}, fate{})
 	var filling sync.WaitGroup
-	for id := range greedy {
+	for id := range stuckTunnels {
 		app, service, _ := joined(t, n, wire.TunnelID(id+1), stuck)
 		filling.Go(func() { fill(app, service) })
 	}
@@ -60,7 +60,7 @@ func keepsNoMore(t *testing.T, n *Net, fill func(app, service *memStream)) {
 	kept := n.far.Memory.by[7]
 	n.far.Memory.mu.Unlock()
 	// Several may look what is left before one takes it.
-	if most := int64(share + greedy*transport.SmallFrame + 8*transport.FullSize); kept > most || kept < share/4 {
+	if most := int64(share + stuckTunnels*transport.SmallFrame + 8*transport.FullSize); kept > most || kept < share/4 {
 		t.Errorf("got %d bytes kept, want %d at most", kept, most)
 	}
 	go app.Write([]byte("ask"))

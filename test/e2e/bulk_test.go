@@ -108,7 +108,7 @@ func TestStalledReadersDisturbNobody(t *testing.T) {
 	grown := heap() - before
 	t.Logf("18 stalled tunnels hold %d KiB each, at both ends together", grown>>10/18)
 	// A window is kept twice, at the sender and at the receiver. Its frames may
-	// fill a quarter of their buffers when a carrier is young.
+	// fill a quarter of their buffers when a carrier is new.
 	if limit := int64(18 * 2 * 4 * wire.FirstWindow); grown > limit {
 		t.Errorf("got %d bytes of heap, want %d at most", grown, limit)
 	}

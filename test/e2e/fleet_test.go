@@ -39,7 +39,7 @@ func (w *world) member() *member {
 func TestTunnelsOfADrainingOriginAreFoundThroughAnother(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	old, young := w.member(), w.member()
+	old, newer := w.member(), w.member()
 	f := w.forward(old.front.addr)
 	n := w.client(1, f.addr()).ready()
 	c, down := n.chat(), n.download(1, 24<<20)
@@ -49,7 +49,7 @@ func TestTunnelsOfADrainingOriginAreFoundThroughAnother(t *testing.T) {
 	if err := down.upTo(2<<20, patience); err != nil {
 		t.Fatal(err)
 	}
-	f.target.Store(young.front.addr)
+	f.target.Store(newer.front.addr)
 	ctx, cancel := context.WithCancel(context.Background())
 	drained := make(chan error, 1)
 	go func() { drained <- old.Drain(ctx) }()
@@ -86,14 +86,14 @@ func TestTunnelsOfADrainingOriginAreFoundThroughAnother(t *testing.T) {
 func TestTunnelsOfAnOriginThatIsGoneAreReset(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	old, young := w.member(), w.member()
+	old, newer := w.member(), w.member()
 	f := w.forward(old.front.addr)
 	n := w.client(1, f.addr()).ready()
 	c := n.chat()
 	if _, err := c.ping(patience); err != nil {
 		t.Fatal(err)
 	}
-	f.target.Store(young.front.addr)
+	f.target.Store(newer.front.addr)
 	old.crash()
 	f.kill()
 	if _, err := c.ping(patience); err == nil {

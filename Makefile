@@ -43,7 +43,7 @@ test: ## the tests that take seconds
 
 race: ## all tests with the race detector, also those that take minutes (needs a C compiler)
 	CGO_ENABLED=1 go test -race -run '^$$' ./... >/dev/null
-	CGO_ENABLED=1 CULVERT_LONG=1 go test -race -p 1 $$(go list ./... | grep -v /fronting$$)
+	CGO_ENABLED=1 CULVERT_LONG=1 go test -race -p 1 -timeout 30m $$(go list ./... | grep -v /fronting$$)
 	CGO_ENABLED=1 go -C test/peers test -race ./...
 
 bench: build ## report the benchmarks, and what clients cost: idle ones, and busy ones at the gateway door; never fails by time

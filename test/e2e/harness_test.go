@@ -304,7 +304,7 @@ const patience = 3 * time.Minute
 func (n *near) order(o order) error {
 	c := n.app()
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(patience))
+	c.SetDeadline(time.Now().Add(3 * patience)) // the longest has half a gigabyte, and perhaps the race detector beside it
 	return o.run(c)
 }
 

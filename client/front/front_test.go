@@ -84,6 +84,37 @@ func TestDialFrontTriesAllAddressesAndRemembersTheGoodOne(t *testing.T) {
 	})
 }
 
+// A front may list eight hosts of eight addresses each. Those that are blocked, and so
+// silent, must not keep the one that lives from its turn.
+func TestBlockedHostsOfManyAddressesDoNotKeepTheNextFromItsTurn(t *testing.T) {
+	t.Parallel()
+	for _, hosts := range []int{2, 8} {
+		t.Run(fmt.Sprintf("%d hosts", hosts), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := &fakeNet{names: map[string][]string{}, alive: map[string]time.Duration{"192.0.2.1:443": time.Millisecond}}
+				f := link.Front{Host: "front.example"}
+				for h := range hosts - 1 {
+					name := fmt.Sprintf("blocked%d.example", h)
+					for a := range 4 {
+						n.names[name] = append(n.names[name], fmt.Sprintf("2001:db8:%d::%d", h, a+1), fmt.Sprintf("198.51.100.%d", 4*h+a))
+					}
+					f.Dial = append(f.Dial, name+":443")
+				}
+				n.names["lives.example"] = []string{"192.0.2.1"}
+				f.Dial = append(f.Dial, "lives.example:443")
+				start := time.Now()
+				if _, err := n.dialer().Reach(t.Context(), f); err != nil {
+					t.Fatal(err)
+				}
+				if got, most := time.Since(start), time.Duration(2*hosts)*dial.Stagger; got > most {
+					t.Errorf("took %v, want at most %v", got, most)
+				}
+			})
+		})
+	}
+}
+
 func TestDialFrontGivesUpOnSilence(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -51,7 +51,7 @@ type Group struct {
 type Candidate struct {
 	Addr  netip.AddrPort
 	Group int    // its index
-	rank  [4]int // lower ones come first: group, number of the address, endpoint, family
+	rank  [4]int // lower ones come first: number of the address, group, endpoint, family
 }
 
 // Hosts connects to hosts whose names are looked up, for both families at once,
@@ -248,8 +248,10 @@ func (s *search) learn(q *question, addrs []netip.Addr, err error) {
 	}
 }
 
-// add queues addresses for each of the host's ports. Ranks let groups come one
-// after another, first addresses before second ones, and families by turns.
+// add queues addresses for each of the host's ports. Ranks let first addresses
+// come before second ones, so that hosts of many blocked addresses do not keep a
+// group whose turn has come from its own; then groups one after another, and
+// families by turns.
 func (s *search) add(group int, host string, addrs []netip.Addr) {
 	prefer := s.groups[group].Prefer
 	if at := slices.Index(addrs, prefer); at > 0 {
@@ -264,7 +266,7 @@ func (s *search) add(group int, host string, addrs []netip.Addr) {
 			if e.Host != host {
 				continue
 			}
-			rank := [4]int{group, i, j, 6}
+			rank := [4]int{i, group, j, 6}
 			if a.Is4() {
 				rank[3]++
 			}

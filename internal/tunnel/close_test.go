@@ -156,3 +156,23 @@ func TestBytesCountWhileTheyMove(t *testing.T) {
 		}
 	})
 }
+
+// What is read while no carrier is there goes by the next one, and counts as well.
+func TestBytesReadWithoutACarrierCount(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, n *Net) {
+		c, _ := n.carrier(fate{}, fate{})
+		_, service, near := joined(t, n, 1, c)
+		c.Close()
+		synctest.Wait()
+		service.Write(bytesOf(2000, 2))
+		synctest.Wait()
+		next, _ := n.carrier(fate{}, fate{})
+		near.Attach(next, true)
+		time.Sleep(time.Second)
+		_, down := n.near.MovedOf(wire.Chat)
+		if up, _ := n.far.MovedOf(wire.Chat); up != 2000 || down != 2000 {
+			t.Errorf("got %d sent by the origin and %d received, want 2000", up, down)
+		}
+	})
+}

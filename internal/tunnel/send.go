@@ -172,6 +172,10 @@ func (t *Tunnel) sendFrame(f *frame, number int, last bool) bool {
 	t.unacked = append(t.unacked, f)
 	t.keepOut(cap(f.Buf))
 	t.sent, t.finSent = f.end, f.kind == wire.Fin
+	t.table.active.Store(time.Now().UnixNano())
+	if f.kind == wire.Data {
+		t.table.moved[t.Service.Kind].sent.Add(f.end - f.seq)
+	}
 	c := t.carrier
 	if c == nil || t.resending { // whoever resends takes it along
 		t.mu.Unlock()
@@ -182,10 +186,6 @@ func (t *Tunnel) sendFrame(f *frame, number int, last bool) bool {
 	t.pumping = !last
 	t.noteBulk()
 	t.mu.Unlock()
-	t.table.active.Store(time.Now().UnixNano())
-	if f.kind == wire.Data {
-		t.table.moved[t.Service.Kind].sent.Add(f.end - f.seq)
-	}
 	t.sentBy(c, f, c.Send((*sender)(t), &f.Frame))
 	return last || t.stillPump(number)
 }

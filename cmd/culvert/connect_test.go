@@ -1,12 +1,10 @@
 package main
 
 import (
-	"context"
 	"net"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"culvert/internal/link"
@@ -19,18 +17,7 @@ import (
 // start runs the program until stop is called, which returns its exit code.
 func start(t *testing.T, args ...string) (out *screen.Screen, stop func() int) {
 	t.Helper()
-	out = screen.New()
-	ctx, cancel := context.WithCancel(context.Background())
-	code := make(chan int, 1)
-	go func() { code <- program.Run(ctx, args, out, out) }()
-	var once sync.Once
-	ended := -1
-	stop = func() int {
-		once.Do(func() { cancel(); ended = <-code })
-		return ended
-	}
-	t.Cleanup(func() { stop() })
-	return out, stop
+	return screen.Start(t, program.Run, args...)
 }
 
 var portsIn = regexp.MustCompile(`chat port (\d+), media port (\d+)`)

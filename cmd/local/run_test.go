@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -31,18 +30,7 @@ func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
 // start runs the program until stop is called, which returns its exit code.
 func start(t *testing.T, args ...string) (out *screen.Screen, stop func() int) {
 	t.Helper()
-	out = screen.New()
-	ctx, cancel := context.WithCancel(context.Background())
-	code := make(chan int, 1)
-	go func() { code <- program.Run(ctx, args, out, out) }()
-	var once sync.Once
-	ended := -1
-	stop = func() int {
-		once.Do(func() { cancel(); ended = <-code })
-		return ended
-	}
-	t.Cleanup(func() { stop() })
-	return out, stop
+	return screen.Start(t, program.Run, args...)
 }
 
 // runStandIn runs "local run" with the stand-in and saves what others need.

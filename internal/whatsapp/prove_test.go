@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"culvert/test/standin"
+	"culvert/test/standin/standintest"
 )
 
 // answering serves one connection with what answer does, over memory.
@@ -94,7 +95,7 @@ func TestTheFirstFlightIsTheOneOfTheFacts(t *testing.T) {
 
 func TestWhatIsNotMediaIsToldApart(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
+	s := standintest.Serve(t)
 	overTLS := func(answer string) func(net.Conn) {
 		return func(c net.Conn) {
 			secure := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{s.Certificate()}})
@@ -124,27 +125,15 @@ func TestWhatIsNotMediaIsToldApart(t *testing.T) {
 	}
 }
 
-// counting counts what is written.
-type counting struct {
-	net.Conn
-	sent int
-}
-
-func (c *counting) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
-	c.sent += n
-	return n, err
-}
-
 func TestAProofIsNoLoginAttempt(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
-	conn := &counting{Conn: dialTo(t, s.chat)}
+	s := standintest.Serve(t)
+	conn := &standintest.Counting{Conn: standintest.Dial(t, s.Chat)}
 	if _, err := Prove(t.Context(), conn, s.Root()); err != nil {
 		t.Fatal(err)
 	}
-	if conn.sent != 43 {
-		t.Errorf("got %d bytes sent, want the 43 of the first flight", conn.sent)
+	if conn.Sent != 43 {
+		t.Errorf("got %d bytes sent, want the 43 of the first flight", conn.Sent)
 	}
 }
 

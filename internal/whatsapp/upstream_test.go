@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"culvert/internal/wire"
+	"culvert/test/standin/standintest"
 )
 
 func TestMediaFallsBackToWhatsappNet(t *testing.T) {
@@ -89,7 +90,7 @@ func TestAPrivateAddressBesideAPublicOneIsPassedOver(t *testing.T) {
 // The name was public when it was looked up; what counts is what is dialled.
 func TestTheDialerItselfRefusesPrivateAddresses(t *testing.T) {
 	t.Parallel()
-	l := loopback(t)
+	l := standintest.Loopback(t)
 	addr := netip.MustParseAddrPort(l.Addr().String())
 	conn, err := (&Upstream{}).dial(t.Context(), addr)
 	if conn != nil || !errors.Is(err, ErrNotPublic) {
@@ -99,7 +100,7 @@ func TestTheDialerItselfRefusesPrivateAddresses(t *testing.T) {
 
 func TestReplacementsAreDialledIfPrivateAddressesAreAllowed(t *testing.T) {
 	t.Parallel()
-	l := loopback(t)
+	l := standintest.Loopback(t)
 	u := &Upstream{Chat: l.Addr().String(), Media: l.Addr().String(), Web: l.Addr().String(), AllowPrivate: true}
 	for _, s := range []wire.Service{chat, {Kind: wire.Media}, {Kind: wire.Media, Host: "mmg.whatsapp.net"}, {Kind: wire.Web, Host: "web.whatsapp.com"}} {
 		conn, err := u.Dial(t.Context(), s)
@@ -147,7 +148,7 @@ func TestNoMoreThanSomeChoicesAreRemembered(t *testing.T) {
 // By the system's resolver and dialer, as in an origin.
 func TestAReplacementMayBeAName(t *testing.T) {
 	t.Parallel()
-	_, port, _ := net.SplitHostPort(loopback(t).Addr().String())
+	_, port, _ := net.SplitHostPort(standintest.Loopback(t).Addr().String())
 	u := &Upstream{Chat: "localhost:" + port, AllowPrivate: true}
 	for range 2 {
 		conn, err := u.Dial(t.Context(), chat)

@@ -10,31 +10,14 @@ import (
 
 	"culvert/internal/whatsapp"
 	"culvert/test/standin"
+	"culvert/test/standin/standintest"
 )
 
 // dial starts a stand-in and connects to its chat.
 func dial(t *testing.T) (*standin.Server, net.Conn) {
 	t.Helper()
-	s, err := standin.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- s.ServeChat(l) }()
-	t.Cleanup(func() {
-		s.Close()
-		<-ended
-	})
-	conn, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	return s, conn
+	s := standintest.Serve(t)
+	return s.Server, standintest.Dial(t, s.Chat)
 }
 
 func TestExchangedMessagesComeBack(t *testing.T) {
@@ -83,23 +66,11 @@ func TestStandInsOfAnyKeyAreBelieved(t *testing.T) {
 func TestAServerWithoutRootHearsAFirstFlightAlone(t *testing.T) {
 	t.Parallel()
 	_, conn := dial(t)
-	counted := &counting{Conn: conn}
+	counted := &standintest.Counting{Conn: conn}
 	Exchange(t.Context(), counted, [32]byte{9}, 1)
-	if counted.sent != 43 {
-		t.Errorf("got %d bytes sent, want the 43 of the first flight", counted.sent)
+	if counted.Sent != 43 {
+		t.Errorf("got %d bytes sent, want the 43 of the first flight", counted.Sent)
 	}
-}
-
-// counting counts what is written.
-type counting struct {
-	net.Conn
-	sent int
-}
-
-func (c *counting) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
-	c.sent += n
-	return n, err
 }
 
 func TestSilenceEndsWithTheContext(t *testing.T) {

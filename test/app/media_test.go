@@ -4,30 +4,17 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"net"
 	"testing"
 
 	"culvert/test/standin"
+	"culvert/test/standin/standintest"
 )
 
 // newMedia is an app beside a stand-in that serves media.
 func newMedia(t *testing.T) *Media {
 	t.Helper()
-	s, err := standin.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- s.ServeMedia(l) }()
-	t.Cleanup(func() {
-		s.Close()
-		<-ended
-	})
-	m := NewMedia(s.CAs(), Dial(l.Addr().String()))
+	s := standintest.Serve(t)
+	m := NewMedia(s.CAs(), Dial(s.Media))
 	t.Cleanup(m.Close)
 	return m
 }

@@ -3,6 +3,8 @@ package screen
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -50,6 +52,19 @@ func (s *Screen) Await(t *testing.T, what string) string {
 			t.Fatalf("got %q, want %q in it", text, what)
 		}
 	}
+}
+
+// Start has run write to a Screen with args, as a command's main does, until stop is
+// called, which returns the exit code. The end of the test stops it, too.
+func Start(t *testing.T, run func(ctx context.Context, args []string, out, errs io.Writer) int, args ...string) (out *Screen, stop func() int) {
+	t.Helper()
+	out = New()
+	ctx, cancel := context.WithCancel(context.Background())
+	code := make(chan int, 1)
+	go func() { code <- run(ctx, args, out, out) }()
+	stop = sync.OnceValue(func() int { cancel(); return <-code })
+	t.Cleanup(func() { stop() })
+	return out, stop
 }
 
 // CheckWidth fails the test if a line of text is wider than a terminal and no

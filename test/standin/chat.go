@@ -31,7 +31,7 @@ const (
 // until l fails. It closes l. After the handshake every transport frame, up to
 // 64 KiB, comes back decrypted and encrypted anew.
 func (s *Server) ServeChat(l net.Listener) error {
-	limited := newCapped(l)
+	limited := newCapped(l, maxConns)
 	if !s.track(limited) {
 		return nil
 	}

@@ -48,7 +48,7 @@ func (s *Server) ServeMedia(l net.Listener) error {
 		return nil
 	}
 	defer s.untrack(server)
-	return s.ended(server.ServeTLS(newCapped(l), "", ""))
+	return s.ended(server.ServeTLS(newCapped(l, maxConns), "", ""))
 }
 
 // watch lets Close wait for the server's connections. ServeMedia runs when one

@@ -124,8 +124,8 @@ type capped struct {
 	slots chan struct{}
 }
 
-func newCapped(l net.Listener) *capped {
-	return &capped{l, make(chan struct{}, maxConns)}
+func newCapped(l net.Listener, most int) *capped {
+	return &capped{l, make(chan struct{}, most)}
 }
 
 func (l *capped) Accept() (net.Conn, error) {

@@ -1,11 +1,12 @@
-package standin
+package standin_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"culvert/test/standin"
+	"culvert/test/standin/standintest"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -19,60 +20,10 @@ import (
 	"time"
 )
 
-// served is a stand-in that serves chat and media on this machine.
-type served struct {
-	*Server
-	chat, media string
-}
-
-func serve(t testing.TB) served {
-	t.Helper()
-	s, err := New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	chat, media := loopback(t), loopback(t)
-	ended := make(chan error, 2)
-	go func() { ended <- s.ServeChat(chat) }()
-	go func() { ended <- s.ServeMedia(media) }()
-	t.Cleanup(func() {
-		s.Close()
-		for range 2 {
-			if err := <-ended; err != nil {
-				t.Errorf("serve: got %v after Close, want nil", err)
-			}
-		}
-	})
-	return served{s, chat.Addr().String(), media.Addr().String()}
-}
-
-func loopback(t testing.TB) net.Listener {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	return l
-}
-
-func dialTo(t testing.TB, addr string) net.Conn {
-	t.Helper()
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	return conn
-}
-
-// firstFlight opens a connection: a prologue, and a frame with a client's key.
-const firstFlight = "WA\x06\x03\x00\x00\x24\x12\x22\x0a\x20" + "any 32 bytes are a public key ..."
-
 func TestTheStandInDropsWhoIsNoClient(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
-	hello := firstFlight
+	s := standintest.Serve(t)
+	hello := standin.FirstFlight
 	for name, in := range map[string]string{
 		"old prologue":       "WA\x04\x00" + hello[4:],
 		"HTTP":               "GET / HTTP/1.1\r\n\r\n",
@@ -85,7 +36,7 @@ func TestTheStandInDropsWhoIsNoClient(t *testing.T) {
 		"finish not sealed":  hello + "\x00\x00\x4a\x22\x48\x0a\x30" + strings.Repeat("x", 48) + "\x12\x14" + strings.Repeat("x", 20),
 		"large finish frame": hello + "\xff\xff\xff",
 	} {
-		conn := dialTo(t, s.chat)
+		conn := standintest.Dial(t, s.Chat)
 		conn.SetDeadline(time.Now().Add(10 * time.Second))
 		io.WriteString(conn, in)
 		if _, err := io.Copy(io.Discard, conn); err != nil && !errors.Is(err, io.EOF) && strings.Contains(err.Error(), "timeout") {
@@ -94,7 +45,7 @@ func TestTheStandInDropsWhoIsNoClient(t *testing.T) {
 	}
 }
 
-func mediaClient(t testing.TB, s served, http2 bool) *http.Client {
+func mediaClient(t testing.TB, s standintest.Served, http2 bool) *http.Client {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(!http2)
 	protocols.SetHTTP2(http2)
@@ -102,7 +53,7 @@ func mediaClient(t testing.TB, s served, http2 bool) *http.Client {
 		TLSClientConfig: &tls.Config{RootCAs: s.CAs()},
 		Protocols:       protocols,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, s.media)
+			return new(net.Dialer).DialContext(ctx, network, s.Media)
 		},
 	}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -111,7 +62,7 @@ func mediaClient(t testing.TB, s served, http2 bool) *http.Client {
 
 func TestMediaGoesDownAndUpExactly(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
+	s := standintest.Serve(t)
 	for _, http2 := range []bool{false, true} {
 		client := mediaClient(t, s, http2)
 		for _, n := range []int64{0, 1, 65_537, 3_000_000} {
@@ -119,19 +70,19 @@ func TestMediaGoesDownAndUpExactly(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := CheckPattern(resp.Body, n); err != nil || resp.ContentLength != n {
+			if err := standin.CheckPattern(resp.Body, n); err != nil || resp.ContentLength != n {
 				t.Errorf("download of %d: got length %d and %v, want the pattern", n, resp.ContentLength, err)
 			}
 			resp.Body.Close()
 
-			resp, err = client.Post("https://mmg.whatsapp.net/up", "", Pattern(n))
+			resp, err = client.Post("https://mmg.whatsapp.net/up", "", standin.Pattern(n))
 			if err != nil {
 				t.Fatal(err)
 			}
-			var got Uploaded
+			var got standin.Uploaded
 			err = json.NewDecoder(resp.Body).Decode(&got)
 			resp.Body.Close()
-			if want := (Uploaded{n, patternSum(n)}); err != nil || got != want {
+			if want := (standin.Uploaded{n, patternSum(n)}); err != nil || got != want {
 				t.Errorf("upload of %d: got %v and %v, want %v", n, got, err, want)
 			}
 		}
@@ -140,13 +91,13 @@ func TestMediaGoesDownAndUpExactly(t *testing.T) {
 
 func patternSum(n int64) string {
 	h := sha256.New()
-	io.Copy(h, Pattern(n))
+	io.Copy(h, standin.Pattern(n))
 	return hex.EncodeToString(h.Sum(nil))
 }
 
 func TestMediaRefusesOtherRequests(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
+	s := standintest.Serve(t)
 	client := mediaClient(t, s, false)
 	for path, want := range map[string]int{"/media/-1": 404, "/media/x": 404, "/media/1073741825": 404, "/media/99999999999999999999": 404, "/": 405} {
 		resp, err := client.Get("https://whatsapp.net" + path)
@@ -162,18 +113,18 @@ func TestMediaRefusesOtherRequests(t *testing.T) {
 
 func TestAChangedPatternIsNoticed(t *testing.T) {
 	t.Parallel()
-	whole, _ := io.ReadAll(Pattern(100_000))
+	whole, _ := io.ReadAll(standin.Pattern(100_000))
 	flipped := bytes.Clone(whole)
 	flipped[77_777] ^= 1
 	for name, b := range map[string][]byte{
 		"short": whole[:99_999], "long": append(bytes.Clone(whole), 0), "flipped": flipped, "empty": nil, "shifted": append([]byte{0}, whole[:99_999]...),
 	} {
-		if err := CheckPattern(bytes.NewReader(b), 100_000); !errors.Is(err, ErrPattern) {
+		if err := standin.CheckPattern(bytes.NewReader(b), 100_000); !errors.Is(err, standin.ErrPattern) {
 			t.Errorf("%s: got %v, want ErrPattern", name, err)
 		}
 	}
 	broken := io.MultiReader(bytes.NewReader(whole[:10]), brokenReader{})
-	if err := CheckPattern(broken, 100_000); !errors.Is(err, io.ErrClosedPipe) {
+	if err := standin.CheckPattern(broken, 100_000); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("broken: got %v, want the reader's error", err)
 	}
 }
@@ -184,15 +135,15 @@ func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
 func TestCloseEndsConnectionsAndLaterListeners(t *testing.T) {
 	t.Parallel()
-	s, err := New()
+	s, err := standin.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := loopback(t)
+	l := standintest.Loopback(t)
 	ended := make(chan error, 1)
 	go func() { ended <- s.ServeChat(l) }()
-	conn := dialTo(t, l.Addr().String())
-	io.WriteString(conn, firstFlight)
+	conn := standintest.Dial(t, l.Addr().String())
+	io.WriteString(conn, standin.FirstFlight)
 	if _, err := conn.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
@@ -205,19 +156,19 @@ func TestCloseEndsConnectionsAndLaterListeners(t *testing.T) {
 	if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error("got a connection that lives on, want it closed")
 	}
-	if err := s.ServeChat(loopback(t)); err != nil {
+	if err := s.ServeChat(standintest.Loopback(t)); err != nil {
 		t.Errorf("chat after Close: got %v, want nil", err)
 	}
-	if err := s.ServeMedia(loopback(t)); err != nil {
+	if err := s.ServeMedia(standintest.Loopback(t)); err != nil {
 		t.Errorf("media after Close: got %v, want nil", err)
 	}
 }
 
 func TestConnectionsBeyondTheCapAreClosed(t *testing.T) {
 	t.Parallel()
-	l := loopback(t)
-	c := &capped{l, make(chan struct{}, 1)}
-	first, second := dialTo(t, l.Addr().String()), dialTo(t, l.Addr().String())
+	l := standintest.Loopback(t)
+	c := standin.NewCapped(l, 1)
+	first, second := standintest.Dial(t, l.Addr().String()), standintest.Dial(t, l.Addr().String())
 	served, err := c.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -227,33 +178,11 @@ func TestConnectionsBeyondTheCapAreClosed(t *testing.T) {
 	second.Read(make([]byte, 1)) // ends when the cap closes it
 	served.Close()
 	served.Close()
-	dialTo(t, l.Addr().String())
+	standintest.Dial(t, l.Addr().String())
 	if conn := <-next; conn == nil {
 		t.Error("got no connection after one was closed, want the third")
 	} else {
 		conn.Close()
 	}
 	first.Close()
-}
-
-// Nobody gets through the stand-in's handshake with bytes that do not depend on
-// its answer.
-func FuzzHandshake(f *testing.F) {
-	s, err := New()
-	if err != nil {
-		f.Fatal(err)
-	}
-	hello := []byte(firstFlight)
-	f.Add(hello)
-	f.Add(append([]byte("ED\x00\x01\x00\x00\x04\x08\x01\x02\x03"), hello...))
-	f.Add(append(bytes.Clone(hello), "\x00\x00\x4a\x22\x48\x0a\x30"+strings.Repeat("x", 48)+"\x12\x14"+strings.Repeat("x", 20)...))
-	f.Fuzz(func(t *testing.T, in []byte) {
-		var out bytes.Buffer
-		if _, _, err := s.handshake(&out, bufio.NewReader(bytes.NewReader(in))); err == nil {
-			t.Error("got a handshake done, want an error")
-		}
-		if out.Len() > maxHello {
-			t.Errorf("got an answer of %d bytes, want at most %d", out.Len(), maxHello)
-		}
-	})
 }

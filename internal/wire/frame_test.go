@@ -3,164 +3,137 @@ package wire
 import (
 	"bytes"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
 	"os"
-	"strings"
+	"reflect"
 	"testing"
 )
 
-// vectors are "name<TAB>hex" lines, one frame each; whoever writes another
-// implementation checks it against them.
-func vectors(t *testing.T, name string) map[string][]byte {
-	t.Helper()
-	text, err := os.ReadFile("testdata/" + name)
+var update = flag.Bool("update", false, "write the vectors")
+
+func examples() []Frame {
+	return []Frame{
+		{Kind: Open, Tunnel: 1, Body: []byte{1, 0, 'h', 'i'}},
+		{Kind: Data, Tunnel: 2, Pos: 3, Body: []byte("bytes")},
+		{Kind: Fin, Tunnel: 2, Pos: MaxPos - 1},
+		{Kind: Ack, Tunnel: 2, Pos: 8, Num: 1 << 19},
+		{Kind: Use, Tunnel: 2, Num: 7, Code: Alone | Lost},
+		{Kind: Reset, Tunnel: 1<<32 - 1, Code: 6},
+		{Kind: Ping, Pos: 1<<64 - 1},
+		{Kind: Pong, Pos: 9},
+		{Kind: Leave},
+		{Kind: Received, Pos: 4096, Clock: 1e6},
+		{Kind: Budget, Num: 12200},
+		{Kind: Again, Body: bytes.Repeat([]byte{1}, againLen)},
+		{Kind: Answer, Body: bytes.Repeat([]byte{2}, answerLen)},
+		{Kind: Got, Num: 5},
+		{Kind: Fronts, Body: []byte("list")},
+		{Kind: Pad, Body: []byte{0, 0}},
+	}
+}
+
+func TestARecordOfAllFramesIsReadAgain(t *testing.T) {
+	var b []byte
+	for _, f := range examples() {
+		b = f.Append(b)
+	}
+	for _, want := range examples() {
+		var got Frame
+		var err error
+		if got, b, err = Next(b); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("got %+v %v, want %+v", got, err, want)
+		}
+	}
+	if len(b) > 0 {
+		t.Errorf("%x is left", b)
+	}
+}
+
+func TestVectors(t *testing.T) {
+	const file = "testdata/frames.json"
+	var got []string
+	for _, f := range examples() {
+		got = append(got, hex.EncodeToString(f.Append(nil)))
+	}
+	b, _ := json.MarshalIndent(got, "", "\t")
+	if *update {
+		os.MkdirAll("testdata", 0o755)
+		os.WriteFile(file, append(b, '\n'), 0o644)
+	}
+	if want, err := os.ReadFile(file); err != nil || string(want) != string(b)+"\n" {
+		t.Errorf("the frames are not those of %s (%v)", file, err)
+	}
+}
+
+func TestFramesAreRefused(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"nothing":        {},
+		"no such kind":   {byte(kinds)},
+		"tunnel 0":       {byte(Fin), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+		"position 2^62":  {byte(Fin), 0, 0, 0, 1, 0x40, 0, 0, 0, 0, 0, 0, 0},
+		"ack 2^62":       {byte(Ack), 0, 0, 0, 1, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+		"reason 0":       {byte(Reset), 0, 0, 0, 1, 0},
+		"how 4":          {byte(Use), 0, 0, 0, 1, 0, 0, 0, 1, 4},
+		"empty data":     {byte(Data), 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+		"beyond the end": {byte(Fronts), 0, 3, 1, 2},
+	} {
+		if _, _, err := Next(b); !errors.Is(err, ErrFrame) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	for _, f := range examples() {
+		whole := f.Append(nil)
+		for n := range len(whole) {
+			if _, _, err := Next(whole[:n]); err == nil && f.Kind != Pad {
+				t.Errorf("%x is a frame", whole[:n])
+			}
+		}
+	}
+}
+
+// What Next accepts, Append writes back: a frame has one spelling.
+func FuzzNext(f *testing.F) {
+	for _, x := range examples() {
+		f.Add(x.Append(nil))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if x, more, err := Next(in); err == nil && !bytes.Equal(append(x.Append(nil), more...), in) {
+			t.Errorf("put back %x, want %x", x.Append(nil), in)
+		}
+	})
+}
+
+func TestEarlyRecordsHoldOpensAlone(t *testing.T) {
+	for _, f := range examples() {
+		if want := f.Kind == Open || f.Kind == Pad; f.Early() != want {
+			t.Errorf("%v: got %v", f.Kind, f.Early())
+		}
+	}
+}
+
+func BenchmarkData(b *testing.B) {
+	f := Frame{Kind: Data, Tunnel: 2, Pos: 3, Body: make([]byte, 1400)}
+	buf := make([]byte, 0, 2000)
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = f.Append(buf[:0])
+		if _, _, err := Next(buf); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func TestTheTextNamesTheKinds(t *testing.T) {
+	text, err := os.ReadFile("../PROTOCOL.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[string][]byte{}
-	for line := range strings.Lines(string(text)) {
-		name, digits, ok := strings.Cut(strings.TrimSpace(line), "\t")
-		if !ok {
-			continue
-		}
-		if all[name], err = hex.DecodeString(digits); err != nil {
-			t.Fatalf("%s: %v", name, err)
+	for _, row := range []string{"| 0 | Pad |", "| 1 | Open |", "| 2 | Data |", "| 3 | Fin |", "| 4 | Ack |", "| 5 | Use |", "| 6 | Reset |",
+		"| 7, 8 | Ping, Pong |", "| 9 | Leave |", "| 10 | Received |", "| 11 | Budget |", "| 12, 13 | Again, Answer |", "| 14 | Got |", "| 15 | Fronts |"} {
+		if !bytes.Contains(text, []byte(row)) {
+			t.Errorf("the text has no %q", row)
 		}
 	}
-	return all
-}
-
-var headers = map[string]Header{
-	"open":   {Kind: Open, Len: 3, Tunnel: 0x0102030405060708},
-	"accept": {Kind: Accept, Len: 48, Tunnel: 0x0102030405060708, Window: 256 << 10},
-	"data":   {Kind: Data, Len: Overhead + 2, Tunnel: 1, Seq: 7, Ack: 3, Window: 256 << 10},
-	"fin":    {Kind: Fin, Len: Overhead, Tunnel: 1, Seq: 9, Ack: 3, Window: MaxWindow},
-	"ack":    {Kind: Ack, Tunnel: 1, Ack: 1<<62 - 1, Window: 1},
-	"attach": {Kind: Attach, Len: Overhead, Tunnel: 1, Seq: 3, Ack: 3, Window: 256 << 10},
-	"reset":  {Kind: Reset, Tunnel: 1, Seq: uint64(Clock), Ack: 1_800_000_000},
-	"ping":   {Kind: Ping, Seq: 1<<64 - 1},
-	"pong":   {Kind: Pong, Seq: 1<<64 - 1},
-	"drain":  {Kind: Drain},
-}
-
-func spell(h Header) []byte {
-	b := make([]byte, HeaderLen+h.Len)
-	Put(b, h)
-	for i := range h.Len {
-		b[HeaderLen+i] = byte(i)
-	}
-	return b
-}
-
-func TestFramesAreTheVectors(t *testing.T) {
-	t.Parallel()
-	want := vectors(t, "frames.txt")
-	for name, h := range headers {
-		if got := spell(h); !bytes.Equal(got, want[name]) {
-			t.Errorf("%s: got %x, want %x", name, got, want[name])
-		}
-		if got, err := Parse(want[name]); err != nil || got != h {
-			t.Errorf("%s: got %+v and %v, want %+v", name, got, err, h)
-		}
-	}
-	if got := len(want); got != len(headers) {
-		t.Errorf("got %d vectors, want %d", got, len(headers))
-	}
-}
-
-func TestParseRefuses(t *testing.T) {
-	t.Parallel()
-	edit := func(name string, change func(*Header)) []byte {
-		h := headers[name]
-		change(&h)
-		b := make([]byte, HeaderLen)
-		Put(b, h)
-		return b
-	}
-	spare := spell(headers["data"])
-	spare[1] = 1
-	for name, b := range map[string][]byte{
-		"nothing":                   nil,
-		"a header cut short":        spell(headers["ack"])[:HeaderLen-1],
-		"a spare byte that is set":  spare,
-		"kind 0":                    edit("ack", func(h *Header) { h.Kind = 0 }),
-		"a kind after the last":     edit("drain", func(h *Header) { h.Kind = lastKind + 1 }),
-		"kind 255":                  edit("ack", func(h *Header) { h.Kind = 255 }),
-		"more than MaxFrame":        edit("data", func(h *Header) { h.Len = MaxFrame - HeaderLen + 1 }),
-		"a window over MaxWindow":   edit("ack", func(h *Header) { h.Window = MaxWindow + 1 }),
-		"a seq of 2^62":             edit("data", func(h *Header) { h.Seq = maxPos }),
-		"an ack of 2^62":            edit("ack", func(h *Header) { h.Ack = maxPos }),
-		"a Ping with an ack":        edit("ping", func(h *Header) { h.Ack = maxPos }),
-		"an Ack without a tunnel":   edit("ack", func(h *Header) { h.Tunnel = 0 }),
-		"a Data without a tunnel":   edit("data", func(h *Header) { h.Tunnel = 0 }),
-		"a Ping for a tunnel":       edit("ping", func(h *Header) { h.Tunnel = 1 }),
-		"a Pong for a tunnel":       edit("pong", func(h *Header) { h.Tunnel = 1 }),
-		"a Drain for a tunnel":      edit("drain", func(h *Header) { h.Tunnel = 1 }),
-		"an Open without payload":   edit("open", func(h *Header) { h.Len = 0 }),
-		"an Open not at 0":          edit("open", func(h *Header) { h.Seq = 1 }),
-		"an Accept without payload": edit("accept", func(h *Header) { h.Len = 0 }),
-		"an Accept not at 0":        edit("accept", func(h *Header) { h.Seq = 1 }),
-		"a Data of a tag alone":     edit("data", func(h *Header) { h.Len = Overhead }),
-		"a Data without a tag":      edit("data", func(h *Header) { h.Len = 0 }),
-		"a Fin with bytes":          edit("fin", func(h *Header) { h.Len = Overhead + 1 }),
-		"a Fin without a tag":       edit("fin", func(h *Header) { h.Len = 0 }),
-		"an Attach without a tag":   edit("attach", func(h *Header) { h.Len = 0 }),
-		"an Attach with bytes":      edit("attach", func(h *Header) { h.Len = Overhead + 1 }),
-		"an Ack with payload":       edit("ack", func(h *Header) { h.Len = 1 }),
-		"a Reset with payload":      edit("reset", func(h *Header) { h.Len = 1 }),
-		"a Reset without a reason":  edit("reset", func(h *Header) { h.Seq = 0 }),
-		"a Ping with payload":       edit("ping", func(h *Header) { h.Len = 1 }),
-		"a Drain with payload":      edit("drain", func(h *Header) { h.Len = 1 }),
-	} {
-		if h, err := Parse(b); err != ErrFrame || h != (Header{}) {
-			t.Errorf("%s: got %+v and %v, want %v", name, h, err, ErrFrame)
-		}
-	}
-}
-
-func TestPutAckChangesNothingElse(t *testing.T) {
-	t.Parallel()
-	b := spell(headers["data"])
-	PutAck(b, 99, 100)
-	want := headers["data"]
-	want.Ack, want.Window = 99, 100
-	if !bytes.Equal(b, spell(want)) {
-		t.Errorf("got %x, want %x", b, spell(want))
-	}
-}
-
-func TestAReasonHasAText(t *testing.T) {
-	t.Parallel()
-	seen := map[string]bool{}
-	for r := Aborted; r <= Stale; r++ {
-		if s := r.String(); s == "" || s == "reset" || seen[s] {
-			t.Errorf("reason %d: got %q, want a text of its own", r, s)
-		}
-		seen[r.String()] = true
-	}
-	for _, r := range []Reason{0, Stale + 1, 1<<64 - 1} {
-		if got := r.String(); got != "reset" {
-			t.Errorf("reason %d: got %q, want %q", r, got, "reset")
-		}
-	}
-}
-
-// What Parse accepts, Put writes back byte for byte: a frame has one spelling.
-func FuzzFrame(f *testing.F) {
-	for _, h := range headers {
-		f.Add(spell(h))
-	}
-	f.Fuzz(func(t *testing.T, in []byte) {
-		h, err := Parse(in)
-		if err != nil {
-			return
-		}
-		out := make([]byte, HeaderLen)
-		Put(out, h)
-		if !bytes.Equal(out, in[:HeaderLen]) {
-			t.Errorf("put back %x, want %x", out, in[:HeaderLen])
-		}
-		if h.Len > MaxFrame-HeaderLen {
-			t.Errorf("got a payload of %d bytes, want at most %d", h.Len, MaxFrame-HeaderLen)
-		}
-	})
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"strings"
-	"time"
 )
 
 // gateSecretLen is the length of a gate secret, letters and digits: what AWS
@@ -53,17 +52,6 @@ func isSecret(s string) bool {
 		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 	}) < 0
 	return plain && len(s) == gateSecretLen
-}
-
-// Verify is GateKey.Verify by any of the keys.
-func (k GateKeys) Verify(token string, now time.Time) (user uint32, err error) {
-	err = ErrToken
-	for _, key := range k {
-		if user, err = key.Verify(token, now); err == nil {
-			return user, nil
-		}
-	}
-	return 0, err
 }
 
 func (g GateKey) derive(label string) []byte {

@@ -31,7 +31,7 @@ const NumbersLen = 8
 const (
 	MaxTextFrames = (MaxText-textHead)/2*pairBits/8 - NumbersLen
 	TextFrame     = MaxTextFrames/2 - textSlack
-	textSlack     = 5 * HeaderLen
+	textSlack     = 5 * 32
 )
 
 // Up is a client's text message.

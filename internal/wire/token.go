@@ -12,33 +12,100 @@ import (
 	"time"
 )
 
-// TokenLen is the length of a token: the bytes below as base64url, which
-// cookies, paths and headers carry as they are. As 33 bytes fill 44 characters
-// to the last bit, no two spellings mean the same token.
+// A Token is carried as TokenLen characters of base64url, which it fills to the last
+// bit, so that no two spellings mean the same.
 //
-//	 0  version  1  1
+//	 0  version  1  2
 //	 1  user     4
 //	 5  time     4  Unix seconds, to the year 2106
-//	 9  nonce    8  random, so that no two tokens are alike
-//	17  mac     16  HMAC-SHA256 by the user's TokenKey over the bytes before it, cut
-//
-// All numbers are big-endian. A verifier needs HMAC-SHA256 and base64url and
-// no number above 2^32, so that a CloudFront Function can be one.
-const TokenLen = 44
+//	 9  nonce   10  random, so that no two tokens are alike
+//	19  gate    16  HMAC-SHA256 by the user's TokenKey over the bytes before it, cut
+//	35  proof   16  HMAC-SHA256 by the user's ProofKey over the bytes before it, cut
+type Token [51]byte
+
+// TokenLen is the length of a token as text.
+const TokenLen = 68
 
 const (
-	tokenVersion = 1
-	tokenSigned  = 17
-	tokenRaw     = tokenSigned + 16
+	tokenVersion = 2
+	nonceAt      = 9
+	gateAt       = 19
+	proofAt      = 35
+	macLen       = 16
 	tokenLabel   = "culvert token" // signed before the 4 bytes of a user's number: that user's TokenKey
 )
 
-// tokenText refuses spare bits; the length of a token leaves no room for them.
 var tokenText = base64.RawURLEncoding.Strict()
 
-// ErrToken means the token opens nothing. It never says why, and whoever
-// brought the token is answered as if there had been none.
+// ErrToken means that a token opens nothing. It never says why, and whoever brought
+// the token is answered as if there had been none.
 var ErrToken = errors.New("no valid token")
+
+// NewToken makes a token of user's. now is by the clock for its front.
+func NewToken(user uint32, gate TokenKey, proof [32]byte, now time.Time) (t Token) {
+	t[0] = tokenVersion
+	binary.BigEndian.PutUint32(t[1:], user)
+	binary.BigEndian.PutUint32(t[5:], uint32(now.Unix()))
+	rand.Read(t[nonceAt:gateAt])
+	t.sign(gate, proof)
+	return t
+}
+
+func (t *Token) sign(gate TokenKey, proof [32]byte) {
+	copy(t[gateAt:proofAt], mac(gate[:], t[:gateAt]))
+	copy(t[proofAt:], mac(proof[:], t[:proofAt]))
+}
+
+// Text is what a cookie holds.
+func (t *Token) Text() string { return tokenText.EncodeToString(t[:]) }
+
+// ParseToken reads what Text wrote. The error is ErrToken.
+func ParseToken(s string) (t Token, err error) {
+	if len(s) != TokenLen {
+		return Token{}, ErrToken
+	}
+	if n, err := tokenText.Decode(t[:], []byte(s)); err != nil || n != len(t) || t[0] != tokenVersion {
+		return Token{}, ErrToken
+	}
+	return t, nil
+}
+
+// User is whose token it says it is.
+func (t *Token) User() uint32 { return binary.BigEndian.Uint32(t[1:]) }
+
+// Nonce tells tokens of one user apart: the first 8 bytes of theirs.
+func (t *Token) Nonce() uint64 { return binary.BigEndian.Uint64(t[nonceAt:]) }
+
+// Expires is when no verifier admits the token any more.
+func (t *Token) Expires() time.Time { return t.time().Add(TokenLife) }
+
+func (t *Token) time() time.Time { return time.Unix(int64(binary.BigEndian.Uint32(t[5:])), 0) }
+
+// Admit is all that a gate verifies. It believes nothing of the user.
+func (t *Token) Admit(keys GateKeys, now time.Time) bool {
+	if now.Sub(t.time()).Abs() > TokenLife {
+		return false
+	}
+	for _, k := range keys {
+		gate := k.TokenKey(t.User())
+		if hmac.Equal(mac(gate[:], t[:gateAt]), t[gateAt:proofAt]) {
+			return true
+		}
+	}
+	return false
+}
+
+// Proved reports whether the user has made the token. An origin asks it of what Admit
+// lets in, with the ProofKey of each master secret that it accepts.
+func (t *Token) Proved(proof [32]byte) bool {
+	return hmac.Equal(mac(proof[:], t[:proofAt]), t[proofAt:])
+}
+
+func mac(key, message []byte) []byte {
+	m := hmac.New(sha256.New, key)
+	m.Write(message)
+	return m.Sum(nil)[:macLen]
+}
 
 // GateKey verifies tokens and makes every user's TokenKey. Gates and the
 // origin hold it. It opens no tunnel: no key of the seal follows from it.
@@ -53,42 +120,6 @@ func (g GateKey) TokenKey(user uint32) TokenKey {
 	mac := hmac.New(sha256.New, g[:])
 	mac.Write(binary.BigEndian.AppendUint32([]byte(tokenLabel), user))
 	return TokenKey(mac.Sum(nil)[:len(TokenKey{})])
-}
-
-// NewToken makes a token that is good for TokenLife around now, the user's
-// idea of the origin's time.
-func NewToken(user uint32, key TokenKey, now time.Time) string {
-	raw := make([]byte, tokenSigned, tokenRaw)
-	raw[0] = tokenVersion
-	binary.BigEndian.PutUint32(raw[1:], user)
-	binary.BigEndian.PutUint32(raw[5:], uint32(now.Unix()))
-	rand.Read(raw[9:])
-	return tokenText.EncodeToString(append(raw, key.sign(raw)...))
-}
-
-// Verify says whose token this is. Any error is ErrToken. A token may be used
-// more than once: what it opens proves more before it learns more.
-func (g GateKey) Verify(token string, now time.Time) (user uint32, err error) {
-	if len(token) != TokenLen {
-		return 0, ErrToken
-	}
-	var raw [tokenRaw]byte
-	if n, err := tokenText.Decode(raw[:], []byte(token)); err != nil || n != tokenRaw {
-		return 0, ErrToken
-	}
-	user = binary.BigEndian.Uint32(raw[1:])
-	genuine := hmac.Equal(g.TokenKey(user).sign(raw[:tokenSigned]), raw[tokenSigned:])
-	made := time.Unix(int64(binary.BigEndian.Uint32(raw[5:])), 0)
-	if age := now.Sub(made).Abs(); !genuine || raw[0] != tokenVersion || age > TokenLife {
-		return 0, ErrToken
-	}
-	return user, nil
-}
-
-func (k TokenKey) sign(b []byte) []byte {
-	mac := hmac.New(sha256.New, k[:])
-	mac.Write(b)
-	return mac.Sum(nil)[:tokenRaw-tokenSigned]
 }
 
 // hiddenKey is what logs, errors and JSON show of a key. Whoever must write a

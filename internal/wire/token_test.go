@@ -1,158 +1,226 @@
 package wire
 
 import (
+	"bytes"
+	"encoding/hex"
 	"encoding/json"
-	"fmt"
-	"strings"
+	"flag"
+	"os"
 	"testing"
 	"time"
 )
 
-// The gate's key and the time of the vectors. Whoever writes another verifier
-// checks it against these.
 var (
-	tokenGate = GateKey{0: 1, 31: 2}
-	tokenTime = time.Unix(1_800_000_000, 0)
+	start = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	gate  = GateKey{1}
+	gates = GateKeys{gate}
+	proof = [32]byte{2}
 )
 
-const (
-	tokenOf7    = "AQAAAAdrSdIAAAECAwQFBgfS64MI0crbAnEnHve502zD"
-	tokenKeyOf7 = "11dd2747ef321461262141b118782900"
-)
+func newToken(user uint32, now time.Time) Token { return New(user, gate.TokenKey(user), proof, now) }
 
-func TestTokenKeyAndTokenAreTheVectors(t *testing.T) {
-	t.Parallel()
-	key := tokenGate.TokenKey(7)
-	if got := fmt.Sprintf("%x", key[:]); got != tokenKeyOf7 {
-		t.Errorf("key: got %s, want %s", got, tokenKeyOf7)
+func TestATokenIsAdmittedByGatesAndProvedToTheOrigin(t *testing.T) {
+	made := newToken(7, start)
+	read, err := Parse(made.Text())
+	if err != nil || read != made || read.User() != 7 {
+		t.Fatalf("got %v %v", read, err)
 	}
-	raw := []byte("\x01\x00\x00\x00\x07\x6b\x49\xd2\x00\x00\x01\x02\x03\x04\x05\x06\x07")
-	if got := tokenText.EncodeToString(append(raw, key.sign(raw)...)); got != tokenOf7 {
-		t.Errorf("token: got %s, want %s", got, tokenOf7)
-	}
-	if user, err := tokenGate.Verify(tokenOf7, tokenTime); user != 7 || err != nil {
-		t.Errorf("got user %d and %v, want 7 and no error", user, err)
+	if !read.Admit(GateKeys{{9}, gate}, start.Add(Life)) || !read.Proved(proof) {
+		t.Error("a good token is refused")
 	}
 }
 
-func TestANewTokenNamesItsUser(t *testing.T) {
-	t.Parallel()
-	for _, user := range []uint32{0, 1, 1 << 31, 1<<32 - 1} {
-		token := NewToken(user, tokenGate.TokenKey(user), tokenTime)
-		if got, err := tokenGate.Verify(token, tokenTime); got != user || err != nil {
-			t.Errorf("got user %d and %v, want %d and no error", got, err, user)
-		}
-		if len(token) != TokenLen || strings.Trim(token, cookieSafe) != "" {
-			t.Errorf("got %q, want %d characters that a cookie may hold", token, TokenLen)
-		}
-		if again := NewToken(user, tokenGate.TokenKey(user), tokenTime); again == token {
-			t.Errorf("two tokens are alike: %q", token)
+func TestTheGatesKeyMintsNothingForTheOrigin(t *testing.T) {
+	forged := New(7, gate.TokenKey(7), [32]byte{}, start)
+	if !forged.Admit(gates, start) {
+		t.Error("the gate's key makes nothing that a gate admits")
+	}
+	if forged.Proved(proof) {
+		t.Error("the origin believes what the gate's key made")
+	}
+}
+
+func TestEveryBitOfATokenCounts(t *testing.T) {
+	for i := range 8 * len(Token{}) {
+		bad := newToken(7, start)
+		bad[i/8] ^= 1 << (i % 8)
+		read, err := Parse(bad.Text())
+		if err == nil && read.Admit(gates, start) && read.Proved(proof) {
+			t.Errorf("bit %d may be changed", i)
 		}
 	}
 }
 
-const cookieSafe = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-
-func TestATokenIsGoodForTokenLifeEitherWay(t *testing.T) {
-	t.Parallel()
-	for age, want := range map[time.Duration]error{
-		0:                          nil,
-		TokenLife:                  nil,
-		-TokenLife:                 nil,
-		TokenLife + time.Second:    ErrToken,
-		-TokenLife - time.Second:   ErrToken,
-		100 * 365 * 24 * time.Hour: ErrToken,
+func TestTokensAreRefused(t *testing.T) {
+	good := newToken(7, start)
+	for name, s := range map[string]string{
+		"nothing": "", "short": good.Text()[1:], "long": good.Text() + "A", "base64": "+" + good.Text()[1:],
+		"padded": good.Text()[:67] + "=", "line": good.Text()[:67] + "\n",
 	} {
-		if _, err := tokenGate.Verify(tokenOf7, tokenTime.Add(age)); err != want {
-			t.Errorf("%v old: got %v, want %v", age, err, want)
+		if _, err := Parse(s); err != ErrToken {
+			t.Errorf("%s: got %v", name, err)
 		}
+	}
+	for _, off := range []time.Duration{Life + time.Second, -Life - time.Second} {
+		if good.Admit(gates, start.Add(off)) {
+			t.Errorf("admitted %v off", off)
+		}
+	}
+	if good.Admit(GateKeys{{9}}, start) || good.Admit(nil, start) {
+		t.Error("admitted by another's key")
 	}
 }
 
-func TestVerifyRefuses(t *testing.T) {
-	t.Parallel()
-	otherKey := GateKey{1}
-	for name, token := range map[string]string{
-		"nothing":            "",
-		"too short":          tokenOf7[:TokenLen-1],
-		"too long":           tokenOf7 + "A",
-		"padding":            tokenOf7 + "=",
-		"huge":               strings.Repeat("A", 1<<20),
-		"a space before":     " " + tokenOf7[1:],
-		"a line feed inside": tokenOf7[:TokenLen-1] + "\n",
-		"many line feeds":    strings.Repeat("\r\n", TokenLen/2),
-		"standard base64":    strings.Repeat("+", TokenLen),
-		"not ASCII":          strings.Repeat("é", TokenLen/2),
-		"zeros":              strings.Repeat("A", TokenLen),
-		"another version":    signed(tokenGate.TokenKey(7), 2, 7),
-		"another gate":       NewToken(7, otherKey.TokenKey(7), tokenTime),
-		"another user's key": NewToken(7, tokenGate.TokenKey(8), tokenTime),
-		"time before 1970":   NewToken(7, tokenGate.TokenKey(7), time.Unix(-1, 0)),
+func TestATokenIsTakenOnce(t *testing.T) {
+	k := NewTaken()
+	a, b := newToken(7, start), newToken(7, start)
+	if !k.Take(&a, start) || !k.Take(&b, start) || k.Take(&a, start.Add(Life)) {
+		t.Error("a token was taken twice, or not once")
+	}
+	for range MaxTaken - 2 {
+		other := newToken(7, start)
+		k.Take(&other, start)
+	}
+	if k.Take(&b, start) {
+		t.Error("a token was forgotten before MaxTaken others came")
+	}
+	for range 2 {
+		other := newToken(7, start)
+		k.Take(&other, start)
+	}
+	if n := len(k.users[7].all); n != MaxTaken {
+		t.Errorf("got %d, want %d", n, MaxTaken)
+	}
+}
+
+func TestAUserFillsNobodyElsesMemory(t *testing.T) {
+	k := NewTaken()
+	mine := newToken(7, start)
+	k.Take(&mine, start)
+	for range 2 * MaxTaken {
+		other := newToken(8, start)
+		k.Take(&other, start)
+	}
+	if k.Take(&mine, start) {
+		t.Error("another user's tokens pushed mine out")
+	}
+}
+
+func TestTokensAreForgottenWhenNobodyAdmitsThem(t *testing.T) {
+	k := NewTaken()
+	for i := range 10 * MaxTaken {
+		now := start.Add(time.Duration(i) * time.Second)
+		one := newToken(7, now)
+		k.Take(&one, now)
+	}
+	if n := cap(k.users[7].all); n > 1<<11 {
+		t.Errorf("room for %d is kept, want some hundreds", n)
+	}
+	k.Sweep(start.Add(100 * time.Hour))
+	if len(k.users) != 0 {
+		t.Error("a user is kept of whom nothing is left")
+	}
+}
+
+func TestAFrontMovesItsOwnTokensTimeByADay(t *testing.T) {
+	built := start.Add(-time.Hour)
+	for name, test := range map[string]struct {
+		date, machine time.Time
+		want          bool
+	}{
+		"minutes":            {start.Add(10 * time.Minute), start, true},
+		"a day":              {start.Add(MaxOffset), start, true},
+		"more than a day":    {start.Add(MaxOffset + time.Second), start, false},
+		"nothing":            {start.Add(time.Second), start, false},
+		"before the program": {built.Add(-time.Second), start, false},
+		"a machine of 1970":  {start, time.Unix(0, 0), true},
 	} {
-		if user, err := tokenGate.Verify(token, tokenTime); err != ErrToken || user != 0 {
-			t.Errorf("%s: got user %d and %v, want 0 and %v", name, user, err, ErrToken)
+		var c Clock
+		if got := c.Learn(test.date, test.machine, built); got != test.want {
+			t.Errorf("%s: got %v", name, got)
+		}
+		if test.want && !c.Now(test.machine).Equal(test.date) {
+			t.Errorf("%s: the clock shows %v", name, c.Now(test.machine))
+		}
+		if c.Learn(test.date, test.machine, built) {
+			t.Errorf("%s: learns the same twice", name)
 		}
 	}
 }
 
-// signed makes a token of any version whose signature is right.
-func signed(key TokenKey, version byte, user byte) string {
-	raw := []byte{0: version, 4: user, 5: 0x6b, 6: 0x49, 7: 0xd2, 16: 0}
-	return tokenText.EncodeToString(append(raw, key.sign(raw)...))
+var update = flag.Bool("update", false, "write the vectors")
+
+type vector struct {
+	GateKey, ProofKey, Nonce, Token string
+	User, Time                      uint32
 }
 
-func TestNoCharacterOfATokenCanBeChanged(t *testing.T) {
-	t.Parallel()
-	for i := range TokenLen {
-		for _, c := range []byte(cookieSafe) {
-			token := tokenOf7[:i] + string(c) + tokenOf7[i+1:]
-			_, err := tokenGate.Verify(token, tokenTime)
-			if got, want := err == nil, token == tokenOf7; got != want {
-				t.Errorf("%q: got accepted %v, want %v", token, got, want)
-			}
-		}
+func TestVectors(t *testing.T) {
+	const file = "testdata/tokens.json"
+	if *update {
+		writeVectors(t, file)
 	}
-}
-
-func TestKeysOfTokensAreNotPrinted(t *testing.T) {
-	t.Parallel()
-	link := struct {
-		Gate  GateKey
-		Token TokenKey
-	}{tokenGate, tokenGate.TokenKey(7)}
-	text, err := json.Marshal(link)
+	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := string(text) + link.Gate.String() + link.Token.String()
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%b", "%o", "%c", "%U"} {
-		got += fmt.Sprintf(verb+verb, link.Gate, link.Token) + fmt.Sprintf(verb, &link)
+	var all []vector
+	if err := json.Unmarshal(b, &all); err != nil {
+		t.Fatal(err)
 	}
-	want := strings.Repeat(hiddenKey, strings.Count(got, hiddenKey))
-	if rest := strings.Trim(strings.ReplaceAll(got, hiddenKey, ""), "0x{}&:,\" "); strings.ContainsAny(rest, "0123456789") {
-		t.Errorf("got %q, want nothing but %q", got, want)
+	for _, v := range all {
+		var g GateKey
+		var p [32]byte
+		var nonce [10]byte
+		hex.Decode(g[:], []byte(v.GateKey))
+		hex.Decode(p[:], []byte(v.ProofKey))
+		hex.Decode(nonce[:], []byte(v.Nonce))
+		if got := fixed(v.User, g, p, nonce, v.Time); got.Text() != v.Token {
+			t.Errorf("got %s, want %s", got.Text(), v.Token)
+		}
 	}
 }
 
-// A token that is accepted has one spelling, and a stranger makes none.
-func FuzzVerify(f *testing.F) {
-	f.Add(tokenOf7)
-	f.Add(tokenOf7 + "=")
-	f.Add("\n" + tokenOf7)
-	f.Fuzz(func(t *testing.T, token string) {
-		user, err := tokenGate.Verify(token, tokenTime)
-		if err == nil && token != tokenOf7 {
-			t.Errorf("accepted %q of user %d", token, user)
-		}
-		if err != nil && err != ErrToken {
-			t.Errorf("got %v, want %v", err, ErrToken)
+func fixed(user uint32, g GateKey, p [32]byte, nonce [10]byte, at uint32) Token {
+	made := New(user, g.TokenKey(user), p, time.Unix(int64(at), 0))
+	copy(made[nonceAt:], nonce[:])
+	made.sign(g.TokenKey(user), p)
+	return made
+}
+
+func writeVectors(t *testing.T, file string) {
+	var all []vector
+	for i, user := range []uint32{0, 7, 1<<32 - 1} {
+		g, p, nonce := GateKey(bytes.Repeat([]byte{byte(i + 1)}, 32)), [32]byte{byte(i)}, [10]byte{9: byte(i)}
+		at := uint32(start.Unix()) + uint32(i)
+		made := fixed(user, g, p, nonce, at)
+		all = append(all, vector{hex.EncodeToString(g[:]), hex.EncodeToString(p[:]), hex.EncodeToString(nonce[:]), made.Text(), user, at})
+	}
+	b, _ := json.MarshalIndent(all, "", "\t")
+	os.MkdirAll("testdata", 0o755)
+	if err := os.WriteFile(file, append(b, '\n'), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What Parse accepts, Text writes back.
+func FuzzToken(f *testing.F) {
+	good := newToken(7, start)
+	f.Add(good.Text())
+	f.Fuzz(func(t *testing.T, s string) {
+		if read, err := Parse(s); err == nil && read.Text() != s {
+			t.Errorf("put back %q, want %q", read.Text(), s)
 		}
 	})
 }
 
-func BenchmarkVerify(b *testing.B) {
+func BenchmarkAdmitProveTake(b *testing.B) {
+	k := NewTaken()
 	b.ReportAllocs()
-	for b.Loop() {
-		tokenGate.Verify(tokenOf7, tokenTime)
+	for i := 0; b.Loop(); i++ {
+		one := newToken(uint32(i%64), start)
+		if !one.Admit(gates, start) || !one.Proved(proof) || !k.Take(&one, start) {
+			b.Fatal("refused")
+		}
 	}
 }

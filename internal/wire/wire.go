@@ -5,19 +5,19 @@ package wire
 
 import "time"
 
-// MaxFrame bounds one frame, header included. As one masked WebSocket message
-// (8 bytes of WebSocket header) it fills four TLS records of 16,384 bytes
-// exactly; a byte more costs a fifth record. Frames of bulk at the gateway door
-// are smaller: see TextFrame.
-const MaxFrame = 64<<10 - 8
+// RecordHead is the length of a record's length, at the stream door.
+const RecordHead = 2
 
-// Overhead is what sealing adds to a payload: the AES-GCM tag.
-const Overhead = 16
+// RecordOverhead is the tag that sealing adds to a record.
+const RecordOverhead = 16
 
-// MaxData is the most bytes of the stream that one Data frame holds.
-const MaxData = MaxFrame - HeaderLen - Overhead
+// MaxRecord bounds a record with its length and tag at the stream door. As one masked
+// WebSocket message (8 bytes of WebSocket header) it fills four TLS records of 16,384
+// bytes exactly; a byte more costs a fifth. Records at the gateway door are messages:
+// see MaxTextRecord.
+const MaxRecord = 64<<10 - 8
 
-// MaxMessage bounds one WebSocket message: one or more whole frames.
+// MaxMessage bounds one WebSocket message: whole records and plain messages.
 const MaxMessage = 128 << 10
 
 // MaxEarly bounds the bytes of the stream that ride in an Open frame.

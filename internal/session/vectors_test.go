@@ -8,8 +8,6 @@ import (
 	"flag"
 	"os"
 	"testing"
-
-	"culvert/test/wire2/record"
 )
 
 var update = flag.Bool("update", false, "write the vectors")
@@ -35,7 +33,7 @@ type vector struct{ From, What, Hex string }
 
 // conversation is a carrier that agrees, says something early, turns, and agrees again;
 // one that joins; and one that is unknown.
-func conversation(t *testing.T, d Door, c record.Cipher) (all []vector) {
+func conversation(t *testing.T, d Door, c Cipher) (all []vector) {
 	w := newWorld(t)
 	note := func(from, what string, b []byte) { all = append(all, vector{from, what, hex.EncodeToString(b)}) }
 	w.process = newOrigin(Config{Owner: [8]byte{1}}, &counted{label: "origin"})
@@ -94,8 +92,8 @@ func TestVectors(t *testing.T) {
 	const file = "testdata/messages.json"
 	got := map[string][]vector{}
 	for name, d := range map[string]Door{"stream": Stream, "gateway": Gateway} {
-		got[name+", AES-256-GCM"] = conversation(t, d, record.AESGCM)
-		got[name+", ChaCha20-Poly1305"] = conversation(t, d, record.ChaCha20Poly1305)
+		got[name+", AES-256-GCM"] = conversation(t, d, AESGCM)
+		got[name+", ChaCha20-Poly1305"] = conversation(t, d, ChaCha20Poly1305)
 	}
 	b, err := json.MarshalIndent(got, "", "\t")
 	if err != nil {

@@ -3,10 +3,9 @@ package session
 import (
 	"bytes"
 	"cmp"
+	"culvert/internal/wire"
 	"io"
 	"time"
-
-	"culvert/test/wire2/record"
 )
 
 // OriginCarrier is an origin's end of one carrier. One goroutine at a time may write
@@ -34,7 +33,7 @@ type OriginCarrier struct {
 
 // Carrier makes the origin's end of a carrier that user's token has opened, which
 // proved itself by a key of pair.
-func (o *Origin) Carrier(d Door, token [TokenLen]byte, user uint32, p *Pair, now time.Time) *OriginCarrier {
+func (o *Origin) Carrier(d Door, token wire.Token, user uint32, p *Pair, now time.Time) *OriginCarrier {
 	c := &OriginCarrier{origin: o, pair: p, user: user, until: now.Add(ProveWithin)}
 	c.sendLabel, c.recvLabel = labelDown, labelUp
 	c.place, c.state = place{door: d, token: token}, Unproven
@@ -154,7 +153,7 @@ func (c *OriginCarrier) agree(body []byte, now time.Time) error {
 	c.begin(g, join{})
 	c.by, c.session, c.state, c.unknown = g, g.session, Answered, false
 	c.message, c.agreed = bytes.Clone(body), answer
-	c.in, c.name, c.count = record.Opener{}, earlyName, 0
+	c.in, c.name, c.count = Opener{}, earlyName, 0
 	if !h.on || !g.first {
 		c.listenEarly(h)
 	}
@@ -218,8 +217,8 @@ func (c *OriginCarrier) generation(j byte) *generation {
 }
 
 // Open opens a record in place, of a message's number at the gateway door; nil without
-// an error is one that was dropped unread. Errors are record.ErrRecord and ErrProof, and
-// record.ErrRepeated, which is to be ignored.
+// an error is one that was dropped unread. Errors are ErrRecord and ErrProof, and
+// ErrRepeated, which is to be ignored.
 func (c *OriginCarrier) Open(number uint32, sealed []byte) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -228,7 +227,7 @@ func (c *OriginCarrier) Open(number uint32, sealed []byte) ([]byte, error) {
 		return nil, nil // nothing has come that says what records are
 	}
 	plain, err := c.in.Open(c.name, counted, sealed)
-	if err == record.ErrRepeated {
+	if err == ErrRepeated {
 		return nil, err
 	}
 	if c.early = c.name == earlyName; err == nil && !c.early && c.proved != c.by {

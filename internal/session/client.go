@@ -5,14 +5,12 @@ import (
 	"io"
 	"sync"
 	"time"
-
-	"culvert/test/wire2/record"
 )
 
 // Client is one session, at the client. It may be used by many goroutines.
 type Client struct {
 	pair   *Pair
-	cipher record.Cipher
+	cipher Cipher
 	random io.Reader
 
 	mu      sync.Mutex // guards the following
@@ -29,9 +27,9 @@ type Client struct {
 }
 
 // NewClient makes a session that nobody has agreed on yet.
-func NewClient(p *Pair, c record.Cipher) *Client { return newClient(p, c, rand.Reader) }
+func NewClient(p *Pair, c Cipher) *Client { return newClient(p, c, rand.Reader) }
 
-func newClient(p *Pair, c record.Cipher, random io.Reader) *Client {
+func newClient(p *Pair, c Cipher, random io.Reader) *Client {
 	s := &Client{pair: p, cipher: c, random: random}
 	s.fill(s.i[:])
 	return s

@@ -2,8 +2,6 @@ package session
 
 import (
 	"testing"
-
-	"culvert/test/wire2/record"
 )
 
 func BenchmarkAgree(b *testing.B) {
@@ -29,7 +27,7 @@ func BenchmarkRecord(b *testing.B) {
 	w := newWorld(b)
 	l := w.dial(w.client(1), 1, Stream, w.process)
 	l.talk(b)
-	buf := make([]byte, record.MaxRecord)
+	buf := make([]byte, MaxRecord)
 	b.ReportAllocs()
 	b.SetBytes(16 << 10)
 	for b.Loop() {
@@ -37,11 +35,11 @@ func BenchmarkRecord(b *testing.B) {
 		if !ok || len(head) > 0 {
 			b.Fatal("the origin may not say anything")
 		}
-		sealed, err := l.o.Seal(buf[:record.HeadLen+16<<10])
+		sealed, err := l.o.Seal(buf[:HeadLen+16<<10])
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := l.c.Open(0, sealed[record.HeadLen:]); err != nil {
+		if _, err := l.c.Open(0, sealed[HeadLen:]); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"culvert/test/wire2/record"
 	"culvert/test/wire2/token"
 )
 
@@ -30,9 +29,9 @@ func read(t *testing.T, pattern string) (text string) {
 func TestTheTextHoldsTheNumbersOfTheCode(t *testing.T) {
 	text := read(t, "../PROTOCOL.md")
 	for _, row := range []string{
-		fmt.Sprintf("| RecordHead | %d |", record.HeadLen), fmt.Sprintf("| RecordOverhead | %d |", record.Overhead),
-		fmt.Sprintf("| MaxRecord | %d |", record.MaxRecord), fmt.Sprintf("| MaxRecords | %d |", record.MaxRecords),
-		fmt.Sprintf("| WindowSize | %d |", record.WindowSize), fmt.Sprintf("| GenerationLife | %.0f s |", GenerationLife.Seconds()),
+		fmt.Sprintf("| RecordHead | %d |", HeadLen), fmt.Sprintf("| RecordOverhead | %d |", Overhead),
+		fmt.Sprintf("| MaxRecord | %d |", MaxRecord), fmt.Sprintf("| MaxRecords | %d |", MaxRecords),
+		fmt.Sprintf("| WindowSize | %d |", WindowSize), fmt.Sprintf("| GenerationLife | %.0f s |", GenerationLife.Seconds()),
 		fmt.Sprintf("| GenerationKept | %.0f s |", GenerationKept.Seconds()), fmt.Sprintf("| ProveWithin | %.0f s |", ProveWithin.Seconds()),
 		fmt.Sprintf("| UserSessions, UserUnproven | %d, %d |", UserSessions, UserUnproven), fmt.Sprintf("| SessionIdle | %.0f s |", SessionIdle.Seconds()),
 		fmt.Sprintf("| TokenLife | %.0f s |", token.Life.Seconds()), fmt.Sprintf("| TokensTaken | %d |", token.MaxTaken),

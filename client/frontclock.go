@@ -1,4 +1,4 @@
-package token
+package client
 
 import (
 	"sync/atomic"

@@ -1,6 +1,6 @@
 // Package session is what a client and an origin have agreed on, and their two ends
 // of each carrier: which key seals what, who has proved what, and which plain message
-// goes before the next record. test/wire2/PROTOCOL.md has the rules and the states.
+// goes before the next  internal/wire/PROTOCOL.md has the rules and the states.
 //
 // Nothing here reads a network or a clock, or waits. Whoever writes to a carrier calls
 // Head, under the carrier's write lock, before each record or message and then Seal;

@@ -3,12 +3,11 @@ package session
 import (
 	"bytes"
 	"crypto/ecdh"
+	"culvert/internal/wire"
 	"encoding/binary"
 	"errors"
 	"testing"
 	"time"
-
-	"culvert/test/wire2/record"
 )
 
 var start = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
@@ -47,7 +46,7 @@ func (w *wireEnd) say(text string, now time.Time) ([]byte, error) {
 	if !ok {
 		return b, errWait
 	}
-	room := make([]byte, record.HeadLen, record.HeadLen+len(text)+record.Overhead)
+	room := make([]byte, HeadLen, HeadLen+len(text)+Overhead)
 	sealed, err := w.Seal(append(room, text...))
 	return append(b, sealed...), err
 }
@@ -103,7 +102,7 @@ func (w *wireEnd) hearMessage(message []byte, now time.Time) error {
 		return err
 	}
 	plain, err := w.Open(binary.BigEndian.Uint32(message), sealed)
-	if err == record.ErrRepeated {
+	if err == ErrRepeated {
 		return nil
 	}
 	return w.opened(plain, err)
@@ -159,7 +158,7 @@ func public(private [32]byte) [32]byte {
 	return [32]byte(must(k, err).PublicKey().Bytes())
 }
 
-func (w *world) client(user uint32) *Client { return NewClient(w.pair(user)[0], record.AESGCM) }
+func (w *world) client(user uint32) *Client { return NewClient(w.pair(user)[0], AESGCM) }
 
 // link is a carrier with both of its ends.
 type link struct {
@@ -170,7 +169,7 @@ type link struct {
 	o    *OriginCarrier
 }
 
-func (w *world) token() (token [TokenLen]byte) {
+func (w *world) token() (token wire.Token) {
 	w.tokens++
 	binary.BigEndian.PutUint64(token[:], w.tokens)
 	return token

@@ -1,8 +1,4 @@
-// Package record seals and opens what crosses a carrier: records under the key of
-// one carrier, direction and generation, whose nonce is their number.
-// test/wire2/PROTOCOL.md has the rules. Nothing here waits, reads a clock or
-// allocates for a record.
-package record
+package session
 
 import (
 	"crypto/aes"
@@ -96,14 +92,6 @@ func newAEAD(c Cipher, k *Key) cipher.AEAD {
 	block, err := aes.NewCipher(k[:])
 	aead, _ := cipher.NewGCM(must(block, err))
 	return aead
-}
-
-// must is for errors that only keys of another length would bring.
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
 }
 
 // Watch is told each number before it is sealed, by tests that look for one that comes

@@ -3,9 +3,8 @@ package session
 import (
 	"crypto/hmac"
 	"crypto/subtle"
+	"culvert/internal/wire"
 	"io"
-
-	"culvert/test/wire2/record"
 
 	"github.com/flynn/noise"
 )
@@ -14,7 +13,7 @@ import (
 type place struct {
 	inside bool // a record
 	door   Door
-	token  [TokenLen]byte
+	token  wire.Token
 	o      [16]byte // zero: no Challenge, or the gateway door
 }
 
@@ -120,7 +119,7 @@ func reply(hs *noise.HandshakeState, h hello, a answer, root *[32]byte) ([]byte,
 //	10  n        4  of its Join; 0 if it agreed
 //	14  c       16  of its Join; 0 if it agreed
 //	30  token   51  that opened it, as bytes
-func carrierID(cipher record.Cipher, at *place, j join) []byte {
+func carrierID(cipher Cipher, at *place, j join) []byte {
 	b := append(make([]byte, 0, 2+joinLen+TokenLen), byte(cipher), byte(at.door))
 	return append(j.append(b), at.token[:]...)
 }

@@ -1,4 +1,4 @@
-package record
+package session
 
 // WindowSize is how far behind the highest number others are told from repeats.
 const WindowSize = 1024
@@ -15,7 +15,7 @@ func (w *Window) Fresh(n uint64) bool {
 	if n >= w.next {
 		return true
 	}
-	return w.next-n <= WindowSize && *w.word(n)&bit(n) == 0
+	return w.next-n <= WindowSize && *w.word(n)&place64(n) == 0
 }
 
 // Take notes that n has come; false if it had.
@@ -27,7 +27,7 @@ func (w *Window) Take(n uint64) bool {
 		w.forget(n)
 		w.next = n + 1
 	}
-	*w.word(n) |= bit(n)
+	*w.word(n) |= place64(n)
 	return true
 }
 
@@ -38,10 +38,10 @@ func (w *Window) forget(n uint64) {
 		return
 	}
 	for i := w.next; i <= n; i++ {
-		*w.word(i) &^= bit(i)
+		*w.word(i) &^= place64(i)
 	}
 }
 
 func (w *Window) word(n uint64) *uint64 { return &w.bits[n/64%uint64(len(w.bits))] }
 
-func bit(n uint64) uint64 { return 1 << (n % 64) }
+func place64(n uint64) uint64 { return 1 << (n % 64) }

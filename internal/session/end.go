@@ -3,8 +3,6 @@ package session
 import (
 	"sync"
 	"time"
-
-	"culvert/test/wire2/record"
 )
 
 // end is what both ends of a carrier have: the keys of both directions. Its writer's
@@ -16,17 +14,17 @@ type end struct {
 	mu     sync.Mutex
 	state  State
 	place  place
-	cipher record.Cipher
+	cipher Cipher
 	id     []byte
 	due    *turn // what the writer is to turn to
 	early  bool  // what comes is under an early key
 
 	// The writer's.
-	out  record.Sealer
+	out  Sealer
 	sent *generation // whose key out has; nil: none, or the early one
 
 	// The reader's.
-	in    record.Opener
+	in    Opener
 	name  uint16 // of the key of the record at hand
 	count uint64 // records that have come, at the stream door
 }
@@ -34,7 +32,7 @@ type end struct {
 // turn is a key that the writer is told of by the reader.
 type turn struct {
 	g      *generation
-	key    record.Key
+	key    Key
 	silent bool // the peer knows from what went before
 }
 
@@ -52,7 +50,7 @@ func (e *end) begin(g *generation, j join) {
 }
 
 // key is of one direction. Only what goes down is bound to the challenge.
-func (e *end) key(g *generation, label string) (record.Key, error) {
+func (e *end) key(g *generation, label string) (Key, error) {
 	if label == labelDown {
 		return g.derive(label, e.id, e.place.o[:])
 	}
@@ -69,7 +67,7 @@ func (e *end) turnTo(g *generation, silent bool) error {
 }
 
 // turned takes what is due, or turns to the newest generation if that is fit, and
-// appends what the peer must hear before the next record.
+// appends what the peer must hear before the next
 func (e *end) turned(b []byte, newest *generation, now time.Time) []byte {
 	if e.due == nil && newest != e.sent && newest.fit(now) {
 		_ = e.turnTo(newest, false) // it may have been erased this moment: the old key is good
@@ -121,7 +119,7 @@ func (e *end) State() State {
 	return e.state
 }
 
-// Seal makes a record of the stream door in place; see record.Sealer.Seal. Head was
+// Seal makes a record of the stream door in place; see Sealer.Seal. Head was
 // called before and allowed it.
 func (e *end) Seal(b []byte) ([]byte, error) { return e.out.Seal(b) }
 
@@ -131,7 +129,7 @@ func (e *end) SealMessage(number uint32, b []byte, head int) ([]byte, error) {
 	return e.out.SealMessage(number, b, head)
 }
 
-// RestWriter drops the writer's expanded cipher until the next record. The writer calls it.
+// RestWriter drops the writer's expanded cipher until the next  The writer calls it.
 func (e *end) RestWriter() { e.out.Rest() }
 
 // RestReader is RestWriter for the reader.

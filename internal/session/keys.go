@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"culvert/test/wire2/record"
-
 	"github.com/flynn/noise"
 )
 
@@ -95,14 +93,14 @@ func must[T any](v T, err error) T {
 }
 
 // earlyKey seals what follows an Agree before its answer has come.
-func earlyKey(e, root *[32]byte) record.Key {
-	return record.Key(expand(extract(e[:], root[:]), labelEarly))
+func earlyKey(e, root *[32]byte) Key {
+	return Key(expand(extract(e[:], root[:]), labelEarly))
 }
 
 // generation is a secret that both ends have agreed on.
 type generation struct {
 	j      byte
-	cipher record.Cipher
+	cipher Cipher
 	first  bool // it comes from no root: a session begins with it
 	born   time.Time
 	name   [8]byte
@@ -111,10 +109,10 @@ type generation struct {
 	erased bool
 	secret [32]byte
 
-	session *Session      // origin
-	proved  bool          // origin: a record under it has opened; guarded by Origin.mu
-	joins   record.Window // origin: the n that have proved themselves; guarded by Origin.mu
-	joined  uint32        // client: the last n; guarded by Client.mu
+	session *Session // origin
+	proved  bool     // origin: a record under it has opened; guarded by Origin.mu
+	joins   Window   // origin: the n that have proved themselves; guarded by Origin.mu
+	joined  uint32   // client: the last n; guarded by Client.mu
 }
 
 // newGeneration derives from Noise's two keys and last hash, and from the session's root.
@@ -128,17 +126,17 @@ func newGeneration(h []byte, k1, k2 [32]byte, root *[32]byte) *generation {
 }
 
 // derive fails when the generation is erased.
-func (g *generation) derive(label string, context ...[]byte) (record.Key, error) {
+func (g *generation) derive(label string, context ...[]byte) (Key, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.erased {
-		return record.Key{}, ErrOrder
+		return Key{}, ErrOrder
 	}
 	info := []byte(label)
 	for _, c := range context {
 		info = append(info, c...)
 	}
-	return record.Key(expand(g.secret[:], string(info))), nil
+	return Key(expand(g.secret[:], string(info))), nil
 }
 
 // root is what the session goes on from.

@@ -5,8 +5,6 @@ import (
 	"runtime"
 	"testing"
 	"time"
-
-	"culvert/test/wire2/record"
 )
 
 func TestAFirstCarrierAgreesAndFurtherOnesJoin(t *testing.T) {
@@ -188,11 +186,11 @@ func TestMessagesOfTheGatewayDoorComeInAnyOrder(t *testing.T) {
 
 func TestACarrierMayUseTheOtherCipher(t *testing.T) {
 	forBothDoors(t, func(t *testing.T, w *world, d Door) {
-		s := NewClient(w.pair(1)[0], record.ChaCha20Poly1305)
+		s := NewClient(w.pair(1)[0], ChaCha20Poly1305)
 		w.dial(s, 1, d, w.process).talk(t)
 		l := w.dial(s, 1, d, w.process)
 		l.talk(t)
-		if l.o.cipher != record.ChaCha20Poly1305 {
+		if l.o.cipher != ChaCha20Poly1305 {
 			t.Error("the origin uses another cipher")
 		}
 	})
@@ -202,7 +200,7 @@ func TestTheClientAgreesAgainWhenAKeyIsHalfUsedUp(t *testing.T) {
 	w := newWorld(t)
 	l := w.dial(w.client(1), 1, Stream, w.process)
 	l.talk(t)
-	l.c.opened = record.MaxRecords / 2
+	l.c.opened = MaxRecords / 2
 	l.again(t)
 	l.talk(t)
 	if _, ok := l.c.Again(w.now); ok || l.c.opened > 2 {

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"culvert/test/wire2/record"
 )
 
 // Config is an origin's.
@@ -57,9 +55,9 @@ type Session struct {
 	newest   atomic.Pointer[generation] // proved, as before is
 	before   *generation
 	unproven *generation
-	tunnels  record.Window // that have begun
-	held     int           // carriers and tunnels
-	idle     time.Time     // since when held is 0
+	tunnels  Window    // that have begun
+	held     int       // carriers and tunnels
+	idle     time.Time // since when held is 0
 }
 
 // NewOrigin makes an origin that knows nobody.

@@ -1,9 +1,10 @@
-package token
+package origin
 
 import (
-	"encoding/binary"
 	"sync"
 	"time"
+
+	"culvert/internal/wire"
 )
 
 // MaxTaken is how many tokens of one user are remembered, the newest.
@@ -32,7 +33,7 @@ type taken struct {
 func NewTaken() *Taken { return &Taken{users: map[uint32]*ring{}} }
 
 // Take reports whether t has not been taken before, and takes it.
-func (k *Taken) Take(t *Token, now time.Time) bool {
+func (k *Taken) Take(t *wire.Token, now time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	r := k.users[t.User()]
@@ -40,7 +41,7 @@ func (k *Taken) Take(t *Token, now time.Time) bool {
 		r = &ring{}
 		k.users[t.User()] = r
 	}
-	return r.take(taken{binary.BigEndian.Uint64(t[nonceAt:]), t.time().Add(Life).Unix()}, now.Unix())
+	return r.take(taken{t.Nonce(), t.Expires().Unix()}, now.Unix())
 }
 
 func (r *ring) take(t taken, now int64) bool {

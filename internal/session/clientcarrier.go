@@ -2,9 +2,8 @@ package session
 
 import (
 	"bytes"
+	"culvert/internal/wire"
 	"time"
-
-	"culvert/test/wire2/record"
 )
 
 // ClientCarrier is a client's end of one carrier. One goroutine at a time may write
@@ -24,7 +23,7 @@ type ClientCarrier struct {
 }
 
 // Carrier makes the client's end of a carrier that token has opened.
-func (s *Client) Carrier(d Door, token [TokenLen]byte) *ClientCarrier {
+func (s *Client) Carrier(d Door, token wire.Token) *ClientCarrier {
 	c := &ClientCarrier{session: s}
 	c.sendLabel, c.recvLabel = labelUp, labelDown
 	c.place = place{door: d, token: token}
@@ -63,7 +62,7 @@ func (c *ClientCarrier) start(b []byte, now time.Time) ([]byte, bool) {
 		return b, false
 	}
 	c.try, c.sent, c.state = t, nil, Agreeing
-	c.out = record.Sealer{} // early records are counted from 0
+	c.out = Sealer{} // early records are counted from 0
 	c.out.Turn(t.hello.cipher, earlyKey(&t.hello.e, &t.root))
 	return appendPlain(b, Agree, t.message...), true
 }
@@ -149,10 +148,10 @@ func (c *ClientCarrier) turnIn(j byte) error {
 }
 
 // Open opens a record in place, of a message's number at the gateway door. Errors are
-// record.ErrRecord, and record.ErrRepeated, which is to be ignored.
+// ErrRecord, and ErrRepeated, which is to be ignored.
 func (c *ClientCarrier) Open(number uint32, sealed []byte) ([]byte, error) {
 	plain, err := c.in.Open(c.name, c.numbered(number), sealed)
-	if err == record.ErrRepeated {
+	if err == ErrRepeated {
 		return nil, err
 	}
 	c.mu.Lock()
@@ -168,7 +167,7 @@ func (c *ClientCarrier) Open(number uint32, sealed []byte) ([]byte, error) {
 func (c *ClientCarrier) Again(now time.Time) ([]byte, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	spent := max(c.out.Used(), c.opened) >= record.MaxRecords/2
+	spent := max(c.out.Used(), c.opened) >= MaxRecords/2
 	if c.state != Live || !c.session.mayTry(spent, now) {
 		return nil, false
 	}

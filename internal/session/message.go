@@ -2,11 +2,9 @@ package session
 
 import (
 	"encoding/binary"
-
-	"culvert/test/wire2/record"
 )
 
-// Plain is a message that is no record. It stands in two bytes where a record has its
+// Plain is a message that is no  It stands in two bytes where a record has its
 // length, which is never so small.
 type Plain byte
 
@@ -29,7 +27,7 @@ const (
 	agreeLen   = macLen + 32 + 48 + helloLen + 16
 	agreedLen  = 32 + answerLen + 16
 	joinLen    = 8 + 4 + 16
-	leastCount = record.Overhead + 1 // the least length of a record
+	leastCount = Overhead + 1 // the least length of a record
 )
 
 var plainLen = [...]int{Challenge: 16, Join: joinLen, Agree: agreeLen, Agreed: agreedLen, Turn: 1, Unknown: 0}
@@ -47,7 +45,7 @@ func Next(b []byte) (p Plain, body, rest []byte, err error) {
 	if n < leastCount {
 		return Cut(b)
 	}
-	if b = b[headLen:]; n > len(b) || n > record.MaxRecord-record.HeadLen {
+	if b = b[headLen:]; n > len(b) || n > MaxRecord-HeadLen {
 		return 0, nil, nil, ErrMessage
 	}
 	return Record, b[:n], b[n:], nil
@@ -97,7 +95,7 @@ func parseJoin(b []byte) join {
 type hello struct {
 	e      [32]byte
 	i      [16]byte
-	cipher record.Cipher
+	cipher Cipher
 	on     bool
 	j      byte
 }
@@ -111,7 +109,7 @@ func parseHello(b []byte) (hello, error) {
 	if len(b) != helloLen || b[48] > 3 {
 		return hello{}, ErrMessage
 	}
-	return hello{[32]byte(b), [16]byte(b[32:]), record.Cipher(b[48] & 1), b[48]&2 != 0, b[49]}, nil
+	return hello{[32]byte(b), [16]byte(b[32:]), Cipher(b[48] & 1), b[48]&2 != 0, b[49]}, nil
 }
 
 // answer is the payload of a second Noise message.

@@ -2,13 +2,12 @@ package session
 
 import (
 	"bytes"
+	"culvert/internal/wire"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
-
-	"culvert/test/wire2/record"
 )
 
 // edge is whoever carries messages between one client and two origins: it keeps all, and
@@ -43,7 +42,7 @@ func newEdge(t testing.TB, d Door, forget bool) *edge {
 	e := &edge{w: newWorld(t), door: d, forget: forget, taken: map[string]bool{}, sealed: map[string]bool{}, opened: map[string]int{}, down: map[string]int{}, begun: map[string]int{}}
 	e.s = e.w.client(1)
 	e.origins = [2]*Origin{e.w.newOrigin(1), e.w.newOrigin(2)}
-	record.Watch = func(_ record.Cipher, k record.Key, number uint64) {
+	Watch = func(_ Cipher, k Key, number uint64) {
 		if id := fmt.Sprintf("%x %d", [32]byte(k), number); e.sealed[id] {
 			e.fault("a number comes twice under a key: %d", number)
 		} else {
@@ -61,7 +60,7 @@ func (e *edge) last() *edgeLink  { return e.links[len(e.links)-1] }
 func (e *edge) first() *edgeLink { return e.links[0] }
 
 // take is what the origin's memory of tokens says, which is lost with its process.
-func (e *edge) take(o *Origin, token [TokenLen]byte) bool {
+func (e *edge) take(o *Origin, token wire.Token) bool {
 	id := fmt.Sprintf("%x %x", o.process, token)
 	was := e.taken[id]
 	e.taken[id] = true
@@ -224,7 +223,7 @@ func (e *edge) restartOrigin() {
 // run takes a walk after a beginning, and then wants a new carrier to work: nothing
 // that an edge does outlasts the carriers that it did it to.
 func (e *edge) run(t testing.TB, begin, walk []int) {
-	defer func() { record.Watch = nil }()
+	defer func() { Watch = nil }()
 	e.dial(0)
 	for _, i := range append(append([]int{}, begin...), walk...) {
 		steps[i](e)

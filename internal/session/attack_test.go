@@ -5,8 +5,6 @@ import (
 	"errors"
 	"testing"
 	"time"
-
-	"culvert/test/wire2/record"
 )
 
 // copyTo opens another carrier at o by the same token, as an edge may that has it.
@@ -186,7 +184,7 @@ func TestTheMasterSecretTakesOverNoSession(t *testing.T) {
 	if bad.near.events&Restarted == 0 {
 		t.Error("the client takes another's session for its own")
 	}
-	impostor := NewClient(w.pair(1)[0], record.AESGCM) // it has all links
+	impostor := NewClient(w.pair(1)[0], AESGCM) // it has all links
 	impostor.i, impostor.rooted, impostor.process, impostor.owner = l.o.session.id.i, true, w.process.process, [8]byte{1}
 	mine := w.dial(impostor, 1, Stream, w.process)
 	mine.settle()
@@ -260,7 +258,7 @@ func TestTheMasterSecretReadsEarlyBytesOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var early record.Opener
+	var early Opener
 	early.Turn(0, h.cipher, earlyKey(&h.e, new([32]byte)), false)
 	_, sealed, _, _ := Next(rest)
 	if plain, err := early.Open(0, 0, bytes.Clone(sealed)); err != nil || string(plain) != "open" {
@@ -288,7 +286,7 @@ func TestANewGenerationHealsTheSession(t *testing.T) {
 	}
 }
 
-func mustKey(g *generation, label string, id []byte) record.Key {
+func mustKey(g *generation, label string, id []byte) Key {
 	k, err := g.derive(label, id)
 	return must(k, err)
 }
@@ -300,7 +298,7 @@ func TestNothingButRecordsAfterThePlainMessages(t *testing.T) {
 		secret := "twenty bytes of text"
 		for _, e := range []*wireEnd{l.near, l.far} {
 			m, err := e.say(secret, w.now)
-			if err != nil || bytes.Contains(m, []byte(secret[:8])) || len(m) > len(secret)+4+3+record.Overhead {
+			if err != nil || bytes.Contains(m, []byte(secret[:8])) || len(m) > len(secret)+4+3+Overhead {
 				t.Errorf("got %d bytes, %v", len(m), err)
 			}
 		}

@@ -8,7 +8,7 @@ import (
 // Kind says what a frame is for.
 type Kind byte
 
-// The kinds.
+// These are the kinds; PROTOCOL.md has the layout of each.
 const (
 	Pad      Kind = iota // the rest of the record, ignored
 	Open                 // client: begins a tunnel; Body is service and early bytes
@@ -54,13 +54,14 @@ func (r Reason) String() string {
 	return reasonText[r]
 }
 
-// What a Use says of the tunnel's other carriers, as bits of Code.
+// These say, in Code, what a Use says of the tunnel's other carriers.
 const (
 	Alone byte = 1 << iota // none of them is to be sent by
 	Lost                   // one of them has died here: send anew what is not acked and went by others
 )
 
-// MaxPos keeps positions far from overflow; 2^62 bytes never cross a tunnel.
+// MaxPos bounds positions: it keeps them far from overflow, and 2^62 bytes never cross
+// a tunnel.
 const MaxPos = 1 << 62
 
 // MaxData is the most bytes of the stream in one Data frame: it fills a record of the
@@ -70,13 +71,14 @@ const MaxData = MaxRecord - RecordHead - RecordOverhead - DataHead
 // DataHead is what a Data frame takes besides the stream's bytes.
 const DataHead = 1 + 4 + 8 + 2
 
-// Lengths of bodies.
+// These are the lengths of an Again's and an Answer's body.
 const (
 	againLen  = 162
 	answerLen = 73
 )
 
-// Frame is any of them: a kind has the fields that its layout names, and all others are zero.
+// Frame is any of them: a kind has the fields that its layout in PROTOCOL.md names, and
+// all others are zero.
 type Frame struct {
 	Kind   Kind
 	Code   byte
@@ -87,40 +89,25 @@ type Frame struct {
 	Body   []byte // aliases the record
 }
 
-// field is a part of a layout.
-type field byte
-
-const (
-	tunnel field = iota // 4
-	pos                 // 8, below MaxPos
-	any8                // 8
-	clock               // 8
-	num                 // 4
-	code                // 1, not 0
-	how                 // 1, up to 3
-	body                // 2 of length, not 0, and as many
-	rest                // all that is left
-	again               // againLen
-	answer              // answerLen
-)
-
-var layouts = [kinds][]field{
-	Pad:      {rest},
-	Open:     {tunnel, body},
-	Data:     {tunnel, pos, body},
-	Fin:      {tunnel, pos},
-	Ack:      {tunnel, pos, num},
-	Use:      {tunnel, num, how},
-	Reset:    {tunnel, code},
-	Ping:     {any8},
-	Pong:     {any8},
-	Leave:    {},
-	Received: {any8, clock},
-	Budget:   {num},
-	Again:    {again},
-	Answer:   {answer},
-	Got:      {num},
-	Fronts:   {body},
+// heads is how long a frame of each kind is at least: with the length of its body, but
+// not the body of an Open, Data, Fronts or Pad.
+var heads = [kinds]uint8{
+	Pad:      1,
+	Open:     1 + 4 + 2,
+	Data:     DataHead,
+	Fin:      1 + 4 + 8,
+	Ack:      1 + 4 + 8 + 4,
+	Use:      1 + 4 + 4 + 1,
+	Reset:    1 + 4 + 1,
+	Ping:     1 + 8,
+	Pong:     1 + 8,
+	Leave:    1,
+	Received: 1 + 8 + 8,
+	Budget:   1 + 4,
+	Again:    1 + againLen,
+	Answer:   1 + answerLen,
+	Got:      1 + 4,
+	Fronts:   1 + 2,
 }
 
 // ErrFrame means that bytes are no frame. End the carrier that brought them; its
@@ -129,91 +116,90 @@ var ErrFrame = errors.New("not a frame")
 
 // NextFrame cuts the first frame off a record. Body aliases b. The error is ErrFrame.
 func NextFrame(b []byte) (f Frame, more []byte, err error) {
-	if len(b) == 0 || Kind(b[0]) >= kinds {
+	if len(b) == 0 || Kind(b[0]) >= kinds || len(b) < int(heads[b[0]]) {
 		return Frame{}, nil, ErrFrame
 	}
-	f.Kind, b = Kind(b[0]), b[1:]
-	for _, part := range layouts[f.Kind] {
-		n, ok := f.read(part, b)
-		if !ok {
-			return Frame{}, nil, ErrFrame
+	f.Kind = Kind(b[0])
+	n := int(heads[f.Kind])
+	ok := f.readHead(b)
+	switch f.Kind {
+	case Open, Data, Fronts:
+		at := n
+		n += int(binary.BigEndian.Uint16(b[at-2:]))
+		if ok = ok && at < n && n <= len(b); ok {
+			f.Body = b[at:n]
 		}
-		b = b[n:]
+	case Pad:
+		f.Body, n = b[1:], len(b)
+	case Again, Answer:
+		f.Body = b[1:n]
 	}
-	return f, b, nil
+	if !ok {
+		return Frame{}, nil, ErrFrame
+	}
+	return f, b[n:], nil
 }
 
-// read takes one field off b and says how long it is.
-func (f *Frame) read(part field, b []byte) (n int, ok bool) {
-	switch n = part.length(b); {
-	case n < 0 || n > len(b):
-		return 0, false
-	case part == tunnel:
-		f.Tunnel = binary.BigEndian.Uint32(b)
-		return n, f.Tunnel != 0
-	case part == num:
-		f.Num = binary.BigEndian.Uint32(b)
-	case part == clock:
-		f.Clock = binary.BigEndian.Uint64(b)
-	case n == 8 && (part == pos || part == any8):
+// hasTunnel reports whether frames of a kind concern one tunnel, which comes first in them.
+func (k Kind) hasTunnel() bool { return Open <= k && k <= Reset }
+
+// readHead takes all but Body from b, which is as long as the head of f's kind, and
+// reports whether every field is within its bounds.
+func (f *Frame) readHead(b []byte) bool {
+	if f.Kind.hasTunnel() {
+		f.Tunnel = binary.BigEndian.Uint32(b[1:])
+		return f.Tunnel != 0 && f.readTunnel(b[5:])
+	}
+	switch f.Kind {
+	case Ping, Pong:
+		f.Pos = binary.BigEndian.Uint64(b[1:])
+	case Received:
+		f.Pos, f.Clock = binary.BigEndian.Uint64(b[1:]), binary.BigEndian.Uint64(b[9:])
+	case Budget, Got:
+		f.Num = binary.BigEndian.Uint32(b[1:])
+	}
+	return true
+}
+
+// readTunnel is readHead for what follows a tunnel's number.
+func (f *Frame) readTunnel(b []byte) bool {
+	switch f.Kind {
+	case Data, Fin:
 		f.Pos = binary.BigEndian.Uint64(b)
-		return n, part == any8 || f.Pos < MaxPos
-	case part == code || part == how:
+	case Ack:
+		f.Pos, f.Num = binary.BigEndian.Uint64(b), binary.BigEndian.Uint32(b[8:])
+	case Use:
+		f.Num, f.Code = binary.BigEndian.Uint32(b), b[4]
+		return f.Code <= Alone|Lost
+	case Reset:
 		f.Code = b[0]
-		return n, part == code && b[0] != 0 || part == how && b[0] <= Alone|Lost
-	case part == body:
-		f.Body = b[2:n]
-		return n, n > 2
-	default:
-		f.Body = b[:n]
+		return f.Code != 0
 	}
-	return n, true
-}
-
-// length is -1 if b is too short to tell.
-func (part field) length(b []byte) int {
-	switch part {
-	case tunnel, num:
-		return 4
-	case pos, any8, clock:
-		return 8
-	case code, how:
-		return 1
-	case again:
-		return againLen
-	case answer:
-		return answerLen
-	case body:
-		if len(b) < 2 {
-			return -1
-		}
-		return 2 + int(binary.BigEndian.Uint16(b))
-	}
-	return len(b)
+	return f.Pos < MaxPos
 }
 
 // Append appends f, which NextFrame reads again: its fields are within their bounds.
 func (f *Frame) Append(b []byte) []byte {
 	b = append(b, byte(f.Kind))
-	for _, part := range layouts[f.Kind] {
-		switch part {
-		case tunnel:
-			b = binary.BigEndian.AppendUint32(b, f.Tunnel)
-		case num:
-			b = binary.BigEndian.AppendUint32(b, f.Num)
-		case clock:
-			b = binary.BigEndian.AppendUint64(b, f.Clock)
-		case pos, any8:
-			b = binary.BigEndian.AppendUint64(b, f.Pos)
-		case code, how:
-			b = append(b, f.Code)
-		case body:
-			b = append(binary.BigEndian.AppendUint16(b, uint16(len(f.Body))), f.Body...)
-		default:
-			b = append(b, f.Body...)
-		}
+	if f.Kind.hasTunnel() {
+		b = binary.BigEndian.AppendUint32(b, f.Tunnel)
 	}
-	return b
+	switch f.Kind {
+	case Data, Fin, Ack, Ping, Pong, Received:
+		b = binary.BigEndian.AppendUint64(b, f.Pos)
+	}
+	switch f.Kind {
+	case Ack, Use, Budget, Got:
+		b = binary.BigEndian.AppendUint32(b, f.Num)
+	case Received:
+		return binary.BigEndian.AppendUint64(b, f.Clock)
+	case Open, Data, Fronts:
+		b = binary.BigEndian.AppendUint16(b, uint16(len(f.Body)))
+	}
+	if f.Kind == Use || f.Kind == Reset {
+		return append(b, f.Code)
+	}
+	return append(b, f.Body...)
 }
 
 // Early reports whether f may stand in an early record.

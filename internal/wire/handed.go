@@ -52,7 +52,7 @@ const MaxHanded = handedHead + MaxConnID + MaxText + 16
 const HandedLife = 2 * time.Minute
 
 const (
-	handedVersion = 2 // 1 is a token's
+	handedVersion = 2
 	saltLen       = 16
 	handedHead    = 31
 )

@@ -2,6 +2,8 @@ package wire
 
 import (
 	"bytes"
+	"encoding/hex"
+	"os"
 	"strings"
 	"testing"
 )
@@ -75,4 +77,25 @@ func TestAHostNameIsOfPlainASCIIAndHasOneSpelling(t *testing.T) {
 			t.Errorf("%q: got %q, want no host name", in, got)
 		}
 	}
+}
+
+// vectors are lines of a name, a tab and hexadecimal digits; whoever writes another
+// implementation checks it against them.
+func vectors(t *testing.T, name string) map[string][]byte {
+	t.Helper()
+	text, err := os.ReadFile("testdata/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string][]byte{}
+	for line := range strings.Lines(string(text)) {
+		name, digits, ok := strings.Cut(strings.TrimSpace(line), "\t")
+		if !ok {
+			continue
+		}
+		if all[name], err = hex.DecodeString(digits); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	return all
 }

@@ -115,32 +115,21 @@ func TestMessagesThatAreNone(t *testing.T) {
 	}
 }
 
-// The largest message has four WebSocket frames of 32 KB, and one frame of
-// ours in it fills two of the units that are charged.
-func TestFullMessagesFillUnits(t *testing.T) {
+// The largest body fits behind every beginning, with next to nothing to spare.
+func TestTheLargestBodyFillsAHello(t *testing.T) {
 	t.Parallel()
-	message := func(head []byte, frames int) []byte {
-		body := make([]byte, NumbersLen+frames)
-		PutNumbers(body, Numbers{1, 2})
-		return AppendText(head, body)
-	}
-	full := message(AppendUp(nil, strings.Repeat("T", TokenLen), ""), MaxTextFrames)
-	if len(full) > MaxText || len(full) < MaxText-2 {
-		t.Errorf("got %d letters, want %d", len(full), MaxText)
-	}
-	half := message(AppendUp(nil, "", strings.Repeat("K", TicketLen)), TextFrame)
-	if unit := 32 << 10; len(half) > 2*unit || len(half) < 2*unit-300 {
-		t.Errorf("got %d letters, want nearly %d", len(half), 2*unit)
-	}
-	n, frames, err := ParseBody([]byte("x"), half[1+TicketLen:])
-	if err != nil || (n != Numbers{1, 2}) || len(frames) != TextFrame {
-		t.Errorf("got %v, %d bytes, %v", n, len(frames), err)
+	hello := AppendUp(nil, strings.Repeat("T", TokenLen), "")
+	for spare, want := range map[int]bool{0: true, 2: false} {
+		text := AppendText(bytes.Clone(hello), randomBytes(MaxTextBody+spare))
+		if _, err := ParseUp(text); (err == nil) != want {
+			t.Errorf("%d bytes more: got %d letters and %v, want at most %d letters", spare, len(text), err, MaxText)
+		}
 	}
 }
 
 // The ratio is letters for a byte, as text and as JSON.
 func BenchmarkText(b *testing.B) {
-	in := randomBytes(MaxTextFrames)
+	in := randomBytes(MaxTextBody)
 	for _, codec := range []struct {
 		name   string
 		encode func(dst, in []byte) []byte

@@ -1,19 +1,16 @@
 package wire
 
-import (
-	"encoding/binary"
-	"strings"
-)
+import "strings"
 
-// What a text message begins with; the rest, its body, is AppendText of
-// Numbers and frames. None is the beginning of a JSON value, so
-// that API Gateway routes all to $default, and what it says itself ("{…") is
-// told apart.
+// A text message begins with one of these; the rest, its body, is AppendText of the
+// message's number, a plain message and a record, of which this package knows nothing.
+// None is the beginning of a JSON value, so that API Gateway routes all to $default, and
+// what it says itself ("{…") is told apart.
 const (
-	textHello  = 'h' // client, first: token, ticket or noTicket
-	textUp     = 'm' // client: the ticket of its connection
-	textTicket = 't' // origin: the ticket for what follows
-	textDown   = 'd' // origin
+	textHello  = 'h' // client, first: token, ticket or noTicket, body
+	textUp     = 'm' // client: the ticket of its connection, body
+	textTicket = 't' // origin: the ticket for what follows, body
+	textDown   = 'd' // origin: body
 )
 
 // noTicket fills a ticket's place in the hello of a client that has none.
@@ -22,17 +19,8 @@ var noTicket = strings.Repeat("-", TicketLen)
 // textHead is the longest beginning, of a hello.
 const textHead = 1 + TokenLen + TicketLen
 
-// NumbersLen is how many bytes of a body precede its frames.
-const NumbersLen = 8
-
-// MaxTextFrames is how many bytes of frames fit into any text message: two
-// frames of TextFrame, each of which fills two of the units of 32 KB that AWS
-// charges for, but for textSlack, where acks ride.
-const (
-	MaxTextFrames = (MaxText-textHead)/2*pairBits/8 - NumbersLen
-	TextFrame     = MaxTextFrames/2 - textSlack
-	textSlack     = 5 * 32
-)
+// MaxTextBody is how many bytes of a body fit into any text message.
+const MaxTextBody = (MaxText - textHead) / 2 * pairBits / 8
 
 // Up is a client's text message.
 type Up struct {
@@ -91,27 +79,4 @@ func ParseDown(text []byte) (ticket string, body []byte, err error) {
 		return string(text[1 : 1+TicketLen]), text[1+TicketLen:], nil
 	}
 	return "", nil, ErrText
-}
-
-// Numbers are what a text message says of the connection: API Gateway may lose
-// one, and says nothing.
-type Numbers struct {
-	Number uint32 // of this message, from 0, each way for itself
-	Got    uint32 // all messages before this number have come
-}
-
-// PutNumbers writes n to the first NumbersLen bytes of a body.
-func PutNumbers(b []byte, n Numbers) {
-	binary.BigEndian.PutUint32(b, n.Number)
-	binary.BigEndian.PutUint32(b[4:], n.Got)
-}
-
-// ParseBody reads a body from text: numbers and frames, which alias what it
-// appended to dst. Any error is ErrText.
-func ParseBody(dst, text []byte) (n Numbers, frames []byte, err error) {
-	b, err := AppendBytes(dst, text)
-	if b = b[len(dst):]; err != nil || len(b) < NumbersLen {
-		return n, nil, ErrText
-	}
-	return Numbers{binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])}, b[NumbersLen:], nil
 }

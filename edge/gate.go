@@ -98,8 +98,8 @@ func (g *Gate) Close() { g.origins.Close() }
 // Connect handles $connect. It answers 200 to whoever brings a valid token and
 // to all others 404 without a body, whatever is wrong: API Gateway passes the
 // status on in place of the handshake's 101. It dials nothing, and never fails.
-// A token that is brought twice admits twice: the origin wants more than a
-// token before it does anything.
+// A token that is brought twice admits twice: the origin alone takes it once, and
+// alone can tell whether the user has made it.
 func (g *Gate) Connect(_ context.Context, e request) (response, error) {
 	switch {
 	case !g.ours(e, typeConnect):
@@ -142,11 +142,17 @@ func (g *Gate) refuse(eventType string, status int, reason string) response {
 // set one of its own. API Gateway bounds headers to 10 KB.
 func (g *Gate) admits(e request) bool {
 	for _, c := range cookies(e) {
-		if _, err := g.cfg.Keys.Verify(c.Value, time.Now()); err == nil {
+		if _, ok := g.user(c.Value, time.Now()); ok {
 			return true
 		}
 	}
 	return false
+}
+
+// user is whose token a text says that it is, if a gate admits it.
+func (g *Gate) user(token string, now time.Time) (user uint32, ok bool) {
+	t, err := wire.ParseToken(token)
+	return t.User(), err == nil && t.Admit(g.cfg.Keys, now)
 }
 
 // cookies reads both forms of an event's headers. Their names come as the

@@ -92,7 +92,7 @@ func (g *Gate) hand(ctx context.Context, host string, h wire.Handed) error {
 
 // owner is the host and port that up goes to: whom its ticket names or, for a
 // hello without one that holds, the configured origin, which finds out. A hello
-// needs a valid token and any other message a ticket, so that strangers cost
+// needs a token that a gate admits and any other message a ticket, so that strangers cost
 // the origin nothing.
 func (g *Gate) owner(up wire.Up, now time.Time) (host string, ok bool) {
 	o, err := g.tickets.Open(up.Ticket, now)
@@ -100,11 +100,11 @@ func (g *Gate) owner(up wire.Up, now time.Time) (host string, ok bool) {
 	if up.Token == "" {
 		return o.At.String(), named
 	}
-	user, err := g.cfg.Keys.Verify(up.Token, now)
+	user, ok := g.user(up.Token, now)
 	if named && user == o.User {
-		return o.At.String(), err == nil
+		return o.At.String(), ok
 	}
-	return g.cfg.Origin.Host, err == nil
+	return g.cfg.Origin.Host, ok
 }
 
 // mayCall bounds what a ticket can make a function call, should a key ever

@@ -65,7 +65,7 @@ func TestAStrangersHelloReachesNobody(t *testing.T) {
 	t.Parallel()
 	o := newOrigin(t)
 	g, _ := newGate(t, o.URL)
-	stranger := wire.NewToken(testUser, testKeys(t, "x")[0].TokenKey(testUser), time.Now())
+	stranger := tokenBy(t, "x")
 	for _, tick := range []string{"", ticket(t, o.at(t), testUser)} {
 		wantStatus(t, g, event("MESSAGE", up(stranger, tick, "frames")), http.StatusForbidden)
 	}

@@ -43,20 +43,22 @@ function admits(cookie) {
 
 // isToken does without /^...$/: this runtime's $ also matches before a last line end.
 function isToken(text) {
-  return text.length === 44 && !/[^A-Za-z0-9_-]/.test(text);
+  return text.length === 68 && !/[^A-Za-z0-9_-]/.test(text);
 }
 
-// isGood does what Verify of internal/wire does; the layout is in token.go.
+// isGood does what Admit of internal/wire does; the layout is in token.go. The last 16 bytes
+// prove to the origin that the user has made the token; only the origin can tell, so that
+// whoever takes this gate over makes nothing that the origin believes.
 function isGood(raw) {
   const age = Math.abs(Date.now() - raw.readUInt32BE(5) * 1000);
-  return raw[0] === 1 && age <= tokenLife && secrets.some(text => isSigned(raw, text));
+  return raw[0] === 2 && age <= tokenLife && secrets.some(text => isSigned(raw, text));
 }
 
 function isSigned(raw, text) {
   const gateKey = crypto.createHash('sha256').update('culvert gate secret ' + text).digest();
   const tokenKey = crypto.createHmac('sha256', gateKey).update('culvert token').update(raw.subarray(1, 5)).digest();
-  const mac = crypto.createHmac('sha256', tokenKey.subarray(0, 16)).update(raw.subarray(0, 17)).digest();
-  return isEqual(mac.subarray(0, 16), raw.subarray(17));
+  const mac = crypto.createHmac('sha256', tokenKey.subarray(0, 16)).update(raw.subarray(0, 19)).digest();
+  return isEqual(mac.subarray(0, 16), raw.subarray(19, 35));
 }
 
 // isEqual takes the same time wherever two texts of one length differ.

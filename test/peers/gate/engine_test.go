@@ -35,18 +35,12 @@ type engine func(t testing.TB, script string) (result string)
 // run lets the function see the visits, one after the other.
 func run(t testing.TB, e engine, texts string, visits ...visit) []outcome {
 	t.Helper()
-	return runCode(t, e, gate.Code(texts), visits...)
-}
-
-// runCode is run for any function's code.
-func runCode(t testing.TB, e engine, code string, visits ...visit) []outcome {
-	t.Helper()
 	shown, err := json.Marshal(visits)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const cloudfront = "let origin;\nconst cf = {selectRequestOriginById: id => { origin = id; }};"
-	script := strings.Replace(code, "import cf from 'cloudfront';", cloudfront, 1) + `
+	script := strings.Replace(gate.Code(texts), "import cf from 'cloudfront';", cloudfront, 1) + `
 const visits = ` + string(shown) + `;
 const result = JSON.stringify(visits.map(visit => {
   Date.now = () => visit.now;

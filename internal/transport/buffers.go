@@ -6,13 +6,13 @@ import (
 	"culvert/internal/wire"
 )
 
-// A stream's bytes live in a pooled buffer that holds the largest frame, in one
+// A stream's bytes live in a pooled buffer that holds the largest record, in one
 // of a quarter of that, or in a slice of just the size needed, left to the
 // collector. Small buffers are what an idle tunnel may keep, so they must not pin
 // 64 KiB; and as windows count bytes and not buffers, whoever fills a window with
-// frames of any size must pin no more than four times as much.
+// pieces of any size must pin no more than four times as much.
 const (
-	FullSize  = wire.MaxFrame
+	FullSize  = wire.MaxRecord
 	MidSize   = 16 << 10
 	exactSize = MidSize / 4
 )
@@ -58,16 +58,16 @@ const (
 
 var bodies = sync.Pool{New: func() any { return new([maxBody]byte) }}
 
-// getBody returns an empty buffer for at least n bytes, at most maxBody.
-func getBody(n int) []byte {
+// GetBody returns an empty buffer for at least n bytes, at most maxBody.
+func GetBody(n int) []byte {
 	if n <= smallBody {
 		return make([]byte, 0, smallBody)
 	}
 	return bodies.Get().(*[maxBody]byte)[:0]
 }
 
-// putBody gives b back. The caller must not use it again.
-func putBody(b []byte) {
+// PutBody gives b back. The caller must not use it again.
+func PutBody(b []byte) {
 	if cap(b) == maxBody {
 		bodies.Put((*[maxBody]byte)(b[:maxBody]))
 	}

@@ -18,12 +18,11 @@ import (
 type CallbackConn struct {
 	post   func(ctx context.Context, text []byte) error
 	ticket string
-	known  atomic.Bool // the client has the ticket
-	in     deduplicator
-	out    *batch
+	known  atomic.Bool   // the client has the ticket
+	free   chan struct{} // holds one for each post that may begin, but for the next that WriteMessage begins
 	owner  Owner
-	ctx    context.Context // ends with Close
-	stop   context.CancelFunc
+	ctx    context.Context // ends with Close; its cause is what WriteMessage returns then
+	stop   context.CancelCauseFunc
 
 	mu     sync.Mutex // guards the following
 	resume func()     // what Park was given; nil: nothing is parked
@@ -33,44 +32,35 @@ type CallbackConn struct {
 // NewCallbackConn makes the Transport of a connection. post sends one text
 // message and returns when API Gateway has taken it, or an error, which closes
 // the transport, when it never will; it returns soon after its context ends, and
-// must not keep text. At most inFlight run at once. ticket is handed to the
-// client, which brings it with every message after its first.
+// must not keep text. At most inFlight run at once, and at least one may. ticket is
+// handed to the client, which brings it with every message after its first.
 func NewCallbackConn(post func(ctx context.Context, text []byte) error, inFlight int, ticket string) *CallbackConn {
-	c := &CallbackConn{post: post, ticket: ticket}
-	c.ctx, c.stop = context.WithCancel(context.Background())
-	c.out = newBatch(inFlight, c.send, func() { c.Close() })
-	c.out.opened = true
+	c := &CallbackConn{post: post, ticket: ticket, free: make(chan struct{}, inFlight)}
+	c.ctx, c.stop = context.WithCancelCause(context.Background())
+	for range inFlight - 1 {
+		c.free <- struct{}{}
+	}
 	return c
 }
 
 // Start implements Transport.
-func (c *CallbackConn) Start(o Owner) { c.owner, c.out.tasks = o, o.Tasks }
+func (c *CallbackConn) Start(o Owner) { c.owner = o }
 
-func (c *CallbackConn) send(number uint32, body []byte) error {
-	wire.PutNumbers(body, wire.Numbers{Number: number, Got: c.in.upTo()})
-	ticket := c.ticket
-	if c.known.Load() {
-		ticket = ""
-	}
-	text := getBody(1 + len(ticket) + wire.TextLen(len(body)))
-	text = wire.AppendText(wire.AppendDown(text, ticket), body)
-	putBody(body) // the post may take long
-	defer putBody(text)
-	return c.post(c.ctx, text)
-}
-
-// Take delivers a message of the client to the transport's owner. It does not
-// wait for anything, and may be called by many goroutines after Start. An error
-// has closed the transport, or says that it is closed.
+// Take delivers the body of a client's message to the transport's owner, once for
+// each time that it has come. It does not wait for anything, and may be called by many
+// goroutines after Start. An error has closed the transport, or says that it is closed.
 func (c *CallbackConn) Take(m wire.Up) error {
 	if c.ctx.Err() != nil {
 		return net.ErrClosed
 	}
-	buf := getBody(wire.BytesLen(len(m.Body)))
-	defer putBody(buf)
-	n, frames, err := wire.ParseBody(buf, m.Body)
+	buf := GetBody(wire.BytesLen(len(m.Body)))
+	defer PutBody(buf)
+	body, err := wire.AppendBytes(buf, m.Body)
 	if err == nil {
-		err = c.deliver(m, n, frames)
+		if m.Token == "" {
+			c.known.Store(true)
+		}
+		err = c.owner.Deliver(body)
 	}
 	if err != nil {
 		c.Close()
@@ -78,20 +68,42 @@ func (c *CallbackConn) Take(m wire.Up) error {
 	return err
 }
 
-func (c *CallbackConn) deliver(m wire.Up, n wire.Numbers, frames []byte) error {
-	if m.Token == "" {
-		c.known.Store(true)
+// WriteMessage implements Transport. It begins a post and returns when another may
+// begin, so that what follows is chosen, and sealed, as late as can be.
+func (c *CallbackConn) WriteMessage(body []byte) error {
+	if c.ctx.Err() != nil {
+		return context.Cause(c.ctx)
 	}
-	c.out.heard(n.Got)
-	isNew, err := c.in.note(n.Number)
-	if err != nil || !isNew {
-		return err
+	text := c.text(body)
+	if !c.owner.Tasks.Go(func() { c.send(text) }) {
+		return net.ErrClosed
 	}
-	return c.owner.Deliver(frames)
+	select {
+	case <-c.free:
+		return nil
+	case <-c.ctx.Done():
+		return context.Cause(c.ctx)
+	}
 }
 
-// WriteMessage implements Transport: frames go when their message is full or due.
-func (c *CallbackConn) WriteMessage(b []byte) error { return c.out.Write(b) }
+// text is the message of a body. It holds the ticket until the client has brought it.
+func (c *CallbackConn) text(body []byte) []byte {
+	ticket := c.ticket
+	if c.known.Load() {
+		ticket = ""
+	}
+	text := GetBody(1 + len(ticket) + wire.TextLen(len(body)))
+	return wire.AppendText(wire.AppendDown(text, ticket), body)
+}
+
+func (c *CallbackConn) send(text []byte) {
+	defer PutBody(text)
+	if err := c.post(c.ctx, text); err != nil {
+		c.end(err)
+		return
+	}
+	c.free <- struct{}{}
+}
 
 // NextMessage implements Transport: it waits until Close, as messages come by
 // Take.
@@ -113,9 +125,8 @@ func (c *CallbackConn) Park(resume func()) bool {
 // Probe implements Transport: an origin asks no edge.
 func (c *CallbackConn) Probe() error { return errors.ErrUnsupported }
 
-// Overdue implements Transport: it is for how long a message of the client has
-// been missing.
-func (c *CallbackConn) Overdue(now time.Time) time.Duration { return c.in.missing(now) }
+// Lag implements Transport: functions hand messages on whole.
+func (c *CallbackConn) Lag() time.Duration { return 0 }
 
 // Profile implements Transport.
 func (c *CallbackConn) Profile() *Profile { return gatewayProfile }
@@ -125,8 +136,13 @@ func (c *CallbackConn) Done() <-chan struct{} { return c.ctx.Done() }
 
 // Close implements Transport. It ends posts under way, too.
 func (c *CallbackConn) Close() error {
-	c.out.close(net.ErrClosed)
-	c.stop()
+	c.end(net.ErrClosed)
+	return nil
+}
+
+// end closes the transport for a reason, of which the first stays.
+func (c *CallbackConn) end(why error) {
+	c.stop(why)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
@@ -134,5 +150,4 @@ func (c *CallbackConn) Close() error {
 		c.owner.Tasks.Go(c.resume)
 		c.resume = nil
 	}
-	return nil
 }

@@ -94,7 +94,7 @@ func TestAMessageCostsOneWriteBeneathTLS(t *testing.T) {
 	t.Parallel()
 	l := newLoopback(t)
 	near, far := l.pair(t)
-	for _, size := range []int{wire.HeaderLen, 5000, 16 << 10, wire.MaxFrame} {
+	for _, size := range []int{17, 5000, 16 << 10, wire.MaxRecord} {
 		m := bytesOf(size, 1)
 		for _, c := range []struct {
 			name     string
@@ -122,7 +122,7 @@ func TestAStuckSocketClosesAtOnce(t *testing.T) {
 	var count atomic.Int64
 	go func() {
 		for {
-			if err := near.WriteMessage(make([]byte, wire.MaxFrame)); err != nil {
+			if err := near.WriteMessage(make([]byte, wire.MaxRecord)); err != nil {
 				wrote <- err
 				return
 			}

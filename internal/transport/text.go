@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,26 +21,17 @@ import (
 type textSocket struct {
 	ws     *websocket.Conn
 	writer *messageWriter
-	token  string
+	token  string // of the hello; empty once that was written
 
-	in     deduplicator
-	out    *batch
 	ticket atomic.Pointer[string]
 	learn  func(ticket string)
 	given  string // the ticket that the origin gave; empty: none yet
 	buf    []byte // that NextMessage returned last
-
-	mu      sync.Mutex // guards the following
-	waiting bool       // the origin has not said that it has the messages first to last
-	first   uint32
-	last    uint32
-	since   time.Time     // when first was written, or later
-	got     uint32        // it has all before this
-	slow    time.Duration // how long a full message takes to come, about
+	lag    atomic.Int64
 }
 
 // errTwoOrigins means that the hello came to two origins, or to one that took it
-// for a new one: each numbers its messages for itself.
+// for a new one: each has a carrier of its own, and numbers its messages for itself.
 var errTwoOrigins = errors.New("two origins have answered")
 
 // Pass is what the first message at the gateway door says: functions see no
@@ -62,33 +52,10 @@ func UpgradeText(ctx context.Context, c net.Conn, host, path string, header http
 	w.piece = tlsRecord
 	s := &textSocket{ws: ws, writer: w, token: p.Token, learn: p.Learn}
 	s.ticket.Store(&p.Ticket)
-	s.out = newBatch(1, s.send, func() { s.Close() })
 	return s, resp, nil
 }
 
-// send writes one message, in WebSocket frames that API Gateway takes.
-func (s *textSocket) send(number uint32, body []byte) error {
-	wire.PutNumbers(body, wire.Numbers{Number: number, Got: s.in.upTo()})
-	control := onlyControl(body[wire.NumbersLen:])
-	token := ""
-	if number == 0 {
-		token = s.token
-	}
-	text := getBody(1 + wire.TokenLen + wire.TicketLen + wire.TextLen(len(body)))
-	text = wire.AppendText(wire.AppendUp(text, token, *s.ticket.Load()), body)
-	putBody(body)
-	defer putBody(text)
-	s.writer.begin()
-	err := s.write(text)
-	err = cmp.Or(err, s.writer.end())
-	if !control {
-		s.sent(number)
-	}
-	return err
-}
-
 func (s *textSocket) Start(o Owner) {
-	s.out.tasks = o.Tasks
 	if o.Progress != nil {
 		s.writer.watch(o.Progress)
 	}
@@ -99,6 +66,19 @@ func (s *textSocket) Park(func()) bool { return false }
 
 func (s *textSocket) Profile() *Profile { return gatewayProfile }
 
+// WriteMessage implements Transport. The first message is the hello, and the caller
+// writes no other until one has come: the ticket that others must bring comes with it.
+func (s *textSocket) WriteMessage(body []byte) error {
+	text := GetBody(1 + wire.TokenLen + wire.TicketLen + wire.TextLen(len(body)))
+	text = wire.AppendText(wire.AppendUp(text, s.token, *s.ticket.Load()), body)
+	defer PutBody(text)
+	s.token = ""
+	s.writer.begin()
+	err := s.write(text)
+	return cmp.Or(err, s.writer.end())
+}
+
+// write sends text in WebSocket frames that API Gateway takes.
 func (s *textSocket) write(text []byte) error {
 	if len(text) <= wire.MaxTextPart {
 		return s.ws.Write(context.Background(), websocket.MessageText, text)
@@ -115,70 +95,23 @@ func (s *textSocket) write(text []byte) error {
 	return errors.Join(err, w.Close())
 }
 
-// sent notes a message that the origin must hear of.
-func (s *textSocket) sent(number uint32) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if number < s.got {
-		return
-	}
-	s.last = number
-	if !s.waiting {
-		s.waiting, s.first, s.since = true, number, time.Now()
-	}
-}
+// Lag implements Transport. It falls by half with each message, so that a small one
+// does not hide what a large one takes.
+func (s *textSocket) Lag() time.Duration { return time.Duration(s.lag.Load()) }
 
-// heard notes that the origin has all messages before got.
-func (s *textSocket) heard(got uint32) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.got = max(s.got, got)
-	if s.waiting && got > s.first {
-		s.waiting, s.first, s.since = got <= s.last, got, time.Now()
-	}
-}
-
-// Overdue implements Transport: it is for how long the origin has said nothing of a
-// message, or one of its own has been missing, beyond what comes before it on a slow
-// link.
-func (s *textSocket) Overdue(now time.Time) time.Duration {
-	overdue := s.in.missing(now)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.waiting {
-		overdue = max(overdue, now.Sub(s.since))
-	}
-	return max(overdue-maxBefore*s.slow, 0)
-}
-
-// maxBefore messages may be on their way before what the origin says now: those
-// that it posts at once, and what API Gateway keeps for a client.
-const maxBefore = 12
-
-// took notes how long a message took to come.
-func (s *textSocket) took(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.slow = max(d, s.slow/2)
-}
+func (s *textSocket) took(d time.Duration) { s.lag.Store(max(int64(d), s.lag.Load()/2)) }
 
 func (s *textSocket) NextMessage() (io.Reader, error) {
-	for {
-		frames, err := s.read()
-		if err != nil || frames != nil {
-			return bytes.NewReader(frames), err
-		}
-	}
+	body, err := s.read()
+	return bytes.NewReader(body), err
 }
 
-// read returns the frames of the next message, nil if it came before.
+// read returns the body of the next message, which holds until it is called again.
 func (s *textSocket) read() ([]byte, error) {
-	if s.buf != nil {
-		putBody(s.buf)
-		s.buf = nil
-	}
+	PutBody(s.buf)
+	s.buf = nil
 	text, err := s.readText()
-	defer putBody(text)
+	defer PutBody(text)
 	if err != nil {
 		return nil, err
 	}
@@ -189,23 +122,11 @@ func (s *textSocket) read() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.buf = getBody(wire.BytesLen(len(body)))
-	n, frames, err := wire.ParseBody(s.buf, body)
-	if err != nil {
-		return nil, err
+	s.buf, err = wire.AppendBytes(GetBody(wire.BytesLen(len(body))), body)
+	if err == nil && ticket != "" {
+		err = s.takeTicket(ticket)
 	}
-	if ticket != "" {
-		if err := s.takeTicket(ticket); err != nil {
-			return nil, err
-		}
-	}
-	s.heard(n.Got)
-	s.out.heard(n.Got)
-	isNew, err := s.in.note(n.Number)
-	if !isNew {
-		frames = nil
-	}
-	return frames, err
+	return s.buf, err
 }
 
 // takeTicket keeps the ticket that all messages bring from here on.
@@ -217,7 +138,6 @@ func (s *textSocket) takeTicket(ticket string) error {
 		s.given = ticket
 		s.ticket.Store(&ticket)
 		s.learn(ticket)
-		s.out.open()
 		return nil
 	}
 	return errTwoOrigins
@@ -227,7 +147,7 @@ func (s *textSocket) takeTicket(ticket string) error {
 func (s *textSocket) readText() ([]byte, error) {
 	typ, r, err := s.ws.Reader(context.Background())
 	began := time.Now()
-	text := getBody(maxBody)
+	text := GetBody(maxBody)
 	if err == nil && typ != websocket.MessageText {
 		err = wire.ErrText
 	}
@@ -245,9 +165,6 @@ func (s *textSocket) readText() ([]byte, error) {
 	s.took(time.Since(began))
 	return text, err
 }
-
-// WriteMessage implements Transport: frames go when their message is full or due.
-func (s *textSocket) WriteMessage(b []byte) error { return s.out.Write(b) }
 
 // errBusy means that a ping would wait behind a message, for longer than the
 // library gives it before it ends the socket.
@@ -268,72 +185,6 @@ func (s *textSocket) Probe() error {
 }
 
 func (s *textSocket) Close() error {
-	s.out.close(net.ErrClosed)
 	beneath(s.writer.Conn).Close()
 	return s.ws.CloseNow()
-}
-
-// deduplicator notes which text messages have come, in any order and any number of
-// times. The zero value is ready.
-type deduplicator struct {
-	mu    sync.Mutex
-	got   uint32              // all before this have come
-	ahead map[uint32]struct{} // these have, too
-	gap   time.Time           // since when one is missing, if ahead holds any
-}
-
-// maxAhead bounds the messages that overtake a missing one.
-const maxAhead = 4096
-
-// errAhead means that messages are missing for good, or made up.
-var errAhead = errors.New("too many messages overtook one")
-
-// note says whether message n is new.
-func (d *deduplicator) note(n uint32) (bool, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if _, twice := d.ahead[n]; twice || n < d.got {
-		return false, nil
-	}
-	if n-d.got > maxAhead {
-		return false, errAhead
-	}
-	if n == d.got {
-		d.advance()
-		return true, nil
-	}
-	if len(d.ahead) == 0 {
-		d.ahead = map[uint32]struct{}{}
-		d.gap = time.Now()
-	}
-	d.ahead[n] = struct{}{}
-	return true, nil
-}
-
-func (d *deduplicator) advance() {
-	for come := true; come; {
-		d.got++
-		_, come = d.ahead[d.got]
-		delete(d.ahead, d.got)
-	}
-	if len(d.ahead) == 0 {
-		d.ahead = nil
-	}
-	d.gap = time.Now()
-}
-
-func (d *deduplicator) upTo() uint32 {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.got
-}
-
-// missing is for how long a message has been, 0 if none is.
-func (d *deduplicator) missing(now time.Time) time.Duration {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.ahead) == 0 {
-		return 0
-	}
-	return max(now.Sub(d.gap), 1)
 }

@@ -1,7 +1,7 @@
-// Package transport carries messages of whole frames between two processes: by
-// a binary WebSocket at the stream door, by a text WebSocket at the client's
-// side of the gateway door, and by POSTs at the origin's. A transport knows
-// nothing of what the frames are for: carriers use it.
+// Package transport carries messages between two processes: by a binary WebSocket at
+// the stream door, by a text WebSocket at the client's side of the gateway door, and by
+// POSTs at the origin's. A transport knows nothing of what messages are for: carriers use
+// it.
 package transport
 
 import (
@@ -15,6 +15,12 @@ import (
 )
 
 // Transport carries messages to one peer and from it until it is closed or fails.
+//
+// A message of the stream door is whole records and plain messages, at most
+// wire.MaxMessage bytes. One of the gateway door is the body of a text message, as bytes:
+// its number, a plain message and a record, at most wire.MaxTextBody bytes; the transport
+// adds letter, token and ticket, and codes the body as text. There a message may come
+// late, twice or never.
 //
 // Start is called once, before all others but Close and Profile. NextMessage,
 // what it returns, and Park are for one goroutine at a time, and so is
@@ -35,17 +41,17 @@ type Transport interface {
 	// nothing, if it cannot wait without a goroutine or if there is something to
 	// read now: then the caller calls NextMessage.
 	Park(resume func()) bool
-	// WriteMessage sends whole frames as one message, or as a part of one. It
+	// WriteMessage sends b as one message, and returns when the next may be sent. It
 	// must not keep b.
 	WriteMessage(b []byte) error
 	// Probe asks the edge alone, not the peer, whether it is there, and waits for
 	// the answer for ProbeLimit at most. It is for transports whose Profile has
 	// AsksEdge.
 	Probe() error
-	// Overdue is for how long a message of either side's has been missing, 0 if
-	// none is. Only transports that may lose a message while they live ever say
-	// so.
-	Overdue(now time.Time) time.Duration
+	// Lag is for how long the largest messages lately took to come in, about: on a
+	// slow link others are on their way before what the peer says now. It is 0 where
+	// no message is ever missed.
+	Lag() time.Duration
 	// Profile is that of the transport's door.
 	Profile() *Profile
 	// Close ends the transport at once, without a goodbye, and with it all calls
@@ -55,10 +61,10 @@ type Transport interface {
 
 // Owner is what a Transport needs from its user.
 type Owner struct {
-	Tasks    *tasks.Group              // runs the transport's goroutines, which end with Close
-	Poller   *netpoll.Poller           // where the transport may wait for messages
-	Progress func()                    // told whenever bytes have moved, also of a part of a message; nil: nobody wants to know
-	Deliver  func(frames []byte) error // takes messages that NextMessage does not bring; it must not keep frames
+	Tasks    *tasks.Group            // runs the transport's goroutines, which end with Close
+	Poller   *netpoll.Poller         // where the transport may wait for messages
+	Progress func()                  // told whenever bytes have moved, also of a part of a message; nil: nobody wants to know
+	Deliver  func(body []byte) error // takes messages that NextMessage does not bring, from any goroutine; it may change body, and must not keep it
 }
 
 // ErrMessage means that the peer sent something that is not a binary message.
@@ -71,17 +77,16 @@ var ErrLost = errors.New("the gateway has lost a message")
 // ProbeLimit bounds the answer to a Probe.
 const ProbeLimit = 8 * time.Second
 
-// SmallFrame is the size of frames that pass ahead of bulk: chat, handshakes and
-// frames without a payload.
+// SmallFrame is the size of what passes ahead of bulk: chat, and frames without bytes of a
+// stream.
 const SmallFrame = 4 << 10
 
 // Profile is what carriers and tunnels should know of a door: what a message
 // costs there, and how long its answer takes.
 type Profile struct {
-	Frame    int           // the size of a bulk frame; 0: learned from how long writing takes
+	Messages bool          // a message holds one record and a number, and may come late, twice or never
 	MinRoom  uint64        // the least room for which bytes are read while others are on their way: no slivers of frames
 	Bulk     uint64        // a tunnel that has moved so many bytes, either way, is bulk
-	Gather   time.Duration // how long a read of bulk waits to fill a frame
 	AckDelay time.Duration // how long an ack waits for a frame to ride on
 	AckSoon  time.Duration // how long an ack of much waits: the sender should not keep that, and may not have room beside it for a full frame
 	AckAfter uint64        // the part of a window after which an ack is sent at once
@@ -122,10 +127,9 @@ var streamProfile = &Profile{
 // they are for the sender's memory alone. API Gateway closes what was idle for
 // 10 minutes, and whether WebSocket pings count is not said.
 var gatewayProfile = &Profile{
-	Frame:    wire.TextFrame,
-	MinRoom:  wire.TextFrame - wire.HeaderLen - wire.Overhead,
+	Messages: true,
+	MinRoom:  wire.MaxTextBody / 2,
 	Bulk:     1536 << 10, // another carrier costs eight messages
-	Gather:   30 * time.Millisecond,
 	AckDelay: 5 * time.Minute,
 	AckSoon:  time.Second,
 	AckAfter: 2,

@@ -125,8 +125,8 @@ func (s *binarySocket) Park(resume func()) bool {
 // Probe implements Transport: a Ping frame of ours is as cheap here.
 func (s *binarySocket) Probe() error { return errors.ErrUnsupported }
 
-// Overdue implements Transport: TCP loses nothing while it lives.
-func (s *binarySocket) Overdue(time.Time) time.Duration { return 0 }
+// Lag implements Transport: TCP loses nothing while it lives.
+func (s *binarySocket) Lag() time.Duration { return 0 }
 
 func (s *binarySocket) Profile() *Profile { return streamProfile }
 

@@ -102,7 +102,7 @@ type messageWriter struct {
 	first []byte // read with the upgrade's answer, to be read before the rest
 }
 
-// pieceSize is a message of one full frame with its WebSocket header.
+// pieceSize is a message of one full record with its WebSocket header.
 const pieceSize = 64 << 10
 
 func newMessageWriter(c net.Conn) *messageWriter {

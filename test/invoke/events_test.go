@@ -29,6 +29,7 @@ type origin struct {
 	checker *wire.Checker
 	mu      sync.Mutex // guards the following
 	known   map[string]bool
+	taken   map[string]string // the connection that a token has opened
 }
 
 func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -48,7 +49,10 @@ func (o *origin) take(h wire.Handed) int {
 	case h.Event == wire.Disconnect:
 		delete(o.known, h.Conn)
 	case err == nil && up.Token != "":
-		o.known[h.Conn] = true
+		if conn := o.taken[up.Token]; conn != "" && conn != h.Conn {
+			return http.StatusGone
+		}
+		o.known[h.Conn], o.taken[up.Token] = true, h.Conn
 	case !o.known[h.Conn]:
 		return http.StatusGone
 	}
@@ -64,7 +68,7 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	_, keys := newGate()
-	server := httptest.NewServer(&origin{checker: wire.NewChecker(keys), known: map[string]bool{}})
+	server := httptest.NewServer(&origin{checker: wire.NewChecker(keys), known: map[string]bool{}, taken: map[string]string{}})
 	t.Cleanup(server.Close)
 	at, _ := url.Parse(server.URL)
 	b := &bench{}
@@ -77,7 +81,7 @@ func newBench(t *testing.T) *bench {
 		"Message":    gate.MessageHandler(),
 		"Disconnect": lambda.NewHandler(gate.Disconnect),
 	}
-	b.events = newFiller(keys, netip.MustParseAddrPort(at.Host))
+	b.events = newFiller(keys, [32]byte{}, netip.MustParseAddrPort(at.Host))
 	return b
 }
 

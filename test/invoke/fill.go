@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"text/template"
 	"time"
 
+	"culvert/internal/session"
 	"culvert/internal/wire"
 )
 
@@ -22,20 +24,19 @@ const (
 )
 
 // filler fills the recorded events' places for tokens and tickets, which are
-// good for minutes. A place that occurs twice is filled alike.
+// good for minutes. A token that occurs twice in an event is filled alike; each event
+// has another, as an origin takes a token once.
 type filler struct {
 	owner netip.AddrPort // the origin that tickets name
-	token string
-	keys  wire.GateKeys // ours
-	other wire.GateKeys // of another deployment
+	keys  wire.GateKeys  // ours
+	other wire.GateKeys  // of another deployment
+	proof [32]byte       // the user's ProofKey
 	now   time.Time
 }
 
-func newFiller(keys wire.GateKeys, owner netip.AddrPort) *filler {
+func newFiller(keys wire.GateKeys, proof [32]byte, owner netip.AddrPort) *filler {
 	_, other := newGate()
-	f := &filler{owner: owner, keys: keys, other: other, now: time.Now()}
-	f.token = f.tokenBy(keys, f.now)
-	return f
+	return &filler{owner: owner, keys: keys, other: other, proof: proof, now: time.Now()}
 }
 
 // newGate makes a gate's secret and its keys.
@@ -67,8 +68,9 @@ func (f *filler) fill(path string) ([]byte, error) {
 }
 
 func (f *filler) places() template.FuncMap {
+	token := f.tokenBy(f.keys, f.now)
 	return template.FuncMap{
-		"token":           func() string { return f.token },
+		"token":           func() string { return token },
 		"oldToken":        func() string { return f.tokenBy(f.keys, f.now.Add(-time.Hour)) },
 		"strangersToken":  func() string { return f.tokenBy(f.other, f.now) },
 		"ticket":          func() string { return f.ticketBy(f.keys, f.owner, f.now) },
@@ -85,7 +87,8 @@ func (f *filler) places() template.FuncMap {
 }
 
 func (f *filler) tokenBy(keys wire.GateKeys, at time.Time) string {
-	return wire.NewToken(user, keys[0].TokenKey(user), at)
+	made := wire.NewToken(user, keys[0].TokenKey(user), f.proof, at)
+	return made.Text()
 }
 
 func (f *filler) ticketBy(keys wire.GateKeys, owner netip.AddrPort, at time.Time) string {
@@ -107,24 +110,22 @@ func forged(text string) string {
 	return text[:at] + letter + text[at+1:]
 }
 
-// body holds a ping.
-func body(number int) string {
-	return bodyOf(number, wire.Header{Kind: wire.Ping, Seq: uint64(number)})
-}
+// body is as short as one may be. As Joins of sessions that no origin knows these bodies
+// need no key, and keep their carrier.
+func body(number int) string { return bodyOf(number, 1+wire.RecordOverhead) }
 
-// fullBody holds two frames for a tunnel that there is not, and has no room for more.
-func fullBody(number int) string {
-	h := wire.Header{Kind: wire.Data, Len: wire.TextFrame - wire.HeaderLen, Tunnel: 1}
-	return bodyOf(number, h, h)
-}
+// fullBody is one that has no room for more.
+func fullBody(number int) string { return bodyOf(number, wire.MaxTextBody-joinBody) }
 
-func bodyOf(number int, frames ...wire.Header) string {
-	b := make([]byte, wire.NumbersLen)
-	wire.PutNumbers(b, wire.Numbers{Number: uint32(number)})
-	for _, h := range frames {
-		at := len(b)
-		b = append(b, make([]byte, wire.HeaderLen+h.Len)...)
-		wire.Put(b[at:], h)
-	}
+// joinBody is the length of a message's number and a Join: its own number, the name of a
+// generation, how often that was joined by, and 16 random bytes.
+const joinBody = 4 + 2 + 8 + 4 + 16
+
+func bodyOf(number, record int) string {
+	b := make([]byte, joinBody+record)
+	binary.BigEndian.PutUint32(b, uint32(number))
+	b[5] = byte(session.Join)
+	b[17] = 1 // the first of that generation
+	rand.Read(b[18:])
 	return string(wire.AppendText(nil, b))
 }

@@ -57,7 +57,7 @@ func run(ctx context.Context) error {
 	if err := where.prepare(ctx, o.settings()); err != nil {
 		return err
 	}
-	events := newFiller(o.keys, o.at)
+	events := newFiller(o.keys, o.proof, o.at)
 	if *every {
 		return runAll(ctx, where, events)
 	}

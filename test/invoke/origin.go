@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"culvert/internal/seal"
 	"culvert/internal/wire"
 )
 
@@ -22,6 +23,8 @@ type localOrigin struct {
 	at     netip.AddrPort
 	secret string
 	keys   wire.GateKeys
+	master string   // what the keys of users follow from
+	proof  [32]byte // the user's ProofKey
 	posts  *httptest.Server
 	dir    string
 	cmd    *exec.Cmd
@@ -32,6 +35,8 @@ type localOrigin struct {
 func startOrigin(ctx context.Context, host netip.Addr) (*localOrigin, error) {
 	o := &localOrigin{posts: httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))}
 	o.secret, o.keys = newGate()
+	master := seal.NewMaster()
+	o.master, o.proof = master.Text(), master.Pair(user).ProofKey()
 	if err := o.start(ctx, host); err != nil {
 		o.stop()
 		return nil, fmt.Errorf("start the origin: %w\n%s", err, &o.said)
@@ -72,7 +77,7 @@ func (o *localOrigin) launch(ctx context.Context) error {
 	o.cmd.WaitDelay = 3 * time.Second
 	o.cmd.Stderr, o.cmd.Stdout = &o.said, &o.said
 	o.cmd.Env = []string{
-		"CULVERT_SECRET=" + newSecret(), "CULVERT_GATE_FILE=" + o.file(), "CULVERT_GATEWAY=" + o.posts.URL + "/" + stage,
+		"CULVERT_SECRET=" + o.master, "CULVERT_GATE_FILE=" + o.file(), "CULVERT_GATEWAY=" + o.posts.URL + "/" + stage,
 		"CULVERT_LISTEN=" + o.at.String(), "CULVERT_ADVERTISE=" + o.at.String(),
 		"CULVERT_ADMIN_LISTEN=off", "CULVERT_DRAIN=1s",
 		"AWS_ACCESS_KEY_ID=none", "AWS_SECRET_ACCESS_KEY=none", "AWS_REGION=eu-central-1",

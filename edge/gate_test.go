@@ -19,14 +19,15 @@ func TestConnectAdmitsByTheTokenAloneAndDialsNothing(t *testing.T) {
 		many map[string][]string
 		want int
 	}{
-		"in the headers":          {one: map[string]string{"Cookie": "session=" + token(t)}, want: http.StatusOK},
-		"in any case":             {one: map[string]string{"cOOKIE": "session=" + token(t)}, want: http.StatusOK},
-		"in the multiple headers": {many: map[string][]string{"cookie": {"a=b", "session=" + token(t)}}, want: http.StatusOK},
-		"after another's cookie":  {one: map[string]string{"Cookie": "session=x; session=" + token(t)}, want: http.StatusOK},
-		"nowhere":                 {want: http.StatusNotFound},
-		"in another header":       {one: map[string]string{"Authorization": "session=" + token(t)}, want: http.StatusNotFound},
-		"in another cookie":       {one: map[string]string{"Cookie": "token=" + token(t)}, want: http.StatusNotFound},
-		"with a letter too many":  {one: map[string]string{"Cookie": "session=" + token(t) + "A"}, want: http.StatusNotFound},
+		"in the headers":              {one: map[string]string{"Cookie": "session=" + token(t)}, want: http.StatusOK},
+		"in any case":                 {one: map[string]string{"cOOKIE": "session=" + token(t)}, want: http.StatusOK},
+		"in the multiple headers":     {many: map[string][]string{"cookie": {"a=b", "session=" + token(t)}}, want: http.StatusOK},
+		"that the user did not prove": {one: map[string]string{"Cookie": "session=" + token(t)[:wire.TokenLen-2] + "AA"}, want: http.StatusOK},
+		"after another's cookie":      {one: map[string]string{"Cookie": "session=x; session=" + token(t)}, want: http.StatusOK},
+		"nowhere":                     {want: http.StatusNotFound},
+		"in another header":           {one: map[string]string{"Authorization": "session=" + token(t)}, want: http.StatusNotFound},
+		"in another cookie":           {one: map[string]string{"Cookie": "token=" + token(t)}, want: http.StatusNotFound},
+		"with a letter too many":      {one: map[string]string{"Cookie": "session=" + token(t) + "A"}, want: http.StatusNotFound},
 	} {
 		e := event("CONNECT", "")
 		e.Headers, e.MultiValueHeaders = c.one, c.many

@@ -116,6 +116,18 @@ func TestEarlyRecordsHoldOpensAlone(t *testing.T) {
 	}
 }
 
+func TestFramesOfATransferCostNoAllocation(t *testing.T) {
+	data, ack := Frame{Kind: Data, Tunnel: 2, Pos: 3, Body: make([]byte, 1400)}, Frame{Kind: Ack, Tunnel: 2, Pos: 3, Num: 9}
+	buf := make([]byte, 0, 2000)
+	if n := testing.AllocsPerRun(100, func() {
+		for b := ack.Append(data.Append(buf)); len(b) > 0; {
+			_, b, _ = NextFrame(b)
+		}
+	}); n != 0 {
+		t.Errorf("got %v allocations, want none", n)
+	}
+}
+
 func BenchmarkDataFrame(b *testing.B) {
 	f := Frame{Kind: Data, Tunnel: 2, Pos: 3, Body: make([]byte, 1400)}
 	buf := make([]byte, 0, 2000)

@@ -98,9 +98,10 @@ func (c *Config) defaults() {
 //	texts waiting for API Gateway   Windows/4     all      17 MiB  68 MiB
 //	                                a quarter     user    4.3 MiB  17 MiB
 //	bodies of functions             Windows/4     all      17 MiB  68 MiB
-//	handshakes under way            4096, 8 KiB   all      32 MiB  32 MiB
-//	handshakes remembered           262,144       all       5 MiB   5 MiB
-//	secrets to resume from          16,384        all       5 MiB   5 MiB
+//	dials under way                 4096, 8 KiB   user     32 MiB  32 MiB
+//	keys shared with users          8192          all       4 MiB   4 MiB
+//	tokens taken                    4096, 16 B    user     64 KiB  64 KiB
+//	sessions                        64, 1 KiB     user     64 KiB  64 KiB
 //
 // Windows does not bound the buffers, 64 KiB each, of carriers and splices that are in
 // the middle of a write which nobody takes. A user may have 1,000 of them.
@@ -118,6 +119,14 @@ const (
 	leastKept    = 32 << 20 // bytes in tunnels
 	leastReading = 16       // bodies at once
 )
+
+// address names the origin to clients: what it advertises, or nothing.
+func (c *Config) address() string {
+	if !c.Advertise.IsValid() {
+		return ""
+	}
+	return c.Advertise.String()
+}
 
 // kept is how many bytes may be in tunnels.
 func (c *Config) kept() int64 { return max(leastKept, c.Windows/keptPart) }

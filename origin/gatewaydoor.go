@@ -11,6 +11,7 @@ import (
 
 	"culvert/internal/carrier"
 	"culvert/internal/handover"
+	"culvert/internal/session"
 	"culvert/internal/tasks"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
@@ -37,6 +38,7 @@ type gatewayDoor struct {
 type connection struct {
 	id      string
 	user    uint32
+	token   wire.Token // of its hello
 	conn    *transport.CallbackConn
 	carrier *carrier.Carrier
 	pace    *pace
@@ -143,12 +145,19 @@ func (g *gatewayDoor) passOn(r *http.Request, up wire.Up, body []byte) int {
 // before. A hello whose ticket names another origin belongs there, if that is
 // still there.
 func (g *gatewayDoor) hello(r *http.Request, id string, up wire.Up, body []byte) int {
-	user, ok := g.admission.verify(up.Token)
+	now := time.Now()
+	b, ok := g.admission.verify(up.Token, now)
 	if !ok {
 		return http.StatusGone
 	}
+	if c := g.find(id); c != nil {
+		return c.again(&b, up)
+	}
+	if !g.admission.take(&b, id, now) {
+		return g.late(id, &b, up)
+	}
 	owner, elsewhere := g.fleet.owner(r, up.Ticket)
-	if elsewhere && owner.User == user && g.find(id) == nil {
+	if elsewhere && owner.User == b.user {
 		status, err := g.fleet.passMessage(r.Context(), owner.At, body)
 		switch {
 		case errors.Is(err, handover.ErrSilent):
@@ -157,34 +166,49 @@ func (g *gatewayDoor) hello(r *http.Request, id string, up wire.Up, body []byte)
 			return status
 		} // else the owner is gone, or about to go and does not want it
 	}
-	c, status := g.connection(id, user, up.Ticket)
+	c, status := g.connection(id, &b, up.Ticket)
 	if c == nil {
 		return status
 	}
-	return c.deliver(up)
+	return c.again(&b, up)
 }
 
-// connection returns the connection id of user, which it makes if it is new, or the
+// late is a hello whose token was used: for this very connection, a moment ago, or by
+// somebody else.
+func (g *gatewayDoor) late(id string, b *bearer, up wire.Up) int {
+	if c := g.find(id); c != nil {
+		return c.again(b, up)
+	}
+	return http.StatusGone
+}
+
+// connection returns the connection id, which it makes for b if it is new, or the
 // status of the refusal.
-func (g *gatewayDoor) connection(id string, user uint32, ticket string) (*connection, int) {
+func (g *gatewayDoor) connection(id string, b *bearer, ticket string) (*connection, int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if c := g.conns[id]; c != nil {
-		if c.user != user {
-			return nil, http.StatusGone
-		}
 		return c, 0
 	}
-	if g.closed || g.admission.isFull(user) || g.admission.draining.Load() && !g.fleet.isOwn(ticket, user) {
+	if g.closed || g.admission.isFull(b.user) || g.admission.draining.Load() && !g.fleet.isOwn(ticket, b.user) {
 		return nil, http.StatusServiceUnavailable
 	}
-	c := &connection{id: id, user: user, pace: newPace(time.Now())}
-	c.conn = transport.NewCallbackConn(g.poster.to(c), inFlight, g.fleet.ticket(user))
-	c.carrier = g.admission.newCarrier(c.conn, user)
+	c := &connection{id: id, user: b.user, token: b.token, pace: newPace(time.Now())}
+	c.conn = transport.NewCallbackConn(g.poster.to(c), inFlight, g.fleet.ticket(b.user))
+	c.carrier = g.admission.newCarrier(c.conn, session.Gateway, b)
 	c.carrier.Start()
 	g.conns[id] = c
+	g.admission.taken.spend(&b.token)
 	g.tasks.Go(func() { g.watch(c) })
 	return c, 0
+}
+
+// again delivers a hello, which may come more than once, if its token made c.
+func (c *connection) again(b *bearer, up wire.Up) int {
+	if c.token != b.token {
+		return http.StatusGone
+	}
+	return c.deliver(up)
 }
 
 // deliver gives the carrier a message and returns the answer's status.

@@ -18,6 +18,7 @@ type metrics struct {
 	ends      *prometheus.CounterVec // why do tunnels end?
 	refusals  *prometheus.CounterVec // are valid users turned away?
 	strangers prometheus.Counter     // is somebody probing?
+	tokens    *prometheus.CounterVec // why is a token of no use?
 	carriers  prometheus.Counter     // carriers used by tunnels that ended: are carriers being cut?
 	passes    *prometheus.CounterVec // do carriers and messages come to the wrong origin?
 	handed    *prometheus.CounterVec // is the gateway door used, and does it turn messages away?
@@ -27,13 +28,14 @@ type metrics struct {
 	make      promauto.Factory       // registers what it makes, if there is where
 }
 
-func newMetrics(r prometheus.Registerer, t *tunnel.Table) *metrics {
+func newMetrics(r prometheus.Registerer, t *tunnel.Table, sessions func() int) *metrics {
 	f := promauto.With(r)
 	m := &metrics{
 		opens:     counters(f, "culvert_tunnels_opened_total", "Tunnels opened.", "service"),
 		ends:      counters(f, "culvert_tunnels_ended_total", "Tunnels ended.", "service", "reason"),
 		refusals:  counters(f, "culvert_refused_total", "Tunnels and carriers of valid users refused.", "reason"),
 		strangers: f.NewCounter(prometheus.CounterOpts{Name: "culvert_strangers_total", Help: "Upgrades without a valid token."}),
+		tokens:    counters(f, "culvert_tokens_refused_total", "Tokens that let nobody in.", "reason"),
 		carriers:  f.NewCounter(prometheus.CounterOpts{Name: "culvert_tunnel_carriers_total", Help: "Carriers used by tunnels that have ended."}),
 		passes:    counters(f, "culvert_passed_total", "Carriers and messages passed on to the origin that owns their tunnels.", "what"),
 		handed:    counters(f, "culvert_handed_total", "Messages handed on by functions.", "result"),
@@ -44,6 +46,8 @@ func newMetrics(r prometheus.Registerer, t *tunnel.Table) *metrics {
 	}
 	m.gauge("culvert_tunnels", "Tunnels now.", t.Tunnels)
 	m.gauge("culvert_carriers", "Carriers now.", t.Carriers.Len)
+	m.gauge("culvert_carriers_unproven", "Carriers now that have yet to prove whose they are.", t.Carriers.AllUnproven)
+	m.gauge("culvert_sessions", "Sessions now.", sessions)
 	m.gauge("culvert_users", "Users with a carrier now.", t.Carriers.Users)
 	for _, kind := range []wire.ServiceKind{wire.Chat, wire.Media, wire.Web} {
 		m.moved(kind, "down", func() uint64 { sent, _ := t.MovedOf(kind); return sent })
@@ -75,6 +79,13 @@ func (m *metrics) moved(kind wire.ServiceKind, direction string, of func() uint6
 func label(s string) string { return strings.ReplaceAll(strings.ToLower(s), " ", "_") }
 
 func (m *metrics) refused(why wire.Reason) { m.refusals.WithLabelValues(label(why.String())).Inc() }
+
+// refusedToken counts a token by why it was refused; not at all if why is empty.
+func (m *metrics) refusedToken(why string) {
+	if why != "" {
+		m.tokens.WithLabelValues(label(why)).Inc()
+	}
+}
 
 // gotHanded counts a message by what it was answered.
 func (m *metrics) gotHanded(status int) {

@@ -9,9 +9,9 @@ import (
 	"net/http"
 	"time"
 
+	"culvert/internal/carrier"
 	"culvert/internal/dial"
 	"culvert/internal/handover"
-	"culvert/internal/seal"
 	"culvert/internal/tasks"
 	"culvert/internal/transport"
 	"culvert/internal/tunnel"
@@ -46,17 +46,14 @@ func New(cfg Config) (*Origin, error) {
 	cfg.defaults()
 	o := &Origin{tasks: tasks.NewGroup()}
 	o.ctx, o.stop = context.WithCancel(context.Background())
-	o.acceptor = &acceptor{
-		seal: seal.NewServer(cfg.Master, time.Now, cfg.Older...), dial: cfg.Dial, revoked: cfg.Revoked,
-		most: cfg.MaxTunnels, mostEach: cfg.UserTunnels, log: cfg.Log, ctx: o.ctx, tasks: o.tasks,
-	}
-	o.table = tunnel.NewTable(tunnel.Events{Open: o.acceptor.open, Ended: o.acceptor.ended}, tunnel.NewWindowBudget(cfg.Windows))
+	o.acceptor, o.admission = newAcceptor(o.ctx, cfg, o.tasks), newAdmission(cfg)
+	o.table = tunnel.NewTable(tunnel.Events{
+		Open: o.acceptor.open, Ended: o.acceptor.ended, Proved: o.proved,
+	}, tunnel.NewWindowBudget(cfg.Windows), false)
 	o.table.Memory = tunnel.NewMemoryQuota(cfg.kept())
-	metrics := newMetrics(cfg.Metrics, o.table)
+	metrics := newMetrics(cfg.Metrics, o.table, o.admission.sessions.Sessions)
 	o.acceptor.table, o.acceptor.metrics = o.table, metrics
-	o.admission = &admission{
-		gates: cfg.Gates, revoked: cfg.Revoked, table: o.table, most: cfg.MaxCarriers, mostEach: cfg.UserCarriers,
-	}
+	o.admission.table, o.admission.metrics = o.table, metrics
 	o.fleet = &fleet{
 		self: cfg.Advertise, tickets: wire.NewTickets(cfg.Gates, time.Now().Add(rotating)), posts: handover.New(nil),
 		passing: make(chan struct{}, cfg.MaxCarriers), metrics: metrics, ctx: o.ctx, tasks: o.tasks,
@@ -66,9 +63,26 @@ func New(cfg Config) (*Origin, error) {
 		o.gateway = o.newGatewayDoor(cfg, metrics)
 	}
 	o.tasks.Go(func() { o.table.Sweep(o.ctx) })
-	o.tasks.Go(func() { o.admission.endRevoked(o.ctx) })
+	o.tasks.Go(o.sweep)
 	return o, nil
 }
+
+// proved charges a carrier, and what it has begun, to its user.
+func (o *Origin) proved(c *carrier.Carrier) {
+	if o.admission.proved(c) {
+		o.acceptor.early.proved(c)
+	}
+}
+
+// sweep forgets what is over, now and then.
+func (o *Origin) sweep() {
+	for dial.Sleep(o.ctx, sweepEvery) {
+		o.admission.sweep(time.Now())
+		o.acceptor.early.sweep()
+	}
+}
+
+const sweepEvery = 10 * time.Second
 
 func (o *Origin) newGatewayDoor(cfg Config, metrics *metrics) *gatewayDoor {
 	g := &gatewayDoor{
@@ -104,11 +118,8 @@ const lastWords = 300 * time.Millisecond
 // waits until those it holds have ended or ctx has. Then it closes. The error is
 // ctx's if tunnels were cut.
 func (o *Origin) Drain(ctx context.Context) error {
-	o.admission.draining.Store(true)
+	o.admission.drain()
 	defer time.AfterFunc(refuseAfter, func() { o.acceptor.refusing.Store(true) }).Stop()
-	for _, c := range o.table.Carriers.All() {
-		c.Drain()
-	}
 	defer o.Close()
 	for last := time.Now(); time.Since(last) < lastWords; {
 		goesOn := dial.Sleep(ctx, 100*time.Millisecond)
@@ -128,10 +139,10 @@ func (o *Origin) Drain(ctx context.Context) error {
 // origin has ended, dials and posts among them. It may be called more than once.
 func (o *Origin) Close() error {
 	o.stop()
-	o.table.Close()
 	if o.gateway != nil {
 		o.gateway.refuse()
 	}
+	o.table.Close()
 	o.tasks.Wait()
 	if o.gateway != nil {
 		o.gateway.poster.api.http.CloseIdleConnections()

@@ -4,7 +4,9 @@ import (
 	"encoding/base64"
 	"net/http"
 	"strings"
+	"time"
 
+	"culvert/internal/session"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
@@ -21,34 +23,38 @@ type streamDoor struct {
 // ServeHTTP returns at once: a connection that has become a carrier, of this origin
 // or of another, is no longer net/http's.
 func (d *streamDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	user, ok := d.admit(r)
+	b, ok := d.admit(r)
 	if !ok {
 		d.site.ServeHTTP(w, r)
 		return
 	}
-	if d.passOn(w, r, user) {
+	if d.passOn(w, r, b.user) {
 		return
 	}
-	if d.admission.isFull(user) {
+	if d.admission.isFull(b.user) {
 		d.metrics.refused(wire.Busy)
 		d.site.ServeHTTP(w, r)
 		return
 	}
-	d.carry(w, r, user)
+	d.carry(w, r, b)
 }
 
-// admit says whose carrier r asks for.
-func (d *streamDoor) admit(r *http.Request) (user uint32, ok bool) {
+// admit says whose carrier r asks for, and takes the token. Each of two origins takes
+// it, the one that passes r on and the one that serves r: if the second refuses a copy
+// of r, then so has the first.
+func (d *streamDoor) admit(r *http.Request) (b bearer, ok bool) {
 	if !isUpgrade(r) {
-		return 0, false
+		return b, false
 	}
 	if cookie, err := r.Cookie(wire.TokenCookie); err == nil {
-		user, ok = d.admission.verify(cookie.Value)
+		now := time.Now()
+		b, ok = d.admission.verify(cookie.Value, now)
+		ok = ok && d.admission.take(&b, "", now)
 	}
 	if !ok {
 		d.metrics.strangers.Inc()
 	}
-	return user, ok
+	return b, ok
 }
 
 // passOn has the origin that r's ticket names serve r. It returns false, and has
@@ -63,15 +69,15 @@ func (d *streamDoor) passOn(w http.ResponseWriter, r *http.Request, user uint32)
 }
 
 // carry makes r the carrier that it asks to be.
-func (d *streamDoor) carry(w http.ResponseWriter, r *http.Request, user uint32) {
-	if t := d.fleet.ticket(user); t != "" {
+func (d *streamDoor) carry(w http.ResponseWriter, r *http.Request, b bearer) {
+	if t := d.fleet.ticket(b.user); t != "" {
 		http.SetCookie(w, &http.Cookie{Name: wire.TicketCookie, Value: t, Path: "/", Secure: true, HttpOnly: true})
 	}
 	sock, err := transport.Accept(w, r)
 	if err != nil {
 		return
 	}
-	d.admission.newCarrier(sock, user).Start()
+	d.admission.newCarrier(sock, session.Stream, &b).Start()
 }
 
 // isUpgrade checks all that makes websocket.Accept fail, so that whoever fails

@@ -1,10 +1,10 @@
 package origin
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"net"
 	"slices"
 	"sync"
@@ -12,17 +12,15 @@ import (
 	"time"
 
 	"culvert/internal/carrier"
-	"culvert/internal/seal"
 	"culvert/internal/tasks"
 	"culvert/internal/tunnel"
 	"culvert/internal/whatsapp"
 	"culvert/internal/wire"
 )
 
-// acceptor is the far end of tunnels: it does their handshakes and dials what they
-// lead to. Its methods may be called by many goroutines.
+// acceptor is the far end of tunnels: it accepts them and dials what they lead to. Its
+// methods may be called by many goroutines.
 type acceptor struct {
-	seal     *seal.Server
 	table    *tunnel.Table
 	dial     func(context.Context, wire.Service) (net.Conn, error)
 	revoked  func(user uint32) bool
@@ -31,106 +29,82 @@ type acceptor struct {
 	metrics  *metrics
 	log      *slog.Logger
 	ctx      context.Context // ends the dials
-	tasks    *tasks.Group    // they run the handshakes and the dials
+	tasks    *tasks.Group    // they run the dials
 
-	tunnels  userCounts
-	dials    userCounts // a user's, which may outlive the tunnels
-	rates    rates
-	pending  pending
+	tunnels  *userCounts
+	dials    *userCounts // a user's, which may outlive the tunnels
+	rates    *rates
+	early    *earlyTunnels
 	refusing atomic.Bool // no new tunnel is accepted any more
+}
+
+// newAcceptor makes one without its table and metrics. Its goroutines are by's and end
+// with ctx.
+func newAcceptor(ctx context.Context, cfg Config, by *tasks.Group) *acceptor {
+	tunnels := newUserCounts()
+	return &acceptor{
+		dial: cfg.Dial, revoked: cfg.Revoked, most: cfg.MaxTunnels, mostEach: cfg.UserTunnels, log: cfg.Log, ctx: ctx, tasks: by,
+		tunnels: tunnels, dials: newUserCounts(), rates: newRates(openRate, openBurst), early: newEarlyTunnels(tunnels),
+	}
 }
 
 // dialLimit bounds how long a client waits to hear that WhatsApp cannot be
 // reached. The dialler's own limit is shorter.
 const dialLimit = 15 * time.Second
 
-// maxOpening bounds the handshakes under way, each of which has 8 KiB of stack.
-const maxOpening = 4096
-
-// userDials bounds one user's dials under way.
+// userDials bounds one user's dials under way, each of which has 8 KiB of stack.
 const userDials = 4096
 
-// open handles the first frame of a tunnel. Handshake and dial run in a
-// goroutine that ends before the tunnel idles: its stack would be the largest
-// part of what a tunnel costs.
-func (a *acceptor) open(c *carrier.Carrier, id wire.TunnelID, payload []byte) error {
-	if !a.pending.begin(id, c) {
-		return nil
-	}
-	if !a.mayOpen(c.User) {
-		a.refuse(a.pending.end(id), id, wire.Busy)
-		return nil
-	}
-	msg := bytes.Clone(payload)
-	a.tasks.Go(func() { a.accept(c, id, msg) })
-	return nil
-}
-
-// mayOpen counts the tunnel if it is allowed.
-func (a *acceptor) mayOpen(user uint32) bool {
-	return !a.refusing.Load() && a.pending.len() <= maxOpening && a.table.Tunnels() < a.most &&
-		a.rates.allow(user, time.Now()) && a.tunnels.add(user, a.mostEach)
-}
-
-// refuse answers all who brought the Open frame.
-func (a *acceptor) refuse(by []*carrier.Carrier, id wire.TunnelID, why wire.Reason) {
-	a.metrics.refused(why)
-	for _, c := range by {
-		a.table.Refuse(c, id, why, time.Now().Unix())
-	}
-}
-
-// reopened has the tunnel answer all who brought its Open frame again; it returns
-// false if there is no such tunnel.
-func (a *acceptor) reopened(by []*carrier.Carrier, id wire.TunnelID) (found bool) {
-	for _, c := range by {
-		found = a.table.Reopened(c, id)
-	}
-	return found
-}
-
-// accept does the handshake and brings the tunnel to its service. It refuses users
-// who were revoked after their carrier had come, before the handshake's memory
-// against replays learns of theirs.
-func (a *acceptor) accept(c *carrier.Carrier, id wire.TunnelID, msg []byte) {
-	var opened seal.Opened
-	err := errRevoked
-	if !a.revoked(c.User) {
-		opened, err = a.seal.Accept(id, c.User, msg)
-	}
-	if err != nil {
-		a.tunnels.remove(c.User)
-		by := a.pending.end(id)
-		if errors.Is(err, seal.ErrReplay) && a.reopened(by, id) {
-			return // the frame came again while the first one was being accepted
-		}
-		a.refuse(by, id, refusal(err))
+// open accepts a tunnel, or refuses it. Dialling runs in a goroutine that ends before
+// the tunnel idles: its stack would be the largest part of what a tunnel costs.
+func (a *acceptor) open(c *carrier.Carrier, s *tunnel.Session, id uint32, svc wire.Service, early []byte) {
+	key, proved := tunnelKey{s, id}, c.Live()
+	if why := a.mayOpen(c, key, proved); why != 0 {
+		a.metrics.refused(why)
+		s.Refuse(c, id, why)
 		return
 	}
-	t, ok := a.table.AcceptTunnel(c, tunnel.Opened{
-		ID: id, Service: opened.Service, Early: opened.Early, Accept: opened.Accept, Keys: opened.Keys,
-	})
-	if by := a.pending.end(id); ok && len(by) > 1 {
-		a.reopened(by, id)
-	}
+	t, ok := s.Accept(c, id, svc, early)
 	if !ok {
-		a.tunnels.remove(c.User)
+		a.uncharge(c.User, key)
 		return
 	}
-	a.metrics.opens.WithLabelValues(label(opened.Service.Kind.String())).Inc()
-	a.connect(t, c.User, opened.Service)
+	if !proved {
+		a.early.began(key, t)
+	}
+	a.metrics.opens.WithLabelValues(label(svc.Kind.String())).Inc()
+	a.tasks.Go(func() { a.connect(t, c.User, svc) })
 }
 
-var errRevoked = errors.New("the user's links are void")
-
-func refusal(err error) wire.Reason {
+// mayOpen counts the tunnel if it is allowed, and says why it is not. Users may be
+// revoked after their carrier has come.
+func (a *acceptor) mayOpen(c *carrier.Carrier, key tunnelKey, proved bool) (why wire.Reason) {
+	now := time.Now()
 	switch {
-	case errors.Is(err, seal.ErrClock):
-		return wire.Clock
-	case errors.Is(err, seal.ErrStale):
-		return wire.Stale
+	case a.revoked(c.User):
+		return wire.Refused
+	case a.refusing.Load() || a.table.Tunnels() >= a.most:
+		return wire.Busy
+	case proved && a.rates.allow(c.User, now) && a.tunnels.add(c.User, a.mostEach):
+		return 0
+	case !proved && a.tunnels.len(c.User) < a.mostEach && a.early.add(c, key, now):
+		return 0
 	}
-	return wire.Refused
+	return wire.Busy
+}
+
+// uncharge undoes what mayOpen has counted.
+func (a *acceptor) uncharge(user uint32, key tunnelKey) {
+	if !a.early.remove(key) {
+		a.tunnels.remove(user)
+	}
+}
+
+// ended is told of each tunnel that was accepted and has ended.
+func (a *acceptor) ended(e tunnel.End) {
+	a.uncharge(e.User, tunnelKey{e.Session, e.ID})
+	a.metrics.ended(e)
+	a.log.Info("tunnel ended", "tunnel", e)
 }
 
 // connect dials the service of a tunnel and joins the two.
@@ -153,54 +127,106 @@ func (a *acceptor) connect(t *tunnel.Tunnel, user uint32, s wire.Service) {
 	}
 }
 
-// ended is told of each tunnel that was accepted and has ended.
-func (a *acceptor) ended(e tunnel.End) {
-	a.tunnels.remove(e.User)
-	a.metrics.ended(e)
-	a.log.Info("tunnel ended", "tunnel", e)
+// tunnelKey is which tunnel: numbers are of a session.
+type tunnelKey struct {
+	session *tunnel.Session
+	id      uint32
 }
 
-// pending are the tunnels whose handshake is under way, and the carriers that
-// brought their Open frame, in this order: if the first one dies meanwhile, the
-// client sends the frame again, and that is no replay. The last one may be one that
-// the client has left, so each hears what came of it.
-type pending struct {
-	mu sync.Mutex
-	by map[wire.TunnelID][]*carrier.Carrier
+// earlyTunnels are those that were begun by carriers which have not proved themselves:
+// a first flight may be a copy of a user's, which costs a dial and is charged to nobody.
+// A user is charged with them when the carrier has proved itself, or when a carrier
+// serves them that has. Its methods may be called by many goroutines.
+type earlyTunnels struct {
+	charged *userCounts // what users are charged with
+	rates   *rates
+
+	mu sync.Mutex                       // guards the following; charged is locked within
+	by map[*carrier.Carrier][]tunnelKey // all that each has begun
+	of map[tunnelKey]*tunnel.Tunnel     // those that nobody is charged with; nil until accepted
 }
 
-// maxBrought bounds the carriers of one tunnel; the latest are remembered.
-const maxBrought = 8
+const (
+	// maxEarly bounds the tunnels of a first flight: a phone that wakes up opens a few.
+	maxEarly = 8
+	// earlyRate, a second, and earlyBurst bound a user's first flights apart from what
+	// proved carriers open. The burst is of as many carriers as may be unproven at once.
+	earlyRate  = 5
+	earlyBurst = userUnproven * maxEarly
+)
 
-// begin starts a handshake for id. If one is under way, it notes c and returns
-// false.
-func (p *pending) begin(id wire.TunnelID, c *carrier.Carrier) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if before := p.by[id]; len(before) > 0 {
-		if before[0].User == c.User && !slices.Contains(before, c) {
-			p.by[id] = append(before[max(0, len(before)-maxBrought+1):], c)
-		}
+func newEarlyTunnels(charged *userCounts) *earlyTunnels {
+	return &earlyTunnels{
+		charged: charged, rates: newRates(earlyRate, earlyBurst),
+		by: map[*carrier.Carrier][]tunnelKey{}, of: map[tunnelKey]*tunnel.Tunnel{},
+	}
+}
+
+// add counts a tunnel that c begins, unless c has begun as many as it may.
+func (e *earlyTunnels) add(c *carrier.Carrier, key tunnelKey, now time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.by[c]) >= maxEarly || !e.rates.allow(c.User, now) {
 		return false
 	}
-	if p.by == nil {
-		p.by = map[wire.TunnelID][]*carrier.Carrier{}
-	}
-	p.by[id] = []*carrier.Carrier{c}
+	e.by[c], e.of[key] = append(e.by[c], key), nil
 	return true
 }
 
-// end ends the handshake for id and says who brought its Open frame.
-func (p *pending) end(id wire.TunnelID) []*carrier.Carrier {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	by := p.by[id]
-	delete(p.by, id)
-	return by
+// began notes the tunnel, unless it has ended already.
+func (e *earlyTunnels) began(key tunnelKey, t *tunnel.Tunnel) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, ok := e.of[key]; ok {
+		e.of[key] = t
+	}
 }
 
-func (p *pending) len() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.by)
+// remove forgets a tunnel that has ended; false if its user is charged with it.
+func (e *earlyTunnels) remove(key tunnelKey) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, ok := e.of[key]
+	delete(e.of, key)
+	return ok
 }
+
+// proved charges c's user with the tunnels that c has begun and that live.
+func (e *earlyTunnels) proved(c *carrier.Carrier) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, key := range e.by[c] {
+		e.settle(c.User, key)
+	}
+	delete(e.by, c)
+}
+
+// settle charges user with a tunnel. e.mu is held.
+func (e *earlyTunnels) settle(user uint32, key tunnelKey) {
+	if _, ok := e.of[key]; ok {
+		delete(e.of, key)
+		e.charged.add(user, math.MaxInt) // there was room when it began
+	}
+}
+
+// sweep settles what has moved to a carrier that has proved itself, and forgets the
+// carriers that have ended and of whose tunnels none is left.
+func (e *earlyTunnels) sweep() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for c, keys := range e.by {
+		keys = slices.DeleteFunc(keys, func(key tunnelKey) bool {
+			t, ok := e.of[key]
+			if ok && t != nil && isProved(t.Carrier()) {
+				e.settle(c.User, key)
+				ok = false
+			}
+			return !ok
+		})
+		if e.by[c] = keys; len(keys) == 0 && c.Dead() {
+			delete(e.by, c)
+		}
+	}
+}
+
+func isProved(c *carrier.Carrier) bool { return c != nil && c.Live() }

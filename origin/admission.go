@@ -1,0 +1,236 @@
+package origin
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"culvert/internal/carrier"
+	"culvert/internal/seal"
+	"culvert/internal/session"
+	"culvert/internal/transport"
+	"culvert/internal/tunnel"
+	"culvert/internal/wire"
+)
+
+// admission decides whose carriers are let in, by either door, makes them, and charges
+// them to their users once they have proved themselves. Its methods may be called by
+// many goroutines.
+type admission struct {
+	gates    wire.GateKeys
+	pairs    *pairs
+	taken    *takenTokens
+	revoked  func(user uint32) bool
+	sessions *session.Origin
+	table    *tunnel.Table
+	unproven unprovenCarriers
+	most     int // carriers of all users that have proved themselves
+	mostEach int // of one user
+	metrics  *metrics
+	draining atomic.Bool // new carriers are told that their tunnels are wanted elsewhere
+}
+
+// newAdmission makes one without its table and metrics.
+func newAdmission(cfg Config) *admission {
+	agreements := newRates(agreeRate, agreeBurst)
+	return &admission{
+		gates: cfg.Gates, revoked: cfg.Revoked, most: cfg.MaxCarriers, mostEach: cfg.UserCarriers,
+		pairs: &pairs{masters: append([]seal.Master{cfg.Master}, cfg.Older...), of: map[uint32][]*seal.Pair{}},
+		taken: newTakenTokens(), unproven: unprovenCarriers{of: map[uint32][]*carrier.Carrier{}},
+		sessions: session.NewOrigin(session.Config{Owner: cfg.Master.Owner(cfg.address()), Allow: agreements.allow}),
+	}
+}
+
+// bearer is the user whose token has let a request in.
+type bearer struct {
+	user  uint32
+	token wire.Token
+	pair  *seal.Pair // whose key has proved the token
+}
+
+// verify says whose token this is, if that user has made it and may use it. A token that
+// no gate lets in costs a hash, and the curve is asked last. Nothing is remembered of a
+// token that is refused.
+func (a *admission) verify(text string, now time.Time) (b bearer, ok bool) {
+	token, err := wire.ParseToken(text)
+	user, why := token.User(), ""
+	switch {
+	case err != nil:
+		why = "malformed"
+	case !token.Admit(a.gates, now):
+		why = "not admitted"
+	case a.revoked(user):
+		why = "revoked"
+	default:
+		if b = (bearer{user, token, a.pairs.prove(&token)}); b.pair == nil {
+			why = "not proved"
+		}
+	}
+	a.metrics.refusedToken(why)
+	return b, why == ""
+}
+
+// take takes b's token, which was verified, for the connection conn of API Gateway, or
+// for a request of the stream door if conn is empty. It returns false if it was used.
+func (a *admission) take(b *bearer, conn string, now time.Time) bool {
+	fresh := a.taken.take(&b.token, conn, now)
+	if !fresh {
+		a.metrics.refusedToken("taken before")
+	}
+	return fresh
+}
+
+// isFull reports whether there may be no more carriers, or none of user's. Those that
+// have proved nothing take nothing of the others' room, and have half as much themselves.
+func (a *admission) isFull(user uint32) bool {
+	carriers := a.table.Carriers
+	return carriers.Len()-carriers.AllUnproven() >= a.most || carriers.Of(user) >= a.mostEach ||
+		carriers.AllUnproven() >= max(userUnproven, a.most/2)
+}
+
+// newCarrier makes b's carrier over sock, which is charged to nobody until it has proved
+// itself. The caller starts it.
+func (a *admission) newCarrier(sock transport.Transport, door session.Door, b *bearer) *carrier.Carrier {
+	oc := a.sessions.Carrier(door, b.token, b.user, b.pair, time.Now())
+	c := a.table.NewCarrier(sock, oc, b.user)
+	if oldest := a.unproven.add(c); oldest != nil {
+		oldest.Close()
+	}
+	return c
+}
+
+// proved lets a carrier stay that has proved itself and now counts, if there is room,
+// and sends what a client should know first. Else it ends c and returns false.
+func (a *admission) proved(c *carrier.Carrier) bool {
+	carriers := a.table.Carriers
+	if carriers.Len()-carriers.AllUnproven() > a.most || carriers.Of(c.User) > a.mostEach {
+		a.metrics.refused(wire.Busy)
+		c.Close()
+		return false
+	}
+	if a.draining.Load() {
+		c.Drain()
+	}
+	c.Ping() // its answer tells the round trip, which windows need
+	return true
+}
+
+// drain tells the clients of all carriers, those that come later too, to open new
+// tunnels elsewhere.
+func (a *admission) drain() {
+	a.draining.Store(true)
+	a.sessions.Drain()
+	for _, c := range a.table.Carriers.All() {
+		if c.Live() { // the others hear it when they have proved themselves
+			c.Drain()
+		}
+	}
+}
+
+// sweep forgets what is over, and ends the carriers of users who were revoked after they
+// had come. Their tunnels end later, when no carrier has come for them.
+func (a *admission) sweep(now time.Time) {
+	for _, c := range a.table.Carriers.All() {
+		if a.revoked(c.User) {
+			c.Close()
+		}
+	}
+	a.sessions.Sweep(now)
+	a.taken.sweep(now)
+	a.unproven.sweep()
+}
+
+// pairs are the keys that an origin and its users share, by which users prove their
+// tokens. They are kept for users who have proved one: to make a pair costs a
+// multiplication on the curve.
+type pairs struct {
+	masters []seal.Master // the newest first
+
+	mu sync.Mutex // guards the following
+	of map[uint32][]*seal.Pair
+}
+
+// maxPairs bounds the users whose pairs are kept: about 4 MiB.
+const maxPairs = 8192
+
+// prove returns the pair that t was made with; nil if it was made with none.
+func (p *pairs) prove(t *wire.Token) *seal.Pair {
+	user := t.User()
+	known := p.known(user)
+	var tried []*seal.Pair
+	for i, m := range p.masters {
+		if i < len(known) {
+			tried = known[:i+1]
+		} else {
+			tried = append(slices.Clip(tried), m.Pair(user))
+		}
+		if t.Proved(tried[i].ProofKey()) {
+			p.keep(user, tried)
+			return tried[i]
+		}
+	}
+	return nil
+}
+
+// known are user's pairs by the first of the masters, as far as they are kept.
+func (p *pairs) known(user uint32) []*seal.Pair {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.of[user]
+}
+
+// keep remembers a user who has proved a token. Of too many any one is forgotten.
+func (p *pairs) keep(user uint32, tried []*seal.Pair) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(tried) <= len(p.of[user]) {
+		return
+	}
+	if len(p.of) >= maxPairs {
+		for other := range p.of {
+			delete(p.of, other)
+			break
+		}
+	}
+	p.of[user] = tried
+}
+
+// unprovenCarriers are those that have not proved themselves yet, of each user. A token
+// may be copied, so they take nothing of the user's share; and a copy does not keep the
+// user out, as the newest stay.
+type unprovenCarriers struct {
+	mu sync.Mutex
+	of map[uint32][]*carrier.Carrier // the oldest first
+}
+
+// userUnproven bounds those of one user. A household's client that comes back brings
+// no more at once.
+const userUnproven = 64
+
+// add notes a carrier and returns the user's oldest, which is to end, if there are too many.
+func (u *unprovenCarriers) add(c *carrier.Carrier) (oldest *carrier.Carrier) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	all := slices.DeleteFunc(u.of[c.User], isSettled)
+	if len(all) >= userUnproven {
+		oldest, all = all[0], slices.Delete(all, 0, 1)
+	}
+	u.of[c.User] = append(all, c)
+	return oldest
+}
+
+// sweep forgets those that have proved themselves or ended.
+func (u *unprovenCarriers) sweep() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for user, all := range u.of {
+		if all = slices.DeleteFunc(all, isSettled); len(all) == 0 {
+			delete(u.of, user)
+		} else {
+			u.of[user] = all
+		}
+	}
+}
+
+func isSettled(c *carrier.Carrier) bool { return c.Live() || c.Dead() }

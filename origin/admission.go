@@ -214,7 +214,8 @@ func (u *unprovenCarriers) add(c *carrier.Carrier) (oldest *carrier.Carrier) {
 	defer u.mu.Unlock()
 	all := slices.DeleteFunc(u.of[c.User], isSettled)
 	if len(all) >= userUnproven {
-		oldest, all = all[0], slices.Delete(all, 0, 1)
+		oldest = all[0]
+		all = slices.Delete(all, 0, 1)
 	}
 	u.of[c.User] = append(all, c)
 	return oldest

@@ -41,21 +41,18 @@ func BenchmarkPost(b *testing.B) {
 }
 
 // BenchmarkHanded is what a message costs on its way in, without net/http: it
-// is read, checked and told from its double.
+// is read, checked, opened and told from its double.
 func BenchmarkHanded(b *testing.B) {
-	for _, size := range []int{300, wire.MaxText - 1 - wire.TicketLen} {
+	for _, size := range []int{300, wire.MaxTextBody} {
 		b.Run(strconv.Itoa(size), func(b *testing.B) {
 			master := seal.NewMaster()
-			x := newTestOrigin(b, master)
-			gates := wire.GateKeys{master.GateKey()}
-			keys := master.Client(1)
-			signer := wire.NewSigner(gates)
-			head := wire.AppendUp(nil, wire.NewToken(1, keys.Token, time.Now()), "")
-			body := make([]byte, wire.NumbersLen)
-			hello := wire.Handed{Event: wire.Message, Conn: "L0SM9cOFvHcCIhw=", Text: wire.AppendText(head, body)}
+			x, posted := newPostingOrigin(b, master)
+			client, signer := NewRawClient(b, master.Client(1)), wire.NewSigner(wire.GateKeys{master.GateKey()})
+			hello := wire.Handed{Event: wire.Message, Conn: "L0SM9cOFvHcCIhw=", Text: client.Hello("")}
 			serveHanded(b, x, signer.Sign(hello, time.Now()))
-			text := wire.AppendUp(nil, "", x.fleet.ticket(1))
-			text = wire.AppendText(text, make([]byte, wire.BytesLen(size)))
+			client.Hear(<-posted)
+			pad := make([]byte, size-4-3-wire.RecordOverhead) // behind number and Turn; zeros are one Pad frame
+			text := client.message("", x.fleet.ticket(1), 1, pad)
 			again := signer.Sign(wire.Handed{Event: wire.Message, Conn: hello.Conn, Text: text}, time.Now())
 			b.SetBytes(int64(size))
 			b.ReportAllocs()

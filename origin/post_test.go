@@ -80,7 +80,7 @@ type posting struct {
 
 func newPosting(a *awsAnswers) *posting {
 	p := &posting{counters: prometheus.NewRegistry()}
-	m := newMetrics(p.counters, tunnel.NewTable(tunnel.Events{}, tunnel.NewWindowBudget(0)))
+	m := newMetrics(p.counters, tunnel.NewTable(tunnel.Events{}, tunnel.NewWindowBudget(0), false), func() int { return 0 })
 	p.poster = newPoster(a.gateway(), m, slog.New(slog.NewTextHandler(&p.log, nil)), tunnel.NewMemoryQuota(4*mostWaiting*wire.MaxText))
 	return p
 }
@@ -266,8 +266,23 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 
 // newTestOrigin is an origin behind an API Gateway that takes everything.
 func newTestOrigin(t testing.TB, master seal.Master) *Origin {
-	cfg := (&awsAnswers{}).gateway()
-	cfg.Client = &http.Client{Transport: accepting}
+	o, _ := newPostingOrigin(t, master)
+	return o
+}
+
+// newPostingOrigin also returns the first that are posted.
+func newPostingOrigin(t testing.TB, master seal.Master) (*Origin, <-chan []byte) {
+	cfg, posted := (&awsAnswers{}).gateway(), make(chan []byte, 16)
+	cfg.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodPost {
+			text, _ := io.ReadAll(r.Body)
+			select {
+			case posted <- text:
+			default:
+			}
+		}
+		return accepting(r)
+	})}
 	o, err := New(Config{
 		Master: master, Gateway: cfg, Advertise: netip.MustParseAddrPort("10.0.1.7:8080"),
 		Dial: func(context.Context, wire.Service) (net.Conn, error) { return nil, io.EOF },
@@ -276,7 +291,7 @@ func newTestOrigin(t testing.TB, master seal.Master) *Origin {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { o.Close() })
-	return o
+	return o, posted
 }
 
 // silent is an API Gateway that answers nothing.

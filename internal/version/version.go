@@ -4,13 +4,15 @@ package version
 import (
 	"runtime/debug"
 	"strings"
+	"time"
 )
 
 // Build is what a program was built from. What the build does not know is empty.
 type Build struct {
-	Version string // of the module, "v1.2.0" or "v0.0.0-20261126224333-cdb23e6d8a1b" for example
-	Commit  string // in hexadecimal
-	Go      string // "go1.26.8" for example
+	Version string    // of the module, "v1.2.0" or "v0.0.0-20261126224333-cdb23e6d8a1b" for example
+	Commit  string    // in hexadecimal
+	Time    time.Time // when the commit was made; no machine's clock that is set shows an earlier time
+	Go      string    // "go1.26.8" for example
 }
 
 // Read says what this program was built from.
@@ -25,8 +27,11 @@ func Read() Build {
 func read(info *debug.BuildInfo) Build {
 	b := Build{Version: info.Main.Version, Go: info.GoVersion}
 	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
+		switch s.Key {
+		case "vcs.revision":
 			b.Commit = s.Value
+		case "vcs.time":
+			b.Time, _ = time.Parse(time.RFC3339, s.Value) // zero if it is none
 		}
 	}
 	return b

@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestTheCommitIsNamedOnceAndGoAsWell(t *testing.T) {
@@ -24,5 +25,18 @@ func TestTheCommitIsNamedOnceAndGoAsWell(t *testing.T) {
 	}
 	if got := String(); !strings.HasSuffix(got, runtime.Version()) {
 		t.Errorf("got %q, want it to end with %q", got, runtime.Version())
+	}
+}
+
+func TestTheTimeOfTheCommitIsKnown(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Time{
+		"2026-11-26T22:43:33Z": time.Date(2026, 11, 26, 22, 43, 33, 0, time.UTC),
+		"last Thursday":        {},
+	} {
+		info := &debug.BuildInfo{Settings: []debug.BuildSetting{{Key: "vcs.time", Value: text}}}
+		if got := read(info).Time; !got.Equal(want) {
+			t.Errorf("%s: got %v, want %v", text, got, want)
+		}
 	}
 }

@@ -39,7 +39,7 @@ type Dialer struct {
 	// Connect opens a connection to an address, an IP and a port. nil: TCP.
 	Connect func(ctx context.Context, network, address string) (net.Conn, error)
 
-	// Now is the time by which certificates are judged. nil: time.Now.
+	// Now is the time by which certificates without pins are judged. nil: time.Now.
 	Now func() time.Time
 
 	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error) // nil: the system's

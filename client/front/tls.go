@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"slices"
 	"time"
 
 	"culvert/internal/link"
@@ -34,26 +35,24 @@ func (d *Dialer) tlsConfig(f link.Front) *tls.Config {
 func (d *Dialer) verifier(f link.Front) func(tls.ConnectionState) error {
 	return func(state tls.ConnectionState) error {
 		chain := state.PeerCertificates
-		if len(chain) == 0 {
+		switch {
+		case len(chain) == 0:
 			return errors.New("the front shows no certificate")
+		case len(f.Pins) > 0:
+			return verifyPins(chain, f)
+		case d.Now != nil:
+			return verifyChain(chain, d.Roots, f.VerifyName(), d.Now())
 		}
-		now := time.Now
-		if d.Now != nil {
-			now = d.Now
-		}
-		if len(f.Pins) == 0 {
-			return verifyChain(chain, d.Roots, f.VerifyName(), now())
-		}
-		return verifyPins(chain, f, now())
+		return verifyChain(chain, d.Roots, f.VerifyName(), time.Now())
 	}
 }
 
-// verifyPins accepts a leaf whose key is pinned, while it is valid, whatever
-// its names; or a leaf that a pinned certificate of the chain vouches for,
-// under f's name.
-func verifyPins(chain []*x509.Certificate, f link.Front, now time.Time) error {
+// verifyPins accepts a leaf whose key is pinned, whatever its names; or a leaf that
+// a pinned certificate of the chain vouches for, under f's name. Dates do not count:
+// a pin is good until the link is replaced, also on a machine without a clock.
+func verifyPins(chain []*x509.Certificate, f link.Front) error {
 	if pinned(chain[0], f.Pins) {
-		return checkDates(chain[0], now)
+		return nil
 	}
 	roots, found := x509.NewCertPool(), false
 	for _, c := range chain[1:] {
@@ -65,7 +64,12 @@ func verifyPins(chain []*x509.Certificate, f link.Front, now time.Time) error {
 	if !found {
 		return errPin
 	}
-	return verifyChain(chain, roots, f.VerifyName(), now)
+	return verifyChain(chain, roots, f.VerifyName(), whenValid(chain))
+}
+
+// whenValid is a moment at which all of chain is valid, if there is one.
+func whenValid(chain []*x509.Certificate) time.Time {
+	return slices.MaxFunc(chain, func(a, b *x509.Certificate) int { return a.NotBefore.Compare(b.NotBefore) }).NotBefore
 }
 
 func pinned(c *x509.Certificate, pins []link.Pin) bool {
@@ -74,13 +78,6 @@ func pinned(c *x509.Certificate, pins []link.Pin) bool {
 		match |= subtle.ConstantTimeCompare(have[:], p[:])
 	}
 	return match == 1
-}
-
-func checkDates(c *x509.Certificate, now time.Time) error {
-	if now.Before(c.NotBefore) || now.After(c.NotAfter) {
-		return x509.CertificateInvalidError{Cert: c, Reason: x509.Expired}
-	}
-	return nil
 }
 
 // verifyChain verifies the first certificate for name, which may be an IP

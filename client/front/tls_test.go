@@ -172,7 +172,12 @@ func TestAFrontIsVerifiedByItsPins(t *testing.T) {
 	own, self := issuer{}.issue(t, forNames("unnamed.example"))
 	issued, good := ca.issue(t, forNames("front.example"))
 	_, old := issuer{}.issue(t, x509.Certificate{NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Hour)})
-	_, oldByCA := ca.issue(t, x509.Certificate{DNSNames: []string{"front.example"}, NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Hour)})
+	lasting, _ := issuer{}.issue(t, x509.Certificate{IsCA: true, KeyUsage: x509.KeyUsageCertSign,
+		NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(48 * time.Hour)})
+	_, oldByCA := lasting.issue(t, x509.Certificate{DNSNames: []string{"front.example"}, NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Hour)})
+	tomorrow := x509.Certificate{DNSNames: []string{"front.example"}, NotBefore: time.Now().Add(24 * time.Hour), NotAfter: time.Now().Add(25 * time.Hour)}
+	_, early := issuer{}.issue(t, tomorrow)
+	_, earlyByCA := lasting.issue(t, tomorrow)
 	_, forged := stranger.issue(t, forNames("front.example"))
 	forged.Certificate[1] = ca.cert.Raw // shows the pinned authority, which did not sign
 	_, plain := issuer{cert: issued.cert, key: issued.key}.issue(t, forNames("front.example"))
@@ -188,8 +193,11 @@ func TestAFrontIsVerifiedByItsPins(t *testing.T) {
 		{"an authority", good, "front.example", ca.cert, ""},
 		{"another one", self, "unnamed.example", issued.cert, "no pin"},
 		{"another authority", good, "front.example", stranger.cert, "no pin"},
-		{"an expired one", old, "front.example", old.Leaf, "expired"},
-		{"an authority, of an expired one", oldByCA, "front.example", ca.cert, "expired"},
+		{"an expired one", old, "front.example", old.Leaf, ""},
+		{"one that is not valid yet", early, "front.example", early.Leaf, ""},
+		{"an authority, of an expired one", oldByCA, "front.example", lasting.cert, ""},
+		{"an authority, of one that is not valid yet", earlyByCA, "front.example", lasting.cert, ""},
+		{"an authority, of an expired one for another name", oldByCA, "wrong.example", lasting.cert, "another name"},
 		{"an authority, for another name", good, "wrong.example", ca.cert, "another name"},
 		{"an authority that did not sign", forged, "front.example", ca.cert, "nobody trusted"},
 		{"a server that plays authority", plain, "front.example", issued.cert, "nobody trusted"},
@@ -247,11 +255,15 @@ func TestAResumedSessionIsVerifiedAgain(t *testing.T) {
 	ca := newAuthority(t)
 	_, cert := ca.issue(t, forNames("front.example"))
 	e := newEdge(t, cert)
-	for name, f := range map[string]link.Front{
-		"by name":        {Host: "front.example"},
-		"by a pin":       {Host: "hidden.example", Pins: []link.Pin{link.PinOf(cert.Leaf)}},
-		"without a name": {Host: "front.example", NoSNI: true},
+	for name, c := range map[string]struct {
+		front   link.Front
+		expired string // what is said once the certificate has expired
+	}{
+		"by name":        {link.Front{Host: "front.example"}, "expired"},
+		"by a pin":       {link.Front{Host: "hidden.example", Pins: []link.Pin{link.PinOf(cert.Leaf)}}, ""},
+		"without a name": {link.Front{Host: "front.example", NoSNI: true}, "expired"},
 	} {
+		f := c.front
 		f.Dial = []string{e.address}
 		d := trusting(ca)
 		var later atomic.Int64
@@ -265,7 +277,7 @@ func TestAResumedSessionIsVerifiedAgain(t *testing.T) {
 			}
 		}
 		later.Store(int64(2 * time.Hour))
-		checkError(t, name+", after it expired", greeted(t, f, d), "expired")
+		checkError(t, name+", after it expired", greeted(t, f, d), c.expired)
 		for len(e.states) > 0 {
 			<-e.states
 		}

@@ -2,7 +2,9 @@ package doctor
 
 import (
 	"errors"
+	"fmt"
 	"strings"
+	"time"
 
 	"culvert/client"
 	"culvert/internal/term"
@@ -17,6 +19,12 @@ func adviceFront(err error) (problem, try string) {
 			"the origin behind it may be down, so try again later; else the link is revoked or out of date, so ask for a new one"
 	}
 	return splitHint(term.OneLine(err))
+}
+
+// adviceClock is for a front that shows its website to a machine whose clock is
+// further off than tokens allow for.
+func adviceClock(ahead time.Duration) (problem, try string) {
+	return fmt.Sprintf("this machine's clock is wrong by %s, which is more than can be allowed for", ahead.Abs()), "set the clock"
 }
 
 // splitHint takes "what is wrong; what to try" apart.
@@ -34,9 +42,7 @@ func adviceRelay(p Proof, why wire.Reason) (problem, try string) {
 		return "the origin cannot reach WhatsApp", "its operator can see why there, by culvert doctor --direct"
 	case wire.Refused:
 		return "the origin does not take this link's keys", "the link is revoked or for another origin: ask for a new one"
-	case wire.Clock:
-		return "this machine's clock is wrong", "set the clock"
-	case wire.Stale:
+	case wire.Expired:
 		return "the origin was restarted, or several share the front", "try again"
 	case wire.Busy:
 		return "the origin is full", "try again later, or tell its operator"

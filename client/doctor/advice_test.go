@@ -14,7 +14,7 @@ import (
 func TestAdviceFollowsTheOriginsReason(t *testing.T) {
 	t.Parallel()
 	for why, want := range map[wire.Reason]string{
-		wire.Unreachable: "--direct", wire.Refused: "new one", wire.Clock: "clock", wire.Busy: "later", wire.NotAllowed: "current version",
+		wire.Unreachable: "--direct", wire.Refused: "new one", wire.Expired: "again", wire.Busy: "later", wire.NotAllowed: "current version",
 	} {
 		if problem, try := adviceRelay(Proof{Err: whatsapp.ErrClosed}, why); problem == "" || !strings.Contains(try, want) {
 			t.Errorf("%v: got %q, %q, want %q", why, problem, try, want)
@@ -36,5 +36,13 @@ func TestAWrongClockIsReported(t *testing.T) {
 	checks := frontChecks(1, p)
 	if got := checks[2].Detail; !strings.Contains(got, "clock is wrong by 2h0m0s") {
 		t.Errorf("got %q, want the clock in it", got)
+	}
+}
+
+func TestAClockThatIsTooWrongIsToBeSet(t *testing.T) {
+	t.Parallel()
+	p := client.Probed{Hops: []client.Hop{{Name: client.HopGate, Err: client.ErrNotLetIn}}, Ahead: 72 * time.Hour}
+	if got := frontChecks(1, p)[0]; got.Status != Failed || !strings.Contains(got.Problem, "wrong by 72h0m0s") || got.Try != "set the clock" {
+		t.Errorf("got %q, %q, want the clock", got.Problem, got.Try)
 	}
 }

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -117,11 +118,15 @@ func skip(front int, checks []Check) []Check {
 func frontChecks(front int, p client.Probed) (checks []Check) {
 	for _, h := range p.Hops {
 		c := Check{Front: front, Hop: Hop(h.Name), Status: Passed, MS: milliseconds(h.Took)}
-		if h.Err != nil {
+		switch {
+		case h.Err == nil:
+			c.describe(p)
+		case errors.Is(h.Err, client.ErrNotLetIn) && p.Ahead.Abs() > client.FrontOffset:
+			c.Status = Failed
+			c.Problem, c.Try = adviceClock(p.Ahead)
+		default:
 			c.Status = Failed
 			c.Problem, c.Try = adviceFront(h.Err)
-		} else {
-			c.describe(p)
 		}
 		checks = append(checks, c)
 	}
@@ -235,7 +240,7 @@ func newCloseReasons() closeReasons {
 }
 
 func (r closeReasons) add(end tunnel.End) {
-	if end.Reason != 0 && end.FromPeer {
+	if end.Reason == wire.Expired || end.Reason != 0 && end.FromPeer {
 		r.keep(end.Service.Kind, end.Reason)
 	}
 }

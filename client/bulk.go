@@ -32,12 +32,13 @@ type bulkSlot struct {
 // chat.
 func (c *Client) promote(t *tunnel.Tunnel) {
 	c.task(func() {
-		if isStaying(t) {
+		h := c.pool.current()
+		if isStaying(t, h) {
 			return
 		}
 		s := c.pool.chooseSlot()
-		l := c.fill(s)
-		if l != nil && !isStaying(t) {
+		l := c.fill(s, h)
+		if l != nil && !isStaying(t, h) {
 			t.Attach(l.Carrier, false)
 		}
 		c.pool.mu.Lock()
@@ -46,11 +47,11 @@ func (c *Client) promote(t *tunnel.Tunnel) {
 	})
 }
 
-// isStaying reports whether a tunnel's origin is draining: a new carrier may lead
-// to another origin, which does not know the tunnel.
-func isStaying(t *tunnel.Tunnel) bool {
+// isStaying reports whether a tunnel stays where it is: its origin is not h, or
+// is draining.
+func isStaying(t *tunnel.Tunnel, h *home) bool {
 	at := t.Carrier()
-	return at != nil && at.Draining()
+	return t.Session() != h.session || at != nil && at.Draining()
 }
 
 // chooseSlot picks the slot with the fewest tunnels, and counts one that comes.
@@ -75,23 +76,24 @@ func (s *bulkSlot) load() int {
 	return n
 }
 
-// fill returns the slot's carrier and makes it if there is none.
-func (c *Client) fill(s *bulkSlot) *activeCarrier {
+// fill returns the slot's carrier to h and makes it if there is none.
+func (c *Client) fill(s *bulkSlot, h *home) *activeCarrier {
 	s.dialing <- struct{}{} // no lock: this may wait for the network
 	defer func() { <-s.dialing }()
 	c.pool.mu.Lock()
 	l := s.carrier
+	worked := l != nil && l.Heard() && !l.wasAstray()
 	c.pool.mu.Unlock()
-	if l != nil && !l.Dead() && !l.Draining() {
+	if l != nil && l.home == h && !l.Dead() && !l.Draining() {
 		return l
 	}
-	if l != nil && l.Heard() && !l.gateway { // it worked, and another costs nothing
+	if worked && !l.gateway { // another costs nothing
 		s.tries.wait.Next = 0
 	}
 	c.next(&s.tries)
 	ctx, cancel := context.WithTimeout(c.running, bulkDial)
 	defer cancel()
-	l, err := c.dial(ctx, c.pool.originNow(), anyFront)
+	l, err := c.dial(ctx, h, anyFront)
 	if err != nil {
 		return nil
 	}
@@ -145,7 +147,7 @@ func (c *Client) renewBulk(now time.Time) {
 			continue
 		}
 		c.task(func() {
-			if next := c.fill(s); next != nil {
+			if next := c.fill(s, old.home); next != nil {
 				c.migrate(old, next)
 			} else {
 				c.pool.putBack(s, old)
@@ -159,7 +161,7 @@ func (p *pool) takeDue(s *bulkSlot, now time.Time) *activeCarrier {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	old := s.carrier
-	if old == nil || !old.gateway || now.Before(old.until) || old.Draining() {
+	if old == nil || !old.gateway || now.Before(old.until) || old.Draining() || old.home != p.home {
 		return nil
 	}
 	s.carrier = nil

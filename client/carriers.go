@@ -12,62 +12,31 @@ import (
 	"culvert/internal/carrier"
 	"culvert/internal/dial"
 	"culvert/internal/link"
+	"culvert/internal/session"
 	"culvert/internal/transport"
 	"culvert/internal/tunnel"
+	"culvert/internal/wire"
 )
-
-// originRef is one origin, as the client knows it: by the ticket that leads back
-// to it, whichever front a carrier takes. It is the OriginRef of carriers.
-type originRef struct {
-	tries tries // of the goroutine that fetches
-
-	mu     sync.Mutex // guards the following
-	ticket string     // the newest; empty: it gave none, as there is no other
-	sought bool       // its tunnels are being fetched
-}
-
-func (o *originRef) read() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.ticket
-}
-
-func (o *originRef) learn(ticket string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.ticket = ticket
-}
-
-// seek reports whether the caller is the one to fetch o's tunnels, which found
-// must follow.
-func (o *originRef) seek() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	first := !o.sought
-	o.sought = true
-	return first
-}
-
-func (o *originRef) found() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.sought = false
-}
 
 // activeCarrier is a carrier that is being served.
 type activeCarrier struct {
 	*carrier.Carrier
-	front   int       // by which it was reached
-	gateway bool      // it is one of the gateway door
-	began   time.Time // when it was dialled
-	until   time.Time // when it is to be replaced, if gateway; for one of bulk, pool.mu guards it
-	ended   bool      // it has ended; guarded by pool.mu
-	why     error     // the reason of its end; guarded by pool.mu until the pool is lost
+	home    *home         // whose tunnels it carries
+	ticket  func() string // the newest that came by it; empty: none did
+	front   int           // by which it was reached
+	gateway bool          // it is one of the gateway door
+	began   time.Time     // when it was dialled
+	until   time.Time     // when it is to be replaced, if gateway; for one of bulk, pool.mu guards it
+	ended   bool          // it has ended; guarded by pool.mu
+	why     error         // the reason of its end; guarded by pool.mu until the pool is lost
 }
 
 // wasLost reports whether the carrier died because messages were lost: functions
 // failed.
 func (l *activeCarrier) wasLost() bool { return errors.Is(l.why, transport.ErrLost) }
+
+// wasAstray reports whether the carrier led to another origin than its home.
+func (l *activeCarrier) wasAstray() bool { return errors.Is(l.why, session.ErrElsewhere) }
 
 // API Gateway ends a connection after two hours. A random time before that
 // keeps a household's carriers from being renewed all at once.
@@ -81,11 +50,11 @@ const (
 func anyFront(link.Front) bool      { return true }
 func streamFront(f link.Front) bool { return !f.Gateway }
 
-// dial makes a carrier to o by the first front that answers, of those that may
+// dial makes a carrier to h by the first front that answers, of those that may
 // be taken, and serves it. It is called by keepMain or a task, so that Run waits
 // for what it starts.
-func (c *Client) dial(ctx context.Context, o *originRef, may func(link.Front) bool) (*activeCarrier, error) {
-	sock, at, err := c.reach(ctx, o, may)
+func (c *Client) dial(ctx context.Context, h *home, may func(link.Front) bool) (*activeCarrier, error) {
+	sock, at, err := c.reach(ctx, h, may)
 	if err != nil {
 		if wasAnswered(err) {
 			c.health.answered(false)
@@ -93,12 +62,18 @@ func (c *Client) dial(ctx context.Context, o *originRef, may func(link.Front) bo
 		return nil, err
 	}
 	c.health.reached(at)
-	l := &activeCarrier{Carrier: c.table.NewCarrier(sock, 0), front: at, began: time.Now()}
-	l.OriginRef = o
+	l := &activeCarrier{home: h, ticket: sock.offered, front: at, began: time.Now()}
+	door := session.Stream
 	if l.gateway = c.cfg.Link.Fronts[at].Gateway; l.gateway {
+		door = session.Gateway
 		l.until = time.Now().Add(gatewayLife + rand.N(gatewayMore))
 	}
-	c.table.SendClosures(l.Carrier)
+	l.Carrier = h.session.NewCarrier(sock, door, sock.token)
+	h.begin(l)
+	if h != c.pool.current() {
+		l.Retire() // it has been left meanwhile
+	}
+	h.session.SendClosures(l.Carrier)
 	l.Ping()
 	c.tasks.Go(func() { c.serve(l) })
 	return l, nil
@@ -111,6 +86,7 @@ func (c *Client) serve(l *activeCarrier) {
 		c.health.answered(l.Heard())
 	}
 	c.cfg.Log.Debug("carrier ended", "reason", front.Plainly(why))
+	l.home.end(l, why)
 	c.pool.onDeath(l, why)
 	c.adoptOrphans()
 }
@@ -155,7 +131,7 @@ func (c *Client) renew(ctx context.Context, main *activeCarrier, over <-chan str
 	case now.Before(c.health.streamAt()):
 		return nil
 	}
-	next, err := c.dialUntil(ctx, over, main.OriginRef.(*originRef), may)
+	next, err := c.dialUntil(ctx, over, main.home, may)
 	if err != nil {
 		return nil
 	}
@@ -167,7 +143,7 @@ func (c *Client) renew(ctx context.Context, main *activeCarrier, over <-chan str
 }
 
 // dialUntil dials until over is closed, or renewLimit has passed.
-func (c *Client) dialUntil(ctx context.Context, over <-chan struct{}, o *originRef, may func(link.Front) bool) (*activeCarrier, error) {
+func (c *Client) dialUntil(ctx context.Context, over <-chan struct{}, h *home, may func(link.Front) bool) (*activeCarrier, error) {
 	ctx, cancel := context.WithTimeout(ctx, renewLimit)
 	var guard sync.WaitGroup
 	defer guard.Wait()
@@ -179,85 +155,94 @@ func (c *Client) dialUntil(ctx context.Context, over <-chan struct{}, o *originR
 		case <-ctx.Done():
 		}
 	})
-	return c.dial(ctx, o, may)
+	return c.dial(ctx, h, may)
 }
 
 // adoptOrphans attaches the tunnels without a carrier to the main one, or has
-// them fetched if another origin holds them.
+// them fetched if another origin than its own holds them.
 func (c *Client) adoptOrphans() {
 	main := c.pool.view().main
 	for _, t := range c.table.Orphans() {
-		o, _ := t.OriginRef().(*originRef)
-		switch {
-		case c.isElsewhere(o):
-			c.fetch(o)
-		case main != nil && (o != nil || !main.Draining()): // an origin that drains takes no new ones
+		switch h := c.pool.homeOf(t.Session()); {
+		case main != nil && !main.Dead() && main.takes(t):
 			t.Attach(main.Carrier, true)
 			if t.IsBulk() {
 				c.promote(t)
 			}
+		case t.Session() == nil: // it waits for the next main carrier
+		case h == nil:
+			t.Reset(wire.Expired)
+		case h != c.pool.current():
+			c.fetch(h)
 		}
 	}
 }
 
-// isElsewhere reports whether o is an origin that new tunnels do not go to, and
-// to which a ticket leads.
-func (c *Client) isElsewhere(o *originRef) bool {
-	return o != nil && o != c.pool.originNow() && o.read() != ""
+// takes reports whether t may be attached: it has begun at the same origin, or
+// not at all, and the origin takes new ones.
+func (l *activeCarrier) takes(t *tunnel.Tunnel) bool {
+	if s := t.Session(); s != nil {
+		return s == l.home.session
+	}
+	return !l.Draining()
 }
 
-// fetch makes a carrier to o for the tunnels that it holds, as it drains and
-// new ones go elsewhere.
-func (c *Client) fetch(o *originRef) {
-	if !o.seek() {
+// fetch makes a carrier to h for the tunnels that it has, as new ones go
+// elsewhere.
+func (c *Client) fetch(h *home) {
+	if !h.seek() {
 		return
 	}
 	c.task(func() {
 		for again := true; again; {
-			c.fetchAll(o)
-			o.found()
-			again = c.running.Err() == nil && c.isWanted(o) && o.seek() // that carrier has died meanwhile
+			c.fetchAll(h)
+			h.found()
+			again = c.running.Err() == nil && h.needsCarrier() && h.seek() // that carrier has died meanwhile
 		}
 	})
 }
 
-func (c *Client) fetchAll(o *originRef) {
-	for c.running.Err() == nil && c.isWanted(o) {
-		c.next(&o.tries)
-		ctx, cancel := context.WithTimeout(c.running, renewLimit)
-		l, err := c.dial(ctx, o, anyFront)
-		cancel()
-		if err != nil {
+func (c *Client) fetchAll(h *home) {
+	for c.running.Err() == nil && h.needsCarrier() {
+		c.next(&h.tries)
+		l := h.working()
+		if l == nil {
+			ctx, cancel := context.WithTimeout(c.running, renewLimit)
+			l, _ = c.dial(ctx, h, anyFront)
+			cancel()
+		}
+		if l == nil {
 			continue
 		}
-		for _, t := range c.orphansOf(o) {
+		for _, t := range h.session.Orphans() {
 			t.Attach(l.Carrier, true)
 		}
-		l.Retire()
+		h.session.SendClosures(l.Carrier)
 	}
 }
 
-// isWanted reports whether a carrier to o is: for tunnels, or to tell how some
-// ended.
-func (c *Client) isWanted(o *originRef) bool {
-	return len(c.orphansOf(o)) > 0 || slices.Contains(c.table.PendingClosures(), any(o))
-}
-
-// sendClosures has every origin know how tunnels of its ended whose carriers died
-// with the news.
-func (c *Client) sendClosures() {
-	main := c.pool.view().main
-	for _, of := range c.table.PendingClosures() {
-		o, _ := of.(*originRef)
-		switch {
-		case c.isElsewhere(o):
-			c.fetch(o)
-		case main != nil && !main.Dead():
-			c.table.SendClosures(main.Carrier)
+// tendHomes has every origin know how tunnels of its ended whose carriers died
+// with the news, gives up the sessions whose origin is not found again, and
+// forgets homes that were left and are over.
+func (c *Client) tendHomes() {
+	for _, h := range c.pool.allHomes() {
+		switch now := c.pool.view(); {
+		case h.isLost():
+			c.giveUp(h)
+		case !h.session.HasClosures():
+		case now.main != nil && !now.main.Dead() && now.main.home == h:
+			h.session.SendClosures(now.main.Carrier)
+		case h != c.pool.current():
+			c.fetch(h)
 		}
 	}
+	c.pool.forgetHomes()
 }
 
-func (c *Client) orphansOf(o *originRef) []*tunnel.Tunnel {
-	return slices.DeleteFunc(c.table.Orphans(), func(t *tunnel.Tunnel) bool { return t.OriginRef() != any(o) })
+// giveUp resets the tunnels of a home whose origin is not found again.
+func (c *Client) giveUp(h *home) {
+	if h == c.pool.current() {
+		c.leaveHome(h)
+	}
+	h.session.GiveUp(wire.Expired)
 }

@@ -20,16 +20,16 @@
 // Inside, pool.go has the states of the main carrier, where all tunnels begin, and
 // the loop that keeps one; bulk.go the carriers beside it for tunnels that move
 // much; carriers.go makes carriers, renews them, and finds tunnels another when one
-// dies; fronthealth.go remembers how each front did; socket.go is the way from a
-// front to a socket. A frame's way goes from the app's connection through
-// a tunnel of the table to its carrier, none of which is done here.
+// dies; home.go is an origin with its session; fronthealth.go remembers how each
+// front did; socket.go is the way from a front to a socket, frontclock.go the time
+// in its token. A frame's way goes from the app's connection through a tunnel of
+// the table to its carrier, none of which is done here.
 package client
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"time"
@@ -38,8 +38,8 @@ import (
 	"culvert/internal/link"
 	"culvert/internal/seal"
 	"culvert/internal/tasks"
-	"culvert/internal/transport"
 	"culvert/internal/tunnel"
+	"culvert/internal/version"
 	"culvert/internal/wire"
 )
 
@@ -61,7 +61,7 @@ type Config struct {
 	Log     *slog.Logger     // has no payloads, addresses or tokens; nil: none
 	Ended   func(End)        // told of every tunnel that ends; must not block
 	Windows int64            // bytes that windows may grow by in all; 0: 128 MiB
-	Now     func() time.Time // the wall clock; nil: time.Now
+	Now     func() time.Time // the machine's wall clock; nil: time.Now
 }
 
 // Client carries streams to the origin of a link. New makes one, Run works until
@@ -70,10 +70,10 @@ type Config struct {
 // that is handed over without a carrier waits for one, and is reset if none comes.
 type Client struct {
 	cfg    Config
-	seal   *seal.Client
+	pair   *seal.Pair
 	table  *tunnel.Table
 	pool   *pool
-	clock  clock
+	clocks []frontClock // of the link's fronts, in their order
 	health frontHealth
 	tasks  *tasks.Group // has all goroutines of the client
 
@@ -82,7 +82,7 @@ type Client struct {
 
 	// reach opens a socket to an origin by one of the fronts that may be taken. It
 	// is dialSocket, but in tests.
-	reach func(context.Context, *originRef, func(link.Front) bool) (transport.Transport, int, error)
+	reach func(context.Context, *home, func(link.Front) bool) (*socket, int, error)
 }
 
 // New makes a Client. It reaches for nothing until Run.
@@ -103,11 +103,20 @@ func New(cfg Config) (*Client, error) {
 		cfg.Dialer = &front.Dialer{}
 	}
 	cfg.Dialer = prepared(cfg.Dialer)
-	c := &Client{cfg: cfg, seal: seal.NewClient(cfg.Link.Keys, cfg.Now)}
-	c.clock = clock{now: cfg.Now, tell: c.seal.SetOffset}
+	pair, err := seal.NewClientPair(cfg.Link.Keys)
+	if err != nil {
+		return nil, fmt.Errorf("client: the link's keys: %w", err)
+	}
+	c := &Client{cfg: cfg, pair: pair, clocks: make([]frontClock, len(cfg.Link.Fronts))}
+	for i := range c.clocks {
+		c.clocks[i].built = version.Read().Time
+	}
 	c.health.fronts = len(cfg.Link.Fronts)
 	c.pool, c.tasks, c.reach = newPool(), tasks.NewGroup(), c.dialSocket
-	c.table = tunnel.NewTable(tunnel.Events{Ended: c.ended, Bulk: c.promote, Draining: c.pool.onDrain}, tunnel.NewWindowBudget(cfg.Windows))
+	c.table = tunnel.NewTable(tunnel.Events{
+		Ended: c.ended, Bulk: c.promote, Draining: c.pool.onDrain, Expired: c.expired,
+	}, tunnel.NewWindowBudget(cfg.Windows), true)
+	c.pool.move(newHome(c.table, pair))
 	c.running, c.stop = context.WithCancel(context.Background())
 	return c, nil
 }
@@ -147,12 +156,7 @@ func (c *Client) task(f func()) {
 // were read from it already, at most wire.MaxEarly, and belong to it, too. It
 // returns at once. A stream that cannot be carried is reset.
 func (c *Client) Carry(stream net.Conn, s wire.Service, first []byte) {
-	start, err := c.start(c.seal.Open, newID(), s, first)
-	if err != nil {
-		tunnel.Abort(stream)
-		return
-	}
-	if t, ok := c.table.StartTunnel(start, stream); ok {
+	if t, ok := c.table.StartTunnel(s, first, stream); ok {
 		c.place(t)
 	}
 }
@@ -163,44 +167,6 @@ func (c *Client) Dial(s wire.Service) net.Conn {
 	near, far := net.Pipe()
 	c.Carry(far, s, nil)
 	return near
-}
-
-// opener makes the first message of a tunnel's handshake: seal.Client's Open, or
-// its OpenAnew after a refusal.
-type opener func(wire.TunnelID, wire.Service, []byte) ([]byte, *seal.Pending, error)
-
-func (c *Client) start(open opener, id wire.TunnelID, s wire.Service, first []byte) (tunnel.Start, error) {
-	payload, pending, err := open(id, s, first)
-	if err != nil {
-		return tunnel.Start{}, err
-	}
-	return tunnel.Start{
-		ID: id, Service: s, Payload: payload, Early: len(first),
-		Finish: func(accept []byte) (tunnel.Keys, error) {
-			k, err := pending.Finish(accept)
-			if err != nil {
-				return nil, err // and not a nil of k's type
-			}
-			return k, nil
-		},
-		Again: func(why wire.Reason, there time.Time) (tunnel.Start, error) {
-			pending.Void()
-			if why == wire.Clock {
-				c.clock.set(there)
-			}
-			return c.start(c.seal.OpenAnew, id, s, first)
-		},
-	}, nil
-}
-
-func newID() wire.TunnelID {
-	var b [8]byte
-	for {
-		rand.Read(b[:])
-		if id := wire.TunnelID(binary.BigEndian.Uint64(b[:])); id != 0 {
-			return id
-		}
-	}
 }
 
 // ErrUnreachable means that no front led to the origin. The Client goes on trying.
@@ -246,6 +212,10 @@ func (c *Client) Status() Status {
 		s.Connected, s.RTT = true, now.main.RTT()
 	}
 	return s
+}
+
+func (c *Client) expired(*tunnel.Session) {
+	c.cfg.Log.Debug("the origin has forgotten the session, and reset its tunnels")
 }
 
 func (c *Client) ended(e tunnel.End) {

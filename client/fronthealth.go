@@ -132,7 +132,7 @@ func (h *frontHealth) longestPause(waiting bool) time.Duration {
 // pauseAfter has the pause before the next dial fit how the last carrier did.
 func pauseAfter(l *activeCarrier, wait *dial.Backoff) {
 	switch {
-	case !l.Heard():
+	case !l.Heard() || l.wasAstray():
 	case time.Since(l.began) > stable:
 		wait.Next = 0
 	case l.wasLost():

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"culvert/internal/link"
-	"culvert/internal/seal"
-	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
@@ -100,12 +98,12 @@ func TestAClientInTroubleDialsNoMoreOftenThanItsPausesSay(t *testing.T) {
 		{"the origin is down, nobody waits", errBehind, false, 5 * time.Minute},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			c, err := New(Config{Link: &link.Link{Keys: seal.NewMaster().Client(1), Fronts: []link.Front{{}}}})
+			c, err := New(Config{Link: linkTo(link.Front{})})
 			if err != nil {
 				t.Fatal(err)
 			}
 			dials := 0
-			c.reach = func(context.Context, *originRef, func(link.Front) bool) (transport.Transport, int, error) {
+			c.reach = func(context.Context, *home, func(link.Front) bool) (*socket, int, error) {
 				dials++
 				if s.waiting && c.Status().Tunnels == 0 { // the one before has waited long enough
 					c.Dial(wire.Service{Kind: wire.Chat})

@@ -18,11 +18,11 @@ func TestTheErrorsOfAllFrontsAreJoined(t *testing.T) {
 	t.Parallel()
 	refuse := func(context.Context, string, string) (net.Conn, error) { return nil, errNo }
 	fronts := []link.Front{{Host: "192.0.2.1", Gateway: true}, {Host: "192.0.2.2"}, {Host: "192.0.2.3"}}
-	c, err := New(Config{Link: &link.Link{Fronts: fronts}, Dialer: &front.Dialer{Connect: refuse}})
+	c, err := New(Config{Link: linkTo(fronts...), Dialer: &front.Dialer{Connect: refuse}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = c.dialSocket(t.Context(), &originRef{}, streamFront)
+	_, _, err = c.dialSocket(t.Context(), c.pool.current(), streamFront)
 	if !errors.Is(err, errNo) {
 		t.Fatalf("got %v, want %v", err, errNo)
 	}
@@ -38,7 +38,7 @@ func TestTheErrorsOfAllFrontsAreJoined(t *testing.T) {
 
 func TestTheFrontThatWasGoodLastIsTriedFirst(t *testing.T) {
 	t.Parallel()
-	c, err := New(Config{Link: &link.Link{Fronts: []link.Front{{}, {Gateway: true}, {}, {Gateway: true}}}})
+	c, err := New(Config{Link: linkTo(link.Front{}, link.Front{Gateway: true}, link.Front{}, link.Front{Gateway: true})})
 	if err != nil {
 		t.Fatal(err)
 	}

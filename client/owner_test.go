@@ -1,9 +1,7 @@
 package client
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -12,71 +10,13 @@ import (
 
 	"culvert/internal/dial"
 	"culvert/internal/link"
-	"culvert/internal/seal"
-	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
-
-// liveSocket leads to a peer that answers pings and nothing else.
-type liveSocket struct {
-	transport.Transport // for the methods that these tests do not reach
-	gateway             bool
-	answers             chan []byte
-	closed              chan struct{}
-	ended               atomic.Bool
-}
-
-func newLiveSocket(gateway bool) *liveSocket {
-	return &liveSocket{gateway: gateway, answers: make(chan []byte, 16), closed: make(chan struct{})}
-}
-
-func (s *liveSocket) Start(transport.Owner)           {}
-func (s *liveSocket) Park(func()) bool                { return false }
-func (s *liveSocket) Probe() error                    { return nil }
-func (s *liveSocket) Overdue(time.Time) time.Duration { return 0 }
-
-func (s *liveSocket) Profile() *transport.Profile {
-	if s.gateway {
-		return transport.GatewayProfile()
-	}
-	return transport.StreamProfile()
-}
-
-func (s *liveSocket) NextMessage() (io.Reader, error) {
-	select {
-	case b := <-s.answers:
-		return bytes.NewReader(b), nil
-	case <-s.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (s *liveSocket) WriteMessage(b []byte) error {
-	for len(b) > 0 {
-		h, err := wire.Parse(b[:wire.HeaderLen])
-		if err != nil {
-			return err
-		}
-		if h.Kind == wire.Ping {
-			pong := make([]byte, wire.HeaderLen)
-			wire.Put(pong, wire.Header{Kind: wire.Pong, Seq: h.Seq})
-			s.answers <- pong
-		}
-		b = b[wire.HeaderLen+h.Len:]
-	}
-	return nil
-}
-
-func (s *liveSocket) Close() error {
-	if !s.ended.Swap(true) {
-		close(s.closed)
-	}
-	return nil
-}
 
 // network is what a client of these tests reaches: fronts of the gateway door
 // answer, those of the stream door do until they are blocked.
 type network struct {
+	*peer
 	fronts  []link.Front
 	blocked atomic.Bool
 	waiting atomic.Int32 // dials that are under way
@@ -84,13 +24,13 @@ type network struct {
 
 var bothDoors = []link.Front{{Host: "gateway.example", Gateway: true}, {Host: "stream.example"}}
 
-func (n *network) reach(ctx context.Context, _ *originRef, may func(link.Front) bool) (transport.Transport, int, error) {
+func (n *network) reach(ctx context.Context, _ *home, may func(link.Front) bool) (*socket, int, error) {
 	if len(n.fronts) == 0 {
 		return nil, -1, dial.ErrNothing
 	}
 	for i, f := range n.fronts {
 		if may(f) && (f.Gateway || !n.blocked.Load()) {
-			return newLiveSocket(f.Gateway), i, nil
+			return n.socket(f.Gateway), i, nil
 		}
 	}
 	n.waiting.Add(1)
@@ -130,16 +70,16 @@ func TestRunLeavesNoGoroutine(t *testing.T) {
 		}},
 		"a promotion of bulk": {fronts: bothDoors, act: func(t *testing.T, c *Client, n *network) {
 			time.Sleep(time.Second)
-			c.reach = func(ctx context.Context, o *originRef, _ func(link.Front) bool) (transport.Transport, int, error) {
-				return n.reach(ctx, o, streamFront)
+			c.reach = func(ctx context.Context, h *home, _ func(link.Front) bool) (*socket, int, error) {
+				return n.reach(ctx, h, streamFront)
 			}
 			promoteOne(t, c)
 		}, waiting: 1},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			n := &network{fronts: c.fronts}
+			n := &network{peer: newPeer(t, 0), fronts: c.fronts}
 			n.blocked.Store(true)
-			client, err := New(Config{Link: &link.Link{Keys: seal.NewMaster().Client(1), Fronts: bothDoors}})
+			client, err := New(Config{Link: linkTo(bothDoors...)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -169,12 +109,7 @@ func TestRunLeavesNoGoroutine(t *testing.T) {
 func promoteOne(t *testing.T, c *Client) {
 	t.Helper()
 	_, stream := net.Pipe()
-	service := wire.Service{Kind: wire.Chat}
-	start, err := c.start(c.seal.Open, newID(), service, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tunnel, ok := c.table.StartTunnel(start, stream)
+	tunnel, ok := c.table.StartTunnel(wire.Service{Kind: wire.Chat}, nil, stream)
 	if !ok {
 		t.Fatal("the table takes no tunnel")
 	}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,7 +43,8 @@ type pool struct {
 	main     *activeCarrier // nil while connecting, and only then
 	err      error          // why the last dial failed, if it did
 	changed  chan struct{}  // closed at the next transition
-	origin   *originRef     // takes new tunnels
+	home     *home          // takes new tunnels
+	homes    []*home        // it, and those before it that have tunnels yet
 	bulk     [maxBulk]bulkSlot
 	retiring []retiring
 }
@@ -53,8 +55,9 @@ type retiring struct {
 	until   time.Time // what is still on its way has come by then
 }
 
+// newPool makes a pool without a carrier. Call move next.
 func newPool() *pool {
-	p := &pool{wanted: make(chan struct{}, 1), changed: make(chan struct{}), origin: &originRef{}}
+	p := &pool{wanted: make(chan struct{}, 1), changed: make(chan struct{})}
 	for i := range p.bulk {
 		p.bulk[i].dialing = make(chan struct{}, 1)
 	}
@@ -131,18 +134,42 @@ func (v poolView) takesTunnels() bool {
 	return v.main != nil && !v.main.Dead() && !v.main.Draining()
 }
 
-// originNow is where new tunnels go.
-func (p *pool) originNow() *originRef {
+// current is the home to which new tunnels go.
+func (p *pool) current() *home {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.origin
+	return p.home
 }
 
-// seekOrigin makes the origin that is found next the one for new tunnels.
-func (p *pool) seekOrigin() {
+// move makes h, which is still to be found, the home of new tunnels.
+func (p *pool) move(h *home) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.origin = &originRef{}
+	p.home, p.homes = h, append(p.homes, h)
+}
+
+// allHomes lists the current home and those that have tunnels yet.
+func (p *pool) allHomes() []*home {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.homes)
+}
+
+// homeOf finds the home of a tunnel that has begun; nil: it is forgotten.
+func (p *pool) homeOf(s *tunnel.Session) *home {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.IndexFunc(p.homes, func(h *home) bool { return h.session == s }); i >= 0 {
+		return p.homes[i]
+	}
+	return nil
+}
+
+// forgetHomes drops the homes that were left and for which nothing is to be done.
+func (p *pool) forgetHomes() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.homes = slices.DeleteFunc(p.homes, func(h *home) bool { return h != p.home && h.isOver() })
 }
 
 // want ends a pause that began when nobody waited.
@@ -155,16 +182,14 @@ func (p *pool) want() {
 
 // place attaches a tunnel to the main carrier. Without one, the next takes it.
 func (c *Client) place(t *tunnel.Tunnel) {
-	for {
-		now := c.pool.view()
-		if !now.takesTunnels() {
-			c.pool.want()
-			return
-		}
-		t.Attach(now.main.Carrier, false)
-		if c.pool.view().main == now.main || t.Carrier() != nil {
-			return
-		}
+	now := c.pool.view()
+	if !now.takesTunnels() {
+		c.pool.want()
+		return
+	}
+	t.Attach(now.main.Carrier, false)
+	if t.Carrier() == nil { // main has died meanwhile, and whoever came after it may not have seen t
+		c.adoptOrphans()
 	}
 }
 
@@ -172,7 +197,7 @@ func (c *Client) place(t *tunnel.Tunnel) {
 func (c *Client) keepMain(ctx context.Context) {
 	wait := dial.Backoff{First: retryFirst}
 	for ctx.Err() == nil {
-		main, err := c.dial(ctx, c.pool.originNow(), anyFront)
+		main, err := c.dial(ctx, c.pool.current(), anyFront)
 		if err != nil {
 			c.pool.onVacant(err)
 			c.cfg.Log.Warn("cannot reach the origin, trying again", "error", err)
@@ -215,11 +240,18 @@ func (c *Client) watch(ctx context.Context, main *activeCarrier, wait *dial.Back
 	}
 }
 
-// onCarrierDeath pauses after main has died.
+// onCarrierDeath pauses after main has died. One that led to another origin says
+// nothing of its front; new tunnels go where it led.
 func (c *Client) onCarrierDeath(ctx context.Context, main *activeCarrier, wait *dial.Backoff) {
-	c.health.carrierDied(main.front, main.gateway, time.Since(main.began))
+	isAstray := main.wasAstray()
+	if !isAstray {
+		c.health.carrierDied(main.front, main.gateway, time.Since(main.began))
+	}
 	if main.Draining() {
-		c.leaveOrigin(main)
+		c.health.pass(main.front)
+	}
+	if isAstray || main.Draining() {
+		c.leaveHome(main.home)
 	}
 	pauseAfter(main, wait)
 	var err error
@@ -233,16 +265,18 @@ func (c *Client) onCarrierDeath(ctx context.Context, main *activeCarrier, wait *
 	c.pool.onVacant(err) // not before: while the pool is lost, bulk goes on
 }
 
-// leaveOrigin has new tunnels go to another origin, perhaps by the next front.
-func (c *Client) leaveOrigin(main *activeCarrier) {
-	c.health.pass(main.front)
-	c.pool.seekOrigin()
+// leaveHome has new tunnels go to another origin. What h has stays with it.
+func (c *Client) leaveHome(h *home) {
+	c.pool.move(newHome(c.table, c.pair))
+	h.retireAll()
+	c.adoptOrphans()
 }
 
 // onDrain looks for another origin, after a pause if the one before did not last
 // either; main's end, which closes died, ends the pause.
 func (c *Client) onDrain(ctx context.Context, main *activeCarrier, wait *dial.Backoff, died <-chan struct{}) {
-	c.leaveOrigin(main)
+	c.health.pass(main.front) // the next front may lead to another
+	c.leaveHome(main.home)
 	if wait.Next > 0 || time.Since(main.began) < stable { // this one, too, was told at once
 		wait.Next = max(wait.Next, retryDrained)
 		c.pause(ctx, wait, false, died)
@@ -270,8 +304,9 @@ func (c *Client) pause(ctx context.Context, b *dial.Backoff, waiting bool, gone 
 
 // keepAlive checks all carriers until ctx ends, and ends those that nobody needs.
 func (c *Client) keepAlive(ctx context.Context) {
-	tick := time.NewTicker(carrier.CheckEvery)
+	tick, minute := time.NewTicker(carrier.CheckEvery), time.NewTicker(time.Minute)
 	defer tick.Stop()
+	defer minute.Stop()
 	sleeps := newSleeps(c.cfg.Now())
 	for {
 		select {
@@ -284,7 +319,11 @@ func (c *Client) keepAlive(ctx context.Context) {
 			c.checkAll(now)
 			c.pool.endIdleBulk(now)
 			c.renewBulk(now)
-			c.sendClosures()
+			c.tendHomes()
+		case now := <-minute.C:
+			for _, h := range c.pool.allHomes() {
+				h.agreed.Expire(now)
+			}
 		}
 	}
 }
@@ -319,9 +358,9 @@ func (c *Client) checkAll(now time.Time) {
 	}
 }
 
-// migrate moves tunnels from old to next.
+// migrate moves tunnels from old to next, a carrier of the same home.
 func (c *Client) migrate(old, next *activeCarrier) {
-	c.table.Move(old.Carrier, next.Carrier)
+	old.home.session.Move(old.Carrier, next.Carrier)
 	old.Retire()
 	c.pool.mu.Lock()
 	defer c.pool.mu.Unlock()

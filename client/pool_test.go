@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"io"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -10,24 +9,14 @@ import (
 
 	"culvert/internal/dial"
 	"culvert/internal/link"
-	"culvert/internal/transport"
+	"culvert/internal/session"
 )
 
-// deadSocket brings nothing and takes everything until it is closed.
-type deadSocket struct {
-	transport.Transport // for the methods that this test does not reach
-	closed              chan struct{}
-}
-
-func (s deadSocket) NextMessage() (io.Reader, error) { <-s.closed; return nil, net.ErrClosed }
-func (s deadSocket) WriteMessage([]byte) error       { return nil }
-func (s deadSocket) Start(transport.Owner)           {}
-func (s deadSocket) Profile() *transport.Profile     { return transport.StreamProfile() }
-func (s deadSocket) Close() error                    { close(s.closed); return nil }
-
-func (c *Client) carrierOf(s transport.Transport) *activeCarrier {
-	l := &activeCarrier{Carrier: c.table.NewCarrier(s, 0), began: time.Now()}
-	l.OriginRef = c.pool.origin
+// carrierTo serves a carrier to p.
+func (c *Client) carrierTo(p *peer) *activeCarrier {
+	sock := p.socket(false)
+	l := &activeCarrier{home: c.pool.current(), ticket: sock.offered, began: time.Now()}
+	l.Carrier = l.home.session.NewCarrier(sock, session.Stream, sock.token)
 	go func() { c.pool.onDeath(l, l.Serve()) }()
 	return l
 }
@@ -37,23 +26,23 @@ func (c *Client) carrierOf(s transport.Transport) *activeCarrier {
 func TestADrainThatCameBeforeItsCarrierWasMainIsHeard(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c, err := New(Config{Link: &link.Link{Fronts: []link.Front{{}}}})
+		c, err := New(Config{Link: linkTo(link.Front{})})
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		main := c.carrierOf(deadSocket{closed: make(chan struct{})})
+		main := c.carrierTo(newPeer(t, 0))
 		defer main.Close()
-		before := c.pool.originNow()
-		main.Retire() // as a Drain does
+		before := c.pool.current()
+		main.Retire() // as a Leave does
 		c.pool.onDrain(main.Carrier)
 		c.pool.onConnected(main)
 		var wait dial.Backoff
 		go c.watch(ctx, main, &wait)
 		synctest.Wait()
-		if c.pool.originNow() == before {
-			t.Error("the client stays with an origin that has said Drain, want another sought")
+		if c.pool.current() == before {
+			t.Error("the client stays with an origin that has said Leave, want another sought")
 		}
 		cancel()
 		synctest.Wait()
@@ -64,12 +53,12 @@ func TestADrainThatCameBeforeItsCarrierWasMainIsHeard(t *testing.T) {
 func TestThePoolsStates(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c, err := New(Config{Link: &link.Link{Fronts: []link.Front{{}}}})
+		c, err := New(Config{Link: linkTo(link.Front{})})
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := c.pool
-		l, other := c.carrierOf(deadSocket{closed: make(chan struct{})}), c.carrierOf(deadSocket{closed: make(chan struct{})})
+		p, peer := c.pool, newPeer(t, 0)
+		l, other := c.carrierTo(peer), c.carrierTo(peer)
 		defer other.Close()
 		defer l.Close()
 		for _, s := range []struct {

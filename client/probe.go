@@ -8,9 +8,6 @@ import (
 	"net"
 	"net/http"
 	"time"
-
-	"culvert/internal/link"
-	"culvert/internal/transport"
 )
 
 // HopName is a step on the way to the origin by one front.
@@ -49,22 +46,21 @@ var (
 )
 
 // Probe goes to the origin by one front of the link, apart from all else that c
-// does, and says how each step went. What is learned of the clock is kept. It
-// takes as long as ctx allows, at most 25 seconds.
+// does and with a token of its own, and says how each step went. What is learned of
+// the front's clock is kept. It takes as long as ctx allows, at most 25 seconds.
 func (c *Client) Probe(ctx context.Context, front int) Probed {
-	f := c.cfg.Link.Fronts[front]
-	p := Probed{Pinned: len(f.Pins) > 0}
-	before := c.clock.ahead()
-	if !c.probe(ctx, f, &p) && c.clock.ahead() != before {
-		p.Hops = nil // once more, by the front's clock
-		c.probe(ctx, f, &p)
+	p := Probed{Pinned: len(c.cfg.Link.Fronts[front].Pins) > 0}
+	if c.probe(ctx, front, &p) {
+		p.Hops = nil // once more, by another token
+		c.probe(ctx, front, &p)
 	}
-	p.Ahead = c.clock.ahead()
+	p.Ahead = c.clocks[front].gap()
 	return p
 }
 
-func (c *Client) probe(ctx context.Context, f link.Front, p *Probed) bool {
-	d := c.cfg.Dialer
+// probe reports whether another try is worth it.
+func (c *Client) probe(ctx context.Context, i int, p *Probed) (again bool) {
+	d, f := c.cfg.Dialer, c.cfg.Link.Fronts[i]
 	raw, ok := step(p, HopNetwork, func() (net.Conn, error) { return d.Reach(ctx, f) })
 	if !ok {
 		return false
@@ -76,17 +72,14 @@ func (c *Client) probe(ctx context.Context, f link.Front, p *Probed) bool {
 	state := secure.ConnectionState()
 	p.Version = state.Version
 	p.NotAfter = state.PeerCertificates[0].NotAfter // there is one, or it was not verified
-	sock, ok := step(p, HopGate, func() (transport.Transport, error) {
-		s, answer, err := c.enter(ctx, secure, f, &originRef{})
-		if answer != nil {
-			c.learnDate(answer)
-		}
+	sock, ok := step(p, HopGate, func() (s *socket, err error) {
+		s, again, err = c.enter(ctx, secure, i, "")
 		return s, err
 	})
 	if ok {
 		sock.Close()
 	}
-	return ok
+	return again
 }
 
 // step tries one hop and notes how it went.

@@ -13,7 +13,6 @@ import (
 
 	"culvert/client/front"
 	"culvert/internal/link"
-	"culvert/internal/seal"
 	"culvert/internal/transport"
 )
 
@@ -29,7 +28,7 @@ func probeFront(t *testing.T, answer http.HandlerFunc, now func() time.Time) Pro
 
 func probeOf(t *testing.T, f link.Front, d *front.Dialer, now func() time.Time) Probed {
 	t.Helper()
-	c, err := New(Config{Link: &link.Link{Keys: seal.NewMaster().Client(1), Fronts: []link.Front{f}}, Dialer: d, Now: now})
+	c, err := New(Config{Link: linkTo(f), Dialer: d, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

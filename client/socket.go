@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"culvert/client/front"
@@ -29,16 +30,43 @@ var ErrNotLetIn = errors.New("the front shows an ordinary website: the link may 
 // a TLS and WebSocket handshake needs longer than a TCP connection.
 const frontStagger = 300 * time.Millisecond
 
+// socket is what a front opened for a token, which no other socket has: an origin
+// takes each once.
+type socket struct {
+	transport.Transport
+	token wire.Token
+	given atomic.Pointer[string] // the newest ticket
+}
+
+// offered is the newest ticket of the origin's, or empty.
+func (s *socket) offered() string {
+	if t := s.given.Load(); t != nil {
+		return *t
+	}
+	return ""
+}
+
+func (s *socket) learn(ticket string) { s.given.Store(&ticket) }
+
+// learnFrom keeps the ticket that the stream door sets in a cookie.
+func (s *socket) learnFrom(answer *http.Response) {
+	for _, cookie := range answer.Cookies() {
+		if cookie.Name == wire.TicketCookie && len(cookie.Value) == wire.TicketLen {
+			s.learn(cookie.Value)
+		}
+	}
+}
+
 // dialSocket races the fronts that may be taken, and returns the number of the
 // one that won. The error is dial.ErrNothing if there is no such front.
-func (c *Client) dialSocket(ctx context.Context, o *originRef, may func(link.Front) bool) (transport.Transport, int, error) {
-	return dial.Race(ctx, c.frontsToTry(may), frontStagger, func(ctx context.Context, i int) (transport.Transport, error) {
-		s, err := c.tryFront(ctx, c.cfg.Link.Fronts[i], o)
+func (c *Client) dialSocket(ctx context.Context, h *home, may func(link.Front) bool) (*socket, int, error) {
+	return dial.Race(ctx, c.frontsToTry(may), frontStagger, func(ctx context.Context, i int) (*socket, error) {
+		s, err := c.tryFront(ctx, i, h.way())
 		if err != nil {
 			return nil, fmt.Errorf("front %d: %w", i+1, err)
 		}
 		return s, nil
-	}, func(s transport.Transport) { s.Close() })
+	}, func(s *socket) { s.Close() })
 }
 
 // frontsToTry lists the fronts that may be taken in their order, but the one that
@@ -57,54 +85,68 @@ func (c *Client) frontsToTry(may func(link.Front) bool) (fronts []int) {
 	return fronts
 }
 
-// tryFront opens a socket by f. When it is not let in and the answer's date
-// shows that the clock is wrong, it tries once more by that date.
-func (c *Client) tryFront(ctx context.Context, f link.Front, o *originRef) (transport.Transport, error) {
-	s, answer, err := c.openSocket(ctx, f, o)
-	if err != nil && answer != nil && c.learnDate(answer) {
-		s, answer, err = c.openSocket(ctx, f, o)
+// tryFront opens a socket by the front at i.
+func (c *Client) tryFront(ctx context.Context, i int, ticket string) (*socket, error) {
+	s, again, err := c.openSocket(ctx, i, ticket)
+	if again {
+		s, _, err = c.openSocket(ctx, i, ticket)
 	}
-	if err != nil {
-		return nil, err
-	}
-	c.learnDate(answer)
-	return s, nil
+	return s, err
 }
 
-func (c *Client) openSocket(ctx context.Context, f link.Front, o *originRef) (transport.Transport, *http.Response, error) {
-	conn, err := c.cfg.Dialer.Dial(ctx, f)
+func (c *Client) openSocket(ctx context.Context, i int, ticket string) (s *socket, again bool, err error) {
+	conn, err := c.cfg.Dialer.Dial(ctx, c.cfg.Link.Fronts[i])
 	if err != nil {
-		return nil, nil, err
+		return nil, false, err
 	}
-	return c.enter(ctx, conn, f, o)
+	return c.enter(ctx, conn, i, ticket)
 }
 
-// enter is the second half of openSocket: it asks on conn for a socket, and closes
-// conn if there is none. The answer is nil if none came.
-func (c *Client) enter(ctx context.Context, conn net.Conn, f link.Front, o *originRef) (transport.Transport, *http.Response, error) {
+// enter is the second half of openSocket: it asks on conn for a socket of the front
+// at i that leads to the ticket's origin, and closes conn if there is none. After
+// some refusals another try, which has another token, is worth it.
+func (c *Client) enter(ctx context.Context, conn net.Conn, i int, ticket string) (s *socket, again bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, upgradeTimeout)
 	defer cancel()
-	s, answer, err := c.upgrade(ctx, conn, f, o)
+	s, answer, err := c.upgrade(ctx, conn, i, ticket)
+	learned := c.learnDate(i, answer)
 	switch {
-	case err != nil && answer != nil:
-		err = refusal(answer)
-	case err != nil:
-		err = front.Failed(front.StepUpgrade, err)
+	case err == nil:
+		return s, false, nil
+	case answer == nil:
+		return nil, false, front.Failed(front.StepUpgrade, err)
 	}
-	return s, answer, err
+	err = refusal(answer)
+	return nil, learned || c.mayBeRepeated(i, err), err
 }
 
-// upgrade asks on conn for a socket of f's door that leads to o.
-func (c *Client) upgrade(ctx context.Context, conn net.Conn, f link.Front, o *originRef) (transport.Transport, *http.Response, error) {
-	keys, ticket := c.cfg.Link.Keys, o.read()
-	token := wire.NewToken(keys.User, keys.Token, c.clock.read())
-	header := header(token, ticket)
-	if f.Gateway {
-		return transport.UpgradeText(ctx, conn, f.Host, f.Path, header, transport.Pass{Token: token, Ticket: ticket, Learn: o.learn})
+// learnDate reports whether the answer's date gives tokens for the front another time.
+func (c *Client) learnDate(i int, answer *http.Response) bool {
+	if answer == nil {
+		return false
 	}
-	s, answer, err := transport.Upgrade(ctx, conn, f.Host, f.Path, header)
-	if err == nil {
-		o.learnFrom(answer)
+	date, err := http.ParseTime(answer.Header.Get("Date"))
+	return err == nil && c.clocks[i].Learn(date, c.cfg.Now())
+}
+
+// mayBeRepeated reports whether a front has perhaps sent our request twice, as
+// CloudFront may, and has answered with what the second brought: the origin had taken
+// the token by then. The gateway door takes it later.
+func (c *Client) mayBeRepeated(i int, err error) bool {
+	return errors.Is(err, ErrNotLetIn) && !c.cfg.Link.Fronts[i].Gateway
+}
+
+// upgrade asks on conn for a socket by a new token. The answer is nil if none came.
+func (c *Client) upgrade(ctx context.Context, conn net.Conn, i int, ticket string) (*socket, *http.Response, error) {
+	keys, f := c.cfg.Link.Keys, c.cfg.Link.Fronts[i]
+	s := &socket{token: wire.NewToken(keys.User, keys.Token, c.pair.ProofKey(), c.clocks[i].read(c.cfg.Now()))}
+	var answer *http.Response
+	var err error
+	if header := header(s.token.Text(), ticket); f.Gateway {
+		pass := transport.Pass{Token: s.token.Text(), Ticket: ticket, Learn: s.learn}
+		s.Transport, answer, err = transport.UpgradeText(ctx, conn, f.Host, f.Path, header, pass)
+	} else if s.Transport, answer, err = transport.Upgrade(ctx, conn, f.Host, f.Path, header); err == nil {
+		s.learnFrom(answer)
 	}
 	return s, answer, err
 }
@@ -117,22 +159,8 @@ func header(token, ticket string) http.Header {
 	return http.Header{"Cookie": {cookies}, "User-Agent": {userAgent}}
 }
 
-// learnFrom keeps the ticket that the stream door sets in a cookie.
-func (o *originRef) learnFrom(answer *http.Response) {
-	for _, cookie := range answer.Cookies() {
-		if cookie.Name == wire.TicketCookie && len(cookie.Value) == wire.TicketLen {
-			o.learn(cookie.Value)
-		}
-	}
-}
-
 // userAgent is what most visitors of a website say.
 const userAgent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
-
-func (c *Client) learnDate(answer *http.Response) bool {
-	there, err := http.ParseTime(answer.Header.Get("Date"))
-	return err == nil && c.clock.learn(there)
-}
 
 // prepared is a copy of d that readies connections for carriers. The cork lies
 // right beneath TLS, where the carrier looks for it, above what d's Wrap made.

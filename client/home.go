@@ -1,0 +1,145 @@
+package client
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/cpu"
+
+	"culvert/internal/seal"
+	"culvert/internal/session"
+	"culvert/internal/tunnel"
+	"culvert/internal/wire"
+)
+
+// home is one origin, as the client knows it: the session that it has with it, and the
+// ticket that leads back to it whichever front a carrier takes. New tunnels go to the
+// pool's home; one that was left keeps its session until its tunnels are over.
+type home struct {
+	agreed  *session.Client
+	session *tunnel.Session // agreed, with its tunnels
+	tries   tries           // of the goroutine that fetches
+
+	mu       sync.Mutex       // guards the following
+	carriers []*activeCarrier // those that are served, oldest first
+	ticket   string           // the newest; empty: it gave none, as there is no other origin
+	sought   bool             // its tunnels are being fetched
+	strayed  time.Time        // since when carriers have led to other origins alone; zero: they do not
+}
+
+// newHome is an origin that is still to be found.
+func newHome(table *tunnel.Table, pair *seal.Pair) *home {
+	agreed := session.NewClient(pair, fastCipher())
+	return &home{agreed: agreed, session: table.NewSession(agreed)}
+}
+
+// fastCipher is AES where the processor has instructions for it. Without them it is
+// several times slower than ChaCha20.
+func fastCipher() session.Cipher {
+	if cpu.X86.HasAES && cpu.X86.HasPCLMULQDQ || cpu.ARM64.HasAES && cpu.ARM64.HasPMULL || cpu.S390X.HasAESGCM {
+		return session.AESGCM
+	}
+	return session.ChaCha20Poly1305
+}
+
+// begin counts l among the carriers that are served.
+func (h *home) begin(l *activeCarrier) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.carriers = append(h.carriers, l)
+}
+
+// end forgets l, and notes if it led to another origin.
+func (h *home) end(l *activeCarrier, why error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.note()
+	h.carriers = slices.DeleteFunc(h.carriers, func(other *activeCarrier) bool { return other == l })
+	if errors.Is(why, session.ErrElsewhere) && h.strayed.IsZero() {
+		h.strayed = time.Now()
+	}
+}
+
+// note learns from the carriers whose origin has proved that it is this one. What
+// others bring, tickets too, would lead astray. mu is held.
+func (h *home) note() {
+	for _, l := range h.carriers {
+		if !l.Live() {
+			continue
+		}
+		h.strayed = time.Time{}
+		if t := l.ticket(); t != "" {
+			h.ticket = t
+		}
+	}
+}
+
+// way is the ticket that leads to the origin, or empty.
+func (h *home) way() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.note()
+	return h.ticket
+}
+
+// isLost reports whether all carriers have led to other origins for so long that
+// the home's tunnels are over.
+func (h *home) isLost() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.note()
+	return !h.strayed.IsZero() && time.Since(h.strayed) > wire.HoldTunnel
+}
+
+// needsCarrier reports whether tunnels of the home have none, or nobody has told how
+// some ended, and the origin may be found.
+func (h *home) needsCarrier() bool {
+	return (len(h.session.Orphans()) > 0 || h.session.HasClosures()) && !h.isLost()
+}
+
+// isOver reports whether nothing is left for which a home that was left is kept.
+func (h *home) isOver() bool {
+	h.mu.Lock()
+	served := len(h.carriers) > 0
+	h.mu.Unlock()
+	return !served && h.session.Tunnels() == 0 && (!h.session.HasClosures() || h.isLost())
+}
+
+// working is a carrier that leads to the origin now; nil: there is none.
+func (h *home) working() *activeCarrier {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, l := range slices.Backward(h.carriers) {
+		if l.Live() && !l.Dead() {
+			return l
+		}
+	}
+	return nil
+}
+
+// retireAll marks the carriers of a home that was left: they end when they are unused.
+func (h *home) retireAll() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, l := range h.carriers {
+		l.Retire()
+	}
+}
+
+// seek reports whether the caller is the one to fetch h's tunnels, which found
+// must follow.
+func (h *home) seek() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	first := !h.sought
+	h.sought = true
+	return first
+}
+
+func (h *home) found() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sought = false
+}

@@ -1,7 +1,10 @@
+// Package seal holds the keys of links and origins: an origin's master secret, from
+// which all others follow, what a link holds of them, and the Pair of static keys by
+// which the two ends prove themselves to each other. Package session makes of a Pair
+// the keys that seal records; see internal/wire/PROTOCOL.md.
 package seal
 
 import (
-	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -11,9 +14,6 @@ import (
 	"io"
 	"log/slog"
 	"strings"
-	"sync/atomic"
-
-	"github.com/cloudflare/circl/dh/x25519"
 
 	"culvert/internal/wire"
 )
@@ -33,30 +33,35 @@ type ClientKeys struct {
 	Token   wire.TokenKey // opens the gate
 }
 
-// hidden keeps the secrets of what embeds it out of logs, errors and JSON. Format is
+// Hidden keeps the secrets of what embeds it out of logs, errors and JSON. Format is
 // asked for all verbs, before String and GoString would be.
-type hidden struct{}
+type Hidden struct{}
 
 const hiddenText = "[hidden key]"
 
-func (hidden) Format(f fmt.State, _ rune)   { io.WriteString(f, hiddenText) }
-func (hidden) LogValue() slog.Value         { return slog.StringValue(hiddenText) }
-func (hidden) MarshalText() ([]byte, error) { return []byte(hiddenText), nil }
+// Format does not reveal a secret, whatever the verb.
+func (Hidden) Format(f fmt.State, _ rune) { io.WriteString(f, hiddenText) }
+
+// LogValue does not reveal a secret.
+func (Hidden) LogValue() slog.Value { return slog.StringValue(hiddenText) }
+
+// MarshalText does not reveal a secret.
+func (Hidden) MarshalText() ([]byte, error) { return []byte(hiddenText), nil }
 
 // Format does not reveal the key, whatever the verb.
-func (PrivateKey) Format(f fmt.State, r rune) { hidden{}.Format(f, r) }
+func (PrivateKey) Format(f fmt.State, r rune) { Hidden{}.Format(f, r) }
 
 // LogValue does not reveal the key.
-func (PrivateKey) LogValue() slog.Value { return hidden{}.LogValue() }
+func (PrivateKey) LogValue() slog.Value { return Hidden{}.LogValue() }
 
 // MarshalText does not reveal the key.
-func (PrivateKey) MarshalText() ([]byte, error) { return hidden{}.MarshalText() }
+func (PrivateKey) MarshalText() ([]byte, error) { return Hidden{}.MarshalText() }
 
 // Master is the origin's one secret, 32 random bytes. Every other key follows
 // from it and a user's number, so the origin stores nothing. Where gates have a
 // secret of their own, WithGate adds its key.
 type Master struct {
-	hidden
+	Hidden
 	secret [32]byte
 	gate   wire.GateKey // zero: follows from secret
 }
@@ -64,9 +69,9 @@ type Master struct {
 // The labels of what is derived, none the beginning of another. To change one
 // is to break every link that was handed out.
 const (
-	labelOrigin = "culvert 1 origin"
-	labelClient = "culvert 1 client" // before the 4 bytes of a user's number
-	labelGate   = "culvert 1 gate"
+	labelOrigin = "culvert 2 origin"
+	labelClient = "culvert 2 client" // before the 4 bytes of a user's number
+	labelGate   = "culvert 2 gate"
 )
 
 const masterPrefix = "culvert-secret-1:"
@@ -147,12 +152,12 @@ func (m Master) WithGate(k wire.GateKey) Master {
 	return m
 }
 
-// GateKey verifies tokens. No key of a tunnel follows from it.
+// GateKey verifies tokens. No key of a carrier follows from it.
 func (m Master) GateKey() wire.GateKey {
 	if m.gate != (wire.GateKey{}) {
 		return m.gate
 	}
-	return wire.GateKey(m.derive(labelGate))
+	return wire.GateKey(derive(m.secret[:], nil, labelGate))
 }
 
 // Client is what a link holds for user.
@@ -165,105 +170,18 @@ func (m Master) Client(user uint32) ClientKeys {
 	}
 }
 
-func (m Master) originPrivate() PrivateKey { return PrivateKey(m.derive(labelOrigin)) }
+// Pair is the origin's for user. It costs a key of the curve and a shared secret.
+func (m Master) Pair(user uint32) *Pair {
+	origin, client := m.originPrivate(), m.clientPrivate(user).public()
+	p, err := newPair(origin, client, origin.public(), client)
+	return must(p, err) // client is a key that we made
+}
+
+func (m Master) originPrivate() PrivateKey {
+	return PrivateKey(derive(m.secret[:], nil, labelOrigin))
+}
 
 func (m Master) clientPrivate(user uint32) PrivateKey {
 	info := binary.BigEndian.AppendUint32([]byte(labelClient), user)
-	return PrivateKey(m.derive(string(info)))
-}
-
-// derive is HKDF-SHA256 (RFC 5869) of the secret, without salt as the secret
-// is uniform already.
-func (m Master) derive(info string) [32]byte {
-	key, err := hkdf.Key(sha256.New, m.secret[:], nil, info, 32)
-	if err != nil {
-		panic(err) // only for lengths that are out of range
-	}
-	return [32]byte(key)
-}
-
-// X25519 comes from circl, which is faster than crypto/ecdh wherever both run.
-// AMD EPYC with ADX, Go 1.26: 22.8 µs against 33.1 for a shared secret, 14.6
-// against 32.5 for a public key (a table of the generator's multiples); without
-// assembly at either: 33.4 against 38.4 and 20.8 against 37.4. Both run in
-// constant time; tests compare them.
-
-// errLowOrder means the public key is a point of low order, which would give
-// the same secret to everybody (RFC 7748, section 6.1).
-var errLowOrder = errors.New("public key of low order")
-
-func (k PrivateKey) public() PublicKey {
-	var public PublicKey
-	x25519.KeyGen((*x25519.Key)(&public), (*x25519.Key)(&k))
-	return public
-}
-
-func (k PrivateKey) shared(peer PublicKey) ([32]byte, error) {
-	var secret [32]byte
-	if !x25519.Shared((*x25519.Key)(&secret), (*x25519.Key)(&k), (*x25519.Key)(&peer)) {
-		return [32]byte{}, errLowOrder
-	}
-	return secret, nil
-}
-
-// Keys is one end's keys of one tunnel, one for each direction. One goroutine
-// at a time may call Seal, and one at a time Open; the two and Forget may run
-// at once. Do not copy it.
-//
-// Idle it is 80 bytes. A direction that is in use holds its expanded cipher
-// too, 1,312 bytes, made at its first record and dropped by Forget.
-type Keys struct {
-	hidden
-	sealer, opener half
-}
-
-type half struct {
-	key    [32]byte
-	record atomic.Pointer[record]
-}
-
-func newKeys(sealer, opener *[32]byte) *Keys {
-	k := new(Keys)
-	k.sealer.key, k.opener.key = *sealer, *opener
-	return k
-}
-
-// Seal encrypts buf in place and appends the tag, for which buf needs
-// wire.Overhead bytes of capacity; with less, the result is a new slice.
-//
-// The caller never seals two different payloads at one position: who sees
-// both can read and forge. Sending the same bytes again is safe. Positions of
-// control frames carry ControlPos.
-func (k *Keys) Seal(buf []byte, kind wire.Kind, pos uint64) []byte {
-	r := k.sealer.use(kind, pos)
-	return r.aead.Seal(buf[:0], r.nonce[:], buf, r.kind[:])
-}
-
-// Open decrypts buf in place and cuts the tag off. The error is ErrRecord; the
-// contents of buf are lost then.
-func (k *Keys) Open(buf []byte, kind wire.Kind, pos uint64) ([]byte, error) {
-	r := k.opener.use(kind, pos)
-	plain, err := r.aead.Open(buf[:0], r.nonce[:], buf, r.kind[:])
-	if err != nil {
-		return nil, ErrRecord
-	}
-	return plain, nil
-}
-
-// Forget drops the expanded ciphers of a tunnel that is idle. The next record
-// of each direction makes its own again, in half a microsecond.
-func (k *Keys) Forget() {
-	k.sealer.record.Store(nil)
-	k.opener.record.Store(nil)
-}
-
-func (h *half) use(kind wire.Kind, pos uint64) *record {
-	r := h.record.Load()
-	if r == nil {
-		r = newRecord(&h.key)
-		h.record.Store(r)
-	}
-	r.at(pos)
-	r.kind[0] = byte(kind)
-	return r
+	return PrivateKey(derive(m.secret[:], nil, string(info)))
 }

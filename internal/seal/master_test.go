@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"culvert/internal/wire"
 )
@@ -167,17 +166,12 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := PrivateKey(m.secret)
-	keys := &Keys{}
-	keys.sealer.key, keys.opener.key = m.secret, m.secret
-	client := NewClient(ClientKeys{Private: key, Origin: m.OriginPublic()}, time.Now)
 	link := ClientKeys{Private: key, Origin: m.OriginPublic()}
 	copy(link.Token[:], m.secret[:])
-	_, pending, err := client.Open(tunnel, chat, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	pair := m.Pair(7)
+	pair.private, pair.secret, pair.agree, pair.proof = key, m.secret, m.secret, m.secret
 	var out bytes.Buffer
-	for _, v := range []any{m, &m, key, &key, link, &link, keys, client, pending, NewServer(m, time.Now)} {
+	for _, v := range []any{m, &m, key, &key, link, &link, pair, *pair} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%o", "%b", "%c", "%U"} {
 			fmt.Fprintf(&out, verb+"\n", v)
 		}

@@ -79,24 +79,3 @@ func compareX25519(t *testing.T, private PrivateKey, peer PublicKey) {
 		same(t, "secret", got[:], want)
 	}
 }
-
-func TestTheSecretOfThePairIsComputedOnce(t *testing.T) {
-	t.Parallel()
-	e := newEnds()
-	static := *e.client.suite
-	want, err := static.private.shared(static.peer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	same(t, "kept", static.secret[:], want[:])
-	static.secret = [32]byte{1} // so that we see who was asked
-	kept, _ := static.DH(static.private[:], static.peer[:])
-	same(t, "of the pair", kept, static.secret[:])
-	other := NewMaster().OriginPublic()
-	fresh, err := static.DH(static.private[:], other[:])
-	want, _ = static.private.shared(other)
-	if err != nil {
-		t.Fatal(err)
-	}
-	same(t, "of another key", fresh, want[:])
-}

@@ -1,12 +1,30 @@
 package session
 
 import (
+	"crypto/hkdf"
 	"crypto/hmac"
-	"crypto/subtle"
-	"culvert/internal/wire"
+	"crypto/sha256"
 	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/flynn/noise"
+
+	"culvert/internal/seal"
+	"culvert/internal/wire"
+)
+
+// The labels of what is derived here, none the beginning of another of one secret.
+const (
+	labelPrologue = "culvert 2"
+	labelAgree    = "culvert 2 agree"
+	labelEarly    = "culvert 2 early"
+	labelName     = "culvert 2 name"
+	labelRoot     = "culvert 2 root"
+	labelUp       = "culvert 2 up"
+	labelDown     = "culvert 2 down"
 )
 
 // place is where an Agree stands. It means something there alone.
@@ -17,109 +35,202 @@ type place struct {
 	o      [16]byte // zero: no Challenge, or the gateway door
 }
 
-func (p *place) prologue() []byte {
-	b := append([]byte(labelPrologue), bit(p.inside), byte(p.door))
-	return append(append(b, p.token[:]...), p.o[:]...)
+func (at *place) prologue() []byte {
+	b := append([]byte(labelPrologue), bit(at.inside), byte(at.door))
+	return append(append(b, at.token[:]...), at.o[:]...)
 }
 
-func (p *Pair) noise(initiator bool, at *place, random io.Reader) (*noise.HandshakeState, error) {
-	c := noise.Config{
-		CipherSuite: p.suite, Pattern: noise.HandshakeIK, Initiator: initiator, Prologue: at.prologue(), Random: random,
-		StaticKeypair: noise.DHKey{Private: p.private[:], Public: p.public[:]},
-	}
-	if initiator {
-		c.PeerStatic = p.peer[:]
-	}
-	return noise.NewHandshakeState(c)
+// mac is what the body of an Agree begins with.
+func (at *place) mac(p *seal.Pair, message []byte) []byte {
+	key := p.AgreeKey()
+	m := hmac.New(sha256.New, key[:])
+	m.Write([]byte(labelAgree))
+	m.Write(at.prologue())
+	m.Write(message)
+	return m.Sum(nil)[:macLen]
 }
 
 // try is a client's Agree that has not been answered.
 type try struct {
 	hs      *noise.HandshakeState
 	hello   hello
-	root    [32]byte
-	epoch   int
+	root    [32]byte // zero: the session is to begin
 	inside  bool
 	message []byte
 }
 
-// try makes an Agree's body.
-func (p *Pair) try(h hello, at place, random io.Reader) (*try, error) {
-	hs, err := p.noise(true, &at, random)
-	if err != nil {
-		return nil, ErrProof
-	}
-	sealed, _, _, err := hs.WriteMessage(nil, h.append(make([]byte, 0, helloLen)))
-	if err != nil {
-		return nil, ErrProof
-	}
-	return &try{hs: hs, hello: h, inside: at.inside, message: append(p.mac(at.prologue(), sealed), sealed...)}, nil
+// newTry makes the body of an Agree.
+func newTry(p *seal.Pair, h hello, at place, root [32]byte, random io.Reader) *try {
+	hs := p.Handshake(true, at.prologue(), random)
+	sealed, _, _, err := hs.WriteMessage(nil, marshal(h))
+	must(sealed, err) // it fails if there is no randomness
+	return &try{hs, h, root, at.inside, append(at.mac(p, sealed), sealed...)}
 }
 
-// finish reads an Agreed's body. A try that failed may be finished by another.
+// finish reads the body of an Agreed. A try that failed may be finished by another.
 func (t *try) finish(body []byte) (*generation, answer, error) {
 	plain, first, second, err := t.hs.ReadMessage(nil, body)
 	if err != nil {
 		return nil, answer{}, ErrProof
 	}
-	a, err := parseAnswer(plain)
-	if err != nil || a.known && !t.hello.on || !a.known && t.inside {
+	a, err := parse[answer](plain)
+	if err != nil || a.known() && !t.hello.goesOn() || !a.known() && t.inside {
 		return nil, answer{}, ErrProof
 	}
-	g := derived(t.hs, first, second, a.known, &t.root)
-	g.j, g.cipher = t.hello.j, t.hello.cipher
-	return g, a, nil
-}
-
-// derived leaves the root out unless the session goes on.
-func derived(hs *noise.HandshakeState, first, second *noise.CipherState, on bool, root *[32]byte) *generation {
-	if !on {
-		root = new([32]byte)
+	root := t.root
+	if !a.known() {
+		root = [32]byte{}
 	}
-	g := newGeneration(hs.ChannelBinding(), first.UnsafeKey(), second.UnsafeKey(), root)
-	g.first = !on
-	return g
+	return newGeneration(t.hs, first, second, root, t.hello), a, nil
 }
 
-// genuine costs a hash: garbage and what was made for another carrier go no further.
-func (p *Pair) genuine(body []byte, at *place) bool {
-	return len(body) == agreeLen && hmac.Equal(body[:macLen], p.mac(at.prologue(), body[macLen:]))
-}
-
-// read opens an Agree's body that is genuine, at the origin.
-func (p *Pair) read(body []byte, at *place, random io.Reader) (*noise.HandshakeState, hello, error) {
-	hs, err := p.noise(false, at, random)
-	if err != nil {
+// read opens the body of an Agree, at the origin. What is garbage, or was made for
+// another carrier, costs a hash: whoever is busy says so in allow, before what costs
+// five multiplications on the curve.
+func read(p *seal.Pair, body []byte, at place, allow func() bool, random io.Reader) (*noise.HandshakeState, hello, error) {
+	if len(body) != agreeLen || !hmac.Equal(body[:macLen], at.mac(p, body[macLen:])) {
 		return nil, hello{}, ErrProof
 	}
+	if !allow() {
+		return nil, hello{}, ErrBusy
+	}
+	hs := p.Handshake(false, at.prologue(), random)
 	plain, _, _, err := hs.ReadMessage(nil, body[macLen:])
-	if err != nil || subtle.ConstantTimeCompare(hs.PeerStatic(), p.peer[:]) != 1 {
+	if err != nil || !p.IsPeer(hs.PeerStatic()) {
 		return nil, hello{}, ErrProof
 	}
-	h, err := parseHello(plain)
+	h, err := parse[hello](plain)
 	return hs, h, err
 }
 
-// reply makes an Agreed's body and the generation.
-func reply(hs *noise.HandshakeState, h hello, a answer, root *[32]byte) ([]byte, *generation, error) {
-	body, first, second, err := hs.WriteMessage(nil, a.append(make([]byte, 0, answerLen)))
+// reply makes the body of an Agreed, and the generation.
+func reply(hs *noise.HandshakeState, h hello, a answer, root [32]byte) (*generation, []byte, error) {
+	body, first, second, err := hs.WriteMessage(nil, marshal(a))
 	if err != nil {
 		return nil, nil, ErrProof
 	}
-	g := derived(hs, first, second, a.known, root)
-	g.j, g.cipher = h.j, h.cipher
-	return body, g, nil
+	return newGeneration(hs, first, second, root, h), body, nil
 }
 
-// carrierID is what a carrier's keys are bound to.
-//
-//	 0  cipher   1  0 AES-256-GCM, 1 ChaCha20-Poly1305
-//	 1  door     1  1 stream, 2 gateway
-//	 2  g        8  the generation that it joined by, or agreed on
-//	10  n        4  of its Join; 0 if it agreed
-//	14  c       16  of its Join; 0 if it agreed
-//	30  token   51  that opened it, as bytes
-func carrierID(cipher Cipher, at *place, j join) []byte {
-	b := append(make([]byte, 0, 2+joinLen+TokenLen), byte(cipher), byte(at.door))
-	return append(j.append(b), at.token[:]...)
+// earlyKey seals what follows an Agree before its answer has come.
+func earlyKey(h hello, root [32]byte) *key {
+	prk, err := hkdf.Extract(sha256.New, h.E[:], root[:])
+	return &key{cipher: h.cipher(), secret: expand(must(prk, err), labelEarly)}
+}
+
+func expand(prk []byte, info string) [32]byte {
+	out, err := hkdf.Expand(sha256.New, prk, info, 32)
+	return [32]byte(must(out, err)) // only for lengths that are out of range
+}
+
+// generation is a secret that both ends have agreed on.
+type generation struct {
+	seal.Hidden
+	j      byte
+	cipher Cipher
+	first  bool // it comes from no root: a session begins with it
+	born   time.Time
+	name   [8]byte
+
+	mu     sync.Mutex // guards the following
+	erased bool
+	secret [32]byte
+
+	session *Session // origin
+	proved  bool     // origin: a record under it has opened; guarded by Origin.mu
+	joins   Window   // origin: the n that have proved themselves; guarded by Origin.mu
+	joined  uint32   // client: the last n; guarded by Client.mu
+}
+
+// newGeneration derives from the two keys and the last hash of a handshake, and from the
+// session's root, which is zero for one that begins.
+func newGeneration(hs *noise.HandshakeState, first, second *noise.CipherState, root [32]byte, h hello) *generation {
+	k1, k2 := first.UnsafeKey(), second.UnsafeKey()
+	both := slices.Concat(k1[:], k2[:], root[:])
+	defer clear(both)
+	prk, err := hkdf.Extract(sha256.New, both, hs.ChannelBinding())
+	g := &generation{j: h.J, cipher: h.cipher(), first: root == [32]byte{}, secret: [32]byte(must(prk, err))}
+	name := expand(g.secret[:], labelName)
+	g.name = [8]byte(name[:])
+	return g
+}
+
+// derive fails when the generation is erased.
+func (g *generation) derive(label string, context ...[]byte) ([32]byte, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.erased {
+		return [32]byte{}, ErrOrder
+	}
+	return expand(g.secret[:], label+string(slices.Concat(context...))), nil
+}
+
+func (g *generation) erase() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.erased = true
+	clear(g.secret[:])
+}
+
+// fit reports whether a carrier may join by g or turn to it.
+func (g *generation) fit(now time.Time) bool {
+	return g != nil && now.Sub(g.born) < GenerationLife && now.Sub(g.born) >= 0
+}
+
+// generations are those of one session that live. Whoever has the session's lock may use
+// them; newest may be loaded without.
+type generations struct {
+	newest   atomic.Pointer[generation] // proven, as before is
+	before   *generation
+	unproven *generation // at the origin alone
+}
+
+func (s *generations) all() (all []*generation) {
+	for _, g := range []*generation{s.unproven, s.newest.Load(), s.before} {
+		if g != nil {
+			all = append(all, g)
+		}
+	}
+	return all
+}
+
+// find is by the number; nil if there is none.
+func (s *generations) find(j byte) *generation {
+	for _, g := range s.all() {
+		if g.j == j {
+			return g
+		}
+	}
+	return nil
+}
+
+// advance makes g the newest. The generation before the last is erased.
+func (s *generations) advance(g *generation) {
+	if s.before != nil {
+		s.before.erase()
+	}
+	s.before = s.newest.Swap(g)
+	if s.unproven == g {
+		s.unproven = nil
+	}
+}
+
+// expire erases and forgets those whose time is over.
+func (s *generations) expire(now time.Time) {
+	for _, g := range s.all() {
+		if now.Sub(g.born) >= GenerationKept {
+			g.erase()
+			s.forget(g)
+		}
+	}
+}
+
+func (s *generations) forget(g *generation) {
+	s.newest.CompareAndSwap(g, nil)
+	if s.before == g {
+		s.before = nil
+	}
+	if s.unproven == g {
+		s.unproven = nil
+	}
 }

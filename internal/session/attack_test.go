@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"culvert/internal/wire"
 )
 
 // copyTo opens another carrier at o by the same token, as an edge may that has it.
@@ -42,7 +44,7 @@ func TestAnAgreeMeansItsCarrierAlone(t *testing.T) {
 // strip is a message of one door as the stream door has it.
 func strip(m []byte, d Door) []byte {
 	if d == Gateway {
-		return m[4 : 4+headLen+agreeLen]
+		return m[4 : 4+plainHead+agreeLen]
 	}
 	return m
 }
@@ -94,8 +96,8 @@ func TestACarrierThatProvesNothingIsNothing(t *testing.T) {
 		first.talk(t)
 		g := first.o.Session().newest.Load()
 		far := w.dial(s, 1, d, w.process)
-		j := join{g: g.name, n: 1<<32 - 1}
-		if _, err := far.o.Receive(Join, j.append(nil), w.now); err != nil {
+		j := join{G: g.name, N: 1<<32 - 1}
+		if _, err := far.o.Receive(Join, marshal(j), w.now); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := far.o.Open(0, make([]byte, 40)); err == nil || far.o.State() != Dead {
@@ -159,7 +161,7 @@ func TestALinkTouchesNoOtherSession(t *testing.T) {
 				t.Errorf("another's session: %v, %q", bad.far.State(), bad.far.seen)
 			}
 		}
-		thief.rooted = false
+		thief.root = [32]byte{}
 		bad = w.dial(thief, 1, d, w.process)
 		bad.c.unknown = true
 		if err := bad.settle(); err == nil {
@@ -185,7 +187,7 @@ func TestTheMasterSecretTakesOverNoSession(t *testing.T) {
 		t.Error("the client takes another's session for its own")
 	}
 	impostor := NewClient(w.pair(1)[0], AESGCM) // it has all links
-	impostor.i, impostor.rooted, impostor.process, impostor.owner = l.o.session.id.i, true, w.process.process, [8]byte{1}
+	impostor.i, impostor.root, impostor.process, impostor.owner = l.o.session.i, [32]byte{1}, w.process.process, [8]byte{1}
 	mine := w.dial(impostor, 1, Stream, w.process)
 	mine.settle()
 	mine.up("reset")
@@ -199,8 +201,8 @@ func TestAnothersGenerationIsUnknown(t *testing.T) {
 	s := w.client(1)
 	w.dial(s, 1, Stream, w.process).talk(t)
 	l := w.dial(w.client(2), 2, Stream, w.process)
-	j := join{g: s.current().name, n: 9}
-	if ev, err := l.o.Receive(Join, j.append(nil), w.now); err != nil || ev != Speak || l.o.State() != Unproven {
+	j := join{G: s.current().name, N: 9}
+	if ev, err := l.o.Receive(Join, marshal(j), w.now); err != nil || ev != Speak || l.o.State() != Unproven {
 		t.Errorf("got %v %v %v", ev, err, l.o.State())
 	}
 }
@@ -222,11 +224,12 @@ func TestAGenerationIsErased(t *testing.T) {
 			t.Errorf("generation %d of 4: erased %v at the client, %v at the origin; want %v", i, near[i].erased, far[i].erased, want)
 		}
 	}
+	last := []*generation{s.current(), l.o.Session().newest.Load()}
 	w.now = w.now.Add(GenerationKept)
 	s.Expire(w.now)
 	l.o.Session().Hold()
 	w.process.Sweep(w.now)
-	if !s.current().erased || !l.o.Session().newest.Load().erased || len(w.process.named) > 0 {
+	if !last[0].erased || !last[1].erased || len(s.all()) > 0 || len(l.o.Session().all()) > 0 {
 		t.Error("a generation outlives its time")
 	}
 	l.talk(t) // its carriers do, too, by keys of their own
@@ -238,10 +241,7 @@ func TestALinkReadsNothingRecorded(t *testing.T) {
 	l.down("")
 	m, _ := l.near.say("open", w.now)
 	_, body, _, _ := Next(m)
-	thief, err := w.pair(1)[0].noise(false, &l.c.place, nil) // the user's key where the origin's was
-	if err != nil {
-		t.Fatal(err)
-	}
+	thief := w.pair(1)[0].Handshake(false, l.c.place.prologue(), nil) // the user's key where the origin's was
 	if _, _, _, err := thief.ReadMessage(nil, body[macLen:]); err == nil {
 		t.Error("the link opens an Agree")
 	}
@@ -254,19 +254,19 @@ func TestTheMasterSecretReadsEarlyBytesOnly(t *testing.T) {
 	l.down("")
 	m, _ := l.near.say("open", w.now)
 	_, body, rest, _ := Next(m)
-	hs, h, err := w.pair(1)[1].read(body, &l.c.place, w.process.random)
+	hs, h, err := read(w.pair(1)[1], body, l.c.place, func() bool { return true }, w.process.random)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var early Opener
-	early.Turn(0, h.cipher, earlyKey(&h.e, new([32]byte)), false)
+	var early opener
+	early.turn(earlyKey(h, [32]byte{}), false)
 	_, sealed, _, _ := Next(rest)
-	if plain, err := early.Open(0, 0, bytes.Clone(sealed)); err != nil || string(plain) != "open" {
+	if plain, err := early.open(0, bytes.Clone(sealed)); err != nil || string(plain) != "open" {
 		t.Fatalf("got %q %v: the table says that early bytes can be read", plain, err)
 	}
 	l.far.hear(m, w.now)
-	_, g, err := reply(hs, h, answer{w.process.process, w.process.cfg.Owner, false}, new([32]byte)) // another ephemeral key
-	if err != nil || g.secret == l.o.by.secret {
+	g, _, err := reply(hs, h, answer{w.process.process, w.process.cfg.Owner, 0}, [32]byte{}) // another ephemeral key
+	if err != nil || g.secret == l.o.first.secret {
 		t.Error("the same generation comes again")
 	}
 }
@@ -286,7 +286,7 @@ func TestANewGenerationHealsTheSession(t *testing.T) {
 	}
 }
 
-func mustKey(g *generation, label string, id []byte) Key {
+func mustKey(g *generation, label string, id []byte) [32]byte {
 	k, err := g.derive(label, id)
 	return must(k, err)
 }
@@ -298,7 +298,7 @@ func TestNothingButRecordsAfterThePlainMessages(t *testing.T) {
 		secret := "twenty bytes of text"
 		for _, e := range []*wireEnd{l.near, l.far} {
 			m, err := e.say(secret, w.now)
-			if err != nil || bytes.Contains(m, []byte(secret[:8])) || len(m) > len(secret)+4+3+Overhead {
+			if err != nil || bytes.Contains(m, []byte(secret[:8])) || len(m) > len(secret)+4+3+wire.RecordOverhead {
 				t.Errorf("got %d bytes, %v", len(m), err)
 			}
 		}

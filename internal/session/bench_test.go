@@ -2,6 +2,8 @@ package session
 
 import (
 	"testing"
+
+	"culvert/internal/wire"
 )
 
 func BenchmarkAgree(b *testing.B) {
@@ -27,7 +29,7 @@ func BenchmarkRecord(b *testing.B) {
 	w := newWorld(b)
 	l := w.dial(w.client(1), 1, Stream, w.process)
 	l.talk(b)
-	buf := make([]byte, MaxRecord)
+	buf := make([]byte, wire.MaxRecord)
 	b.ReportAllocs()
 	b.SetBytes(16 << 10)
 	for b.Loop() {
@@ -35,11 +37,11 @@ func BenchmarkRecord(b *testing.B) {
 		if !ok || len(head) > 0 {
 			b.Fatal("the origin may not say anything")
 		}
-		sealed, err := l.o.Seal(buf[:HeadLen+16<<10])
+		sealed, err := l.o.Seal(buf[:wire.RecordHead+16<<10])
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := l.c.Open(0, sealed[HeadLen:]); err != nil {
+		if _, err := l.c.Open(0, sealed[wire.RecordHead:]); err != nil {
 			b.Fatal(err)
 		}
 	}

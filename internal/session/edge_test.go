@@ -2,12 +2,13 @@ package session
 
 import (
 	"bytes"
-	"culvert/internal/wire"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"culvert/internal/wire"
 )
 
 // edge is whoever carries messages between one client and two origins: it keeps all, and
@@ -42,8 +43,8 @@ func newEdge(t testing.TB, d Door, forget bool) *edge {
 	e := &edge{w: newWorld(t), door: d, forget: forget, taken: map[string]bool{}, sealed: map[string]bool{}, opened: map[string]int{}, down: map[string]int{}, begun: map[string]int{}}
 	e.s = e.w.client(1)
 	e.origins = [2]*Origin{e.w.newOrigin(1), e.w.newOrigin(2)}
-	Watch = func(_ Cipher, k Key, number uint64) {
-		if id := fmt.Sprintf("%x %d", [32]byte(k), number); e.sealed[id] {
+	watch = func(_ Cipher, k [32]byte, number uint64) {
+		if id := fmt.Sprintf("%x %d", k, number); e.sealed[id] {
 			e.fault("a number comes twice under a key: %d", number)
 		} else {
 			e.sealed[id] = true
@@ -223,7 +224,7 @@ func (e *edge) restartOrigin() {
 // run takes a walk after a beginning, and then wants a new carrier to work: nothing
 // that an edge does outlasts the carriers that it did it to.
 func (e *edge) run(t testing.TB, begin, walk []int) {
-	defer func() { Watch = nil }()
+	defer func() { watch = nil }()
 	e.dial(0)
 	for _, i := range append(append([]int{}, begin...), walk...) {
 		steps[i](e)

@@ -2,12 +2,13 @@ package session
 
 import (
 	"bytes"
-	"crypto/ecdh"
-	"culvert/internal/wire"
 	"encoding/binary"
 	"errors"
 	"testing"
 	"time"
+
+	"culvert/internal/seal"
+	"culvert/internal/wire"
 )
 
 var start = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
@@ -46,7 +47,7 @@ func (w *wireEnd) say(text string, now time.Time) ([]byte, error) {
 	if !ok {
 		return b, errWait
 	}
-	room := make([]byte, HeadLen, HeadLen+len(text)+Overhead)
+	room := make([]byte, wire.RecordHead, wire.RecordHead+len(text)+wire.RecordOverhead)
 	sealed, err := w.Seal(append(room, text...))
 	return append(b, sealed...), err
 }
@@ -119,43 +120,34 @@ func (w *wireEnd) opened(plain []byte, err error) error {
 type world struct {
 	t       testing.TB
 	now     time.Time
-	origin  [32]byte
+	master  seal.Master
 	tokens  uint64
-	pairs   map[uint32][2]*Pair // the client's, the origin's
+	pairs   map[uint32][2]*seal.Pair // the client's, the origin's
 	process *Origin
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, now: start, origin: [32]byte{31: 1, 0: 8}, pairs: pairs}
+	w := &world{t: t, now: start, pairs: pairs}
 	w.process = w.newOrigin(1)
 	return w
 }
 
 // pairs are the same in every world.
-var pairs = map[uint32][2]*Pair{}
+var pairs = map[uint32][2]*seal.Pair{}
 
 func (w *world) newOrigin(owner byte) *Origin { return NewOrigin(Config{Owner: [8]byte{owner}}) }
 
-func (w *world) pair(user uint32) [2]*Pair {
+func (w *world) pair(user uint32) [2]*seal.Pair {
 	if p, ok := w.pairs[user]; ok {
 		return p
 	}
-	private := [32]byte{1: byte(user), 2: 7}
-	c, err := NewClientPair(private, public(w.origin))
+	c, err := seal.NewClientPair(w.master.Client(user))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	o, err := NewOriginPair(w.origin, public(private))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.pairs[user] = [2]*Pair{c, o}
+	o := w.master.Pair(user)
+	w.pairs[user] = [2]*seal.Pair{c, o}
 	return w.pairs[user]
-}
-
-func public(private [32]byte) [32]byte {
-	k, err := ecdh.X25519().NewPrivateKey(private[:])
-	return [32]byte(must(k, err).PublicKey().Bytes())
 }
 
 func (w *world) client(user uint32) *Client { return NewClient(w.pair(user)[0], AESGCM) }
@@ -244,3 +236,5 @@ func forBothDoors(t *testing.T, f func(t *testing.T, w *world, d Door)) {
 		t.Run(name, func(t *testing.T) { f(t, newWorld(t), d) })
 	}
 }
+
+func (s *Client) current() *generation { return s.newest.Load() }

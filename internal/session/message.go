@@ -2,9 +2,11 @@ package session
 
 import (
 	"encoding/binary"
+
+	"culvert/internal/wire"
 )
 
-// Plain is a message that is no  It stands in two bytes where a record has its
+// Plain is a message that is no record. It stands in two bytes where a record has its
 // length, which is never so small.
 type Plain byte
 
@@ -20,32 +22,40 @@ const (
 )
 
 const (
-	headLen    = 2
+	plainHead  = 2
 	macLen     = 16
-	helloLen   = 32 + 16 + 1 + 1 // the payload of the first Noise message
-	answerLen  = 16 + 8 + 1      // and of the second
-	agreeLen   = macLen + 32 + 48 + helloLen + 16
-	agreedLen  = 32 + answerLen + 16
+	agreeLen   = macLen + 32 + 48 + 50 + 16 // two keys, one of them sealed, and a hello
+	agreedLen  = 32 + 25 + 16               // a key and an answer
 	joinLen    = 8 + 4 + 16
-	leastCount = Overhead + 1 // the least length of a record
+	leastCount = wire.RecordOverhead + 1 // the least length of a record
 )
 
 var plainLen = [...]int{Challenge: 16, Join: joinLen, Agree: agreeLen, Agreed: agreedLen, Turn: 1, Unknown: 0}
 
-// whole reports whether body has p's length.
-func (p Plain) whole(body []byte) bool { return int(p) < len(plainLen) && len(body) == plainLen[p] }
+// Len is the length of what follows p's number; false if p is no plain message.
+func (p Plain) Len() (int, bool) {
+	if p == Record || int(p) >= len(plainLen) {
+		return 0, false
+	}
+	return plainLen[p], true
+}
+
+func (p Plain) whole(body []byte) bool {
+	n, ok := p.Len()
+	return ok && n == len(body)
+}
 
 // Next cuts the first plain message or record off a message of the stream door. body
 // aliases b. The error is ErrMessage.
 func Next(b []byte) (p Plain, body, rest []byte, err error) {
-	if len(b) < headLen {
+	if len(b) < wire.RecordHead {
 		return 0, nil, nil, ErrMessage
 	}
 	n := int(binary.BigEndian.Uint16(b))
 	if n < leastCount {
 		return Cut(b)
 	}
-	if b = b[headLen:]; n > len(b) || n > MaxRecord-HeadLen {
+	if b = b[wire.RecordHead:]; n > len(b) || n > wire.MaxRecord-wire.RecordHead {
 		return 0, nil, nil, ErrMessage
 	}
 	return Record, b[:n], b[n:], nil
@@ -54,14 +64,15 @@ func Next(b []byte) (p Plain, body, rest []byte, err error) {
 // Cut cuts the plain message off that a body at the gateway door begins with, behind
 // its number. The error is ErrMessage.
 func Cut(b []byte) (p Plain, body, rest []byte, err error) {
-	if len(b) < headLen || b[0] != 0 || b[1] == 0 || int(b[1]) >= len(plainLen) {
+	if len(b) < plainHead || b[0] != 0 {
 		return 0, nil, nil, ErrMessage
 	}
-	p, b = Plain(b[1]), b[headLen:]
-	if n := plainLen[p]; n <= len(b) {
-		return p, b[:n], b[n:], nil
+	p, b = Plain(b[1]), b[plainHead:]
+	n, ok := p.Len()
+	if !ok || n > len(b) {
+		return 0, nil, nil, ErrMessage
 	}
-	return 0, nil, nil, ErrMessage
+	return p, b[:n], b[n:], nil
 }
 
 func appendPlain(b []byte, p Plain, body ...byte) []byte {
@@ -70,21 +81,12 @@ func appendPlain(b []byte, p Plain, body ...byte) []byte {
 
 // join is what a Join says.
 type join struct {
-	g [8]byte
-	n uint32
-	c [16]byte
+	G [8]byte
+	N uint32
+	C [16]byte
 }
 
-func (j *join) append(b []byte) []byte {
-	b = append(b, j.g[:]...)
-	b = binary.BigEndian.AppendUint32(b, j.n)
-	return append(b, j.c[:]...)
-}
-
-// parseJoin wants joinLen bytes.
-func parseJoin(b []byte) join {
-	return join{g: [8]byte(b), n: binary.BigEndian.Uint32(b[8:]), c: [16]byte(b[12:])}
-}
+func (j join) valid() bool { return j.N > 0 }
 
 // hello is the payload of a first Noise message.
 //
@@ -93,24 +95,15 @@ func parseJoin(b []byte) join {
 //	48  how       1  bit 0: cipher; bit 1: goes on (the client has an R)
 //	49  j         1
 type hello struct {
-	e      [32]byte
-	i      [16]byte
-	cipher Cipher
-	on     bool
-	j      byte
+	E   [32]byte
+	I   [16]byte
+	How byte
+	J   byte
 }
 
-func (h *hello) append(b []byte) []byte {
-	b = append(append(b, h.e[:]...), h.i[:]...)
-	return append(b, byte(h.cipher)|bit(h.on)<<1, h.j)
-}
-
-func parseHello(b []byte) (hello, error) {
-	if len(b) != helloLen || b[48] > 3 {
-		return hello{}, ErrMessage
-	}
-	return hello{[32]byte(b), [16]byte(b[32:]), Cipher(b[48] & 1), b[48]&2 != 0, b[49]}, nil
-}
+func (h hello) valid() bool    { return h.How < 4 }
+func (h hello) cipher() Cipher { return Cipher(h.How & 1) }
+func (h hello) goesOn() bool   { return h.How&2 != 0 }
 
 // answer is the payload of a second Noise message.
 //
@@ -118,20 +111,32 @@ func parseHello(b []byte) (hello, error) {
 //	16  owner     8
 //	24  how       1  bit 0: the session was known; I's tunnels live on
 type answer struct {
-	process [16]byte
-	owner   [8]byte
-	known   bool
+	B     [16]byte
+	Owner [8]byte
+	How   byte
 }
 
-func (a *answer) append(b []byte) []byte {
-	return append(append(append(b, a.process[:]...), a.owner[:]...), bit(a.known))
+func (a answer) valid() bool { return a.How < 2 }
+func (a answer) known() bool { return a.How == 1 }
+
+// marshal writes the fields of a join, hello or answer, one after the other.
+func marshal(v any) []byte {
+	b, err := binary.Append(nil, binary.BigEndian, v)
+	return must(b, err)
 }
 
-func parseAnswer(b []byte) (answer, error) {
-	if len(b) != answerLen || b[24] > 1 {
-		return answer{}, ErrMessage
+// parse reads what marshal wrote. The error is ErrMessage.
+func parse[T interface {
+	join | hello | answer
+	valid() bool
+}](b []byte) (v T, err error) {
+	if len(b) != binary.Size(v) {
+		return v, ErrMessage
 	}
-	return answer{[16]byte(b), [8]byte(b[16:]), b[24] == 1}, nil
+	if _, err := binary.Decode(b, binary.BigEndian, &v); err != nil || !v.valid() {
+		return v, ErrMessage
+	}
+	return v, nil
 }
 
 func bit(b bool) byte {
@@ -139,4 +144,11 @@ func bit(b bool) byte {
 		return 1
 	}
 	return 0
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

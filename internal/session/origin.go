@@ -1,12 +1,16 @@
 package session
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/rand"
 	"io"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"culvert/internal/seal"
+	"culvert/internal/wire"
 )
 
 // Config is an origin's.
@@ -32,47 +36,37 @@ type Origin struct {
 	random  io.Reader
 	process [16]byte
 
-	mu       sync.Mutex // guards the following, and each Session
-	sessions map[sessionID]*Session
-	named    map[[8]byte]*generation
-	users    map[uint32][]*Session // the oldest first
+	mu       sync.Mutex            // guards the following, and each Session
+	users    map[uint32][]*Session // the oldest first; a user without any has no entry
 	draining bool
-}
-
-type sessionID struct {
-	user uint32
-	i    [16]byte
 }
 
 // Session is one, at the origin: what tunnels belong to.
 type Session struct {
+	seal.Hidden
 	User   uint32
 	origin *Origin
-	id     sessionID
+	i      [16]byte
 
-	root     [32]byte
-	proven   bool
-	newest   atomic.Pointer[generation] // proved, as before is
-	before   *generation
-	unproven *generation
-	tunnels  Window    // that have begun
-	held     int       // carriers and tunnels
-	idle     time.Time // since when held is 0
+	generations
+	root    [32]byte // zero: it has proved nothing
+	dropped bool
+	tunnels Window    // that have begun
+	held    int       // carriers and tunnels
+	idle    time.Time // since when held is 0
 }
 
 // NewOrigin makes an origin that knows nobody.
 func NewOrigin(cfg Config) *Origin { return newOrigin(cfg, rand.Reader) }
 
 func newOrigin(cfg Config, random io.Reader) *Origin {
-	o := &Origin{cfg: cfg, random: random, sessions: map[sessionID]*Session{},
-		named: map[[8]byte]*generation{}, users: map[uint32][]*Session{}}
-	_, err := io.ReadFull(random, o.process[:])
-	must(0, err)
+	o := &Origin{cfg: cfg, random: random, users: map[uint32][]*Session{}}
+	must(io.ReadFull(random, o.process[:]))
 	return o
 }
 
 // Begin reports whether a tunnel of that number may begin: each does once. One that
-// has begun and lives is the same; one that is over is Unknown.
+// has begun and lives is the same; one that is over is wire.Unknown.
 func (s *Session) Begin(tunnel uint32) bool {
 	s.origin.mu.Lock()
 	defer s.origin.mu.Unlock()
@@ -98,14 +92,10 @@ func (s *Session) Release(now time.Time) {
 func (o *Origin) Sweep(now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, s := range o.sessions {
-		if s.over(now) {
-			o.drop(s)
-			continue
-		}
-		for _, g := range s.generations() {
-			if g != nil && now.Sub(g.born) >= GenerationKept {
-				o.erase(g)
+	for _, all := range o.users {
+		for _, s := range slices.Clone(all) {
+			if s.expire(now); s.over(now) {
+				o.drop(s)
 			}
 		}
 	}
@@ -113,11 +103,13 @@ func (o *Origin) Sweep(now time.Time) {
 
 func (s *Session) over(now time.Time) bool {
 	limit := SessionIdle
-	if !s.proven {
+	if !s.proven() {
 		limit = ProveWithin
 	}
 	return s.held == 0 && now.Sub(s.idle) >= limit
 }
+
+func (s *Session) proven() bool { return s.root != [32]byte{} }
 
 // Drain refuses new sessions from now on. Those that are there go on.
 func (o *Origin) Drain() {
@@ -127,50 +119,45 @@ func (o *Origin) Drain() {
 }
 
 // Sessions is how many there are.
-func (o *Origin) Sessions() int {
+func (o *Origin) Sessions() (n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return len(o.sessions)
-}
-
-func (o *Origin) erase(g *generation) {
-	if g != nil {
-		g.erase()
-		delete(o.named, g.name)
+	for _, all := range o.users {
+		n += len(all)
 	}
+	return n
 }
 
 func (o *Origin) drop(s *Session) {
-	for _, g := range s.generations() {
-		o.erase(g)
+	s.dropped = true
+	for _, g := range s.all() {
+		g.erase()
 	}
-	delete(o.sessions, s.id)
-	all := o.users[s.User]
-	i := slices.Index(all, s)
-	if o.users[s.User] = slices.Delete(all, i, i+1); len(all) == 1 {
+	others := slices.DeleteFunc(o.users[s.User], func(other *Session) bool { return other == s })
+	if o.users[s.User] = others; len(others) == 0 {
 		delete(o.users, s.User)
 	}
 }
 
-// session finds or makes the one of an Agree. A session that is proved goes on, and by
-// its root alone; any other begins.
-func (o *Origin) session(user uint32, h hello, now time.Time) (s *Session, known bool, root [32]byte, err error) {
+// session finds or makes the one of an Agree, and tells its root. A session that is
+// proven goes on, and by its root alone; any other begins.
+func (o *Origin) session(user uint32, h hello, now time.Time) (*Session, [32]byte, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	id := sessionID{user, h.i}
-	if s = o.sessions[id]; s != nil {
-		if s.proven && !h.on {
-			err = ErrProof
+	for _, s := range o.users[user] {
+		if s.i == h.I && s.proven() && !h.goesOn() {
+			return nil, s.root, ErrProof
 		}
-		return s, s.proven, s.root, err
+		if s.i == h.I {
+			return s, s.root, nil
+		}
 	}
 	if o.draining || !o.room(user) {
-		return nil, false, root, ErrBusy
+		return nil, [32]byte{}, ErrBusy
 	}
-	s = &Session{User: user, origin: o, id: id, idle: now}
-	o.sessions[id] = s
+	s := &Session{User: user, origin: o, i: h.I, idle: now}
 	o.users[user] = append(o.users[user], s)
-	return s, false, root, nil
+	return s, s.root, nil
 }
 
 // room makes room for another session of user, among the user's own: the oldest goes
@@ -178,13 +165,13 @@ func (o *Origin) session(user uint32, h hello, now time.Time) (s *Session, known
 func (o *Origin) room(user uint32) bool {
 	all, unproven := o.users[user], 0
 	for _, s := range all {
-		unproven += int(bit(!s.proven))
+		unproven += int(bit(!s.proven()))
 	}
 	if len(all) < UserSessions && unproven < UserUnproven {
 		return true
 	}
 	for _, s := range all {
-		if !s.proven || unproven < UserUnproven && s.held == 0 {
+		if !s.proven() || unproven < UserUnproven && s.held == 0 {
 			o.drop(s)
 			return true
 		}
@@ -192,69 +179,28 @@ func (o *Origin) room(user uint32) bool {
 	return false
 }
 
-// adopt keeps a generation that has proved nothing. It displaces nothing but another such.
+// adopt keeps a generation that has proved nothing. It displaces nothing but another
+// such, which the carrier that agreed on it may still prove.
 func (o *Origin) adopt(s *Session, g *generation, now time.Time) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.sessions[s.id] != s || o.named[g.name] != nil || s.find(g.j) != nil && s.find(g.j) != s.unproven {
+	if other := s.find(g.j); s.dropped || other != nil && other != s.unproven {
 		return ErrProof
-	}
-	if s.unproven != nil {
-		delete(o.named, s.unproven.name) // the carrier that agreed on it may still prove it
 	}
 	g.session, g.born, s.unproven = s, now, g
-	o.named[g.name] = g
 	return nil
 }
 
-// find is the generation that a Join of user names; nil if there is none.
-func (o *Origin) find(user uint32, name [8]byte) *generation {
+// named is the generation that a Join of user names; nil if there is none.
+func (o *Origin) named(user uint32, name [8]byte) *generation {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if g := o.named[name]; g != nil && g.session.User == user {
-		return g
-	}
-	return nil
-}
-
-// prove is told that a record under g has opened. n is of the carrier's Join, which is
-// taken once; 0 if there was none, or it has been taken.
-func (o *Origin) prove(g *generation, n uint32) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	s := g.session
-	if o.sessions[s.id] != s || n != 0 && !g.joins.Take(uint64(n)) {
-		return ErrProof
-	}
-	if g.proved {
-		return nil
-	}
-	if g.first == s.proven {
-		return ErrProof // it comes from no root, and the session has one, or the other way round
-	}
-	g.proved = true
-	return o.promote(s, g)
-}
-
-// promote makes g the newest, unless it was agreed on before that.
-func (o *Origin) promote(s *Session, g *generation) error {
-	newest := s.newest.Load()
-	if newest != nil && g.born.Before(newest.born) {
-		return nil
-	}
-	if !s.proven {
-		root, err := g.root()
-		if err != nil {
-			return err
+	for _, s := range o.users[user] {
+		for _, g := range s.all() {
+			if g.name == name {
+				return g
+			}
 		}
-		s.root, s.proven = root, true
-	}
-	o.erase(s.before)
-	s.newest.Store(g)
-	s.before = newest
-	o.named[g.name] = g
-	if s.unproven == g {
-		s.unproven = nil
 	}
 	return nil
 }
@@ -266,15 +212,232 @@ func (s *Session) called(j byte) *generation {
 	return s.find(j)
 }
 
-func (s *Session) find(j byte) *generation {
-	for _, g := range s.generations() {
-		if g != nil && g.j == j {
-			return g
+// prove is told that a record under g has opened. n is of the carrier's Join, which is
+// taken once; 0 if there was none, or it has been taken.
+func (o *Origin) prove(g *generation, n uint32) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s := g.session
+	if s.dropped || n != 0 && !g.joins.Take(uint64(n)) {
+		return ErrProof
+	}
+	if g.proved {
+		return nil
+	}
+	if g.first == s.proven() {
+		return ErrProof // it comes from no root, and the session has one, or the other way round
+	}
+	g.proved = true
+	if newest := s.newest.Load(); newest != nil && g.born.Before(newest.born) {
+		return nil // it was agreed on before that
+	}
+	s.advance(g)
+	if s.proven() {
+		return nil
+	}
+	root, err := g.derive(labelRoot)
+	s.root = root
+	return err
+}
+
+// OriginCarrier is an origin's end of one carrier. One goroutine at a time may write
+// (Head, Seal, SealMessage) and one may read (Receive, Open, Early, Again).
+type OriginCarrier struct {
+	end
+	origin *Origin
+	pair   *seal.Pair
+	user   uint32
+	until  time.Time // it is to have proved itself
+
+	// Guarded by end.mu.
+	session    *Session // nil: none yet
+	n          uint32   // of its Join, until that is taken
+	message    []byte   // the Agree, which the gateway door may bring again
+	agreed     []byte   // the answer to it
+	challenged bool
+	unknown    bool // to be told
+	told       bool // it was, or is to be
+}
+
+// Carrier makes the origin's end of a carrier that user's token has opened, which
+// proved itself by a key of pair.
+func (o *Origin) Carrier(d Door, token wire.Token, user uint32, p *seal.Pair, now time.Time) *OriginCarrier {
+	c := &OriginCarrier{origin: o, pair: p, user: user, until: now.Add(ProveWithin)}
+	c.atOrigin, c.place, c.state = true, place{door: d, token: token}, Unproven
+	if d == Stream {
+		must(io.ReadFull(o.random, c.place.o[:]))
+	}
+	return c
+}
+
+// Late reports whether the carrier has had its time and proved nothing. End it.
+func (c *OriginCarrier) Late(now time.Time) bool {
+	return c.State() != Live && !now.Before(c.until)
+}
+
+// Session is what the carrier belongs to; nil while nothing is known of that. Only
+// when the carrier is Live its user is charged, and frames of all kinds count.
+func (c *OriginCarrier) Session() *Session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.session
+}
+
+// Early reports whether the record that was opened last may hold Open and Pad frames
+// alone. The reader calls it.
+func (c *OriginCarrier) Early() bool { return c.in.at != nil && c.in.at.of == nil }
+
+// Head appends to b the plain messages that must go before the next record, if any,
+// and reports whether a record may follow.
+func (c *OriginCarrier) Head(b []byte, now time.Time) ([]byte, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.place.door == Stream && !c.challenged {
+		b = appendPlain(b, Challenge, c.place.o[:]...)
+		c.challenged = true
+	}
+	switch {
+	case c.state == Live:
+		return c.turned(b, c.session.newest.Load(), now)
+	case c.state == Answered:
+		if c.sent == nil || c.place.door == Gateway { // once, or with each message
+			b = appendPlain(b, Agreed, c.agreed...)
 		}
+		return b, c.turn(c.first)
+	case c.state == Unproven && c.unknown:
+		c.unknown = false
+		return appendPlain(b, Unknown), false
+	}
+	return b, false
+}
+
+// Receive takes a plain message. Errors are ErrOrder, ErrMessage, ErrProof and ErrBusy.
+func (c *OriginCarrier) Receive(p Plain, body []byte, now time.Time) (Event, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ev, err := c.receive(p, body, now)
+	return ev, c.fail(err)
+}
+
+func (c *OriginCarrier) receive(p Plain, body []byte, now time.Time) (Event, error) {
+	gateway := c.place.door == Gateway && c.state != Dead
+	switch {
+	case !p.whole(body):
+		return 0, ErrMessage
+	case c.state == Unproven && p == Join:
+		return c.join(body)
+	case c.state == Unproven && p == Agree:
+		return Speak, c.agree(body, now)
+	case gateway && p == Agree && bytes.Equal(body, c.message): // again
+		c.in.pick(early)
+		return 0, nil
+	case gateway && p == Join: // again, or another whose record will not open
+		if c.in.at = nil; c.agreed == nil {
+			c.in.pick(int(c.first.j))
+		}
+		return 0, nil
+	case p == Turn && (c.state == Answered || c.state == Live):
+		return 0, c.turnIn(body[0], c.session.called)
+	}
+	return 0, ErrOrder
+}
+
+// join believes nothing yet.
+func (c *OriginCarrier) join(body []byte) (Event, error) {
+	j, err := parse[join](body)
+	if err != nil {
+		return 0, err
+	}
+	g := c.origin.named(c.user, j.G)
+	if g != nil {
+		c.begin(g, j)
+		c.n, c.session, c.state = j.N, g.session, Joined
+		return 0, c.listen(g)
+	}
+	if c.told && c.place.door == Stream {
+		return 0, ErrOrder
+	}
+	c.unknown, c.told = true, true
+	return Speak, nil
+}
+
+func (c *OriginCarrier) agree(body []byte, now time.Time) error {
+	a, err := c.agreement(body, c.place, now)
+	if err != nil {
+		return err
+	}
+	c.begin(a.generation, join{})
+	c.session, c.state, c.unknown = a.session, Answered, false
+	c.message, c.agreed = bytes.Clone(body), a.answer
+	c.in, c.count = opener{}, 0
+	if a.early != nil {
+		c.in.turn(a.early, false)
 	}
 	return nil
 }
 
-func (s *Session) generations() [3]*generation {
-	return [3]*generation{s.unproven, s.newest.Load(), s.before}
+// agreement is what an Agree has come to.
+type agreement struct {
+	*generation
+	answer []byte
+	early  *key // nil: early records are of a session that is not known here any more
+}
+
+// agreement answers an Agree that stands at a place.
+func (c *OriginCarrier) agreement(body []byte, at place, now time.Time) (a agreement, err error) {
+	o := c.origin
+	allow := func() bool { return o.cfg.Allow == nil || o.cfg.Allow(c.user, now) }
+	hs, h, err := read(c.pair, body, at, allow, o.random)
+	if err != nil {
+		return a, err
+	}
+	s, root, err := o.session(c.user, h, now)
+	known := root != [32]byte{}
+	if err != nil || at.inside && (s != c.session || !known) {
+		return a, cmp.Or(err, ErrProof)
+	}
+	if known || !h.goesOn() {
+		a.early = earlyKey(h, root)
+	}
+	a.generation, a.answer, err = reply(hs, h, answer{o.process, o.cfg.Owner, bit(known)}, root)
+	return a, cmp.Or(err, o.adopt(s, a.generation, now))
+}
+
+// Open opens a record in place, of a message's number at the gateway door; nil without
+// an error is one that was dropped unread. Errors are ErrRecord and ErrProof, and
+// ErrRepeated, which is to be ignored.
+func (c *OriginCarrier) Open(number uint32, sealed []byte) ([]byte, error) {
+	counted := c.numbered(number)
+	k := c.in.at
+	if k == nil {
+		return nil, nil // nothing has come that says what records are
+	}
+	plain, err := c.in.open(counted, sealed)
+	if err == ErrRepeated || err == nil && (k.of == nil || k.proved) {
+		return plain, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil { // once for each generation that the client turns to
+		err = c.origin.prove(k.of, c.n)
+	}
+	if err != nil {
+		return nil, c.fail(err)
+	}
+	c.n, k.proved, c.state = 0, true, Live
+	return plain, nil
+}
+
+// Again answers the body of an Again frame with that of an Answer frame. The carrier
+// is Live.
+func (c *OriginCarrier) Again(body []byte, now time.Time) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := c.place
+	at.inside = true
+	if c.state != Live {
+		return nil, c.fail(ErrOrder)
+	}
+	a, err := c.agreement(body, at, now)
+	return a.answer, c.fail(err)
 }

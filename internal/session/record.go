@@ -4,9 +4,11 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/binary"
-	"errors"
 
 	"golang.org/x/crypto/chacha20poly1305"
+
+	"culvert/internal/seal"
+	"culvert/internal/wire"
 )
 
 // Cipher is the AEAD that a client has chosen for its carriers.
@@ -18,191 +20,154 @@ const (
 	ChaCha20Poly1305
 )
 
-const (
-	// HeadLen is the length of a record's length, at the stream door.
-	HeadLen = 2
-	// Overhead is the tag that sealing adds.
-	Overhead = 16
-	// MaxRecord bounds a record with its length and tag at the stream door. As one
-	// masked WebSocket message (8 bytes of header) it fills four TLS records.
-	MaxRecord = 64<<10 - 8
-	// MaxRecords is how many records one key seals: RFC 9001, appendix B.1, allows
-	// some 2^22.5 of 2^16 bytes for an advantage of 2^-57.
-	MaxRecords = 1 << 22
-)
+// MaxRecords is how many records one key seals: RFC 9001, appendix B.1, allows
+// some 2^22.5 of 2^16 bytes for an advantage of 2^-57.
+const MaxRecords = 1 << 22
 
-var (
-	// ErrRecord means that a record does not open. End the carrier that brought it.
-	ErrRecord = errors.New("not a record of this carrier")
-	// ErrSpent means that a key has sealed MaxRecords, that there is none, or that a
-	// number was used. End the carrier.
-	ErrSpent = errors.New("the carrier's key may seal no more")
-	// ErrRepeated means that a message has come before, or is too old to tell. Ignore it.
-	ErrRepeated = errors.New("the message has come before")
-)
-
-// Key is the secret of one direction. It shows itself to nobody.
-type Key [32]byte
-
-// String does not reveal the key.
-func (Key) String() string { return "[hidden key]" }
-
-// GoString does not reveal the key.
-func (Key) GoString() string { return "[hidden key]" }
-
-// half is one direction's key. Its expanded cipher is 1,280 bytes, made at the
-// first record and dropped by rest.
-type half struct {
+// key seals or opens the records of one direction of a carrier. Its expanded cipher is
+// 1,280 bytes, made at the first record and dropped by rest.
+type key struct {
+	seal.Hidden
+	of     *generation // nil: an early key
 	cipher Cipher
-	set    bool
-	key    Key
+	secret [32]byte
+	used   uint64 // records that it has sealed or opened
+	proved bool   // origin: a record has opened, and the session knows
 	aead   cipher.AEAD
 	nonce  [12]byte // beside the cipher: on the stack it would be moved to the heap
 }
 
-func (h *half) turn(c Cipher, k Key) { *h = half{cipher: c, set: true, key: k} }
-
-func (h *half) rest() { h.aead = nil }
-
 // at readies the nonce of a number: 4 zero bytes, then the number.
-func (h *half) at(number uint64) cipher.AEAD {
-	if h.aead == nil {
-		h.aead = newAEAD(h.cipher, &h.key)
+func (k *key) at(number uint64) cipher.AEAD {
+	if k.aead == nil {
+		k.aead = newAEAD(k.cipher, k.secret[:])
 	}
-	binary.BigEndian.PutUint64(h.nonce[4:], number)
-	return h.aead
+	binary.BigEndian.PutUint64(k.nonce[4:], number)
+	return k.aead
 }
 
-func (h *half) open(number uint64, sealed []byte) ([]byte, error) {
-	if !h.set || len(sealed) <= Overhead {
-		return nil, ErrRecord
+func (k *key) rest() {
+	if k != nil {
+		k.aead = nil
 	}
-	plain, err := h.at(number).Open(sealed[:0], h.nonce[:], sealed, nil)
-	if err != nil {
-		return nil, ErrRecord
-	}
-	return plain, nil
 }
 
-func newAEAD(c Cipher, k *Key) cipher.AEAD {
+// name is the number of its generation, or early.
+func (k *key) name() int {
+	if k.of == nil {
+		return early
+	}
+	return int(k.of.j)
+}
+
+// early is the name of an early key, above all numbers of generations.
+const early = 256
+
+func newAEAD(c Cipher, secret []byte) cipher.AEAD {
 	if c == ChaCha20Poly1305 {
-		aead, err := chacha20poly1305.New(k[:])
+		aead, err := chacha20poly1305.New(secret)
 		return must(aead, err)
 	}
-	block, err := aes.NewCipher(k[:])
-	aead, _ := cipher.NewGCM(must(block, err))
+	block, err := aes.NewCipher(secret)
+	aead, _ := cipher.NewGCM(must(block, err)) // only for ciphers of another block size
 	return aead
 }
 
-// Watch is told each number before it is sealed, by tests that look for one that comes
+// watch is told each number before it is sealed, by tests that look for one that comes
 // twice. It is nil otherwise.
-var Watch func(c Cipher, k Key, number uint64)
+var watch func(c Cipher, secret [32]byte, number uint64)
 
-// Sealer is one direction of a carrier, at the end that sends. One goroutine at a
-// time may use it: whoever holds the carrier's write lock. Do not copy it.
-type Sealer struct {
-	half
+// sealer is one direction of a carrier, at the end that sends.
+type sealer struct {
+	*key        // nil: there is none yet
 	next uint64 // the least number that may be sealed
-	used uint64 // records that the present key has sealed
 }
 
-// Turn has what follows sealed under another key. Numbers go on.
-func (s *Sealer) Turn(c Cipher, k Key) {
-	s.turn(c, k)
-	s.used = 0
-}
-
-// Used is how many records the present key has sealed.
-func (s *Sealer) Used() uint64 { return s.used }
-
-// Rest drops what can be made anew: the carrier is idle.
-func (s *Sealer) Rest() { s.rest() }
-
-// Seal makes a record of the stream door in place: b is HeadLen bytes of room and
-// then frames, at least one byte of them, and has Overhead bytes of capacity
-// behind. The error is ErrSpent; b is not sealed then.
-func (s *Sealer) Seal(b []byte) ([]byte, error) {
-	sealed, err := s.seal(s.next, b, HeadLen, MaxRecord)
-	if err != nil {
-		return nil, err
-	}
-	binary.BigEndian.PutUint16(sealed, uint16(len(sealed)-HeadLen))
-	return sealed, nil
-}
-
-// SealMessage seals the message of a number of the gateway door in place, all but
-// its first head bytes. Numbers must grow.
-func (s *Sealer) SealMessage(number uint32, b []byte, head int) ([]byte, error) {
-	return s.seal(uint64(number), b, head, 1<<30)
-}
-
-func (s *Sealer) seal(number uint64, b []byte, head, most int) ([]byte, error) {
-	if !s.set || number < s.next || s.used >= MaxRecords || len(b) <= head || len(b)+Overhead > most {
+// seal encrypts in place all but the first head bytes of b, which become at most most
+// bytes. Numbers grow, whatever the key.
+func (s *sealer) seal(number uint64, b []byte, head, most int) ([]byte, error) {
+	if s.key == nil || number < s.next || s.used >= MaxRecords || len(b) <= head || len(b)+wire.RecordOverhead > most {
 		return nil, ErrSpent
 	}
-	if Watch != nil {
-		Watch(s.cipher, s.key, number)
+	if watch != nil {
+		watch(s.cipher, s.secret, number)
 	}
 	aead := s.at(number)
 	s.next, s.used = number+1, s.used+1
 	return aead.Seal(b[:head], s.nonce[:], b[head:], nil), nil
 }
 
-// Opener is one direction of a carrier, at the end that receives. It keeps two keys:
-// at the gateway door messages come late, twice and in any order. One goroutine at a
-// time may use it. Do not copy it.
-type Opener struct {
-	keys [2]named // the newest first
+// opener is one direction of a carrier, at the end that receives.
+type opener struct {
+	keys [2]*key // the newest first; the second at the gateway door alone
+	at   *key    // of the record at hand; nil: nothing has said what records are
 	came Window
 }
 
-// named is a key with a name: its generation's number, or one above 255.
-type named struct {
-	half
-	name uint16
+// turn adds a key, and forgets the one before the last; or, without keep, all others.
+func (o *opener) turn(k *key, keep bool) {
+	if o.keys[1] = o.keys[0]; !keep {
+		o.keys[1] = nil
+	}
+	o.keys[0], o.at = k, k
 }
 
-// Has reports whether there is a key of that name.
-func (o *Opener) Has(name uint16) bool { return o.find(name) != nil }
-
-func (o *Opener) find(name uint16) *named {
-	for i := range o.keys {
-		if o.keys[i].set && o.keys[i].name == name {
-			return &o.keys[i]
+// pick has the record at hand opened by the key of that name, if there is one.
+func (o *opener) pick(name int) bool {
+	o.at = nil
+	for _, k := range o.keys {
+		if k != nil && k.name() == name {
+			o.at = k
+			return true
 		}
 	}
-	return nil
+	return false
 }
 
-// Turn adds a key, and forgets the one before the last; or, without keep, all others.
-func (o *Opener) Turn(name uint16, c Cipher, k Key, keep bool) {
-	if o.keys[1] = o.keys[0]; !keep {
-		o.keys[1] = named{}
-	}
-	o.keys[0] = named{name: name}
-	o.keys[0].turn(c, k)
-}
-
-// Rest drops what can be made anew.
-func (o *Opener) Rest() {
-	o.keys[0].rest()
-	o.keys[1].rest()
-}
-
-// Open opens, in place, the record of a number, without its length. ErrRepeated comes
+// open decrypts, in place, the record of a number, without its length. ErrRepeated comes
 // before any opening, and a number counts as come only when its record has opened. After
 // ErrRecord the contents of sealed are lost.
-func (o *Opener) Open(name uint16, number uint64, sealed []byte) ([]byte, error) {
+func (o *opener) open(number uint64, sealed []byte) ([]byte, error) {
 	if !o.came.Fresh(number) {
 		return nil, ErrRepeated
 	}
-	k := o.find(name)
-	if k == nil {
+	if o.at == nil || len(sealed) <= wire.RecordOverhead {
 		return nil, ErrRecord
 	}
-	plain, err := k.open(number, sealed)
-	if err == nil {
-		o.came.Take(number)
+	plain, err := o.at.at(number).Open(sealed[:0], o.at.nonce[:], sealed, nil)
+	if err != nil {
+		return nil, ErrRecord
 	}
-	return plain, err
+	o.came.Take(number)
+	return plain, nil
 }
+
+// WindowSize is how far behind the highest number others are told from repeats.
+const WindowSize = 1024
+
+// Window remembers which numbers have come. One that is WindowSize or more below
+// the highest counts as come. The zero Window has none.
+type Window struct {
+	next uint64 // one more than the highest that has come
+	bits [WindowSize / 64]uint64
+}
+
+// Fresh reports whether n has not come, as far as is known.
+func (w *Window) Fresh(n uint64) bool {
+	return n >= w.next || w.next-n <= WindowSize && *w.word(n)>>(n%64)&1 == 0
+}
+
+// Take notes that n has come; false if it had.
+func (w *Window) Take(n uint64) bool {
+	if !w.Fresh(n) {
+		return false
+	}
+	for i := w.next; i <= n && i < w.next+WindowSize; i++ { // these share their places with older ones
+		*w.word(i) &^= 1 << (i % 64)
+	}
+	w.next = max(w.next, n+1)
+	*w.word(n) |= 1 << (n % 64)
+	return true
+}
+
+func (w *Window) word(n uint64) *uint64 { return &w.bits[n/64%uint64(len(w.bits))] }

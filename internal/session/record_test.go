@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"culvert/internal/wire"
 )
 
 func forCiphers(t *testing.T, f func(t *testing.T, c Cipher)) {
@@ -14,29 +16,35 @@ func forCiphers(t *testing.T, f func(t *testing.T, c Cipher)) {
 	}
 }
 
-// inOrder opens records of the stream door.
-type inOrder struct {
-	Opener
+// ordered opens records of the stream door.
+type ordered struct {
+	opener
 	count uint64
 }
 
-func (o *inOrder) Open(sealed []byte) ([]byte, error) {
-	plain, err := o.Opener.Open(0, o.count, sealed)
+func (o *ordered) Open(sealed []byte) ([]byte, error) {
+	plain, err := o.open(o.count, sealed)
 	if err == nil {
 		o.count++
 	}
 	return plain, err
 }
 
-func pair(c Cipher) (s Sealer, o inOrder) {
-	s.Turn(c, Key{1})
-	o.Turn(0, c, Key{1}, false)
+// keyOf is a key of the generation j.
+func keyOf(c Cipher, secret, j byte) *key {
+	return &key{of: &generation{j: j}, cipher: c, secret: [32]byte{secret}}
+}
+
+func pair(c Cipher) (s *end, o ordered) {
+	s = new(end)
+	s.out.key = keyOf(c, 1, 0)
+	o.turn(keyOf(c, 1, 0), false)
 	return s, o
 }
 
-func seal(t *testing.T, s *Sealer, text string) []byte {
+func sealText(t *testing.T, s *end, text string) []byte {
 	t.Helper()
-	sealed, err := s.Seal(append(make([]byte, HeadLen, 200), text...))
+	sealed, err := s.Seal(append(make([]byte, wire.RecordHead, 200), text...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,16 +57,16 @@ func TestRecordsOpenInOrder(t *testing.T) {
 		for i := range 5 {
 			text := fmt.Sprint("record ", i)
 			if i == 3 {
-				s.Turn(c, Key{2})
-				o.Turn(0, c, Key{2}, false)
-				s.Rest()
-				o.Rest()
+				s.out.key = keyOf(c, 2, 1)
+				o.turn(keyOf(c, 2, 1), false)
+				s.RestWriter()
+				o.keys[0].rest()
 			}
-			sealed := seal(t, &s, text)
-			if len(sealed) != HeadLen+len(text)+Overhead {
+			sealed := sealText(t, s, text)
+			if len(sealed) != wire.RecordHead+len(text)+wire.RecordOverhead {
 				t.Errorf("got %d bytes", len(sealed))
 			}
-			if got, err := o.Open(sealed[HeadLen:]); err != nil || string(got) != text {
+			if got, err := o.Open(sealed[wire.RecordHead:]); err != nil || string(got) != text {
 				t.Errorf("got %q %v", got, err)
 			}
 		}
@@ -67,21 +75,21 @@ func TestRecordsOpenInOrder(t *testing.T) {
 
 func TestARecordThatIsLostRepeatedOrSwappedDoesNotOpen(t *testing.T) {
 	s, o := pair(AESGCM)
-	one, two := seal(t, &s, "one"), seal(t, &s, "two")
-	if _, err := o.Open(bytes.Clone(two[HeadLen:])); !errors.Is(err, ErrRecord) {
+	one, two := sealText(t, s, "one"), sealText(t, s, "two")
+	if _, err := o.Open(bytes.Clone(two[wire.RecordHead:])); !errors.Is(err, ErrRecord) {
 		t.Errorf("the second first: got %v", err)
 	}
-	if _, err := o.Open(bytes.Clone(one[HeadLen:])); err != nil {
+	if _, err := o.Open(bytes.Clone(one[wire.RecordHead:])); err != nil {
 		t.Errorf("what does not open must not count: %v", err)
 	}
-	if _, err := o.Open(bytes.Clone(one[HeadLen:])); !errors.Is(err, ErrRecord) {
+	if _, err := o.Open(bytes.Clone(one[wire.RecordHead:])); !errors.Is(err, ErrRecord) {
 		t.Errorf("again: got %v", err)
 	}
 }
 
 func TestEveryBitOfARecordCounts(t *testing.T) {
 	s, o := pair(AESGCM)
-	sealed := seal(t, &s, "text")[HeadLen:]
+	sealed := sealText(t, s, "text")[wire.RecordHead:]
 	for i := range 8 * len(sealed) {
 		bad := bytes.Clone(sealed)
 		bad[i/8] ^= 1 << (i % 8)
@@ -92,8 +100,8 @@ func TestEveryBitOfARecordCounts(t *testing.T) {
 }
 
 func TestRecordsAreRefused(t *testing.T) {
-	var s Sealer
-	var o inOrder
+	s := new(end)
+	var o ordered
 	if _, err := s.Seal(make([]byte, 10, 100)); !errors.Is(err, ErrSpent) {
 		t.Errorf("without a key: got %v", err)
 	}
@@ -101,12 +109,12 @@ func TestRecordsAreRefused(t *testing.T) {
 		t.Errorf("without a key: got %v", err)
 	}
 	s, o = pair(AESGCM)
-	for _, n := range []int{0, HeadLen, MaxRecord - Overhead + 1} {
-		if _, err := s.Seal(make([]byte, n, n+Overhead)); !errors.Is(err, ErrSpent) {
+	for _, n := range []int{0, wire.RecordHead, wire.MaxRecord - wire.RecordOverhead + 1} {
+		if _, err := s.Seal(make([]byte, n, n+wire.RecordOverhead)); !errors.Is(err, ErrSpent) {
 			t.Errorf("%d bytes: got %v", n, err)
 		}
 	}
-	for n := range Overhead + 1 {
+	for n := range wire.RecordOverhead + 1 {
 		if _, err := o.Open(make([]byte, n)); !errors.Is(err, ErrRecord) {
 			t.Errorf("%d bytes: got %v", n, err)
 		}
@@ -115,32 +123,32 @@ func TestRecordsAreRefused(t *testing.T) {
 
 func TestAKeySealsNoMoreThanItMay(t *testing.T) {
 	s, _ := pair(AESGCM)
-	s.next, s.used = MaxRecords-1, MaxRecords-1
-	seal(t, &s, "last")
-	if _, err := s.Seal(append(make([]byte, HeadLen, 100), "more"...)); !errors.Is(err, ErrSpent) {
+	s.out.next, s.out.used = MaxRecords-1, MaxRecords-1
+	sealText(t, s, "last")
+	if _, err := s.Seal(append(make([]byte, wire.RecordHead, 100), "more"...)); !errors.Is(err, ErrSpent) {
 		t.Errorf("got %v", err)
 	}
-	s.Turn(AESGCM, Key{2})
-	if seal(t, &s, "on"); s.next != MaxRecords+1 {
-		t.Errorf("the number is %d: it begins anew with a key", s.next)
+	s.out.key = keyOf(AESGCM, 2, 1)
+	if sealText(t, s, "on"); s.out.next != MaxRecords+1 {
+		t.Errorf("the number is %d: it begins anew with a key", s.out.next)
 	}
 }
 
 func TestNoNumberIsSealedTwice(t *testing.T) {
 	seen := map[string]bool{}
-	Watch = func(_ Cipher, k Key, n uint64) {
-		if id := fmt.Sprintf("%x %d", [32]byte(k), n); seen[id] {
+	watch = func(_ Cipher, k [32]byte, n uint64) {
+		if id := fmt.Sprintf("%x %d", k, n); seen[id] {
 			t.Errorf("number %d comes twice", n)
 		} else {
 			seen[id] = true
 		}
 	}
-	defer func() { Watch = nil }()
+	defer func() { watch = nil }()
 	s, _ := pair(AESGCM)
 	for _, n := range []uint32{0, 1, 1, 0, 5, 4, 5, 6} {
 		s.SealMessage(n, append(make([]byte, 4, 100), "x"...), 4)
 	}
-	seal(t, &s, "a record among them")
+	sealText(t, s, "a record among them")
 	if len(seen) != 5 {
 		t.Errorf("got %d, want 5", len(seen))
 	}
@@ -148,15 +156,15 @@ func TestNoNumberIsSealedTwice(t *testing.T) {
 
 func TestMessagesOpenOnceInAnyOrder(t *testing.T) {
 	forCiphers(t, func(t *testing.T, c Cipher) {
-		var s Sealer
-		var o Opener
-		s.Turn(c, Key{1})
-		o.Turn(7, c, Key{1}, true)
+		s := new(end)
+		var o opener
+		s.out.key = keyOf(c, 1, 7)
+		o.turn(keyOf(c, 1, 7), true)
 		var all [][]byte
 		for i := range uint32(50) {
 			if i == 25 {
-				s.Turn(c, Key{2})
-				o.Turn(8, c, Key{2}, true)
+				s.out.key = keyOf(c, 2, 8)
+				o.turn(keyOf(c, 2, 8), true)
 			}
 			m, err := s.SealMessage(i, append(make([]byte, 5, 100), fmt.Sprint(i)...), 5)
 			if err != nil {
@@ -166,7 +174,8 @@ func TestMessagesOpenOnceInAnyOrder(t *testing.T) {
 		}
 		for _, again := range []bool{false, true} {
 			for _, i := range rand.Perm(50) {
-				got, err := o.Open(uint16(7+i/25), uint64(i), bytes.Clone(all[i]))
+				o.pick(7 + i/25)
+				got, err := o.open(uint64(i), bytes.Clone(all[i]))
 				if again && !errors.Is(err, ErrRepeated) || !again && (err != nil || string(got) != fmt.Sprint(i)) {
 					t.Errorf("message %d: got %q %v", i, got, err)
 				}
@@ -176,20 +185,22 @@ func TestMessagesOpenOnceInAnyOrder(t *testing.T) {
 }
 
 func TestAForgedNumberMarksNothing(t *testing.T) {
-	var s Sealer
-	var o Opener
-	s.Turn(AESGCM, Key{1})
-	o.Turn(0, AESGCM, Key{1}, true)
+	s := new(end)
+	var o opener
+	s.out.key = keyOf(AESGCM, 1, 0)
+	o.turn(keyOf(AESGCM, 1, 0), true)
 	m, _ := s.SealMessage(0, append(make([]byte, 4, 100), "x"...), 4)
 	for _, n := range []uint64{1, 2000, 1<<32 - 1} {
-		if _, err := o.Open(0, n, bytes.Clone(m[4:])); !errors.Is(err, ErrRecord) {
+		if _, err := o.open(n, bytes.Clone(m[4:])); !errors.Is(err, ErrRecord) {
 			t.Errorf("number %d: got %v", n, err)
 		}
 	}
-	if _, err := o.Open(9, 0, bytes.Clone(m[4:])); !errors.Is(err, ErrRecord) {
+	o.pick(9)
+	if _, err := o.open(0, bytes.Clone(m[4:])); !errors.Is(err, ErrRecord) {
 		t.Errorf("of another generation: got %v", err)
 	}
-	if _, err := o.Open(0, 0, m[4:]); err != nil {
+	o.pick(0)
+	if _, err := o.open(0, m[4:]); err != nil {
 		t.Errorf("got %v", err)
 	}
 }
@@ -213,30 +224,36 @@ func TestAWindowIsASet(t *testing.T) {
 }
 
 func TestKeysShowThemselvesToNobody(t *testing.T) {
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
-		if got := fmt.Sprintf(verb, Key{1}); got != "[hidden key]" {
-			t.Errorf("%s shows %s", verb, got)
+	w := newWorld(t)
+	s := w.client(1)
+	l := w.dial(s, 1, Stream, w.process)
+	l.talk(t)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
+		for _, v := range []any{keyOf(AESGCM, 1, 1), s, s.current(), l.c, l.o, l.o.Session(), w.pair(1)[0]} {
+			if got := fmt.Sprintf(verb, v); got != "[hidden key]" {
+				t.Errorf("%s shows %s", verb, got)
+			}
 		}
 	}
 }
 
 func BenchmarkSeal(b *testing.B) {
 	for name, c := range map[string]Cipher{"AES-256-GCM": AESGCM, "ChaCha20-Poly1305": ChaCha20Poly1305} {
-		for _, n := range []int{100, 1400, 16 << 10, MaxRecord - HeadLen - Overhead} {
+		for _, n := range []int{100, 1400, 16 << 10, wire.MaxRecord - wire.RecordHead - wire.RecordOverhead} {
 			b.Run(fmt.Sprint(name, "/", n), func(b *testing.B) {
 				s, o := pair(c)
-				buf := make([]byte, MaxRecord)
+				buf := make([]byte, wire.MaxRecord)
 				b.ReportAllocs()
 				b.SetBytes(int64(n))
 				for b.Loop() {
-					if s.used == MaxRecords {
-						s.used = 0
+					if s.out.used == MaxRecords {
+						s.out.used = 0
 					}
-					sealed, err := s.Seal(buf[:HeadLen+n])
+					sealed, err := s.Seal(buf[:wire.RecordHead+n])
 					if err != nil {
 						b.Fatal(err)
 					}
-					if _, err := o.Open(sealed[HeadLen:]); err != nil {
+					if _, err := o.Open(sealed[wire.RecordHead:]); err != nil {
 						b.Fatal(err)
 					}
 				}

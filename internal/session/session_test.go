@@ -63,7 +63,7 @@ func TestTheSessionIsAgreedOnAgainAndBothTurn(t *testing.T) {
 				t.Errorf("round %d: not all have turned", round)
 			}
 		}
-		if n := len(w.process.named); n != 2 {
+		if n := len(a.o.Session().all()); n != 2 {
 			t.Errorf("got %d generations, want 2", n)
 		}
 	})
@@ -130,7 +130,7 @@ func TestACarrierAgreesWhenItsGenerationIsUnknown(t *testing.T) {
 		s := w.client(1)
 		first := w.dial(s, 1, d, w.process)
 		first.talk(t)
-		w.process.erase(first.o.Session().newest.Load())
+		first.o.Session().forget(first.o.Session().newest.Load())
 		l := w.dial(s, 1, d, w.process)
 		l.up("lost")
 		l.settle()
@@ -190,7 +190,7 @@ func TestACarrierMayUseTheOtherCipher(t *testing.T) {
 		w.dial(s, 1, d, w.process).talk(t)
 		l := w.dial(s, 1, d, w.process)
 		l.talk(t)
-		if l.o.cipher != ChaCha20Poly1305 {
+		if l.o.out.cipher != ChaCha20Poly1305 {
 			t.Error("the origin uses another cipher")
 		}
 	})
@@ -200,11 +200,11 @@ func TestTheClientAgreesAgainWhenAKeyIsHalfUsedUp(t *testing.T) {
 	w := newWorld(t)
 	l := w.dial(w.client(1), 1, Stream, w.process)
 	l.talk(t)
-	l.c.opened = MaxRecords / 2
+	l.c.in.at.used = MaxRecords / 2
 	l.again(t)
 	l.talk(t)
-	if _, ok := l.c.Again(w.now); ok || l.c.opened > 2 {
-		t.Errorf("it agrees once more, after %d records", l.c.opened)
+	if _, ok := l.c.Again(w.now); ok || l.c.in.at.used > 2 {
+		t.Errorf("it agrees once more, after %d records", l.c.in.at.used)
 	}
 }
 

@@ -1,6 +1,6 @@
 // Package session is what a client and an origin have agreed on, and their two ends
 // of each carrier: which key seals what, who has proved what, and which plain message
-// goes before the next  internal/wire/PROTOCOL.md has the rules and the states.
+// goes before the next record. internal/wire/PROTOCOL.md has the rules and the states.
 //
 // Nothing here reads a network or a clock, or waits. Whoever writes to a carrier calls
 // Head, under the carrier's write lock, before each record or message and then Seal;
@@ -21,14 +21,11 @@ const (
 	Gateway Door = 2 // messages come late, twice and in any order
 )
 
-// TokenLen is the length of a token's bytes.
-const TokenLen = 51
-
 const (
 	// GenerationLife is how old a generation may be when a client joins by it or
 	// either end turns to it; when it is older the client agrees again.
 	GenerationLife = 5 * time.Minute
-	// GenerationKept is how old one gets before it is erased.
+	// GenerationKept is how old a generation gets before it is erased.
 	GenerationKept = 6 * time.Minute
 	// ProveWithin is how long a carrier may live that has proved nothing.
 	ProveWithin = 30 * time.Second
@@ -36,18 +33,26 @@ const (
 	tryAgain = 10 * time.Second
 )
 
+// Whoever gets one of these errors ends the carrier, unless its comment says otherwise.
 var (
-	// ErrOrder means that something came that its state does not name. End the carrier.
+	// ErrOrder means that something came that its state does not name.
 	ErrOrder = errors.New("out of turn")
-	// ErrMessage means that bytes are no message of this protocol. End the carrier.
+	// ErrMessage means that bytes are no message of this protocol.
 	ErrMessage = errors.New("not a message")
-	// ErrProof means that a message is not of whom it says, or was used before. End the carrier.
+	// ErrProof means that a message is not of whom it says, or was used before.
 	ErrProof = errors.New("not proved")
-	// ErrBusy means that the user has all sessions or agreements that it may. End the carrier.
+	// ErrBusy means that the user has all sessions or agreements that it may.
 	ErrBusy = errors.New("the user's share is used up")
 	// ErrElsewhere tells a client that another origin has answered. End the carrier, keep
 	// the session, and bring the ticket again.
 	ErrElsewhere = errors.New("the carrier led to another origin")
+	// ErrRecord means that a record does not open.
+	ErrRecord = errors.New("not a record of this carrier")
+	// ErrRepeated means that a message has come before, or is too old to tell. Ignore it.
+	ErrRepeated = errors.New("the message has come before")
+	// ErrSpent means that a key has sealed MaxRecords, that there is none, or that a
+	// number was used.
+	ErrSpent = errors.New("the carrier's key may seal no more")
 )
 
 // Event is what Receive asks of its caller, as bits.

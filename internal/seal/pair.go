@@ -1,0 +1,131 @@
+package seal
+
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"io"
+
+	"github.com/cloudflare/circl/dh/x25519"
+	"github.com/flynn/noise"
+)
+
+// The labels of what follows from the secret that two static keys share.
+const (
+	labelAgreeKey = "culvert 2 agree key"
+	labelTokenKey = "culvert 2 token key"
+)
+
+// errLowOrder means that a public key is a point of low order, which would give the same
+// secret to everybody (RFC 7748, section 6.1).
+var errLowOrder = errors.New("public key of low order")
+
+// Pair is one end's static key, the peer's public one, and what the two share. It is
+// read only: any number of handshakes may use it at once.
+type Pair struct {
+	Hidden
+	private      PrivateKey
+	public, peer PublicKey
+	secret       [32]byte // that the static keys share
+	agree, proof [32]byte
+}
+
+// NewClientPair is a link's. It fails if the link's key of the origin is none.
+func NewClientPair(keys ClientKeys) (*Pair, error) {
+	return newPair(keys.Private, keys.Origin, keys.Origin, keys.Private.public())
+}
+
+func newPair(private PrivateKey, peer, origin, client PublicKey) (*Pair, error) {
+	secret, err := private.shared(peer)
+	if err != nil {
+		return nil, err
+	}
+	salt := append(origin[:], client[:]...)
+	return &Pair{
+		private: private, public: private.public(), peer: peer, secret: secret,
+		agree: derive(secret[:], salt, labelAgreeKey), proof: derive(secret[:], salt, labelTokenKey),
+	}, nil
+}
+
+// ProofKey proves to the origin, and to it alone, that a token is the user's.
+func (p *Pair) ProofKey() [32]byte { return p.proof }
+
+// AgreeKey tells an Agree from garbage before anything is computed on the curve.
+func (p *Pair) AgreeKey() [32]byte { return p.agree }
+
+// IsPeer reports whether a static key that a handshake has brought is the peer's.
+func (p *Pair) IsPeer(static []byte) bool { return subtle.ConstantTimeCompare(static, p.peer[:]) == 1 }
+
+// Handshake is one of Noise_IK_25519_AESGCM_SHA256 (https://noiseprotocol.org/noise.html)
+// between the two static keys. The client is its initiator.
+func (p *Pair) Handshake(initiator bool, prologue []byte, random io.Reader) *noise.HandshakeState {
+	cfg := noise.Config{
+		CipherSuite: noise.NewCipherSuite((*curve)(p), noise.CipherAESGCM, noise.HashSHA256),
+		Pattern:     noise.HandshakeIK, Initiator: initiator, Prologue: prologue, Random: random,
+		StaticKeypair: noise.DHKey{Private: p.private[:], Public: p.public[:]},
+	}
+	if initiator {
+		cfg.PeerStatic = p.peer[:]
+	}
+	hs, err := noise.NewHandshakeState(cfg)
+	return must(hs, err) // only for other configurations
+}
+
+// curve is X25519 for the handshakes of a Pair. No two of them differ in the secret that
+// the static keys share, so that is computed once.
+type curve Pair
+
+func (*curve) DHLen() int     { return len(PublicKey{}) }
+func (*curve) DHName() string { return "25519" }
+
+func (*curve) GenerateKeypair(random io.Reader) (noise.DHKey, error) {
+	var private PrivateKey
+	if _, err := io.ReadFull(random, private[:]); err != nil {
+		return noise.DHKey{}, err
+	}
+	public := private.public()
+	return noise.DHKey{Private: private[:], Public: public[:]}, nil
+}
+
+func (c *curve) DH(private, public []byte) ([]byte, error) {
+	static := subtle.ConstantTimeCompare(private, c.private[:]) & subtle.ConstantTimeCompare(public, c.peer[:])
+	if static == 1 {
+		return c.secret[:], nil
+	}
+	secret, err := PrivateKey(private).shared(PublicKey(public))
+	return secret[:], err
+}
+
+// X25519 comes from circl, which is faster than crypto/ecdh wherever both run.
+// AMD EPYC with ADX, Go 1.26: 22.8 µs against 33.1 for a shared secret, 14.6
+// against 32.5 for a public key (a table of the generator's multiples); without
+// assembly at either: 33.4 against 38.4 and 20.8 against 37.4. Both run in
+// constant time; tests compare them.
+
+func (k PrivateKey) public() PublicKey {
+	var public PublicKey
+	x25519.KeyGen((*x25519.Key)(&public), (*x25519.Key)(&k))
+	return public
+}
+
+func (k PrivateKey) shared(peer PublicKey) ([32]byte, error) {
+	var secret [32]byte
+	if !x25519.Shared((*x25519.Key)(&secret), (*x25519.Key)(&k), (*x25519.Key)(&peer)) {
+		return [32]byte{}, errLowOrder
+	}
+	return secret, nil
+}
+
+// derive is HKDF-SHA256 (RFC 5869). A master secret takes no salt, as it is uniform already.
+func derive(secret, salt []byte, label string) [32]byte {
+	key, err := hkdf.Key(sha256.New, secret, salt, label, 32)
+	return [32]byte(must(key, err)) // only for lengths that are out of range
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}

@@ -1,7 +1,7 @@
-// Package carrier takes frames to a peer over one transport. It decides whose
-// frame is written next, keeps the transport alive, and reports to whoever gave
-// it a frame what was written and that it died. It knows nothing of tunnels: the
-// frames that come go to a Handler.
+// Package carrier takes frames to a peer over one transport, sealed in records. It
+// decides whose frames are written next, keeps the transport alive, and tells whoever
+// gave it frames that it died. It knows nothing of tunnels: the frames that come go to
+// a Handler, and those that go are asked of Senders when it is their turn.
 package carrier
 
 import (
@@ -12,97 +12,129 @@ import (
 	"sync/atomic"
 	"time"
 
+	"culvert/internal/session"
+	"culvert/internal/tasks"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
-// Carrier takes frames to the peer over one Transport and dies with it; the
-// senders that used it go on through another. Whoever has a frame to send and
-// finds the carrier free writes it; otherwise frames queue, small ones ahead
-// of bulk, and the one who writes takes all the small ones along in one message.
+// Carrier takes frames to the peer over one Transport and dies with it; the senders
+// that used it go on through another. A Sender that has something to say asks for a
+// turn by its Slot; one goroutine of the carrier's writes, small frames ahead of bulk,
+// and asks each sender for its frames when its turn has come, so that nothing is sealed
+// before it is written.
 //
 // All methods may be called by many goroutines, but for Serve and Start, of which
-// one is called once. No method that a Sender or Handler may call from within a
-// call of the carrier's waits for the network, but for Send.
+// one is called once. None waits for the network but Serve.
 type Carrier struct {
-	User      uint32 // whose carrier it is: the origin knows it from the token
-	OriginRef any    // what the client knows of the origin it leads to; not changed once in use
+	User uint32 // whose carrier it is: the origin knows it from the token
 
 	transport transport.Transport
 	profile   *transport.Profile // the transport's
+	party     Party
 	set       *Set
+	handler   atomic.Pointer[Handler] // nil until the peer has shown what it belongs to
 	dead      atomic.Bool
 	draining  atomic.Bool // the peer wants its tunnels elsewhere, or they are leaving
-	live      liveness
-	head      [wire.HeaderLen]byte // of the frame that is being read
-	flushing  func()               // c.flush: a closure made once, not for every message
-	ackFlush  func()               // c.flushAcks, likewise
+	live      atomic.Bool // the peer has proved itself
+	alive     liveness
+	in        inbound
+	messages  messages // the gateway door's
+	counted   bool     // among the set's proved ones; Set.mu guards it
+	writer    func()   // c.write: a closure made once
+	ackFlush  func()   // c.flushAcks, likewise
 
 	mu          sync.Mutex // guards the following; never held across I/O
 	queue       writeQueue
 	acks        ackSchedule
-	chunk       int // bytes of stream that a Data frame should hold
-	senders     senderSet
-	unusedSince int64         // when a sender last left it, Unix ns
-	lastAcks    []wire.Header // what RememberAck was given, the newest last
+	out         outbound
+	senders     slotSet
+	unusedSince int64 // when a sender last left it, Unix ns
 }
 
-// Sender gives frames to carriers: a tunnel. A carrier calls its methods without
-// any lock of its own. They do not wait.
-type Sender interface {
-	// Stamp is called right before f is written, to refresh what f says of the
-	// other direction.
-	Stamp(f *Frame)
-	// PendingAck returns the ack that ScheduleAck asked c for; false if it is not
-	// due any more, or not by c.
-	PendingAck(c *Carrier) (wire.Header, bool)
-	// Lost is told that c, which the sender uses or has used, has died.
-	Lost(c *Carrier)
+// Party is a carrier's end of its session. One goroutine at a time calls Head, Early at
+// the client, Renew, Seal, SealMessage and RestWriter; one at a time Receive, Open,
+// Early at the origin, Renewal and RestReader. See package session.
+type Party interface {
+	// Head appends what must go before the next record, and reports whether one may follow.
+	Head(b []byte, now time.Time) ([]byte, bool)
+	// Early reports whether the record at hand, written by the client or read by the
+	// origin, may hold frames alone that wire.Frame.Early allows.
+	Early() bool
+	Seal(b []byte) ([]byte, error)
+	SealMessage(number uint32, b []byte, head int) ([]byte, error)
+	Receive(p session.Plain, body []byte, now time.Time) (session.Event, error)
+	Open(number uint32, sealed []byte) ([]byte, error)
+	State() session.State
+	// Renew is what an Again frame should say now, if one is due.
+	Renew(now time.Time) ([]byte, bool)
+	// Renewal takes an Again or Answer frame, and returns what to answer, or nothing.
+	Renewal(f wire.Frame, now time.Time) (answer []byte, err error)
+	// Late reports that the peer has had its time to prove itself.
+	Late(now time.Time) bool
+	// Handler takes the frames of records. It is asked once one has opened.
+	Handler() Handler
+	RestWriter()
+	RestReader()
 }
 
-// Frame is a sealed frame that a Sender gives to one carrier or to several.
-type Frame struct {
-	Buf     []byte // [an Accept frame] header payload; not changed while Writing
-	Head    int    // where the header is in Buf
-	Writing int    // carriers that have the frame at this moment; the Sender counts
-}
-
-// isBulk reports whether the frame gives way to small ones.
-func (f *Frame) isBulk() bool { return len(f.Buf) > transport.SmallFrame }
-
-// Handler is told what carriers bring. The table of an end's tunnels is one. No
-// method waits.
+// Handler is told what carriers bring. No method waits.
 type Handler interface {
-	// Deliver takes a frame that concerns a tunnel. payload is the handler's from
-	// here on. An error ends c.
-	Deliver(c *Carrier, h wire.Header, payload []byte) error
+	// Deliver takes a frame that concerns a tunnel. early says that it came in an early
+	// record. whole is the buffer that f.Body lies in if nothing else does, else nil:
+	// then Deliver may keep it, and reports whether it has. An error ends c.
+	Deliver(c *Carrier, f wire.Frame, early bool, whole []byte) (kept bool, err error)
+	// Joined is told that c's frames go to this handler from now on.
+	Joined(c *Carrier)
+	// Live is told that c's peer has proved itself.
+	Live(c *Carrier)
+	// Restarted is told that the peer has forgotten the session.
+	Restarted(c *Carrier)
 	// Draining is told that the peer wants c's tunnels elsewhere.
 	Draining(c *Carrier)
-	// Ended is told that c has died, and which acks it may not have delivered.
-	Ended(c *Carrier, acks []wire.Header)
-	// Active is when a byte of a stream last moved.
-	Active() time.Time
+	// Ended is told that c has died.
+	Ended(c *Carrier)
 }
 
-// ErrDead means that a carrier has failed. The frame stays with its Sender, which
-// sends it by another.
-var ErrDead = errors.New("carrier is dead")
+// Sender gives frames to one carrier: a tunnel, on one of its paths. A carrier calls its
+// methods without any lock of its own. They do not wait.
+type Sender interface {
+	// Fill appends the sender's next frames to b, at most t.Room bytes of them. What it
+	// returns as more is bytes that wait for another turn.
+	Fill(b []byte, t Turn) (out []byte, more int)
+	// Lost is told that what the carrier has taken did not come to the peer. Where the
+	// carrier is not dead it goes on from here.
+	Lost()
+}
 
-// New makes a carrier of s over t. Call Serve or Start next, which end when the
-// carrier does. A carrier of a Set that is closed is dead.
-func New(s *Set, t transport.Transport, user uint32) *Carrier {
-	c := &Carrier{User: user, transport: t, profile: t.Profile(), set: s, chunk: firstChunk}
-	if c.profile.Frame > 0 {
-		c.chunk = c.profile.Frame - wire.HeaderLen - wire.Overhead
-	}
-	c.flushing, c.ackFlush = c.flush, c.flushAcks
+// Turn is what a sender may say now.
+type Turn struct {
+	Room  int  // bytes of frames
+	Bulk  bool // frames of any size; else what fits into transport.SmallFrame as a whole
+	Early bool // Open frames alone
+}
+
+var (
+	// ErrDead means that a carrier has ended.
+	ErrDead = errors.New("carrier is dead")
+	// ErrMissing means that a message of the gateway door is lost.
+	ErrMissing = errors.New("a message did not come")
+)
+
+// New makes a carrier of s over t, whose end of a session is p. Call Serve or Start next,
+// which end when the carrier does. A carrier of a Set that is closed is dead.
+func New(s *Set, t transport.Transport, p Party, user uint32) *Carrier {
+	c := &Carrier{User: user, transport: t, profile: t.Profile(), party: p, set: s}
+	c.queue.work.L = &c.mu
+	c.out.size = leastRecord
+	c.writer, c.ackFlush = c.write, c.flushAcks
 	now := time.Now().UnixNano()
-	c.live.lastRx.Store(now)
-	c.live.lastTx.Store(now)
+	c.alive.lastRx.Store(now)
+	c.alive.lastTx.Store(now)
 	c.unusedSince = now
-	owner := transport.Owner{Tasks: s.tasks, Poller: &s.poller, Deliver: c.deliverAll}
+	owner := transport.Owner{Tasks: s.tasks, Poller: &s.poller, Deliver: c.takeMessage}
 	if s.asks {
-		owner.Progress = func() { c.live.lastRx.Store(time.Now().UnixNano()) }
+		owner.Progress = func() { c.alive.lastRx.Store(time.Now().UnixNano()) }
 	}
 	t.Start(owner)
 	s.add(c)
@@ -112,15 +144,25 @@ func New(s *Set, t transport.Transport, user uint32) *Carrier {
 // Profile is that of the carrier's door.
 func (c *Carrier) Profile() *transport.Profile { return c.profile }
 
-// Close ends the carrier: who waits in Send gets ErrDead, and Serve returns. Its
-// tunnels live on.
+// Party is the carrier's end of its session.
+func (c *Carrier) Party() Party { return c.party }
+
+// Handler is what the carrier's frames go to; nil while that is not known.
+func (c *Carrier) Handler() Handler {
+	if h := c.handler.Load(); h != nil {
+		return *h
+	}
+	return nil
+}
+
+// Close ends the carrier, and with it Serve. Its tunnels live on.
 func (c *Carrier) Close() {
 	if c.dead.Swap(true) {
 		return
 	}
 	c.mu.Lock()
-	c.queue.fail()
 	c.acks.stop()
+	c.queue.stop()
 	c.mu.Unlock()
 	c.transport.Close()
 }
@@ -128,64 +170,83 @@ func (c *Carrier) Close() {
 // Dead reports whether the carrier has ended.
 func (c *Carrier) Dead() bool { return c.dead.Load() }
 
+// Live reports whether the peer has proved itself.
+func (c *Carrier) Live() bool { return c.live.Load() }
+
 // end is the last that whoever serves the carrier does.
 func (c *Carrier) end() {
 	c.Close()
 	c.set.remove(c)
 	c.mu.Lock()
-	acks := c.lastAcks
-	c.lastAcks = nil
-	senders := c.senders.list()
+	slots := c.senders.list()
 	c.mu.Unlock()
-	c.set.handler.Ended(c, acks)
-	for _, s := range senders {
-		s.Lost(c)
+	for _, s := range slots {
+		s.sender.Lost()
+	}
+	if h := c.Handler(); h != nil {
+		h.Ended(c)
 	}
 }
 
-// Drain tells the client to attach its tunnels elsewhere.
-func (c *Carrier) Drain() { c.PutControl(wire.Header{Kind: wire.Drain}) }
+// Drain tells the client to take its tunnels elsewhere.
+func (c *Carrier) Drain() { c.Put(wire.Frame{Kind: wire.Leave}) }
 
 // Retire marks a carrier for which its end has found another.
 func (c *Carrier) Retire() { c.draining.Store(true) }
 
-// Draining reports whether the peer asked to attach elsewhere, or Retire was
-// called.
+// Draining reports whether the peer wants its tunnels elsewhere, or Retire was called.
 func (c *Carrier) Draining() bool { return c.draining.Load() }
 
-// Adopt counts s among the carrier's senders: it is told when the carrier dies,
-// unless that has happened before, which the caller asks Dead about.
-func (c *Carrier) Adopt(s Sender) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.senders.add(s)
+// Slot is a sender's place at a carrier. The carrier's lock guards it.
+type Slot struct {
+	carrier *Carrier
+	sender  Sender
+	small   bool // waits for a turn of small frames
+	bulk    bool // waits for a turn of bulk
+	ack     bool // its ack is due
+	pending int  // bytes that it waited with when it last asked
 }
 
-// Drop forgets s, which has ended.
-func (c *Carrier) Drop(s Sender) {
+// Adopt gives s a place: it is told when what the carrier took is lost, unless the
+// carrier died before, which the caller asks Dead about. slot is the caller's memory.
+func (c *Carrier) Adopt(slot *Slot, s Sender) {
+	slot.carrier, slot.sender = c, s
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.senders.add(slot)
+}
+
+// Drop gives the place up.
+func (s *Slot) Drop() {
+	c := s.carrier
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue.remove(s)
+	c.acks.remove(s)
 	c.senders.remove(s)
 	c.unusedSince = time.Now().UnixNano()
 }
 
-// maxLastAcks bounds the last acks that a carrier remembers.
-const maxLastAcks = 64
-
-// RememberAck keeps a sender's last ack until the carrier ends, as that may happen
-// before the peer has it: then Handler.Ended is given it. It returns false if the
-// carrier is dead already.
-func (c *Carrier) RememberAck(ack wire.Header) bool {
+// Ready asks for a turn, for n bytes of a stream; 0 is for frames without any.
+func (s *Slot) Ready(n int) {
+	c := s.carrier
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.dead.Load() {
-		return false
+	if !c.dead.Load() {
+		c.queue.add(s, n)
+		c.kick()
 	}
-	if len(c.lastAcks) == maxLastAcks {
-		c.lastAcks = slices.Delete(c.lastAcks, 0, 1)
+}
+
+// ScheduleAck asks for a turn for an ack, with others that are due, after the profile's
+// AckDelay or, soon, AckSoon.
+func (s *Slot) ScheduleAck(soon bool) {
+	c := s.carrier
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.dead.Load() {
+		c.acks.add(c, s, soon)
 	}
-	c.lastAcks = append(c.lastAcks, ack)
-	return true
 }
 
 // Unused is for how long no sender has used the carrier, 0 if one does. What a
@@ -206,25 +267,23 @@ func (c *Carrier) Load() int {
 	return c.senders.len()
 }
 
-// senderSet is the senders of a carrier: one, as a rule, at the origin, where
-// a map would cost an idle client more than its tunnel; thousands at a busy
-// client.
-type senderSet struct {
-	few  []Sender // up to fewSenders
-	many map[Sender]struct{}
+// slotSet is the slots of a carrier: one, as a rule, at the origin, where a map would
+// cost an idle client more than its tunnel; thousands at a busy client.
+type slotSet struct {
+	few  []*Slot // up to fewSlots
+	many map[*Slot]struct{}
 }
 
-const fewSenders = 8
+const fewSlots = 8
 
-func (l *senderSet) add(s Sender) {
+func (l *slotSet) add(s *Slot) {
 	switch {
 	case l.many != nil:
 		l.many[s] = struct{}{}
-	case slices.Contains(l.few, s):
-	case len(l.few) < fewSenders:
+	case len(l.few) < fewSlots:
 		l.few = append(l.few, s)
 	default:
-		l.many = map[Sender]struct{}{}
+		l.many = map[*Slot]struct{}{}
 		for _, s := range append(l.few, s) {
 			l.many[s] = struct{}{}
 		}
@@ -232,15 +291,68 @@ func (l *senderSet) add(s Sender) {
 	}
 }
 
-func (l *senderSet) remove(s Sender) {
+func (l *slotSet) remove(s *Slot) {
 	delete(l.many, s)
 	if i := slices.Index(l.few, s); i >= 0 {
 		l.few = slices.Delete(l.few, i, i+1)
 	}
 }
 
-func (l *senderSet) len() int { return len(l.few) + len(l.many) }
+func (l *slotSet) len() int { return len(l.few) + len(l.many) }
 
-func (l *senderSet) list() []Sender {
+func (l *slotSet) list() []*Slot {
 	return slices.AppendSeq(slices.Clone(l.few), maps.Keys(l.many))
+}
+
+// ackSchedule is the slots whose acks are due, and when. Carrier.mu guards it.
+type ackSchedule struct {
+	due   []*Slot
+	timer tasks.Timer // until the acks that are due are sent; zero: none is
+	soon  bool        // within the profile's AckSoon
+}
+
+func (a *ackSchedule) add(c *Carrier, s *Slot, soon bool) {
+	if !s.ack {
+		s.ack = true
+		a.due = append(a.due, s)
+	}
+	switch {
+	case a.timer.IsZero():
+		a.timer = c.set.tasks.AfterFunc(c.profile.Delay(soon), c.ackFlush) // one that is kept would cost an idle client more than this garbage
+	case soon && !a.soon:
+		a.timer.Reset(c.profile.AckSoon)
+	}
+	a.soon = a.soon || soon
+}
+
+func (a *ackSchedule) remove(s *Slot) {
+	a.due = without(a.due, s, &s.ack)
+}
+
+// stop forgets the acks that are due.
+func (a *ackSchedule) stop() {
+	a.timer.Stop()
+	for _, s := range a.due {
+		s.ack = false
+	}
+	*a = ackSchedule{}
+}
+
+// flushAcks gives all whose acks are due a turn.
+func (c *Carrier) flushAcks() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead.Load() {
+		return
+	}
+	c.queueAcks()
+	c.kick()
+}
+
+// queueAcks lets the acks that are due go with what is written next. c.mu is held.
+func (c *Carrier) queueAcks() {
+	for _, s := range c.acks.due {
+		c.queue.add(s, 0)
+	}
+	c.acks.stop()
 }

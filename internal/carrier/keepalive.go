@@ -33,19 +33,26 @@ type liveness struct {
 	lastTx  atomic.Int64 // when a message last went, if messages are paid for
 	rtt     atomic.Int64 // the shortest round trip seen, ns; 0: none yet
 	pinged  atomic.Int64 // when the Ping under way was sent, Unix ns; 0: none is
-	heard   atomic.Bool  // the peer has said something
+	heard   atomic.Bool  // a record of the peer's has opened
 	probing atomic.Bool  // the edge was asked whether it is there
+}
+
+// hear notes that the peer has said something. A store for each record would cost more.
+func (l *liveness) hear() {
+	if !l.heard.Load() {
+		l.heard.Store(true)
+	}
 }
 
 // Ping sends a Ping; its answer updates RTT.
 func (c *Carrier) Ping() {
-	if c.live.pinged.CompareAndSwap(0, time.Now().UnixNano()) {
-		c.PutControl(wire.Header{Kind: wire.Ping})
+	if c.alive.pinged.CompareAndSwap(0, time.Now().UnixNano()) {
+		c.Put(wire.Frame{Kind: wire.Ping})
 	}
 }
 
 func (c *Carrier) pong() {
-	at := c.live.pinged.Swap(0)
+	at := c.alive.pinged.Swap(0)
 	if at == 0 {
 		return
 	}
@@ -53,22 +60,22 @@ func (c *Carrier) pong() {
 	if took <= 0 { // the clock was set back
 		return
 	}
-	if old := c.live.rtt.Load(); old == 0 || took < old {
-		c.live.rtt.Store(took)
+	if old := c.alive.rtt.Load(); old == 0 || took < old {
+		c.alive.rtt.Store(took)
 	}
 }
 
 // RTT is the shortest round trip seen, 0 if none was measured yet.
-func (c *Carrier) RTT() time.Duration { return time.Duration(c.live.rtt.Load()) }
+func (c *Carrier) RTT() time.Duration { return time.Duration(c.alive.rtt.Load()) }
 
 // Heard reports whether the peer has said anything at all.
-func (c *Carrier) Heard() bool { return c.live.heard.Load() }
+func (c *Carrier) Heard() bool { return c.alive.heard.Load() }
 
 // Quiet is for how long nothing has come.
 func (c *Carrier) Quiet(now time.Time) time.Duration {
-	quiet := now.UnixNano() - c.live.lastRx.Load()
+	quiet := now.UnixNano() - c.alive.lastRx.Load()
 	if quiet < 0 { // the clock was set back
-		c.live.lastRx.Store(now.UnixNano())
+		c.alive.lastRx.Store(now.UnixNano())
 		return 0
 	}
 	return time.Duration(quiet)
@@ -78,21 +85,21 @@ func (c *Carrier) Quiet(now time.Time) time.Duration {
 // it is time to and ends the carrier when an answer stays out.
 func (c *Carrier) Check(now time.Time) {
 	quiet, wait := c.Quiet(now), c.profile.PongWait
-	if at := c.live.pinged.Load(); at != 0 {
+	if at := c.alive.pinged.Load(); at != 0 {
 		if now.UnixNano() < at { // the clock was set back
-			c.live.pinged.Store(now.UnixNano())
+			c.alive.pinged.Store(now.UnixNano())
 		} else if now.UnixNano()-at >= int64(wait) && quiet >= wait {
 			c.Close()
 		}
 		return
 	}
-	if c.transport.Overdue(now) > askOverdue {
+	if c.overdue(now) > askOverdue {
 		c.Ping()
 		return
 	}
 	c.keep(now)
 	limit := pingIdle
-	if now.Sub(c.set.handler.Active()) < activeFor {
+	if now.Sub(c.set.active()) < activeFor {
 		limit = pingActive
 	}
 	if quiet >= limit {
@@ -106,15 +113,15 @@ func (c *Carrier) ask() {
 		c.Ping()
 		return
 	}
-	if c.live.probing.CompareAndSwap(false, true) {
+	if c.alive.probing.CompareAndSwap(false, true) {
 		c.set.tasks.Go(c.probe)
 	}
 }
 
 func (c *Carrier) probe() {
-	defer c.live.probing.Store(false)
+	defer c.alive.probing.Store(false)
 	if c.transport.Probe() == nil {
-		c.live.lastRx.Store(time.Now().UnixNano())
+		c.alive.lastRx.Store(time.Now().UnixNano())
 	} else if c.Quiet(time.Now()) >= transport.ProbeLimit {
 		c.Close()
 	}
@@ -122,8 +129,16 @@ func (c *Carrier) probe() {
 
 // keep sends what needs no answer when nothing else was sent for long.
 func (c *Carrier) keep(now time.Time) {
-	every, idle := c.profile.Keep, time.Duration(now.UnixNano()-c.live.lastTx.Load())
+	every, idle := c.profile.Keep, time.Duration(now.UnixNano()-c.alive.lastTx.Load())
 	if every > 0 && (idle >= every || idle < 0) { // below 0 the clock was set back
-		c.PutControl(wire.Header{Kind: wire.Pong})
+		c.Put(wire.Frame{Kind: wire.Pong})
 	}
+}
+
+// overdue is for how long a message has been missing.
+func (c *Carrier) overdue(now time.Time) time.Duration {
+	if !c.profile.Messages {
+		return 0
+	}
+	return c.messages.overdue(now, c.set.asks, c.transport.Lag())
 }

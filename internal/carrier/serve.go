@@ -1,17 +1,31 @@
 package carrier
 
 import (
-	"bytes"
+	"encoding/binary"
 	"io"
+	"sync"
 	"time"
 
+	"culvert/internal/session"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
-// Serve reads frames until the transport fails or brings something that is no
-// frame, then ends the carrier and tells its senders. It returns why.
+// inbound is what whoever reads the carrier knows.
+type inbound struct {
+	mu   sync.Mutex            // held while the session takes a message or record
+	head [wire.RecordHead]byte // of what is being read
+
+	// Carrier.mu guards the following.
+	bytes    uint64 // of records that have come
+	reported uint64 // what of them the peer was told
+	elicits  bool   // some had bytes of streams since
+}
+
+// Serve reads until the transport fails or brings what it must not, then ends the carrier
+// and tells its senders. It returns why.
 func (c *Carrier) Serve() error {
+	c.begin()
 	var err error
 	for err == nil {
 		err = c.readMessage()
@@ -24,9 +38,18 @@ func (c *Carrier) Serve() error {
 // none where the transport allows it: reading grows a stack to four times what
 // waiting needs, and waiting needs one, too.
 func (c *Carrier) Start() {
+	c.begin()
 	if !c.transport.Park(c.serveOn) && !c.set.tasks.Go(c.serveOn) {
 		c.end() // the set was closed long ago
 	}
+}
+
+// begin has the session say its first word, and a client prove itself at once.
+func (c *Carrier) begin() {
+	if c.set.asks {
+		c.Ping()
+	}
+	c.speak()
 }
 
 func (c *Carrier) serveOn() {
@@ -43,83 +66,260 @@ func (c *Carrier) readMessage() error {
 	if err != nil {
 		return err
 	}
-	return c.readFrames(r, c.head[:])
-}
-
-// deliverAll delivers the frames of a message that has come as a whole. Many
-// goroutines may call it. An error has ended the carrier.
-func (c *Carrier) deliverAll(frames []byte) error {
-	err := c.readFrames(bytes.NewReader(frames), make([]byte, wire.HeaderLen))
-	if err != nil {
-		c.Close()
+	if c.profile.Messages {
+		return c.readBody(r)
 	}
-	return err
+	return c.readRecords(r)
 }
 
-// readFrames delivers all frames of a message. It reads their headers into head.
-func (c *Carrier) readFrames(r io.Reader, head []byte) error {
-	c.live.lastRx.Store(time.Now().UnixNano())
+// readRecords takes all records and plain messages of a message of the stream door.
+func (c *Carrier) readRecords(r io.Reader) error {
+	c.heard()
+	head := c.in.head[:]
 	for {
 		if _, err := io.ReadFull(r, head); err == io.EOF {
 			return nil
 		} else if err != nil {
 			return err
 		}
-		h, err := wire.Parse(head)
-		if err != nil {
-			return err
+		n := int(binary.BigEndian.Uint16(head))
+		if n > wire.RecordOverhead {
+			if err := c.readRecord(r, n); err != nil {
+				return err
+			}
+			continue
 		}
-		if err := c.readFrame(r, h); err != nil {
+		if err := c.readPlain(r, session.Plain(n)); err != nil {
 			return err
 		}
 	}
 }
 
-func (c *Carrier) readFrame(r io.Reader, h wire.Header) error {
-	if h.Len == 0 {
-		return c.deliver(h, nil)
+func (c *Carrier) readPlain(r io.Reader, p session.Plain) error {
+	n, ok := p.Len()
+	if !ok {
+		return session.ErrMessage
 	}
-	b := transport.GetBuffer(h.Len)
-	if err := c.fill(r, b); err != nil {
-		transport.PutBuffer(b)
+	body := make([]byte, n)
+	if err := c.fillFrom(r, body); err != nil {
 		return err
 	}
-	return c.deliver(h, b)
+	return c.takePlain(p, body)
 }
 
-// fill reads all of b. Every piece counts as heard: a large frame takes long
+func (c *Carrier) readRecord(r io.Reader, n int) error {
+	if n > wire.MaxRecord-wire.RecordHead {
+		return session.ErrMessage
+	}
+	buf := transport.GetBuffer(n)
+	if err := c.fillFrom(r, buf); err != nil {
+		transport.PutBuffer(buf)
+		return err
+	}
+	kept, err := c.takeRecord(0, buf, buf)
+	if !kept {
+		transport.PutBuffer(buf)
+	}
+	return err
+}
+
+// fillFrom reads all of b. Every piece counts as heard: a large record takes long
 // on a slow link.
-func (c *Carrier) fill(r io.Reader, b []byte) error {
+func (c *Carrier) fillFrom(r io.Reader, b []byte) error {
 	for len(b) > 0 {
 		n, err := r.Read(b)
 		if b = b[n:]; err != nil && len(b) > 0 {
 			return err
 		}
-		c.live.lastRx.Store(time.Now().UnixNano())
+		c.heard()
 	}
 	return nil
 }
 
-// deliver hands a frame on; payload is not the carrier's from here on.
-func (c *Carrier) deliver(h wire.Header, payload []byte) error {
-	if !c.live.heard.Load() { // a store for each frame would cost more
-		c.live.heard.Store(true)
+func (c *Carrier) heard() { c.alive.lastRx.Store(time.Now().UnixNano()) }
+
+// takePlain gives the session a plain message.
+func (c *Carrier) takePlain(p session.Plain, body []byte) error {
+	c.in.mu.Lock()
+	ev, err := c.party.Receive(p, body, time.Now())
+	state := c.party.State()
+	c.in.mu.Unlock()
+	if err != nil {
+		return err
 	}
-	if h.Tunnel == 0 {
-		c.carrierWide(h)
-		return nil
-	}
-	return c.set.handler.Deliver(c, h, payload)
+	return c.happened(ev, p == session.Unknown, state)
 }
 
-func (c *Carrier) carrierWide(h wire.Header) {
-	switch h.Kind {
+// happened does what the session asks for.
+func (c *Carrier) happened(ev session.Event, unknown bool, state session.State) error {
+	if unknown && ev&session.Speak != 0 { // what went by the Join is lost
+		c.alive.pinged.Store(0)
+		for _, s := range c.slots() {
+			s.sender.Lost()
+		}
+	}
+	if ev&session.Restarted != 0 {
+		c.join()
+		c.Handler().Restarted(c)
+	}
+	if state == session.Live {
+		c.becomeLive()
+	}
+	if ev&session.Speak != 0 {
+		c.speak()
+	}
+	return nil
+}
+
+func (c *Carrier) slots() []*Slot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.senders.list()
+}
+
+// join asks once whom the carrier's frames are for.
+func (c *Carrier) join() Handler {
+	if h := c.handler.Load(); h != nil {
+		return *h
+	}
+	h := c.party.Handler()
+	if !c.handler.CompareAndSwap(nil, &h) {
+		return c.Handler()
+	}
+	h.Joined(c)
+	return h
+}
+
+// becomeLive tells all once that the peer has proved itself.
+func (c *Carrier) becomeLive() {
+	if c.live.Load() || c.live.Swap(true) {
+		return
+	}
+	c.set.proved(c)
+	c.join().Live(c)
+	c.release()
+}
+
+// takeRecord opens a record in place and delivers its frames. whole is the buffer that it
+// lies in if nothing else does; kept says that somebody has it now.
+func (c *Carrier) takeRecord(number uint32, sealed, whole []byte) (kept bool, err error) {
+	size := len(sealed)
+	c.in.mu.Lock()
+	plain, err := c.party.Open(number, sealed)
+	early := !c.set.asks && c.party.Early()
+	state := c.party.State()
+	c.in.mu.Unlock()
+	if err != nil || plain == nil { // nil: it was dropped unread
+		return false, err
+	}
+	h := c.join()
+	if state == session.Live {
+		c.becomeLive()
+	}
+	c.alive.hear()
+	c.count(size)
+	return c.deliver(h, plain, early, whole)
+}
+
+// deliver hands the frames of a record on.
+func (c *Carrier) deliver(h Handler, plain []byte, early bool, whole []byte) (kept bool, err error) {
+	for first := true; len(plain) > 0; first = false {
+		f, more, err := wire.NextFrame(plain)
+		if err != nil {
+			return kept, err
+		}
+		if early && !f.Early() {
+			return kept, wire.ErrFrame
+		}
+		alone := whole
+		if !first || len(more) > 0 {
+			alone = nil
+		}
+		if f.Kind == wire.Data {
+			c.report()
+		}
+		if f.Tunnel == 0 {
+			err = c.carrierWide(h, f)
+		} else {
+			kept, err = h.Deliver(c, f, early, alone)
+		}
+		if err != nil {
+			return kept, err
+		}
+		plain = more
+	}
+	return kept, nil
+}
+
+// count notes a record for the next Received.
+func (c *Carrier) count(size int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.in.bytes += uint64(size)
+}
+
+// report notes that bytes of a stream came. After many of them a Received goes by itself.
+func (c *Carrier) report() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	in := &c.in
+	in.elicits = true
+	if !c.profile.Paid && in.bytes-in.reported >= max(receivedEvery, min(in.bytes/8, mostUnreported)) {
+		c.queue.control = in.appendReceived(c.queue.control)
+		c.kick()
+	}
+}
+
+// appendReceived tells the peer what has come, if it does not know. Carrier.mu is held.
+func (in *inbound) appendReceived(b []byte) []byte {
+	if !in.elicits || in.bytes == in.reported {
+		return b
+	}
+	in.reported, in.elicits = in.bytes, false
+	f := wire.Frame{Kind: wire.Received, Pos: in.bytes, Clock: uint64(time.Since(started).Microseconds())}
+	return f.Append(b)
+}
+
+// started is what the clock in Received frames counts from.
+var started = time.Now()
+
+// carrierWide handles a frame that concerns no tunnel.
+func (c *Carrier) carrierWide(h Handler, f wire.Frame) error {
+	switch f.Kind {
 	case wire.Ping:
-		c.PutControl(wire.Header{Kind: wire.Pong, Seq: h.Seq})
+		c.Put(wire.Frame{Kind: wire.Pong, Pos: f.Pos})
 	case wire.Pong:
 		c.pong()
-	case wire.Drain:
+	case wire.Leave:
 		c.draining.Store(true)
-		c.set.handler.Draining(c)
+		h.Draining(c)
+	case wire.Received:
+		return c.confirm(f.Pos)
+	case wire.Got:
+		return c.messages.confirm(f.Num, c)
+	case wire.Again, wire.Answer:
+		return c.renewal(f)
 	}
+	return nil
+}
+
+// confirm takes the peer's count of what has come to it.
+func (c *Carrier) confirm(n uint64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n > c.out.sent {
+		return wire.ErrFrame
+	}
+	c.out.confirmed = max(c.out.confirmed, n)
+	return nil
+}
+
+func (c *Carrier) renewal(f wire.Frame) error {
+	c.in.mu.Lock()
+	answer, err := c.party.Renewal(f, time.Now())
+	c.in.mu.Unlock()
+	if err == nil && answer != nil {
+		c.Put(wire.Frame{Kind: wire.Answer, Body: answer})
+	}
+	return err
 }

@@ -13,22 +13,25 @@ import (
 // Set is the living carriers of one end, and what they share. It waits for their
 // goroutines. Its methods may be called by many goroutines.
 type Set struct {
-	handler Handler
-	tasks   *tasks.Group
-	asks    bool // this end asks whether the peer is there: it is the client
-	poller  netpoll.Poller
-	waiters sync.Pool // of *writeWaiter; a set's own, as their channels may belong to a test's bubble
+	active func() time.Time // when a byte of a stream last moved
+	tasks  *tasks.Group
+	asks   bool // this end asks whether the peer is there: it is the client
+	poller netpoll.Poller
 
-	mu     sync.RWMutex // guards the following; never held across I/O
-	living map[*Carrier]struct{}
-	byUser map[uint32]int // how many of them
-	closed bool
+	mu       sync.RWMutex // guards the following; never held across I/O
+	living   map[*Carrier]struct{}
+	byUser   map[uint32]count // how many of them
+	unproven int
+	closed   bool
 }
 
-// NewSet makes a set whose carriers report to h and run in g. isClient says that
-// its carriers keep themselves alive by Check.
-func NewSet(h Handler, g *tasks.Group, isClient bool) *Set {
-	s := &Set{handler: h, tasks: g, asks: isClient, living: map[*Carrier]struct{}{}, byUser: map[uint32]int{}}
+// count is of one user's carriers: those whose peer has proved itself, and the others.
+type count struct{ proved, unproved int }
+
+// NewSet makes a set whose carriers run in g. active says when a byte of a stream last
+// moved. isClient says that its carriers keep themselves alive by Check.
+func NewSet(active func() time.Time, g *tasks.Group, isClient bool) *Set {
+	s := &Set{active: active, tasks: g, asks: isClient, living: map[*Carrier]struct{}{}, byUser: map[uint32]count{}}
 	s.poller.Go = g.Go
 	return s
 }
@@ -39,7 +42,7 @@ func (s *Set) Poller() *netpoll.Poller { return &s.poller }
 func (s *Set) add(c *Carrier) {
 	s.mu.Lock()
 	s.living[c] = struct{}{}
-	s.byUser[c.User]++
+	s.change(c.User, 0, 1)
 	closed := s.closed
 	s.mu.Unlock()
 	if closed {
@@ -50,10 +53,35 @@ func (s *Set) add(c *Carrier) {
 func (s *Set) remove(c *Carrier) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.living, c)
-	if s.byUser[c.User]--; s.byUser[c.User] == 0 {
-		delete(s.byUser, c.User)
+	if _, ok := s.living[c]; !ok {
+		return
 	}
+	delete(s.living, c)
+	if c.counted {
+		s.change(c.User, -1, 0)
+	} else {
+		s.change(c.User, 0, -1)
+	}
+}
+
+// proved is told that c's peer has proved itself.
+func (s *Set) proved(c *Carrier) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.living[c]; ok && !c.counted {
+		c.counted = true
+		s.change(c.User, 1, -1)
+	}
+}
+
+// change counts. s.mu is held.
+func (s *Set) change(user uint32, proved, unproved int) {
+	n := s.byUser[user]
+	n.proved, n.unproved = n.proved+proved, n.unproved+unproved
+	if s.byUser[user] = n; n == (count{}) {
+		delete(s.byUser, user)
+	}
+	s.unproven += unproved
 }
 
 // Len is how many carriers live.
@@ -70,11 +98,25 @@ func (s *Set) Users() int {
 	return len(s.byUser)
 }
 
-// Of is how many carriers of one user live.
+// Of is how many carriers of one user live whose peer has proved itself.
 func (s *Set) Of(user uint32) int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.byUser[user]
+	return s.byUser[user].proved
+}
+
+// Unproven is how many carriers of one user live whose peer has not proved itself.
+func (s *Set) Unproven(user uint32) int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.byUser[user].unproved
+}
+
+// AllUnproven is Unproven of all users.
+func (s *Set) AllUnproven() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.unproven
 }
 
 // All lists the carriers that live.
@@ -84,13 +126,16 @@ func (s *Set) All() []*Carrier {
 	return slices.Collect(maps.Keys(s.living))
 }
 
-// Sweep ends the carriers on which nothing came for too long, or a message has
-// been missing for too long.
+// Sweep ends the carriers on which nothing came for too long, whose peer has not proved
+// itself in time, or of which a message has been missing for too long. The others drop
+// what they can make anew while nothing moves.
 func (s *Set) Sweep(now time.Time) {
 	for _, c := range s.All() {
-		if c.Quiet(now) > c.profile.Silent || c.transport.Overdue(now) > maxOverdue {
+		if c.Quiet(now) > c.profile.Silent || c.overdue(now) > maxOverdue || !c.Live() && c.party.Late(now) {
 			c.Close()
+			continue
 		}
+		c.rest()
 	}
 }
 

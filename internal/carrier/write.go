@@ -1,300 +1,205 @@
 package carrier
 
 import (
-	"slices"
 	"time"
 
-	"culvert/internal/tasks"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
 const (
-	// maxBatch bounds a message of several small frames.
-	maxBatch = 16 << 10
-	// maxStreak small messages pass before bulk gets a turn.
-	maxStreak = 8
-	// maxControl bounds acks and resets that wait for a transport that is stuck.
-	maxControl = 1 << 20
-	// A Data frame starts at firstChunk and grows while writing one takes less
-	// than fastWrite; it shrinks when writing takes longer than slowWrite, so
-	// that chat never waits long behind a frame.
-	firstChunk = 16<<10 - wire.HeaderLen - wire.Overhead - 8
-	fastWrite  = 10 * time.Millisecond
-	slowWrite  = 200 * time.Millisecond
-	// largerBy keeps doubled chunks a multiple of TLS records, frame and all.
-	largerBy = wire.HeaderLen + wire.Overhead + 8
+	// smallTurn is what passes ahead of bulk: chat, handshakes and frames without bytes.
+	smallTurn = transport.SmallFrame
+	// leastRecord is the size of the first records of bulk. It doubles while writing one
+	// takes less than fastWrite, up to half of what the peer has received by this
+	// carrier: a path that passes so little as to freeze passes some of them. It shrinks
+	// when writing takes longer than slowWrite, so that chat never waits long.
+	leastRecord = 4 << 10
+	fastWrite   = 10 * time.Millisecond
+	slowWrite   = 200 * time.Millisecond
+	// messageHead is what a WebSocket message begins with, at most, so that messages of
+	// bulk fill whole TLS records.
+	messageHead = 8
+	// receivedEvery and mostUnreported say how many bytes come between two Received frames.
+	receivedEvery  = 4 << 10
+	mostUnreported = 1 << 20
 )
 
-// writeQueue is who waits to write, and what. Carrier.mu guards it.
-type writeQueue struct {
-	busy    bool // somebody writes
-	small   []*writeWaiter
-	large   []*writeWaiter
-	streak  int    // messages of small frames since the last of bulk
-	control []byte // frames without payload, to go with the next message
+// outbound is what the writer knows of the path. Carrier.mu guards it.
+type outbound struct {
+	size      int    // of records of bulk
+	confirmed uint64 // bytes that the peer has said came
+	sent      uint64 // bytes of records
 }
 
-// writeWaiter is a goroutine's wait to write its frame.
-type writeWaiter struct {
-	sender Sender
-	frame  *Frame
-	ready  chan verdict
-}
-
-type verdict int
-
-const (
-	written verdict = iota // another goroutine wrote it
-	yours                  // the carrier is free: write
-	failed                 // the carrier is dead
-)
-
-// fail has all who wait learn that the carrier is dead.
-func (q *writeQueue) fail() {
-	for _, w := range slices.Concat(q.small, q.large) {
-		w.ready <- failed
-	}
-	q.small, q.large, q.control = nil, nil, nil
-}
-
-// Send writes f, which is s's, or waits until another goroutine has. f.Writing
-// must count the caller. An error is ErrDead or what the transport said; f is then
-// still to be sent.
-func (c *Carrier) Send(s Sender, f *Frame) error {
-	c.mu.Lock()
-	if c.dead.Load() {
-		c.mu.Unlock()
-		return ErrDead
-	}
-	if c.queue.busy {
-		w := c.enqueue(s, f)
-		c.mu.Unlock()
-		v := <-w.ready
-		w.sender, w.frame = nil, nil
-		c.set.waiters.Put(w)
-		switch v {
-		case written:
-			return nil
-		case failed:
-			return ErrDead
+// write is the writer: it ends when the carrier does, or is at rest.
+func (c *Carrier) write() {
+	for c.waitWork() {
+		if err := c.writeNext(); err != nil {
+			c.Close()
 		}
-		c.mu.Lock()
 	}
-	c.queue.busy = true
-	return c.writeAndPass(s, f)
 }
 
-func (c *Carrier) enqueue(s Sender, f *Frame) *writeWaiter {
-	w, _ := c.set.waiters.Get().(*writeWaiter)
-	if w == nil {
-		w = &writeWaiter{ready: make(chan verdict, 1)}
+func (c *Carrier) writeNext() error {
+	if c.profile.Messages {
+		return c.writeMessage()
 	}
-	w.sender, w.frame = s, f
-	if f.isBulk() {
-		c.queue.large = append(c.queue.large, w)
-	} else {
-		c.queue.small = append(c.queue.small, w)
+	b, bulk, err := c.compose(transport.GetFull()[:0])
+	if err != nil || len(b) == 0 {
+		transport.PutBuffer(b)
+		return err
 	}
-	return w
-}
-
-// writeAndPass writes the caller's frame (none if f is nil) and whatever small
-// frames can ride with it, then makes the next one the writer. c.mu is held at
-// the call and not at the return; the caller is the writer.
-func (c *Carrier) writeAndPass(s Sender, f *Frame) error {
-	control := c.queue.control
-	c.queue.control = nil
-	var coalesced []*writeWaiter
-	if f == nil || !f.isBulk() {
-		coalesced = c.queue.coalesce(f)
-		c.queue.streak++
-	} else {
-		c.queue.streak = 0
-	}
-	c.mu.Unlock()
-
-	err, outcome := c.write(control, s, f, coalesced), written
-	if err != nil {
-		outcome = failed
-		c.Close()
-	}
-	c.mu.Lock()
-	for _, w := range coalesced {
-		w.ready <- outcome
-	}
-	c.pass()
-	c.mu.Unlock()
+	c.writing(len(b))
+	began := time.Now()
+	err = c.transport.WriteMessage(b)
+	c.wrote(len(b), bulk, time.Since(began))
+	transport.PutBuffer(b)
 	return err
 }
 
-// coalesce removes from the queue the small frames that fit into a message
-// beside f.
-func (q *writeQueue) coalesce(f *Frame) []*writeWaiter {
-	size := 0
-	if f != nil {
-		size = len(f.Buf)
+// compose makes a message of the stream door: what the session has to say, and a record
+// if there is something for one. b is a full buffer.
+func (c *Carrier) compose(b []byte) (message []byte, bulk bool, err error) {
+	b, may := c.head(b)
+	if !may {
+		return b, false, nil
 	}
-	n := 0
-	for ; n < len(q.small); n++ {
-		if size += len(q.small[n].frame.Buf); size > maxBatch {
-			break
-		}
+	begin := len(b)
+	full := append(b, 0, 0) // the record's length
+	room := wire.MaxRecord - len(full) - wire.RecordOverhead
+	frames, bulk := c.frames(full, room, c.isEarly())
+	if len(frames) == len(full) {
+		return b, false, nil
 	}
-	coalesced := q.small[:n:n]
-	q.small = q.small[n:]
-	if len(q.small) == 0 {
-		q.small = nil
-	}
-	return coalesced
+	sealed, err := c.party.Seal(frames[begin:])
+	return frames[:begin+len(sealed)], bulk, err
 }
 
-// pass makes the next in the queues the writer. c.mu is held.
-func (c *Carrier) pass() {
-	q := &c.queue
-	switch {
-	case c.dead.Load():
-		q.fail()
-	case len(q.small) > 0 && (q.streak < maxStreak || len(q.large) == 0):
-		q.small[0].ready <- yours
-		q.small = q.small[1:]
-	case len(q.large) > 0:
-		q.large[0].ready <- yours
-		q.large = q.large[1:]
-	case len(q.control) > 0:
-		c.set.tasks.Go(c.flushing)
-	default:
-		q.busy = false
-		q.small, q.large = nil, nil
-	}
-}
-
-// flush writes control frames; the caller made the carrier busy for it.
-func (c *Carrier) flush() {
+// head asks the session what it must say, and whether a record may follow.
+func (c *Carrier) head(b []byte) (_ []byte, may bool) {
 	c.mu.Lock()
-	c.writeAndPass(nil, nil)
-}
-
-// PutControl queues a frame without payload and sees to it that it is sent.
-// It never waits: readers of carriers call it.
-func (c *Carrier) PutControl(h wire.Header) {
-	var b [wire.HeaderLen]byte
-	wire.Put(b[:], h)
-	c.PutFrame(b[:])
-}
-
-// PutFrame is PutControl for whole frames that are made already and small.
-func (c *Carrier) PutFrame(b []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.dead.Load() {
-		return
-	}
-	if len(c.queue.control) > maxControl { // an ack that is lost on a living carrier stalls its tunnel
-		c.set.tasks.Go(c.Close)
-		return
-	}
-	c.queue.control = append(c.queue.control, b...)
-	if !c.queue.busy {
-		c.queue.busy = true
-		c.set.tasks.Go(c.flushing)
-	}
-}
-
-// ackSchedule is the senders whose acks are due, and when. Carrier.mu guards it.
-type ackSchedule struct {
-	due   []Sender
-	timer tasks.Timer // until the acks that are due are sent; zero: none is
-	soon  bool        // within the profile's AckSoon
-}
-
-// stop forgets the acks that are due.
-func (a *ackSchedule) stop() {
-	a.timer.Stop()
-	*a = ackSchedule{}
-}
-
-// ScheduleAck has s's ack sent with the others that are due, after the profile's
-// AckDelay or, soon, AckSoon.
-func (c *Carrier) ScheduleAck(s Sender, soon bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.dead.Load() {
-		return
-	}
-	a := &c.acks
-	a.due = append(a.due, s)
-	switch {
-	case a.timer.IsZero():
-		a.timer = c.set.tasks.AfterFunc(c.profile.Delay(soon), c.ackFlush) // one that is kept would cost an idle client more than this garbage
-	case soon && !a.soon:
-		a.timer.Reset(c.profile.AckSoon)
-	}
-	a.soon = a.soon || soon
-}
-
-// takeAcks is the acks that are due, which are not any more.
-func (c *Carrier) takeAcks() []byte {
-	c.mu.Lock()
-	due := c.acks.due
-	c.acks.stop()
+	c.queue.speak = false
 	c.mu.Unlock()
-	var all []byte
-	for _, s := range due {
-		if h, ok := s.PendingAck(c); ok {
-			all = append(all, make([]byte, wire.HeaderLen)...)
-			wire.Put(all[len(all)-wire.HeaderLen:], h)
-		}
-	}
-	return all
+	b, may = c.party.Head(b, time.Now())
+	c.mu.Lock()
+	c.queue.held = !may && !c.queue.speak // it may have been let go meanwhile
+	c.mu.Unlock()
+	return b, may
 }
 
-func (c *Carrier) flushAcks() {
-	if all := c.takeAcks(); len(all) > 0 {
-		c.PutFrame(all)
+// isEarly reports, and notes, that what is written may hold Open frames alone.
+func (c *Carrier) isEarly() bool {
+	early := c.set.asks && c.party.Early()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue.early = early && !c.live.Load()
+	return early
+}
+
+// frames appends up to room bytes of frames: small ones of many, or bulk of one.
+func (c *Carrier) frames(b []byte, room int, early bool) (_ []byte, bulk bool) {
+	begin := len(b)
+	if !early {
+		b = c.ownFrames(b, room)
+	}
+	if s := c.bulkTurn(); s != nil {
+		return c.fill(b, s, Turn{Room: min(room-(len(b)-begin), c.bulkRoom(begin)), Bulk: true, Early: early}), true
+	}
+	limit := min(room, maxBatch)
+	for {
+		s := c.smallTurn()
+		if s == nil {
+			return b, false
+		}
+		left := limit - (len(b) - begin)
+		if left < smallTurn {
+			s.Ready(0)
+			return b, false
+		}
+		b = c.fill(b, s, Turn{Room: left, Early: early})
 	}
 }
 
-// write sends control, f and the coalesced frames, in as few messages as they need.
-func (c *Carrier) write(control []byte, s Sender, f *Frame, coalesced []*writeWaiter) error {
-	if c.profile.Paid { // a message goes anyway
-		control = append(control, c.takeAcks()...)
-		c.live.lastTx.Store(time.Now().UnixNano())
+// fill asks s for its frames.
+func (c *Carrier) fill(b []byte, s *Slot, t Turn) []byte {
+	b, more := s.sender.Fill(b, t)
+	if more > 0 && !t.Early {
+		s.Ready(max(more, smallTurn+1))
 	}
-	if f != nil && f.isBulk() || len(control)+len(coalesced) == 0 {
-		if err := c.writeControl(control); err != nil || f == nil {
-			return err
-		}
-		s.Stamp(f)
-		return c.writeOne(f)
-	}
-	msg := transport.GetFull()[:0]
-	defer func() { transport.PutBuffer(msg) }()
-	msg = append(msg, control[:wholeFrames(control, maxBatch)]...)
-	control = control[len(msg):]
-	if f != nil {
-		s.Stamp(f)
-		msg = append(msg, f.Buf...)
-	}
-	for _, w := range coalesced {
-		w.sender.Stamp(w.frame)
-		msg = append(msg, w.frame.Buf...)
-	}
-	if err := c.transport.WriteMessage(msg); err != nil {
-		return err
-	}
-	return c.writeControl(control)
+	return b
 }
 
-func (c *Carrier) writeControl(b []byte) error {
-	for len(b) > 0 {
-		n := wholeFrames(b, wire.MaxFrame)
-		if err := c.transport.WriteMessage(b[:n]); err != nil {
-			return err
-		}
-		b = b[n:]
+func (c *Carrier) bulkTurn() *Slot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.queue.wantsBulk() {
+		c.queue.streak++
+		return nil
 	}
-	return nil
+	c.queue.streak = 0
+	return c.queue.nextBulk()
+}
+
+func (c *Carrier) smallTurn() *Slot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.queue.nextSmall()
+}
+
+// bulkRoom is how many bytes of frames a record of bulk may hold whose message has begin
+// bytes already.
+func (c *Carrier) bulkRoom(begin int) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return max(c.out.size-messageHead-wire.RecordOverhead-begin, leastRecord/2)
+}
+
+// writing counts bytes that are about to go.
+func (c *Carrier) writing(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out.sent += uint64(n)
+}
+
+// wrote learns from how long a message took.
+func (c *Carrier) wrote(n int, bulk bool, took time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o := &c.out
+	most := int(min(max(leastRecord, o.confirmed/2), wire.MaxRecord+messageHead))
+	switch {
+	case !bulk:
+	case took > slowWrite:
+		o.size = max(o.size/2, leastRecord)
+	case took < fastWrite && n+messageHead >= o.size && 2*o.size <= most:
+		o.size *= 2
+	}
+}
+
+// ownFrames appends the frames that are no sender's.
+func (c *Carrier) ownFrames(b []byte, room int) []byte {
+	if c.live.Load() {
+		b = c.appendAgain(b)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := wholeFrames(c.queue.control, min(room/2, maxBatch))
+	b = append(b, c.queue.control[:n]...)
+	if c.queue.control = c.queue.control[n:]; len(c.queue.control) == 0 {
+		c.queue.control = nil
+	}
+	return c.in.appendReceived(b)
+}
+
+// appendAgain has the session agreed on again when it is time to, and there is something
+// to send.
+func (c *Carrier) appendAgain(b []byte) []byte {
+	if body, ok := c.party.Renew(time.Now()); ok {
+		f := wire.Frame{Kind: wire.Again, Body: body}
+		return f.Append(b)
+	}
+	return b
 }
 
 // wholeFrames is how many of b's bytes are frames that fit into limit together.
@@ -303,38 +208,47 @@ func wholeFrames(b []byte, limit int) int {
 		return len(b)
 	}
 	n := 0
-	for {
-		h, _ := wire.Parse(b[n:])
-		if n+wire.HeaderLen+h.Len > limit {
+	for rest := b; ; {
+		_, more, err := wire.NextFrame(rest)
+		if err != nil || len(b)-len(more) > limit {
 			return n
 		}
-		n += wire.HeaderLen + h.Len
+		n, rest = len(b)-len(more), more
 	}
 }
 
-// writeOne writes a message of one frame and learns from how long that takes.
-func (c *Carrier) writeOne(f *Frame) error {
-	if !f.isBulk() || c.profile.Frame > 0 {
-		return c.transport.WriteMessage(f.Buf)
-	}
-	began := time.Now()
-	err := c.transport.WriteMessage(f.Buf)
-	took := time.Since(began)
-	c.mu.Lock()
-	switch {
-	case took < fastWrite:
-		c.chunk = min(2*c.chunk+largerBy, wire.MaxData)
-	case took > slowWrite:
-		c.chunk = max(c.chunk/2, firstChunk/2)
-	}
-	c.mu.Unlock()
-	return err
-}
-
-// ChunkSize is how many bytes of a stream a Data frame by this carrier should
-// hold.
-func (c *Carrier) ChunkSize() int {
+// Put queues a frame that is no sender's and sees to it that it is sent. It never waits:
+// readers of carriers call it. f is small.
+func (c *Carrier) Put(f wire.Frame) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.chunk
+	if c.dead.Load() {
+		return
+	}
+	if len(c.queue.control) > maxControl { // what is lost on a living carrier stalls its tunnel
+		c.set.tasks.Go(c.Close)
+		return
+	}
+	c.queue.control = f.Append(c.queue.control)
+	c.queue.asks = c.queue.asks || f.Kind == wire.Ping
+	c.kick()
+}
+
+// speak has the session say what it has to, and lets records go if it allows them now.
+func (c *Carrier) speak() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue.speak, c.queue.held = true, false
+	c.kick()
+}
+
+// release lets records go that waited for the peer.
+func (c *Carrier) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue.speak, c.queue.held, c.queue.early = true, false, false
+	for _, s := range c.senders.list() {
+		c.queue.add(s, smallTurn+1)
+	}
+	c.kick()
 }

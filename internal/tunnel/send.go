@@ -1,343 +1,274 @@
 package tunnel
 
 import (
-	"errors"
-	"io"
-	"os"
-	"time"
+	"slices"
 
 	"culvert/internal/carrier"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
-// maxUnacked bounds the frames that are kept: a window of single bytes would
-// hold hundreds of times its size. It allows a window of full frames.
-const maxUnacked = 1024
+// sendState says how far this direction has come: the stream's bytes on their way to
+// the peer.
+type sendState byte
 
-// pump reads the stream and sends it until the stream ends or the tunnel does.
-// Sending grows its stack to several times what waiting needs, so when sweep
-// finds the tunnel idle, the table's poller takes over, or a new goroutine, to wait.
-func (t *Tunnel) pump(number int) {
+const (
+	sendOpen   sendState = iota // the stream may have more to say
+	sendEnded                   // it has ended; the Fin follows its last byte
+	sendClosed                  // the peer has written all, and passed the Fin on
+)
+
+// sendHalf is what was read from the stream and the peer has not acked. Bytes are kept
+// in the clear and framed whenever a carrier has a turn, anew and cut anywhere if one
+// dies. The Fin takes the position after the last byte. Tunnel.mu guards it.
+type sendHalf struct {
+	state  sendState
+	acked  uint64 // position up to which the peer has written all to its stream
+	sent   uint64 // position up to which all has gone by some carrier
+	read   uint64 // position of the next byte read from the stream
+	limit  uint64 // the peer's window ends here
+	credit uint64 // how much may be kept for the peer
+	kept   []kept // from acked on, or a little before
+	gone   []span // what went by a carrier and was not acked
+	lost   []span // of that, what is to go again, in order of positions
+	bytes  int64  // of the buffers in kept
+}
+
+// kept is bytes of the stream in a buffer.
+type kept struct {
+	buf  []byte // what to give back
+	data []byte
+	from uint64
+}
+
+// span is positions from one to before another, and the path that took them.
+type span struct {
+	from, to uint64
+	by       *path
+}
+
+// maxKept bounds the pieces that are kept: a window of single bytes would hold hundreds
+// of times its size.
+const maxKept = 1024
+
+// end is the position that follows all there is to send.
+func (s *sendHalf) end() uint64 {
+	if s.state == sendOpen {
+		return s.read
+	}
+	return s.read + 1
+}
+
+// unsent is how many positions wait for a turn, as far as the peer's window allows.
+func (s *sendHalf) unsent() int {
+	n := int(s.edge() - min(s.sent, s.edge()))
+	for _, l := range s.lost {
+		n += int(l.to - l.from)
+	}
+	return n
+}
+
+// edge is the position that may be sent up to. A Fin may go one beyond the window.
+func (s *sendHalf) edge() uint64 {
+	if s.state != sendOpen && s.read <= s.limit {
+		return s.read + 1
+	}
+	return min(s.read, s.limit)
+}
+
+// keep takes what was read.
+func (s *sendHalf) keep(buf, data []byte) {
+	s.kept = append(s.kept, kept{buf, data, s.read})
+	s.read += uint64(len(data))
+	s.bytes += int64(cap(buf))
+}
+
+// fill appends Data frames, and the Fin, that p is to take, up to room bytes.
+func (s *sendHalf) fill(b []byte, id uint32, p *path, room int) []byte {
+	begin := len(b)
 	for {
-		room := t.waitRoom()
-		if room == 0 {
-			return
+		left := room - (len(b) - begin) - wire.DataHead
+		if left <= 0 {
+			return b
 		}
-		if t.nonblocking != nil && t.nonblocking.Peek && t.nonblocking.Park(func() { t.pump(number) }) {
-			return
+		next, ok := s.next(uint64(min(left, wire.MaxData)))
+		if !ok {
+			return b
 		}
-		f, err := t.readFrame(room)
-		if f != nil && !t.sendFrame(f, number, err != nil) {
-			return
+		next.by = p
+		b = s.frame(b, id, next)
+		s.note(next)
+	}
+}
+
+// next takes off what is to go first, at most n positions of it.
+func (s *sendHalf) next(n uint64) (span, bool) {
+	if len(s.lost) > 0 {
+		l := &s.lost[0]
+		cut := span{from: l.from, to: min(l.to, s.cut(l.from, n))}
+		if l.from = cut.to; l.from == l.to {
+			s.lost = slices.Delete(s.lost, 0, 1)
 		}
-		switch {
-		case err == nil:
-			t.stackGrown.Store(true)
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			t.stream.SetReadDeadline(time.Time{})
-			t.stackGrown.Store(false)
-			t.nonblocking.Peek = true
-			t.startPump(number)
-			return
-		default:
-			t.streamEnded(err)
-			return
+		return cut, true
+	}
+	edge := s.edge()
+	if s.sent >= edge {
+		return span{}, false
+	}
+	cut := span{from: s.sent, to: min(edge, s.cut(s.sent, n))}
+	s.sent = cut.to
+	return cut, true
+}
+
+// cut is where a frame from a position on may end: the Fin is one of its own.
+func (s *sendHalf) cut(from, n uint64) uint64 {
+	if from < s.read {
+		return min(from+n, s.read)
+	}
+	return from + 1
+}
+
+// frame appends the frame of a span.
+func (s *sendHalf) frame(b []byte, id uint32, p span) []byte {
+	f := wire.Frame{Kind: wire.Data, Tunnel: id, Pos: p.from}
+	if p.from == s.read {
+		f.Kind = wire.Fin
+		return f.Append(b)
+	}
+	b = f.AppendHead(b, int(p.to-p.from))
+	return s.copy(b, p.from, p.to)
+}
+
+// copy appends the stream's bytes from one position to before another.
+func (s *sendHalf) copy(b []byte, from, to uint64) []byte {
+	i, _ := slices.BinarySearchFunc(s.kept, from, func(k kept, from uint64) int {
+		if k.from+uint64(len(k.data)) <= from {
+			return -1
 		}
+		return 1
+	})
+	for ; from < to; i++ {
+		k := s.kept[i]
+		data := k.data[from-k.from:]
+		data = data[:min(uint64(len(data)), to-from)]
+		b = append(b, data...)
+		from += uint64(len(data))
 	}
+	return b
 }
 
-// startPump has a goroutine read the stream.
-func (t *Tunnel) startPump(number int) { t.table.tasks.Go(func() { t.pump(number) }) }
-
-// releaseStack has the pump wait with a new stack, if it has grown one.
-func (t *Tunnel) releaseStack() {
-	if t.nonblocking != nil && t.stackGrown.Load() {
-		t.stream.SetReadDeadline(time.Unix(1, 0))
+// note remembers who took a span.
+func (s *sendHalf) note(p span) {
+	if n := len(s.gone); n > 0 && s.gone[n-1].by == p.by && s.gone[n-1].to == p.from {
+		s.gone[n-1].to = p.to
+		return
 	}
+	s.gone = append(s.gone, p)
 }
 
-// waitRoom waits until a frame may be sent and says how many bytes of the
-// stream it may hold; 0 when the tunnel has ended.
-func (t *Tunnel) waitRoom() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for !t.ended {
-		room := t.roomToSend()
-		enough := (room >= t.profile().MinRoom || room > 0 && len(t.unacked) == 0) && len(t.unacked) < maxUnacked
-		if enough && t.keys != nil && t.carrier != nil && !t.resending {
-			return int(min(room, uint64(t.carrier.ChunkSize())))
+// lose has all that went by p go again, or, if others, all that did not. It reports
+// whether there was any.
+func (s *sendHalf) lose(p *path, others bool) bool {
+	any := false
+	s.gone = slices.DeleteFunc(s.gone, func(g span) bool {
+		if (g.by == p) == others {
+			return false
 		}
-		t.wake.Wait()
-	}
-	return 0
-}
-
-// readFrame waits for bytes of the stream and makes a Data frame of them.
-func (t *Tunnel) readFrame(room int) (*frame, error) {
-	t.mu.Lock()
-	head, gather := t.prefix(), t.profile().Gather
-	t.mu.Unlock()
-	t.readWasFull = t.readWasFull || gather > 0
-	buf, n, err := t.readStream(head+wire.HeaderLen, room)
-	if n == 0 {
-		return nil, err
-	}
-	if gather > 0 && err == nil && (n > transport.SmallFrame || t.filled) {
-		n, err = t.readMore(buf[head+wire.HeaderLen:], n, room, gather)
-	}
-	t.filled = n == room
-	if size := head + wire.HeaderLen + n + wire.Overhead; size <= transport.MidSize && cap(buf) == transport.FullSize {
-		fits := transport.GetBuffer(size)
-		copy(fits[head+wire.HeaderLen:], buf[head+wire.HeaderLen:][:n])
-		transport.PutBuffer(buf)
-		buf = fits
-	}
-	f := &frame{Frame: carrier.Frame{Buf: buf}, kind: wire.Data, seq: t.sent, end: t.sent + uint64(n)}
-	t.seal(f, head, n)
-	return f, err
-}
-
-// readMore reads on until there are room bytes in buf, which has n, or the wait
-// is over.
-func (t *Tunnel) readMore(buf []byte, n, room int, wait time.Duration) (int, error) {
-	t.stream.SetReadDeadline(time.Now().Add(wait))
-	defer t.stream.SetReadDeadline(time.Time{})
-	for room = min(room, len(buf)-wire.Overhead); n < room; {
-		m, err := t.stream.Read(buf[n:room])
-		n += m
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			break
+		if g.from = max(g.from, s.acked); g.from < g.to {
+			s.insert(g)
+			any = true
 		}
-		if err != nil {
-			return n, err
-		}
-	}
-	return n, nil
-}
-
-// readStream reads up to room bytes into a buffer with head bytes before them
-// and room for the tag behind.
-func (t *Tunnel) readStream(head, room int) ([]byte, int, error) {
-	room = min(room, transport.FullSize-head-wire.Overhead)
-	if t.nonblocking != nil {
-		return t.nonblocking.Read(head, room)
-	}
-	var buf []byte
-	if t.readWasFull {
-		buf = transport.GetFull()
-	} else {
-		room = min(room, smallSize)
-		buf = make([]byte, head+room+wire.Overhead)
-	}
-	n, err := t.stream.Read(buf[head : head+room])
-	t.readWasFull = n == room
-	if n == 0 {
-		transport.PutBuffer(buf)
-	}
-	return buf, n, err
-}
-
-// prefix is how many bytes the first Data frame of the origin leaves for the Accept
-// frame to ride in front. An Accept that has gone out alone meanwhile goes out
-// twice, which harms nobody. t.mu is held.
-func (t *Tunnel) prefix() int {
-	if t.sent > 0 || t.confirmed {
-		return 0
-	}
-	return len(t.accept)
-}
-
-// seal finishes a frame whose plaintext of n bytes stands behind head bytes
-// and a header.
-func (t *Tunnel) seal(f *frame, head, n int) {
-	t.sealing.Lock()
-	defer t.sealing.Unlock()
-	copy(f.Buf[:head], t.accept)
-	f.Head = head
-	start := head + wire.HeaderLen
-	sealed := t.keys.Seal(f.Buf[start:start+n], f.kind, f.seq)
-	f.Buf = f.Buf[:start+len(sealed)]
-	wire.Put(f.Buf[head:], wire.Header{Kind: f.kind, Len: len(sealed), Tunnel: t.ID, Seq: f.seq})
-}
-
-// sendFrame keeps f until it is acked and sends it; false if the tunnel ended
-// or another pump reads now. last says that nothing else is to be read.
-func (t *Tunnel) sendFrame(f *frame, number int, last bool) bool {
-	t.mu.Lock()
-	if t.ended {
-		t.mu.Unlock()
-		return false
-	}
-	t.unacked = append(t.unacked, f)
-	t.keepOut(cap(f.Buf))
-	t.sent, t.finSent = f.end, f.kind == wire.Fin
-	t.table.active.Store(time.Now().UnixNano())
-	if f.kind == wire.Data {
-		t.table.moved[t.Service.Kind].sent.Add(f.end - f.seq)
-	}
-	c := t.carrier
-	if c == nil || t.resending { // whoever resends takes it along
-		t.mu.Unlock()
 		return true
-	}
-	f.by = c
-	f.Writing++
-	t.pumping = !last
-	t.noteBulk()
-	t.mu.Unlock()
-	t.sentBy(c, f, c.Send((*sender)(t), &f.Frame))
-	return last || t.stillPump(number)
+	})
+	return any
 }
 
-// stillPump is false if the tunnel moved on while the pump of that number was
-// sending: another one reads now.
-func (t *Tunnel) stillPump(number int) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.pumps != number {
-		return false
-	}
-	t.pumping = false
-	return true
-}
-
-// sentBy settles a send through c.
-func (t *Tunnel) sentBy(c *carrier.Carrier, f *frame, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	f.Writing--
-	f.release()
-	if err == nil || t.ended {
-		return
-	}
-	if f.by == c {
-		f.by = nil
-	}
-	if t.carrier == c {
-		t.orphan(c)
-	}
-	t.resendLocked()
-}
-
-// streamEnded tells the peer how the stream ended.
-func (t *Tunnel) streamEnded(err error) {
-	gone := t.nonblocking != nil && t.nonblocking.Gone()
-	t.mu.Lock()
-	if t.ended {
-		t.mu.Unlock()
-		return
-	}
-	if !errors.Is(err, io.EOF) || gone && !t.closing {
-		t.mu.Unlock()
-		t.giveUp(wire.Aborted, false, err)
-		return
-	}
-	head := t.prefix()
-	f := &frame{kind: wire.Fin, seq: t.sent, end: t.sent + 1}
-	f.Buf = make([]byte, head+wire.HeaderLen+wire.Overhead)
-	t.mu.Unlock()
-	t.seal(f, head, 0)
-	t.sendFrame(f, 0, true)
-}
-
-// Stamp implements carrier.Sender.
-func (s *sender) Stamp(f *carrier.Frame) {
-	t := (*Tunnel)(s)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if f.Writing > 1 { // another carrier reads it
-		return
-	}
-	ack, room := t.ackNow()
-	wire.PutAck(f.Buf[f.Head:], ack, room)
-}
-
-// resendLocked sends again, by a goroutine of its own, what no living carrier
-// has taken. t.mu is held.
-func (t *Tunnel) resendLocked() {
-	if t.resending || t.carrier == nil || t.ended || t.unsent() == nil {
-		return
-	}
-	t.resending = true
-	t.startResend(t.carriers)
-}
-
-// startResend has a goroutine send again. t.resending is set.
-func (t *Tunnel) startResend(carriers int) { t.table.tasks.Go(func() { t.resend(carriers) }) }
-
-func (t *Tunnel) unsent() *frame {
-	for _, f := range t.unacked {
-		if !f.sent() {
-			return f
+// insert adds to lost, joined with what it touches.
+func (s *sendHalf) insert(g span) {
+	i, _ := slices.BinarySearchFunc(s.lost, g.from, func(l span, from uint64) int {
+		if l.to < from {
+			return -1
 		}
+		return 1
+	})
+	j := i
+	for ; j < len(s.lost) && s.lost[j].from <= g.to; j++ {
+		g.from, g.to = min(g.from, s.lost[j].from), max(g.to, s.lost[j].to)
 	}
-	return nil
+	s.lost = slices.Replace(s.lost, i, j, g)
 }
 
-// resend ends when the tunnel moves on: to its carrier number carriers+1.
-func (t *Tunnel) resend(carriers int) {
-	t.mu.Lock()
-	for !t.ended && t.carrier != nil && t.carriers == carriers {
-		f := t.unsent()
-		if f == nil {
-			break
-		}
-		c := t.carrier
-		f.by = c
-		f.Writing++
-		t.mu.Unlock()
-		t.sentBy(c, f, c.Send((*sender)(t), &f.Frame))
-		t.mu.Lock()
+// ack drops what the peer has written to its stream, and returns how many bytes of
+// buffers. The error is wire.ErrFrame.
+func (s *sendHalf) ack(ack uint64, room uint32) (freed int64, err error) {
+	if ack > s.sent || room > wire.MaxWindow {
+		return 0, wire.ErrFrame
 	}
-	if t.carriers == carriers {
-		t.resending = false
-		t.wake.Broadcast()
-	} else {
-		t.resendLocked() // what failed here
+	s.limit = max(s.limit, ack+uint64(room))
+	if ack <= s.acked {
+		return 0, nil
 	}
-	t.mu.Unlock()
+	s.acked = ack
+	before := s.bytes
+	n := 0
+	for ; n < len(s.kept) && s.kept[n].from+uint64(len(s.kept[n].data)) <= ack; n++ {
+		s.bytes -= int64(cap(s.kept[n].buf))
+		transport.PutBuffer(s.kept[n].buf)
+	}
+	s.kept = dropFirst(s.kept, n)
+	s.gone, s.lost = since(s.gone, ack), since(s.lost, ack)
+	if s.state == sendEnded && ack == s.end() {
+		s.state = sendClosed
+	}
+	return before - s.bytes, nil
 }
 
-// gotAck drops what the peer has written to its stream. t.mu is held.
-func (t *Tunnel) gotAck(ack uint64, room uint32) error {
-	if ack > t.sent {
-		return wire.ErrFrame
+// since drops what lies before a position.
+func since(all []span, from uint64) []span {
+	if len(all) == 0 || all[0].from >= from {
+		return all
 	}
-	if ack > t.acked {
-		t.acked = ack
-		n := 0
-		for n < len(t.unacked) && t.unacked[n].end <= ack && t.unacked[n].kind != wire.Open {
-			t.unacked[n].acked = true
-			t.keepOut(-cap(t.unacked[n].Buf))
-			t.unacked[n].release()
-			n++
-		}
-		t.dropAcked(n)
-		t.wake.Broadcast()
+	all = slices.DeleteFunc(all, func(p span) bool { return p.to <= from })
+	for i := range all {
+		all[i].from = max(all[i].from, from)
 	}
-	if limit := ack + uint64(room); limit > t.limit {
-		t.limit = limit
-		t.wake.Broadcast()
-	}
-	return nil
+	return all
 }
 
-func (t *Tunnel) dropAcked(n int) {
-	if n == len(t.unacked) {
-		clear(t.unacked)
-		if t.unacked = t.unacked[:0]; cap(t.unacked) > 4 {
-			t.unacked = nil
-		}
-		return
+// dropFirst drops n pieces, and the room for many when all are gone.
+func dropFirst(all []kept, n int) []kept {
+	if n < len(all) {
+		return slices.Delete(all, 0, n)
 	}
-	t.unacked = append(t.unacked[:0], t.unacked[n:]...)
+	clear(all)
+	if cap(all) > 4 {
+		return nil
+	}
+	return all[:0]
 }
 
-// noteBulk tells once that the tunnel moves more than chat does. t.mu is held.
-func (t *Tunnel) noteBulk() {
-	if !t.bulkTold && t.sent+t.got > t.profile().Bulk && t.table.Bulk != nil {
-		t.bulkTold = true
-		t.table.tasks.Go(func() { t.table.Bulk(t) })
+// uses reports whether p has taken what is not acked.
+func (s *sendHalf) uses(p *path) bool {
+	return slices.ContainsFunc(s.gone, func(g span) bool { return g.by == p })
+}
+
+// drop gives all buffers back and returns how many bytes they had.
+func (s *sendHalf) drop() int64 {
+	for _, k := range s.kept {
+		transport.PutBuffer(k.buf)
 	}
+	n := s.bytes
+	s.kept, s.gone, s.lost, s.bytes = nil, nil, nil, 0
+	return n
+}
+
+// path is a carrier that takes, or took, what a tunnel sends: the tunnel as that carrier
+// sees it. Tunnel.mu guards it.
+type path struct {
+	tunnel  *Tunnel
+	carrier *carrier.Carrier
+	slot    carrier.Slot
+	sends   bool // new frames go by it
+	opened  bool // client: the Open frame went by it
+	use     bool // client: it is to say Use
 }

@@ -1,6 +1,7 @@
-// Package tunnel carries streams: a Tunnel is one stream cut into sealed frames,
-// which carriers take to the peer and which the peer acks. A Table holds one
-// end's tunnels and its carriers, and is the one place that knows both.
+// Package tunnel carries streams: a Tunnel is one stream cut into frames, which carriers
+// take to the peer and which the peer acks. A Session holds the tunnels of what a client
+// and an origin have agreed on, and a Table one end's sessions and its carriers; the two
+// alone know both.
 package tunnel
 
 import (
@@ -14,12 +15,12 @@ import (
 	"time"
 
 	"culvert/internal/carrier"
+	"culvert/internal/session"
 	"culvert/internal/tasks"
-	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
-// Table is all that one end holds: its tunnels and its carriers. It waits for
+// Table is all that one end holds: its sessions, tunnels and carriers. It waits for
 // the goroutines of both: after Close none is left. A zero Table is not usable;
 // see NewTable. Its methods may be called by many goroutines.
 type Table struct {
@@ -27,15 +28,17 @@ type Table struct {
 	Windows  *WindowBudget
 	Memory   *MemoryQuota // an origin's; set before the first tunnel
 	Carriers *carrier.Set // those that live, to be counted and listed
+	isClient bool
 	tasks    *tasks.Group
+	tunnels  atomic.Int64 // how many there are
 	active   atomic.Int64 // when a stream's byte last moved, Unix ns
 	moved    [kinds]counters
 
-	mu      sync.RWMutex // guards the following; never held across I/O
-	tunnels map[wire.TunnelID]*Tunnel
-	over    closedTunnels
-	pending []closure // oldest first
-	closed  bool
+	mu       sync.RWMutex // guards the following; never held across I/O
+	sessions map[*Session]struct{}
+	agreed   map[*session.Session]*Session // origin: those sessions by what was agreed on
+	waiting  map[*Tunnel]struct{}          // client: tunnels that belong to no session yet
+	closed   bool
 }
 
 // counters are of bytes of streams, of one kind of service.
@@ -49,15 +52,20 @@ const kinds = wire.Web + 1
 
 // Events are calls that a Table makes. None may block; nil ones are left out.
 type Events struct {
-	// Open handles a first frame at the origin: payload is the handshake's
-	// first message. An error ends the carrier.
-	Open func(c *carrier.Carrier, id wire.TunnelID, payload []byte) error
+	// Open is told that a tunnel is to begin at the origin. It calls s.Accept or s.Refuse
+	// before it returns. early, bytes of the stream, is lent to it.
+	Open func(c *carrier.Carrier, s *Session, id uint32, svc wire.Service, early []byte)
+	// Proved is told that a carrier's peer has proved itself. It may close c.
+	Proved func(c *carrier.Carrier)
 	// Ended is told of each tunnel that ends.
 	Ended func(End)
 	// Bulk is told once of a tunnel that has moved more than chat does.
 	Bulk func(*Tunnel)
 	// Draining is told that the origin wants a carrier's tunnels elsewhere.
 	Draining func(*carrier.Carrier)
+	// Expired is told, at the client, that the origin has forgotten a session: tunnels
+	// that it had said something of were reset, the others begin anew.
+	Expired func(*Session)
 }
 
 // End is what is known of a tunnel that ended.
@@ -84,83 +92,55 @@ func (e End) LogValue() slog.Value {
 		slog.Duration("took", e.Took.Round(time.Millisecond)), slog.String("reason", reason))
 }
 
-// NewTable makes an empty table whose windows grow within budget. It is an
-// origin's if ev has Open, else a client's.
-func NewTable(ev Events, budget *WindowBudget) *Table {
-	tb := &Table{Events: ev, Windows: budget, tasks: tasks.NewGroup(), tunnels: map[wire.TunnelID]*Tunnel{}}
-	tb.Carriers = carrier.NewSet((*handler)(tb), tb.tasks, tb.isClient())
+// NewTable makes an empty table, a client's or an origin's, whose windows grow within
+// budget.
+func NewTable(ev Events, budget *WindowBudget, isClient bool) *Table {
+	tb := &Table{
+		Events: ev, Windows: budget, isClient: isClient, tasks: tasks.NewGroup(), sessions: map[*Session]struct{}{},
+		agreed: map[*session.Session]*Session{}, waiting: map[*Tunnel]struct{}{},
+	}
+	tb.Carriers = carrier.NewSet(tb.Active, tb.tasks, isClient)
 	return tb
 }
 
-// isClient reports whether the table is a client's.
-func (tb *Table) isClient() bool { return tb.Open == nil }
-
-// NewCarrier makes a carrier of user's over t. Call its Serve or Start next.
-func (tb *Table) NewCarrier(t transport.Transport, user uint32) *carrier.Carrier {
-	return carrier.New(tb.Carriers, t, user)
+// StartTunnel makes the client's end of a tunnel, which belongs to no session until its
+// first Attach. It owns stream from here on; early are bytes that were read from it
+// already, at most wire.MaxEarly, and belong to the tunnel, too. It returns false if the
+// table is closed.
+func (tb *Table) StartTunnel(svc wire.Service, early []byte, stream net.Conn) (*Tunnel, bool) {
+	t := newTunnel(tb, 0, svc)
+	if len(early) > 0 {
+		t.send.keep(early, early)
+	}
+	tb.mu.Lock()
+	isClosed := tb.closed
+	if !isClosed {
+		tb.waiting[t] = struct{}{}
+		tb.tunnels.Add(1)
+	}
+	tb.mu.Unlock()
+	if isClosed {
+		Abort(stream)
+		return nil, false
+	}
+	return t, t.Join(stream)
 }
 
-func (tb *Table) find(id wire.TunnelID) *Tunnel {
+// forget takes a tunnel off those that wait, as it has begun or ended.
+func (tb *Table) forget(t *Tunnel) {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	delete(tb.waiting, t)
+}
+
+func (tb *Table) isClosed() bool {
 	tb.mu.RLock()
 	defer tb.mu.RUnlock()
-	return tb.tunnels[id]
-}
-
-// add returns false if the id is taken or the table is closed.
-func (tb *Table) add(t *Tunnel) bool {
-	tb.mu.Lock()
-	defer tb.mu.Unlock()
-	if _, taken := tb.tunnels[t.ID]; taken || tb.closed {
-		return false
-	}
-	tb.tunnels[t.ID] = t
-	return true
-}
-
-// remove forgets t; if it ended in order, its last ack is remembered for a
-// while, because the peer may not have got it.
-func (tb *Table) remove(t *Tunnel, inOrder bool, ack uint64) {
-	tb.mu.Lock()
-	defer tb.mu.Unlock()
-	delete(tb.tunnels, t.ID)
-	if inOrder {
-		tb.over.put(t.ID, ack)
-	}
-}
-
-// stray answers a frame for a tunnel that is not here.
-func (tb *Table) stray(c *carrier.Carrier, h wire.Header, payload []byte) error {
-	defer transport.PutBuffer(payload)
-	switch h.Kind {
-	case wire.Open:
-		if tb.isClient() {
-			return wire.ErrFrame
-		}
-		return tb.Open(c, h.Tunnel, payload)
-	case wire.Data, wire.Fin, wire.Attach:
-		tb.mu.RLock()
-		ack, ok := tb.over.ack[h.Tunnel]
-		tb.mu.RUnlock()
-		if ok {
-			c.PutControl(wire.Header{Kind: wire.Ack, Tunnel: h.Tunnel, Ack: ack})
-			return nil
-		}
-		c.PutControl(wire.Header{Kind: wire.Reset, Tunnel: h.Tunnel, Seq: uint64(wire.Unknown)})
-	}
-	return nil
-}
-
-// Refuse resets a tunnel that never was. unix is the time here, for Clock.
-func (tb *Table) Refuse(c *carrier.Carrier, id wire.TunnelID, r wire.Reason, unix int64) {
-	c.PutControl(wire.Header{Kind: wire.Reset, Tunnel: id, Seq: uint64(r), Ack: uint64(max(unix, 0))})
+	return tb.closed
 }
 
 // Tunnels is how many tunnels there are.
-func (tb *Table) Tunnels() int {
-	tb.mu.RLock()
-	defer tb.mu.RUnlock()
-	return len(tb.tunnels)
-}
+func (tb *Table) Tunnels() int { return int(tb.tunnels.Load()) }
 
 // Active is when a stream's byte last moved in either direction.
 func (tb *Table) Active() time.Time { return time.Unix(0, tb.active.Load()) }
@@ -184,13 +164,23 @@ func (tb *Table) MovedOf(kind wire.ServiceKind) (sent, received uint64) {
 	return m.sent.Load(), m.received.Load()
 }
 
-func (tb *Table) allTunnels() []*Tunnel {
+func (tb *Table) allSessions() []*Session {
 	tb.mu.RLock()
 	defer tb.mu.RUnlock()
-	return slices.Collect(maps.Values(tb.tunnels))
+	return slices.Collect(maps.Keys(tb.sessions))
 }
 
-// Orphans lists the tunnels that have no carrier.
+func (tb *Table) allTunnels() []*Tunnel {
+	tb.mu.RLock()
+	all := slices.Collect(maps.Keys(tb.waiting))
+	tb.mu.RUnlock()
+	for _, s := range tb.allSessions() {
+		all = append(all, s.all()...)
+	}
+	return all
+}
+
+// Orphans lists the tunnels that have no carrier, whether they have begun or not.
 func (tb *Table) Orphans() []*Tunnel {
 	return slices.DeleteFunc(tb.allTunnels(), func(t *Tunnel) bool { return t.Carrier() != nil })
 }
@@ -217,6 +207,14 @@ func (tb *Table) sweep(now time.Time) {
 	for _, t := range tb.allTunnels() {
 		t.sweep(now)
 	}
+	if tb.isClient {
+		return
+	}
+	for _, s := range tb.allSessions() {
+		if s.isUnused(now) {
+			tb.dropSession(s)
+		}
+	}
 }
 
 // Abandon resets all tunnels and lets none in any more. The carriers have yet to
@@ -238,43 +236,6 @@ func (tb *Table) Close() {
 	tb.Carriers.Close()
 	tb.tasks.Wait()
 }
-
-// Move has the tunnels of one carrier of the client go on by another. Both live:
-// nothing is sent again.
-func (tb *Table) Move(from, to *carrier.Carrier) {
-	for _, t := range tb.allTunnels() {
-		if t.Carrier() == from {
-			t.Attach(to, false)
-		}
-	}
-}
-
-// handler is the table as its carriers see it: a carrier.Handler.
-type handler Table
-
-func (h *handler) Deliver(c *carrier.Carrier, head wire.Header, payload []byte) error {
-	tb := (*Table)(h)
-	if t := tb.find(head.Tunnel); t != nil && t.user == c.User {
-		return t.deliver(c, head, payload)
-	}
-	return tb.stray(c, head, payload)
-}
-
-func (h *handler) Draining(c *carrier.Carrier) {
-	if h.Events.Draining != nil {
-		h.Events.Draining(c)
-	}
-}
-
-// Ended sees to it that the next carrier says what this one may not
-// have said.
-func (h *handler) Ended(c *carrier.Carrier, acks []wire.Header) {
-	for _, ack := range acks {
-		(*Table)(h).closeLater(closure{ack, c.OriginRef})
-	}
-}
-
-func (h *handler) Active() time.Time { return (*Table)(h).Active() }
 
 // Abort closes a stream so that its peer sees a reset: a tunnel that is given
 // up must not look like one that ended.

@@ -4,7 +4,6 @@ import (
 	"net"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"culvert/internal/carrier"
@@ -13,250 +12,166 @@ import (
 	"culvert/internal/wire"
 )
 
-// Keys seal and open frames: *seal.Keys. Both work in place; buf has room for
-// wire.Overhead more. Seal is for one goroutine at a time, and so is Open.
-type Keys interface {
-	Seal(buf []byte, kind wire.Kind, pos uint64) []byte
-	Open(buf []byte, kind wire.Kind, pos uint64) ([]byte, error)
-	Forget() // drop what can be made anew: the tunnel is idle
-}
+// phase is where a tunnel stands as a whole; its halves have states of their own.
+//
+//	waiting ─ Attach ─▶ opening ─ the peer's first frame ─▶ open ─ both halves closed ─▶ closed
+//	    │    (client)      │                    (origin: at once) │
+//	    └──────────────────┴────────────── Reset ─────────────────┴──────────────────▶ reset
+type phase byte
 
-// Tunnel is one stream crossing the relay in frames; the same type at both
-// ends. It owns its stream. It outlives its carriers: what the peer has not
-// acked is kept and sent again through the next.
+const (
+	waiting phase = iota // client: it has had no carrier, and no number
+	opening              // client: nothing has come from the origin yet
+	open                 // the peer has it
+	closed               // both directions have ended in order
+	reset                // it was given up, here or there
+)
+
+// Tunnel is one stream crossing the relay in frames; the same type at both ends. It
+// owns its stream. It outlives its carriers: what the peer has not acked is kept and
+// framed anew for the next.
 type Tunnel struct {
-	ID      wire.TunnelID
 	Service wire.Service
 
 	table *Table
 	user  uint32
 	began time.Time
 
-	sealing    sync.Mutex  // one Seal at a time
-	stackGrown atomic.Bool // the pump's stack has grown
-
-	mu          sync.Mutex // guards the following; never held across I/O
-	wake        sync.Cond  // on mu: room to send, a carrier, keys, or the end
-	stream      net.Conn
-	nonblocking *netpoll.Conn // the same as stream; nil: it is no plain TCP connection
-	keys        Keys
-	finish      func(accept []byte) (Keys, error) // client: until Accept came
-	again       Again                             // client: until Accept came
-	retries     int                               // how often again was called
-	accept      []byte                            // origin: the Accept frame
-	confirmed   bool                              // the client has shown that it has the Accept
-	ended       bool
-
-	// Where frames go.
-	carrier   *carrier.Carrier   // takes what is sent; nil: none at present
-	used      []*carrier.Carrier // those that may still hold frames of ours
-	originRef any                // of its last carrier
-	carriers  int                // how many there were
-	epoch     uint64             // of the last Attach
-	orphaned  time.Time          // since when carrier is nil, or was of no use
-	since     time.Time          // when carrier became what it is
-	resending bool
-
-	// Towards the peer.
-	sent        uint64 // position of the next byte read from the stream
-	limit       uint64 // the peer's window ends here
-	credit      uint64 // how much may be kept for the peer
-	acked       uint64 // position up to which the peer has written all to its stream
-	unacked     []*frame
-	finSent     bool
-	pumps       int  // how many pumps there were; the last one reads
-	pumping     bool // the pump is sending, and has not met the end of the stream
-	readWasFull bool // the pump's own: the last read filled its buffer
-	filled      bool // the pump's own: the last frame was as large as may be
-
-	// From the peer.
-	got      uint64 // position up to which all has come
-	written  uint64 // position up to which all was written to the stream
-	ackSent  uint64 // the last ack that the peer was sent
-	ackDue   bool   // an ack is scheduled
-	ackSoon  bool   // it is due within the profile's AckSoon
-	win      window
-	rtt      int64             // the shortest of its carriers' when it came to them, ns
-	promised uint64            // the furthest limit that the peer was told
-	ahead    map[uint64]*chunk // came before what precedes them, opened
-	early    []sealed          // client: came before Accept, not opened
-	earlyLen int               // of the buffers in early
-	queue    []chunk           // in order, to be written
-	writing  bool
-	finGot   bool   // the peer's Fin is in order: the queue is what is left
-	finDone  bool   // the peer's Fin was passed on to the stream
-	closing  bool   // the peer's Fin is being passed on
-	bulkTold bool   // Events.Bulk was told
-	moved    uint64 // sent and got at the last sweep
-	keptIn   int64  // bytes of the buffers in queue and ahead
-	keptOut  int64  // bytes of the buffers in unacked
+	mu       sync.Mutex // guards the following; never held across I/O
+	wake     sync.Cond  // on mu: room to read, or the end
+	phase    phase
+	session  *Session // nil: waiting
+	id       uint32   // its number in the session
+	stream   net.Conn // nil at the origin until Join
+	reader   streamReader
+	send     sendHalf
+	recv     recvHalf
+	paths    []*path   // carriers that take what is sent, or have frames of ours; the one in use last
+	carriers int       // how many there were
+	orphaned time.Time // since when none takes what is sent
+	order    uint32    // of the last Use
+	died     bool      // client: a carrier has died here, as each Use says from then on
+	rtt      int64     // the shortest of its carriers' when it came to them, ns
+	bulkTold bool      // Events.Bulk was told
+	moved    uint64    // read and got at the last sweep
 }
 
-// sender is the tunnel as its carriers see it.
-type sender Tunnel
-
-// frame is a sealed frame from when it is made until the peer has acked it.
-type frame struct {
-	carrier.Frame
-	kind  wire.Kind
-	seq   uint64           // position of the payload's first byte
-	end   uint64           // position after its last; a Fin takes one position
-	by    *carrier.Carrier // who took it last; nil: nobody yet, or one that failed
-	acked bool             // not in unacked any more; whoever stops writing gives Buf back
-}
-
-// sent reports whether the frame is on its way through a carrier that lives.
-func (f *frame) sent() bool { return f.by != nil && !f.by.Dead() }
-
-// release gives the buffer back once nobody needs it. Tunnel.mu must be held.
-func (f *frame) release() {
-	if f.acked && f.Writing == 0 && f.Buf != nil {
-		transport.PutBuffer(f.Buf)
-		f.Buf = nil
-	}
-}
-
-// chunk is bytes of the stream on their way to it.
-type chunk struct {
-	buf  []byte // what to give back
-	data []byte // what is left to write
-	fin  bool
-	end  uint64
-}
-
-// sealed is a frame that came before the keys.
-type sealed struct {
-	h   wire.Header
-	buf []byte
-}
-
-func newTunnel(tb *Table, id wire.TunnelID, user uint32, s wire.Service) *Tunnel {
-	t := &Tunnel{ID: id, Service: s, table: tb, user: user, began: time.Now()}
+func newTunnel(tb *Table, user uint32, s wire.Service) *Tunnel {
+	t := &Tunnel{Service: s, table: tb, user: user, began: time.Now()}
 	t.wake.L = &t.mu
-	t.limit, t.credit = wire.FirstWindow, firstCredit
-	t.promised = wire.FirstWindow
-	t.win.size = wire.FirstWindow
+	t.send.limit, t.send.credit = wire.FirstWindow, firstCredit
+	t.recv.promised, t.recv.win.size = wire.FirstWindow, wire.FirstWindow
 	t.orphaned = t.began
 	return t
 }
 
-// Reset gives the tunnel up: the stream is reset and the peer told why.
-func (t *Tunnel) Reset(why wire.Reason) { t.giveUp(why, false, nil) }
+// isOver reports that nothing more will happen. t.mu is held.
+func (t *Tunnel) isOver() bool { return t.phase >= closed }
 
-// startGiveUp has a goroutine give up: the caller holds t.mu.
-func (t *Tunnel) startGiveUp(why wire.Reason, fromPeer bool, err error) {
-	t.table.tasks.Go(func() { t.giveUp(why, fromPeer, err) })
+// Join gives the tunnel its stream, which it owns from here on, and starts it. It
+// returns false if the tunnel has ended.
+func (t *Tunnel) Join(stream net.Conn) bool {
+	t.mu.Lock()
+	if t.isOver() {
+		t.mu.Unlock()
+		Abort(stream)
+		return false
+	}
+	t.stream = stream
+	t.reader.open(stream, t.table.Carriers.Poller())
+	if t.profile().GrowAt > 1 {
+		t.recv.win.began = time.Now().UnixNano()
+	}
+	t.mu.Unlock()
+	t.writeOut()
+	t.startPump()
+	return true
 }
 
-func (t *Tunnel) giveUp(why wire.Reason, fromPeer bool, err error) {
+// Reset gives the tunnel up: the stream is reset and the peer told why.
+func (t *Tunnel) Reset(why wire.Reason) { t.end(reset, End{Reason: why}) }
+
+// end is the one way out, which is gone once.
+func (t *Tunnel) end(to phase, e End) {
 	t.mu.Lock()
-	if t.ended {
+	if t.isOver() {
 		t.mu.Unlock()
 		return
 	}
-	if !fromPeer {
-		t.lastWord(wire.Header{Kind: wire.Reset, Tunnel: t.ID, Seq: uint64(why)})
-	}
-	t.end(End{Reason: why, FromPeer: fromPeer, Err: err})
-}
-
-// done reports that both directions have ended in order. t.mu is held.
-func (t *Tunnel) done() bool {
-	return !t.ended && t.finDone && t.finSent && len(t.unacked) == 0
-}
-
-// end is the one way out. t.mu is held at the call and not at the return.
-func (t *Tunnel) end(e End) {
-	if e.Reason == 0 {
-		said := t.ackSent == t.written
-		ack, room := t.ackNow()
-		t.lastAck(wire.Header{Kind: wire.Ack, Tunnel: t.ID, Ack: ack, Window: room}, said)
-	}
-	t.ended = true
-	stream, nonblocking, used := t.stream, t.nonblocking, t.used
-	t.used, t.carrier = nil, nil
-	for _, f := range t.unacked {
-		f.acked = true
-		f.release()
-	}
-	t.unacked = nil
-	t.dropInbound()
-	t.keepIn(int(-t.keptIn))
-	t.keepOut(int(-t.keptOut))
-	t.table.Windows.give(t.win.grown() + int64(t.credit-firstCredit))
+	t.phase = to
+	word, said := t.lastWord(e)
+	stream, paths, cur := t.stream, t.paths, t.current()
+	t.paths = nil
+	t.table.Memory.Add(t.user, -t.send.drop()-t.recv.drop())
+	t.table.Windows.give(t.recv.win.grown() + int64(t.send.credit-firstCredit))
 	e.User, e.Service, e.Carriers, e.Took = t.user, t.Service, t.carriers, time.Since(t.began)
-	e.Sent, e.Received = t.acked, t.written
-	ack := t.written
+	e.Sent, e.Received = min(t.send.acked, t.send.read), t.recv.written
+	s, id := t.session, t.id
 	t.wake.Broadcast()
 	t.mu.Unlock()
 
-	t.table.remove(t, e.Reason == 0, ack)
-	for _, c := range used {
-		c.Drop((*sender)(t))
+	var by *carrier.Carrier
+	if cur != nil {
+		by = cur.carrier
 	}
-	if stream != nil {
-		if e.Reason != 0 {
-			Abort(stream)
-		} else {
-			stream.Close()
-		}
+	if s == nil {
+		t.table.forget(t)
+	} else {
+		s.ended(id, word, said, by)
 	}
-	if nonblocking != nil {
-		nonblocking.Cancel()
+	for _, p := range paths {
+		p.slot.Drop()
 	}
+	t.closeStream(stream, to == closed)
 	if t.table.Ended != nil {
 		t.table.Ended(e)
 	}
 }
 
-// lastWord tells the peer that the tunnel is over, now or later. t.mu is held.
-func (t *Tunnel) lastWord(h wire.Header) {
-	if t.carrier != nil {
-		t.carrier.PutControl(h)
-		return
+// lastWord is what the peer must know at the end, and whether it was said; a tunnel that
+// the peer gave up needs none. t.mu is held.
+func (t *Tunnel) lastWord(e End) (word wire.Frame, said bool) {
+	switch {
+	case e.FromPeer:
+		return wire.Frame{}, true
+	case e.Reason != 0:
+		return wire.Frame{Kind: wire.Reset, Tunnel: t.id, Code: byte(e.Reason)}, false
 	}
-	t.table.closeLater(closure{h, t.originRef})
+	said = t.recv.told == t.recv.written
+	return t.recv.ackNow(t.id), said
 }
 
-// lastAck is what the peer's end waits for, unless it was said already. Should
-// the carrier die with it, it is said again.
-func (t *Tunnel) lastAck(h wire.Header, said bool) {
-	if !said || t.carrier == nil {
-		t.lastWord(h)
-	}
-	if t.carrier != nil && t.table.isClient() && !t.carrier.RememberAck(h) {
-		t.table.closeLater(closure{h, t.carrier.OriginRef})
-	}
-}
-
-func (t *Tunnel) dropInbound() {
-	for _, c := range t.ahead {
-		transport.PutBuffer(c.buf)
-	}
-	for _, s := range t.early {
-		transport.PutBuffer(s.buf)
-	}
-	if !t.writing { // else the writer has the first
-		for _, c := range t.queue {
-			transport.PutBuffer(c.buf)
+func (t *Tunnel) closeStream(stream net.Conn, inOrder bool) {
+	if stream != nil {
+		if inOrder {
+			stream.Close()
+		} else {
+			Abort(stream)
 		}
 	}
-	t.ahead, t.early, t.queue = nil, nil, nil
+	t.reader.cancel()
 }
 
-// sweep expires a tunnel without a carrier and lets an idle one forget what it
-// can make anew.
+// settle ends the tunnel if both directions have ended in order.
+func (t *Tunnel) settle() {
+	t.mu.Lock()
+	over := t.phase == open && t.send.state == sendClosed && t.recv.state == recvClosed
+	t.mu.Unlock()
+	if over {
+		t.end(closed, End{})
+	}
+}
+
+// sweep expires a tunnel without a carrier, or one whose Open stays unanswered, and has
+// an idle one give back what it can.
 func (t *Tunnel) sweep(now time.Time) {
 	t.mu.Lock()
-	expired := t.carrier == nil && now.Sub(t.orphaned) > wire.HoldTunnel ||
-		t.keys == nil && now.Sub(t.began) > wire.HoldTunnel // the Accept stays out
-	if moved := t.sent + t.got; moved != t.moved {
+	expired := t.current() == nil && now.Sub(t.orphaned) > wire.HoldTunnel ||
+		t.phase == opening && now.Sub(t.began) > wire.HoldTunnel
+	if moved := t.send.read + t.recv.got; moved != t.moved {
 		t.moved = moved
-	} else if t.keys != nil {
-		t.sealing.Lock()
-		t.keys.Forget()
-		t.sealing.Unlock()
-		t.releaseStack()
+	} else {
+		t.reader.releaseStack()
 		t.giveCredit()
 	}
 	t.mu.Unlock()
@@ -265,69 +180,20 @@ func (t *Tunnel) sweep(now time.Time) {
 	}
 }
 
-// use makes c the carrier that takes what is sent; false if c is dead. t.mu is
-// held.
-func (t *Tunnel) use(c *carrier.Carrier) bool {
-	if t.carrier == c {
-		return true
+// current is the path in use, nil if there is none. t.mu is held.
+func (t *Tunnel) current() *path {
+	if n := len(t.paths); n > 0 && t.paths[n-1].sends {
+		return t.paths[n-1]
 	}
-	c.Adopt((*sender)(t))
-	if c.Dead() { // and may have told its tunnels before this one was among them
-		c.Drop((*sender)(t))
-		return false
-	}
-	if t.carrier != nil {
-		t.orphaned = time.Now() // c may turn out to be no good
-	}
-	t.carrier, t.originRef = c, c.OriginRef
-	t.carriers++
-	t.resending = false
-	if t.pumping {
-		t.pumping = false
-		t.pumps++
-		t.startPump(t.pumps)
-	}
-	t.since = time.Now()
-	if r := int64(c.RTT()); r > 0 && (t.rtt == 0 || r < t.rtt) {
-		t.rtt = r
-	}
-	t.used = append(others(t.used, c), c)
-	if t.ackDue {
-		t.ackDue = false
-		t.scheduleAck()
-	}
-	t.wake.Broadcast()
-	return true
+	return nil
 }
 
-// others are the living carriers of all but c.
-func others(all []*carrier.Carrier, c *carrier.Carrier) []*carrier.Carrier {
-	return slices.DeleteFunc(all, func(o *carrier.Carrier) bool { return o == c || o.Dead() })
-}
-
-// Lost implements carrier.Sender.
-func (s *sender) Lost(c *carrier.Carrier) {
-	t := (*Tunnel)(s)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch {
-	case t.ended:
-	case t.carrier == c:
-		t.orphan(c)
-	default:
-		t.reportLoss()
-		t.resendLocked()
+// profile is that of the tunnel's carrier. t.mu is held.
+func (t *Tunnel) profile() *transport.Profile {
+	if p := t.current(); p != nil {
+		return p.carrier.Profile()
 	}
-}
-
-// orphan lets go of c, which is dead. That it connected proves nothing of the
-// origin at the gateway door: one that brought nothing does not prolong how long
-// the tunnel is held. t.mu is held.
-func (t *Tunnel) orphan(c *carrier.Carrier) {
-	t.carrier = nil
-	if !c.Profile().Unproven || c.Heard() {
-		t.orphaned = time.Now()
-	}
+	return transport.StreamProfile()
 }
 
 // IsBulk reports whether the tunnel has moved more than chat does.
@@ -337,16 +203,244 @@ func (t *Tunnel) IsBulk() bool {
 	return t.bulkTold
 }
 
-// OriginRef is that of the tunnel's carrier, or of its last; nil: it has had none.
-func (t *Tunnel) OriginRef() any {
+// noteBulk tells once that the tunnel moves more than chat does. t.mu is held.
+func (t *Tunnel) noteBulk() {
+	if !t.bulkTold && t.send.read+t.recv.got > t.profile().Bulk && t.table.Bulk != nil {
+		t.bulkTold = true
+		t.table.tasks.Go(func() { t.table.Bulk(t) })
+	}
+}
+
+// Session is what the tunnel belongs to; nil while it has had no carrier.
+func (t *Tunnel) Session() *Session {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.originRef
+	return t.session
 }
 
 // Carrier is what takes the tunnel's frames now, or nil.
 func (t *Tunnel) Carrier() *carrier.Carrier {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.carrier
+	if p := t.current(); p != nil {
+		return p.carrier
+	}
+	return nil
+}
+
+// roundTrip is the shortest one known: that of a carrier made while others
+// were busy is too long. 0 means that none is known. t.mu is held.
+func (t *Tunnel) roundTrip() time.Duration {
+	p := t.current()
+	if p == nil {
+		return 0
+	}
+	now := p.carrier.RTT()
+	if t.rtt > 0 && (now == 0 || t.rtt < int64(now)) {
+		return time.Duration(t.rtt)
+	}
+	return now
+}
+
+// pathOf is the tunnel's path by c; nil if there is none. t.mu is held.
+func (t *Tunnel) pathOf(c *carrier.Carrier) *path {
+	if i := slices.IndexFunc(t.paths, func(p *path) bool { return p.carrier == c }); i >= 0 {
+		return t.paths[i]
+	}
+	return nil
+}
+
+// sendBy has what is sent go by c from now on, by it alone or by others too. It returns
+// nil if c is dead. t.mu is held.
+func (t *Tunnel) sendBy(c *carrier.Carrier, alone bool) *path {
+	p := t.pathOf(c)
+	if p == nil {
+		p = &path{tunnel: t, carrier: c}
+		c.Adopt(&p.slot, p)
+		t.carriers++
+		if r := int64(c.RTT()); r > 0 && (t.rtt == 0 || r < t.rtt) {
+			t.rtt = r
+		}
+	}
+	if c.Dead() { // and may have told its senders before this one was among them
+		p.slot.Drop()
+		t.paths = slices.DeleteFunc(t.paths, func(o *path) bool { return o == p })
+		return nil
+	}
+	if alone {
+		for _, o := range t.paths {
+			o.sends = o == p
+		}
+	}
+	p.sends = true
+	t.paths = append(slices.DeleteFunc(t.paths, func(o *path) bool { return o == p }), p)
+	if t.recv.ackDue {
+		p.slot.ScheduleAck(t.recv.ackSoon)
+	}
+	t.wake.Broadcast()
+	return p
+}
+
+// ready has the tunnel's carriers ask for what is to be sent. t.mu is held.
+func (t *Tunnel) ready() {
+	n := t.send.unsent()
+	for _, p := range t.paths {
+		switch {
+		case !p.sends:
+		case n > 0, p.use, t.recv.ackDue && !t.recv.ackSoon, t.phase == opening && !p.opened:
+			p.slot.Ready(max(n, 1))
+		}
+	}
+}
+
+// dropIdlePaths forgets the carriers that have nothing of ours any more. t.mu is held.
+func (t *Tunnel) dropIdlePaths() {
+	if len(t.paths) < 2 {
+		return
+	}
+	t.paths = slices.DeleteFunc(t.paths, func(p *path) bool {
+		idle := !p.sends && !t.send.uses(p)
+		if idle {
+			p.slot.Drop()
+		}
+		return idle
+	})
+}
+
+// Lost implements carrier.Sender. That a carrier connected proves nothing of the origin
+// at the gateway door: one that brought nothing does not prolong how long the tunnel is
+// held.
+func (p *path) Lost() {
+	t := p.tunnel
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.isOver() {
+		return
+	}
+	t.send.lose(p, false)
+	p.opened = false
+	t.recv.ackDue = true // the last may be lost, too
+	if p.carrier.Dead() {
+		t.paths = slices.DeleteFunc(t.paths, func(o *path) bool { return o == p })
+		if p.sends && t.current() == nil && (!p.carrier.Profile().Unproven || p.carrier.Heard()) {
+			t.orphaned = time.Now()
+		}
+		t.died = true
+	}
+	if t.table.isClient {
+		for _, o := range t.paths {
+			o.use = o.sends
+		}
+	}
+	t.ready()
+}
+
+// Fill implements carrier.Sender.
+func (p *path) Fill(b []byte, turn carrier.Turn) ([]byte, int) {
+	t := p.tunnel
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	begin := len(b)
+	if t.isOver() || t.phase == waiting {
+		return b, 0
+	}
+	if t.phase == opening {
+		if p.sends && !p.opened {
+			b = t.appendOpen(b, p, turn.Room)
+		}
+		if turn.Early || p.carrier.Profile().Messages {
+			return b, 0 // it waits for the peer's first frame
+		}
+	}
+	if turn.Early {
+		return b, 0
+	}
+	b = t.appendControl(b, p)
+	if !p.sends {
+		return b, 0
+	}
+	unsent, room := t.send.unsent(), turn.Room-(len(b)-begin)
+	if turn.Bulk || unsent <= min(room, transport.SmallFrame) {
+		b = t.send.fill(b, t.id, p, room)
+		t.wake.Broadcast()
+		unsent = t.send.unsent()
+	}
+	return b, unsent
+}
+
+// appendOpen begins the tunnel at the origin, with what of the stream is there.
+// t.mu is held.
+func (t *Tunnel) appendOpen(b []byte, p *path, room int) []byte {
+	f := wire.Frame{Kind: wire.Open, Tunnel: t.id, Body: wire.AppendService(nil, t.Service)}
+	n := min(uint64(wire.MaxEarly), uint64(max(room-len(f.Body)-wire.DataHead, 0)), t.send.read)
+	f.Body = t.send.copy(f.Body, 0, n)
+	p.opened = true
+	t.send.sent = max(t.send.sent, n)
+	t.send.lost = since(t.send.lost, n)
+	if n > 0 {
+		t.send.note(span{0, n, p})
+	}
+	t.wake.Broadcast()
+	return f.Append(b)
+}
+
+// appendControl appends what is to be said beside the stream. t.mu is held.
+func (t *Tunnel) appendControl(b []byte, p *path) []byte {
+	if p.use {
+		p.use = false
+		t.order++
+		f := wire.Frame{Kind: wire.Use, Tunnel: t.id, Num: t.order}
+		if !slices.ContainsFunc(t.paths, func(o *path) bool { return o.sends && o != p }) {
+			f.Code |= wire.Alone
+		}
+		if t.died {
+			f.Code |= wire.Lost
+		}
+		b = f.Append(b)
+	}
+	if t.recv.ackDue {
+		f := t.recv.ackNow(t.id)
+		b = f.Append(b)
+	}
+	return b
+}
+
+// Attach makes c, a carrier of the client's, the one that takes what is sent. A tunnel
+// that waits begins in c's session. lost says that the carrier before is dead.
+func (t *Tunnel) Attach(c *carrier.Carrier, lost bool) { t.attach(c, lost, true) }
+
+// Add has c take what is sent beside the carriers that do.
+func (t *Tunnel) Add(c *carrier.Carrier) { t.attach(c, false, false) }
+
+func (t *Tunnel) attach(c *carrier.Carrier, lost, alone bool) {
+	s := SessionOf(c)
+	if s == nil || !s.begin(t) {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p := t.pathOf(c); t.isOver() || t.session != s || p != nil && p == t.current() {
+		return
+	}
+	t.died = t.died || lost || t.current() == nil && t.carriers > 0
+	if p := t.sendBy(c, alone); p != nil {
+		p.use = t.carriers > 1
+		t.ready()
+	}
+}
+
+// anew has a client's tunnel of which the origin has said nothing begin once more: the
+// origin has forgotten the session. It returns false if the tunnel is beyond that.
+func (t *Tunnel) anew() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.phase != opening || t.send.acked > 0 {
+		return t.isOver()
+	}
+	t.send.lose(nil, true)
+	for _, p := range t.paths {
+		p.opened = false
+	}
+	t.ready()
+	return true
 }

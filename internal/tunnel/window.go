@@ -47,22 +47,26 @@ const soonAfter = firstCredit / 8
 // smallSize is what is read at once from a stream that says little.
 const smallSize = 2 << 10
 
-// roomToSend is how many bytes of the stream may be sent: as many as the peer
+// messageAhead is how much is read that waits for a message of the gateway door.
+const messageAhead = wire.MaxTextBody
+
+// roomToSend is how many bytes of the stream may be read: as many as the peer
 // takes and as may be kept for it. t.mu is held.
 func (t *Tunnel) roomToSend() uint64 {
-	kept, room, least := t.sent-t.acked, t.limit-t.sent, t.profile().MinRoom
+	s := &t.send
+	kept, room, least := s.read-min(s.acked, s.read), s.limit-min(s.limit, s.read), t.profile().MinRoom
 	room = min(room, t.roomToKeep())
-	for room > 0 && kept+least > t.credit && t.credit < wire.MaxWindow && t.table.Windows.take(int64(t.credit)) {
-		t.credit *= 2
+	for room > 0 && kept+least > s.credit && s.credit < wire.MaxWindow && t.table.Windows.take(int64(s.credit)) {
+		s.credit *= 2
 	}
-	return min(room, t.credit-min(kept, t.credit))
+	return min(room, s.credit-min(kept, s.credit))
 }
 
 // giveCredit returns what a tunnel that pauses does not need. t.mu is held.
 func (t *Tunnel) giveCredit() {
-	if t.sent-t.acked <= firstCredit {
-		t.table.Windows.give(int64(t.credit - firstCredit))
-		t.credit = firstCredit
+	if t.send.read-min(t.send.acked, t.send.read) <= firstCredit {
+		t.table.Windows.give(int64(t.send.credit - firstCredit))
+		t.send.credit = firstCredit
 	}
 }
 
@@ -138,41 +142,13 @@ func (k *MemoryQuota) window() uint64 {
 	return min(wire.MaxWindow, max(wire.FirstWindow, uint64(k.limit/16)))
 }
 
-// keepOut counts a buffer of n bytes with a frame that the peer has not acked, or
-// has if n is below 0. t.mu is held.
-func (t *Tunnel) keepOut(n int) {
-	t.keptOut += int64(n)
-	t.table.Memory.Add(t.user, int64(n))
-}
-
-// roomToKeep is how many bytes more may be sent: t may keep as much as is left to
-// its user, so that those whose peer takes nothing leave room for others, and what
-// chat does. t.mu is held.
+// roomToKeep is how many bytes more may be kept for the peer: t may keep as much as is
+// left to its user, so that those whose peer takes nothing leave room for others, and
+// what chat does. t.mu is held.
 func (t *Tunnel) roomToKeep() uint64 {
 	left := t.table.Memory.Add(t.user, 0)
-	if t.sent-t.acked > transport.SmallFrame && t.keptOut > left {
+	if t.send.read-min(t.send.acked, t.send.read) > transport.SmallFrame && t.send.bytes > left {
 		return 0 // an ack has it asked again
 	}
 	return uint64(max(left, smallSize))
-}
-
-// keepIn counts a buffer of n bytes with what the stream has not taken, or has. What
-// the peer was told that it may send cannot be taken back: a tunnel that keeps more
-// than is left is given up. t.mu is held.
-func (t *Tunnel) keepIn(n int) {
-	t.keptIn += int64(n)
-	if left := t.table.Memory.Add(t.user, int64(n)); n > 0 && t.keptIn > max(left, transport.SmallFrame) {
-		t.table.tasks.Go(t.giveUpExcess)
-	}
-}
-
-// giveUpExcess looks again: of many that came at once the first may have sufficed.
-func (t *Tunnel) giveUpExcess() {
-	t.mu.Lock()
-	left := t.table.Memory.Add(t.user, 0)
-	over := t.keptIn > max(left, transport.SmallFrame)
-	t.mu.Unlock()
-	if over {
-		t.giveUp(wire.Busy, false, nil)
-	}
 }

@@ -1,0 +1,351 @@
+package carrier
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"culvert/internal/session"
+	"culvert/internal/transport"
+	"culvert/internal/wire"
+)
+
+// How long frames wait for others to share a message of the gateway door with. One costs
+// the same up to 32 KB, and four times that at most.
+const (
+	pace     = 5 * time.Millisecond  // between messages of small frames, while the peer has not said that it has the last
+	fillWait = 25 * time.Millisecond // for bulk to fill a message, or for what acks can ride on
+)
+
+// numberLen is the length of a message's number.
+const numberLen = 4
+
+// leastFill is the least room in a message for which a sender is asked.
+const leastFill = 256
+
+// messages is what a carrier knows of the messages of the gateway door, which come late,
+// twice, or not at all. The zero value is ready.
+type messages struct {
+	number uint32    // the writer's: of the next
+	last   time.Time // the writer's: when one went
+	told   uint32    // the writer's: the peer was told that all before have come
+
+	mu      sync.Mutex // guards the following
+	in      arrivals
+	got     uint32 // the peer has all of ours before this
+	waiting bool   // the peer has not said that it has the messages first to final
+	first   uint32
+	final   uint32
+	since   time.Time // when first went, or later
+}
+
+// errGot means that the peer has messages that were not sent.
+var errGot = errors.New("a message came that was not sent")
+
+// writeMessage sends one message when it is time to.
+func (c *Carrier) writeMessage() error {
+	if !c.waitPace() {
+		return nil
+	}
+	m := &c.messages
+	body := binary.BigEndian.AppendUint32(transport.GetBody(wire.MaxTextBody), m.number)
+	defer func() { transport.PutBody(body) }()
+	body, may := c.head(body)
+	head, lazy := len(body), true
+	if may {
+		body, lazy = c.messageFrames(body, c.isEarly())
+	}
+	switch {
+	case len(body) > head:
+		sealed, err := c.party.SealMessage(m.number, body, head)
+		if err != nil {
+			return err
+		}
+		body = sealed
+	case head == numberLen:
+		return nil
+	}
+	if !lazy || head > numberLen+plainTurn {
+		m.sent()
+	}
+	m.number, m.last = m.number+1, time.Now()
+	c.alive.lastTx.Store(m.last.UnixNano())
+	c.writing(len(body))
+	return c.transport.WriteMessage(body)
+}
+
+// plainTurn is the length of a Turn, which asks for no answer.
+const plainTurn = 3
+
+// messageFrames appends the frames of a message. lazy says that none needs an answer.
+func (c *Carrier) messageFrames(b []byte, early bool) (_ []byte, lazy bool) {
+	begin := len(b)
+	limit := wire.MaxTextBody - wire.RecordOverhead
+	c.mu.Lock()
+	if c.profile.Paid { // a message goes anyway
+		c.queueAcks()
+	}
+	lazy = c.isLazy()
+	c.queue.asks = false
+	c.mu.Unlock()
+	if !early {
+		b = c.messages.appendGot(b)
+		b = c.ownFrames(b, limit-begin)
+	}
+	for next, bulk := c.smallTurn, false; limit-len(b) >= leastFill; {
+		s := next()
+		switch {
+		case s != nil:
+			b = c.fill(b, s, Turn{Room: limit - len(b), Bulk: bulk, Early: early})
+		case bulk:
+			return b, lazy
+		default:
+			next, bulk = c.anyBulk, true
+		}
+	}
+	return b, lazy
+}
+
+func (c *Carrier) anyBulk() *Slot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.queue.nextBulk()
+}
+
+// isLazy reports that what waits needs no answer: acks and the like. c.mu is held.
+func (c *Carrier) isLazy() bool {
+	for _, s := range c.queue.small {
+		if s.pending > 0 {
+			return false
+		}
+	}
+	return len(c.queue.bulk) == 0 && !c.queue.asks
+}
+
+// waitPace waits until the next message should go; false if there is none any more.
+func (c *Carrier) waitPace() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for since := time.Now(); !c.queue.dead && c.queue.mayWrite(); {
+		wait := c.patience(since, time.Now())
+		if wait <= 0 {
+			return true
+		}
+		t := c.set.tasks.AfterFunc(wait, c.wake)
+		c.queue.work.Wait()
+		t.Stop()
+	}
+	return false
+}
+
+func (c *Carrier) wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue.work.Signal()
+}
+
+// patience is how long what has waited since then may wait on. c.mu is held.
+func (c *Carrier) patience(since, now time.Time) time.Duration {
+	q, bytes := &c.queue, 0
+	for _, s := range q.bulk {
+		bytes += s.pending
+	}
+	switch {
+	case q.speak || bytes >= wire.MaxTextBody:
+		return 0
+	case len(q.bulk) > 0 || c.isLazy():
+		return fillWait - now.Sub(since)
+	case c.messages.heardLast():
+		return 0
+	}
+	return pace - now.Sub(c.messages.last)
+}
+
+// readBody takes a whole message of the gateway door.
+func (c *Carrier) readBody(r io.Reader) error {
+	body := transport.GetBody(wire.MaxTextBody)
+	defer func() { transport.PutBody(body) }()
+	for {
+		n, err := r.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		if err == io.EOF {
+			return c.takeBody(body)
+		}
+		if err != nil {
+			return err
+		}
+		if len(body) == cap(body) {
+			return session.ErrMessage
+		}
+	}
+}
+
+// takeMessage takes a message that has come as a whole. Many goroutines may call it. An
+// error has ended the carrier.
+func (c *Carrier) takeMessage(body []byte) error {
+	err := c.takeBody(body)
+	if err != nil {
+		c.Close()
+	}
+	return err
+}
+
+func (c *Carrier) takeBody(body []byte) error {
+	c.heard()
+	if len(body) < numberLen {
+		return session.ErrMessage
+	}
+	number := binary.BigEndian.Uint32(body)
+	p, plain, sealed, err := session.Cut(body[numberLen:])
+	if err != nil {
+		return err
+	}
+	err = c.takeBoth(number, p, plain, sealed)
+	if errors.Is(err, session.ErrRepeated) {
+		return nil
+	}
+	return err
+}
+
+// takeBoth gives the session the two parts of a message, of which no other may come in between.
+func (c *Carrier) takeBoth(number uint32, p session.Plain, plain, sealed []byte) error {
+	c.in.mu.Lock()
+	ev, err := c.party.Receive(p, plain, time.Now())
+	var frames []byte
+	early := false
+	if err == nil && len(sealed) > 0 {
+		frames, err = c.party.Open(number, sealed)
+		early = !c.set.asks && c.party.Early()
+	}
+	state := c.party.State()
+	c.in.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if err := c.messages.came(number); err != nil {
+		return err
+	}
+	if err := c.happened(ev, p == session.Unknown, state); err != nil || frames == nil {
+		return err
+	}
+	c.alive.hear()
+	c.count(len(sealed))
+	_, err = c.deliver(c.join(), frames, early, nil)
+	return err
+}
+
+// sent notes a message that the peer must hear of.
+func (m *messages) sent() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.final = m.number
+	if !m.waiting {
+		m.waiting, m.first, m.since = true, m.number, time.Now()
+	}
+}
+
+// confirm notes that the peer has all messages before got, as it says.
+func (m *messages) confirm(got uint32, c *Carrier) error {
+	m.mu.Lock()
+	m.got = max(m.got, got)
+	if m.waiting && got > m.first {
+		m.waiting, m.first, m.since = got <= m.final, got, time.Now()
+	}
+	m.mu.Unlock()
+	c.wake() // what waited for this may go
+	return nil
+}
+
+// heardLast reports that the peer has all messages. The writer asks.
+func (m *messages) heardLast() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.got >= m.number
+}
+
+// came notes a message of the peer.
+func (m *messages) came(number uint32) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.in.note(number)
+}
+
+// appendGot tells the peer which messages have come, if that is news.
+func (m *messages) appendGot(b []byte) []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.in.next == m.told {
+		return b
+	}
+	m.told = m.in.next
+	f := wire.Frame{Kind: wire.Got, Num: m.told}
+	return f.Append(b)
+}
+
+// maxBefore messages may be on their way before what the peer says now: those that it
+// sends at once, and what API Gateway keeps for a client.
+const maxBefore = 12
+
+// overdue is for how long a message of either side's has been missing, 0 if none is,
+// beyond what comes before it on a slow link, where one takes lag.
+func (m *messages) overdue(now time.Time, asks bool, lag time.Duration) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	late := m.in.missing(now)
+	if asks && m.waiting {
+		late = max(late, now.Sub(m.since))
+	}
+	return max(late-maxBefore*lag, 0)
+}
+
+// arrivals notes which messages have come, in any order.
+type arrivals struct {
+	next  uint32              // all before this have come
+	ahead map[uint32]struct{} // these have, too
+	gap   time.Time           // since when one is missing, if ahead holds any
+}
+
+// maxAhead bounds the messages that overtake a missing one: beyond it, their records
+// would not be told from repeats.
+const maxAhead = session.WindowSize
+
+// note takes message n. The error is ErrMissing.
+func (a *arrivals) note(n uint32) error {
+	switch {
+	case n < a.next:
+		return nil
+	case n-a.next > maxAhead:
+		return ErrMissing
+	case n == a.next:
+		a.advance()
+		return nil
+	}
+	if len(a.ahead) == 0 {
+		a.ahead = map[uint32]struct{}{}
+		a.gap = time.Now()
+	}
+	a.ahead[n] = struct{}{}
+	return nil
+}
+
+func (a *arrivals) advance() {
+	for come := true; come; {
+		a.next++
+		_, come = a.ahead[a.next]
+		delete(a.ahead, a.next)
+	}
+	if len(a.ahead) == 0 {
+		a.ahead = nil
+	}
+	a.gap = time.Now()
+}
+
+// missing is for how long a message has been, 0 if none is.
+func (a *arrivals) missing(now time.Time) time.Duration {
+	if len(a.ahead) == 0 {
+		return 0
+	}
+	return max(now.Sub(a.gap), 1)
+}

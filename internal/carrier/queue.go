@@ -1,0 +1,150 @@
+package carrier
+
+import (
+	"slices"
+	"sync"
+)
+
+const (
+	// maxBatch bounds the frames of a record of several senders.
+	maxBatch = 16 << 10
+	// maxStreak records of small frames pass before bulk gets a turn.
+	maxStreak = 8
+	// maxControl bounds what waits for a transport that is stuck.
+	maxControl = 1 << 20
+)
+
+// writeQueue is who waits to write, and what. Carrier.mu guards it.
+type writeQueue struct {
+	work    sync.Cond // on Carrier.mu: there is something to write, or no more will be
+	running bool      // the writer's goroutine runs
+	resting bool      // it is to end when there is nothing to write
+	held    bool      // the session lets no record go; whoever reads says when
+	speak   bool      // the session has something to say
+	early   bool      // what is written may hold Open frames alone
+	small   []*Slot
+	bulk    []*Slot
+	streak  int    // records of small frames since the last of bulk
+	control []byte // frames that are no sender's, to go with the next record
+	asks    bool   // a Ping is among them
+	dead    bool
+}
+
+// add gives s a turn for n bytes of a stream.
+func (q *writeQueue) add(s *Slot, n int) {
+	s.pending = n
+	if n > smallTurn {
+		if !s.bulk {
+			s.bulk = true
+			q.bulk = append(q.bulk, s)
+		}
+		return
+	}
+	if !s.small {
+		s.small = true
+		q.small = append(q.small, s)
+	}
+}
+
+func (q *writeQueue) remove(s *Slot) {
+	q.small = without(q.small, s, &s.small)
+	q.bulk = without(q.bulk, s, &s.bulk)
+}
+
+func without(all []*Slot, s *Slot, waits *bool) []*Slot {
+	if !*waits {
+		return all
+	}
+	*waits = false
+	i := slices.Index(all, s)
+	return slices.Delete(all, i, i+1)
+}
+
+// mayWrite reports whether the writer has something that may go.
+func (q *writeQueue) mayWrite() bool {
+	return q.speak || !q.held && (len(q.small)+len(q.bulk) > 0 || len(q.control) > 0 && !q.early)
+}
+
+// wantsBulk reports whether it is the turn of bulk.
+func (q *writeQueue) wantsBulk() bool {
+	return len(q.bulk) > 0 && (q.streak >= maxStreak || len(q.small)+len(q.control) == 0)
+}
+
+// nextSmall is the next slot of small frames; nil if there is none.
+func (q *writeQueue) nextSmall() *Slot {
+	if len(q.small) == 0 {
+		return nil
+	}
+	s := q.small[0]
+	s.small = false
+	if q.small = q.small[1:]; len(q.small) == 0 {
+		q.small = nil
+	}
+	return s
+}
+
+// nextBulk is the next slot of bulk; nil if there is none.
+func (q *writeQueue) nextBulk() *Slot {
+	if len(q.bulk) == 0 {
+		return nil
+	}
+	s := q.bulk[0]
+	s.bulk = false
+	if q.bulk = q.bulk[1:]; len(q.bulk) == 0 {
+		q.bulk = nil
+	}
+	return s
+}
+
+// stop has the writer end.
+func (q *writeQueue) stop() {
+	for _, s := range slices.Concat(q.small, q.bulk) {
+		s.small, s.bulk = false, false
+	}
+	q.small, q.bulk, q.control, q.dead = nil, nil, nil, true
+	q.work.Broadcast()
+}
+
+// kick sees to it that the writer looks at the queue. c.mu is held.
+func (c *Carrier) kick() {
+	q := &c.queue
+	switch {
+	case q.dead || !q.mayWrite():
+	case q.running:
+		q.work.Signal()
+	default:
+		q.running = c.set.tasks.Go(c.writer)
+	}
+}
+
+// waitWork waits until there is something to write; false: the writer is to end.
+func (c *Carrier) waitWork() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	q := &c.queue
+	for !q.dead && !q.mayWrite() {
+		if q.resting {
+			q.running, q.resting = false, false
+			c.party.RestWriter()
+			return false
+		}
+		q.work.Wait()
+	}
+	q.running = !q.dead
+	return q.running
+}
+
+// rest ends the writer's goroutine, whose stack has grown, if it has nothing to do, and
+// drops what can be made anew.
+func (c *Carrier) rest() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.queue.running && !c.queue.mayWrite() {
+		c.queue.resting = true
+		c.queue.work.Signal()
+	}
+	if c.in.mu.TryLock() {
+		c.party.RestReader()
+		c.in.mu.Unlock()
+	}
+}

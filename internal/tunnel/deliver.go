@@ -1,0 +1,315 @@
+package tunnel
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"culvert/internal/carrier"
+	"culvert/internal/transport"
+	"culvert/internal/wire"
+)
+
+// deliver takes a frame for t that c brought. kept says that whole is the tunnel's from
+// here on. It never waits. An error ends the carrier, not the tunnel.
+func (t *Tunnel) deliver(c *carrier.Carrier, f wire.Frame, early bool, whole []byte) (kept bool, err error) {
+	if f.Kind == wire.Reset {
+		t.end(reset, End{Reason: wire.Reason(f.Code), FromPeer: true})
+		return false, nil
+	}
+	t.mu.Lock()
+	if t.isOver() {
+		t.mu.Unlock()
+		return false, nil
+	}
+	t.heard()
+	kept, err = t.take(c, f, early, whole)
+	over := t.send.state == sendClosed && t.recv.state == recvClosed
+	excess := t.isExcess()
+	t.mu.Unlock()
+	switch {
+	case err != nil:
+		return kept, err
+	case excess:
+		t.Reset(wire.Busy)
+	case over:
+		t.end(closed, End{})
+	default:
+		t.writeOut()
+	}
+	return kept, nil
+}
+
+// heard notes that the peer has the tunnel. t.mu is held.
+func (t *Tunnel) heard() {
+	if t.phase == opening {
+		t.phase = open
+		t.ready()
+	}
+}
+
+// take takes a frame. t.mu is held.
+func (t *Tunnel) take(c *carrier.Carrier, f wire.Frame, early bool, whole []byte) (kept bool, err error) {
+	switch f.Kind {
+	case wire.Open:
+		return false, t.openedAgain(c, f, early)
+	case wire.Data:
+		return t.takeBytes(chunk{data: f.Body, from: f.Pos}, whole)
+	case wire.Fin:
+		return t.takeBytes(chunk{fin: true, from: f.Pos}, nil)
+	case wire.Ack:
+		return false, t.takeAck(f.Pos, f.Num)
+	case wire.Use:
+		return false, t.used(c, f)
+	}
+	return false, wire.ErrFrame
+}
+
+// openedAgain takes an Open frame of a tunnel that is there: the client has heard
+// nothing of it and came by another carrier. t.mu is held.
+func (t *Tunnel) openedAgain(c *carrier.Carrier, f wire.Frame, early bool) error {
+	if t.table.isClient {
+		return wire.ErrFrame
+	}
+	_, bytes, err := wire.ParseService(f.Body)
+	if err != nil {
+		return wire.ErrFrame
+	}
+	if len(bytes) > 0 {
+		if _, err := t.takeBytes(chunk{data: bytes}, nil); err != nil {
+			return err
+		}
+	}
+	if !early && t.order == 0 && t.sendBy(c, true) != nil {
+		t.recv.ackDue = true
+		t.ready()
+	}
+	return nil
+}
+
+// used moves the origin's end to c if the Use is newer than the last. t.mu is held.
+func (t *Tunnel) used(c *carrier.Carrier, f wire.Frame) error {
+	switch {
+	case t.table.isClient:
+		return wire.ErrFrame
+	case f.Num <= t.order:
+		return nil
+	}
+	t.order = f.Num
+	p := t.sendBy(c, f.Code&wire.Alone != 0)
+	if p == nil {
+		return nil
+	}
+	if f.Code&wire.Lost != 0 {
+		t.send.lose(p, true)
+	}
+	t.recv.ackDue = true
+	t.ready()
+	t.dropIdlePaths()
+	return nil
+}
+
+// takeAck drops what the peer has. t.mu is held.
+func (t *Tunnel) takeAck(ack uint64, room uint32) error {
+	freed, err := t.send.ack(ack, room)
+	if err != nil {
+		return err
+	}
+	if freed > 0 {
+		t.table.Memory.Add(t.user, -freed)
+		t.dropIdlePaths()
+	}
+	if t.send.acked == t.send.read { // the peer had nothing to say for AckDelay: a pause
+		t.reader.releaseStack()
+	}
+	if t.send.unsent() > 0 {
+		t.ready()
+	}
+	t.wake.Broadcast()
+	return nil
+}
+
+// takeBytes keeps what is new of a Data or Fin frame. t.mu is held.
+func (t *Tunnel) takeBytes(ck chunk, whole []byte) (kept bool, err error) {
+	if ck.end() <= t.recv.got {
+		t.scheduleAck() // the last may have been lost
+		return false, nil
+	}
+	kept, grown, err := t.recv.take(ck, whole)
+	if grown > 0 {
+		t.table.Memory.Add(t.user, grown)
+	}
+	t.noteBulk()
+	return kept, err
+}
+
+// isExcess reports that the tunnel keeps more than is left to its user of what the
+// stream has not taken: what the peer was told that it may send cannot be taken back, so
+// it is given up. t.mu is held.
+func (t *Tunnel) isExcess() bool {
+	return t.recv.bytes > transport.SmallFrame && t.recv.bytes > t.table.Memory.Add(t.user, 0)
+}
+
+// writeOut writes what it can to the stream without waiting; a goroutine writes the
+// rest.
+func (t *Tunnel) writeOut() {
+	if !t.beginWriting() {
+		return
+	}
+	for {
+		ck, ok := t.nextChunk()
+		if !ok {
+			return
+		}
+		if ck.fin {
+			t.passFin()
+			continue
+		}
+		n, blocked, err := t.reader.tryWrite(ck.data)
+		if !t.wrote(n, err) {
+			return
+		}
+		if blocked || n < len(ck.data) {
+			if t.table.tasks.Add() {
+				go t.writeRest()
+			}
+			return
+		}
+	}
+}
+
+// beginWriting reports whether the caller is to write the queue.
+func (t *Tunnel) beginWriting() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.recv.writing || t.stream == nil || len(t.recv.queue) == 0 || t.isOver() {
+		return false
+	}
+	t.recv.writing = true
+	return true
+}
+
+// nextChunk is what to write next; false: the caller writes no more.
+func (t *Tunnel) nextChunk() (chunk, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.recv.queue) == 0 || t.isOver() {
+		t.recv.writing = false
+		return chunk{}, false
+	}
+	return t.recv.queue[0], true
+}
+
+// writeRest writes the queue, waiting for the stream as long as it takes.
+func (t *Tunnel) writeRest() {
+	defer t.table.tasks.Done()
+	for {
+		ck, ok := t.nextChunk()
+		if !ok {
+			return
+		}
+		if ck.fin {
+			t.passFin()
+			continue
+		}
+		n, err := t.stream.Write(ck.data)
+		if !t.wrote(n, err) {
+			return
+		}
+	}
+}
+
+// wrote accounts for n bytes that the stream took; false if it failed or the tunnel has
+// ended meanwhile.
+func (t *Tunnel) wrote(n int, err error) bool {
+	t.mu.Lock()
+	if t.isOver() {
+		t.mu.Unlock()
+		return false
+	}
+	if n > 0 {
+		t.table.Memory.Add(t.user, -t.recv.wrote(n))
+		t.table.active.Store(time.Now().UnixNano())
+		t.table.moved[t.Service.Kind].received.Add(uint64(n))
+		t.afterWrite()
+	}
+	t.mu.Unlock()
+	if err != nil {
+		t.end(reset, End{Reason: wire.Aborted, Err: err})
+	}
+	return err == nil
+}
+
+// passFin half-closes the stream. A stream that cannot is closed when both directions
+// have ended.
+func (t *Tunnel) passFin() {
+	t.mu.Lock()
+	t.reader.closing = true
+	t.mu.Unlock()
+	if s, ok := t.stream.(interface{ CloseWrite() error }); ok {
+		s.CloseWrite()
+	}
+	t.mu.Lock()
+	if !t.isOver() {
+		t.recv.closed()
+		if t.send.state != sendOpen { // it is the last ack
+			t.ackAtOnce()
+		} else {
+			t.scheduleAck()
+		}
+	}
+	t.mu.Unlock()
+	t.settle()
+}
+
+// afterWrite sends an ack at once if a part of the window has been used since
+// the last, else soon. t.mu is held.
+func (t *Tunnel) afterWrite() {
+	m, r := t.profile(), &t.recv
+	r.win.measure(r.written, r.win.size/m.GrowAt, m.Grow*t.roundTrip(), t.table.Windows, t.table.Memory.window())
+	if r.written-r.told >= (r.promised-r.told)/m.AckAfter {
+		t.ackAtOnce()
+		return
+	}
+	t.scheduleAck()
+}
+
+// scheduleAck has an ack sent when the carrier's profile allows, or soon if the peer
+// keeps much, or has had none. t.mu is held.
+func (t *Tunnel) scheduleAck() {
+	p, r := t.current(), &t.recv
+	if p == nil {
+		r.ackDue = true
+		return
+	}
+	m := p.carrier.Profile()
+	soon := m.AckDelay > m.AckSoon && (r.written-r.told > soonAfter || r.told == 0)
+	if r.ackDue && (r.ackSoon || !soon) {
+		return
+	}
+	r.ackDue, r.ackSoon = true, soon
+	p.slot.ScheduleAck(soon)
+}
+
+// ackAtOnce sends an ack at once. t.mu is held.
+func (t *Tunnel) ackAtOnce() {
+	t.recv.ackDue = true
+	if p := t.current(); p != nil {
+		p.slot.Ready(0)
+	}
+}
+
+// streamEnded tells the peer how the stream ended.
+func (t *Tunnel) streamEnded(err error) {
+	gone := t.reader.gone()
+	t.mu.Lock()
+	inOrder := errors.Is(err, io.EOF) && (!gone || t.reader.closing)
+	if inOrder && t.send.state == sendOpen {
+		t.send.state = sendEnded
+		t.ready()
+	}
+	t.mu.Unlock()
+	if !inOrder {
+		t.end(reset, End{Reason: wire.Aborted, Err: err})
+	}
+}

@@ -1,0 +1,179 @@
+package tunnel
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"culvert/internal/netpoll"
+	"culvert/internal/transport"
+)
+
+// streamReader reads a tunnel's stream, and alone knows how it is waited for: reading
+// and framing grow a goroutine's stack to several times what waiting needs, so an idle
+// stream waits in the poller, or in a new goroutine. The zero value is of no stream yet.
+type streamReader struct {
+	conn        net.Conn
+	nonblocking *netpoll.Conn // the same as conn; nil: it is no plain TCP connection
+	grown       atomic.Bool   // the pump's stack has grown
+	full        bool          // the pump's own: the last read filled its buffer
+	closing     bool          // the peer's Fin is being passed on; Tunnel.mu guards it
+}
+
+func (r *streamReader) open(conn net.Conn, p *netpoll.Poller) {
+	r.conn, r.nonblocking = conn, netpoll.NewConn(conn, transport.GetFull, transport.PutBuffer)
+	if r.nonblocking != nil {
+		r.nonblocking.Peek = true
+		r.nonblocking.Use(p)
+	}
+}
+
+// park has resume called when there is something to read; false: the caller reads.
+func (r *streamReader) park(resume func()) bool {
+	return r.nonblocking != nil && r.nonblocking.Peek && r.nonblocking.Park(resume)
+}
+
+// errRested means that a read was given up, as the stream is idle.
+var errRested = errors.New("the stream is idle")
+
+// read waits for bytes of the stream, at most room, in a buffer to be given back. An
+// error may come with bytes. errRested comes alone: a new goroutine is to go on.
+func (r *streamReader) read(room int) (buf []byte, n int, err error) {
+	buf, n, err = r.readSome(min(room, transport.FullSize))
+	if errors.Is(err, os.ErrDeadlineExceeded) && n == 0 {
+		r.conn.SetReadDeadline(time.Time{})
+		r.grown.Store(false)
+		if r.nonblocking != nil {
+			r.nonblocking.Peek = true
+		}
+		return nil, 0, errRested
+	}
+	r.grown.Store(true)
+	return fit(buf, n), n, err
+}
+
+func (r *streamReader) readSome(room int) (buf []byte, n int, err error) {
+	if r.nonblocking != nil {
+		return r.nonblocking.Read(0, room)
+	}
+	if r.full {
+		buf = transport.GetFull()
+	} else {
+		room = min(room, smallSize)
+		buf = make([]byte, room)
+	}
+	n, err = r.conn.Read(buf[:room])
+	r.full = n == room
+	if n == 0 {
+		transport.PutBuffer(buf)
+	}
+	return buf, n, err
+}
+
+// fit moves n bytes to a smaller buffer if there is one.
+func fit(buf []byte, n int) []byte {
+	if n == 0 || n > transport.MidSize || cap(buf) != transport.FullSize {
+		return buf
+	}
+	fits := transport.GetBuffer(n)
+	copy(fits, buf[:n])
+	transport.PutBuffer(buf)
+	return fits
+}
+
+// releaseStack has the pump wait with a new stack, if it has grown one.
+func (r *streamReader) releaseStack() {
+	if r.nonblocking != nil && r.grown.Load() {
+		r.conn.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// tryWrite writes without waiting. blocked says that not all could be, or that this
+// stream is not one for which that can be known.
+func (r *streamReader) tryWrite(b []byte) (n int, blocked bool, err error) {
+	if r.nonblocking == nil {
+		return 0, true, nil
+	}
+	n, err = r.nonblocking.TryWrite(b)
+	return n, n < len(b), err
+}
+
+// gone reports that the stream's peer has closed both directions.
+func (r *streamReader) gone() bool { return r.nonblocking != nil && r.nonblocking.Gone() }
+
+// cancel ends a park.
+func (r *streamReader) cancel() {
+	if r.nonblocking != nil {
+		r.nonblocking.Cancel()
+	}
+}
+
+// startPump has a goroutine read the stream.
+func (t *Tunnel) startPump() { t.table.tasks.Go(t.pump) }
+
+// pump reads the stream and hands it to the carriers until the stream ends or the tunnel
+// does.
+func (t *Tunnel) pump() {
+	for {
+		room := t.waitRoom()
+		if room == 0 || t.reader.park(t.pump) {
+			return
+		}
+		buf, n, err := t.reader.read(room)
+		if n > 0 && !t.push(buf, n) {
+			return
+		}
+		switch {
+		case errors.Is(err, errRested):
+			t.startPump()
+			return
+		case err != nil:
+			t.streamEnded(err)
+			return
+		}
+	}
+}
+
+// readAhead is how much is read that waits for a carrier's turn.
+const readAhead = 32 << 10
+
+// waitRoom waits until more may be read and says how many bytes; 0 when the tunnel has
+// ended.
+func (t *Tunnel) waitRoom() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for !t.isOver() {
+		least := t.profile().MinRoom
+		ahead := readAhead
+		if t.profile().Messages {
+			ahead = messageAhead
+		}
+		if t.current() != nil && t.send.unsent() < ahead && len(t.send.kept) < maxKept {
+			room := t.roomToSend()
+			if room >= least || room > 0 && t.send.acked == t.send.read {
+				return int(min(room, transport.FullSize))
+			}
+		}
+		t.wake.Wait()
+	}
+	return 0
+}
+
+// push keeps what was read and has it sent; false if the tunnel has ended.
+func (t *Tunnel) push(buf []byte, n int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.isOver() {
+		transport.PutBuffer(buf)
+		return false
+	}
+	t.send.keep(buf, buf[:n])
+	t.table.Memory.Add(t.user, int64(cap(buf)))
+	t.table.active.Store(time.Now().UnixNano())
+	t.table.moved[t.Service.Kind].sent.Add(uint64(n))
+	t.noteBulk()
+	t.ready()
+	return true
+}

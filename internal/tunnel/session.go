@@ -1,0 +1,397 @@
+package tunnel
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"culvert/internal/carrier"
+	"culvert/internal/session"
+	"culvert/internal/transport"
+	"culvert/internal/wire"
+)
+
+// Session is the tunnels of one session and, as a carrier.Handler, what their carriers
+// report to. No frame reaches another session's.
+type Session struct {
+	User uint32
+
+	table  *Table
+	client *session.Client  // at the client
+	agreed *session.Session // at the origin
+
+	mu       sync.Mutex // guards the following; never held across I/O, nor with Tunnel.mu
+	tunnels  map[uint32]*Tunnel
+	last     uint32 // client: the number of the tunnel that began last
+	over     []over // how tunnels ended, the oldest first
+	carriers int
+	unused   time.Time // since when it has had neither carrier nor tunnel
+}
+
+// over is the last word of a tunnel: an Ack when all was in order, else a Reset.
+type over struct {
+	word wire.Frame
+	by   *carrier.Carrier // took it, or had the tunnel last
+	due  bool             // client: it is to be said, perhaps once more
+}
+
+// maxOver bounds the endings that a session remembers. When one is forgotten, the peer's
+// end of that tunnel expires.
+const maxOver = 256
+
+func (tb *Table) newSession(user uint32) *Session {
+	return &Session{User: user, table: tb, tunnels: map[uint32]*Tunnel{}, unused: time.Now()}
+}
+
+// NewSession makes a client's session. GiveUp ends it.
+func (tb *Table) NewSession(c *session.Client) *Session {
+	s := tb.newSession(0)
+	s.client = c
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	tb.sessions[s] = struct{}{}
+	return s
+}
+
+// NewCarrier makes a carrier of a client's session. Call its Serve or Start next.
+func (s *Session) NewCarrier(t transport.Transport, door session.Door, token wire.Token) *carrier.Carrier {
+	return carrier.New(s.table.Carriers, t, clientParty{s.client.Carrier(door, token), s}, s.User)
+}
+
+// SessionOf is what a carrier belongs to; nil while that is not known.
+func SessionOf(c *carrier.Carrier) *Session {
+	if p, ok := c.Party().(clientParty); ok {
+		return p.of
+	}
+	s, _ := c.Handler().(*Session)
+	return s
+}
+
+// begin gives a tunnel that waits its number; false if it belongs to another session.
+func (s *Session) begin(t *Tunnel) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.phase != waiting {
+		return t.session == s
+	}
+	s.last++
+	t.phase, t.session, t.id = opening, s, s.last
+	s.tunnels[t.id] = t
+	s.table.forget(t)
+	return true
+}
+
+func (s *Session) find(id uint32) *Tunnel {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tunnels[id]
+}
+
+func (s *Session) all() []*Tunnel {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*Tunnel, 0, len(s.tunnels))
+	for _, t := range s.tunnels {
+		all = append(all, t)
+	}
+	return all
+}
+
+// Tunnels is how many tunnels the session has.
+func (s *Session) Tunnels() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.tunnels)
+}
+
+// Orphans lists the tunnels that no carrier takes anything of.
+func (s *Session) Orphans() []*Tunnel {
+	return slices.DeleteFunc(s.all(), func(t *Tunnel) bool { return t.Carrier() != nil })
+}
+
+// Move has the tunnels of one carrier of the client go on by another. Both live:
+// nothing is sent again.
+func (s *Session) Move(from, to *carrier.Carrier) {
+	for _, t := range s.all() {
+		if t.Carrier() == from {
+			t.Attach(to, false)
+		}
+	}
+}
+
+// GiveUp resets all tunnels and forgets the session, at the client.
+func (s *Session) GiveUp(why wire.Reason) {
+	for _, t := range s.all() {
+		t.Reset(why)
+	}
+	s.table.dropSession(s)
+}
+
+// Deliver implements carrier.Handler.
+func (s *Session) Deliver(c *carrier.Carrier, f wire.Frame, early bool, whole []byte) (kept bool, err error) {
+	if t := s.find(f.Tunnel); t != nil {
+		return t.deliver(c, f, early, whole)
+	}
+	if f.Kind == wire.Open {
+		return false, s.open(c, f)
+	}
+	s.stray(c, f)
+	return false, nil
+}
+
+// open begins a tunnel at the origin, once.
+func (s *Session) open(c *carrier.Carrier, f wire.Frame) error {
+	if s.table.isClient {
+		return wire.ErrFrame
+	}
+	svc, early, err := wire.ParseService(f.Body)
+	if err != nil || len(early) > wire.MaxEarly {
+		return wire.ErrFrame
+	}
+	if !s.agreed.Begin(f.Tunnel) {
+		s.stray(c, f)
+		return nil
+	}
+	s.table.Open(c, s, f.Tunnel, svc, early)
+	return nil
+}
+
+// stray answers a frame for a tunnel that is not here.
+func (s *Session) stray(c *carrier.Carrier, f wire.Frame) {
+	switch f.Kind {
+	case wire.Ack, wire.Reset:
+		return
+	}
+	s.mu.Lock()
+	i := slices.IndexFunc(s.over, func(o over) bool { return o.word.Tunnel == f.Tunnel })
+	word := wire.Frame{Kind: wire.Reset, Tunnel: f.Tunnel, Code: byte(wire.Unknown)}
+	if i >= 0 {
+		word = s.over[i].word
+	}
+	s.mu.Unlock()
+	c.Put(word)
+}
+
+// Accept makes the origin's end of a tunnel, without a stream yet; false if the table is
+// closed. Join or Reset comes next.
+func (s *Session) Accept(c *carrier.Carrier, id uint32, svc wire.Service, early []byte) (*Tunnel, bool) {
+	t := newTunnel(s.table, s.User, svc)
+	t.phase, t.session, t.id = open, s, id
+	s.mu.Lock()
+	isClosed := s.table.isClosed()
+	if !isClosed {
+		s.tunnels[id] = t
+	}
+	s.mu.Unlock()
+	if isClosed {
+		return nil, false
+	}
+	s.table.tunnels.Add(1)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(early) > 0 {
+		_, grown, _ := t.recv.take(chunk{data: early}, nil)
+		s.table.Memory.Add(t.user, grown)
+	}
+	t.sendBy(c, true)
+	return t, true
+}
+
+// Refuse resets a tunnel that does not begin.
+func (s *Session) Refuse(c *carrier.Carrier, id uint32, why wire.Reason) {
+	word := wire.Frame{Kind: wire.Reset, Tunnel: id, Code: byte(why)}
+	s.remember(over{word: word, by: c})
+	c.Put(word)
+}
+
+// ended notes how a tunnel ended and tells the peer by c, or later if c is nil. said
+// says that it was told.
+func (s *Session) ended(id uint32, word wire.Frame, said bool, c *carrier.Carrier) {
+	s.mu.Lock()
+	delete(s.tunnels, id)
+	if len(s.tunnels) == 0 {
+		s.unused = time.Now()
+	}
+	s.mu.Unlock()
+	s.table.tunnels.Add(-1)
+	if word.Kind == wire.Pad {
+		return
+	}
+	s.remember(over{word: word, by: c, due: s.table.isClient && (c == nil || c.Dead())})
+	if !said && c != nil {
+		c.Put(word)
+	}
+}
+
+func (s *Session) remember(o over) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.over) >= maxOver {
+		s.over = slices.Delete(s.over, 0, 1)
+	}
+	s.over = append(s.over, o)
+}
+
+// HasClosures reports whether SendClosures has something to say.
+func (s *Session) HasClosures() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.over, func(o over) bool { return o.due })
+}
+
+// SendClosures tells the origin by c how tunnels ended that had no carrier then, or one
+// that died right after. It is for clients: an origin answers when it is asked.
+func (s *Session) SendClosures(c *carrier.Carrier) {
+	s.mu.Lock()
+	var due []wire.Frame
+	for i := range s.over {
+		if o := &s.over[i]; o.due {
+			o.due, o.by = false, c
+			due = append(due, o.word)
+		}
+	}
+	s.mu.Unlock()
+	for _, word := range due {
+		c.Put(word)
+	}
+}
+
+// Joined implements carrier.Handler.
+func (s *Session) Joined(*carrier.Carrier) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.carriers++
+}
+
+// Live implements carrier.Handler.
+func (s *Session) Live(c *carrier.Carrier) {
+	if s.table.Proved != nil {
+		s.table.Proved(c)
+	}
+}
+
+// Restarted implements carrier.Handler: what the origin has said something of is gone,
+// and the rest begins anew.
+func (s *Session) Restarted(*carrier.Carrier) {
+	s.mu.Lock()
+	s.over = nil
+	s.mu.Unlock()
+	for _, t := range s.all() {
+		if !t.anew() {
+			t.end(reset, End{Reason: wire.Unknown, FromPeer: true})
+		}
+	}
+	if s.table.Expired != nil {
+		s.table.Expired(s)
+	}
+}
+
+// Draining implements carrier.Handler.
+func (s *Session) Draining(c *carrier.Carrier) {
+	if s.table.Draining != nil {
+		s.table.Draining(c)
+	}
+}
+
+// Ended implements carrier.Handler: the next carrier says what this one may not have
+// said.
+func (s *Session) Ended(c *carrier.Carrier) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.carriers--
+	s.unused = time.Now()
+	if !s.table.isClient {
+		return
+	}
+	for i := range s.over {
+		if s.over[i].by == c {
+			s.over[i].due, s.over[i].by = true, nil
+		}
+	}
+}
+
+// isUnused reports that the session has had nothing for long.
+func (s *Session) isUnused(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.carriers == 0 && len(s.tunnels) == 0 && now.Sub(s.unused) > wire.HoldTunnel
+}
+
+// clientParty is a client's end of a carrier.
+type clientParty struct {
+	*session.ClientCarrier
+	of *Session
+}
+
+// Handler implements carrier.Party.
+func (p clientParty) Handler() carrier.Handler { return p.of }
+
+// Late implements carrier.Party: origins have no time to keep.
+func (p clientParty) Late(time.Time) bool { return false }
+
+// Renew implements carrier.Party.
+func (p clientParty) Renew(now time.Time) ([]byte, bool) { return p.Again(now) }
+
+// Renewal implements carrier.Party.
+func (p clientParty) Renewal(f wire.Frame, now time.Time) ([]byte, error) {
+	if f.Kind != wire.Answer {
+		return nil, wire.ErrFrame
+	}
+	p.Answer(f.Body, now)
+	return nil, nil
+}
+
+// originParty is an origin's end of a carrier.
+type originParty struct {
+	*session.OriginCarrier
+	table *Table
+}
+
+// NewCarrier makes an origin's carrier of user's over t. Call its Serve or Start next.
+func (tb *Table) NewCarrier(t transport.Transport, oc *session.OriginCarrier, user uint32) *carrier.Carrier {
+	return carrier.New(tb.Carriers, t, originParty{oc, tb}, user)
+}
+
+// Handler implements carrier.Party.
+func (p originParty) Handler() carrier.Handler { return p.table.sessionOf(p.Session()) }
+
+// Renew implements carrier.Party: it is the client that agrees again.
+func (p originParty) Renew(time.Time) ([]byte, bool) { return nil, false }
+
+// Renewal implements carrier.Party.
+func (p originParty) Renewal(f wire.Frame, now time.Time) ([]byte, error) {
+	if f.Kind != wire.Again {
+		return nil, wire.ErrFrame
+	}
+	return p.Again(f.Body, now)
+}
+
+// sessionOf is the tunnels of what a carrier of an origin has agreed on.
+func (tb *Table) sessionOf(agreed *session.Session) *Session {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	if s := tb.agreed[agreed]; s != nil {
+		return s
+	}
+	s := tb.newSession(agreed.User)
+	s.agreed = agreed
+	agreed.Hold()
+	tb.agreed[agreed], tb.sessions[s] = s, struct{}{}
+	return s
+}
+
+// dropSession forgets s.
+func (tb *Table) dropSession(s *Session) {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	if _, ok := tb.sessions[s]; !ok {
+		return
+	}
+	delete(tb.sessions, s)
+	if s.agreed != nil {
+		delete(tb.agreed, s.agreed)
+		s.agreed.Release(time.Now())
+	}
+}

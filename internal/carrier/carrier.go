@@ -136,6 +136,9 @@ func New(s *Set, t transport.Transport, p Party, user uint32) *Carrier {
 	if s.asks {
 		owner.Progress = func() { c.alive.lastRx.Store(time.Now().UnixNano()) }
 	}
+	if s.asks {
+		c.join()
+	}
 	t.Start(owner)
 	s.add(c)
 	return c

@@ -20,7 +20,7 @@ type Session struct {
 	client *session.Client  // at the client
 	agreed *session.Session // at the origin
 
-	mu       sync.Mutex // guards the following; never held across I/O, nor with Tunnel.mu
+	mu       sync.Mutex // guards the following; never held across I/O; taken before Tunnel.mu
 	tunnels  map[uint32]*Tunnel
 	last     uint32 // client: the number of the tunnel that began last
 	over     []over // how tunnels ended, the oldest first

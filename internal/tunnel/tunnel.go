@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"culvert/internal/carrier"
-	"culvert/internal/netpoll"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
@@ -116,6 +115,7 @@ func (t *Tunnel) end(to phase, e End) {
 	}
 	if s == nil {
 		t.table.forget(t)
+		t.table.tunnels.Add(-1)
 	} else {
 		s.ended(id, word, said, by)
 	}

@@ -202,5 +202,13 @@ func (f *Frame) Append(b []byte) []byte {
 	return append(b, f.Body...)
 }
 
+// AppendHead appends what precedes the n bytes of a Data frame's body, which the caller
+// appends.
+func (f *Frame) AppendHead(b []byte, n int) []byte {
+	b = binary.BigEndian.AppendUint32(append(b, byte(Data)), f.Tunnel)
+	b = binary.BigEndian.AppendUint64(b, f.Pos)
+	return binary.BigEndian.AppendUint16(b, uint16(n))
+}
+
 // Early reports whether f may stand in an early record.
 func (f *Frame) Early() bool { return f.Kind == Open || f.Kind == Pad }

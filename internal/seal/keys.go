@@ -5,6 +5,7 @@
 package seal
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -72,6 +73,7 @@ const (
 	labelOrigin = "culvert 2 origin"
 	labelClient = "culvert 2 client" // before the 4 bytes of a user's number
 	labelGate   = "culvert 2 gate"
+	labelOwner  = "culvert 2 owner"
 )
 
 const masterPrefix = "culvert-secret-1:"
@@ -175,6 +177,14 @@ func (m Master) Pair(user uint32) *Pair {
 	origin, client := m.originPrivate(), m.clientPrivate(user).public()
 	p, err := newPair(origin, client, origin.public(), client)
 	return must(p, err) // client is a key that we made
+}
+
+// Owner names an origin's address to clients, which learn nothing else of it.
+func (m Master) Owner(address string) [8]byte {
+	key := derive(m.secret[:], nil, labelOwner)
+	mac := hmac.New(sha256.New, key[:])
+	mac.Write([]byte(address))
+	return [8]byte(mac.Sum(nil))
 }
 
 func (m Master) originPrivate() PrivateKey {

@@ -16,6 +16,7 @@ type vectors struct {
 	Master       string
 	OriginPublic text
 	Gate         text
+	Owner        text // of 203.0.113.7:443
 	Users        []struct {
 		User                                       uint32
 		Private, Public, Token, AgreeKey, ProofKey text
@@ -54,6 +55,8 @@ func TestKeysFollowFromTheMasterAsInTheVectors(t *testing.T) {
 	origin, gate := m.OriginPublic(), m.GateKey()
 	same(t, "origin", origin[:], v.OriginPublic)
 	same(t, "gate", gate[:], v.Gate)
+	owner := m.Owner("203.0.113.7:443")
+	same(t, "owner", owner[:], v.Owner)
 	for _, want := range v.Users {
 		keys := m.Client(want.User)
 		public := keys.Private.public()

@@ -19,8 +19,8 @@ type Net struct {
 	t         testing.TB
 	near, far *Table
 	master    seal.Master
-	session   *Session        // the client's
-	origin    *session.Origin // what the other end has agreed on
+	session   *Session                   // the client's
+	origin    *session.Origin            // what the other end has agreed on
 	dialAfter time.Duration              // how long the far stream takes
 	room      int                        // of each stream, each way
 	refuse    func() (wire.Reason, bool) // of an Open frame, in place of an answer
@@ -28,7 +28,7 @@ type Net struct {
 	mu      sync.Mutex
 	begun   map[uint32]int             // how often a tunnel began at the origin
 	streams map[uint32]chan *memStream // the services' ends
-	over    []End                             // of both tables
+	over    []End                      // of both tables
 	seed    uint64
 	sockets map[*carrier.Carrier]*memSocket // beneath the carriers that the Net has made
 	serving sync.WaitGroup

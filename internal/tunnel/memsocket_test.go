@@ -35,11 +35,11 @@ type message struct {
 // door.
 type memTransport struct{}
 
-func (memTransport) Start(transport.Owner)           {}
-func (memTransport) Park(func()) bool                { return false }
-func (memTransport) Probe() error                    { return nil }
-func (memTransport) Lag() time.Duration              { return 0 }
-func (memTransport) Profile() *transport.Profile     { return transport.StreamProfile() }
+func (memTransport) Start(transport.Owner)       {}
+func (memTransport) Park(func()) bool            { return false }
+func (memTransport) Probe() error                { return nil }
+func (memTransport) Lag() time.Duration          { return 0 }
+func (memTransport) Profile() *transport.Profile { return transport.StreamProfile() }
 
 // memSocket is one end of a socket in memory.
 type memSocket struct {

@@ -70,7 +70,9 @@ type Events struct {
 
 // End is what is known of a tunnel that ended.
 type End struct {
-	User     uint32 // at the origin
+	User     uint32   // at the origin
+	Session  *Session // nil: it has not begun
+	ID       uint32   // its number there
 	Service  wire.Service
 	Sent     uint64 // bytes of the stream that went to the peer
 	Received uint64 // bytes that were written to the stream

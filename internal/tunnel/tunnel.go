@@ -106,6 +106,7 @@ func (t *Tunnel) end(to phase, e End) {
 	e.User, e.Service, e.Carriers, e.Took = t.user, t.Service, t.carriers, time.Since(t.began)
 	e.Sent, e.Received = min(t.send.acked, t.send.read), t.recv.written
 	s, id := t.session, t.id
+	e.Session, e.ID = s, id
 	t.wake.Broadcast()
 	t.mu.Unlock()
 

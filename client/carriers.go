@@ -241,8 +241,6 @@ func (c *Client) tendHomes() {
 
 // giveUp resets the tunnels of a home whose origin is not found again.
 func (c *Client) giveUp(h *home) {
-	if h == c.pool.current() {
-		c.leaveHome(h)
-	}
+	c.leaveHome(h)
 	h.session.GiveUp(wire.Expired)
 }

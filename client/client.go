@@ -116,7 +116,7 @@ func New(cfg Config) (*Client, error) {
 	c.table = tunnel.NewTable(tunnel.Events{
 		Ended: c.ended, Bulk: c.promote, Draining: c.pool.onDrain, Expired: c.expired,
 	}, tunnel.NewWindowBudget(cfg.Windows), true)
-	c.pool.move(newHome(c.table, pair))
+	c.pool.move(nil, newHome(c.table, pair))
 	c.running, c.stop = context.WithCancel(context.Background())
 	return c, nil
 }

@@ -141,11 +141,14 @@ func (p *pool) current() *home {
 	return p.home
 }
 
-// move makes h, which is still to be found, the home of new tunnels.
-func (p *pool) move(h *home) {
+// move makes to, which is still to be found, the home of new tunnels, unless from is
+// that no more.
+func (p *pool) move(from, to *home) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.home, p.homes = h, append(p.homes, h)
+	if p.home == from {
+		p.home, p.homes = to, append(p.homes, to)
+	}
 }
 
 // allHomes lists the current home and those that have tunnels yet.
@@ -267,7 +270,7 @@ func (c *Client) onCarrierDeath(ctx context.Context, main *activeCarrier, wait *
 
 // leaveHome has new tunnels go to another origin. What h has stays with it.
 func (c *Client) leaveHome(h *home) {
-	c.pool.move(newHome(c.table, c.pair))
+	c.pool.move(h, newHome(c.table, c.pair))
 	h.retireAll()
 	c.adoptOrphans()
 }

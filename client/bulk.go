@@ -82,12 +82,11 @@ func (c *Client) fill(s *bulkSlot, h *home) *activeCarrier {
 	defer func() { <-s.dialing }()
 	c.pool.mu.Lock()
 	l := s.carrier
-	worked := l != nil && l.Heard() && !l.wasAstray()
 	c.pool.mu.Unlock()
 	if l != nil && l.home == h && !l.Dead() && !l.Draining() {
 		return l
 	}
-	if worked && !l.gateway { // another costs nothing
+	if l != nil && l.Live() && !l.gateway { // it worked, and another costs nothing
 		s.tries.wait.Next = 0
 	}
 	c.next(&s.tries)

@@ -83,7 +83,7 @@ func (c *Client) dial(ctx context.Context, h *home, may func(link.Front) bool) (
 func (c *Client) serve(l *activeCarrier) {
 	why := l.Serve()
 	if l.gateway {
-		c.health.answered(l.Heard())
+		c.health.answered(l.Live())
 	}
 	c.cfg.Log.Debug("carrier ended", "reason", front.Plainly(why))
 	l.home.end(l, why)
@@ -236,7 +236,9 @@ func (c *Client) tendHomes() {
 			c.fetch(h)
 		}
 	}
-	c.pool.forgetHomes()
+	for _, h := range c.pool.takeOver() {
+		h.session.GiveUp(wire.Expired)
+	}
 }
 
 // giveUp resets the tunnels of a home whose origin is not found again.

@@ -22,7 +22,7 @@ const (
 // A dial that fails costs nothing. One that is answered, but not by the origin,
 // costs whoever runs it some invocations and messages, and may last for days.
 const (
-	maxUnanswered  = 3                 // answers without a word of the origin's, one after the other, are a refusal
+	maxUnanswered  = 3                 // answers without proof of the origin, one after the other, are a refusal
 	refusedWaiting = 40 * time.Second  // 30 s on average, while the app waits for us
 	refusedIdle    = 400 * time.Second // 5 minutes, while nobody does
 )
@@ -47,7 +47,7 @@ type frontHealth struct {
 	shortFront int        // the front of the last carrier that was short-lived
 	died       int        // how many carriers of shortFront were short-lived, one after the other
 	streamFrom time.Time  // when the stream door may be tried again
-	unanswered int        // answers and carriers of the gateway door, one after the other, that brought nothing of the origin's
+	unanswered int        // answers and carriers of the gateway door, one after the other, that brought no proof of the origin
 }
 
 // first is the front to be tried first.
@@ -99,11 +99,11 @@ func (h *frontHealth) streamAt() time.Time {
 	return h.streamFrom
 }
 
-// answered is told whether something of the origin's came after what costs money.
-func (h *frontHealth) answered(heard bool) {
+// answered is told whether the origin has proved itself after what costs money.
+func (h *frontHealth) answered(proved bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.unanswered++; heard {
+	if h.unanswered++; proved {
 		h.unanswered = 0
 	}
 }
@@ -132,7 +132,7 @@ func (h *frontHealth) longestPause(waiting bool) time.Duration {
 // pauseAfter has the pause before the next dial fit how the last carrier did.
 func pauseAfter(l *activeCarrier, wait *dial.Backoff) {
 	switch {
-	case !l.Heard() || l.wasAstray():
+	case !l.Live():
 	case time.Since(l.began) > stable:
 		wait.Next = 0
 	case l.wasLost():

@@ -168,11 +168,18 @@ func (p *pool) homeOf(s *tunnel.Session) *home {
 	return nil
 }
 
-// forgetHomes drops the homes that were left and for which nothing is to be done.
-func (p *pool) forgetHomes() {
+// takeOver takes out the homes that were left and for which nothing is to be done.
+func (p *pool) takeOver() (over []*home) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.homes = slices.DeleteFunc(p.homes, func(h *home) bool { return h != p.home && h.isOver() })
+	p.homes = slices.DeleteFunc(p.homes, func(h *home) bool {
+		isOver := h != p.home && h.isOver()
+		if isOver {
+			over = append(over, h)
+		}
+		return isOver
+	})
+	return over
 }
 
 // want ends a pause that began when nobody waited.

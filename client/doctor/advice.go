@@ -42,7 +42,7 @@ func adviceRelay(p Proof, why wire.Reason) (problem, try string) {
 		return "the origin cannot reach WhatsApp", "its operator can see why there, by culvert doctor --direct"
 	case wire.Refused:
 		return "the origin does not take this link's keys", "the link is revoked or for another origin: ask for a new one"
-	case wire.Expired:
+	case wire.Unknown, wire.Expired:
 		return "the origin was restarted, or several share the front", "try again"
 	case wire.Busy:
 		return "the origin is full", "try again later, or tell its operator"

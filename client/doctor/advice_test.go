@@ -14,7 +14,7 @@ import (
 func TestAdviceFollowsTheOriginsReason(t *testing.T) {
 	t.Parallel()
 	for why, want := range map[wire.Reason]string{
-		wire.Unreachable: "--direct", wire.Refused: "new one", wire.Expired: "again", wire.Busy: "later", wire.NotAllowed: "current version",
+		wire.Unreachable: "--direct", wire.Refused: "new one", wire.Unknown: "again", wire.Busy: "later", wire.NotAllowed: "current version",
 	} {
 		if problem, try := adviceRelay(Proof{Err: whatsapp.ErrClosed}, why); problem == "" || !strings.Contains(try, want) {
 			t.Errorf("%v: got %q, %q, want %q", why, problem, try, want)

@@ -240,7 +240,7 @@ func newCloseReasons() closeReasons {
 }
 
 func (r closeReasons) add(end tunnel.End) {
-	if end.Reason == wire.Expired || end.Reason != 0 && end.FromPeer {
+	if end.Reason != 0 && end.FromPeer {
 		r.keep(end.Service.Kind, end.Reason)
 	}
 }

@@ -63,7 +63,6 @@ func TestATicketIsBelievedOfItsOriginAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
 		c := f.client(t, nil)
-		defer c.table.Close()
 		h := c.pool.current()
 		dial := func() *activeCarrier {
 			l, err := c.dial(t.Context(), h, anyFront)
@@ -71,6 +70,7 @@ func TestATicketIsBelievedOfItsOriginAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Second)
+			synctest.Wait()
 			return l
 		}
 		first := dial()

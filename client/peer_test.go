@@ -25,8 +25,8 @@ func linkTo(fronts ...link.Front) *link.Link {
 	return &link.Link{Keys: keysMaster.Client(1), Fronts: fronts}
 }
 
-// peer is an origin at the other end of memory sockets. It accepts tunnels, and says
-// nothing in them.
+// peer is an origin at the other end of memory sockets. It greets in all
+// tunnels, and says nothing more.
 type peer struct {
 	ticket   string // that its carriers bring
 	pair     *seal.Pair
@@ -40,7 +40,11 @@ func newPeer(t *testing.T, owner byte) *peer {
 	p.sessions = session.NewOrigin(session.Config{Owner: [8]byte{owner}, Allow: func(uint32, time.Time) bool { return true }})
 	p.table = tunnel.NewTable(tunnel.Events{
 		Open: func(c *carrier.Carrier, s *tunnel.Session, id uint32, svc wire.Service, early []byte) {
-			s.Accept(c, id, svc, early)
+			if t, ok := s.Accept(c, id, svc, early); ok {
+				near, far := net.Pipe()
+				t.Join(far)
+				go near.Write([]byte("hi"))
+			}
 		},
 	}, tunnel.NewWindowBudget(1<<20), false)
 	t.Cleanup(p.table.Close)

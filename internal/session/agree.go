@@ -4,7 +4,6 @@ import (
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
-	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -56,15 +55,7 @@ type try struct {
 	hello   hello
 	root    [32]byte // zero: the session is to begin
 	inside  bool
-	message []byte
-}
-
-// newTry makes the body of an Agree.
-func newTry(p *seal.Pair, h hello, at place, root [32]byte, random io.Reader) *try {
-	hs := p.Handshake(true, at.prologue(), random)
-	sealed, _, _, err := hs.WriteMessage(nil, marshal(h))
-	must(sealed, err) // it fails if there is no randomness
-	return &try{hs, h, root, at.inside, append(at.mac(p, sealed), sealed...)}
+	message []byte // the body of the Agree
 }
 
 // finish reads the body of an Agreed. A try that failed may be finished by another.
@@ -82,34 +73,6 @@ func (t *try) finish(body []byte) (*generation, answer, error) {
 		root = [32]byte{}
 	}
 	return newGeneration(t.hs, first, second, root, t.hello), a, nil
-}
-
-// read opens the body of an Agree, at the origin. What is garbage, or was made for
-// another carrier, costs a hash: whoever is busy says so in allow, before what costs
-// five multiplications on the curve.
-func read(p *seal.Pair, body []byte, at place, allow func() bool, random io.Reader) (*noise.HandshakeState, hello, error) {
-	if len(body) != agreeLen || !hmac.Equal(body[:macLen], at.mac(p, body[macLen:])) {
-		return nil, hello{}, ErrProof
-	}
-	if !allow() {
-		return nil, hello{}, ErrBusy
-	}
-	hs := p.Handshake(false, at.prologue(), random)
-	plain, _, _, err := hs.ReadMessage(nil, body[macLen:])
-	if err != nil || !p.IsPeer(hs.PeerStatic()) {
-		return nil, hello{}, ErrProof
-	}
-	h, err := parse[hello](plain)
-	return hs, h, err
-}
-
-// reply makes the body of an Agreed, and the generation.
-func reply(hs *noise.HandshakeState, h hello, a answer, root [32]byte) (*generation, []byte, error) {
-	body, first, second, err := hs.WriteMessage(nil, marshal(a))
-	if err != nil {
-		return nil, nil, ErrProof
-	}
-	return newGeneration(hs, first, second, root, h), body, nil
 }
 
 // earlyKey seals what follows an Agree before its answer has come.
@@ -165,7 +128,11 @@ func (g *generation) derive(label string, context ...[]byte) ([32]byte, error) {
 	return expand(g.secret[:], label+string(slices.Concat(context...))), nil
 }
 
+// erase may be called of none.
 func (g *generation) erase() {
+	if g == nil {
+		return
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.erased = true
@@ -185,19 +152,14 @@ type generations struct {
 	unproven *generation // at the origin alone
 }
 
-func (s *generations) all() (all []*generation) {
-	for _, g := range []*generation{s.unproven, s.newest.Load(), s.before} {
-		if g != nil {
-			all = append(all, g)
-		}
-	}
-	return all
+func (s *generations) all() [3]*generation {
+	return [3]*generation{s.unproven, s.newest.Load(), s.before}
 }
 
 // find is by the number; nil if there is none.
 func (s *generations) find(j byte) *generation {
 	for _, g := range s.all() {
-		if g.j == j {
+		if g != nil && g.j == j {
 			return g
 		}
 	}
@@ -206,9 +168,7 @@ func (s *generations) find(j byte) *generation {
 
 // advance makes g the newest. The generation before the last is erased.
 func (s *generations) advance(g *generation) {
-	if s.before != nil {
-		s.before.erase()
-	}
+	s.before.erase()
 	s.before = s.newest.Swap(g)
 	if s.unproven == g {
 		s.unproven = nil
@@ -218,7 +178,7 @@ func (s *generations) advance(g *generation) {
 // expire erases and forgets those whose time is over.
 func (s *generations) expire(now time.Time) {
 	for _, g := range s.all() {
-		if now.Sub(g.born) >= GenerationKept {
+		if g != nil && now.Sub(g.born) >= GenerationKept {
 			g.erase()
 			s.forget(g)
 		}

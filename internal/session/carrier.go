@@ -55,13 +55,16 @@ func (e *end) key(g *generation, up bool) (k *key, err error) {
 	return k, err
 }
 
-// turn has the writer go on under g, unless that was erased this moment. It reports
-// whether records may be written.
+// turn has the writer go on under g, unless that was erased this moment: the key before
+// it is good, and a carrier without one is over.
 func (e *end) turn(g *generation) bool {
-	if g != e.sent {
-		if k, err := e.key(g, !e.atOrigin); err == nil {
-			e.out.key, e.sent = k, g
-		}
+	if g == e.sent {
+		return true
+	}
+	if k, err := e.key(g, !e.atOrigin); err == nil {
+		e.out.key, e.sent = k, g
+	} else if e.sent == nil {
+		e.state = Dead
 	}
 	return e.sent != nil
 }

@@ -53,7 +53,10 @@ func (s *Client) offer(at place) *try {
 	h := hello{I: s.i, How: byte(s.cipher) | bit(s.root != [32]byte{})<<1, J: s.tries}
 	s.fill(h.E[:])
 	s.tries++
-	return newTry(s.pair, h, at, s.root, s.random)
+	hs := s.pair.Handshake(true, at.prologue(), s.random)
+	sealed, _, _, err := hs.WriteMessage(nil, marshal(h))
+	must(sealed, err) // it fails if there is no randomness
+	return &try{hs, h, s.root, at.inside, append(at.mac(s.pair, sealed), sealed...)}
 }
 
 // answered makes the generation of a try that was answered the newest.
@@ -227,8 +230,8 @@ func (c *ClientCarrier) finish(body []byte, now time.Time) (Event, error) {
 // Open opens a record in place, of a message's number at the gateway door. Errors are
 // ErrRecord, and ErrRepeated, which is to be ignored.
 func (c *ClientCarrier) Open(number uint32, sealed []byte) ([]byte, error) {
-	if err := c.listenAtLast(); err != nil {
-		return nil, err
+	if c.in.at == nil {
+		c.listenFirst()
 	}
 	plain, err := c.in.open(c.numbered(number), sealed)
 	if err == ErrRepeated {
@@ -244,17 +247,13 @@ func (c *ClientCarrier) Open(number uint32, sealed []byte) ([]byte, error) {
 	return plain, c.fail(err)
 }
 
-// listenAtLast has the reader open what answers a Join, for which it needs the challenge.
-func (c *ClientCarrier) listenAtLast() error {
-	if c.in.at != nil {
-		return nil
-	}
+// listenFirst has the reader open what answers a Join. That takes the challenge.
+func (c *ClientCarrier) listenFirst() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state == Joining && c.challenged {
-		return c.fail(c.listen(c.first))
+		_ = c.listen(c.first) // without a key nothing opens
 	}
-	return nil
 }
 
 // Again makes the body of an Again frame, if the session is to be agreed on again. The

@@ -21,7 +21,13 @@ type ends interface {
 	Receive(p Plain, body []byte, now time.Time) (Event, error)
 	Open(number uint32, sealed []byte) ([]byte, error)
 	State() State
+	sealing() *end
 }
+
+func (e *end) sealing() *end { return e }
+
+// watch is told each number before it is sealed, and its key.
+var watch = func(secret [32]byte, number uint64) {}
 
 // wireEnd writes and reads messages of one carrier's end, as a carrier will.
 type wireEnd struct {
@@ -48,6 +54,8 @@ func (w *wireEnd) say(text string, now time.Time) ([]byte, error) {
 		return b, errWait
 	}
 	room := make([]byte, wire.RecordHead, wire.RecordHead+len(text)+wire.RecordOverhead)
+	out := &w.sealing().out
+	watch(out.secret, out.next)
 	sealed, err := w.Seal(append(room, text...))
 	return append(b, sealed...), err
 }
@@ -66,6 +74,7 @@ func (w *wireEnd) sayMessage(text string, now time.Time) ([]byte, error) {
 		text = "."
 	}
 	w.number++
+	watch(w.sealing().out.secret, uint64(w.number-1))
 	return w.SealMessage(w.number-1, append(b, text...), len(b))
 }
 

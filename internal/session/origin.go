@@ -3,11 +3,14 @@ package session
 import (
 	"bytes"
 	"cmp"
+	"crypto/hmac"
 	"crypto/rand"
 	"io"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/flynn/noise"
 
 	"culvert/internal/seal"
 	"culvert/internal/wire"
@@ -197,7 +200,7 @@ func (o *Origin) named(user uint32, name [8]byte) *generation {
 	defer o.mu.Unlock()
 	for _, s := range o.users[user] {
 		for _, g := range s.all() {
-			if g.name == name {
+			if g != nil && g.name == name {
 				return g
 			}
 		}
@@ -231,13 +234,15 @@ func (o *Origin) prove(g *generation, n uint32) error {
 	if newest := s.newest.Load(); newest != nil && g.born.Before(newest.born) {
 		return nil // it was agreed on before that
 	}
-	s.advance(g)
-	if s.proven() {
-		return nil
+	if !s.proven() {
+		root, err := g.derive(labelRoot)
+		if err != nil {
+			return err
+		}
+		s.root = root
 	}
-	root, err := g.derive(labelRoot)
-	s.root = root
-	return err
+	s.advance(g)
+	return nil
 }
 
 // OriginCarrier is an origin's end of one carrier. One goroutine at a time may write
@@ -256,7 +261,6 @@ type OriginCarrier struct {
 	agreed     []byte   // the answer to it
 	challenged bool
 	unknown    bool // to be told
-	told       bool // it was, or is to be
 }
 
 // Carrier makes the origin's end of a carrier that user's token has opened, which
@@ -354,10 +358,7 @@ func (c *OriginCarrier) join(body []byte) (Event, error) {
 		c.n, c.session, c.state = j.N, g.session, Joined
 		return 0, c.listen(g)
 	}
-	if c.told && c.place.door == Stream {
-		return 0, ErrOrder
-	}
-	c.unknown, c.told = true, true
+	c.unknown = true
 	return Speak, nil
 }
 
@@ -383,11 +384,28 @@ type agreement struct {
 	early  *key // nil: early records are of a session that is not known here any more
 }
 
+// read opens the body of an Agree that stands at a place. What is garbage, or was made
+// for another carrier, costs a hash.
+func (c *OriginCarrier) read(body []byte, at place, now time.Time) (*noise.HandshakeState, hello, error) {
+	if len(body) != agreeLen || !hmac.Equal(body[:macLen], at.mac(c.pair, body[macLen:])) {
+		return nil, hello{}, ErrProof
+	}
+	if allow := c.origin.cfg.Allow; allow != nil && !allow(c.user, now) {
+		return nil, hello{}, ErrBusy
+	}
+	hs := c.pair.Handshake(false, at.prologue(), c.origin.random)
+	plain, _, _, err := hs.ReadMessage(nil, body[macLen:])
+	if err != nil || !c.pair.IsPeer(hs.PeerStatic()) {
+		return nil, hello{}, ErrProof
+	}
+	h, err := parse[hello](plain)
+	return hs, h, err
+}
+
 // agreement answers an Agree that stands at a place.
 func (c *OriginCarrier) agreement(body []byte, at place, now time.Time) (a agreement, err error) {
 	o := c.origin
-	allow := func() bool { return o.cfg.Allow == nil || o.cfg.Allow(c.user, now) }
-	hs, h, err := read(c.pair, body, at, allow, o.random)
+	hs, h, err := c.read(body, at, now)
 	if err != nil {
 		return a, err
 	}
@@ -399,8 +417,12 @@ func (c *OriginCarrier) agreement(body []byte, at place, now time.Time) (a agree
 	if known || !h.goesOn() {
 		a.early = earlyKey(h, root)
 	}
-	a.generation, a.answer, err = reply(hs, h, answer{o.process, o.cfg.Owner, bit(known)}, root)
-	return a, cmp.Or(err, o.adopt(s, a.generation, now))
+	sealed, first, second, err := hs.WriteMessage(nil, marshal(answer{o.process, o.cfg.Owner, bit(known)}))
+	if err != nil {
+		return a, ErrProof
+	}
+	a.generation, a.answer = newGeneration(hs, first, second, root, h), sealed
+	return a, o.adopt(s, a.generation, now)
 }
 
 // Open opens a record in place, of a message's number at the gateway door; nil without

@@ -74,3 +74,36 @@ func TestReadersAndWritersRunAtOnce(t *testing.T) {
 	})
 	all.Wait()
 }
+
+// A client's writer may say what comes first while its reader hears the challenge.
+func TestACarrierBeginsWhileItIsReadAndWritten(t *testing.T) {
+	w := newWorld(t)
+	s := w.client(1)
+	w.dial(s, 1, Stream, w.process).talk(t)
+	for range 50 {
+		l := w.dial(s, 1, Stream, w.process)
+		challenge, err := l.far.say("", w.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var both sync.WaitGroup
+		var first []byte
+		both.Go(func() {
+			if first, err = l.near.say("first", w.now); err != nil {
+				t.Error(err)
+			}
+		})
+		both.Go(func() {
+			if err := l.near.hear(challenge, w.now); err != nil {
+				t.Error(err)
+			}
+		})
+		both.Wait()
+		if err := l.far.hear(first, w.now); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.down("back"); err != nil || l.near.State() != Live {
+			t.Fatalf("got %v; the client is %v", err, l.near.State())
+		}
+	}
+}

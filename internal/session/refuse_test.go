@@ -239,3 +239,33 @@ func TestAJoinMeansItsTokensCarrierAlone(t *testing.T) {
 		}
 	})
 }
+
+func TestLenIsWhatAPlainMessageTakes(t *testing.T) {
+	for p := range 256 {
+		n, ok := Plain(p).Len()
+		if want := p >= int(Challenge) && p <= int(Unknown); ok != want {
+			t.Errorf("kind %d is a plain message: got %v, want %v", p, ok, want)
+		}
+		if _, body, rest, err := Cut(append(appendPlain(nil, Plain(p), make([]byte, n)...), 7)); ok && (err != nil || len(body) != n || len(rest) != 1) {
+			t.Errorf("kind %d: got %d bytes, %d more, and %v", p, len(body), len(rest), err)
+		}
+	}
+}
+
+// A session whose place another has taken seals nothing more, and its carrier says so.
+func TestACarrierOfASessionThatWasDroppedIsDead(t *testing.T) {
+	forBothDoors(t, func(t *testing.T, w *world, d Door) {
+		l := w.dial(w.client(1), 1, d, w.process)
+		l.down("")
+		l.up("open")
+		for range UserUnproven {
+			w.dial(w.client(1), 1, d, w.process).settle()
+		}
+		if !l.o.Session().dropped {
+			t.Fatal("the session is there")
+		}
+		if _, ok := l.o.Head(nil, w.now); ok || l.o.State() != Dead {
+			t.Errorf("records may follow: %v; the carrier is %v", ok, l.o.State())
+		}
+	})
+}

@@ -214,6 +214,7 @@ func (c *Client) fetchAll(h *home) {
 		if l == nil {
 			continue
 		}
+		h.tell()
 		for _, t := range h.session.Orphans() {
 			t.Attach(l.Carrier, true)
 		}
@@ -232,7 +233,7 @@ func (c *Client) tendHomes() {
 		case !h.session.HasClosures():
 		case now.main != nil && !now.main.Dead() && now.main.home == h:
 			h.session.SendClosures(now.main.Carrier)
-		case h != c.pool.current():
+		case h != c.pool.current() && h.needsCarrier():
 			c.fetch(h)
 		}
 	}

@@ -26,6 +26,7 @@ type home struct {
 	carriers []*activeCarrier // those that are served, oldest first
 	ticket   string           // the newest; empty: it gave none, as there is no other origin
 	sought   bool             // its tunnels are being fetched
+	told     bool             // a carrier was made only to tell how tunnels ended: another is not worth its price
 	strayed  time.Time        // since when carriers have led to other origins alone; zero: they do not
 }
 
@@ -96,15 +97,32 @@ func (h *home) isLost() bool {
 // needsCarrier reports whether tunnels of the home have none, or nobody has told how
 // some ended, and the origin may be found.
 func (h *home) needsCarrier() bool {
-	return (len(h.session.Orphans()) > 0 || h.session.HasClosures()) && !h.isLost()
+	return (len(h.session.Orphans()) > 0 || h.hasLastWords()) && !h.isLost()
+}
+
+// hasLastWords reports whether a home that was left is to be told how tunnels ended.
+func (h *home) hasLastWords() bool {
+	h.mu.Lock()
+	told := h.told
+	h.mu.Unlock()
+	return !told && h.session.HasClosures()
+}
+
+// tell notes that a carrier was made, if there is nothing for it but last words. The
+// origin gives up by itself what it does not hear of.
+func (h *home) tell() {
+	onlyThat := len(h.session.Orphans()) == 0
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.told = h.told || onlyThat
 }
 
 // isOver reports whether nothing is left for which a home that was left is kept.
 func (h *home) isOver() bool {
 	h.mu.Lock()
-	served := len(h.carriers) > 0
+	isServed := len(h.carriers) > 0
 	h.mu.Unlock()
-	return !served && h.session.Tunnels() == 0 && (!h.session.HasClosures() || h.isLost())
+	return !isServed && h.session.Tunnels() == 0 && (!h.hasLastWords() || h.isLost())
 }
 
 // working is a carrier that leads to the origin now; nil: there is none.

@@ -184,3 +184,38 @@ func TestADrainingOriginKeepsItsTunnels(t *testing.T) {
 		}
 	})
 }
+
+// An origin that was left hears once how its last tunnel ended, and is left in peace.
+func TestAHomeThatIsOverIsForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		var dials atomic.Int32
+		c := f.client(t, nil)
+		c.reach = func(ctx context.Context, h *home, may func(link.Front) bool) (*socket, int, error) {
+			dials.Add(1)
+			return f.reach(ctx, h, may)
+		}
+		run(t, c)
+		app := c.Dial(wire.Service{Kind: wire.Chat})
+		time.Sleep(10 * time.Second)
+		f.down.Store(true)
+		for _, l := range f.a.table.Carriers.All() {
+			l.Drain()
+		}
+		time.Sleep(10 * time.Second)
+		app.Close()
+		time.Sleep(time.Minute)
+		if got := len(c.pool.allHomes()); got != 1 || f.a.table.Tunnels() != 0 {
+			t.Errorf("got %d homes, %d tunnels at the origin that drained, want the current home alone", got, f.a.table.Tunnels())
+		}
+		if got := dials.Load(); got > 3 {
+			t.Errorf("got %d dials, want no more than the two homes and a last word need", got)
+		}
+		before := dials.Load()
+		time.Sleep(10 * time.Minute)
+		if got := dials.Load() - before; got != 0 {
+			t.Errorf("got %d dials later, want none", got)
+		}
+	})
+}

@@ -128,7 +128,7 @@ func (g *generation) derive(label string, context ...[]byte) ([32]byte, error) {
 	return expand(g.secret[:], label+string(slices.Concat(context...))), nil
 }
 
-// erase may be called of none.
+// erase may be called on nil.
 func (g *generation) erase() {
 	if g == nil {
 		return

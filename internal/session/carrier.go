@@ -20,11 +20,11 @@ type end struct {
 	id    []byte
 	first *generation // that the carrier joined by, or agreed on; nil: not yet
 
-	// Of whoever holds the carrier's write lock.
+	// These belong to whoever holds the carrier's write lock.
 	out  sealer
 	sent *generation // whose key out has; nil: none, or the early one
 
-	// Of whoever reads, one at a time; in is changed under mu.
+	// These belong to whoever reads, one at a time. Keys of in change under mu alone.
 	in    opener
 	count uint64 // records that have come, at the stream door
 }

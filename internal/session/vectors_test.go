@@ -27,7 +27,8 @@ func (c *counted) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// vector is one message of a conversation whose randomness is SHA-256 of "client" or
+// vector is one message of a conversation of user 1, whose keys follow from a master secret
+// of 32 zero bytes, and whose randomness is SHA-256 of "client" or
 // "origin" and a counter of 4 bytes, which each reading of up to 32 bytes takes one of.
 type vector struct{ From, What, Hex string }
 

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"culvert/internal/wire"
 )
 
 func TestAFirstCarrierAgreesAndFurtherOnesJoin(t *testing.T) {
@@ -235,6 +237,26 @@ func TestAnIdleClientIsSmall(t *testing.T) {
 	}
 	runtime.KeepAlive(keep)
 	runtime.KeepAlive(clients)
+}
+
+func TestARecordIsSealedAndOpenedInPlaceWithoutAllocating(t *testing.T) {
+	w := newWorld(t)
+	l := w.dial(w.client(1), 1, Stream, w.process)
+	l.talk(t)
+	buf := make([]byte, wire.MaxRecord)
+	carry := func(from, to ends) {
+		head, ok := from.Head(buf[:0], w.now)
+		sealed, err := from.Seal(buf[:wire.RecordHead+16<<10])
+		if !ok || len(head) > 0 || err != nil || &sealed[0] != &buf[0] {
+			t.Fatalf("got a head of %d bytes, %v and %v", len(head), ok, err)
+		}
+		if plain, err := to.Open(0, sealed[wire.RecordHead:]); err != nil || &plain[0] != &buf[wire.RecordHead] {
+			t.Fatalf("got %d bytes and %v", len(plain), err)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { carry(l.c, l.o); carry(l.o, l.c) }); n > 0 {
+		t.Errorf("a record each way costs %v allocations, want none", n)
+	}
 }
 
 func heap() uint64 {

@@ -20,12 +20,12 @@ import (
 
 // Carrier takes frames to the peer over one Transport and dies with it; the senders
 // that used it go on through another. A Sender that has something to say asks for a
-// turn by its Slot; one goroutine of the carrier's writes, small frames ahead of bulk,
+// turn by its Slot; whoever finds nobody writing writes, small frames ahead of bulk,
 // and asks each sender for its frames when its turn has come, so that nothing is sealed
 // before it is written.
 //
 // All methods may be called by many goroutines, but for Serve and Start, of which
-// one is called once. None waits for the network but Serve.
+// one is called once. None waits for the network but Serve and Slot.Send.
 type Carrier struct {
 	User uint32 // whose carrier it is: the origin knows it from the token
 
@@ -239,6 +239,25 @@ func (s *Slot) Ready(n int) {
 		c.queue.add(s, n)
 		c.kick()
 	}
+}
+
+// Send is Ready, but where nobody writes the caller does, and waits for the network.
+func (s *Slot) Send(n int) {
+	c := s.carrier
+	c.mu.Lock()
+	if c.dead.Load() {
+		c.mu.Unlock()
+		return
+	}
+	c.queue.add(s, n)
+	if c.queue.running || c.profile.Messages || !c.queue.mayWrite() {
+		c.kick()
+		c.mu.Unlock()
+		return
+	}
+	c.queue.running = true
+	c.mu.Unlock()
+	c.writeFor(s)
 }
 
 // ScheduleAck asks for a turn for an ack, with others that are due, after the profile's

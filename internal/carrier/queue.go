@@ -16,9 +16,8 @@ const (
 
 // writeQueue is who waits to write, and what. Carrier.mu guards it.
 type writeQueue struct {
-	work    sync.Cond // on Carrier.mu: there is something to write, or no more will be
-	running bool      // the writer's goroutine runs
-	resting bool      // it is to end when there is nothing to write
+	work    sync.Cond // on Carrier.mu: what a writer that paces waits for has changed
+	running bool      // somebody writes
 	held    bool      // the session lets no record go; whoever reads says when
 	speak   bool      // the session has something to say
 	early   bool      // what is written may hold Open frames alone
@@ -105,7 +104,7 @@ func (q *writeQueue) stop() {
 	q.work.Broadcast()
 }
 
-// kick sees to it that the writer looks at the queue. c.mu is held.
+// kick sees to it that somebody writes what is in the queue. c.mu is held.
 func (c *Carrier) kick() {
 	q := &c.queue
 	switch {
@@ -117,32 +116,21 @@ func (c *Carrier) kick() {
 	}
 }
 
-// waitWork waits until there is something to write; false: the writer is to end.
-func (c *Carrier) waitWork() bool {
+// goesOn reports whether the writer has more to write; if not, nobody writes any more.
+func (c *Carrier) goesOn() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	q := &c.queue
-	for !q.dead && !q.mayWrite() {
-		if q.resting {
-			q.running, q.resting = false, false
-			c.party.RestWriter()
-			return false
-		}
-		q.work.Wait()
-	}
-	q.running = !q.dead
-	return q.running
+	c.queue.running = !c.queue.dead && c.queue.mayWrite()
+	return c.queue.running
 }
 
-// rest ends the writer's goroutine, whose stack has grown, if it has nothing to do, and
-// drops what can be made anew.
+// rest drops what can be made anew, of whatever is not in use.
 func (c *Carrier) rest() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.queue.running && !c.queue.mayWrite() {
-		c.queue.resting = true
-		c.queue.work.Signal()
+	if !c.queue.running {
+		c.party.RestWriter()
 	}
+	c.mu.Unlock()
 	if c.in.mu.TryLock() {
 		c.party.RestReader()
 		c.in.mu.Unlock()

@@ -32,12 +32,36 @@ type outbound struct {
 	sent      uint64 // bytes of records
 }
 
-// write is the writer: it ends when the carrier does, or is at rest.
+// write is a goroutine that writes until there is nothing to write.
 func (c *Carrier) write() {
-	for c.waitWork() {
+	for more := true; more; more = c.goesOn() {
 		if err := c.writeNext(); err != nil {
 			c.Close()
 		}
+	}
+}
+
+// writeFor writes for s until its frames have gone, and the small ones of others. It
+// leaves the bulk of others to a goroutine. The caller has made the queue run.
+func (c *Carrier) writeFor(s *Slot) {
+	for {
+		if err := c.writeNext(); err != nil {
+			c.Close()
+		}
+		c.mu.Lock()
+		q := &c.queue
+		alone := len(q.bulk) == 0 || len(q.bulk) == 1 && s.bulk
+		switch {
+		case q.dead || !q.mayWrite():
+			q.running = false
+		case !alone:
+			q.running = c.set.tasks.Go(c.writer)
+		default:
+			c.mu.Unlock()
+			continue
+		}
+		c.mu.Unlock()
+		return
 	}
 }
 

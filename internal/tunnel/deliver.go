@@ -44,7 +44,7 @@ func (t *Tunnel) deliver(c *carrier.Carrier, f wire.Frame, early bool, whole []b
 func (t *Tunnel) heard() {
 	if t.phase == opening {
 		t.phase = open
-		t.ready()
+		t.ready(nil)
 	}
 }
 
@@ -82,7 +82,7 @@ func (t *Tunnel) openedAgain(c *carrier.Carrier, f wire.Frame, early bool) error
 	}
 	if !early && t.order == 0 && t.sendBy(c, true) != nil {
 		t.recv.ackDue = true
-		t.ready()
+		t.ready(nil)
 	}
 	return nil
 }
@@ -104,7 +104,7 @@ func (t *Tunnel) used(c *carrier.Carrier, f wire.Frame) error {
 		t.send.lose(p, true)
 	}
 	t.recv.ackDue = true
-	t.ready()
+	t.ready(nil)
 	t.dropIdlePaths()
 	return nil
 }
@@ -119,11 +119,8 @@ func (t *Tunnel) takeAck(ack uint64, room uint32) error {
 		t.table.Memory.Add(t.user, -freed)
 		t.dropIdlePaths()
 	}
-	if t.send.acked == t.send.read { // the peer had nothing to say for AckDelay: a pause
-		t.reader.releaseStack()
-	}
 	if t.send.unsent() > 0 {
-		t.ready()
+		t.ready(nil)
 	}
 	t.wake.Broadcast()
 	return nil
@@ -306,7 +303,7 @@ func (t *Tunnel) streamEnded(err error) {
 	inOrder := errors.Is(err, io.EOF) && (!gone || t.reader.closing)
 	if inOrder && t.send.state == sendOpen {
 		t.send.state = sendEnded
-		t.ready()
+		t.ready(nil)
 	}
 	t.mu.Unlock()
 	if !inOrder {

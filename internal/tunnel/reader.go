@@ -9,6 +9,7 @@ import (
 
 	"culvert/internal/netpoll"
 	"culvert/internal/transport"
+	"culvert/internal/wire"
 )
 
 // streamReader reads a tunnel's stream, and alone knows how it is waited for: reading
@@ -19,7 +20,11 @@ type streamReader struct {
 	nonblocking *netpoll.Conn // the same as conn; nil: it is no plain TCP connection
 	grown       atomic.Bool   // the pump's stack has grown
 	full        bool          // the pump's own: the last read filled its buffer
-	closing     bool          // the peer's Fin is being passed on; Tunnel.mu guards it
+
+	// Tunnel.mu guards the following.
+	closing bool // the peer's Fin is being passed on
+	pumps   int  // how many pumps there were; the last one reads
+	sending bool // it is writing to a carrier
 }
 
 func (r *streamReader) open(conn net.Conn, p *netpoll.Poller) {
@@ -38,10 +43,14 @@ func (r *streamReader) park(resume func()) bool {
 // errRested means that a read was given up, as the stream is idle.
 var errRested = errors.New("the stream is idle")
 
+// fullRead is what is read at once: together with an ack and the like it fills a record,
+// so that none is left over for a record of its own.
+const fullRead = wire.MaxData - 64
+
 // read waits for bytes of the stream, at most room, in a buffer to be given back. An
 // error may come with bytes. errRested comes alone: a new goroutine is to go on.
 func (r *streamReader) read(room int) (buf []byte, n int, err error) {
-	buf, n, err = r.readSome(min(room, transport.FullSize))
+	buf, n, err = r.readSome(min(room, fullRead))
 	if errors.Is(err, os.ErrDeadlineExceeded) && n == 0 {
 		r.conn.SetReadDeadline(time.Time{})
 		r.grown.Store(false)
@@ -110,29 +119,39 @@ func (r *streamReader) cancel() {
 	}
 }
 
-// startPump has a goroutine read the stream.
-func (t *Tunnel) startPump() { t.table.tasks.Go(t.pump) }
+// startPump has a goroutine read the stream, in place of any other.
+func (t *Tunnel) startPump(number int) { t.table.tasks.Go(func() { t.pump(number) }) }
 
 // pump reads the stream and hands it to the carriers until the stream ends or the tunnel
 // does.
-func (t *Tunnel) pump() {
+func (t *Tunnel) pump(number int) {
 	for {
 		room := t.waitRoom()
-		if room == 0 || t.reader.park(t.pump) {
+		if room == 0 || t.reader.park(func() { t.pump(number) }) {
 			return
 		}
 		buf, n, err := t.reader.read(room)
-		if n > 0 && !t.push(buf, n) {
+		if n > 0 && !t.push(buf, n, number) {
 			return
 		}
 		switch {
 		case errors.Is(err, errRested):
-			t.startPump()
+			t.startPump(number)
 			return
 		case err != nil:
 			t.streamEnded(err)
 			return
 		}
+	}
+}
+
+// replacePump has another goroutine read on if the pump is writing to a carrier, which
+// may take as long as that lives. t.mu is held.
+func (t *Tunnel) replacePump() {
+	if t.reader.sending {
+		t.reader.sending = false
+		t.reader.pumps++
+		t.startPump(t.reader.pumps)
 	}
 }
 
@@ -153,7 +172,7 @@ func (t *Tunnel) waitRoom() int {
 		if t.current() != nil && t.send.unsent() < ahead && len(t.send.kept) < maxKept {
 			room := t.roomToSend()
 			if room >= least || room > 0 && t.send.acked == t.send.read {
-				return int(min(room, transport.FullSize))
+				return int(min(room, fullRead))
 			}
 		}
 		t.wake.Wait()
@@ -161,11 +180,12 @@ func (t *Tunnel) waitRoom() int {
 	return 0
 }
 
-// push keeps what was read and has it sent; false if the tunnel has ended.
-func (t *Tunnel) push(buf []byte, n int) bool {
+// push keeps what was read and has it sent; false if the tunnel has ended, or another
+// pump reads now.
+func (t *Tunnel) push(buf []byte, n, number int) bool {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	if t.isOver() {
+		t.mu.Unlock()
 		transport.PutBuffer(buf)
 		return false
 	}
@@ -174,6 +194,19 @@ func (t *Tunnel) push(buf []byte, n int) bool {
 	t.table.active.Store(time.Now().UnixNano())
 	t.table.moved[t.Service.Kind].sent.Add(uint64(n))
 	t.noteBulk()
-	t.ready()
+	p, unsent := t.current(), t.send.unsent()
+	t.ready(p)
+	t.reader.sending = p != nil
+	t.mu.Unlock()
+	if p == nil {
+		return true
+	}
+	p.slot.Send(unsent)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.reader.pumps != number {
+		return false
+	}
+	t.reader.sending = false
 	return true
 }

@@ -83,7 +83,7 @@ func (t *Tunnel) Join(stream net.Conn) bool {
 	}
 	t.mu.Unlock()
 	t.writeOut()
-	t.startPump()
+	t.startPump(0)
 	return true
 }
 
@@ -274,6 +274,7 @@ func (t *Tunnel) sendBy(c *carrier.Carrier, alone bool) *path {
 		}
 	}
 	p.sends = true
+	t.replacePump()
 	t.paths = append(slices.DeleteFunc(t.paths, func(o *path) bool { return o == p }), p)
 	if t.recv.ackDue {
 		p.slot.ScheduleAck(t.recv.ackSoon)
@@ -282,12 +283,13 @@ func (t *Tunnel) sendBy(c *carrier.Carrier, alone bool) *path {
 	return p
 }
 
-// ready has the tunnel's carriers ask for what is to be sent. t.mu is held.
-func (t *Tunnel) ready() {
+// ready has the tunnel's carriers, all but one perhaps, ask for what is to be sent.
+// t.mu is held.
+func (t *Tunnel) ready(but *path) {
 	n := t.send.unsent()
 	for _, p := range t.paths {
 		switch {
-		case !p.sends:
+		case !p.sends || p == but:
 		case n > 0, p.use, t.recv.ackDue && !t.recv.ackSoon, t.phase == opening && !p.opened:
 			p.slot.Ready(max(n, 1))
 		}
@@ -333,7 +335,7 @@ func (p *path) Lost() {
 			o.use = o.sends
 		}
 	}
-	t.ready()
+	t.ready(nil)
 }
 
 // Fill implements carrier.Sender.
@@ -426,7 +428,7 @@ func (t *Tunnel) attach(c *carrier.Carrier, lost, alone bool) {
 	t.died = t.died || lost || t.current() == nil && t.carriers > 0
 	if p := t.sendBy(c, alone); p != nil {
 		p.use = t.carriers > 1
-		t.ready()
+		t.ready(nil)
 	}
 }
 
@@ -442,6 +444,6 @@ func (t *Tunnel) anew() bool {
 	for _, p := range t.paths {
 		p.opened = false
 	}
-	t.ready()
+	t.ready(nil)
 	return true
 }

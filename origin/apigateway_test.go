@@ -45,10 +45,12 @@ type apiGateway struct {
 	refused map[int]int // answers of the origin other than 204
 	posts   int
 	deleted chan string
+	raw     map[string]chan []byte // what is posted to connections that a RawClient has
 }
 
 func newAPIGateway(t *testing.T, keys wire.GateKeys) *apiGateway {
-	a := &apiGateway{signer: wire.NewSigner(keys), conns: map[string]*websocket.Conn{}, refused: map[int]int{}, deleted: make(chan string, 16)}
+	a := &apiGateway{signer: wire.NewSigner(keys), conns: map[string]*websocket.Conn{}, refused: map[int]int{},
+		deleted: make(chan string, 16), raw: map[string]chan []byte{}}
 	a.Server = httptest.NewTLSServer(a)
 	t.Cleanup(func() { a.CloseClientConnections(); a.Close() })
 	return a
@@ -121,6 +123,10 @@ func (a *apiGateway) serveConnection(w http.ResponseWriter, r *http.Request, id 
 	case !isSigned(r, text):
 		w.WriteHeader(http.StatusForbidden)
 	case ws == nil && len(id) <= len("a="): // open, as far as the origin can tell
+		select {
+		case a.posted(id) <- text:
+		default: // nobody listens
+		}
 	case ws == nil:
 		w.WriteHeader(http.StatusGone)
 	case r.Method == http.MethodDelete:
@@ -130,6 +136,16 @@ func (a *apiGateway) serveConnection(w http.ResponseWriter, r *http.Request, id 
 	case ws.Write(r.Context(), websocket.MessageText, text) != nil:
 		w.WriteHeader(http.StatusGone)
 	}
+}
+
+// posted is what comes for the connection id, which no client of ours has opened.
+func (a *apiGateway) posted(id string) chan []byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.raw[id] == nil {
+		a.raw[id] = make(chan []byte, 16)
+	}
+	return a.raw[id]
 }
 
 // isSigned signs the request again, as its key's owner would, and compares.

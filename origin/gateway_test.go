@@ -64,71 +64,117 @@ func (h handing) event(e wire.Event, conn string, text []byte) int {
 	return status
 }
 
-// message is a client's, with the frames or a Ping.
-func message(token, ticket string, number uint32) []byte {
-	body := make([]byte, wire.NumbersLen+wire.HeaderLen)
-	wire.PutNumbers(body, wire.Numbers{Number: number})
-	wire.Put(body[wire.NumbersLen:], wire.Header{Kind: wire.Ping})
-	return wire.AppendText(wire.AppendUp(nil, token, ticket), body)
+// message is one that no carrier takes: it is of a connection that is not there.
+func message(ticket string) []byte { return wire.AppendText(wire.AppendUp(nil, "", ticket), make([]byte, 8)) }
+
+// prove says hello as keys' user by the connection id of a's, and proves it. It returns
+// the answer to the hello.
+func (n network) prove(t *testing.T, h handing, a *apiGateway, id string, user uint32) int {
+	t.Helper()
+	c := origin.NewRawClient(t, n.master.Client(user))
+	status := h.text(id, c.Hello(""))
+	if status == http.StatusNoContent {
+		c.Hear(<-a.posted(id))
+		if got := h.text(id, c.Message("", 1)); got != http.StatusNoContent {
+			t.Errorf("%s: got %d for the proof, want 204", id, got)
+		}
+	}
+	return status
 }
 
-func token(keys seal.ClientKeys) string { return wire.NewToken(keys.User, keys.Token, time.Now()) }
-
-func (x *node) tickets(n network, user uint32) string {
-	return wire.NewTickets(n.gates, time.Time{}).New(wire.Owner{At: x.at, User: user}, time.Now())
-}
+func (x *node) tickets(n network, user uint32) string { return ticketTo(n, x.at, user) }
 
 func TestWhatTheGatewayDoorAnswers(t *testing.T) {
 	t.Parallel()
 	n := newNetwork()
-	x, _ := n.gatewayNode(t, func(c *origin.Config) { c.Revoked = func(user uint32) bool { return user == 9 } })
+	x, a := n.gatewayNode(t, func(c *origin.Config) { c.Revoked = func(user uint32) bool { return user == 9 } })
 	h := n.handing(t, x)
-	one, two := n.master.Client(1), n.master.Client(2)
-	ticket := x.tickets(n, 1)
-	for _, c := range []struct {
-		name string
-		got  int
-		want int
-	}{
-		{"a message before its hello", h.text("a=", message("", ticket, 1)), 410},
-		{"a hello", h.text("a=", message(token(one), "", 0)), 204},
-		{"the hello again", h.text("a=", message(token(one), "", 0)), 204},
-		{"a message", h.text("a=", message("", ticket, 1)), 204},
-		{"a message that overtook another", h.text("a=", message("", ticket, 7)), 204},
-		{"a message without a ticket", h.text("a=", message("", "", 2)), 204},
-		{"another user's hello", h.text("a=", message(token(two), "", 0)), 410},
-		{"a stranger's hello", h.text("b=", message(token(seal.NewMaster().Client(1)), "", 0)), 410},
-		{"a revoked user's hello", h.text("b=", message(token(n.master.Client(9)), "", 0)), 410},
-		{"garbage", h.text("b=", []byte("{}")), 410},
-		{"nothing", h.text("b=", nil), 410},
-		{"a body that is none", h.text("a=", wire.AppendUp(nil, "", ticket+"!")), 410},
-		{"a message after that", h.text("a=", message("", ticket, 3)), 410},
-		{"a second connection", h.text("c=", message(token(one), ticket, 0)), 204},
-		{"its end", h.event(wire.Disconnect, "c=", nil), 204},
-		{"a message that came late", h.text("c=", message("", ticket, 1)), 410},
-		{"an end that came late", h.event(wire.Disconnect, "c=", nil), 204},
-		{"an end of nothing", h.event(wire.Disconnect, "d=", nil), 204},
-	} {
-		if c.got != c.want {
-			t.Errorf("%s: got %d, want %d", c.name, c.got, c.want)
+	raw := func(user uint32) *origin.RawClient { return origin.NewRawClient(t, n.master.Client(user)) }
+	ticket, one, again := x.tickets(n, 1), raw(1), raw(1)
+	hello, second := one.Hello(""), again.Hello(ticket)
+	stranger := origin.NewRawClient(t, seal.NewMaster().Client(1))
+	want := func(name string, got, want int) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: got %d, want %d", name, got, want)
 		}
 	}
+	want("a message before its hello", h.text("a=", message(ticket)), 410)
+	want("a hello", h.text("a=", hello), 204)
+	want("the hello again", h.text("a=", hello), 204)
+	want("the hello by another connection", h.text("e=", hello), 410)
+	one.Hear(<-a.posted("a="))
+	first := one.Message(ticket, 1)
+	want("a message", h.text("a=", first), 204)
+	want("the message again", h.text("a=", first), 204)
+	late := one.Message(ticket, 2)
+	want("a message that overtook another", h.text("a=", one.Message(ticket, 7)), 204)
+	want("the other one", h.text("a=", late), 204)
+	want("a message without a ticket", h.text("a=", one.Message("", 8)), 204)
+	want("another user's hello", h.text("a=", raw(2).Hello("")), 410)
+	want("another hello of the user's", h.text("a=", raw(1).Hello("")), 410)
+	want("a stranger's hello", h.text("b=", stranger.Hello("")), 410)
+	want("a revoked user's hello", h.text("b=", raw(9).Hello("")), 410)
+	want("garbage", h.text("b=", []byte("{}")), 410)
+	want("nothing", h.text("b=", nil), 410)
+	want("a body that is none", h.text("a=", wire.AppendUp(nil, "", ticket+"!")), 410)
+	want("a message after that", h.text("a=", one.Message(ticket, 9)), 410)
+	want("the hello after that", h.text("a=", hello), 410)
+	want("a second connection", h.text("c=", second), 204)
+	want("its end", h.event(wire.Disconnect, "c=", nil), 204)
+	want("a message that came late", h.text("c=", message(ticket)), 410)
+	want("an end that came late", h.event(wire.Disconnect, "c=", nil), 204)
+	want("an end of nothing", h.event(wire.Disconnect, "d=", nil), 204)
+}
+
+// A link that is void, or a gate's key without a link, lets in nobody.
+func TestTheGatesKeyOpensNoCarrier(t *testing.T) {
+	t.Parallel()
+	n := newNetwork()
+	x, _ := n.gatewayNode(t)
+	keys := n.master.Client(1)
+	forged := wire.NewToken(1, keys.Token, [32]byte{}, time.Now())
+	text := wire.AppendText(wire.AppendUp(nil, forged.Text(), ""), make([]byte, 8))
+	if got := n.handing(t, x).text("a=", text); got != http.StatusGone {
+		t.Errorf("got %d for a hello, want 410", got)
+	}
+	x.wantCount(t, "culvert_tokens_refused_total", "not_proved", 1)
+	wantGauge(t, x, "culvert_carriers_unproven", 0)
 }
 
 func TestTheGatewayDoorTakesAsManyAsItMay(t *testing.T) {
 	t.Parallel()
 	n := newNetwork()
-	x, _ := n.gatewayNode(t, func(c *origin.Config) { c.UserCarriers = 2; c.MaxCarriers = 3 })
+	x, a := n.gatewayNode(t, func(c *origin.Config) { c.UserCarriers = 2; c.MaxCarriers = 3 })
 	h := n.handing(t, x)
 	for i, c := range []struct {
 		conn string
 		user uint32
 		want int
-	}{{"a", 1, 204}, {"b", 1, 204}, {"c", 1, 503}, {"a", 1, 204}, {"d", 2, 204}, {"e", 3, 503}} {
-		if got := h.text(c.conn, message(token(n.master.Client(c.user)), "", 0)); got != c.want {
+	}{{"a", 1, 204}, {"b", 1, 204}, {"c", 1, 503}, {"d", 2, 204}, {"e", 3, 503}} {
+		if got := n.prove(t, h, a, c.conn, c.user); got != c.want {
 			t.Errorf("hello %d: got %d, want %d", i, got, c.want)
 		}
 	}
+}
+
+// Whoever copies tokens takes no room from their users: what proves nothing counts apart.
+func TestCarriersThatProveNothingTakeNoShare(t *testing.T) {
+	t.Parallel()
+	n := newNetwork()
+	x, a := n.gatewayNode(t, func(c *origin.Config) { c.UserCarriers = 1; c.MaxCarriers = 1 })
+	h := n.handing(t, x)
+	for i := range 20 {
+		if got := h.text(string(rune('A'+i)), origin.NewRawClient(t, n.master.Client(1)).Hello("")); got != 204 {
+			t.Errorf("hello %d: got %d, want 204", i, got)
+		}
+	}
+	wantGauge(t, x, "culvert_carriers_unproven", 20)
+	if got := n.prove(t, h, a, "a", 1); got != 204 {
+		t.Errorf("the user: got %d, want 204", got)
+	}
+	wantGauge(t, x, "culvert_carriers_unproven", 20)
+	wantGauge(t, x, "culvert_carriers", 21)
 }
 
 // A draining origin takes back the connections of clients whose tunnels it
@@ -143,13 +189,14 @@ func TestADrainingOriginTakesItsOwnClientsOnly(t *testing.T) {
 	go x.Drain(t.Context())
 	wantSoon(t, "a drain", func() bool { return origin.Draining(x.Origin) })
 	h := n.handing(t, x)
-	if got := h.text("new", message(token(n.master.Client(2)), "", 0)); got != 503 {
+	raw := func(user uint32) *origin.RawClient { return origin.NewRawClient(t, n.master.Client(user)) }
+	if got := h.text("new", raw(2).Hello("")); got != 503 {
 		t.Errorf("somebody new: got %d, want 503", got)
 	}
-	if got := h.text("old", message(token(n.master.Client(2)), x.tickets(n, 1), 0)); got != 503 {
+	if got := h.text("old", raw(2).Hello(x.tickets(n, 1))); got != 503 {
 		t.Errorf("another's ticket: got %d, want 503", got)
 	}
-	if got := h.text("own", message(token(n.master.Client(1)), x.tickets(n, 1), 0)); got != 204 {
+	if got := h.text("own", raw(1).Hello(x.tickets(n, 1))); got != 204 {
 		t.Errorf("one of its own: got %d, want 204", got)
 	}
 }
@@ -164,7 +211,7 @@ func TestStrangersPostsSeeTheSite(t *testing.T) {
 	plain := n.node(t, withSite)
 	other := newNetwork()
 	now := time.Now()
-	hello := wire.Handed{Event: wire.Message, Conn: "a=", Text: message(token(n.master.Client(1)), "", 0)}
+	hello := wire.Handed{Event: wire.Message, Conn: "a=", Text: origin.NewRawClient(t, n.master.Client(1)).Hello("")}
 	old := wire.NewSigner(n.gates).Sign(hello, now.Add(-wire.HandedLife-time.Minute))
 	signed := wire.NewSigner(n.gates).Sign(hello, now)
 	broken := bytes.Clone(signed)
@@ -214,7 +261,7 @@ func TestConnectionsEndAtBothEnds(t *testing.T) {
 		t.Error("the connection was not closed")
 	}
 	wantGauge(t, x, "culvert_gateway_connections", 1) // the client is back by another
-	if got := h.text("gone", message(token(n.master.Client(2)), "", 0)); got != 204 {
+	if got := h.text("gone", origin.NewRawClient(t, n.master.Client(2)).Hello("")); got != 204 {
 		t.Errorf("got %d, want 204", got)
 	}
 	wantGauge(t, x, "culvert_gateway_connections", 1) // 410 for its first post, for a second
@@ -235,7 +282,7 @@ func TestAnOriginThatStopsClosesItsConnections(t *testing.T) {
 	if got := len(a.deleted); got != 3 {
 		t.Errorf("got %d closed, want 3", got)
 	}
-	if got := n.handing(t, x).text("new", message(token(n.master.Client(1)), "", 0)); got != 503 {
+	if got := n.handing(t, x).text("new", origin.NewRawClient(t, n.master.Client(1)).Hello("")); got != 503 {
 		t.Errorf("got %d for a hello after that, want 503", got)
 	}
 }

@@ -21,9 +21,9 @@ import (
 	"culvert/origin"
 )
 
-// upgrade asks x for a WebSocket as user 1 and says which origin the answer
+// upgrade asks x for a WebSocket by a token and says which origin the answer
 // leads back to; an invalid address if it is no WebSocket.
-func upgrade(t *testing.T, n network, x *node, ticket, header string) netip.AddrPort {
+func upgrade(t *testing.T, n network, x *node, token, ticket, header string) netip.AddrPort {
 	t.Helper()
 	c, err := net.Dial("tcp", x.at.String())
 	if err != nil {
@@ -33,7 +33,7 @@ func upgrade(t *testing.T, n network, x *node, ticket, header string) netip.Addr
 	c.SetDeadline(time.Now().Add(10 * time.Second))
 	fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nCookie: %s=%s; %s=%s\r\n%s\r\n",
-		wire.TokenCookie, token(n.master.Client(1)), wire.TicketCookie, ticket, header)
+		wire.TokenCookie, token, wire.TicketCookie, ticket, header)
 	res, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -45,6 +45,12 @@ func upgrade(t *testing.T, n network, x *node, ticket, header string) netip.Addr
 		}
 	}
 	return netip.AddrPort{}
+}
+
+// token is a new one of user's.
+func (n network) token(t *testing.T, user uint32) string {
+	t.Helper()
+	return origin.NewRawClient(t, n.master.Client(user)).Token()
 }
 
 func ticketTo(n network, at netip.AddrPort, user uint32) string {
@@ -73,17 +79,41 @@ func TestACarrierIsServedWhereItsTicketLeads(t *testing.T) {
 		"a public address": {ticketTo(n, netip.MustParseAddrPort("192.0.2.1:8080"), 1), "", a.at},
 		"metadata":         {ticketTo(n, netip.MustParseAddrPort("169.254.169.254:80"), 1), "", a.at},
 	} {
-		if got := upgrade(t, n, a, c.ticket, c.header); got != c.want {
+		if got := upgrade(t, n, a, n.token(t, 1), c.ticket, c.header); got != c.want {
 			t.Errorf("%s: got %v, want %v", name, got, c.want)
 		}
 	}
+}
+
+// Of a request and its copies one becomes a carrier, wherever they lead: each of two
+// origins takes the token, the one that passes the request on and the one that serves it.
+func TestACopyOfARequestIsServedByNoOrigin(t *testing.T) {
+	t.Parallel()
+	n := newNetwork()
+	a, b := n.node(t), n.node(t)
+	for name, c := range map[string]struct {
+		ticket string
+		want   netip.AddrPort
+	}{"here": {"", a.at}, "elsewhere": {b.tickets(n, 1), b.at}, "nobody there": {ticketTo(n, dead(t), 1), a.at}} {
+		token := n.token(t, 1)
+		if got := upgrade(t, n, a, token, c.ticket, ""); got != c.want {
+			t.Errorf("%s: got %v, want %v", name, got, c.want)
+		}
+		for _, ticket := range []string{"", c.ticket} {
+			if got := upgrade(t, n, a, token, ticket, ""); got.IsValid() {
+				t.Errorf("%s, once more: got a carrier to %v, want none", name, got)
+			}
+		}
+	}
+	a.wantCount(t, "culvert_tokens_refused_total", "taken_before", 6)
+	b.wantCount(t, "culvert_tokens_refused_total", "taken_before", 0)
 }
 
 func TestAnOriginThatIsNotReachedGivesNoTickets(t *testing.T) {
 	t.Parallel()
 	n := newNetwork()
 	a := n.node(t, func(c *origin.Config) { c.Advertise = netip.AddrPort{} })
-	if got := upgrade(t, n, a, "", ""); got.IsValid() {
+	if got := upgrade(t, n, a, n.token(t, 1), "", ""); got.IsValid() {
 		t.Errorf("got a ticket to %v, want none", got)
 	}
 }
@@ -182,32 +212,36 @@ func TestAStreamGoesOnByAnotherOrigin(t *testing.T) {
 func TestAMessageIsPassedOnOnce(t *testing.T) {
 	t.Parallel()
 	n := newNetwork()
-	a, _ := n.gatewayNode(t)
-	b, _ := n.gatewayNode(t)
+	a, apiA := n.gatewayNode(t)
+	b, apiB := n.gatewayNode(t)
 	toA, toB := n.handing(t, a), n.handing(t, b)
-	hello := token(n.master.Client(1))
-	gone := ticketTo(n, dead(t), 1)
-	for _, c := range []struct {
-		name string
-		got  int
-		want int
-	}{
-		{"a hello there", toB.text("x=", message(hello, "", 0)), 204},
-		{"a message", toA.text("x=", message("", b.tickets(n, 1), 1)), 204},
-		{"a hello by ticket", toA.text("y=", message(hello, b.tickets(n, 1), 0)), 204},
-		{"what follows it there", toB.text("y=", message("", b.tickets(n, 1), 1)), 204},
-		{"what follows it here without a ticket", toA.text("y=", message("", "", 2)), 410},
-		{"a hello to nobody", toA.text("z=", message(hello, gone, 0)), 204},
-		{"what follows it", toA.text("z=", message("", a.tickets(n, 1), 1)), 204},
-		{"a message to nobody", toA.text("w=", message("", gone, 1)), 410},
-		{"a message nobody knows", toA.text("w=", message("", b.tickets(n, 1), 1)), 410},
-		{"another's ticket", toA.text("v=", message(hello, b.tickets(n, 2), 0)), 204},
-		{"what follows that", toA.text("v=", message("", a.tickets(n, 1), 1)), 204},
-	} {
-		if c.got != c.want {
-			t.Errorf("%s: got %d, want %d", c.name, c.got, c.want)
+	raw := func() *origin.RawClient { return origin.NewRawClient(t, n.master.Client(1)) }
+	gone, there, here := ticketTo(n, dead(t), 1), b.tickets(n, 1), a.tickets(n, 1)
+	want := func(name string, got, want int) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: got %d, want %d", name, got, want)
 		}
 	}
+	x, y, z, v := raw(), raw(), raw(), raw()
+	want("a hello there", toB.text("x=", x.Hello("")), 204)
+	x.Hear(<-apiB.posted("x="))
+	want("a message", toA.text("x=", x.Message(there, 1)), 204)
+	hello := y.Hello(there)
+	want("a hello by ticket", toA.text("y=", hello), 204)
+	want("the hello again", toA.text("y=", hello), 204)
+	want("the hello by another connection", toA.text("u=", hello), 410)
+	y.Hear(<-apiB.posted("y="))
+	want("what follows it there", toB.text("y=", y.Message(there, 1)), 204)
+	want("what follows it here without a ticket", toA.text("y=", y.Message("", 2)), 410)
+	want("a hello to nobody", toA.text("z=", z.Hello(gone)), 204)
+	z.Hear(<-apiA.posted("z="))
+	want("what follows it", toA.text("z=", z.Message(here, 1)), 204)
+	want("a message to nobody", toA.text("w=", message(gone)), 410)
+	want("a message nobody knows", toA.text("w=", message(there)), 410)
+	want("another's ticket", toA.text("v=", v.Hello(b.tickets(n, 2))), 204)
+	v.Hear(<-apiA.posted("v="))
+	want("what follows that", toA.text("v=", v.Message(here, 1)), 204)
 }
 
 // The table's addresses are dialled by nobody: that is for the network.

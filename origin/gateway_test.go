@@ -65,7 +65,9 @@ func (h handing) event(e wire.Event, conn string, text []byte) int {
 }
 
 // message is one that no carrier takes: it is of a connection that is not there.
-func message(ticket string) []byte { return wire.AppendText(wire.AppendUp(nil, "", ticket), make([]byte, 8)) }
+func message(ticket string) []byte {
+	return wire.AppendText(wire.AppendUp(nil, "", ticket), make([]byte, 8))
+}
 
 // prove says hello as keys' user by the connection id of a's, and proves it. It returns
 // the answer to the hello.

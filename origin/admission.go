@@ -119,8 +119,8 @@ func (a *admission) proved(c *carrier.Carrier) bool {
 // drain tells the clients of all carriers, those that come later too, to open new
 // tunnels elsewhere.
 func (a *admission) drain() {
-	a.draining.Store(true)
 	a.sessions.Drain()
+	a.draining.Store(true)
 	for _, c := range a.table.Carriers.All() {
 		if c.Live() { // the others hear it when they have proved themselves
 			c.Drain()

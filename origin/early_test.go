@@ -15,14 +15,14 @@ func TestAFirstFlightIsChargedWhenItsCarrierHasProvedItself(t *testing.T) {
 	e := newEarlyTunnels(charged)
 	c := &carrier.Carrier{User: 7}
 	for id := range uint32(maxEarly) {
-		if !e.add(c, tunnelKey{id: id}, time.Now()) {
+		if !e.add(c, tunnelKey{number: id}, time.Now()) {
 			t.Fatalf("tunnel %d is refused", id)
 		}
 	}
-	if e.add(c, tunnelKey{id: 100}, time.Now()) {
+	if e.add(c, tunnelKey{number: 100}, time.Now()) {
 		t.Errorf("got more than %d tunnels of one first flight", maxEarly)
 	}
-	if !e.remove(tunnelKey{id: 0}) || e.remove(tunnelKey{id: 0}) {
+	if !e.remove(tunnelKey{number: 0}) || e.remove(tunnelKey{number: 0}) {
 		t.Error("a tunnel that ended early is not uncharged once")
 	}
 	if n := charged.len(7); n != 0 {
@@ -32,7 +32,7 @@ func TestAFirstFlightIsChargedWhenItsCarrierHasProvedItself(t *testing.T) {
 	if n := charged.len(7); n != maxEarly-1 {
 		t.Errorf("got %d tunnels charged, want the %d that live", n, maxEarly-1)
 	}
-	if e.remove(tunnelKey{id: 1}) || len(e.by)+len(e.of) != 0 {
+	if e.remove(tunnelKey{number: 1}) || len(e.by)+len(e.of) != 0 {
 		t.Error("what was charged is still remembered as early")
 	}
 }
@@ -42,7 +42,7 @@ func TestAUsersFirstFlightsAreBounded(t *testing.T) {
 	t.Parallel()
 	e, now, begun := newEarlyTunnels(newUserCounts()), time.Unix(1_800_000_000, 0), 0
 	for range 2 * earlyBurst {
-		if e.add(&carrier.Carrier{User: 7}, tunnelKey{id: uint32(begun)}, now) {
+		if e.add(&carrier.Carrier{User: 7}, tunnelKey{number: uint32(begun)}, now) {
 			begun++
 		}
 	}

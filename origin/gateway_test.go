@@ -69,9 +69,9 @@ func message(ticket string) []byte {
 	return wire.AppendText(wire.AppendUp(nil, "", ticket), make([]byte, 8))
 }
 
-// prove says hello as keys' user by the connection id of a's, and proves it. It returns
-// the answer to the hello.
-func (n network) prove(t *testing.T, h handing, a *apiGateway, id string, user uint32) int {
+// prove says hello as user by the connection id of a's, and proves it. It returns the
+// answer to the hello.
+func (n network) prove(t *testing.T, h handing, a *apiGateway, id string, user uint32) (int, *origin.RawClient) {
 	t.Helper()
 	c := origin.NewRawClient(t, n.master.Client(user))
 	status := h.text(id, c.Hello(""))
@@ -81,7 +81,7 @@ func (n network) prove(t *testing.T, h handing, a *apiGateway, id string, user u
 			t.Errorf("%s: got %d for the proof, want 204", id, got)
 		}
 	}
-	return status
+	return status, c
 }
 
 func (x *node) tickets(n network, user uint32) string { return ticketTo(n, x.at, user) }
@@ -154,7 +154,7 @@ func TestTheGatewayDoorTakesAsManyAsItMay(t *testing.T) {
 		user uint32
 		want int
 	}{{"a", 1, 204}, {"b", 1, 204}, {"c", 1, 503}, {"d", 2, 204}, {"e", 3, 503}} {
-		if got := n.prove(t, h, a, c.conn, c.user); got != c.want {
+		if got, _ := n.prove(t, h, a, c.conn, c.user); got != c.want {
 			t.Errorf("hello %d: got %d, want %d", i, got, c.want)
 		}
 	}
@@ -172,34 +172,41 @@ func TestCarriersThatProveNothingTakeNoShare(t *testing.T) {
 		}
 	}
 	wantGauge(t, x, "culvert_carriers_unproven", 20)
-	if got := n.prove(t, h, a, "a", 1); got != 204 {
+	if got, _ := n.prove(t, h, a, "a", 1); got != 204 {
 		t.Errorf("the user: got %d, want 204", got)
 	}
 	wantGauge(t, x, "culvert_carriers_unproven", 20)
 	wantGauge(t, x, "culvert_carriers", 21)
 }
 
-// A draining origin takes back the connections of clients whose tunnels it
-// holds, and nobody new.
+// A draining origin takes back the connections of sessions that it has, and nobody new.
 func TestADrainingOriginTakesItsOwnClientsOnly(t *testing.T) {
 	t.Parallel()
 	n := newNetwork()
 	x, a := n.gatewayNode(t)
-	c := startClient(t, n.master.Client(1), a.front())
-	stream := open(t, c, &x.run)
+	stream := open(t, startClient(t, n.master.Client(1), a.front()), &x.run)
 	defer stream.Close()
+	h := n.handing(t, x)
+	status, own := n.prove(t, h, a, "a", 1)
+	if status != http.StatusNoContent {
+		t.Fatalf("before it drains: got %d, want 204", status)
+	}
 	go x.Drain(t.Context())
 	wantSoon(t, "a drain", func() bool { return origin.Draining(x.Origin) })
-	h := n.handing(t, x)
 	raw := func(user uint32) *origin.RawClient { return origin.NewRawClient(t, n.master.Client(user)) }
-	if got := h.text("new", raw(2).Hello("")); got != 503 {
-		t.Errorf("somebody new: got %d, want 503", got)
-	}
-	if got := h.text("old", raw(2).Hello(x.tickets(n, 1))); got != 503 {
-		t.Errorf("another's ticket: got %d, want 503", got)
-	}
-	if got := h.text("own", raw(1).Hello(x.tickets(n, 1))); got != 204 {
-		t.Errorf("one of its own: got %d, want 204", got)
+	for _, c := range []struct {
+		name, conn string
+		text       []byte
+		want       int
+	}{
+		{"somebody new", "b", raw(2).Hello(""), 503},
+		{"another's ticket", "c", raw(2).Hello(x.tickets(n, 1)), 503},
+		{"another session of the user's", "d", raw(1).Hello(x.tickets(n, 1)), 410},
+		{"one of its own", "e", own.Next().Hello(x.tickets(n, 1)), 204},
+	} {
+		if got := h.text(c.conn, c.text); got != c.want {
+			t.Errorf("%s: got %d, want %d", c.name, got, c.want)
+		}
 	}
 }
 

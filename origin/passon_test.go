@@ -191,6 +191,8 @@ func TestAStreamGoesOnByAnotherOrigin(t *testing.T) {
 	far := <-b.streams
 	defer far.Close()
 	wantRead(t, far, "0")
+	go io.WriteString(far, "1")
+	wantRead(t, app, "1")
 	f.next.Store(a)
 	for round := range 5 {
 		f.cut()
@@ -202,6 +204,7 @@ func TestAStreamGoesOnByAnotherOrigin(t *testing.T) {
 		go io.WriteString(far, down)
 		wantRead(t, app, down)
 	}
+	t.Log(a.metrics())
 	if got := a.count(t, "culvert_passed_total", "carrier"); got < 5 {
 		t.Errorf("got %v carriers passed on, want 5 or more", got)
 	}

@@ -14,6 +14,9 @@ import (
 // is for tests of this package.
 type RawClient struct {
 	t       testing.TB
+	keys    seal.ClientKeys
+	pair    *seal.Pair
+	session *session.Client
 	token   wire.Token
 	carrier *session.ClientCarrier
 }
@@ -25,9 +28,16 @@ func NewRawClient(t testing.TB, keys seal.ClientKeys) *RawClient {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token := wire.NewToken(keys.User, keys.Token, pair.ProofKey(), time.Now())
-	return &RawClient{t, token, session.NewClient(pair, session.AESGCM).Carrier(session.Gateway, token)}
+	return newRawClient(t, keys, pair, session.NewClient(pair, session.AESGCM))
 }
+
+func newRawClient(t testing.TB, keys seal.ClientKeys, pair *seal.Pair, s *session.Client) *RawClient {
+	token := wire.NewToken(keys.User, keys.Token, pair.ProofKey(), time.Now())
+	return &RawClient{t, keys, pair, s, token, s.Carrier(session.Gateway, token)}
+}
+
+// Next makes another connection of the same session.
+func (c *RawClient) Next() *RawClient { return newRawClient(c.t, c.keys, c.pair, c.session) }
 
 // Token is what the hello holds, as text.
 func (c *RawClient) Token() string { return c.token.Text() }

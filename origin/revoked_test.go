@@ -9,9 +9,9 @@ import (
 	"culvert/origin"
 )
 
-// A user who is revoked opens no tunnel by the carrier that came before, neither
-// with a handshake nor by resuming one; others do, and so does the user whose
-// links are good again.
+// A user who is revoked opens no tunnel by the carrier that came before, neither the
+// first of a session nor a further one; others do, and so does the user whose links are
+// good again.
 func TestARevokedUserOpensNoTunnel(t *testing.T) {
 	t.Parallel()
 	n := newNetwork()
@@ -20,24 +20,24 @@ func TestARevokedUserOpensNoTunnel(t *testing.T) {
 		c.Revoked = func(user uint32) bool { return user != 3 && revoked.Load() }
 	})
 	f := newFront(t, x)
-	resumes, anew, other := startClient(t, n.master.Client(1), f.link()), startClient(t, n.master.Client(2), f.link()), startClient(t, n.master.Client(3), f.link())
-	carry(t, resumes, &x.run, "before")
+	goesOn, anew, other := startClient(t, n.master.Client(1), f.link()), startClient(t, n.master.Client(2), f.link()), startClient(t, n.master.Client(3), f.link())
+	carry(t, goesOn, &x.run, "before")
 	if err := anew.WaitReady(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	revoked.Store(true)
 	for _, c := range []interface {
 		Carry(net.Conn, wire.Service, []byte)
-	}{resumes, anew} {
+	}{goesOn, anew} {
 		app, stream := net.Pipe()
 		defer app.Close()
-		before := x.count(t, "culvert_refused_total", "handshake_refused")
+		before := x.count(t, "culvert_refused_total", "tunnel_refused")
 		c.Carry(stream, wire.Service{Kind: wire.Chat}, []byte("x"))
-		wantSoon(t, "a refusal", func() bool { return x.count(t, "culvert_refused_total", "handshake_refused") > before })
+		wantSoon(t, "a refusal", func() bool { return x.count(t, "culvert_refused_total", "tunnel_refused") > before })
 	}
 	carry(t, other, &x.run, "not revoked")
 	revoked.Store(false)
-	carry(t, resumes, &x.run, "good again")
+	carry(t, goesOn, &x.run, "good again")
 	carry(t, anew, &x.run, "good again, too")
 	x.wantCount(t, "culvert_tunnels_opened_total", "chat", 4)
 }

@@ -130,7 +130,7 @@ func (a *acceptor) connect(t *tunnel.Tunnel, user uint32, s wire.Service) {
 // tunnelKey is which tunnel: numbers are of a session.
 type tunnelKey struct {
 	session *tunnel.Session
-	id      uint32
+	number  uint32
 }
 
 // earlyTunnels are those that were begun by carriers which have not proved themselves:

@@ -20,6 +20,8 @@ type Session struct {
 	client *session.Client  // at the client
 	agreed *session.Session // at the origin
 
+	opening sync.Mutex // held while a tunnel begins at the origin; taken before mu
+
 	mu       sync.Mutex // guards the following; never held across I/O; taken before Tunnel.mu
 	tunnels  map[uint32]*Tunnel
 	last     uint32 // client: the number of the tunnel that began last
@@ -130,32 +132,37 @@ func (s *Session) GiveUp(why wire.Reason) {
 }
 
 // Deliver implements carrier.Handler.
-func (s *Session) Deliver(c *carrier.Carrier, f wire.Frame, early bool, whole []byte) (kept bool, err error) {
+func (s *Session) Deliver(c *carrier.Carrier, f wire.Frame, isEarly bool, whole []byte) (kept bool, err error) {
 	if t := s.find(f.Tunnel); t != nil {
-		return t.deliver(c, f, early, whole)
+		return t.deliver(c, f, isEarly, whole)
 	}
 	if f.Kind == wire.Open {
-		return false, s.open(c, f)
+		return s.open(c, f, isEarly, whole)
 	}
 	s.stray(c, f)
 	return false, nil
 }
 
-// open begins a tunnel at the origin, once.
-func (s *Session) open(c *carrier.Carrier, f wire.Frame) error {
+// open begins a tunnel at the origin, once, however many carriers bring it at a time.
+func (s *Session) open(c *carrier.Carrier, f wire.Frame, isEarly bool, whole []byte) (kept bool, err error) {
 	if s.table.isClient {
-		return wire.ErrFrame
+		return false, wire.ErrFrame
 	}
 	svc, early, err := wire.ParseService(f.Body)
 	if err != nil || len(early) > wire.MaxEarly {
-		return wire.ErrFrame
+		return false, wire.ErrFrame
+	}
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if t := s.find(f.Tunnel); t != nil { // another carrier's was a moment earlier
+		return t.deliver(c, f, isEarly, whole)
 	}
 	if !s.agreed.Begin(f.Tunnel) {
 		s.stray(c, f)
-		return nil
+		return false, nil
 	}
 	s.table.Open(c, s, f.Tunnel, svc, early)
-	return nil
+	return false, nil
 }
 
 // stray answers a frame for a tunnel that is not here.

@@ -21,11 +21,9 @@ const (
 	Pong                 // Pos is the Ping's
 	Leave                // origin: new tunnels elsewhere
 	Received             // Pos is a count of bytes that came by this carrier, Clock the sender's, in µs
-	Budget               // client: Num bytes may still come down this carrier
 	Again                // client: Body is an Agree's
 	Answer               // origin: Body is an Agreed's
 	Got                  // gateway door: all messages before Num have come
-	Fronts               // origin: Body is a signed list
 	kinds
 )
 
@@ -90,7 +88,7 @@ type Frame struct {
 }
 
 // heads is how long a frame of each kind is at least: with the length of its body, but
-// not the body of an Open, Data, Fronts or Pad.
+// not the body of an Open, Data or Pad.
 var heads = [kinds]uint8{
 	Pad:      1,
 	Open:     1 + 4 + 2,
@@ -103,11 +101,9 @@ var heads = [kinds]uint8{
 	Pong:     1 + 8,
 	Leave:    1,
 	Received: 1 + 8 + 8,
-	Budget:   1 + 4,
 	Again:    1 + againLen,
 	Answer:   1 + answerLen,
 	Got:      1 + 4,
-	Fronts:   1 + 2,
 }
 
 // ErrFrame means that bytes are no frame. End the carrier that brought them; its
@@ -123,7 +119,7 @@ func NextFrame(b []byte) (f Frame, more []byte, err error) {
 	n := int(heads[f.Kind])
 	ok := f.readHead(b)
 	switch f.Kind {
-	case Open, Data, Fronts:
+	case Open, Data:
 		at := n
 		n += int(binary.BigEndian.Uint16(b[at-2:]))
 		if ok = ok && at < n && n <= len(b); ok {
@@ -155,7 +151,7 @@ func (f *Frame) readHead(b []byte) bool {
 		f.Pos = binary.BigEndian.Uint64(b[1:])
 	case Received:
 		f.Pos, f.Clock = binary.BigEndian.Uint64(b[1:]), binary.BigEndian.Uint64(b[9:])
-	case Budget, Got:
+	case Got:
 		f.Num = binary.BigEndian.Uint32(b[1:])
 	}
 	return true
@@ -189,11 +185,11 @@ func (f *Frame) Append(b []byte) []byte {
 		b = binary.BigEndian.AppendUint64(b, f.Pos)
 	}
 	switch f.Kind {
-	case Ack, Use, Budget, Got:
+	case Ack, Use, Got:
 		b = binary.BigEndian.AppendUint32(b, f.Num)
 	case Received:
 		return binary.BigEndian.AppendUint64(b, f.Clock)
-	case Open, Data, Fronts:
+	case Open, Data:
 		b = binary.BigEndian.AppendUint16(b, uint16(len(f.Body)))
 	}
 	if f.Kind == Use || f.Kind == Reset {

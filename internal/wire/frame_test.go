@@ -25,11 +25,9 @@ func examples() []Frame {
 		{Kind: Pong, Pos: 9},
 		{Kind: Leave},
 		{Kind: Received, Pos: 4096, Clock: 1e6},
-		{Kind: Budget, Num: 12200},
 		{Kind: Again, Body: bytes.Repeat([]byte{1}, againLen)},
 		{Kind: Answer, Body: bytes.Repeat([]byte{2}, answerLen)},
 		{Kind: Got, Num: 5},
-		{Kind: Fronts, Body: []byte("list")},
 		{Kind: Pad, Body: []byte{0, 0}},
 	}
 }
@@ -79,7 +77,7 @@ func TestFramesAreRefused(t *testing.T) {
 		"reason 0":       {byte(Reset), 0, 0, 0, 1, 0},
 		"how 4":          {byte(Use), 0, 0, 0, 1, 0, 0, 0, 1, 4},
 		"empty data":     {byte(Data), 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
-		"beyond the end": {byte(Fronts), 0, 3, 1, 2},
+		"beyond the end": {byte(Data), 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 1, 2},
 	} {
 		if _, _, err := NextFrame(b); !errors.Is(err, ErrFrame) {
 			t.Errorf("%s: got %v", name, err)

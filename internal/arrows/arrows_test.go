@@ -66,8 +66,8 @@ var mayImport = map[string][]string{
 // neverReach lists what a room may not reach, by any number of steps, of ours or
 // of others.
 var neverReach = map[string][]string{
-	"edge":             {"culvert/origin", "culvert/client", "culvert/internal/tunnel", "culvert/internal/carrier", "culvert/internal/transport", "culvert/internal/seal"},
-	"edge/passthrough": {"culvert/origin", "culvert/client", "culvert/internal/tunnel", "culvert/internal/carrier", "culvert/internal/transport", "culvert/internal/seal"},
+	"edge":             {"culvert/origin", "culvert/client", "culvert/internal/tunnel", "culvert/internal/carrier", "culvert/internal/transport", "culvert/internal/session", "culvert/internal/seal"},
+	"edge/passthrough": {"culvert/origin", "culvert/client", "culvert/internal/tunnel", "culvert/internal/carrier", "culvert/internal/transport", "culvert/internal/session", "culvert/internal/seal"},
 	"origin":           {"culvert/edge", "culvert/client"},
 	"client":           {"culvert/edge", "culvert/origin"},
 	"client/front":     {"culvert/edge", "culvert/origin", "culvert/internal/tunnel", "culvert/internal/carrier", "culvert/internal/transport"},
@@ -75,11 +75,12 @@ var neverReach = map[string][]string{
 	"client/doctor":    {"culvert/edge", "culvert/origin"},
 	"cmd/culvert": {"culvert/edge", "culvert/origin", "culvert/internal/serve", "culvert/internal/cost", "culvert/internal/site",
 		"culvert/cmd/cloud", "culvert/cmd/local", "github.com/prometheus", "github.com/aws", "github.com/caarlos0"},
-	"cmd/edge":           {"culvert/origin", "culvert/client", "culvert/internal/cost", "github.com/aws"},
-	"functions":          {"culvert/internal/tunnel", "culvert/internal/carrier", "culvert/internal/transport", "github.com/coder/websocket"},
+	"cmd/edge":           {"culvert/origin", "culvert/client", "culvert/internal/session", "culvert/internal/seal", "culvert/internal/cost", "github.com/aws", "github.com/flynn"},
+	"functions":          {"culvert/internal/session", "culvert/internal/seal", "culvert/internal/tunnel", "culvert/internal/carrier", "culvert/internal/transport", "github.com/coder/websocket"},
 	"internal/wire":      {"github.com/"},
+	"internal/session":   {"culvert/internal/carrier", "culvert/internal/tunnel", "culvert/internal/transport", "culvert/internal/netpoll", "net/http"},
 	"internal/carrier":   {"culvert/internal/tunnel"},
-	"internal/transport": {"culvert/internal/carrier", "culvert/internal/tunnel"},
+	"internal/transport": {"culvert/internal/session", "culvert/internal/seal", "culvert/internal/carrier", "culvert/internal/tunnel"},
 	"internal/netpoll":   {"culvert/", "github.com/"},
 }
 

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"culvert/internal/wire"
 )
 
 // wrong is what strangers ask an origin. Each must get an answer of a website:
@@ -32,7 +34,7 @@ func wrong() []string {
 		"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
 		"CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
 		upgrade + "\r\n",
-		upgrade + "Cookie: t=" + strings.Repeat("A", 86) + "\r\n\r\n",
+		upgrade + "Cookie: " + wire.TokenCookie + "=" + strings.Repeat("A", wire.TokenLen) + "\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: x\r\nCookie: " + strings.Repeat("c", 64<<10) + "\r\n\r\n",
 		string(noise[:64]) + "\r\n\r\n",
 	}

@@ -37,7 +37,18 @@ func (w *world) upgrade(token string) upgrade {
 func (w *world) token(user uint32) string { return w.tokenAt(user, 0) }
 
 func (w *world) tokenAt(user uint32, age time.Duration) string {
-	return wire.NewToken(user, w.master.GateKey().TokenKey(user), time.Now().Add(-age))
+	token := w.newToken(user, time.Now().Add(-age))
+	return token.Text()
+}
+
+func (w *world) newToken(user uint32, at time.Time) wire.Token {
+	return wire.NewToken(user, w.master.GateKey().TokenKey(user), w.master.Pair(user).ProofKey(), at)
+}
+
+// forged is a token of user 1 by keys of which at most one is user 1's.
+func (w *world) forged(gate wire.TokenKey, proof [32]byte) string {
+	token := wire.NewToken(1, gate, proof, time.Now())
+	return token.Text()
 }
 
 func (u upgrade) with(old, instead string) upgrade {
@@ -65,33 +76,36 @@ func (u upgrade) plain() string {
 
 // refusals are all that may be wrong with an upgrade.
 func (w *world) refusals() map[string]upgrade {
-	good := w.upgrade(w.token(1))
+	good := func() upgrade { return w.upgrade(w.token(1)) } // each its own token, which is good once
+	key, proof := w.master.GateKey().TokenKey(1), w.master.Pair(1).ProofKey()
 	all := map[string]upgrade{
 		"no token":              w.upgrade(""),
 		"an empty token":        w.upgrade("").with("Host", "Host: front.example\r\nCookie: "+wire.TokenCookie+"="),
 		"an expired token":      w.upgrade(w.tokenAt(1, wire.TokenLife+10*time.Second)),
 		"a token of the future": w.upgrade(w.tokenAt(1, -wire.TokenLife-10*time.Second)),
-		"another user's key":    w.upgrade(wire.NewToken(1, w.master.GateKey().TokenKey(2), time.Now())),
-		"another gate":          w.upgrade(wire.NewToken(1, wire.GateKey{}.TokenKey(1), time.Now())),
+		"another user's key":    w.upgrade(w.forged(w.master.GateKey().TokenKey(2), proof)),
+		"another gate":          w.upgrade(w.forged(wire.GateKey{}.TokenKey(1), proof)),
+		"what a gate has made":  w.upgrade(w.forged(key, [32]byte{})),
+		"another's proof":       w.upgrade(w.forged(key, w.master.Pair(2).ProofKey())),
 		"a revoked user":        w.upgrade(w.token(666)),
 		"a malformed token":     w.upgrade("x" + w.token(1)[1:]),
 		"a token too long":      w.upgrade(w.token(1) + "A"),
 		"a huge token":          w.upgrade(strings.Repeat("A", 8000)),
-		"another cookie":        good.with("Cookie", "Cookie: sid="+w.token(1)),
-		"a token elsewhere":     good.with("Cookie", "Authorization: Bearer "+w.token(1)),
-		"no version":            good.with("Sec-WebSocket-Version", ""),
-		"version 8":             good.with("Sec-WebSocket-Version", "Sec-WebSocket-Version: 8"),
-		"no key":                good.with("Sec-WebSocket-Key", ""),
-		"a short key":           good.with("Sec-WebSocket-Key", "Sec-WebSocket-Key: AAAA"),
-		"a key of no base64":    good.with("Sec-WebSocket-Key", "Sec-WebSocket-Key: !!!!!!!!!!!!!!!!!!!!!!!!"),
-		"a key of 18 bytes":     good.with("Sec-WebSocket-Key", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAAAA"),
-		"two keys":              good.with("Sec-WebSocket-Key", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="),
-		"another protocol":      good.with("Upgrade", "Upgrade: h2c"),
-		"no upgrade":            good.with("Upgrade", ""),
-		"no connection":         good.with("Connection", ""),
+		"another cookie":        good().with("Cookie", "Cookie: sid="+w.token(1)),
+		"a token elsewhere":     good().with("Cookie", "Authorization: Bearer "+w.token(1)),
+		"no version":            good().with("Sec-WebSocket-Version", ""),
+		"version 8":             good().with("Sec-WebSocket-Version", "Sec-WebSocket-Version: 8"),
+		"no key":                good().with("Sec-WebSocket-Key", ""),
+		"a short key":           good().with("Sec-WebSocket-Key", "Sec-WebSocket-Key: AAAA"),
+		"a key of no base64":    good().with("Sec-WebSocket-Key", "Sec-WebSocket-Key: !!!!!!!!!!!!!!!!!!!!!!!!"),
+		"a key of 18 bytes":     good().with("Sec-WebSocket-Key", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAAAA"),
+		"two keys":              good().with("Sec-WebSocket-Key", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="),
+		"another protocol":      good().with("Upgrade", "Upgrade: h2c"),
+		"no upgrade":            good().with("Upgrade", ""),
+		"no connection":         good().with("Connection", ""),
 	}
 	for _, method := range []string{"POST", "PUT", "HEAD", "DELETE", "OPTIONS", "BREW"} {
-		u := good
+		u := good()
 		u.method = method
 		all["method "+method] = u
 	}
@@ -100,7 +114,7 @@ func (w *world) refusals() map[string]upgrade {
 		u.path = path
 		all["no token at "+path] = u
 	}
-	old := good
+	old := good()
 	old.proto = "HTTP/1.0"
 	all["HTTP/1.0"] = old
 	return all

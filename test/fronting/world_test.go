@@ -94,7 +94,8 @@ func (w *world) link(pin string, fronts ...string) (file string) {
 
 func (w *world) token() string {
 	keys := w.master.Client(7)
-	return wire.TokenCookie + "=" + wire.NewToken(keys.User, keys.Token, time.Now())
+	token := wire.NewToken(keys.User, keys.Token, w.master.Pair(7).ProofKey(), time.Now())
+	return wire.TokenCookie + "=" + token.Text()
 }
 
 // near is "culvert connect".

@@ -82,11 +82,11 @@ func (a *admission) take(b *bearer, conn string, now time.Time) bool {
 }
 
 // isFull reports whether there may be no more carriers, or none of user's. Those that
-// have proved nothing take nothing of the others' room, and have half as much themselves.
+// have proved nothing take nothing of the room of others, and have a quarter of it themselves.
 func (a *admission) isFull(user uint32) bool {
 	carriers := a.table.Carriers
 	return carriers.Len()-carriers.AllUnproven() >= a.most || carriers.Of(user) >= a.mostEach ||
-		carriers.AllUnproven() >= max(userUnproven, a.most/2)
+		carriers.AllUnproven() >= max(userUnproven, a.most/4)
 }
 
 // newCarrier makes b's carrier over sock, which is charged to nobody until it has proved

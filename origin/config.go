@@ -91,6 +91,8 @@ func (c *Config) defaults() {
 //	what                            bound         of      512 MiB   2 GiB
 //	tunnels, each with a carrier    share/24 KiB  all        8738   34952
 //	  of 10 KiB when idle                         all      85 MiB 341 MiB
+//	carriers that prove nothing     a quarter     all      11 MiB  43 MiB
+//	  of 5 KiB                      64            user    320 KiB 320 KiB
 //	bytes in tunnels                Windows/2     all      34 MiB 136 MiB
 //	                                a quarter     user    8.5 MiB  34 MiB
 //	  what a window may reach       a sixteenth   tunnel  2.1 MiB 8.5 MiB

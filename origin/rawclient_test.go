@@ -48,6 +48,20 @@ func (c *RawClient) Hello(ticket string) []byte {
 	return c.message(c.Token(), ticket, 0, pad.Append(nil))
 }
 
+// HelloOpening is Hello, and begins the first tunnels of the session, as many.
+func (c *RawClient) HelloOpening(tunnels uint32) []byte {
+	return c.message(c.Token(), "", 0, opens(1, tunnels))
+}
+
+// opens are Open frames for chat.
+func opens(first, last uint32) (b []byte) {
+	for id := first; id <= last; id++ {
+		open := wire.Frame{Kind: wire.Open, Tunnel: id, Body: wire.AppendService(nil, wire.Service{Kind: wire.Chat})}
+		b = open.Append(b)
+	}
+	return b
+}
+
 // Message is another one, with a Ping. Its number is greater than those before, and the
 // answer to the hello has been heard.
 func (c *RawClient) Message(ticket string, number uint32) []byte {

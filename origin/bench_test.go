@@ -50,7 +50,7 @@ func BenchmarkHanded(b *testing.B) {
 			client, signer := NewRawClient(b, master.Client(1)), wire.NewSigner(wire.GateKeys{master.GateKey()})
 			hello := wire.Handed{Event: wire.Message, Conn: "L0SM9cOFvHcCIhw=", Text: client.Hello("")}
 			serveHanded(b, x, signer.Sign(hello, time.Now()))
-			client.Hear(<-posted)
+			client.Hear(<-posted.to(hello.Conn))
 			pad := make([]byte, size-4-3-wire.RecordOverhead) // behind number and Turn; zeros are one Pad frame
 			text := client.message("", x.fleet.ticket(1), 1, pad)
 			again := signer.Sign(wire.Handed{Event: wire.Message, Conn: hello.Conn, Text: text}, time.Now())

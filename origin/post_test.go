@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -270,14 +271,14 @@ func newTestOrigin(t testing.TB, master seal.Master) *Origin {
 	return o
 }
 
-// newPostingOrigin also returns the first that are posted.
-func newPostingOrigin(t testing.TB, master seal.Master) (*Origin, <-chan []byte) {
-	cfg, posted := (&awsAnswers{}).gateway(), make(chan []byte, 16)
+// newPostingOrigin also returns what is posted, the first messages of each connection.
+func newPostingOrigin(t testing.TB, master seal.Master) (*Origin, *posts) {
+	cfg, all := (&awsAnswers{}).gateway(), &posts{of: map[string]chan []byte{}}
 	cfg.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		if r.Method == http.MethodPost {
 			text, _ := io.ReadAll(r.Body)
 			select {
-			case posted <- text:
+			case all.to(path.Base(r.URL.Path)) <- text:
 			default:
 			}
 		}
@@ -291,7 +292,22 @@ func newPostingOrigin(t testing.TB, master seal.Master) (*Origin, <-chan []byte)
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { o.Close() })
-	return o, posted
+	return o, all
+}
+
+// posts are what was posted, by connection.
+type posts struct {
+	mu sync.Mutex
+	of map[string]chan []byte
+}
+
+func (p *posts) to(conn string) chan []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.of[conn] == nil {
+		p.of[conn] = make(chan []byte, 16)
+	}
+	return p.of[conn]
 }
 
 // silent is an API Gateway that answers nothing.

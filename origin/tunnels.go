@@ -147,12 +147,10 @@ type earlyTunnels struct {
 }
 
 const (
-	// maxEarly bounds the tunnels of a first flight: a phone that wakes up opens a few.
-	maxEarly = 8
 	// earlyRate, a second, and earlyBurst bound a user's first flights apart from what
 	// proved carriers open. The burst is of as many carriers as may be unproven at once.
 	earlyRate  = 5
-	earlyBurst = userUnproven * maxEarly
+	earlyBurst = userUnproven * wire.MaxEarlyOpens
 )
 
 func newEarlyTunnels(charged *userCounts) *earlyTunnels {
@@ -166,7 +164,7 @@ func newEarlyTunnels(charged *userCounts) *earlyTunnels {
 func (e *earlyTunnels) add(c *carrier.Carrier, key tunnelKey, now time.Time) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.by[c]) >= maxEarly || !e.rates.allow(c.User, now) {
+	if len(e.by[c]) >= wire.MaxEarlyOpens || !e.rates.allow(c.User, now) {
 		return false
 	}
 	e.by[c], e.of[key] = append(e.by[c], key), nil

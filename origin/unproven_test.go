@@ -24,7 +24,7 @@ type inMemory struct {
 	t      *testing.T
 	master seal.Master
 	signer *wire.Signer
-	posted <-chan []byte
+	posted *posts
 }
 
 func newInMemory(t *testing.T) *inMemory {
@@ -54,7 +54,7 @@ func (o *inMemory) hand(conn string, text []byte) {
 // prove has c prove itself by its next message.
 func (o *inMemory) prove(conn string, c *RawClient) {
 	o.t.Helper()
-	c.Hear(<-o.posted)
+	c.Hear(<-o.posted.to(conn))
 	o.hand(conn, c.Message("", 1))
 }
 
@@ -78,12 +78,12 @@ func TestAFirstFlightDialsAndChargesNobody(t *testing.T) {
 		o := newInMemory(t)
 		defer o.Close()
 		c := o.client(7)
-		o.hand("a", c.HelloOpening(maxEarly+3))
-		o.want("tunnels", o.table.Tunnels(), maxEarly)
+		o.hand("a", c.HelloOpening(wire.MaxEarlyOpens+3))
+		o.want("tunnels", o.table.Tunnels(), wire.MaxEarlyOpens)
 		o.want("charged", o.acceptor.tunnels.len(7), 0)
 		o.want("carriers", o.table.Carriers.Of(7), 0)
 		o.prove("a", c)
-		o.want("charged after the proof", o.acceptor.tunnels.len(7), maxEarly)
+		o.want("charged after the proof", o.acceptor.tunnels.len(7), wire.MaxEarlyOpens)
 		o.want("carriers after the proof", o.table.Carriers.Of(7), 1)
 		o.table.Abandon()
 		synctest.Wait()
@@ -101,7 +101,6 @@ func TestAFirstFlightThatMovedIsCharged(t *testing.T) {
 		second := first.Next()
 		o.hand("a", first.HelloOpening(1))
 		o.hand("b", second.HelloOpening(1))
-		<-o.posted
 		o.prove("b", second)
 		o.hand("b", second.message("", "", 2, opens(1, 1)))
 		o.want("tunnels", o.table.Tunnels(), 1)
@@ -160,13 +159,13 @@ func TestAFirstFlightIsChargedWhenItsCarrierHasProvedItself(t *testing.T) {
 	charged := newUserCounts()
 	e := newEarlyTunnels(charged)
 	c := &carrier.Carrier{User: 7}
-	for id := range uint32(maxEarly) {
+	for id := range uint32(wire.MaxEarlyOpens) {
 		if !e.add(c, tunnelKey{number: id}, time.Now()) {
 			t.Fatalf("tunnel %d is refused", id)
 		}
 	}
 	if e.add(c, tunnelKey{number: 100}, time.Now()) {
-		t.Errorf("got more than %d tunnels of one first flight", maxEarly)
+		t.Errorf("got more than %d tunnels of one first flight", wire.MaxEarlyOpens)
 	}
 	if !e.remove(tunnelKey{number: 0}) || e.remove(tunnelKey{number: 0}) {
 		t.Error("a tunnel that ended early is not uncharged once")
@@ -175,8 +174,8 @@ func TestAFirstFlightIsChargedWhenItsCarrierHasProvedItself(t *testing.T) {
 		t.Errorf("got %d tunnels charged before the carrier has proved itself, want none", n)
 	}
 	e.proved(c)
-	if n := charged.len(7); n != maxEarly-1 {
-		t.Errorf("got %d tunnels charged, want the %d that live", n, maxEarly-1)
+	if n := charged.len(7); n != wire.MaxEarlyOpens-1 {
+		t.Errorf("got %d tunnels charged, want the %d that live", n, wire.MaxEarlyOpens-1)
 	}
 	if e.remove(tunnelKey{number: 1}) || len(e.by)+len(e.of) != 0 {
 		t.Error("what was charged is still remembered as early")

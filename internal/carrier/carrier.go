@@ -41,6 +41,7 @@ type Carrier struct {
 	in        inbound
 	messages  messages // the gateway door's
 	counted   bool     // among the set's proved ones; Set.mu guards it
+	opened    int      // the writer's: Open frames in early records
 	writer    func()   // c.write: a closure made once
 	ackFlush  func()   // c.flushAcks, likewise
 

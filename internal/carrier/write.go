@@ -145,9 +145,17 @@ func (c *Carrier) frames(b []byte, room int, early bool) (_ []byte, bulk bool) {
 	}
 }
 
-// fill asks s for its frames.
+// fill asks s for its frames. In early records it asks for as many Open frames as they
+// may hold: the others' turn comes with release.
 func (c *Carrier) fill(b []byte, s *Slot, t Turn) []byte {
+	if t.Early && c.opened == wire.MaxEarlyOpens {
+		return b
+	}
+	begin := len(b)
 	b, more := s.sender.Fill(b, t)
+	if t.Early && len(b) > begin {
+		c.opened++
+	}
 	if more > 0 && !t.Early {
 		s.Ready(max(more, smallTurn+1))
 	}

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"io"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,5 +57,41 @@ func TestAnOpenThatTwoCarriersBringAtOnceBeginsOneTunnel(t *testing.T) {
 	}
 	if ends := n.ends(); len(ends) > 0 || n.begun[1] != 1 {
 		t.Errorf("got %d tunnels begun and the ends %v, want one tunnel that goes on", n.begun[1], ends)
+	}
+}
+
+// A first flight begins a few tunnels, which an origin dials though it may be a copy. The
+// others wait for the answer, and none is refused.
+func TestAFirstFlightBeginsAFewTunnels(t *testing.T) {
+	t.Parallel()
+	n := newNet(t)
+	defer n.stop()
+	const many = 5 * wire.MaxEarlyOpens
+	var early atomic.Int64
+	begin := n.far.Open
+	n.far.Open = func(c *carrier.Carrier, s *Session, id uint32, svc wire.Service, bytes []byte) {
+		if !c.Live() {
+			early.Add(1)
+		}
+		begin(c, s, id, svc, bytes)
+	}
+	var waiting []*Tunnel
+	for range many {
+		_, tunnel := n.dial(nil, nil)
+		waiting = append(waiting, tunnel)
+	}
+	c, _ := n.carrier(fate{}, fate{})
+	for _, tunnel := range waiting {
+		tunnel.Attach(c, false)
+	}
+	for id := range uint32(many) {
+		select {
+		case <-n.service(id + 1):
+		case <-time.After(10 * time.Second):
+			t.Fatalf("tunnel %d does not begin, and these have ended: %v", id+1, n.ends())
+		}
+	}
+	if got := early.Load(); got > wire.MaxEarlyOpens {
+		t.Errorf("got %d tunnels begun early, want %d at most", got, wire.MaxEarlyOpens)
 	}
 }

@@ -23,6 +23,10 @@ const MaxMessage = 128 << 10
 // MaxEarly bounds the bytes of the stream that ride in an Open frame.
 const MaxEarly = 16 << 10
 
+// MaxEarlyOpens bounds the Open frames in the early records of a carrier. A client has
+// others wait for Agreed: an origin refuses them, as a first flight may be a copy.
+const MaxEarlyOpens = 8
+
 // FirstWindow is how far either end may send before it has heard of the
 // peer's window: the position in the stream that it may not pass. Half of it
 // costs a fast path an eighth of its speed; twice as much, with eight readers

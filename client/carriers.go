@@ -169,10 +169,11 @@ func (c *Client) adoptOrphans() {
 			if t.IsBulk() {
 				c.promote(t)
 			}
-		case t.Session() == nil: // it waits for the next main carrier
+		case t.Session() == nil || h == c.pool.current():
+			c.pool.want() // the next main carrier takes it
 		case h == nil:
 			t.Reset(wire.Expired)
-		case h != c.pool.current():
+		default:
 			c.fetch(h)
 		}
 	}

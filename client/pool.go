@@ -211,7 +211,7 @@ func (c *Client) keepMain(ctx context.Context) {
 		if err != nil {
 			c.pool.onVacant(err)
 			c.cfg.Log.Warn("cannot reach the origin, trying again", "error", err)
-			c.pause(ctx, &wait, c.table.Tunnels() > 0, nil)
+			c.pause(ctx, &wait, c.hasWaiting(), nil)
 			continue
 		}
 		for main != nil {
@@ -271,7 +271,7 @@ func (c *Client) onCarrierDeath(ctx context.Context, main *activeCarrier, wait *
 		err = ErrNotLetIn
 		c.pool.onVacant(err)
 	}
-	c.pause(ctx, wait, c.table.Tunnels() > 0, nil)
+	c.pause(ctx, wait, c.hasWaiting(), nil)
 	c.pool.onVacant(err) // not before: while the pool is lost, bulk goes on
 }
 
@@ -292,6 +292,14 @@ func (c *Client) onDrain(ctx context.Context, main *activeCarrier, wait *dial.Ba
 		c.pause(ctx, wait, false, died)
 	}
 	c.pool.onVacant(nil)
+}
+
+// hasWaiting reports whether a tunnel waits for the next main carrier. Those that an
+// origin has that was left wait for another.
+func (c *Client) hasWaiting() bool {
+	return slices.ContainsFunc(c.table.Orphans(), func(t *tunnel.Tunnel) bool {
+		return t.Session() == nil || t.Session() == c.pool.current().session
+	})
 }
 
 // pause waits before the next dial, or until gone is closed; less long if

@@ -11,7 +11,6 @@ import (
 	"culvert/internal/seal"
 	"culvert/internal/session"
 	"culvert/internal/tunnel"
-	"culvert/internal/wire"
 )
 
 // home is one origin, as the client knows it: the session that it has with it, and the
@@ -28,6 +27,7 @@ type home struct {
 	sought   bool             // its tunnels are being fetched
 	told     bool             // a carrier was made only to tell how tunnels ended: another is not worth its price
 	strayed  time.Time        // since when carriers have led to other origins alone; zero: they do not
+	proved   bool             // an origin has agreed on the session
 }
 
 // newHome is an origin that is still to be found.
@@ -64,13 +64,15 @@ func (h *home) end(l *activeCarrier, why error) {
 }
 
 // note learns from the carriers whose origin has proved that it is this one. What
-// others bring, tickets too, would lead astray. mu is held.
+// others bring, tickets too, would lead astray; but before anybody has agreed, what a
+// carrier said may have come to whoever gave the newest ticket. mu is held.
 func (h *home) note() {
 	for _, l := range h.carriers {
-		if !l.Live() {
+		if l.Live() {
+			h.proved, h.strayed = true, time.Time{}
+		} else if h.proved {
 			continue
 		}
-		h.strayed = time.Time{}
 		if t := l.ticket(); t != "" {
 			h.ticket = t
 		}
@@ -85,13 +87,17 @@ func (h *home) way() string {
 	return h.ticket
 }
 
+// strayLimit is for how long a home's origin is looked for while other origins answer.
+// It is gone, as a rule, and the app is not to wait for what went with it.
+const strayLimit = 30 * time.Second
+
 // isLost reports whether all carriers have led to other origins for so long that
 // the home's tunnels are over.
 func (h *home) isLost() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.note()
-	return !h.strayed.IsZero() && time.Since(h.strayed) > wire.HoldTunnel
+	return !h.strayed.IsZero() && time.Since(h.strayed) > strayLimit
 }
 
 // needsCarrier reports whether tunnels of the home have none, or nobody has told how

@@ -21,16 +21,16 @@ func TestTheTextHoldsTheNumbersOfTheCode(t *testing.T) {
 	t.Parallel()
 	text := protocolText(t)
 	for name, want := range map[string]string{
-		"RecordHead":             fmt.Sprint(RecordHead),
-		"RecordOverhead":         fmt.Sprint(RecordOverhead),
-		"MaxRecord":              fmt.Sprint(MaxRecord),
-		"MaxMessage":             fmt.Sprint(MaxMessage),
-		"MaxEarly":               fmt.Sprint(MaxEarly),
-		"FirstWindow, MaxWindow": fmt.Sprintf("%d, %d", FirstWindow, MaxWindow),
-		"HoldTunnel":             fmt.Sprintf("%.0f s", HoldTunnel.Seconds()),
-		"TokenLife":              fmt.Sprintf("%.0f s", TokenLife.Seconds()),
-		"TicketLife, HandedLife": fmt.Sprintf("%.0f s, %.0f s", TicketLife.Seconds(), HandedLife.Seconds()),
-		"MaxText, MaxTextPart":   fmt.Sprintf("%d, %d", MaxText, MaxTextPart),
+		"RecordHead":              fmt.Sprint(RecordHead),
+		"RecordOverhead":          fmt.Sprint(RecordOverhead),
+		"MaxRecord":               fmt.Sprint(MaxRecord),
+		"MaxMessage":              fmt.Sprint(MaxMessage),
+		"MaxEarly, MaxEarlyOpens": fmt.Sprintf("%d, %d", MaxEarly, MaxEarlyOpens),
+		"FirstWindow, MaxWindow":  fmt.Sprintf("%d, %d", FirstWindow, MaxWindow),
+		"HoldTunnel":              fmt.Sprintf("%.0f s", HoldTunnel.Seconds()),
+		"TokenLife":               fmt.Sprintf("%.0f s", TokenLife.Seconds()),
+		"TicketLife, HandedLife":  fmt.Sprintf("%.0f s, %.0f s", TicketLife.Seconds(), HandedLife.Seconds()),
+		"MaxText, MaxTextPart":    fmt.Sprintf("%d, %d", MaxText, MaxTextPart),
 	} {
 		if row := "| " + name + " | " + want + " |"; !strings.Contains(text, row) {
 			t.Errorf("the text has no row %q", row)

@@ -137,7 +137,7 @@ func TestTunnelsOfAnOriginThatIsNotFoundExpire(t *testing.T) {
 		f.down.Store(true)
 		f.astray.Store(1 << 30)
 		f.a.cut()
-		time.Sleep(wire.HoldTunnel - 10*time.Second)
+		time.Sleep(strayLimit - 10*time.Second)
 		if got := c.Status().Tunnels; got != 1 {
 			t.Errorf("got %d tunnels while the origin is sought, want 1", got)
 		}

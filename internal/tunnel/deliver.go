@@ -122,6 +122,9 @@ func (t *Tunnel) takeAck(ack uint64, room uint32) error {
 	if t.send.unsent() > 0 {
 		t.ready(nil)
 	}
+	if t.send.acked == t.send.read {
+		t.reader.rest()
+	}
 	t.wake.Broadcast()
 	return nil
 }

@@ -22,9 +22,10 @@ type streamReader struct {
 	full        bool          // the pump's own: the last read filled its buffer
 
 	// Tunnel.mu guards the following.
-	closing bool // the peer's Fin is being passed on
-	pumps   int  // how many pumps there were; the last one reads
-	sending bool // it is writing to a carrier
+	closing bool  // the peer's Fin is being passed on
+	pumps   int   // how many pumps there were; the last one reads
+	sending bool  // it is writing to a carrier
+	last    int64 // when bytes were last read, Unix ns
 }
 
 func (r *streamReader) open(conn net.Conn, p *netpoll.Poller) {
@@ -96,6 +97,16 @@ func fit(buf []byte, n int) []byte {
 func (r *streamReader) releaseStack() {
 	if r.nonblocking != nil && r.grown.Load() {
 		r.conn.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// pause is how long a stream says nothing before it is thought to pause.
+const pause = 20 * time.Millisecond
+
+// rest is releaseStack if the stream pauses. Tunnel.mu is held.
+func (r *streamReader) rest() {
+	if r.grown.Load() && time.Now().UnixNano()-r.last > int64(pause) {
+		r.releaseStack()
 	}
 }
 
@@ -191,7 +202,8 @@ func (t *Tunnel) push(buf []byte, n, number int) bool {
 	}
 	t.send.keep(buf, buf[:n])
 	t.table.Memory.Add(t.user, int64(cap(buf)))
-	t.table.active.Store(time.Now().UnixNano())
+	t.reader.last = time.Now().UnixNano()
+	t.table.active.Store(t.reader.last)
 	t.table.moved[t.Service.Kind].sent.Add(uint64(n))
 	t.noteBulk()
 	p, unsent := t.current(), t.send.unsent()

@@ -404,6 +404,7 @@ func (t *Tunnel) appendControl(b []byte, p *path) []byte {
 	if t.recv.ackDue {
 		f := t.recv.ackNow(t.id)
 		b = f.Append(b)
+		t.reader.rest()
 	}
 	return b
 }

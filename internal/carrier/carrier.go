@@ -35,8 +35,9 @@ type Carrier struct {
 	set       *Set
 	handler   atomic.Pointer[Handler] // nil until the peer has shown what it belongs to
 	dead      atomic.Bool
-	draining  atomic.Bool // the peer wants its tunnels elsewhere, or they are leaving
-	live      atomic.Bool // the peer has proved itself
+	draining  atomic.Bool   // the peer wants its tunnels elsewhere, or they are leaving
+	live      atomic.Bool   // the peer has proved itself
+	turns     atomic.Uint32 // grows when the peer may drop what is being written unread
 	alive     liveness
 	in        inbound
 	messages  messages // the gateway door's
@@ -181,16 +182,22 @@ func (c *Carrier) Live() bool { return c.live.Load() }
 func (c *Carrier) end() {
 	c.Close()
 	c.set.remove(c)
-	c.mu.Lock()
-	slots := c.senders.list()
-	c.mu.Unlock()
-	for _, s := range slots {
-		s.sender.Lost()
-	}
-	if h := c.Handler(); h != nil {
-		h.Ended(c)
+	c.lose()
+	nobody := Handler(noHandler{}) // messages of the gateway door may be being taken
+	if !c.handler.CompareAndSwap(nil, &nobody) {
+		c.Handler().Ended(c)
 	}
 }
+
+// noHandler is that of a carrier which ended before its peer had shown what it belongs to.
+type noHandler struct{}
+
+func (noHandler) Deliver(*Carrier, wire.Frame, bool, []byte) (bool, error) { return false, ErrDead }
+func (noHandler) Joined(*Carrier)                                          {}
+func (noHandler) Live(*Carrier)                                            {}
+func (noHandler) Restarted(*Carrier)                                       {}
+func (noHandler) Draining(*Carrier)                                        {}
+func (noHandler) Ended(*Carrier)                                           {}
 
 // Drain tells the client to take its tunnels elsewhere.
 func (c *Carrier) Drain() { c.Put(wire.Frame{Kind: wire.Leave}) }

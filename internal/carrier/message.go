@@ -22,17 +22,18 @@ const (
 // numberLen is the length of a message's number.
 const numberLen = 4
 
-// leastFill is the least room in a message for which a sender is asked.
-const leastFill = 256
+// leastFill is the least room in a message for which a sender is asked: an Open with the
+// longest name fits.
+const leastFill = 512
 
 // messages is what a carrier knows of the messages of the gateway door, which come late,
 // twice, or not at all. The zero value is ready.
 type messages struct {
-	number uint32    // the writer's: of the next
-	last   time.Time // the writer's: when one went
-	told   uint32    // the writer's: the peer was told that all before have come
+	last time.Time // the writer's: when one went
+	told uint32    // the writer's: the peer was told that all before have come
 
-	mu      sync.Mutex // guards the following
+	mu      sync.Mutex // guards the following, of which the writer alone changes number
+	number  uint32     // of the next
 	in      arrivals
 	got     uint32 // the peer has all of ours before this
 	waiting bool   // the peer has not said that it has the messages first to final
@@ -52,10 +53,12 @@ func (c *Carrier) writeMessage() error {
 	m := &c.messages
 	body := binary.BigEndian.AppendUint32(transport.GetBody(wire.MaxTextBody), m.number)
 	defer func() { transport.PutBody(body) }()
+	turns := c.turns.Load()
 	body, may := c.head(body)
 	head, lazy := len(body), true
 	if may {
 		body, lazy = c.messageFrames(body, c.isEarly())
+		c.loseAfter(turns)
 	}
 	switch {
 	case len(body) > head:
@@ -64,13 +67,10 @@ func (c *Carrier) writeMessage() error {
 			return err
 		}
 		body = sealed
-	case head == numberLen:
+	case head == numberLen, head == numberLen+plainTurn: // a Turn alone says nothing
 		return nil
 	}
-	if !lazy || head > numberLen+plainTurn {
-		m.sent()
-	}
-	m.number, m.last = m.number+1, time.Now()
+	m.sent(!lazy || head > numberLen+plainTurn)
 	c.alive.lastTx.Store(m.last.UnixNano())
 	c.writing(len(body))
 	return c.transport.WriteMessage(body)
@@ -88,7 +88,7 @@ func (c *Carrier) messageFrames(b []byte, early bool) (_ []byte, lazy bool) {
 		c.queueAcks()
 	}
 	lazy = c.isLazy()
-	c.queue.asks = false
+	c.queue.asks = c.queue.asks && early // a Ping waits on then
 	c.mu.Unlock()
 	if !early {
 		b = c.messages.appendGot(b)
@@ -236,25 +236,31 @@ func (c *Carrier) takeBoth(number uint32, p session.Plain, plain, sealed []byte)
 	return err
 }
 
-// sent notes a message that the peer must hear of.
-func (m *messages) sent() {
+// sent counts a message. asks says that the peer must say that it has come.
+func (m *messages) sent(asks bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.final = m.number
-	if !m.waiting {
-		m.waiting, m.first, m.since = true, m.number, time.Now()
+	m.last = time.Now()
+	if asks {
+		m.final = m.number
+		if !m.waiting {
+			m.waiting, m.first, m.since = true, m.number, m.last
+		}
 	}
+	m.number++
 }
 
-// confirm notes that the peer has all messages before got, as it says.
-func (m *messages) confirm(got uint32, c *Carrier) error {
+// confirm notes that the peer has all messages before got, as it says. The error is errGot.
+func (m *messages) confirm(got uint32) error {
 	m.mu.Lock()
+	defer m.mu.Unlock()
+	if got > m.number {
+		return errGot
+	}
 	m.got = max(m.got, got)
 	if m.waiting && got > m.first {
 		m.waiting, m.first, m.since = got <= m.final, got, time.Now()
 	}
-	m.mu.Unlock()
-	c.wake() // what waited for this may go
 	return nil
 }
 

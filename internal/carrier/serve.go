@@ -152,11 +152,12 @@ func (c *Carrier) takePlain(p session.Plain, body []byte) error {
 
 // happened does what the session asks for.
 func (c *Carrier) happened(ev session.Event, unknown bool, state session.State) error {
+	if ev != 0 {
+		c.turns.Add(1)
+	}
 	if unknown && ev&session.Speak != 0 { // what went by the Join is lost
 		c.alive.pinged.Store(0)
-		for _, s := range c.slots() {
-			s.sender.Lost()
-		}
+		c.lose()
 	}
 	if ev&session.Restarted != 0 {
 		c.join()
@@ -171,10 +172,22 @@ func (c *Carrier) happened(ev session.Event, unknown bool, state session.State) 
 	return nil
 }
 
-func (c *Carrier) slots() []*Slot {
+// lose tells all senders that what the carrier took is lost.
+func (c *Carrier) lose() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.senders.list()
+	slots := c.senders.list()
+	c.mu.Unlock()
+	for _, s := range slots {
+		s.sender.Lost()
+	}
+}
+
+// loseAfter is lose if the session has told the writer since turns to go on otherwise:
+// the peer may drop unread what was composed under what held before.
+func (c *Carrier) loseAfter(turns uint32) {
+	if c.turns.Load() != turns {
+		c.lose()
+	}
 }
 
 // join asks once whom the carrier's frames are for.
@@ -296,7 +309,9 @@ func (c *Carrier) carrierWide(h Handler, f wire.Frame) error {
 	case wire.Received:
 		return c.confirm(f.Pos)
 	case wire.Got:
-		return c.messages.confirm(f.Num, c)
+		err := c.messages.confirm(f.Num)
+		c.wake() // what waited for this may go
+		return err
 	case wire.Again, wire.Answer:
 		return c.renewal(f)
 	}

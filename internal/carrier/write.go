@@ -85,6 +85,7 @@ func (c *Carrier) writeNext() error {
 // compose makes a message of the stream door: what the session has to say, and a record
 // if there is something for one. b is a full buffer.
 func (c *Carrier) compose(b []byte) (message []byte, bulk bool, err error) {
+	turns := c.turns.Load()
 	b, may := c.head(b)
 	if !may {
 		return b, false, nil
@@ -93,6 +94,7 @@ func (c *Carrier) compose(b []byte) (message []byte, bulk bool, err error) {
 	full := append(b, 0, 0) // the record's length
 	room := wire.MaxRecord - len(full) - wire.RecordOverhead
 	frames, bulk := c.frames(full, room, c.isEarly())
+	c.loseAfter(turns)
 	if len(frames) == len(full) {
 		return b, false, nil
 	}

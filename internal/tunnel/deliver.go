@@ -96,11 +96,7 @@ func (t *Tunnel) used(c *carrier.Carrier, f wire.Frame) error {
 		return nil
 	}
 	t.order = f.Num
-	p := t.sendBy(c, f.Code&wire.Alone != 0)
-	if p == nil {
-		return nil
-	}
-	if f.Code&wire.Lost != 0 {
+	if p := t.sendBy(c, f.Code&wire.Alone != 0); p != nil && f.Code&wire.Lost != 0 {
 		t.send.lose(p, true)
 	}
 	t.recv.ackDue = true

@@ -3,13 +3,16 @@ package tunnel
 import (
 	"bytes"
 	"context"
+	"io"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"culvert/internal/carrier"
 	"culvert/internal/seal"
 	"culvert/internal/session"
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
@@ -21,6 +24,7 @@ type Net struct {
 	master    seal.Master
 	session   *Session                   // the client's
 	origin    *session.Origin            // what the other end has agreed on
+	door      session.Door               // by which carriers lead
 	dialAfter time.Duration              // how long the far stream takes
 	room      int                        // of each stream, each way
 	refuse    func() (wire.Reason, bool) // of an Open frame, in place of an answer
@@ -31,6 +35,7 @@ type Net struct {
 	over    []End                      // of both tables
 	seed    uint64
 	sockets map[*carrier.Carrier]*memSocket // beneath the carriers that the Net has made
+	parties map[*carrier.Carrier]*party     // likewise
 	serving sync.WaitGroup
 	keep    func() (near, far fate) // if not nil, a carrier that dies is replaced
 	made    int
@@ -41,7 +46,7 @@ type Net struct {
 const testUser = 7
 
 func newNet(t testing.TB) *Net {
-	n := &Net{t: t, master: seal.NewMaster(), room: 64 << 10, begun: map[uint32]int{}, streams: map[uint32]chan *memStream{}, sockets: map[*carrier.Carrier]*memSocket{}}
+	n := &Net{t: t, master: seal.NewMaster(), door: session.Stream, room: 64 << 10, begun: map[uint32]int{}, streams: map[uint32]chan *memStream{}, sockets: map[*carrier.Carrier]*memSocket{}, parties: map[*carrier.Carrier]*party{}}
 	n.near = NewTable(Events{Ended: n.ended}, NewWindowBudget(64<<20), true)
 	n.far = NewTable(Events{Open: n.open, Ended: n.ended}, NewWindowBudget(64<<20), false)
 	n.session = n.newSession()
@@ -110,17 +115,91 @@ func (n *Net) carrier(near, far fate) (*carrier.Carrier, *carrier.Carrier) {
 	n.mu.Lock()
 	n.seed++
 	n.made++
-	seed := n.seed
+	a, b := socketPair(n.seed, near, far)
 	n.mu.Unlock()
-	a, b := socketPair(seed, near, far)
-	token := wire.NewToken(testUser, wire.TokenKey{}, [32]byte{}, time.Now())
-	cn := n.session.NewCarrier(a, session.Stream, token)
-	cf := n.far.NewCarrier(b, n.origin.Carrier(session.Stream, token, testUser, n.master.Pair(testUser), time.Now()), testUser)
-	n.mu.Lock()
-	n.sockets[cn], n.sockets[cf] = a, b
-	n.mu.Unlock()
+	cn, cf := n.between(n.session, a, b, a, b)
 	n.serve(cn, cf)
 	return cn, cf
+}
+
+// between makes carriers of s over two transports with sockets beneath, and serves neither.
+func (n *Net) between(s *Session, near, far transport.Transport, a, b *memSocket) (cn, cf *carrier.Carrier) {
+	if n.door == session.Gateway {
+		near, far = gatewayDoor{near}, gatewayDoor{far}
+	}
+	token := wire.NewToken(testUser, wire.TokenKey{}, [32]byte{}, time.Now())
+	pn := &party{Party: clientParty{s.client.Carrier(n.door, token), s}}
+	oc := n.origin.Carrier(n.door, token, testUser, n.master.Pair(testUser), time.Now())
+	pf := &party{Party: originParty{oc, n.far}}
+	cn, cf = carrier.New(n.near.Carriers, near, pn, 0), carrier.New(n.far.Carriers, far, pf, testUser)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.sockets[cn], n.sockets[cf] = a, b
+	n.parties[cn], n.parties[cf] = pn, pf
+	return cn, cf
+}
+
+// party is an end of a carrier of which a test sees the frames that are sealed, and may
+// have others sealed.
+type party struct {
+	carrier.Party
+	mu    sync.Mutex // guards the following
+	log   func(f wire.Frame)
+	forge []byte // what the next record holds, in place of what it should
+}
+
+func (p *party) Seal(b []byte) ([]byte, error) {
+	return p.Party.Seal(p.see(b, wire.RecordHead))
+}
+
+func (p *party) SealMessage(number uint32, b []byte, head int) ([]byte, error) {
+	return p.Party.SealMessage(number, p.see(b, head), head)
+}
+
+func (p *party) see(b []byte, head int) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.forge != nil && p.State() == session.Live {
+		b, p.forge = append(b[:head], p.forge...), nil
+	} else if p.log != nil {
+		frames(b[head:], p.log)
+	}
+	return b
+}
+
+// frames calls f with each frame of a record.
+func frames(b []byte, f func(wire.Frame)) {
+	for len(b) > 0 {
+		frame, more, err := wire.NextFrame(b)
+		if err != nil {
+			panic(err)
+		}
+		f(frame)
+		b = more
+	}
+}
+
+// watch has f called with each frame that c seals from now on.
+func (n *Net) watch(c *carrier.Carrier, f func(wire.Frame)) {
+	p := n.party(c)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.log = f
+}
+
+func (n *Net) party(c *carrier.Carrier) *party {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.parties[c]
+}
+
+// forge has c seal a record of what a test made, in place of its next one.
+func (n *Net) forge(c *carrier.Carrier, record []byte) {
+	p := n.party(c)
+	p.mu.Lock()
+	p.forge = record
+	p.mu.Unlock()
+	c.Put(wire.Frame{Kind: wire.Pong})
 }
 
 // socket is what lies beneath a carrier that the Net has made.
@@ -206,4 +285,97 @@ func bytesOf(n int, seed byte) []byte {
 		b[i] = byte(x >> 24)
 	}
 	return b
+}
+
+// tend does, until the Net stops, what a client's pool and an origin's loop do: carriers
+// are asked whether they live, and what is old is erased.
+func (n *Net) tend(ctx context.Context) {
+	tick := time.NewTicker(carrier.CheckEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			for _, c := range n.near.Carriers.All() {
+				c.Check(now)
+			}
+			n.session.client.Expire(now)
+			n.origin.Sweep(now)
+		}
+	}
+}
+
+// number is that of a tunnel in its session.
+func (t *Tunnel) number() uint32 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.id
+}
+
+// bubble runs f with a net in a synctest bubble and sees that nothing is left.
+func bubble(t *testing.T, f func(t *testing.T, n *Net)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNet(t)
+		f(t, n)
+		n.stop()
+	})
+}
+
+// doors runs f by each door.
+func doors(t *testing.T, f func(t *testing.T, n *Net)) {
+	t.Helper()
+	for name, door := range map[string]session.Door{"stream door": session.Stream, "gateway door": session.Gateway} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, n *Net) {
+				n.door = door
+				f(t, n)
+			})
+		})
+	}
+}
+
+// joined opens a tunnel by c and returns both ends' streams.
+func joined(t *testing.T, n *Net, c *carrier.Carrier) (app, service *memStream, near *Tunnel) {
+	t.Helper()
+	app, near = n.dial(c, nil)
+	service = <-n.service(near.number())
+	time.Sleep(2 * time.Second) // the first ack has come by either door
+	synctest.Wait()
+	return app, service, near
+}
+
+// eitherWay runs f by each door, with the app's stream first, then with the service's.
+func eitherWay(t *testing.T, f func(t *testing.T, n *Net, a, b *memStream)) {
+	t.Helper()
+	for name, swap := range map[string]bool{"near": false, "far": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			doors(t, func(t *testing.T, n *Net) {
+				c, _ := n.carrier(fate{delay: time.Millisecond}, fate{delay: time.Millisecond})
+				app, service, _ := joined(t, n, c)
+				if swap {
+					app, service = service, app
+				}
+				f(t, n, app, service)
+			})
+		})
+	}
+}
+
+func (n *Net) wantTunnels(t *testing.T, near, far int) {
+	t.Helper()
+	if a, b := n.near.Tunnels(), n.far.Tunnels(); a != near || b != far {
+		t.Errorf("got %d near and %d far ends of tunnels, want %d and %d", a, b, near, far)
+	}
+}
+
+func wantRead(t *testing.T, from io.Reader, want string) {
+	t.Helper()
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(from, got); err != nil || string(got) != want {
+		t.Errorf("got %q and %v, want %q", got, err, want)
+	}
 }

@@ -18,6 +18,7 @@ type fate struct {
 	delay   time.Duration
 	shuffle bool // any message that is under way may come next
 	twice   bool // some messages come twice
+	lost    int  // one of so many messages does not come; 0: all do
 	dieAt   int  // the socket is cut when this many messages were sent; 0: never
 	heard   int  // and this many of them were read: without any that is, nothing would ever get on
 	hurtful bool // a cut takes along some of what is under way
@@ -40,6 +41,11 @@ func (memTransport) Park(func()) bool            { return false }
 func (memTransport) Probe() error                { return nil }
 func (memTransport) Lag() time.Duration          { return 0 }
 func (memTransport) Profile() *transport.Profile { return transport.StreamProfile() }
+
+// gatewayDoor is a transport of the gateway door over one of the stream door.
+type gatewayDoor struct{ transport.Transport }
+
+func (gatewayDoor) Profile() *transport.Profile { return transport.GatewayProfile() }
 
 // memSocket is one end of a socket in memory.
 type memSocket struct {
@@ -87,7 +93,7 @@ func (s *memSocket) WriteMessage(b []byte) error {
 		s.cutBoth(s.fate.hurtful)
 		return errCut
 	}
-	if !s.fate.silent {
+	if !s.fate.silent && (s.fate.lost == 0 || s.rand.IntN(s.fate.lost) > 0) {
 		s.push(b)
 		if s.fate.twice && s.rand.IntN(3) == 0 {
 			s.push(b)

@@ -99,7 +99,7 @@ func (r *recvHalf) place(c chunk) (i int, covered bool) {
 		}
 		return 1
 	})
-	return i, i > 0 && r.ahead[i-1].end() >= c.end() && !c.fin
+	return i, i > 0 && r.ahead[i-1].end() >= c.end() && r.ahead[i-1].fin == c.fin
 }
 
 // enqueue takes what is next in order, and what waited for it.

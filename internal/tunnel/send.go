@@ -225,9 +225,6 @@ func (s *sendHalf) ack(ack uint64, room uint32) (freed int64, err error) {
 
 // since drops what lies before a position.
 func since(all []span, from uint64) []span {
-	if len(all) == 0 || all[0].from >= from {
-		return all
-	}
 	all = slices.DeleteFunc(all, func(p span) bool { return p.to <= from })
 	for i := range all {
 		all[i].from = max(all[i].from, from)

@@ -26,6 +26,7 @@ type Session struct {
 	tunnels  map[uint32]*Tunnel
 	last     uint32 // client: the number of the tunnel that began last
 	over     []over // how tunnels ended, the oldest first
+	givenUp  bool   // client: no tunnel begins any more
 	carriers int
 	unused   time.Time // since when it has had neither carrier nor tunnel
 }
@@ -69,7 +70,8 @@ func SessionOf(c *carrier.Carrier) *Session {
 	return s
 }
 
-// begin gives a tunnel that waits its number; false if it belongs to another session.
+// begin gives a tunnel that waits its number; false if it belongs to another session, or
+// this one was given up.
 func (s *Session) begin(t *Tunnel) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,6 +79,9 @@ func (s *Session) begin(t *Tunnel) bool {
 	defer t.mu.Unlock()
 	if t.phase != waiting {
 		return t.session == s
+	}
+	if s.givenUp {
+		return false
 	}
 	s.last++
 	t.phase, t.session, t.id = opening, s, s.last
@@ -125,6 +130,9 @@ func (s *Session) Move(from, to *carrier.Carrier) {
 
 // GiveUp resets all tunnels and forgets the session, at the client.
 func (s *Session) GiveUp(why wire.Reason) {
+	s.mu.Lock()
+	s.givenUp = true
+	s.mu.Unlock()
 	for _, t := range s.all() {
 		t.Reset(why)
 	}

@@ -81,6 +81,9 @@ func (t *Tunnel) Join(stream net.Conn) bool {
 	if t.profile().GrowAt > 1 {
 		t.recv.win.began = time.Now().UnixNano()
 	}
+	if !t.table.isClient {
+		t.scheduleAck() // the client waits for a first frame
+	}
 	t.mu.Unlock()
 	t.writeOut()
 	t.startPump(0)
@@ -167,6 +170,10 @@ func (t *Tunnel) settle() {
 // an idle one give back what it can.
 func (t *Tunnel) sweep(now time.Time) {
 	t.mu.Lock()
+	if t.isOver() {
+		t.mu.Unlock()
+		return
+	}
 	expired := t.current() == nil && now.Sub(t.orphaned) > wire.HoldTunnel ||
 		t.phase == opening && now.Sub(t.began) > wire.HoldTunnel
 	if moved := t.send.read + t.recv.got; moved != t.moved {
@@ -254,7 +261,7 @@ func (t *Tunnel) pathOf(c *carrier.Carrier) *path {
 // sendBy has what is sent go by c from now on, by it alone or by others too. It returns
 // nil if c is dead. t.mu is held.
 func (t *Tunnel) sendBy(c *carrier.Carrier, alone bool) *path {
-	p := t.pathOf(c)
+	p, before := t.pathOf(c), t.current()
 	if p == nil {
 		p = &path{tunnel: t, carrier: c}
 		c.Adopt(&p.slot, p)
@@ -265,8 +272,11 @@ func (t *Tunnel) sendBy(c *carrier.Carrier, alone bool) *path {
 	}
 	if c.Dead() { // and may have told its senders before this one was among them
 		p.slot.Drop()
-		t.paths = slices.DeleteFunc(t.paths, func(o *path) bool { return o == p })
+		t.bury(p)
 		return nil
+	}
+	if before != nil && before != p {
+		t.orphaned = time.Now() // c may turn out to be no good
 	}
 	if alone {
 		for _, o := range t.paths {
@@ -296,9 +306,11 @@ func (t *Tunnel) ready(but *path) {
 	}
 }
 
-// dropIdlePaths forgets the carriers that have nothing of ours any more. t.mu is held.
+// dropIdlePaths forgets, at the origin, the carriers that have nothing of ours any more.
+// A client is to hear of the death of each that it has left: what the origin sent may
+// die with it. t.mu is held.
 func (t *Tunnel) dropIdlePaths() {
-	if len(t.paths) < 2 {
+	if len(t.paths) < 2 || t.table.isClient {
 		return
 	}
 	t.paths = slices.DeleteFunc(t.paths, func(p *path) bool {
@@ -310,9 +322,7 @@ func (t *Tunnel) dropIdlePaths() {
 	})
 }
 
-// Lost implements carrier.Sender. That a carrier connected proves nothing of the origin
-// at the gateway door: one that brought nothing does not prolong how long the tunnel is
-// held.
+// Lost implements carrier.Sender.
 func (p *path) Lost() {
 	t := p.tunnel
 	t.mu.Lock()
@@ -320,16 +330,12 @@ func (p *path) Lost() {
 	if t.isOver() {
 		return
 	}
+	if p.carrier.Dead() {
+		t.bury(p)
+	}
 	t.send.lose(p, false)
 	p.opened = false
-	t.recv.ackDue = true // the last may be lost, too
-	if p.carrier.Dead() {
-		t.paths = slices.DeleteFunc(t.paths, func(o *path) bool { return o == p })
-		if p.sends && t.current() == nil && (!p.carrier.Profile().Unproven || p.carrier.Heard()) {
-			t.orphaned = time.Now()
-		}
-		t.died = true
-	}
+	t.recv.ackDue, t.recv.ackSoon = true, false // the last may be lost, too
 	if t.table.isClient {
 		for _, o := range t.paths {
 			o.use = o.sends
@@ -338,29 +344,39 @@ func (p *path) Lost() {
 	t.ready(nil)
 }
 
+// bury forgets a path whose carrier is dead, and which takes nothing more, even if it has
+// been given a turn. That a carrier connected proves nothing of the origin at the gateway
+// door: one that brought nothing does not prolong how long the tunnel is held. t.mu is held.
+func (t *Tunnel) bury(p *path) {
+	used := p.sends
+	p.sends = false
+	t.send.lose(p, false)
+	t.paths = slices.DeleteFunc(t.paths, func(o *path) bool { return o == p })
+	if used && t.current() == nil && (!p.carrier.Profile().Unproven || p.carrier.Heard()) {
+		t.orphaned = time.Now()
+	}
+	t.died = true
+}
+
 // Fill implements carrier.Sender.
 func (p *path) Fill(b []byte, turn carrier.Turn) ([]byte, int) {
 	t := p.tunnel
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	begin := len(b)
-	if t.isOver() || t.phase == waiting {
+	if t.isOver() || t.phase == waiting || !p.sends {
 		return b, 0
 	}
-	if t.phase == opening {
-		if p.sends && !p.opened {
-			b = t.appendOpen(b, p, turn.Room)
-		}
-		if turn.Early || p.carrier.Profile().Messages {
-			return b, 0 // it waits for the peer's first frame
-		}
+	messages := p.carrier.Profile().Messages
+	if t.phase == opening && (!p.opened || p.use && messages && !turn.Early) {
+		b = t.appendOpen(b, p, turn.Room) // no Use may overtake it
 	}
 	if turn.Early {
 		return b, 0
 	}
 	b = t.appendControl(b, p)
-	if !p.sends {
-		return b, 0
+	if t.phase == opening && messages {
+		return b, 0 // it waits for the peer's first frame
 	}
 	unsent, room := t.send.unsent(), turn.Room-(len(b)-begin)
 	if turn.Bulk || unsent <= min(room, transport.SmallFrame) {
@@ -393,7 +409,7 @@ func (t *Tunnel) appendControl(b []byte, p *path) []byte {
 		p.use = false
 		t.order++
 		f := wire.Frame{Kind: wire.Use, Tunnel: t.id, Num: t.order}
-		if !slices.ContainsFunc(t.paths, func(o *path) bool { return o.sends && o != p }) {
+		if !t.shares(p) {
 			f.Code |= wire.Alone
 		}
 		if t.died {
@@ -423,14 +439,19 @@ func (t *Tunnel) attach(c *carrier.Carrier, lost, alone bool) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if p := t.pathOf(c); t.isOver() || t.session != s || p != nil && p == t.current() {
+	if p := t.current(); t.isOver() || t.session != s || p != nil && p.carrier == c && !(alone && t.shares(p)) {
 		return
 	}
 	t.died = t.died || lost || t.current() == nil && t.carriers > 0
 	if p := t.sendBy(c, alone); p != nil {
 		p.use = t.carriers > 1
-		t.ready(nil)
 	}
+	t.ready(nil)
+}
+
+// shares reports whether others than p take what is sent. t.mu is held.
+func (t *Tunnel) shares(p *path) bool {
+	return slices.ContainsFunc(t.paths, func(o *path) bool { return o.sends && o != p })
 }
 
 // anew has a client's tunnel of which the origin has said nothing begin once more: the

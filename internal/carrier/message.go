@@ -88,11 +88,12 @@ func (c *Carrier) messageFrames(b []byte, early bool) (_ []byte, lazy bool) {
 		c.queueAcks()
 	}
 	lazy = c.isLazy()
+	keeps := c.queue.keeps()
 	c.queue.asks = c.queue.asks && early // a Ping waits on then
 	c.mu.Unlock()
 	if !early {
 		b = c.messages.appendGot(b)
-		b = c.ownFrames(b, limit-begin)
+		b = c.ownFrames(b, limit-begin, !keeps)
 	}
 	for next, bulk := c.smallTurn, false; limit-len(b) >= leastFill; {
 		s := next()

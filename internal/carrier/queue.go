@@ -64,6 +64,10 @@ func (q *writeQueue) mayWrite() bool {
 	return q.speak || !q.held && (len(q.small)+len(q.bulk) > 0 || len(q.control) > 0 && !q.early)
 }
 
+// keeps reports that what waits does no more than to keep an idle carrier: nobody pays
+// for an agreement for that.
+func (q *writeQueue) keeps() bool { return len(q.small)+len(q.bulk) == 0 && !q.asks }
+
 // wantsBulk reports whether it is the turn of bulk.
 func (q *writeQueue) wantsBulk() bool {
 	return len(q.bulk) > 0 && (q.streak >= maxStreak || len(q.small)+len(q.control) == 0)

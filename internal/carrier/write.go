@@ -127,7 +127,7 @@ func (c *Carrier) isEarly() bool {
 func (c *Carrier) frames(b []byte, room int, early bool) (_ []byte, bulk bool) {
 	begin := len(b)
 	if !early {
-		b = c.ownFrames(b, room)
+		b = c.ownFrames(b, room, true)
 	}
 	if s := c.bulkTurn(); s != nil {
 		return c.fill(b, s, Turn{Room: min(room-(len(b)-begin), c.bulkRoom(begin)), Bulk: true, Early: early}), true
@@ -211,9 +211,10 @@ func (c *Carrier) wrote(n int, bulk bool, took time.Duration) {
 	}
 }
 
-// ownFrames appends the frames that are no sender's.
-func (c *Carrier) ownFrames(b []byte, room int) []byte {
-	if c.live.Load() {
+// ownFrames appends the frames that are no sender's. mayRenew says that the session may
+// be agreed on again.
+func (c *Carrier) ownFrames(b []byte, room int, mayRenew bool) []byte {
+	if mayRenew && c.live.Load() {
 		b = c.appendAgain(b)
 	}
 	c.mu.Lock()

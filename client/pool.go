@@ -51,7 +51,7 @@ type pool struct {
 
 // retiring is a carrier whose tunnels have gone to its successor.
 type retiring struct {
-	carrier *carrier.Carrier
+	carrier *activeCarrier
 	until   time.Time // what is still on its way has come by then
 }
 
@@ -371,8 +371,8 @@ func (c *Client) checkAll(now time.Time) {
 			carrier.Close()
 		}
 	}
-	for _, carrier := range c.pool.retired(now) {
-		carrier.Close()
+	for _, l := range c.pool.retired(now) {
+		l.home.session.Part(l.Carrier)
 	}
 }
 
@@ -382,11 +382,11 @@ func (c *Client) migrate(old, next *activeCarrier) {
 	old.Retire()
 	c.pool.mu.Lock()
 	defer c.pool.mu.Unlock()
-	c.pool.retiring = append(c.pool.retiring, retiring{old.Carrier, time.Now().Add(retireAfter)})
+	c.pool.retiring = append(c.pool.retiring, retiring{old, time.Now().Add(retireAfter)})
 }
 
 // retired takes out the carriers whose time is over.
-func (p *pool) retired(now time.Time) (all []*carrier.Carrier) {
+func (p *pool) retired(now time.Time) (all []*activeCarrier) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for len(p.retiring) > 0 && now.After(p.retiring[0].until) {

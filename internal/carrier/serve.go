@@ -44,12 +44,15 @@ func (c *Carrier) Start() {
 	}
 }
 
-// begin has the session say its first word, and a client prove itself at once.
+// begin has the session say its first word, and a client prove itself at once. At the
+// gateway door the origin has none: what it says for nothing is paid for.
 func (c *Carrier) begin() {
 	if c.set.asks {
 		c.Ping()
 	}
-	c.speak()
+	if c.set.asks || !c.profile.Messages {
+		c.speak()
+	}
 }
 
 func (c *Carrier) serveOn() {

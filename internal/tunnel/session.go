@@ -128,6 +128,15 @@ func (s *Session) Move(from, to *carrier.Carrier) {
 	}
 }
 
+// Part ends a carrier of the client by which nothing goes any more, and by which all has
+// come that was on its way: its end is no loss to a tunnel that has moved.
+func (s *Session) Part(c *carrier.Carrier) {
+	for _, t := range s.all() {
+		t.part(c)
+	}
+	c.Close()
+}
+
 // GiveUp resets all tunnels and forgets the session, at the client.
 func (s *Session) GiveUp(why wire.Reason) {
 	s.mu.Lock()

@@ -306,6 +306,16 @@ func (t *Tunnel) ready(but *path) {
 	}
 }
 
+// part forgets c if it has nothing of the tunnel any more.
+func (t *Tunnel) part(c *carrier.Carrier) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p := t.pathOf(c); p != nil && !p.sends && !t.send.uses(p) {
+		p.slot.Drop()
+		t.paths = slices.DeleteFunc(t.paths, func(o *path) bool { return o == p })
+	}
+}
+
 // dropIdlePaths forgets, at the origin, the carriers that have nothing of ours any more.
 // A client is to hear of the death of each that it has left: what the origin sent may
 // die with it. t.mu is held.

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/flynn/noise"
@@ -55,7 +54,8 @@ type try struct {
 	hello   hello
 	root    [32]byte // zero: the session is to begin
 	inside  bool
-	message []byte // the body of the Agree
+	made    time.Time // by the wall clock, which goes on while a phone sleeps
+	message []byte    // the body of the Agree
 }
 
 // finish reads the body of an Agreed. A try that failed may be finished by another.
@@ -72,7 +72,9 @@ func (t *try) finish(body []byte) (*generation, answer, error) {
 	if !a.known() {
 		root = [32]byte{}
 	}
-	return newGeneration(t.hs, first, second, root, t.hello), a, nil
+	g := newGeneration(t.hs, first, second, root, t.hello)
+	g.born = t.made
+	return g, a, nil
 }
 
 // earlyKey seals what follows an Agree before its answer has come.
@@ -91,8 +93,8 @@ type generation struct {
 	seal.Hidden
 	j      byte
 	cipher Cipher
-	first  bool // it comes from no root: a session begins with it
-	born   time.Time
+	first  bool      // it comes from no root: a session begins with it
+	born   time.Time // client: when it asked, so that it is older there than at the origin
 	name   [8]byte
 
 	mu     sync.Mutex // guards the following
@@ -128,69 +130,59 @@ func (g *generation) derive(label string, context ...[]byte) ([32]byte, error) {
 	return expand(g.secret[:], label+string(slices.Concat(context...))), nil
 }
 
-// erase may be called on nil.
 func (g *generation) erase() {
-	if g == nil {
-		return
-	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.erased = true
 	clear(g.secret[:])
 }
 
-// fit reports whether a carrier may join by g or turn to it.
+// fit reports whether a client may join by g or turn to it.
 func (g *generation) fit(now time.Time) bool {
 	return g != nil && now.Sub(g.born) < GenerationLife && now.Sub(g.born) >= 0
 }
 
-// generations are those of one session that live. Whoever has the session's lock may use
-// them; newest may be loaded without.
-type generations struct {
-	newest   atomic.Pointer[generation] // proven, as before is
-	before   *generation
-	unproven *generation // at the origin alone
-}
+// maxGenerations bounds those of one session. Only carriers that agree at the same time
+// make more than three.
+const maxGenerations = 16
 
-func (s *generations) all() [3]*generation {
-	return [3]*generation{s.unproven, s.newest.Load(), s.before}
-}
+// generations are those of one session that are not erased, the oldest first. Whoever has
+// the session's lock may use them. Time alone erases them: a carrier that is slow may yet
+// turn to one after others have turned to a later.
+type generations []*generation
 
 // find is by the number; nil if there is none.
-func (s *generations) find(j byte) *generation {
-	for _, g := range s.all() {
-		if g != nil && g.j == j {
+func (s generations) find(j byte) *generation {
+	for _, g := range slices.Backward(s) {
+		if g.j == j {
 			return g
 		}
 	}
 	return nil
 }
 
-// advance makes g the newest. The generation before the last is erased.
-func (s *generations) advance(g *generation) {
-	s.before.erase()
-	s.before = s.newest.Swap(g)
-	if s.unproven == g {
-		s.unproven = nil
+// add keeps g. Among too many the oldest goes, of those that have proved nothing if there are any.
+func (s *generations) add(g *generation, now time.Time) {
+	s.expire(now)
+	if *s = append(*s, g); len(*s) <= maxGenerations {
+		return
 	}
+	over := max(slices.IndexFunc(*s, func(g *generation) bool { return !g.proved }), 0)
+	s.erase(func(g *generation) bool { return g == (*s)[over] })
 }
 
-// expire erases and forgets those whose time is over.
+// expire erases those whose time is over.
 func (s *generations) expire(now time.Time) {
-	for _, g := range s.all() {
-		if g != nil && now.Sub(g.born) >= GenerationKept {
-			g.erase()
-			s.forget(g)
-		}
-	}
+	s.erase(func(g *generation) bool { return now.Sub(g.born) >= GenerationKept })
 }
 
-func (s *generations) forget(g *generation) {
-	s.newest.CompareAndSwap(g, nil)
-	if s.before == g {
-		s.before = nil
-	}
-	if s.unproven == g {
-		s.unproven = nil
-	}
+// erase erases and forgets those that are over.
+func (s *generations) erase(over func(*generation) bool) {
+	*s = slices.DeleteFunc(*s, func(g *generation) bool {
+		if over(g) {
+			g.erase()
+			return true
+		}
+		return false
+	})
 }

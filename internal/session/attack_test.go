@@ -94,7 +94,7 @@ func TestACarrierThatProvesNothingIsNothing(t *testing.T) {
 		s := w.client(1)
 		first := w.dial(s, 1, d, w.process)
 		first.talk(t)
-		g := first.o.Session().newest.Load()
+		g := first.o.Session().newest()
 		far := w.dial(s, 1, d, w.process)
 		j := join{G: g.name, N: 1<<32 - 1}
 		if _, err := far.o.Receive(Join, marshal(j), w.now); err != nil {
@@ -131,7 +131,7 @@ func TestForgedPlainMessagesTouchNoSession(t *testing.T) {
 			l.down("x")
 		}
 	}
-	if s.current() != g || w.process.Sessions() != 1 || keep.o.Session().newest.Load().name != g.name {
+	if s.current() != g || w.process.Sessions() != 1 || keep.o.Session().newest().name != g.name {
 		t.Error("a session changed")
 	}
 	keep.talk(t)
@@ -214,7 +214,7 @@ func TestAGenerationIsErased(t *testing.T) {
 	l.talk(t)
 	var near, far []*generation
 	for range 3 {
-		near, far = append(near, s.current()), append(far, l.o.Session().newest.Load())
+		near, far = append(near, s.current()), append(far, l.o.Session().newest())
 		w.now = w.now.Add(GenerationLife)
 		l.again(t)
 		l.talk(t)
@@ -224,12 +224,12 @@ func TestAGenerationIsErased(t *testing.T) {
 			t.Errorf("generation %d of 4: erased %v at the client, %v at the origin; want %v", i, near[i].erased, far[i].erased, want)
 		}
 	}
-	last := []*generation{s.current(), l.o.Session().newest.Load()}
+	last := []*generation{s.current(), l.o.Session().newest()}
 	w.now = w.now.Add(GenerationKept)
 	s.Expire(w.now)
 	l.o.Session().Hold()
 	w.process.Sweep(w.now)
-	if !last[0].erased || !last[1].erased || s.all() != [3]*generation{} || l.o.Session().all() != [3]*generation{} {
+	if !last[0].erased || !last[1].erased || len(s.generations) > 0 || len(l.o.Session().generations) > 0 {
 		t.Error("a generation outlives its time")
 	}
 	l.talk(t) // its carriers do, too, by keys of their own
@@ -259,14 +259,14 @@ func TestTheMasterSecretReadsEarlyBytesOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	var early opener
-	early.turn(earlyKey(h, [32]byte{}), false)
+	early.set(earlyKey(h, [32]byte{}))
 	_, sealed, _, _ := Next(rest)
 	if plain, err := early.open(0, bytes.Clone(sealed)); err != nil || string(plain) != "open" {
 		t.Fatalf("got %q %v: the table says that early bytes can be read", plain, err)
 	}
 	l.far.hear(m, w.now)
 	_, first, second, err := hs.WriteMessage(nil, marshal(answer{w.process.process, w.process.cfg.Owner, 0})) // another ephemeral key
-	if err != nil || newGeneration(hs, first, second, [32]byte{}, h).secret == l.o.first.secret {
+	if err != nil || newGeneration(hs, first, second, [32]byte{}, h).secret == l.o.Session().newest().secret {
 		t.Error("the same generation comes again")
 	}
 }

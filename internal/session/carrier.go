@@ -3,7 +3,6 @@ package session
 import (
 	"encoding/binary"
 	"sync"
-	"time"
 
 	"culvert/internal/seal"
 	"culvert/internal/wire"
@@ -14,17 +13,17 @@ type end struct {
 	seal.Hidden
 	atOrigin bool
 
-	mu    sync.Mutex // guards the following
+	mu    sync.Mutex // guards the following, and in.keys, in.latest and what keys have used
 	state State
 	place place
 	id    []byte
-	first *generation // that the carrier joined by, or agreed on; nil: not yet
+	first int  // the name of the generation that the carrier joined by, or agreed on
+	next  *key // that the writer is to turn to; nil: it has
 
-	// These belong to whoever holds the carrier's write lock.
-	out  sealer
-	sent *generation // whose key out has; nil: none, or the early one
+	// This belongs to whoever holds the carrier's write lock.
+	out sealer
 
-	// These belong to whoever reads, one at a time. Keys of in change under mu alone.
+	// These belong to whoever reads, one at a time.
 	in    opener
 	count uint64 // records that have come, at the stream door
 }
@@ -39,75 +38,60 @@ type end struct {
 //	30  token   51  that opened it, as bytes
 func (e *end) begin(g *generation, j join) {
 	j.G = g.name
-	e.first = g
+	e.first = int(g.j)
 	e.id = append([]byte{byte(g.cipher), byte(e.place.door)}, marshal(j)...)
 	e.id = append(e.id, e.place.token[:]...)
 }
 
-// key is of one direction. Only what goes down is bound to the challenge.
-func (e *end) key(g *generation, up bool) (k *key, err error) {
-	k = &key{of: g, cipher: Cipher(e.id[0])}
-	if up {
-		k.secret, err = g.derive(labelUp, e.id)
-	} else {
-		k.secret, err = g.derive(labelDown, e.id, e.place.o[:])
+// keys are those of both directions: what this end seals with, and what it opens with.
+// Only what goes down is bound to the challenge.
+func (e *end) keys(g *generation) (out, in *key, err error) {
+	up, err := g.derive(labelUp, e.id)
+	if err != nil {
+		return nil, nil, err
 	}
-	return k, err
+	down, err := g.derive(labelDown, e.id, e.place.o[:])
+	out, in = &key{of: g, cipher: g.cipher, secret: up}, &key{of: g, cipher: g.cipher, secret: down}
+	if e.atOrigin {
+		out, in = in, out
+	}
+	return out, in, err
 }
 
-// turn has the writer go on under g, unless that was erased this moment: the key before
-// it is good, and a carrier without one is over.
-func (e *end) turn(g *generation) bool {
-	if g == e.sent {
-		return true
+// turn has the writer go on under what it is to turn to, if anything, and says so.
+func (e *end) turn(b []byte) []byte {
+	tell := e.place.door == Gateway
+	if e.next != nil {
+		tell = tell || e.out.key != nil // a client knows what an origin answers a Join under
+		e.out.key, e.next = e.next, nil
 	}
-	if k, err := e.key(g, !e.atOrigin); err == nil {
-		e.out.key, e.sent = k, g
-	} else if e.sent == nil {
-		e.state = Dead
+	if tell {
+		b = appendPlain(b, Turn, e.out.of.j)
 	}
-	return e.sent != nil
+	return b
 }
 
-// turned is Head of a carrier that is Live: it turns to the first generation, and then
-// to newest when that is another and fit.
-func (e *end) turned(b []byte, newest *generation, now time.Time) ([]byte, bool) {
-	g, tell := e.sent, e.place.door == Gateway
-	switch {
-	case g == nil:
-		g, tell = e.first, tell || !e.atOrigin // a client knows what an origin answers under
-	case newest != g && newest.fit(now):
-		g, tell = newest, true
-	}
-	ok := e.turn(g)
-	if ok && tell {
-		b = appendPlain(b, Turn, e.sent.j)
-	}
-	return b, ok
-}
+// pick has the record at hand opened by the key of that name, if there is one.
+func (e *end) pick(name int) bool { return e.in.pick(name, e.place.door == Stream) }
 
-// listen has the reader open what comes next under g.
-func (e *end) listen(g *generation) error {
-	k, err := e.key(g, e.atOrigin)
-	if err == nil {
-		e.in.turn(k, e.place.door == Gateway)
+// opened notes that the record of that number has opened, or not. What is sealed next
+// at the origin is under the generation that the client has turned to last.
+func (e *end) opened(number uint64, err error) error {
+	if err != nil {
+		if err != ErrRepeated {
+			e.state = Dead
+		}
+		return err
 	}
-	return err
-}
-
-// turnIn is told of a Turn. called finds a generation of the session.
-func (e *end) turnIn(j byte, called func(byte) *generation) error {
-	if e.in.pick(int(j)) {
-		return nil
+	k := e.in.at
+	k.used++
+	if k.of != nil && k != e.in.latest && e.in.came.next == number+1 {
+		e.in.latest = k
+		if k.back != nil {
+			e.next, k.back = k.back, nil
+		}
 	}
-	g := e.first
-	if e.state == Live || g.j != j {
-		g = called(j)
-	}
-	if g == nil {
-		return ErrOrder
-	}
-	return e.listen(g)
+	return nil
 }
 
 // numbered is the number of a record that has come: a message's, or by count.
@@ -157,6 +141,8 @@ func (e *end) RestWriter() { e.out.rest() }
 
 // RestReader is RestWriter for the reader.
 func (e *end) RestReader() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	for _, k := range e.in.keys {
 		k.rest()
 	}

@@ -247,3 +247,5 @@ func forBothDoors(t *testing.T, f func(t *testing.T, w *world, d Door)) {
 }
 
 func (s *Client) current() *generation { return s.newest.Load() }
+
+func (s *Session) newest() *generation { return s.generations[len(s.generations)-1] }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/flynn/noise"
@@ -53,7 +54,7 @@ type Session struct {
 
 	generations
 	root    [32]byte // zero: it has proved nothing
-	dropped bool
+	dropped atomic.Bool
 	tunnels Window    // that have begun
 	held    int       // carriers and tunnels
 	idle    time.Time // since when held is 0
@@ -132,10 +133,8 @@ func (o *Origin) Sessions() (n int) {
 }
 
 func (o *Origin) drop(s *Session) {
-	s.dropped = true
-	for _, g := range s.all() {
-		g.erase()
-	}
+	s.dropped.Store(true)
+	s.erase(func(*generation) bool { return true })
 	others := slices.DeleteFunc(o.users[s.User], func(other *Session) bool { return other == s })
 	if o.users[s.User] = others; len(others) == 0 {
 		delete(o.users, s.User)
@@ -182,15 +181,15 @@ func (o *Origin) room(user uint32) bool {
 	return false
 }
 
-// adopt keeps a generation that has proved nothing. It displaces nothing but another
-// such, which the carrier that agreed on it may still prove.
+// adopt keeps a generation that has proved nothing yet.
 func (o *Origin) adopt(s *Session, g *generation, now time.Time) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if other := s.find(g.j); s.dropped || other != nil && other != s.unproven {
+	if s.dropped.Load() || s.proven() && s.find(g.j) != nil {
 		return ErrProof
 	}
-	g.session, g.born, s.unproven = s, now, g
+	g.session, g.born = s, now
+	s.add(g, now)
 	return nil
 }
 
@@ -199,8 +198,8 @@ func (o *Origin) named(user uint32, name [8]byte) *generation {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, s := range o.users[user] {
-		for _, g := range s.all() {
-			if g != nil && g.name == name {
+		for _, g := range s.generations {
+			if g.name == name {
 				return g
 			}
 		}
@@ -221,27 +220,22 @@ func (o *Origin) prove(g *generation, n uint32) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	s := g.session
-	if s.dropped || n != 0 && !g.joins.Take(uint64(n)) {
+	switch {
+	case s.dropped.Load() || n != 0 && !g.joins.Take(uint64(n)):
 		return ErrProof
-	}
-	if g.proved {
+	case g.proved:
 		return nil
-	}
-	if g.first == s.proven() {
+	case g.first == s.proven():
 		return ErrProof // it comes from no root, and the session has one, or the other way round
-	}
-	g.proved = true
-	if newest := s.newest.Load(); newest != nil && g.born.Before(newest.born) {
-		return nil // it was agreed on before that
-	}
-	if !s.proven() {
+	case !s.proven():
 		root, err := g.derive(labelRoot)
 		if err != nil {
 			return err
 		}
 		s.root = root
+		s.erase(func(other *generation) bool { return other != g }) // they begin the session, too
 	}
-	s.advance(g)
+	g.proved = true
 	return nil
 }
 
@@ -302,12 +296,15 @@ func (c *OriginCarrier) Head(b []byte, now time.Time) ([]byte, bool) {
 	}
 	switch {
 	case c.state == Live:
-		return c.turned(b, c.session.newest.Load(), now)
+		return c.turn(b), true
+	case c.state == Answered && c.session.dropped.Load():
+		c.state = Dead
 	case c.state == Answered:
-		if c.sent == nil || c.place.door == Gateway { // once, or with each message
+		if c.next != nil || c.place.door == Gateway { // once, or with each message
 			b = appendPlain(b, Agreed, c.agreed...)
 		}
-		return b, c.turn(c.first)
+		c.out.key, c.next = cmp.Or(c.next, c.out.key), nil
+		return b, true
 	case c.state == Unproven && c.unknown:
 		c.unknown = false
 		return appendPlain(b, Unknown), false
@@ -333,15 +330,15 @@ func (c *OriginCarrier) receive(p Plain, body []byte, now time.Time) (Event, err
 	case c.state == Unproven && p == Agree:
 		return Speak, c.agree(body, now)
 	case gateway && p == Agree && bytes.Equal(body, c.message): // again
-		c.in.pick(early)
+		c.pick(early)
 		return 0, nil
 	case gateway && p == Join: // again, or another whose record will not open
 		if c.in.at = nil; c.agreed == nil {
-			c.in.pick(int(c.first.j))
+			c.pick(c.first)
 		}
 		return 0, nil
 	case p == Turn && (c.state == Answered || c.state == Live):
-		return 0, c.turnIn(body[0], c.session.called)
+		return 0, c.turnIn(body[0])
 	}
 	return 0, ErrOrder
 }
@@ -371,9 +368,37 @@ func (c *OriginCarrier) agree(body []byte, now time.Time) error {
 	c.session, c.state, c.unknown = a.session, Answered, false
 	c.message, c.agreed = bytes.Clone(body), a.answer
 	c.in, c.count = opener{}, 0
-	if a.early != nil {
-		c.in.turn(a.early, false)
+	if err := c.listen(a.generation); err != nil {
+		return err
 	}
+	c.next, c.in.at.back = c.in.at.back, nil
+	if c.in.at = a.early; a.early != nil {
+		c.in.keys = append(c.in.keys, a.early)
+	}
+	return nil
+}
+
+// turnIn has the record at hand opened under the generation that a Turn names.
+func (c *OriginCarrier) turnIn(j byte) error {
+	if c.pick(int(j)) {
+		return nil
+	}
+	g := c.session.called(j)
+	if g == nil {
+		return ErrOrder
+	}
+	return c.listen(g)
+}
+
+// listen has the record at hand opened under g, and readies what to answer by.
+func (c *OriginCarrier) listen(g *generation) error {
+	out, in, err := c.keys(g)
+	if err != nil {
+		return err
+	}
+	in.back = out
+	c.in.add(in)
+	c.pick(int(g.j))
 	return nil
 }
 
@@ -429,24 +454,21 @@ func (c *OriginCarrier) agreement(body []byte, at place, now time.Time) (a agree
 // an error is one that was dropped unread. Errors are ErrRecord and ErrProof, and
 // ErrRepeated, which is to be ignored.
 func (c *OriginCarrier) Open(number uint32, sealed []byte) ([]byte, error) {
-	counted := c.numbered(number)
-	k := c.in.at
+	n, k := c.numbered(number), c.in.at
 	if k == nil {
 		return nil, nil // nothing has come that says what records are
 	}
-	plain, err := c.in.open(counted, sealed)
-	if err == ErrRepeated || err == nil && (k.of == nil || k.proved) {
-		return plain, err
-	}
+	plain, err := c.in.open(n, sealed)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err == nil { // once for each generation that the client turns to
-		err = c.origin.prove(k.of, c.n)
+	if err == nil && k.of != nil && k.used == 0 { // once for each generation that the client turns to
+		if err = c.origin.prove(k.of, c.n); err == nil {
+			c.n, c.state = 0, Live
+		}
 	}
-	if err != nil {
-		return nil, c.fail(err)
+	if err = c.opened(n, err); err != nil {
+		return nil, err
 	}
-	c.n, k.proved, c.state = 0, true, Live
 	return plain, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/binary"
+	"slices"
 
 	"golang.org/x/crypto/chacha20poly1305"
 
@@ -29,10 +30,10 @@ const MaxRecords = 1 << 22
 type key struct {
 	seal.Hidden
 	of     *generation // nil: an early key
+	back   *key        // origin: seals what goes the other way
 	cipher Cipher
 	secret [32]byte
 	used   uint64 // records that it has sealed or opened
-	proved bool   // origin: a record has opened, and the session knows
 	aead   cipher.AEAD
 	nonce  [12]byte // beside the cipher: on the stack it would be moved to the heap
 }
@@ -92,29 +93,32 @@ func (s *sealer) seal(number uint64, b []byte, head, most int) ([]byte, error) {
 
 // opener is one direction of a carrier, at the end that receives.
 type opener struct {
-	keys [2]*key // the newest first; the second at the gateway door alone
-	at   *key    // of the record at hand; nil: nothing has said what records are
-	came Window
+	keys   []*key // the newest first
+	at     *key   // of the record at hand; nil: nothing has said what records are
+	latest *key   // of the record with the highest number that has opened; nil: early, or none
+	came   Window
 }
 
-// turn adds a key, and forgets the one before the last; or, without keep, all others.
-func (o *opener) turn(k *key, keep bool) {
-	if o.keys[1] = o.keys[0]; !keep {
-		o.keys[1] = nil
-	}
-	o.keys[0], o.at = k, k
+// openerKeys bounds the keys of an opener: the one that is to come, the one in use and,
+// at the gateway door, the one before it.
+const openerKeys = 3
+
+// add has records opened by k once a Turn names it.
+func (o *opener) add(k *key) {
+	o.keys = append([]*key{k}, o.keys[:min(len(o.keys), openerKeys-1)]...)
 }
 
-// pick has the record at hand opened by the key of that name, if there is one.
-func (o *opener) pick(name int) bool {
-	o.at = nil
-	for _, k := range o.keys {
-		if k != nil && k.name() == name {
-			o.at = k
-			return true
-		}
+// pick has the record at hand opened by the key of that name, if there is one. Where
+// records come in order no older key is needed any more.
+func (o *opener) pick(name int, inOrder bool) bool {
+	i := slices.IndexFunc(o.keys, func(k *key) bool { return k.name() == name })
+	if o.at = nil; i < 0 {
+		return false
 	}
-	return false
+	if o.at = o.keys[i]; inOrder {
+		o.keys = slices.Delete(o.keys, i+1, len(o.keys))
+	}
+	return true
 }
 
 // open decrypts, in place, the record of a number, without its length. ErrRepeated comes

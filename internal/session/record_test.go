@@ -30,6 +30,12 @@ func (o *ordered) Open(sealed []byte) ([]byte, error) {
 	return plain, err
 }
 
+// set has what comes opened by k.
+func (o *opener) set(k *key) {
+	o.add(k)
+	o.at = k
+}
+
 // keyOf is a key of the generation j.
 func keyOf(c Cipher, secret, j byte) *key {
 	return &key{of: &generation{j: j}, cipher: c, secret: [32]byte{secret}}
@@ -38,7 +44,7 @@ func keyOf(c Cipher, secret, j byte) *key {
 func pair(c Cipher) (s *end, o ordered) {
 	s = new(end)
 	s.out.key = keyOf(c, 1, 0)
-	o.turn(keyOf(c, 1, 0), false)
+	o.set(keyOf(c, 1, 0))
 	return s, o
 }
 
@@ -58,7 +64,7 @@ func TestRecordsOpenInOrder(t *testing.T) {
 			text := fmt.Sprint("record ", i)
 			if i == 3 {
 				s.out.key = keyOf(c, 2, 1)
-				o.turn(keyOf(c, 2, 1), false)
+				o.set(keyOf(c, 2, 1))
 				s.RestWriter()
 				o.keys[0].rest()
 			}
@@ -152,12 +158,12 @@ func TestMessagesOpenOnceInAnyOrder(t *testing.T) {
 		s := new(end)
 		var o opener
 		s.out.key = keyOf(c, 1, 7)
-		o.turn(keyOf(c, 1, 7), true)
+		o.set(keyOf(c, 1, 7))
 		var all [][]byte
 		for i := range uint32(50) {
 			if i == 25 {
 				s.out.key = keyOf(c, 2, 8)
-				o.turn(keyOf(c, 2, 8), true)
+				o.set(keyOf(c, 2, 8))
 			}
 			m, err := s.SealMessage(i, append(make([]byte, 5, 100), fmt.Sprint(i)...), 5)
 			if err != nil {
@@ -167,7 +173,7 @@ func TestMessagesOpenOnceInAnyOrder(t *testing.T) {
 		}
 		for _, again := range []bool{false, true} {
 			for _, i := range rand.Perm(50) {
-				o.pick(7 + i/25)
+				o.pick(7+i/25, false)
 				got, err := o.open(uint64(i), bytes.Clone(all[i]))
 				if again && !errors.Is(err, ErrRepeated) || !again && (err != nil || string(got) != fmt.Sprint(i)) {
 					t.Errorf("message %d: got %q %v", i, got, err)
@@ -181,18 +187,18 @@ func TestAForgedNumberMarksNothing(t *testing.T) {
 	s := new(end)
 	var o opener
 	s.out.key = keyOf(AESGCM, 1, 0)
-	o.turn(keyOf(AESGCM, 1, 0), true)
+	o.set(keyOf(AESGCM, 1, 0))
 	m, _ := s.SealMessage(0, append(make([]byte, 4, 100), "x"...), 4)
 	for _, n := range []uint64{1, 2000, 1<<32 - 1} {
 		if _, err := o.open(n, bytes.Clone(m[4:])); !errors.Is(err, ErrRecord) {
 			t.Errorf("number %d: got %v", n, err)
 		}
 	}
-	o.pick(9)
+	o.pick(9, false)
 	if _, err := o.open(0, bytes.Clone(m[4:])); !errors.Is(err, ErrRecord) {
 		t.Errorf("of another generation: got %v", err)
 	}
-	o.pick(0)
+	o.pick(0, false)
 	if _, err := o.open(0, m[4:]); err != nil {
 		t.Errorf("got %v", err)
 	}

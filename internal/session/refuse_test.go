@@ -187,7 +187,7 @@ func TestAnOlderGenerationIsNotProvedAnew(t *testing.T) {
 	newest := s.current().name
 	b.talk(t)
 	a.talk(t)
-	if got := a.o.Session().newest.Load().name; got != newest || s.current().name != newest {
+	if got := a.o.Session().newest().name; got != newest || s.current().name != newest {
 		t.Error("the ends do not agree on which is the newest")
 	}
 	w.dial(s, 1, Stream, w.process).talk(t)
@@ -204,7 +204,7 @@ func TestAnAgreeIsBoundToItsDoorAndToWhereItStands(t *testing.T) {
 			t.Fatal("it does not agree again")
 		}
 		at := l.c.place
-		plain := s.offer(at)
+		plain := s.offer(at, w.now)
 		for name, test := range map[string]struct {
 			body []byte
 			door Door
@@ -261,7 +261,7 @@ func TestACarrierOfASessionThatWasDroppedIsDead(t *testing.T) {
 		for range UserUnproven {
 			w.dial(w.client(1), 1, d, w.process).settle()
 		}
-		if !l.o.Session().dropped {
+		if !l.o.Session().dropped.Load() {
 			t.Fatal("the session is there")
 		}
 		if _, ok := l.o.Head(nil, w.now); ok || l.o.State() != Dead {

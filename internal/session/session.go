@@ -23,14 +23,15 @@ const (
 
 const (
 	// GenerationLife is how old a generation may be when a client joins by it or
-	// either end turns to it; when it is older the client agrees again.
+	// turns to it; when it is older the client agrees again.
 	GenerationLife = 5 * time.Minute
-	// GenerationKept is how old a generation gets before it is erased.
-	GenerationKept = 6 * time.Minute
+	// GenerationKept is how old a generation gets before it is erased. What a client
+	// says under one may be on its way for as long as the two are apart.
+	GenerationKept = 10 * time.Minute
 	// ProveWithin is how long a carrier may live that has proved nothing.
 	ProveWithin = 30 * time.Second
-	// tryAgain is how long one try to agree inside a record may take.
-	tryAgain = 10 * time.Second
+	// tryAgain is how long one carrier's try to agree inside a record keeps others from it.
+	tryAgain = time.Minute
 )
 
 // Whoever gets one of these errors ends the carrier, unless its comment says otherwise.

@@ -61,12 +61,12 @@ func TestTheSessionIsAgreedOnAgainAndBothTurn(t *testing.T) {
 			for _, l := range []*link{a, b, w.dial(s, 1, d, w.process)} {
 				l.talk(t)
 			}
-			if g := s.current(); g == old || a.c.sent != g || b.c.sent != g || a.o.sent.name != g.name || b.o.sent.name != g.name {
+			if g := s.current(); g == old || a.c.out.of != g || b.c.out.of != g || a.o.out.of.name != g.name || b.o.out.of.name != g.name {
 				t.Errorf("round %d: not all have turned", round)
 			}
 		}
-		if all := a.o.Session().all(); all[0] != nil || all[1] == nil || all[2] == nil {
-			t.Errorf("got generations %v, want the newest and the one before", all)
+		if all := a.o.Session().generations; len(all) != 2 {
+			t.Errorf("got %d generations, want the newest and the one before", len(all))
 		}
 	})
 }
@@ -76,24 +76,61 @@ func TestATryThatCameToNothingDisplacesNothing(t *testing.T) {
 		s := w.client(1)
 		l := w.dial(s, 1, d, w.process)
 		l.talk(t)
+		var others []*link
+		for range 3 {
+			other := w.dial(s, 1, d, w.process)
+			other.talk(t)
+			others = append(others, other)
+		}
 		w.now = w.now.Add(GenerationLife)
-		for range 3 { // the answers are lost
-			body, ok := l.c.Again(w.now)
+		for _, other := range others { // the answers are lost with their carriers
+			body, ok := other.c.Again(w.now)
 			if !ok {
 				t.Fatal("does not try")
 			}
-			if _, err := l.o.Again(body, w.now); err != nil {
+			if _, err := other.o.Again(body, w.now); err != nil {
 				t.Fatal(err)
 			}
 			l.talk(t)
-			w.now = w.now.Add(tryAgain)
+			other.c.Close()
 		}
 		l.again(t)
 		l.talk(t)
-		if l.o.sent.name != s.current().name {
+		if l.o.out.of.name != s.current().name {
 			t.Error("they have not turned")
 		}
 	})
+}
+
+func TestATryStaysUntilItIsAnsweredOrItsCarrierIsOver(t *testing.T) {
+	w := newWorld(t)
+	s := w.client(1)
+	var links []*link
+	for range 3 {
+		l := w.dial(s, 1, Stream, w.process)
+		l.talk(t)
+		links = append(links, l)
+	}
+	a, b, third := links[0], links[1], links[2]
+	w.now = w.now.Add(GenerationLife)
+	for _, step := range []struct {
+		what string
+		do   func()
+		from *link
+		want bool
+	}{
+		{"the first", func() {}, a, true},
+		{"another at once", func() {}, b, false},
+		{"the same carrier, later", func() { w.now = w.now.Add(tryAgain) }, a, false},
+		{"another, later", func() {}, b, true},
+		{"while a carrier that does not try is over", a.c.Close, third, false},
+		{"when the carrier that tries is over", b.c.Close, third, true},
+	} {
+		step.do()
+		if _, ok := step.from.c.Again(w.now); ok != step.want {
+			t.Errorf("%s: got %v, want %v", step.what, ok, step.want)
+		}
+	}
 }
 
 func TestAnOriginThatWasRestartedSaysSo(t *testing.T) {
@@ -132,7 +169,7 @@ func TestACarrierAgreesWhenItsGenerationIsUnknown(t *testing.T) {
 		s := w.client(1)
 		first := w.dial(s, 1, d, w.process)
 		first.talk(t)
-		first.o.Session().forget(first.o.Session().newest.Load())
+		first.o.Session().generations = nil
 		l := w.dial(s, 1, d, w.process)
 		l.up("lost")
 		l.settle()

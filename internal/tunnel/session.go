@@ -322,6 +322,9 @@ func (s *Session) Draining(c *carrier.Carrier) {
 // Ended implements carrier.Handler: the next carrier says what this one may not have
 // said.
 func (s *Session) Ended(c *carrier.Carrier) {
+	if p, ok := c.Party().(clientParty); ok {
+		p.Close()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.carriers--

@@ -37,7 +37,7 @@ type peer struct {
 // newPeer makes an origin that other ends tell by its owner.
 func newPeer(t *testing.T, owner byte) *peer {
 	p := &peer{ticket: string(bytes.Repeat([]byte{'a' + owner}, wire.TicketLen)), pair: keysMaster.Pair(1)}
-	p.sessions = session.NewOrigin(session.Config{Owner: [8]byte{owner}, Allow: func(uint32, time.Time) bool { return true }})
+	p.sessions = session.NewOrigin(session.Config{Address: string(rune(owner)), Allow: func(uint32, time.Time) bool { return true }})
 	p.table = tunnel.NewTable(tunnel.Events{
 		Open: func(c *carrier.Carrier, s *tunnel.Session, id uint32, svc wire.Service, early []byte) {
 			if t, ok := s.Accept(c, id, svc, early); ok {

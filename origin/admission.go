@@ -38,7 +38,7 @@ func newAdmission(cfg Config) *admission {
 		gates: cfg.Gates, revoked: cfg.Revoked, most: cfg.MaxCarriers, mostEach: cfg.UserCarriers,
 		pairs: &pairs{masters: append([]seal.Master{cfg.Master}, cfg.Older...), of: map[uint32][]*seal.Pair{}},
 		taken: newTakenTokens(), unproven: unprovenCarriers{of: map[uint32][]*carrier.Carrier{}},
-		sessions: session.NewOrigin(session.Config{Owner: cfg.Master.Owner(cfg.address()), Allow: agreements.allow}),
+		sessions: session.NewOrigin(session.Config{Address: cfg.address(), Allow: agreements.allow}),
 	}
 }
 

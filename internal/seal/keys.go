@@ -5,7 +5,7 @@
 package seal
 
 import (
-	"crypto/hmac"
+	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -73,7 +73,6 @@ const (
 	labelOrigin = "culvert 2 origin"
 	labelClient = "culvert 2 client" // before the 4 bytes of a user's number
 	labelGate   = "culvert 2 gate"
-	labelOwner  = "culvert 2 owner"
 )
 
 const masterPrefix = "culvert-secret-1:"
@@ -159,7 +158,7 @@ func (m Master) GateKey() wire.GateKey {
 	if m.gate != (wire.GateKey{}) {
 		return m.gate
 	}
-	return wire.GateKey(derive(m.secret[:], nil, labelGate))
+	return wire.GateKey(m.derive(labelGate))
 }
 
 // Client is what a link holds for user.
@@ -179,19 +178,17 @@ func (m Master) Pair(user uint32) *Pair {
 	return must(p, err) // client is a key that we made
 }
 
-// Owner names an origin's address to clients, which learn nothing else of it.
-func (m Master) Owner(address string) [8]byte {
-	key := derive(m.secret[:], nil, labelOwner)
-	mac := hmac.New(sha256.New, key[:])
-	mac.Write([]byte(address))
-	return [8]byte(mac.Sum(nil))
-}
-
 func (m Master) originPrivate() PrivateKey {
-	return PrivateKey(derive(m.secret[:], nil, labelOrigin))
+	return PrivateKey(m.derive(labelOrigin))
 }
 
 func (m Master) clientPrivate(user uint32) PrivateKey {
 	info := binary.BigEndian.AppendUint32([]byte(labelClient), user)
-	return PrivateKey(derive(m.secret[:], nil, string(info)))
+	return PrivateKey(m.derive(string(info)))
+}
+
+// derive is HKDF without a salt, as the secret is uniform already.
+func (m Master) derive(label string) [32]byte {
+	key, err := hkdf.Key(sha256.New, m.secret[:], nil, label, 32)
+	return [32]byte(must(key, err)) // only for lengths that are out of range
 }

@@ -2,6 +2,7 @@ package seal
 
 import (
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -15,6 +16,7 @@ import (
 const (
 	labelAgreeKey = "culvert 2 agree key"
 	labelTokenKey = "culvert 2 token key"
+	labelOwner    = "culvert 2 owner"
 )
 
 // errLowOrder means that a public key is a point of low order, which would give the same
@@ -28,7 +30,7 @@ type Pair struct {
 	private      PrivateKey
 	public, peer PublicKey
 	secret       [32]byte // that the static keys share
-	agree, proof [32]byte
+	prk          [32]byte // that it gives to HKDF, with both public keys
 }
 
 // NewClientPair is a link's. It fails if the link's key of the origin is none.
@@ -41,18 +43,24 @@ func newPair(private PrivateKey, peer, origin, client PublicKey) (*Pair, error) 
 	if err != nil {
 		return nil, err
 	}
-	salt := append(origin[:], client[:]...)
-	return &Pair{
-		private: private, public: private.public(), peer: peer, secret: secret,
-		agree: derive(secret[:], salt, labelAgreeKey), proof: derive(secret[:], salt, labelTokenKey),
-	}, nil
+	prk, err := hkdf.Extract(sha256.New, secret[:], append(origin[:], client[:]...))
+	return &Pair{private: private, public: private.public(), peer: peer, secret: secret, prk: [32]byte(must(prk, err))}, nil
 }
 
 // ProofKey proves to the origin, and to it alone, that a token is the user's.
-func (p *Pair) ProofKey() [32]byte { return p.proof }
+func (p *Pair) ProofKey() [32]byte { return expand(p.prk[:], labelTokenKey) }
 
 // AgreeKey tells an Agree from garbage before anything is computed on the curve.
-func (p *Pair) AgreeKey() [32]byte { return p.agree }
+func (p *Pair) AgreeKey() [32]byte { return expand(p.prk[:], labelAgreeKey) }
+
+// Owner names an origin's address to the client, which learns nothing else of it. It is
+// the same for as long as links are good, whatever secrets the origin has besides.
+func (p *Pair) Owner(address string) [8]byte {
+	key := expand(p.prk[:], labelOwner)
+	mac := hmac.New(sha256.New, key[:])
+	mac.Write([]byte(address))
+	return [8]byte(mac.Sum(nil))
+}
 
 // IsPeer reports whether a static key that a handshake has brought is the peer's.
 func (p *Pair) IsPeer(static []byte) bool { return subtle.ConstantTimeCompare(static, p.peer[:]) == 1 }
@@ -117,9 +125,9 @@ func (k PrivateKey) shared(peer PublicKey) ([32]byte, error) {
 	return secret, nil
 }
 
-// derive is HKDF-SHA256 (RFC 5869). A master secret takes no salt, as it is uniform already.
-func derive(secret, salt []byte, label string) [32]byte {
-	key, err := hkdf.Key(sha256.New, secret, salt, label, 32)
+// expand is the second half of HKDF-SHA256 (RFC 5869).
+func expand(prk []byte, label string) [32]byte {
+	key, err := hkdf.Expand(sha256.New, prk, label, 32)
 	return [32]byte(must(key, err)) // only for lengths that are out of range
 }
 

@@ -16,10 +16,10 @@ type vectors struct {
 	Master       string
 	OriginPublic text
 	Gate         text
-	Owner        text // of 203.0.113.7:443
 	Users        []struct {
 		User                                       uint32
 		Private, Public, Token, AgreeKey, ProofKey text
+		Owner                                      text // of 203.0.113.7:443
 	}
 }
 
@@ -55,8 +55,6 @@ func TestKeysFollowFromTheMasterAsInTheVectors(t *testing.T) {
 	origin, gate := m.OriginPublic(), m.GateKey()
 	same(t, "origin", origin[:], v.OriginPublic)
 	same(t, "gate", gate[:], v.Gate)
-	owner := m.Owner("203.0.113.7:443")
-	same(t, "owner", owner[:], v.Owner)
 	for _, want := range v.Users {
 		keys := m.Client(want.User)
 		public := keys.Private.public()
@@ -75,6 +73,8 @@ func TestKeysFollowFromTheMasterAsInTheVectors(t *testing.T) {
 			agree, proof := p.AgreeKey(), p.ProofKey()
 			same(t, "agree key", agree[:], want.AgreeKey)
 			same(t, "proof key", proof[:], want.ProofKey)
+			owner := p.Owner("203.0.113.7:443")
+			same(t, "owner", owner[:], want.Owner)
 		}
 	}
 }
@@ -85,7 +85,7 @@ func TestTheTextSaysTheLabelsOfTheCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, label := range []string{labelAgreeKey, labelTokenKey} {
+	for _, label := range []string{labelAgreeKey, labelTokenKey, labelOwner} {
 		if !strings.Contains(string(protocol), "`"+label+"`") {
 			t.Errorf("the text does not say %q", label)
 		}

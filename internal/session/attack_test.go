@@ -187,7 +187,7 @@ func TestTheMasterSecretTakesOverNoSession(t *testing.T) {
 		t.Error("the client takes another's session for its own")
 	}
 	impostor := NewClient(w.pair(1)[0], AESGCM) // it has all links
-	impostor.i, impostor.root, impostor.process, impostor.owner = l.o.session.i, [32]byte{1}, w.process.process, [8]byte{1}
+	impostor.i, impostor.root, impostor.process, impostor.owner = l.o.session.i, [32]byte{1}, w.process.process, s.owner
 	mine := w.dial(impostor, 1, Stream, w.process)
 	mine.settle()
 	mine.up("reset")
@@ -265,7 +265,7 @@ func TestTheMasterSecretReadsEarlyBytesOnly(t *testing.T) {
 		t.Fatalf("got %q %v: the table says that early bytes can be read", plain, err)
 	}
 	l.far.hear(m, w.now)
-	_, first, second, err := hs.WriteMessage(nil, marshal(answer{w.process.process, w.process.cfg.Owner, 0})) // another ephemeral key
+	_, first, second, err := hs.WriteMessage(nil, marshal(answer{w.process.process, w.pair(1)[1].Owner("1"), 0})) // another ephemeral key
 	if err != nil || newGeneration(hs, first, second, [32]byte{}, h).secret == l.o.Session().newest().secret {
 		t.Error("the same generation comes again")
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -144,7 +145,7 @@ func newWorld(t testing.TB) *world {
 // pairs are the same in every world.
 var pairs = map[uint32][2]*seal.Pair{}
 
-func (w *world) newOrigin(owner byte) *Origin { return NewOrigin(Config{Owner: [8]byte{owner}}) }
+func (w *world) newOrigin(owner byte) *Origin { return NewOrigin(Config{Address: fmt.Sprint(owner)}) }
 
 func (w *world) pair(user uint32) [2]*seal.Pair {
 	if p, ok := w.pairs[user]; ok {

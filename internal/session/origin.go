@@ -19,7 +19,7 @@ import (
 
 // Config is an origin's.
 type Config struct {
-	Owner [8]byte // names the origin's address to clients
+	Address string // the origin's, by which clients tell it from others
 	// Allow is asked before an agreement is computed, which costs five multiplications
 	// on the curve; false ends the carrier. nil allows all. It must not call the Origin.
 	Allow func(user uint32, now time.Time) bool
@@ -442,7 +442,7 @@ func (c *OriginCarrier) agreement(body []byte, at place, now time.Time) (a agree
 	if known || !h.goesOn() {
 		a.early = earlyKey(h, root)
 	}
-	sealed, first, second, err := hs.WriteMessage(nil, marshal(answer{o.process, o.cfg.Owner, bit(known)}))
+	sealed, first, second, err := hs.WriteMessage(nil, marshal(answer{o.process, c.pair.Owner(o.cfg.Address), bit(known)}))
 	if err != nil {
 		return a, ErrProof
 	}

@@ -37,7 +37,7 @@ type vector struct{ From, What, Hex string }
 func conversation(t *testing.T, d Door, c Cipher) (all []vector) {
 	w := newWorld(t)
 	note := func(from, what string, b []byte) { all = append(all, vector{from, what, hex.EncodeToString(b)}) }
-	w.process = newOrigin(Config{Owner: [8]byte{1}}, &counted{label: "origin"})
+	w.process = newOrigin(Config{Address: "203.0.113.7:443"}, &counted{label: "origin"})
 	s := newClient(w.pair(1)[0], c, &counted{label: "client"})
 	l := w.dial(s, 1, d, w.process)
 	exchange := func(up bool, what, text string) {
@@ -77,7 +77,7 @@ func conversation(t *testing.T, d Door, c Cipher) (all []vector) {
 	}
 	exchange(true, "Join, record", "joined")
 	exchange(false, "record", "joined")
-	w.process = newOrigin(Config{Owner: [8]byte{1}}, &counted{label: "another"})
+	w.process = newOrigin(Config{Address: "203.0.113.7:443"}, &counted{label: "another"})
 	l = w.dial(s, 1, d, w.process)
 	if d == Stream {
 		exchange(false, "Challenge", "")

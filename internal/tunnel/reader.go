@@ -207,6 +207,9 @@ func (t *Tunnel) push(buf []byte, n, number int) bool {
 	t.table.moved[t.Service.Kind].sent.Add(uint64(n))
 	t.noteBulk()
 	p, unsent := t.current(), t.send.unsent()
+	if t.reader.full { // there is more, and it need not hurry
+		unsent = max(unsent, transport.SmallFrame+1)
+	}
 	t.ready(p)
 	t.reader.sending = p != nil
 	t.mu.Unlock()

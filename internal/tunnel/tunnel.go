@@ -390,12 +390,34 @@ func (p *path) Fill(b []byte, turn carrier.Turn) ([]byte, int) {
 	}
 	unsent, room := t.send.unsent(), turn.Room-(len(b)-begin)
 	if turn.Bulk || unsent <= min(room, transport.SmallFrame) {
-		b = t.send.fill(b, t.id, p, room)
+		whole := t.wholeParts(room, unsent)
+		b = t.send.fill(b, t.id, p, whole)
 		t.wake.Broadcast()
-		unsent = t.send.unsent()
+		if unsent = t.send.unsent(); whole < room {
+			unsent = 0 // the peer's next ack is near, and brings more to go with it
+		}
 	}
 	return b, unsent
 }
+
+// wholeParts is room, or less where the peer's window ends before the message does: then
+// the message is whole parts, as it is paid for by the part, and what is left goes with
+// what follows. By then the peer has more than half of a window, which it acks at once.
+// t.mu is held.
+func (t *Tunnel) wholeParts(room, unsent int) int {
+	if m := t.profile(); !m.Messages || t.send.state != sendOpen || t.send.limit-t.send.read >= m.MinRoom {
+		return room
+	}
+	begun := wire.MaxTextBody - room
+	whole := wire.WholeParts(begun + unsent + 2*wire.DataHead)
+	if whole <= begun+leastPart {
+		return room
+	}
+	return min(room, whole-begun)
+}
+
+// leastPart is the least for which a part of a message is filled.
+const leastPart = 1 << 10
 
 // appendOpen begins the tunnel at the origin, with what of the stream is there.
 // t.mu is held.

@@ -158,3 +158,18 @@ func BenchmarkText(b *testing.B) {
 		})
 	}
 }
+
+// A body that WholeParts allows costs as many frames as it is meant to.
+func TestWholePartsFillFrames(t *testing.T) {
+	t.Parallel()
+	for n := range MaxTextBody + 1 {
+		body := WholeParts(n)
+		text := textHead + TextLen(body)
+		if frames := (text + MaxTextPart - 1) / MaxTextPart; body > n || body > 0 && text > frames*MaxTextPart {
+			t.Fatalf("got %d bytes of %d, in %d frames", body, n, frames)
+		}
+		if body > 0 && text+30 < (text+MaxTextPart-1)/MaxTextPart*MaxTextPart && text%MaxTextPart < MaxTextPart-200 {
+			t.Fatalf("got %d bytes of %d, whose last frame is not full", body, n)
+		}
+	}
+}

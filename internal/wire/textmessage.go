@@ -22,6 +22,17 @@ const textHead = 1 + TokenLen + TicketLen
 // MaxTextBody is how many bytes of a body fit into any text message.
 const MaxTextBody = (MaxText - textHead) / 2 * pairBits / 8
 
+// WholeParts is the most bytes of a body, at most n, that fill whole frames of a text
+// message, which are what it is paid by: 0 if n does not fill one.
+func WholeParts(n int) int {
+	const part = MaxTextPart / 2 * pairBits / 8
+	first := (MaxTextPart - textHead) / 2 * pairBits / 8
+	if n < first {
+		return 0
+	}
+	return first + (n-first)/part*part
+}
+
 // Up is a client's text message.
 type Up struct {
 	Token  string // of a hello, else empty

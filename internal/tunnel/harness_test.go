@@ -122,6 +122,14 @@ func (n *Net) carrier(near, far fate) (*carrier.Carrier, *carrier.Carrier) {
 	return cn, cf
 }
 
+// first makes a carrier and waits until the ends have agreed: of two that begin a session
+// at a time the origin refuses one.
+func (n *Net) first() (*carrier.Carrier, *carrier.Carrier) {
+	near, far := n.carrier(fate{}, fate{})
+	time.Sleep(time.Second)
+	return near, far
+}
+
 // between makes carriers of s over two transports with sockets beneath, and serves neither.
 func (n *Net) between(s *Session, near, far transport.Transport, a, b *memSocket) (cn, cf *carrier.Carrier) {
 	if n.door == session.Gateway {
@@ -379,3 +387,5 @@ func wantRead(t *testing.T, from io.Reader, want string) {
 		t.Errorf("got %q and %v, want %q", got, err, want)
 	}
 }
+
+func (n *Net) gateway() bool { return n.door == session.Gateway }

@@ -477,6 +477,7 @@ func (t *Tunnel) attach(c *carrier.Carrier, lost, alone bool) {
 	t.died = t.died || lost || t.current() == nil && t.carriers > 0
 	if p := t.sendBy(c, alone); p != nil {
 		p.use = t.carriers > 1
+		t.recv.ackDue = t.recv.ackDue || p.use // the last may have gone by a carrier that is dead
 	}
 	t.ready(nil)
 }

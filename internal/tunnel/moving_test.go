@@ -1,0 +1,298 @@
+package tunnel
+
+import (
+	"bytes"
+	"io"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"culvert/internal/carrier"
+	"culvert/internal/session"
+	"culvert/internal/wire"
+)
+
+func TestAMoveBetweenLivingCarriersLosesAndRepeatsNothing(t *testing.T) {
+	t.Parallel()
+	doors(t, func(t *testing.T, n *Net) {
+		slow := fate{delay: 20 * time.Millisecond, room: 4}
+		var mu sync.Mutex
+		sent := map[*Table]int{}
+		watched := func() *carrier.Carrier {
+			near, far := n.carrier(slow, slow)
+			for c, table := range map[*carrier.Carrier]*Table{near: n.near, far: n.far} {
+				n.watch(c, func(f wire.Frame) {
+					mu.Lock()
+					defer mu.Unlock()
+					if f.Kind == wire.Data {
+						sent[table] += len(f.Body)
+					}
+				})
+			}
+			return near
+		}
+		n.first()
+		one, two := watched(), watched()
+		app, service, tun := joined(t, n, one)
+		up, down := bytesOf(2<<20, 1), bytesOf(2<<20, 2)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			talk(t, app, func() *memStream { return service }, up, up, down, 50<<10)
+		}()
+		for _, c := range []*carrier.Carrier{two, one, two} {
+			time.Sleep(77 * time.Millisecond)
+			tun.Attach(c, false)
+		}
+		<-done
+		if sent[n.near] != len(up) || sent[n.far] != len(down) {
+			t.Errorf("sent %d up and %d down, want %d and %d: each byte once", sent[n.near], sent[n.far], len(up), len(down))
+		}
+	})
+}
+
+// What was on its way by a carrier that the tunnel has left, and that dies without the
+// origin's hearing of it, comes by the other: whether or not the client had anything
+// under way there itself.
+func TestWhatACarrierThatWasLeftTookAlongComesAgain(t *testing.T) {
+	t.Parallel()
+	for name, busy := range map[string]bool{"a client that says nothing": false, "a client that goes on": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			doors(t, func(t *testing.T, n *Net) {
+				one, farOne := n.first()
+				two, _ := n.carrier(fate{}, fate{})
+				app, service, tun := joined(t, n, one)
+				go io.Copy(io.Discard, service)
+				n.socket(farOne).change(func(f *fate) { f.silent = true })
+				service.Write([]byte("lost"))
+				time.Sleep(time.Millisecond)
+				tun.Attach(two, false)
+				time.Sleep(time.Millisecond)
+				if busy {
+					go app.Write(bytesOf(8<<20, 1))
+					time.Sleep(10 * time.Second)
+				}
+				service.Write([]byte(", found"))
+				one.Close()
+				began := time.Now()
+				wantRead(t, app, "lost, found")
+				if took := time.Since(began); took > time.Second {
+					t.Errorf("got all after %v, want it at once", took)
+				}
+			})
+		})
+	}
+}
+
+// The origin may be stuck in a write to a carrier of which the client knows that it is
+// dead. The tunnel goes on by another, also if that is stuck, too, at first.
+func TestNobodyWaitsForACarrierThatWasLeft(t *testing.T) {
+	t.Parallel()
+	doors(t, func(t *testing.T, n *Net) {
+		one, farOne := n.first()
+		app, service, tun := joined(t, n, one)
+		want := bytesOf(200<<10, 1)
+		jam := func(near, far *carrier.Carrier) {
+			n.socket(near).change(func(f *fate) { f.silent = true }) // nobody hears of its end
+			n.socket(far).change(func(f *fate) { f.stuck = true })
+		}
+		jam(one, farOne)
+		go service.Write(want)
+		time.Sleep(time.Second)
+		one.Close()
+		two, farTwo := n.carrier(fate{}, fate{})
+		time.Sleep(time.Second)
+		n.socket(farTwo).change(func(f *fate) { f.stuck = true })
+		tun.Attach(two, true)
+		time.Sleep(time.Second)
+		jam(two, farTwo)
+		two.Close()
+		three, _ := n.carrier(fate{}, fate{})
+		tun.Attach(three, true)
+		began := time.Now()
+		got := make([]byte, len(want))
+		io.ReadFull(app, got)
+		if took := time.Since(began); !bytes.Equal(got, want) || took > time.Second {
+			t.Errorf("got them after %v, want all at once", took)
+		}
+		go app.Write([]byte("and up"))
+		wantRead(t, service, "and up")
+	})
+}
+
+// A peer that may send no more until it hears of more hears of it when the tunnel moves.
+func TestAMoveTellsTheWindow(t *testing.T) {
+	t.Parallel()
+	doors(t, func(t *testing.T, n *Net) {
+		one, _ := n.first()
+		two, _ := n.carrier(fate{}, fate{})
+		app, service, tun := joined(t, n, one)
+		n.socket(one).change(func(f *fate) { f.silent = true }) // acks are lost
+		go service.Write(bytesOf(1<<20, 1))
+		time.Sleep(time.Second)
+		go io.Copy(io.Discard, app)
+		time.Sleep(time.Second)
+		tun.Attach(two, true)
+		time.Sleep(2 * time.Second)
+		tun.mu.Lock()
+		defer tun.mu.Unlock()
+		if tun.recv.written != 1<<20 {
+			t.Errorf("got %d bytes, want %d", tun.recv.written, 1<<20)
+		}
+	})
+}
+
+// A carrier that dies while a tunnel is attached to it never has the tunnel.
+func TestADeadCarrierIsNotTaken(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, n *Net) {
+		one, _ := n.first()
+		_, _, tun := joined(t, n, one)
+		two, _ := n.carrier(fate{}, fate{})
+		two.Close()
+		synctest.Wait()
+		tun.mu.Lock()
+		took := tun.sendBy(two, true)
+		tun.mu.Unlock()
+		if took != nil || tun.Carrier() != one || two.Load() != 0 {
+			t.Errorf("got taken %v, load %d, want the tunnel to stay", took != nil, two.Load())
+		}
+	})
+}
+
+// A carrier that has just been closed takes a tunnel back that has bytes under way there:
+// they go again by another, whoever is told first.
+func TestATunnelThatReturnsToADeadCarrierLosesNothing(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, n *Net) {
+		one, _ := n.first()
+		two, _ := n.carrier(fate{}, fate{})
+		app, service, tun := joined(t, n, one)
+		n.socket(one).change(func(f *fate) { f.silent = true })
+		app.Write([]byte("lost"))
+		synctest.Wait()
+		tun.Attach(two, false)
+		synctest.Wait()
+		tun.mu.Lock() // whoever serves it tells nobody yet
+		one.Close()
+		tun.sendBy(one, true)
+		for _, p := range tun.paths {
+			p.sends = true
+		}
+		tun.ready(nil)
+		tun.mu.Unlock()
+		wantRead(t, service, "lost")
+	})
+}
+
+// A turn that a path was given before its carrier died takes nothing afterwards: nobody
+// would say that it is lost.
+func TestATurnOfADeadCarrierTakesNothing(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, n *Net) {
+		one, _ := n.first()
+		app, service, tun := joined(t, n, one)
+		n.socket(one).change(func(f *fate) { f.silent = true })
+		app.Write([]byte("lost"))
+		synctest.Wait()
+		tun.mu.Lock()
+		p := tun.current()
+		tun.mu.Unlock()
+		one.Close()
+		synctest.Wait()
+		if b, more := p.Fill(nil, carrier.Turn{Room: 4 << 10, Bulk: true}); len(b) > 0 || more > 0 {
+			t.Errorf("got %d bytes and %d more, want none", len(b), more)
+		}
+		two, _ := n.carrier(fate{}, fate{})
+		tun.Attach(two, true)
+		wantRead(t, service, "lost")
+	})
+}
+
+// Attach has a carrier take what is sent alone, also one that did so beside others.
+func TestAttachEndsSharing(t *testing.T) {
+	t.Parallel()
+	doors(t, func(t *testing.T, n *Net) {
+		one, farOne := n.first()
+		two, farTwo := n.carrier(fate{}, fate{})
+		_, _, tun := joined(t, n, one)
+		tun.Add(two)
+		time.Sleep(time.Second)
+		tun.Attach(two, false)
+		time.Sleep(time.Second)
+		far := n.far.allTunnels()[0]
+		for name, end := range map[string]struct {
+			t         *Tunnel
+			left, now *carrier.Carrier
+		}{"near": {tun, one, two}, "far": {far, farOne, farTwo}} {
+			end.t.mu.Lock()
+			left, now := end.t.pathOf(end.left), end.t.current()
+			if left != nil && left.sends || now == nil || now.carrier != end.now {
+				t.Errorf("%s: got the first to send by %v, want the second alone", name, left != nil && left.sends)
+			}
+			end.t.mu.Unlock()
+		}
+	})
+}
+
+// Several carriers take what one tunnel sends, each as fast as it can, and the bytes are
+// the same, also if one of them dies with what it took.
+func TestSeveralCarriersShareATunnel(t *testing.T) {
+	t.Parallel()
+	for name, dies := range map[string]bool{"all live": false, "one dies, silently": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			doors(t, func(t *testing.T, n *Net) { share(t, n, dies) })
+		})
+	}
+}
+
+func share(t *testing.T, n *Net, dies bool) {
+	var mu sync.Mutex
+	took := map[*carrier.Carrier]int{}
+	made := func(delay time.Duration, room int) (near, far *carrier.Carrier) {
+		f := fate{delay: delay, room: room}
+		if n.door == session.Gateway {
+			f.shuffle, f.twice = true, true
+		}
+		near, far = n.carrier(f, f)
+		for _, c := range []*carrier.Carrier{near, far} {
+			n.watch(c, func(f wire.Frame) {
+				mu.Lock()
+				defer mu.Unlock()
+				if f.Kind == wire.Data {
+					took[c] += len(f.Body)
+				}
+			})
+		}
+		return near, far
+	}
+	n.first()
+	fast, farFast := made(5*time.Millisecond, 4)
+	slow, farSlow := made(80*time.Millisecond, 4)
+	odd, farOdd := made(33*time.Millisecond, 2)
+	app, service, tun := joined(t, n, fast)
+	tun.Add(slow)
+	time.Sleep(time.Second) // a Use that another overtakes is ignored
+	tun.Add(odd)
+	time.Sleep(time.Second)
+	up, down := bytesOf(8<<20, 1), bytesOf(8<<20, 2)
+	if dies {
+		time.AfterFunc(300*time.Millisecond, func() {
+			n.socket(slow).change(func(f *fate) { f.silent = true })
+			n.socket(farSlow).change(func(f *fate) { f.silent = true })
+			time.Sleep(time.Second)
+			slow.Close()
+		})
+	}
+	talk(t, app, func() *memStream { return service }, up, up, down, 100<<10)
+	time.Sleep(2 * time.Second)
+	n.wantTunnels(t, 0, 0)
+	for name, c := range map[string]*carrier.Carrier{"fast": fast, "slow": slow, "odd": odd, "fast, down": farFast, "slow, down": farSlow, "odd, down": farOdd} {
+		if took[c] < 64<<10 {
+			t.Errorf("%s: took %d bytes, want its share", name, took[c])
+		}
+	}
+}

@@ -346,10 +346,11 @@ func (p *path) Lost() {
 	t.send.lose(p, false)
 	p.opened = false
 	t.recv.ackDue, t.recv.ackSoon = true, false // the last may be lost, too
-	if t.table.isClient {
+	if cur := t.current(); cur != nil && t.table.isClient {
 		for _, o := range t.paths {
-			o.use = o.sends
+			o.sends = o == cur // a Use does not name the one of several that has died
 		}
+		cur.use = true
 	}
 	t.ready(nil)
 }
@@ -461,7 +462,8 @@ func (t *Tunnel) appendControl(b []byte, p *path) []byte {
 // that waits begins in c's session. lost says that the carrier before is dead.
 func (t *Tunnel) Attach(c *carrier.Carrier, lost bool) { t.attach(c, lost, true) }
 
-// Add has c take what is sent beside the carriers that do.
+// Add has c take what is sent beside the carriers that do. When one of them dies the one
+// that was added last goes on alone.
 func (t *Tunnel) Add(c *carrier.Carrier) { t.attach(c, false, false) }
 
 func (t *Tunnel) attach(c *carrier.Carrier, lost, alone bool) {

@@ -314,6 +314,14 @@ func (n *Net) tend(ctx context.Context) {
 	}
 }
 
+// tendAlways has it tended until it stops.
+func (n *Net) tendAlways() {
+	ctx, cancel := context.WithCancel(context.Background())
+	stop := n.cancel
+	n.cancel = func() { stop(); cancel() }
+	n.serving.Go(func() { n.tend(ctx) })
+}
+
 // number is that of a tunnel in its session.
 func (t *Tunnel) number() uint32 {
 	t.mu.Lock()

@@ -24,6 +24,7 @@ type fate struct {
 	hurtful bool // a cut takes along some of what is under way
 	silent  bool // messages vanish
 	stuck   bool // writing waits until the socket is closed
+	passes  int  // bytes that come; all further ones vanish; 0: all do
 	room    int  // messages that may be under way; more wait to be written; 0: any number
 }
 
@@ -59,6 +60,7 @@ type memSocket struct {
 	cut    bool // nothing more is written, by either end
 	closed bool // by this end
 	sent   int  // messages
+	bytes  int  // of them
 	read   int  // messages of the peer's
 	owner  transport.Owner
 	log    func(b []byte) // told of each message that this end writes
@@ -93,7 +95,7 @@ func (s *memSocket) WriteMessage(b []byte) error {
 		s.cutBoth(s.fate.hurtful)
 		return errCut
 	}
-	if !s.fate.silent && (s.fate.lost == 0 || s.rand.IntN(s.fate.lost) > 0) {
+	if s.bytes += len(b); !s.fate.silent && (s.fate.passes == 0 || s.bytes <= s.fate.passes) && (s.fate.lost == 0 || s.rand.IntN(s.fate.lost) > 0) {
 		s.push(b)
 		if s.fate.twice && s.rand.IntN(3) == 0 {
 			s.push(b)
@@ -158,7 +160,7 @@ func (s *memSocket) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed, s.in = true, nil
-	if s.fate.silent || s.peer.fate.silent { // nobody hears of it
+	if s.fate.silent || s.fate.passes > 0 || s.peer.fate.silent || s.peer.fate.passes > 0 { // nobody hears of it
 		s.cut = true
 		s.wake.Broadcast()
 		return nil

@@ -106,9 +106,9 @@ func TestATunnelAtTheGatewayDoorIsHeldFromTheLastCarrierThatBroughtSomething(t *
 				for n.near.Tunnels() > 0 && time.Since(began) < time.Hour {
 					deaf, _ := n.carrier(fate{silent: true}, fate{silent: true})
 					tunnel.Attach(deaf, true)
-					time.Sleep(8 * time.Second)
+					time.Sleep(6 * time.Second)
 					deaf.Close()
-					time.Sleep(2 * time.Second)
+					time.Sleep(sweepEvery + time.Second)
 				}
 				if took := time.Since(began); took < wire.HoldTunnel || took > wire.HoldTunnel+20*time.Second {
 					t.Errorf("held for %v, want about %v", took, wire.HoldTunnel)

@@ -52,7 +52,7 @@ func TestTunnelsThatTakeNothingKeepNoMoreThanTheirUserMay(t *testing.T) {
 }
 
 func keepsNoMore(t *testing.T, n *Net, fill func(app, service *memStream)) {
-	const share = 1 << 20
+	const share = 4 << 20
 	n.far.Memory = NewMemoryQuota(4 * share)
 	n.tendAlways()
 	stuck, _ := n.first()

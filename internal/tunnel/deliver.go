@@ -132,9 +132,7 @@ func (t *Tunnel) takeBytes(ck chunk, whole []byte) (kept bool, err error) {
 		return false, nil
 	}
 	kept, grown, err := t.recv.take(ck, whole)
-	if grown > 0 {
-		t.table.Memory.Add(t.user, grown)
-	}
+	t.table.Memory.Add(t.user, grown)
 	t.noteBulk()
 	return kept, err
 }

@@ -53,9 +53,10 @@ func (c *chunk) end() uint64 {
 const maxAhead = 4096
 
 // take takes a chunk. keep is the buffer that it lies in, if it may be kept, else nil.
-// kept says that it was; grown is how many bytes of buffers came. The error is
-// wire.ErrFrame.
+// kept says that it was; grown is how many bytes of buffers are held more, or fewer. The
+// error is wire.ErrFrame.
 func (r *recvHalf) take(c chunk, keep []byte) (kept bool, grown int64, err error) {
+	before := r.bytes
 	end := c.end()
 	limit := r.promised
 	if c.fin {
@@ -80,15 +81,14 @@ func (r *recvHalf) take(c chunk, keep []byte) (kept bool, grown int64, err error
 			c.buf = transport.GetBuffer(len(c.data))
 			c.data = c.buf[:copy(c.buf, c.data)]
 		}
-		grown = int64(cap(c.buf))
-		r.bytes += grown
+		r.bytes += int64(cap(c.buf))
 	}
 	if c.from > r.got {
 		r.ahead = slices.Insert(r.ahead, i, c)
-		return keep != nil, grown, nil
+	} else {
+		r.enqueue(c)
 	}
-	r.enqueue(c)
-	return keep != nil && !c.fin, grown, nil
+	return keep != nil && !c.fin, r.bytes - before, nil
 }
 
 // place is where c belongs in ahead. covered says that another holds all of it.

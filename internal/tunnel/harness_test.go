@@ -136,7 +136,7 @@ func (n *Net) between(s *Session, near, far transport.Transport, a, b *memSocket
 		near, far = gatewayDoor{near}, gatewayDoor{far}
 	}
 	token := wire.NewToken(testUser, wire.TokenKey{}, [32]byte{}, time.Now())
-	pn := &party{Party: clientParty{s.client.Carrier(n.door, token), s}}
+	pn := &party{Party: clientParty{s.client.Carrier(n.door, token), s}, token: token}
 	oc := n.origin.Carrier(n.door, token, testUser, n.master.Pair(testUser), time.Now())
 	pf := &party{Party: originParty{oc, n.far}}
 	cn, cf = carrier.New(n.near.Carriers, near, pn, 0), carrier.New(n.far.Carriers, far, pf, testUser)
@@ -151,6 +151,7 @@ func (n *Net) between(s *Session, near, far transport.Transport, a, b *memSocket
 // have others sealed.
 type party struct {
 	carrier.Party
+	token wire.Token // a client's
 	mu    sync.Mutex // guards the following
 	log   func(f wire.Frame)
 	forge []byte // what the next record holds, in place of what it should

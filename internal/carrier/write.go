@@ -41,8 +41,9 @@ func (c *Carrier) write() {
 	}
 }
 
-// writeFor writes for s until its frames have gone, and the small ones of others. It
-// leaves the bulk of others to a goroutine. The caller has made the queue run.
+// writeFor writes for s until its frames have gone, and with them the small ones of
+// others. It leaves what is left then, and the bulk of others, to a goroutine: s has more
+// to read. The caller has made the queue run.
 func (c *Carrier) writeFor(s *Slot) {
 	for {
 		if err := c.writeNext(); err != nil {
@@ -50,11 +51,11 @@ func (c *Carrier) writeFor(s *Slot) {
 		}
 		c.mu.Lock()
 		q := &c.queue
-		alone := len(q.bulk) == 0 || len(q.bulk) == 1 && s.bulk
+		mine := s.bulk && len(q.bulk) == 1 || s.small && len(q.bulk) == 0
 		switch {
 		case q.dead || !q.mayWrite():
 			q.running = false
-		case !alone:
+		case !mine:
 			q.running = c.set.tasks.Go(c.writer)
 		default:
 			c.mu.Unlock()

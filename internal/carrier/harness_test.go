@@ -128,7 +128,7 @@ func (d *door) NextMessage() (io.Reader, error) {
 func (d *door) WriteMessage(b []byte) error {
 	d.mu.Lock()
 	d.wrote, d.at = append(d.wrote, bytes.Clone(b)), append(d.at, time.Now())
-	stuck := d.stuck
+	stuck, takes := d.stuck, d.takes
 	d.mu.Unlock()
 	if stuck != nil {
 		select {
@@ -137,7 +137,7 @@ func (d *door) WriteMessage(b []byte) error {
 			return net.ErrClosed
 		}
 	}
-	time.Sleep(d.takes)
+	time.Sleep(takes)
 	return nil
 }
 

@@ -64,6 +64,7 @@ func TestFramesWaitForOthersOnlyWhereThatPays(t *testing.T) {
 					}
 				}
 				time.Sleep(time.Second)
+				synctest.Wait()
 				if got := d.sentAt(began); !slices.Equal(got, c.want) {
 					t.Errorf("got messages at %v, want %v", got, c.want)
 				}
@@ -109,6 +110,7 @@ func TestOneMessageIsComposedAtATime(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		sum := 0
 		for _, m := range d.messages() {
 			if sum += len(m); len(m) > wire.MaxTextBody {

@@ -57,9 +57,12 @@ func TestRecordsShrinkOnASlowPath(t *testing.T) {
 			synctest.Wait()
 			c.confirm(c.out.sent)
 		}
+		d.mu.Lock()
 		d.takes = time.Second
+		d.mu.Unlock()
 		s.add(10 << 20)
 		time.Sleep(20 * time.Second)
+		synctest.Wait()
 		all := d.messages()
 		if got := len(all[len(all)-1]); got > leastRecord {
 			t.Errorf("got a record of %d bytes, want %d", got, leastRecord)
@@ -67,8 +70,11 @@ func TestRecordsShrinkOnASlowPath(t *testing.T) {
 		began := time.Now()
 		chat := c.newBulk(2)
 		chat.add(50)
-		for chat.left > 0 {
+		for turns := 0; turns == 0; {
 			time.Sleep(10 * time.Millisecond)
+			chat.mu.Lock()
+			turns = len(chat.filled)
+			chat.mu.Unlock()
 		}
 		if took := time.Since(began); took > 2*d.takes {
 			t.Errorf("chat waited for %v, want a record at most", took)
@@ -91,6 +97,7 @@ func TestBulkHasItsTurnAmongSmallFrames(t *testing.T) {
 			chat.add(10)
 			time.Sleep(time.Millisecond)
 		}
+		synctest.Wait()
 		if len(s.filled) < 200/(maxStreak+2) || len(chat.filled) < 50 {
 			t.Errorf("got %d turns of bulk and %d of chat", len(s.filled), len(chat.filled))
 		}
@@ -120,6 +127,7 @@ func TestWhoWritesIsNotKeptWritingForOthers(t *testing.T) {
 			t.Errorf("writing for itself took %v", took)
 		}
 		time.Sleep(11 * time.Second)
+		synctest.Wait()
 		if c.queue.running || theirs.left > 0 {
 			t.Errorf("somebody writes %v, and %d bytes are left", c.queue.running, theirs.left)
 		}
@@ -146,6 +154,7 @@ func TestSendersHearThatATurnCameToNothing(t *testing.T) {
 				}
 				s.add(100)
 				time.Sleep(time.Second)
+				synctest.Wait()
 				if len(s.filled) == 0 || s.lost <= before {
 					t.Errorf("got %d turns, told %d times before and %d after, want it told after its turn", len(s.filled), before, s.lost-before)
 				}
@@ -177,6 +186,7 @@ func TestNothingFollowsAJoinOrAgreeBeforeTheAnswer(t *testing.T) {
 				party.set(func() { party.held = false })
 				c.release()
 				time.Sleep(time.Second)
+				synctest.Wait()
 				if got := d.messages(); len(got) != 2 || len(s.filled) != 1 || s.filled[0] != 300 {
 					t.Errorf("got %d messages and %v, want one more with all that waited", len(got), s.filled)
 				}

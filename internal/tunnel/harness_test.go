@@ -53,8 +53,9 @@ func newNet(t testing.TB) *Net {
 	n.origin = session.NewOrigin(session.Config{})
 	ctx, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
-	n.serving.Go(func() { n.near.Sweep(ctx) })
-	n.serving.Go(func() { n.far.Sweep(ctx) })
+	for _, tb := range []*Table{n.near, n.far} {
+		n.serving.Go(func() { tb.Sweep(ctx) })
+	}
 	return n
 }
 
@@ -137,11 +138,11 @@ func (n *Net) between(s *Session, near, far transport.Transport, a, b *memSocket
 	}
 	token := wire.NewToken(testUser, wire.TokenKey{}, [32]byte{}, time.Now())
 	pn := &party{Party: clientParty{s.client.Carrier(n.door, token), s}, token: token}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	oc := n.origin.Carrier(n.door, token, testUser, n.master.Pair(testUser), time.Now())
 	pf := &party{Party: originParty{oc, n.far}}
 	cn, cf = carrier.New(n.near.Carriers, near, pn, 0), carrier.New(n.far.Carriers, far, pf, testUser)
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	n.sockets[cn], n.sockets[cf] = a, b
 	n.parties[cn], n.parties[cf] = pn, pf
 	return cn, cf
@@ -311,7 +312,10 @@ func (n *Net) tend(ctx context.Context) {
 				c.Check(now)
 			}
 			n.session.client.Expire(now)
-			n.origin.Sweep(now)
+			n.mu.Lock()
+			origin := n.origin
+			n.mu.Unlock()
+			origin.Sweep(now)
 		}
 	}
 }

@@ -179,6 +179,7 @@ func TestAClientsEarlyRecordsHoldOpensAlone(t *testing.T) {
 			near.Put(wire.Frame{Kind: wire.Pong})
 			time.Sleep(10 * time.Millisecond)
 		}
+		synctest.Wait()
 		if len(kinds) != 1 || kinds[wire.Open] != 1 {
 			t.Errorf("got %v before the answer, want one Open", kinds)
 		}
@@ -239,6 +240,7 @@ func TestAnotherSessionsTunnelIsUnknown(t *testing.T) {
 		theirs.Put(wire.Frame{Kind: wire.Data, Tunnel: 1, Body: []byte("forged")})
 		theirs.Put(wire.Frame{Kind: wire.Reset, Tunnel: 1, Code: 1})
 		time.Sleep(time.Second)
+		synctest.Wait()
 		want := wire.Frame{Kind: wire.Reset, Tunnel: 1, Code: byte(wire.Unknown)}
 		if len(answers) != 2 || answers[0].Kind != want.Kind || answers[0].Code != want.Code {
 			t.Errorf("got %v, want a Reset for the Use and the Data", answers)

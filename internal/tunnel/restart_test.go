@@ -17,9 +17,11 @@ import (
 // restart is another process in the origin's place: the one before ends with all its
 // carriers, or lives on and is not reached any more.
 func (n *Net) restart(ends bool) (before *Table) {
+	n.mu.Lock()
 	before = n.far
 	n.origin = session.NewOrigin(session.Config{})
 	n.far = NewTable(Events{Open: n.open, Ended: n.ended}, NewWindowBudget(64<<20), false)
+	n.mu.Unlock()
 	if ends {
 		before.Close()
 	}
@@ -141,6 +143,7 @@ func TestTunnelsBeginThroughRestarts(t *testing.T) {
 		n.dialAfter = 0
 		old = append(old, n.restart(true))
 		time.Sleep(time.Second)
+		synctest.Wait()
 		c := n.near.Carriers.All()[0]
 		app, tun := n.dial(c, []byte("early"))
 		time.Sleep(6 * time.Millisecond)

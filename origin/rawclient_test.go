@@ -95,7 +95,7 @@ func (c *RawClient) Hear(text []byte) []byte {
 		c.t.Fatal(err)
 	}
 	number := binary.BigEndian.Uint32(body)
-	p, plain, sealed, err := session.Cut(body[4:])
+	p, plain, sealed, err := session.Next(body[4:])
 	if err == nil {
 		_, err = c.carrier.Receive(p, plain, time.Now())
 	}

@@ -199,7 +199,7 @@ func (c *Carrier) takeBody(body []byte) error {
 		return session.ErrMessage
 	}
 	number := binary.BigEndian.Uint32(body)
-	p, plain, sealed, err := session.Cut(body[numberLen:])
+	p, plain, sealed, err := session.Next(body[numberLen:])
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"strings"
 
 	"culvert/internal/wire"
@@ -34,26 +33,19 @@ type ClientKeys struct {
 	Token   wire.TokenKey // opens the gate
 }
 
-// Hidden keeps the secrets of what embeds it out of logs, errors and JSON. Format is
-// asked for all verbs, before String and GoString would be.
+// Hidden keeps the secrets of what embeds it out of logs, errors and JSON.
 type Hidden struct{}
 
 const hiddenText = "[hidden key]"
 
-// Format does not reveal a secret, whatever the verb.
+// Format is asked for all verbs, before String and GoString would be.
 func (Hidden) Format(f fmt.State, _ rune) { io.WriteString(f, hiddenText) }
 
-// LogValue does not reveal a secret.
-func (Hidden) LogValue() slog.Value { return slog.StringValue(hiddenText) }
-
-// MarshalText does not reveal a secret.
+// MarshalText is what encoders ask, those of package slog too.
 func (Hidden) MarshalText() ([]byte, error) { return []byte(hiddenText), nil }
 
-// Format does not reveal the key, whatever the verb.
+// Format does not reveal the key.
 func (PrivateKey) Format(f fmt.State, r rune) { Hidden{}.Format(f, r) }
-
-// LogValue does not reveal the key.
-func (PrivateKey) LogValue() slog.Value { return Hidden{}.LogValue() }
 
 // MarshalText does not reveal the key.
 func (PrivateKey) MarshalText() ([]byte, error) { return Hidden{}.MarshalText() }
@@ -66,14 +58,6 @@ type Master struct {
 	secret [32]byte
 	gate   wire.GateKey // zero: follows from secret
 }
-
-// The labels of what is derived, none the beginning of another. To change one
-// is to break every link that was handed out.
-const (
-	labelOrigin = "culvert 2 origin"
-	labelClient = "culvert 2 client" // before the 4 bytes of a user's number
-	labelGate   = "culvert 2 gate"
-)
 
 const masterPrefix = "culvert-secret-1:"
 
@@ -90,52 +74,40 @@ const maxMasters = 4
 
 var masterText = base64.RawURLEncoding.Strict()
 
-var (
-	errMaster  = errors.New("not a master secret: make one with `culvert link secret`")
-	errMasters = errors.New("not 1 to 4 master secrets, one a line, the newest first: make one with `culvert link secret`")
-)
+var errMaster = errors.New("not a master secret, nor up to 4 of them, one a line, the newest first: make one with `culvert link secret`")
 
 // NewMaster makes a secret for a new origin.
-func NewMaster() Master {
-	var m Master
+func NewMaster() (m Master) {
 	rand.Read(m.secret[:])
 	return m
 }
 
 // ParseMaster reads what Text wrote, or 64 letters and digits, with white
 // space around it or none. The error says what to do and holds nothing of text.
-func ParseMaster(text string) (Master, error) {
+func ParseMaster(text string) (m Master, err error) {
 	text = strings.TrimSpace(text)
 	if len(text) == generatedLen && strings.Trim(text, generatedLetters) == "" {
 		return Master{secret: sha256.Sum256([]byte(generatedLabel + text))}, nil
 	}
-	var m Master
 	encoded, ok := strings.CutPrefix(text, masterPrefix)
-	if !ok || len(encoded) != masterText.EncodedLen(len(m.secret)) {
+	secret, err := masterText.DecodeString(encoded)
+	if !ok || err != nil || len(encoded) != masterText.EncodedLen(len(m.secret)) || len(secret) != len(m.secret) {
 		return Master{}, errMaster
 	}
-	if n, err := masterText.Decode(m.secret[:], []byte(encoded)); err != nil || n != len(m.secret) {
-		return Master{}, errMaster
-	}
-	return m, nil
+	return Master{secret: [32]byte(secret)}, nil
 }
 
 // ParseMasters reads 1 to 4 secrets with white space between, the newest first.
-func ParseMasters(text string) ([]Master, error) {
-	words := strings.Fields(text)
-	wrong := errMasters
-	if len(words) < 2 {
-		wrong = errMaster
-	}
-	if len(words) == 0 || len(words) > maxMasters {
-		return nil, wrong
-	}
-	masters := make([]Master, len(words))
-	for i, w := range words {
-		var err error
-		if masters[i], err = ParseMaster(w); err != nil {
-			return nil, wrong
+func ParseMasters(text string) (masters []Master, err error) {
+	for _, word := range strings.Fields(text) {
+		m, err := ParseMaster(word)
+		if err != nil || len(masters) == maxMasters {
+			return nil, errMaster
 		}
+		masters = append(masters, m)
+	}
+	if len(masters) == 0 {
+		return nil, errMaster
 	}
 	return masters, nil
 }
@@ -143,9 +115,6 @@ func ParseMasters(text string) ([]Master, error) {
 // Text is the secret itself, as a file or an environment variable holds it,
 // without what WithGate added.
 func (m Master) Text() string { return masterPrefix + masterText.EncodeToString(m.secret[:]) }
-
-// OriginPublic is the key that every link names.
-func (m Master) OriginPublic() PublicKey { return m.originPrivate().public() }
 
 // WithGate is m for gates that have a secret of their own, whose key is k.
 func (m Master) WithGate(k wire.GateKey) Master {
@@ -158,17 +127,12 @@ func (m Master) GateKey() wire.GateKey {
 	if m.gate != (wire.GateKey{}) {
 		return m.gate
 	}
-	return wire.GateKey(m.derive(labelGate))
+	return m.derive("culvert 2 gate")
 }
 
 // Client is what a link holds for user.
 func (m Master) Client(user uint32) ClientKeys {
-	return ClientKeys{
-		User:    user,
-		Private: m.clientPrivate(user),
-		Origin:  m.OriginPublic(),
-		Token:   m.GateKey().TokenKey(user),
-	}
+	return ClientKeys{user, m.clientPrivate(user), m.originPrivate().public(), m.GateKey().TokenKey(user)}
 }
 
 // Pair is the origin's for user. It costs a key of the curve and a shared secret.
@@ -178,16 +142,14 @@ func (m Master) Pair(user uint32) *Pair {
 	return must(p, err) // client is a key that we made
 }
 
-func (m Master) originPrivate() PrivateKey {
-	return PrivateKey(m.derive(labelOrigin))
-}
+func (m Master) originPrivate() PrivateKey { return m.derive("culvert 2 origin") }
 
 func (m Master) clientPrivate(user uint32) PrivateKey {
-	info := binary.BigEndian.AppendUint32([]byte(labelClient), user)
-	return PrivateKey(m.derive(string(info)))
+	return m.derive("culvert 2 client" + string(binary.BigEndian.AppendUint32(nil, user)))
 }
 
-// derive is HKDF without a salt, as the secret is uniform already.
+// derive is HKDF-SHA256 (RFC 5869) without a salt, as the secret is uniform already. No
+// label is the beginning of another. To change one is to break every link that was handed out.
 func (m Master) derive(label string) [32]byte {
 	key, err := hkdf.Key(sha256.New, m.secret[:], nil, label, 32)
 	return [32]byte(must(key, err)) // only for lengths that are out of range

@@ -166,7 +166,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := PrivateKey(m.secret)
-	link := ClientKeys{Private: key, Origin: m.OriginPublic()}
+	link := ClientKeys{Private: key, Origin: m.originPrivate().public()}
 	copy(link.Token[:], m.secret[:])
 	pair := m.Pair(7)
 	pair.private, pair.secret, pair.prk = key, m.secret, m.secret

@@ -63,7 +63,7 @@ func TestAVanillaResponderAnswersTheClient(t *testing.T) {
 func TestAVanillaInitiatorIsAnsweredByTheOrigin(t *testing.T) {
 	t.Parallel()
 	m := NewMaster()
-	p, origin := m.Pair(7), m.OriginPublic()
+	p, origin := m.Pair(7), m.originPrivate().public()
 	far := p.Handshake(false, []byte("prologue"), rand.Reader)
 	run(t, vanilla(t, true, m.clientPrivate(7), origin[:]), far)
 	if !p.IsPeer(far.PeerStatic()) || m.Pair(8).IsPeer(far.PeerStatic()) {
@@ -82,7 +82,7 @@ func TestTheSecretOfThePairIsComputedOnce(t *testing.T) {
 	p.secret = [32]byte{1} // so that we see who was asked
 	kept, _ := (*curve)(p).DH(p.private[:], p.peer[:])
 	same(t, "of the pair", kept, p.secret[:])
-	other := NewMaster().OriginPublic()
+	other := NewMaster().originPrivate().public()
 	fresh, err := (*curve)(p).DH(p.private[:], other[:])
 	want, _ = p.private.shared(other)
 	if err != nil {

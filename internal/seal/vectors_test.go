@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -52,7 +53,7 @@ func TestKeysFollowFromTheMasterAsInTheVectors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	origin, gate := m.OriginPublic(), m.GateKey()
+	origin, gate := m.originPrivate().public(), m.GateKey()
 	same(t, "origin", origin[:], v.OriginPublic)
 	same(t, "gate", gate[:], v.Gate)
 	for _, want := range v.Users {
@@ -85,9 +86,14 @@ func TestTheTextSaysTheLabelsOfTheCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, label := range []string{labelAgreeKey, labelTokenKey, labelOwner} {
-		if !strings.Contains(string(protocol), "`"+label+"`") {
-			t.Errorf("the text does not say %q", label)
+	code, err := os.ReadFile("pair.go")
+	labels := regexp.MustCompile(`"(culvert 2[a-z ]*)"`).FindAllSubmatch(code, -1)
+	if err != nil || len(labels) != 3 {
+		t.Fatalf("got %d labels, want 3; %v", len(labels), err)
+	}
+	for _, label := range labels {
+		if !strings.Contains(string(protocol), "`"+string(label[1])+"`") {
+			t.Errorf("the text does not say %q", label[1])
 		}
 	}
 }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 
 	"culvert/internal/seal"
@@ -13,57 +14,67 @@ type end struct {
 	seal.Hidden
 	atOrigin bool
 
-	mu    sync.Mutex // guards the following, and in.keys, in.latest and what keys have used
-	state State
-	place place
-	id    []byte
-	first int  // the name of the generation that the carrier joined by, or agreed on
-	next  *key // that the writer is to turn to; nil: it has
+	mu         sync.Mutex // guards the following, keys, latest, and what keys have used
+	state      State
+	challenged bool // client: it came; origin: it was said
+	place
+	id    []byte // what binds the carrier's keys to its Join, or to the generation that it agreed on
+	first int    // the name of that generation
+	next  *key   // that the writer is to go on by; nil: there is none yet
 
-	// This belongs to whoever holds the carrier's write lock.
-	out sealer
+	// These belong to whoever holds the carrier's write lock.
+	out    *key   // nil: there is none yet
+	number uint64 // the least that may be sealed
 
 	// These belong to whoever reads, one at a time.
-	in    opener
-	count uint64 // records that have come, at the stream door
+	keys   []*key // the newest first
+	at     *key   // of the record at hand; nil: nothing has said what records are
+	latest *key   // of the record with the highest number that has opened; nil: an early one, or none
+	came   Window
 }
 
-// begin binds the carrier's keys to its Join, or to the generation that it agreed on.
-//
-//	 0  cipher   1  0 AES-256-GCM, 1 ChaCha20-Poly1305
-//	 1  door     1  1 stream, 2 gateway
-//	 2  g        8  the generation that it joined by, or agreed on
-//	10  n        4  of its Join; 0 if it agreed
-//	14  c       16  of its Join; 0 if it agreed
-//	30  token   51  that opened it, as bytes
-func (e *end) begin(g *generation, j join) {
+// keysKept bounds keys: the one that is to come, the one in use and, at the gateway
+// door, the one before it.
+const keysKept = 3
+
+// begin gives the carrier its id, and returns the key to seal by.
+func (e *end) begin(g *generation, j join) (out *key, err error) {
 	j.G = g.name
 	e.first = int(g.j)
-	e.id = append([]byte{byte(g.cipher), byte(e.place.door)}, marshal(j)...)
-	e.id = append(e.id, e.place.token[:]...)
+	e.id = append([]byte{byte(g.cipher), byte(e.door)}, marshal(j)...)
+	e.id = append(e.id, e.token[:]...)
+	e.keys, e.at = nil, nil
+	return e.derive(g)
 }
 
-// keys are those of both directions: what this end seals with, and what it opens with.
-// Only what goes down is bound to the challenge.
-func (e *end) keys(g *generation) (out, in *key, err error) {
-	up, err := g.derive(labelUp, e.id)
+// derive makes the keys of a generation, keeps the one to open by and returns the one to
+// seal by. What goes down is bound to the challenge, once that is known.
+func (e *end) derive(g *generation) (out *key, err error) {
+	up, err := g.derive("culvert 2 up", e.id...)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	down, err := g.derive(labelDown, e.id, e.place.o[:])
-	out, in = &key{of: g, cipher: g.cipher, secret: up}, &key{of: g, cipher: g.cipher, secret: down}
+	down, err := g.derive("culvert 2 down", e.id...)
+	out, in := &key{of: g, cipher: g.cipher, secret: up}, &key{of: g, cipher: g.cipher, secret: down}
+	if e.door == Gateway || e.challenged || e.atOrigin {
+		e.bind(in)
+	}
 	if e.atOrigin {
 		out, in = in, out
 	}
-	return out, in, err
+	in.back = out
+	e.keys = append([]*key{in}, e.keys[:min(len(e.keys), keysKept-1)]...)
+	return out, err
 }
 
-// turn has the writer go on under what it is to turn to, if anything, and says so.
+func (e *end) bind(down *key) { down.secret = seal.Expand(down.secret[:], string(e.o[:])) }
+
+// turn has the writer go on under next, if that is another key, and says so.
 func (e *end) turn(b []byte) []byte {
-	tell := e.place.door == Gateway
-	if e.next != nil {
-		tell = tell || e.out.key != nil // a client knows what an origin answers a Join under
-		e.out.key, e.next = e.next, nil
+	tell := e.door == Gateway
+	if e.next != nil && e.next != e.out {
+		tell = tell || e.out != nil // a client knows what an origin answers a Join under
+		e.out = e.next
 	}
 	if tell {
 		b = appendPlain(b, Turn, e.out.of.j)
@@ -71,41 +82,54 @@ func (e *end) turn(b []byte) []byte {
 	return b
 }
 
-// pick has the record at hand opened by the key of that name, if there is one.
-func (e *end) pick(name int) bool { return e.in.pick(name, e.place.door == Stream) }
-
-// opened notes that the record of that number has opened, or not. What is sealed next
-// at the origin is under the generation that the client has turned to last.
-func (e *end) opened(number uint64, err error) error {
-	if err != nil {
-		if err != ErrRepeated {
-			e.state = Dead
-		}
-		return err
+// pick has the record at hand opened by the key of that name, if there is one. Where
+// records come in order no older key is needed any more.
+func (e *end) pick(name int) bool {
+	i := slices.IndexFunc(e.keys, func(k *key) bool { return k.name() == name })
+	if e.at = nil; i < 0 {
+		return false
 	}
-	k := e.in.at
-	k.used++
-	if k.of != nil && k != e.in.latest && e.in.came.next == number+1 {
-		e.in.latest = k
-		if k.back != nil {
-			e.next, k.back = k.back, nil
-		}
+	if e.at = e.keys[i]; e.door == Stream {
+		e.keys = slices.Delete(e.keys, i+1, len(e.keys))
 	}
-	return nil
+	return true
 }
 
-// numbered is the number of a record that has come: a message's, or by count.
-func (e *end) numbered(message uint32) uint64 {
-	if e.place.door == Gateway {
-		return uint64(message)
+// open decrypts, in place, the record at hand, of a message's number at the gateway door.
+// ErrRepeated comes before any opening, and a number counts as come only when its record
+// has opened. After ErrRecord the contents of sealed are lost.
+func (e *end) open(number uint64, sealed []byte) ([]byte, error) {
+	if e.door == Stream {
+		number = e.came.next
 	}
-	e.count++
-	return e.count - 1
+	if !e.came.Fresh(number) {
+		return nil, ErrRepeated
+	}
+	if e.at == nil || len(sealed) <= wire.RecordOverhead {
+		return nil, ErrRecord
+	}
+	plain, err := e.at.at(number).Open(sealed[:0], e.at.nonce[:], sealed, nil)
+	if err != nil {
+		return nil, ErrRecord
+	}
+	e.came.Take(number)
+	return plain, nil
+}
+
+// opened notes that the record at hand has opened. What is sealed next goes under the
+// generation of the one with the highest number, to which a client has turned before.
+func (e *end) opened(number uint32) {
+	k := e.at
+	k.used++
+	newest := e.door == Stream || e.came.next == uint64(number)+1
+	if newest && k.of != nil && k != e.latest {
+		e.latest, e.next = k, k.back
+	}
 }
 
 // fail ends the carrier's state and passes err on.
 func (e *end) fail(err error) error {
-	if err != nil {
+	if err != nil && err != ErrRepeated {
 		e.state = Dead
 	}
 	return err
@@ -122,7 +146,7 @@ func (e *end) State() State {
 // wire.RecordHead bytes of room and then frames, at least one byte of them, and has
 // wire.RecordOverhead bytes of capacity behind. The error is ErrSpent; b is not sealed then.
 func (e *end) Seal(b []byte) ([]byte, error) {
-	sealed, err := e.out.seal(e.out.next, b, wire.RecordHead, wire.MaxRecord)
+	sealed, err := e.seal(e.number, b, wire.RecordHead, wire.MaxRecord)
 	if err == nil {
 		binary.BigEndian.PutUint16(sealed, uint16(len(sealed)-wire.RecordHead))
 	}
@@ -132,18 +156,31 @@ func (e *end) Seal(b []byte) ([]byte, error) {
 // SealMessage makes a message of the gateway door in place, whose first head bytes,
 // with what Head has appended, stay in the clear. Numbers must grow. The error is ErrSpent.
 func (e *end) SealMessage(number uint32, b []byte, head int) ([]byte, error) {
-	return e.out.seal(uint64(number), b, head, wire.MaxMessage)
+	return e.seal(uint64(number), b, head, wire.MaxMessage)
+}
+
+func (e *end) seal(number uint64, b []byte, head, most int) ([]byte, error) {
+	k := e.out
+	if k == nil || number < e.number || k.used >= MaxRecords || len(b) <= head || len(b)+wire.RecordOverhead > most {
+		return nil, ErrSpent
+	}
+	e.number, k.used = number+1, k.used+1
+	return k.at(number).Seal(b[:head], k.nonce[:], b[head:], nil), nil
 }
 
 // RestWriter drops the writer's expanded cipher until the next record: the carrier is
 // idle. The writer calls it.
-func (e *end) RestWriter() { e.out.rest() }
+func (e *end) RestWriter() {
+	if e.out != nil {
+		e.out.aead = nil
+	}
+}
 
 // RestReader is RestWriter for the reader.
 func (e *end) RestReader() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, k := range e.in.keys {
-		k.rest()
+	for _, k := range e.keys {
+		k.aead = nil
 	}
 }

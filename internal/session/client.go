@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/flynn/noise"
+
 	"culvert/internal/seal"
 	"culvert/internal/wire"
 )
@@ -19,12 +21,10 @@ type Client struct {
 	cipher Cipher
 	random io.Reader
 	i      [16]byte
-
 	newest atomic.Pointer[generation] // of those that were answered, the one that was asked for last
 
-	mu sync.Mutex // guards the following
-	generations
-	root    [32]byte // zero: nobody has agreed yet
+	mu      sync.Mutex // guards the following, and changes of newest
+	root    [32]byte   // zero: nobody has agreed yet
 	process [16]byte
 	owner   [8]byte
 	tries   byte
@@ -43,11 +43,21 @@ func newClient(p *seal.Pair, c Cipher, random io.Reader) *Client {
 
 func (s *Client) fill(b []byte) { must(io.ReadFull(s.random, b)) }
 
-// Expire erases generations whose time is over. Call it every minute or so.
+// Expire erases what is old. Call it every minute or so.
 func (s *Client) Expire(now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.expire(now)
+	if g := s.newest.Load(); g != nil && now.Sub(g.born) >= GenerationKept {
+		g.erase()
+	}
+}
+
+// try is an Agree that has not been answered.
+type try struct {
+	hello
+	hs      *noise.HandshakeState
+	root    [32]byte // zero: the session is to begin
+	inside  bool
+	made    time.Time // by the wall clock, which goes on while a phone sleeps
+	message []byte    // the body of the Agree
 }
 
 // offer makes an Agree for a place.
@@ -60,41 +70,49 @@ func (s *Client) offer(at place, now time.Time) *try {
 	hs := s.pair.Handshake(true, at.prologue(), s.random)
 	sealed, _, _, err := hs.WriteMessage(nil, marshal(h))
 	must(sealed, err) // it fails if there is no randomness
-	return &try{hs, h, s.root, at.inside, now.Round(0), append(at.mac(s.pair, sealed), sealed...)}
+	return &try{h, hs, s.root, at.inside, now.Round(0), append(at.mac(s.pair, sealed), sealed...)}
 }
 
-// answered makes the generation of a try that was answered the newest, unless a later
-// try was answered before: an answer that was held back changes nothing.
-func (s *Client) answered(t *try, body []byte, now time.Time) (*generation, Event, error) {
-	g, a, err := t.finish(body)
+// answered makes the generation of a try. Where the origin does not know the session, it
+// begins with that: the first time, or anew.
+func (s *Client) answered(t *try, body []byte) (*generation, Event, error) {
+	plain, first, second, err := t.hs.ReadMessage(nil, body)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, ErrProof
+	}
+	a, err := parse[answer](plain)
+	known := a.How == 1
+	if err != nil || known && !t.goesOn() || !known && t.inside {
+		return nil, 0, ErrProof
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ev, begun := Event(0), s.root != [32]byte{}
+	begun := s.root != [32]byte{}
 	switch {
 	case t.root != s.root: // the session has begun anew meanwhile
 		return nil, 0, ErrOrder
-	case begun && a.Owner != s.owner || a.known() && a.B != s.process:
+	case begun && a.Owner != s.owner || known && a.B != s.process:
 		return nil, 0, ErrElsewhere
-	case !a.known():
-		ev = Event(bit(begun)) * Restarted
-		s.begin(g, a)
+	case known:
+		return newGeneration(t.hs, first, second, s.root, t.hello, t.made), 0, nil
 	}
-	s.add(g, now)
-	if newest := s.newest.Load(); newest == nil || !g.born.Before(newest.born) {
-		s.newest.Store(g)
-	}
-	return g, ev, nil
+	g := newGeneration(t.hs, first, second, [32]byte{}, t.hello, t.made)
+	s.newest.Swap(nil).erase()
+	s.root, err = g.derive("culvert 2 root")
+	s.process, s.owner, s.trying = a.B, a.Owner, nil
+	return g, Event(bit(begun)) * Restarted, err
 }
 
-// begin has the session begin with g: the first time, or as the origin has forgotten it.
-func (s *Client) begin(g *generation, a answer) {
-	s.erase(func(*generation) bool { return true })
-	s.newest.Store(nil)
-	s.root, _ = g.derive(labelRoot) // it was made this moment
-	s.process, s.owner, s.trying = a.B, a.Owner, nil
+// keep makes g the newest and erases the one before, unless that was asked for later: an
+// answer that was held back changes nothing.
+func (s *Client) keep(g *generation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if newest := s.newest.Load(); newest != nil && g.born.Before(newest.born) {
+		g.erase()
+		return
+	}
+	s.newest.Swap(g).erase()
 }
 
 // joining is what the next Join says, if there is a generation to join by.
@@ -124,15 +142,6 @@ func (s *Client) mayTry(c *ClientCarrier, now time.Time) bool {
 	return true
 }
 
-// leave notes that c does not try any more.
-func (s *Client) leave(c *ClientCarrier) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.trying == c {
-		s.trying = nil
-	}
-}
-
 // ClientCarrier is a client's end of one carrier. One goroutine at a time may write
 // (Head, Early, Seal, SealMessage, Again) and one may read (Receive, Open, Answer).
 type ClientCarrier struct {
@@ -140,19 +149,15 @@ type ClientCarrier struct {
 	session *Client
 
 	// Guarded by end.mu.
-	challenged bool
-	unknown    bool        // the origin has said so
-	joined     *generation // by which it joined
-	try        *try        // the Agree that was sent
-	agreed     []byte      // the answer to it, which the gateway door repeats
-	again      *try        // that was made inside a record, and not answered
+	unknown bool   // the origin has said so
+	try     *try   // the Agree that was sent
+	agreed  []byte // the answer to it, which the gateway door repeats
+	again   *try   // that was made inside a record, and not answered
 }
 
 // Carrier makes the client's end of a carrier that token has opened.
 func (s *Client) Carrier(d Door, token wire.Token) *ClientCarrier {
-	c := &ClientCarrier{session: s}
-	c.place = place{door: d, token: token}
-	return c
+	return &ClientCarrier{session: s, end: end{place: place{door: d, token: token}}}
 }
 
 // Head appends to b the plain message that must go before the next record, if any, and
@@ -167,78 +172,65 @@ func (c *ClientCarrier) Head(b []byte, now time.Time) ([]byte, bool) {
 	case Waiting:
 		return c.start(b, now)
 	case Joining, Agreeing:
-		return b, c.place.door == Stream
+		return b, c.door == Stream
 	}
 	return b, false
 }
 
-// follow has the carrier turn to the session's newest generation, one at a time: not
-// before the origin has turned to the last. So the reader has both keys, however late
-// the origin's Turn comes.
+// follow has the carrier turn to the session's newest generation.
 func (c *ClientCarrier) follow(now time.Time) {
 	g := c.session.newest.Load()
-	if c.next != nil || !c.settled() || g == c.out.of || !g.fit(now) {
+	if !c.settled() || g == c.out.of || !g.fit(now) {
 		return
 	}
-	if out, in, err := c.keys(g); err == nil { // else it was erased this moment
+	if out, err := c.derive(g); err == nil { // else it was erased this moment
 		c.next = out
-		c.in.add(in)
 	}
 }
 
 // settled reports that both directions go under one generation.
-func (c *ClientCarrier) settled() bool { return c.in.latest != nil && c.in.latest.of == c.out.of }
+func (c *ClientCarrier) settled() bool { return c.latest != nil && c.latest.of == c.out.of }
 
 // start joins if it can. To agree at the stream door takes the challenge.
 func (c *ClientCarrier) start(b []byte, now time.Time) ([]byte, bool) {
-	if !c.unknown {
-		if g, j := c.session.joining(now); g != nil && c.join(g, j) == nil {
+	if g, j := c.session.joining(now); g != nil && !c.unknown {
+		if out, err := c.begin(g, j); err == nil {
+			c.out, c.next, c.state = out, out, Joining
 			return appendPlain(b, Join, marshal(j)...), true
 		}
 	}
-	if c.place.door == Stream && !c.challenged {
+	if c.door == Stream && !c.challenged {
 		return b, false
 	}
 	c.try, c.state = c.session.offer(c.place, now), Agreeing
-	c.out = sealer{key: earlyKey(c.try.hello, c.try.root)} // early records are counted from 0
+	c.out, c.number = earlyKey(c.try.hello, c.try.root), 0
 	return appendPlain(b, Agree, c.try.message...), true
 }
 
-func (c *ClientCarrier) join(g *generation, j join) (err error) {
-	c.begin(g, j)
-	c.joined, c.state = g, Joining
-	c.out.key, err = c.listen(g)
-	return err
-}
-
-// listen has what comes opened under g alone, and returns what to seal with.
-func (c *ClientCarrier) listen(g *generation) (*key, error) {
-	out, in, err := c.keys(g)
-	c.in.keys, c.in.at = nil, nil
-	c.in.add(in)
-	return out, err
-}
-
 // Early reports whether records go under an early key. The writer calls it.
-func (c *ClientCarrier) Early() bool { return c.out.key == nil || c.out.of == nil }
+func (c *ClientCarrier) Early() bool { return c.out == nil || c.out.of == nil }
 
 // Receive takes a plain message. Errors are ErrOrder, ErrMessage, ErrProof and ErrElsewhere.
 func (c *ClientCarrier) Receive(p Plain, body []byte, now time.Time) (Event, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	ev, err := c.receive(p, body, now)
+	ev, err := c.receive(p, body)
 	return ev, c.fail(err)
 }
 
-func (c *ClientCarrier) receive(p Plain, body []byte, now time.Time) (Event, error) {
-	gateway := c.place.door == Gateway
-	switch {
-	case !p.whole(body):
+func (c *ClientCarrier) receive(p Plain, body []byte) (Event, error) {
+	gateway := c.door == Gateway
+	switch n, ok := p.Len(); {
+	case !ok || n != len(body):
 		return 0, ErrMessage
 	case p == Challenge && !c.challenged && !gateway && c.state <= Joining:
-		return Speak, c.challenge([16]byte(body))
+		c.challenged, c.o = true, [16]byte(body)
+		if c.state == Joining {
+			c.bind(c.keys[0])
+		}
+		return Speak, nil
 	case p == Agreed && c.state == Agreeing:
-		return c.finish(body, now)
+		return c.finish(body)
 	case p == Agreed && gateway && c.state == Live && bytes.Equal(body, c.agreed):
 		c.pick(c.first)
 		return 0, nil
@@ -253,43 +245,37 @@ func (c *ClientCarrier) receive(p Plain, body []byte, now time.Time) (Event, err
 	return 0, ErrOrder
 }
 
-// challenge binds what the origin answers a Join to o.
-func (c *ClientCarrier) challenge(o [16]byte) (err error) {
-	c.challenged, c.place.o = true, o
-	if c.state == Joining {
-		_, err = c.listen(c.joined)
-	}
-	return err
-}
-
-func (c *ClientCarrier) finish(body []byte, now time.Time) (Event, error) {
-	g, ev, err := c.session.answered(c.try, body, now)
+func (c *ClientCarrier) finish(body []byte) (ev Event, err error) {
+	g, ev, err := c.session.answered(c.try, body)
 	if err != nil {
 		return 0, err
 	}
-	c.begin(g, join{})
-	c.agreed, c.try, c.state = bytes.Clone(body), nil, Live
-	c.next, err = c.listen(g)
+	c.next, err = c.begin(g, join{})
 	c.pick(c.first)
+	c.session.keep(g)
+	c.agreed, c.try, c.state = bytes.Clone(body), nil, Live
 	return ev | Speak, err
 }
 
 // Open opens a record in place, of a message's number at the gateway door. Errors are
 // ErrRecord, and ErrRepeated, which is to be ignored.
 func (c *ClientCarrier) Open(number uint32, sealed []byte) ([]byte, error) {
-	n := c.numbered(number)
-	if c.in.at == nil {
+	if c.at == nil { // no Turn comes before what answers a Join
 		c.mu.Lock()
-		c.pick(c.first) // no Turn comes before what answers a Join
+		c.pick(c.first)
 		c.mu.Unlock()
 	}
-	plain, err := c.in.open(n, sealed)
+	plain, err := c.open(uint64(number), sealed)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err == nil && c.state == Joining {
-		c.state, c.joined = Live, nil
+	if err != nil {
+		return nil, c.fail(err)
 	}
-	return plain, c.opened(n, err)
+	if c.state == Joining {
+		c.state = Live
+	}
+	c.opened(number)
+	return plain, nil
 }
 
 // Again makes the body of an Again frame, if the session is to be agreed on again. The
@@ -309,20 +295,30 @@ func (c *ClientCarrier) Again(now time.Time) ([]byte, bool) {
 // worn reports that the newest generation is old, or one of its keys here half used up.
 func (c *ClientCarrier) worn(now time.Time) bool {
 	g := c.session.newest.Load()
-	return !g.fit(now) || g == c.out.of && c.settled() && max(c.out.used, c.in.latest.used) >= MaxRecords/2
+	return !g.fit(now) || g == c.out.of && c.settled() && max(c.out.used, c.latest.used) >= MaxRecords/2
 }
 
 // Answer takes the body of an Answer frame. One that nothing asked for is ignored.
 func (c *ClientCarrier) Answer(body []byte, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.again == nil || len(body) != agreedLen {
+	if c.again == nil {
 		return
 	}
-	_, _, _ = c.session.answered(c.again, body, now) // a try that failed may be made again
+	if g, _, err := c.session.answered(c.again, body); err == nil {
+		c.session.keep(g)
+	}
 	c.again = nil
-	c.session.leave(c)
+	c.Close()
 }
 
-// Close says that the carrier is over, so that another may agree again at once.
-func (c *ClientCarrier) Close() { c.session.leave(c) }
+// Close says that the carrier does not agree any more, so that another may at once. Call
+// it when the carrier is over.
+func (c *ClientCarrier) Close() {
+	s := c.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.trying == c {
+		s.trying = nil
+	}
+}

@@ -193,7 +193,7 @@ func (e *edge) copyTo(at int) {
 	if len(l.ups) > 0 && e.forget { // a Join alone, on one more
 		from := map[Door]int{Stream: 0, Gateway: 4}[e.door]
 		only := l.copyTo(o, e.door)
-		if p, body, _, err := Cut(l.ups[0][from:]); err == nil {
+		if p, body, _, err := Next(l.ups[0][from:]); err == nil {
 			only.Receive(p, body, e.w.now)
 			only.say("y", e.w.now)
 			only.say("z", e.w.now)

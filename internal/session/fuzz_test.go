@@ -3,6 +3,8 @@ package session
 import (
 	"bytes"
 	"testing"
+
+	"culvert/internal/wire"
 )
 
 // What Next and Cut find, put together, is what they were given.
@@ -15,7 +17,7 @@ func FuzzNext(f *testing.F) {
 			return
 		}
 		n := len(in) - len(body) - len(rest)
-		if n != plainHead || !bytes.Equal(append(append(bytes.Clone(in[:n]), body...), rest...), in) || p != Record && !p.whole(body) {
+		if n != wire.RecordHead || !bytes.Equal(append(append(bytes.Clone(in[:n]), body...), rest...), in) || p != Record && len(body) != plainLen[p] {
 			t.Errorf("got %v %x %x of %x", p, body, rest, in)
 		}
 	})

@@ -55,8 +55,7 @@ func (w *wireEnd) say(text string, now time.Time) ([]byte, error) {
 		return b, errWait
 	}
 	room := make([]byte, wire.RecordHead, wire.RecordHead+len(text)+wire.RecordOverhead)
-	out := &w.sealing().out
-	watch(out.secret, out.next)
+	watch(w.sealing().out.secret, w.sealing().number)
 	sealed, err := w.Seal(append(room, text...))
 	return append(b, sealed...), err
 }
@@ -104,7 +103,7 @@ func (w *wireEnd) hear(message []byte, now time.Time) error {
 }
 
 func (w *wireEnd) hearMessage(message []byte, now time.Time) error {
-	p, body, sealed, err := Cut(message[4:])
+	p, body, sealed, err := Next(message[4:])
 	if err != nil {
 		return err
 	}

@@ -6,31 +6,28 @@ import (
 	"culvert/internal/wire"
 )
 
-// Plain is a message that is no record. It stands in two bytes where a record has its
+// Plain is a message that is no record. Its number stands where a record has its
 // length, which is never so small.
 type Plain byte
 
-// The plain messages and what follows their number.
+// The plain messages.
 const (
-	Record    Plain = iota // none of them
-	Challenge              // origin: o 16
-	Join                   // client: g 8, n 4, c 16
-	Agree                  // client: mac 16, first Noise message
-	Agreed                 // origin: second Noise message
-	Turn                   // both: j 1
-	Unknown                // origin: nothing
+	Record Plain = iota // none of them
+	Challenge
+	Join
+	Agree
+	Agreed
+	Turn
+	Unknown
 )
 
 const (
-	plainHead  = 2
-	macLen     = 16
-	agreeLen   = macLen + 32 + 48 + 50 + 16 // two keys, one of them sealed, and a hello
-	agreedLen  = 32 + 25 + 16               // a key and an answer
-	joinLen    = 8 + 4 + 16
-	leastCount = wire.RecordOverhead + 1 // the least length of a record
+	macLen    = 16
+	agreeLen  = macLen + 32 + 48 + 50 + 16 // two keys, one of them sealed, and a hello
+	agreedLen = 32 + 25 + 16               // a key and an answer
 )
 
-var plainLen = [...]int{Challenge: 16, Join: joinLen, Agree: agreeLen, Agreed: agreedLen, Turn: 1, Unknown: 0}
+var plainLen = [...]int{Challenge: 16, Join: 28, Agree: agreeLen, Agreed: agreedLen, Turn: 1, Unknown: 0}
 
 // Len is the length of what follows p's number; false if p is no plain message.
 func (p Plain) Len() (int, bool) {
@@ -40,36 +37,19 @@ func (p Plain) Len() (int, bool) {
 	return plainLen[p], true
 }
 
-func (p Plain) whole(body []byte) bool {
-	n, ok := p.Len()
-	return ok && n == len(body)
-}
-
-// Next cuts the first plain message or record off a message of the stream door. body
-// aliases b. The error is ErrMessage.
+// Next cuts the first plain message or record off what has come: a message of the stream
+// door, or what follows the number in one of the gateway door, where Receive refuses a
+// record. body aliases b. The error is ErrMessage.
 func Next(b []byte) (p Plain, body, rest []byte, err error) {
 	if len(b) < wire.RecordHead {
 		return 0, nil, nil, ErrMessage
 	}
-	n := int(binary.BigEndian.Uint16(b))
-	if n < leastCount {
-		return Cut(b)
+	n, ok := int(binary.BigEndian.Uint16(b)), true
+	if b = b[wire.RecordHead:]; n <= wire.RecordOverhead {
+		p = Plain(n)
+		n, ok = p.Len()
 	}
-	if b = b[wire.RecordHead:]; n > len(b) || n > wire.MaxRecord-wire.RecordHead {
-		return 0, nil, nil, ErrMessage
-	}
-	return Record, b[:n], b[n:], nil
-}
-
-// Cut cuts the plain message off that a body at the gateway door begins with, behind
-// its number. The error is ErrMessage.
-func Cut(b []byte) (p Plain, body, rest []byte, err error) {
-	if len(b) < plainHead || b[0] != 0 {
-		return 0, nil, nil, ErrMessage
-	}
-	p, b = Plain(b[1]), b[plainHead:]
-	n, ok := p.Len()
-	if !ok || n > len(b) {
+	if !ok || n > len(b) || n > wire.MaxRecord-wire.RecordHead {
 		return 0, nil, nil, ErrMessage
 	}
 	return p, b[:n], b[n:], nil
@@ -86,38 +66,26 @@ type join struct {
 	C [16]byte
 }
 
-func (j join) valid() bool { return j.N > 0 }
-
 // hello is the payload of a first Noise message.
-//
-//	 0  E        32  random: what the early records' key comes from
-//	32  I        16
-//	48  how       1  bit 0: cipher; bit 1: goes on (the client has an R)
-//	49  j         1
 type hello struct {
-	E   [32]byte
-	I   [16]byte
-	How byte
-	J   byte
+	E      [32]byte
+	I      [16]byte
+	How, J byte
 }
 
-func (h hello) valid() bool    { return h.How < 4 }
-func (h hello) cipher() Cipher { return Cipher(h.How & 1) }
-func (h hello) goesOn() bool   { return h.How&2 != 0 }
-
 // answer is the payload of a second Noise message.
-//
-//	 0  B        16
-//	16  owner     8
-//	24  how       1  bit 0: the session was known; I's tunnels live on
 type answer struct {
 	B     [16]byte
 	Owner [8]byte
 	How   byte
 }
 
+func (j join) valid() bool   { return j.N > 0 }
+func (h hello) valid() bool  { return h.How < 4 }
 func (a answer) valid() bool { return a.How < 2 }
-func (a answer) known() bool { return a.How == 1 }
+
+func (h hello) cipher() Cipher { return Cipher(h.How & 1) }
+func (h hello) goesOn() bool   { return h.How&2 != 0 }
 
 // marshal writes the fields of a join, hello or answer, one after the other.
 func marshal(v any) []byte {
@@ -130,10 +98,7 @@ func parse[T interface {
 	join | hello | answer
 	valid() bool
 }](b []byte) (v T, err error) {
-	if len(b) != binary.Size(v) {
-		return v, ErrMessage
-	}
-	if _, err := binary.Decode(b, binary.BigEndian, &v); err != nil || !v.valid() {
+	if n, err := binary.Decode(b, binary.BigEndian, &v); err != nil || n != len(b) || !v.valid() {
 		return v, ErrMessage
 	}
 	return v, nil

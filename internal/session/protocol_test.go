@@ -1,9 +1,11 @@
 package session
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -43,23 +45,67 @@ func TestTheTextHoldsTheNumbersOfTheCode(t *testing.T) {
 			t.Errorf("the text has no %q", row)
 		}
 	}
-	for _, label := range []string{labelPrologue, labelAgree, labelEarly, labelName, labelRoot, labelUp, labelDown} {
-		if !strings.Contains(text, "`"+label+"`") {
-			t.Errorf("the text does not say %q", label)
+}
+
+func TestTheTextSaysTheLabelsOfTheCode(t *testing.T) {
+	text := readAll(t, protocol)
+	labels := regexp.MustCompile(`"(culvert 2[a-z ]*)"`).FindAllStringSubmatch(readAll(t, "agree.go", "carrier.go", "client.go", "origin*.go"), -1)
+	for i, label := range labels {
+		if !strings.Contains(text, "`"+label[1]+"`") {
+			t.Errorf("the text does not say %q", label[1])
 		}
+		for k, other := range labels {
+			if i != k && label[1] != other[1] && label[1] != "culvert 2" && strings.HasPrefix(other[1], label[1]) {
+				t.Errorf("%q is the beginning of %q", label[1], other[1])
+			}
+		}
+	}
+	if len(labels) < 7 {
+		t.Errorf("got %d labels, want 7 at least", len(labels))
 	}
 }
 
+// row says where a value stands, as the text's tables do.
+func row(at int, name string, size int) string {
+	return fmt.Sprintf(`\n ?%d  %s +%d\b`, at, strings.ToLower(name), size)
+}
+
 func TestTheTextHasTheCodesTables(t *testing.T) {
-	text, code := readAll(t, protocol), readAll(t, "*.go")
-	tables := regexp.MustCompile(`(?m)(^//\t.*\n)+`).FindAllString(code, -1)
-	if len(tables) != 3 {
-		t.Errorf("got %d tables, want 3", len(tables))
-	}
-	for _, table := range tables {
-		if table = strings.ReplaceAll(table, "//\t", ""); !strings.Contains(text, "```\n"+table+"```") {
-			t.Errorf("the text has no\n%s", table)
+	text := strings.ToLower(readAll(t, protocol))
+	want := func(row string) {
+		if !regexp.MustCompile(row).MatchString(text) {
+			t.Errorf("the text has no row %q", row)
 		}
+	}
+	for _, v := range []any{hello{}, answer{}} {
+		at := 0
+		for i := range reflect.TypeOf(v).NumField() {
+			f := reflect.TypeOf(v).Field(i)
+			want(row(at, f.Name, int(f.Type.Size())))
+			at += int(f.Type.Size())
+		}
+	}
+	w := newWorld(t)
+	s := NewClient(w.pair(1)[0], ChaCha20Poly1305)
+	w.dial(s, 1, Gateway, w.process).talk(t)
+	c := w.dial(s, 1, Gateway, w.process).c
+	said, _ := c.Head(nil, w.now)
+	at := 0
+	for _, part := range []struct {
+		name  string
+		value []byte
+	}{
+		{"cipher", []byte{byte(ChaCha20Poly1305)}}, {"door", []byte{byte(Gateway)}},
+		{"g", said[2:10]}, {"n", said[10:14]}, {"c", said[14:]}, {"token", c.token[:]},
+	} {
+		want(row(at, part.name, len(part.value)))
+		if !bytes.HasPrefix(c.id[at:], part.value) {
+			t.Errorf("the id does not hold %s at %d", part.name, at)
+		}
+		at += len(part.value)
+	}
+	if len(c.id) != at {
+		t.Errorf("the id is %d bytes, want %d", len(c.id), at)
 	}
 }
 

@@ -118,9 +118,6 @@ func TestMessagesAreRefused(t *testing.T) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	if _, _, _, err := Cut([]byte{0, 17, 1}); !errors.Is(err, ErrMessage) {
-		t.Errorf("a record at the gateway door: got %v", err)
-	}
 	w := newWorld(t)
 	for p := range plainLen {
 		l := w.dial(w.client(1), 1, Stream, w.process)
@@ -211,7 +208,7 @@ func TestAnAgreeIsBoundToItsDoorAndToWhereItStands(t *testing.T) {
 			want error
 		}{"as it is": {plain.message, d, nil}, "another door": {plain.message, 3 - d, ErrProof}, "from a record": {inside, d, ErrProof}} {
 			far := w.process.Carrier(test.door, at.token, 1, w.pair(1)[1], w.now)
-			far.place.o = at.o
+			far.o = at.o
 			if _, err := far.Receive(Agree, test.body, w.now); !errors.Is(err, test.want) {
 				t.Errorf("%s: got %v, want %v", name, err, test.want)
 			}
@@ -246,7 +243,7 @@ func TestLenIsWhatAPlainMessageTakes(t *testing.T) {
 		if want := p >= int(Challenge) && p <= int(Unknown); ok != want {
 			t.Errorf("kind %d is a plain message: got %v, want %v", p, ok, want)
 		}
-		if _, body, rest, err := Cut(append(appendPlain(nil, Plain(p), make([]byte, n)...), 7)); ok && (err != nil || len(body) != n || len(rest) != 1) {
+		if _, body, rest, err := Next(append(appendPlain(nil, Plain(p), make([]byte, n)...), 7)); ok && (err != nil || len(body) != n || len(rest) != 1) {
 			t.Errorf("kind %d: got %d bytes, %d more, and %v", p, len(body), len(rest), err)
 		}
 	}

@@ -1,10 +1,10 @@
-// Package session is what a client and an origin have agreed on, and their two ends
-// of each carrier: which key seals what, who has proved what, and which plain message
-// goes before the next record. internal/wire/PROTOCOL.md has the rules and the states.
+// Package session is what a client and an origin have agreed on, and their two ends of
+// each carrier: which key seals what, who has proved what, and which plain message goes
+// before the next record. internal/wire/PROTOCOL.md has the rules, layouts and states.
 //
 // Nothing here reads a network or a clock, or waits. Whoever writes to a carrier calls
 // Head, under the carrier's write lock, before each record or message and then Seal;
-// whoever reads gives what Next or Cut has found to Receive or Open.
+// whoever reads gives what Next has found to Receive or Open.
 package session
 
 import (
@@ -21,39 +21,34 @@ const (
 	Gateway Door = 2 // messages come late, twice and in any order
 )
 
+// The limits that PROTOCOL.md explains.
 const (
-	// GenerationLife is how old a generation may be when a client joins by it or
-	// turns to it; when it is older the client agrees again.
 	GenerationLife = 5 * time.Minute
-	// GenerationKept is how old a generation gets before it is erased. What a client
-	// says under one may be on its way for as long as the two are apart.
 	GenerationKept = 10 * time.Minute
-	// ProveWithin is how long a carrier may live that has proved nothing.
-	ProveWithin = 30 * time.Second
-	// tryAgain is how long one carrier's try to agree inside a record keeps others from it.
-	tryAgain = time.Minute
+	ProveWithin    = 30 * time.Second
+	SessionIdle    = 10 * time.Minute
+	UserSessions   = 64
+	UserUnproven   = 8
+	MaxRecords     = 1 << 22 // RFC 9001, appendix B.1: 2^22.5 of 2^16 bytes are an advantage of 2^-57
+	WindowSize     = 1024
+	maxGenerations = 16
+	tryAgain       = time.Minute // how long one carrier's try keeps others from agreeing again
 )
 
 // Whoever gets one of these errors ends the carrier, unless its comment says otherwise.
 var (
-	// ErrOrder means that something came that its state does not name.
-	ErrOrder = errors.New("out of turn")
-	// ErrMessage means that bytes are no message of this protocol.
-	ErrMessage = errors.New("not a message")
-	// ErrProof means that a message is not of whom it says, or was used before.
-	ErrProof = errors.New("not proved")
-	// ErrBusy means that the user has all sessions or agreements that it may.
-	ErrBusy = errors.New("the user's share is used up")
+	ErrOrder   = errors.New("out of turn")                        // what came is not named by the carrier's state
+	ErrMessage = errors.New("not a message")                      // of this protocol
+	ErrProof   = errors.New("not proved")                         // not of whom it says, or used before
+	ErrRecord  = errors.New("not a record of this carrier")       // it does not open
+	ErrBusy    = errors.New("the user's share is used up")        // of sessions or agreements
+	ErrSpent   = errors.New("the carrier's key may seal no more") // or there is none, or the number was used
+
 	// ErrElsewhere tells a client that another origin has answered. End the carrier, keep
 	// the session, and bring the ticket again.
 	ErrElsewhere = errors.New("the carrier led to another origin")
-	// ErrRecord means that a record does not open.
-	ErrRecord = errors.New("not a record of this carrier")
 	// ErrRepeated means that a message has come before, or is too old to tell. Ignore it.
 	ErrRepeated = errors.New("the message has come before")
-	// ErrSpent means that a key has sealed MaxRecords, that there is none, or that a
-	// number was used.
-	ErrSpent = errors.New("the carrier's key may seal no more")
 )
 
 // Event is what Receive asks of its caller, as bits.
@@ -81,7 +76,3 @@ const (
 	Live                  // the peer has proved itself
 	Dead                  // what came was out of turn or not proved
 )
-
-var stateNames = [...]string{"waiting", "joining", "agreeing", "unproven", "joined", "answered", "live", "dead"}
-
-func (s State) String() string { return stateNames[s] }

@@ -1,0 +1,246 @@
+package session
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"io"
+	"time"
+
+	"github.com/flynn/noise"
+
+	"culvert/internal/seal"
+	"culvert/internal/wire"
+)
+
+// OriginCarrier is an origin's end of one carrier. One goroutine at a time may write
+// (Head, Seal, SealMessage) and one may read (Receive, Open, Early, Again).
+type OriginCarrier struct {
+	end
+	origin *Origin
+	pair   *seal.Pair
+	user   uint32
+	until  time.Time // it is to have proved itself
+
+	// Guarded by end.mu.
+	session *Session // nil: none yet
+	n       uint32   // of its Join, until that is taken
+	message []byte   // the Agree, which the gateway door may bring again
+	agreed  []byte   // the answer to it
+	unknown bool     // to be told
+}
+
+// Carrier makes the origin's end of a carrier that user's token has opened, which
+// proved itself by a key of pair.
+func (o *Origin) Carrier(d Door, token wire.Token, user uint32, p *seal.Pair, now time.Time) *OriginCarrier {
+	c := &OriginCarrier{origin: o, pair: p, user: user, until: now.Add(ProveWithin)}
+	c.atOrigin, c.place, c.state = true, place{door: d, token: token}, Unproven
+	if d == Stream {
+		must(io.ReadFull(o.random, c.o[:]))
+	}
+	return c
+}
+
+// Late reports whether the carrier has had its time and proved nothing. End it.
+func (c *OriginCarrier) Late(now time.Time) bool {
+	return c.State() != Live && !now.Before(c.until)
+}
+
+// Session is what the carrier belongs to; nil while nothing is known of that. Only
+// when the carrier is Live its user is charged, and frames of all kinds count.
+func (c *OriginCarrier) Session() *Session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.session
+}
+
+// Early reports whether the record that was opened last may hold Open and Pad frames
+// alone. The reader calls it.
+func (c *OriginCarrier) Early() bool { return c.at != nil && c.at.of == nil }
+
+// Head appends to b the plain messages that must go before the next record, if any,
+// and reports whether a record may follow.
+func (c *OriginCarrier) Head(b []byte, now time.Time) ([]byte, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.door == Stream && !c.challenged {
+		b = appendPlain(b, Challenge, c.o[:]...)
+		c.challenged = true
+	}
+	switch {
+	case c.state == Live:
+		return c.turn(b), true
+	case c.state == Answered && c.session.dropped.Load():
+		c.state = Dead
+	case c.state == Answered:
+		if c.out == nil || c.door == Gateway { // once, or with each message
+			b = appendPlain(b, Agreed, c.agreed...)
+		}
+		c.out = c.next
+		return b, true
+	case c.state == Unproven && c.unknown:
+		c.unknown = false
+		b = appendPlain(b, Unknown)
+	}
+	return b, false
+}
+
+// Receive takes a plain message. Errors are ErrOrder, ErrMessage, ErrProof and ErrBusy.
+func (c *OriginCarrier) Receive(p Plain, body []byte, now time.Time) (Event, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ev, err := c.receive(p, body, now)
+	return ev, c.fail(err)
+}
+
+func (c *OriginCarrier) receive(p Plain, body []byte, now time.Time) (Event, error) {
+	gateway := c.door == Gateway && c.state != Dead
+	switch n, ok := p.Len(); {
+	case !ok || n != len(body):
+		return 0, ErrMessage
+	case c.state == Unproven && p == Join:
+		return c.join(body)
+	case c.state == Unproven && p == Agree:
+		return Speak, c.agree(body, now)
+	case gateway && p == Agree && bytes.Equal(body, c.message): // again
+		c.pick(early)
+		return 0, nil
+	case gateway && p == Join: // again, or another whose record will not open
+		if c.at = nil; c.agreed == nil {
+			c.pick(c.first)
+		}
+		return 0, nil
+	case p == Turn && (c.state == Answered || c.state == Live):
+		return 0, c.turnIn(body[0])
+	}
+	return 0, ErrOrder
+}
+
+// join believes nothing yet.
+func (c *OriginCarrier) join(body []byte) (Event, error) {
+	j, err := parse[join](body)
+	if err != nil {
+		return 0, err
+	}
+	g := c.origin.find(c.user, func(g *generation) bool { return g.name == j.G })
+	if g == nil {
+		c.unknown = true
+		return Speak, nil
+	}
+	_, err = c.begin(g, j)
+	c.pick(c.first)
+	c.n, c.session, c.state = j.N, g.session, Joined
+	return 0, err
+}
+
+func (c *OriginCarrier) agree(body []byte, now time.Time) error {
+	g, answer, early, err := c.agreement(body, c.place, now)
+	if err != nil {
+		return err
+	}
+	c.session, c.state, c.unknown = g.session, Answered, false
+	c.message, c.agreed, c.came = bytes.Clone(body), answer, Window{}
+	c.next, err = c.begin(g, join{})
+	if c.at = early; early != nil {
+		c.keys = append(c.keys, early)
+	}
+	return err
+}
+
+// turnIn has the record at hand opened under the generation that a Turn names.
+func (c *OriginCarrier) turnIn(j byte) error {
+	if c.pick(int(j)) {
+		return nil
+	}
+	g := c.origin.find(c.user, func(g *generation) bool { return g.session == c.session && g.j == j })
+	if g == nil {
+		return ErrOrder
+	}
+	_, err := c.derive(g)
+	c.pick(int(j))
+	return err
+}
+
+// read opens the body of an Agree that stands at a place. What is garbage, or was made
+// for another carrier, costs a hash.
+func (c *OriginCarrier) read(body []byte, at place, now time.Time) (*noise.HandshakeState, hello, error) {
+	if len(body) != agreeLen || !hmac.Equal(body[:macLen], at.mac(c.pair, body[macLen:])) {
+		return nil, hello{}, ErrProof
+	}
+	if allow := c.origin.cfg.Allow; allow != nil && !allow(c.user, now) {
+		return nil, hello{}, ErrBusy
+	}
+	hs := c.pair.Handshake(false, at.prologue(), c.origin.random)
+	plain, _, _, err := hs.ReadMessage(nil, body[macLen:])
+	if err != nil || !c.pair.IsPeer(hs.PeerStatic()) {
+		return nil, hello{}, ErrProof
+	}
+	h, err := parse[hello](plain)
+	return hs, h, err
+}
+
+// agreement answers an Agree that stands at a place. early opens what follows one that is
+// plain; nil: that is of a session which is not known here any more.
+func (c *OriginCarrier) agreement(body []byte, at place, now time.Time) (g *generation, sealed []byte, early *key, err error) {
+	o := c.origin
+	hs, h, err := c.read(body, at, now)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	s, root, err := o.session(c.user, h, now)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	known := root != [32]byte{}
+	if at.inside && (s != c.session || !known) {
+		return nil, nil, nil, ErrProof
+	}
+	if known || !h.goesOn() {
+		early = earlyKey(h, root)
+	}
+	sealed, first, second, err := hs.WriteMessage(nil, marshal(answer{o.process, c.pair.Owner(o.cfg.Address), bit(known)}))
+	if err != nil {
+		return nil, nil, nil, ErrProof
+	}
+	g = newGeneration(hs, first, second, root, h, now)
+	return g, sealed, early, o.adopt(s, g)
+}
+
+// Open opens a record in place, of a message's number at the gateway door; nil without
+// an error is one that was dropped unread. Errors are ErrRecord and ErrProof, and
+// ErrRepeated, which is to be ignored.
+func (c *OriginCarrier) Open(number uint32, sealed []byte) ([]byte, error) {
+	k := c.at
+	if k == nil { // nothing has come that says what records are
+		if c.door == Stream {
+			c.came.Take(c.came.next)
+		}
+		return nil, nil
+	}
+	plain, err := c.open(uint64(number), sealed)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil && k.of != nil && k.used == 0 { // once for each generation that the client turns to
+		err = c.origin.prove(k.of, c.n)
+	}
+	if err != nil {
+		return nil, c.fail(err)
+	}
+	if c.opened(number); k.of != nil && c.state != Dead {
+		c.n, c.state = 0, Live
+	}
+	return plain, nil
+}
+
+// Again answers the body of an Again frame with that of an Answer frame. The carrier
+// is Live.
+func (c *OriginCarrier) Again(body []byte, now time.Time) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := c.place
+	at.inside = true
+	if c.state != Live {
+		return nil, c.fail(ErrOrder)
+	}
+	_, answer, _, err := c.agreement(body, at, now)
+	return answer, c.fail(err)
+}

@@ -139,7 +139,7 @@ func (m Master) Client(user uint32) ClientKeys {
 func (m Master) Pair(user uint32) *Pair {
 	origin, client := m.originPrivate(), m.clientPrivate(user).public()
 	p, err := newPair(origin, client, origin.public(), client)
-	return must(p, err) // client is a key that we made
+	return Must(p, err)
 }
 
 func (m Master) originPrivate() PrivateKey { return m.derive("culvert 2 origin") }
@@ -152,5 +152,5 @@ func (m Master) clientPrivate(user uint32) PrivateKey {
 // label is the beginning of another. To change one is to break every link that was handed out.
 func (m Master) derive(label string) [32]byte {
 	key, err := hkdf.Key(sha256.New, m.secret[:], nil, label, 32)
-	return [32]byte(must(key, err)) // only for lengths that are out of range
+	return [32]byte(Must(key, err))
 }

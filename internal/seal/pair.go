@@ -37,22 +37,20 @@ func newPair(private PrivateKey, peer, origin, client PublicKey) (*Pair, error) 
 		return nil, err
 	}
 	prk, err := hkdf.Extract(sha256.New, secret[:], append(origin[:], client[:]...))
-	return &Pair{private: private, public: private.public(), peer: peer, secret: secret, prk: [32]byte(must(prk, err))}, nil
+	return &Pair{private: private, public: private.public(), peer: peer, secret: secret, prk: [32]byte(Must(prk, err))}, nil
 }
 
 // ProofKey proves to the origin, and to it alone, that a token is the user's.
 func (p *Pair) ProofKey() [32]byte { return Expand(p.prk[:], "culvert 2 token key") }
 
-// AgreeKey tells an Agree from garbage before anything is computed on the curve.
-func (p *Pair) AgreeKey() [32]byte { return Expand(p.prk[:], "culvert 2 agree key") }
-
-// Owner names an origin's address to the client, which learns nothing else of it. It is
-// the same for as long as links are good, whatever secrets the origin has besides.
-func (p *Pair) Owner(address string) [8]byte {
-	key := Expand(p.prk[:], "culvert 2 owner")
-	mac := hmac.New(sha256.New, key[:])
-	mac.Write([]byte(address))
-	return [8]byte(mac.Sum(nil))
+// MAC is HMAC-SHA256 of parts, by a key of the pair that label names.
+func (p *Pair) MAC(label string, parts ...[]byte) []byte {
+	key := Expand(p.prk[:], label)
+	m := hmac.New(sha256.New, key[:])
+	for _, part := range parts {
+		m.Write(part)
+	}
+	return m.Sum(nil)
 }
 
 // IsPeer reports whether a static key that a handshake has brought is the peer's.
@@ -70,7 +68,7 @@ func (p *Pair) Handshake(initiator bool, prologue []byte, random io.Reader) *noi
 		cfg.PeerStatic = p.peer[:]
 	}
 	hs, err := noise.NewHandshakeState(cfg)
-	return must(hs, err) // only for other configurations
+	return Must(hs, err)
 }
 
 // curve is X25519 for the handshakes of a Pair. No two of them differ in the secret that
@@ -114,10 +112,11 @@ func (k PrivateKey) shared(peer PublicKey) (secret [32]byte, err error) {
 // Expand is the second half of HKDF-SHA256 (RFC 5869).
 func Expand(prk []byte, info string) [32]byte {
 	key, err := hkdf.Expand(sha256.New, prk, info, 32)
-	return [32]byte(must(key, err)) // only for lengths that are out of range
+	return [32]byte(Must(key, err))
 }
 
-func must[T any](v T, err error) T {
+// Must is for errors that no input causes.
+func Must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
 	}

@@ -2,7 +2,6 @@ package session
 
 import (
 	"crypto/hkdf"
-	"crypto/hmac"
 	"crypto/sha256"
 	"slices"
 	"sync"
@@ -29,15 +28,12 @@ func (at *place) prologue() []byte {
 
 // mac is what the body of an Agree begins with, before a Noise message.
 func (at *place) mac(p *seal.Pair, message []byte) []byte {
-	key := p.AgreeKey()
-	m := hmac.New(sha256.New, key[:])
-	m.Write(slices.Concat([]byte("culvert 2 agree"), at.prologue(), message))
-	return m.Sum(nil)[:macLen]
+	return p.MAC("culvert 2 agree key", []byte("culvert 2 agree"), at.prologue(), message)[:macLen]
 }
 
 // earlyKey seals what follows an Agree before its answer has come.
-func earlyKey(h hello, root [32]byte) *key {
-	prk := must(hkdf.Extract(sha256.New, h.E[:], root[:]))
+func earlyKey(h *hello, root [32]byte) *key {
+	prk := seal.Must(hkdf.Extract(sha256.New, h.e[:], root[:]))
 	return &key{cipher: h.cipher(), secret: seal.Expand(prk, "culvert 2 early")}
 }
 
@@ -63,14 +59,14 @@ type generation struct {
 
 // newGeneration derives from the two keys and the last hash of a handshake, and from the
 // session's root, which is zero for one that begins.
-func newGeneration(hs *noise.HandshakeState, first, second *noise.CipherState, root [32]byte, h hello, born time.Time) *generation {
+func newGeneration(hs *noise.HandshakeState, first, second *noise.CipherState, root [32]byte, h *hello, born time.Time) *generation {
 	k1, k2 := first.UnsafeKey(), second.UnsafeKey()
 	both := slices.Concat(k1[:], k2[:], root[:])
 	defer clear(both)
-	secret := must(hkdf.Extract(sha256.New, both, hs.ChannelBinding()))
+	secret := seal.Must(hkdf.Extract(sha256.New, both, hs.ChannelBinding()))
 	name := seal.Expand(secret, "culvert 2 name")
 	return &generation{
-		j: h.J, cipher: h.cipher(), first: root == [32]byte{}, born: born, secret: [32]byte(secret), name: [8]byte(name[:]),
+		j: h.j, cipher: h.cipher(), first: root == [32]byte{}, born: born, secret: [32]byte(secret), name: [8]byte(name[:]),
 	}
 }
 

@@ -2,10 +2,12 @@ package session
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"testing"
 	"time"
 
+	"culvert/internal/seal"
 	"culvert/internal/wire"
 )
 
@@ -96,8 +98,7 @@ func TestACarrierThatProvesNothingIsNothing(t *testing.T) {
 		first.talk(t)
 		g := first.o.Session().newest()
 		far := w.dial(s, 1, d, w.process)
-		j := join{G: g.name, N: 1<<32 - 1}
-		if _, err := far.o.Receive(Join, marshal(j), w.now); err != nil {
+		if _, err := far.o.Receive(Join, joinBy(g, 1<<32-1), w.now); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := far.o.Open(0, make([]byte, 40)); err == nil || far.o.State() != Dead {
@@ -201,8 +202,7 @@ func TestAnothersGenerationIsUnknown(t *testing.T) {
 	s := w.client(1)
 	w.dial(s, 1, Stream, w.process).talk(t)
 	l := w.dial(w.client(2), 2, Stream, w.process)
-	j := join{G: s.current().name, N: 9}
-	if ev, err := l.o.Receive(Join, marshal(j), w.now); err != nil || ev != Speak || l.o.State() != Unproven {
+	if ev, err := l.o.Receive(Join, joinBy(s.current(), 9), w.now); err != nil || ev != Speak || l.o.State() != Unproven {
 		t.Errorf("got %v %v %v", ev, err, l.o.State())
 	}
 }
@@ -260,14 +260,14 @@ func TestTheMasterSecretReadsEarlyBytesOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	early := &end{place: place{door: Stream}}
-	early.set(earlyKey(h, [32]byte{}))
+	early.set(earlyKey(&h, [32]byte{}))
 	_, sealed, _, _ := Next(rest)
 	if plain, err := early.open(0, bytes.Clone(sealed)); err != nil || string(plain) != "open" {
 		t.Fatalf("got %q %v: the table says that early bytes can be read", plain, err)
 	}
 	l.far.hear(m, w.now)
-	_, first, second, err := hs.WriteMessage(nil, marshal(answer{w.process.process, w.pair(1)[1].Owner("1"), 0})) // another ephemeral key
-	if err != nil || newGeneration(hs, first, second, [32]byte{}, h, w.now).secret == l.o.Session().newest().secret {
+	_, first, second, err := hs.WriteMessage(nil, make([]byte, answerLen)) // another ephemeral key
+	if err != nil || newGeneration(hs, first, second, [32]byte{}, &h, w.now).secret == l.o.Session().newest().secret {
 		t.Error("the same generation comes again")
 	}
 }
@@ -287,7 +287,13 @@ func TestANewGenerationHealsTheSession(t *testing.T) {
 	}
 }
 
-func mustKey(g *generation, id []byte) [32]byte { return must(g.derive("culvert 2 up", id...)) }
+// joinBy is the body of a Join.
+func joinBy(g *generation, n uint32) []byte {
+	b := binary.BigEndian.AppendUint32(bytes.Clone(g.name[:]), n)
+	return append(b, make([]byte, 16)...)
+}
+
+func mustKey(g *generation, id []byte) [32]byte { return seal.Must(g.derive("culvert 2 up", id...)) }
 
 func TestNothingButRecordsAfterThePlainMessages(t *testing.T) {
 	forBothDoors(t, func(t *testing.T, w *world, d Door) {

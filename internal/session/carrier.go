@@ -4,19 +4,22 @@ import (
 	"encoding/binary"
 	"slices"
 	"sync"
+	"time"
 
 	"culvert/internal/seal"
 	"culvert/internal/wire"
 )
 
-// end is what both ends of a carrier have: the keys of both directions.
+// end is what both ends of a carrier have.
 type end struct {
 	seal.Hidden
+	side
 	atOrigin bool
 
-	mu         sync.Mutex // guards the following, keys, latest, and what keys have used
+	mu         sync.Mutex // guards the following, what side has, keys, latest, and what keys have used
 	state      State
 	challenged bool // client: it came; origin: it was said
+	unknown    bool // client: it came; origin: it is to be said
 	place
 	id    []byte // what binds the carrier's keys to its Join, or to the generation that it agreed on
 	first int    // the name of that generation
@@ -33,17 +36,23 @@ type end struct {
 	came   Window
 }
 
+// side is what one of the ends does. end.mu is held.
+type side interface {
+	receive(p Plain, body []byte, now time.Time) (Event, error)
+	// prove is told that a record has opened, the first by k.
+	prove(k *key) error
+}
+
 // keysKept bounds keys: the one that is to come, the one in use and, at the gateway
 // door, the one before it.
 const keysKept = 3
 
-// begin gives the carrier its id, and returns the key to seal by.
-func (e *end) begin(g *generation, j join) (out *key, err error) {
-	j.G = g.name
+// begin gives the carrier its id, and returns the key to seal by. join is what a Join says
+// after the name of g; empty: there was none.
+func (e *end) begin(g *generation, join []byte) (out *key, err error) {
 	e.first = int(g.j)
-	e.id = append([]byte{byte(g.cipher), byte(e.door)}, marshal(j)...)
-	e.id = append(e.id, e.token[:]...)
-	e.keys, e.at = nil, nil
+	e.id = slices.Concat([]byte{byte(g.cipher), byte(e.door)}, g.name[:], join, make([]byte, joinLen-8-len(join)), e.token[:])
+	e.keys = nil
 	return e.derive(g)
 }
 
@@ -95,13 +104,52 @@ func (e *end) pick(name int) bool {
 	return true
 }
 
-// open decrypts, in place, the record at hand, of a message's number at the gateway door.
-// ErrRepeated comes before any opening, and a number counts as come only when its record
-// has opened. After ErrRecord the contents of sealed are lost.
-func (e *end) open(number uint64, sealed []byte) ([]byte, error) {
-	if e.door == Stream {
-		number = e.came.next
+// Receive takes a plain message. Errors are ErrOrder, ErrMessage, ErrProof, at the client
+// ErrElsewhere, and at the origin ErrBusy.
+func (e *end) Receive(p Plain, body []byte, now time.Time) (ev Event, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if n, ok := p.Len(); !ok || n != len(body) {
+		return 0, e.fail(ErrMessage)
 	}
+	ev, err = e.receive(p, body, now)
+	return ev, e.fail(err)
+}
+
+// Open opens a record in place, of a message's number at the gateway door; nil without
+// an error is one that was dropped unread. Errors are ErrRecord, ErrProof, and
+// ErrRepeated, which is to be ignored.
+func (e *end) Open(number uint32, sealed []byte) (plain []byte, err error) {
+	n := uint64(number)
+	if e.door == Stream {
+		n = e.came.next
+	}
+	switch {
+	case e.at != nil:
+	case !e.atOrigin: // no Turn comes before what answers a Join
+		e.mu.Lock()
+		e.pick(e.first)
+		e.mu.Unlock()
+	case e.door == Stream:
+		e.came.Take(n)
+		fallthrough
+	default: // nothing has come that says what records are
+		return nil, nil
+	}
+	if plain, err = e.open(n, sealed); err == ErrRepeated {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err == nil {
+		err = e.opened(e.at, e.came.next == n+1)
+	}
+	return plain, e.fail(err)
+}
+
+// open decrypts. ErrRepeated comes before that, and a number counts as come only when its
+// record has opened. After ErrRecord the contents of sealed are lost.
+func (e *end) open(number uint64, sealed []byte) ([]byte, error) {
 	if !e.came.Fresh(number) {
 		return nil, ErrRepeated
 	}
@@ -116,20 +164,26 @@ func (e *end) open(number uint64, sealed []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// opened notes that the record at hand has opened. What is sealed next goes under the
-// generation of the one with the highest number, to which a client has turned before.
-func (e *end) opened(number uint32) {
-	k := e.at
-	k.used++
-	newest := e.door == Stream || e.came.next == uint64(number)+1
-	if newest && k.of != nil && k != e.latest {
+// opened notes that a record has opened by k. What is sealed next goes under the generation
+// of the one with the highest number, to which a client has turned before.
+func (e *end) opened(k *key, newest bool) error {
+	if e.state == Dead {
+		return ErrOrder
+	}
+	if k.used == 0 {
+		if err := e.prove(k); err != nil {
+			return err
+		}
+	}
+	if k.used++; newest && k.of != nil && k != e.latest {
 		e.latest, e.next = k, k.back
 	}
+	return nil
 }
 
 // fail ends the carrier's state and passes err on.
 func (e *end) fail(err error) error {
-	if err != nil && err != ErrRepeated {
+	if err != nil {
 		e.state = Dead
 	}
 	return err

@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/binary"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -41,7 +42,7 @@ func newClient(p *seal.Pair, c Cipher, random io.Reader) *Client {
 	return s
 }
 
-func (s *Client) fill(b []byte) { must(io.ReadFull(s.random, b)) }
+func (s *Client) fill(b []byte) { seal.Must(io.ReadFull(s.random, b)) }
 
 // Expire erases what is old. Call it every minute or so.
 func (s *Client) Expire(now time.Time) {
@@ -64,12 +65,12 @@ type try struct {
 func (s *Client) offer(at place, now time.Time) *try {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h := hello{I: s.i, How: byte(s.cipher) | bit(s.root != [32]byte{})<<1, J: s.tries}
-	s.fill(h.E[:])
+	h := hello{i: s.i, how: byte(s.cipher) | bit(s.root != [32]byte{})<<1, j: s.tries}
+	s.fill(h.e[:])
 	s.tries++
 	hs := s.pair.Handshake(true, at.prologue(), s.random)
-	sealed, _, _, err := hs.WriteMessage(nil, marshal(h))
-	must(sealed, err) // it fails if there is no randomness
+	sealed, _, _, err := hs.WriteMessage(nil, h.bytes())
+	seal.Must(sealed, err)
 	return &try{h, hs, s.root, at.inside, now.Round(0), append(at.mac(s.pair, sealed), sealed...)}
 }
 
@@ -80,26 +81,27 @@ func (s *Client) answered(t *try, body []byte) (*generation, Event, error) {
 	if err != nil {
 		return nil, 0, ErrProof
 	}
-	a, err := parse[answer](plain)
-	known := a.How == 1
-	if err != nil || known && !t.goesOn() || !known && t.inside {
-		return nil, 0, ErrProof
+	if len(plain) != answerLen || plain[24] > 1 {
+		return nil, 0, ErrMessage
 	}
+	process, owner, known := [16]byte(plain), [8]byte(plain[16:]), plain[24] == 1
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	begun := s.root != [32]byte{}
 	switch {
 	case t.root != s.root: // the session has begun anew meanwhile
 		return nil, 0, ErrOrder
-	case begun && a.Owner != s.owner || known && a.B != s.process:
+	case known && !t.goesOn() || !known && t.inside:
+		return nil, 0, ErrProof
+	case begun && owner != s.owner || known && process != s.process:
 		return nil, 0, ErrElsewhere
 	case known:
-		return newGeneration(t.hs, first, second, s.root, t.hello, t.made), 0, nil
+		return newGeneration(t.hs, first, second, s.root, &t.hello, t.made), 0, nil
 	}
-	g := newGeneration(t.hs, first, second, [32]byte{}, t.hello, t.made)
+	g := newGeneration(t.hs, first, second, [32]byte{}, &t.hello, t.made)
 	s.newest.Swap(nil).erase()
 	s.root, err = g.derive("culvert 2 root")
-	s.process, s.owner, s.trying = a.B, a.Owner, nil
+	s.process, s.owner, s.trying = process, owner, nil
 	return g, Event(bit(begun)) * Restarted, err
 }
 
@@ -115,18 +117,19 @@ func (s *Client) keep(g *generation) {
 	s.newest.Swap(g).erase()
 }
 
-// joining is what the next Join says, if there is a generation to join by.
-func (s *Client) joining(now time.Time) (*generation, join) {
+// join is what the next Join says after the name of a generation, if there is one to join by.
+func (s *Client) join(now time.Time) (*generation, []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g := s.newest.Load()
 	if !g.fit(now) || g.joined == 1<<32-1 {
-		return nil, join{}
+		return nil, nil
 	}
 	g.joined++
-	j := join{G: g.name, N: g.joined}
-	s.fill(j.C[:])
-	return g, j
+	b := binary.BigEndian.AppendUint32(make([]byte, 0, joinLen), g.joined)
+	b = b[:joinLen-8]
+	s.fill(b[4:])
+	return g, b
 }
 
 // mayTry reports that c is to agree on the session again, and notes that it does. Others
@@ -149,15 +152,16 @@ type ClientCarrier struct {
 	session *Client
 
 	// Guarded by end.mu.
-	unknown bool   // the origin has said so
-	try     *try   // the Agree that was sent
-	agreed  []byte // the answer to it, which the gateway door repeats
-	again   *try   // that was made inside a record, and not answered
+	try    *try   // the Agree that was sent
+	agreed []byte // the answer to it, which the gateway door repeats
+	again  *try   // that was made inside a record, and not answered
 }
 
 // Carrier makes the client's end of a carrier that token has opened.
 func (s *Client) Carrier(d Door, token wire.Token) *ClientCarrier {
-	return &ClientCarrier{session: s, end: end{place: place{door: d, token: token}}}
+	c := &ClientCarrier{session: s, end: end{place: place{door: d, token: token}}}
+	c.side = c
+	return c
 }
 
 // Head appends to b the plain message that must go before the next record, if any, and
@@ -193,36 +197,26 @@ func (c *ClientCarrier) settled() bool { return c.latest != nil && c.latest.of =
 
 // start joins if it can. To agree at the stream door takes the challenge.
 func (c *ClientCarrier) start(b []byte, now time.Time) ([]byte, bool) {
-	if g, j := c.session.joining(now); g != nil && !c.unknown {
-		if out, err := c.begin(g, j); err == nil {
+	if g, join := c.session.join(now); g != nil && !c.unknown {
+		if out, err := c.begin(g, join); err == nil {
 			c.out, c.next, c.state = out, out, Joining
-			return appendPlain(b, Join, marshal(j)...), true
+			return append(appendPlain(b, Join, g.name[:]...), join...), true
 		}
 	}
 	if c.door == Stream && !c.challenged {
 		return b, false
 	}
 	c.try, c.state = c.session.offer(c.place, now), Agreeing
-	c.out, c.number = earlyKey(c.try.hello, c.try.root), 0
+	c.out, c.number = earlyKey(&c.try.hello, c.try.root), 0
 	return appendPlain(b, Agree, c.try.message...), true
 }
 
 // Early reports whether records go under an early key. The writer calls it.
 func (c *ClientCarrier) Early() bool { return c.out == nil || c.out.of == nil }
 
-// Receive takes a plain message. Errors are ErrOrder, ErrMessage, ErrProof and ErrElsewhere.
-func (c *ClientCarrier) Receive(p Plain, body []byte, now time.Time) (Event, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	ev, err := c.receive(p, body)
-	return ev, c.fail(err)
-}
-
-func (c *ClientCarrier) receive(p Plain, body []byte) (Event, error) {
+func (c *ClientCarrier) receive(p Plain, body []byte, _ time.Time) (Event, error) {
 	gateway := c.door == Gateway
-	switch n, ok := p.Len(); {
-	case !ok || n != len(body):
-		return 0, ErrMessage
+	switch {
 	case p == Challenge && !c.challenged && !gateway && c.state <= Joining:
 		c.challenged, c.o = true, [16]byte(body)
 		if c.state == Joining {
@@ -250,32 +244,18 @@ func (c *ClientCarrier) finish(body []byte) (ev Event, err error) {
 	if err != nil {
 		return 0, err
 	}
-	c.next, err = c.begin(g, join{})
+	c.next, err = c.begin(g, nil)
 	c.pick(c.first)
 	c.session.keep(g)
 	c.agreed, c.try, c.state = bytes.Clone(body), nil, Live
 	return ev | Speak, err
 }
 
-// Open opens a record in place, of a message's number at the gateway door. Errors are
-// ErrRecord, and ErrRepeated, which is to be ignored.
-func (c *ClientCarrier) Open(number uint32, sealed []byte) ([]byte, error) {
-	if c.at == nil { // no Turn comes before what answers a Join
-		c.mu.Lock()
-		c.pick(c.first)
-		c.mu.Unlock()
-	}
-	plain, err := c.open(uint64(number), sealed)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err != nil {
-		return nil, c.fail(err)
-	}
+func (c *ClientCarrier) prove(*key) error {
 	if c.state == Joining {
 		c.state = Live
 	}
-	c.opened(number)
-	return plain, nil
+	return nil
 }
 
 // Again makes the body of an Again frame, if the session is to be agreed on again. The

@@ -2,6 +2,7 @@ package session
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"culvert/internal/wire"
 )
@@ -22,12 +23,15 @@ const (
 )
 
 const (
+	joinLen   = 28
 	macLen    = 16
-	agreeLen  = macLen + 32 + 48 + 50 + 16 // two keys, one of them sealed, and a hello
-	agreedLen = 32 + 25 + 16               // a key and an answer
+	helloLen  = 50
+	agreeLen  = macLen + 32 + 48 + helloLen + 16 // two keys, one of them sealed, and a hello
+	answerLen = 25
+	agreedLen = 32 + answerLen + 16 // a key and an answer
 )
 
-var plainLen = [...]int{Challenge: 16, Join: 28, Agree: agreeLen, Agreed: agreedLen, Turn: 1, Unknown: 0}
+var plainLen = [...]int{Challenge: 16, Join: joinLen, Agree: agreeLen, Agreed: agreedLen, Turn: 1, Unknown: 0}
 
 // Len is the length of what follows p's number; false if p is no plain message.
 func (p Plain) Len() (int, bool) {
@@ -59,61 +63,27 @@ func appendPlain(b []byte, p Plain, body ...byte) []byte {
 	return append(append(b, 0, byte(p)), body...)
 }
 
-// join is what a Join says.
-type join struct {
-	G [8]byte
-	N uint32
-	C [16]byte
-}
-
 // hello is the payload of a first Noise message.
 type hello struct {
-	E      [32]byte
-	I      [16]byte
-	How, J byte
+	e      [32]byte
+	i      [16]byte
+	how, j byte
 }
 
-// answer is the payload of a second Noise message.
-type answer struct {
-	B     [16]byte
-	Owner [8]byte
-	How   byte
-}
-
-func (j join) valid() bool   { return j.N > 0 }
-func (h hello) valid() bool  { return h.How < 4 }
-func (a answer) valid() bool { return a.How < 2 }
-
-func (h hello) cipher() Cipher { return Cipher(h.How & 1) }
-func (h hello) goesOn() bool   { return h.How&2 != 0 }
-
-// marshal writes the fields of a join, hello or answer, one after the other.
-func marshal(v any) []byte {
-	b, err := binary.Append(nil, binary.BigEndian, v)
-	return must(b, err)
-}
-
-// parse reads what marshal wrote. The error is ErrMessage.
-func parse[T interface {
-	join | hello | answer
-	valid() bool
-}](b []byte) (v T, err error) {
-	if n, err := binary.Decode(b, binary.BigEndian, &v); err != nil || n != len(b) || !v.valid() {
-		return v, ErrMessage
+func parseHello(b []byte) (hello, error) {
+	if len(b) != helloLen || b[48] > 3 {
+		return hello{}, ErrMessage
 	}
-	return v, nil
+	return hello{[32]byte(b), [16]byte(b[32:]), b[48], b[49]}, nil
 }
+
+func (h *hello) bytes() []byte  { return slices.Concat(h.e[:], h.i[:], []byte{h.how, h.j}) }
+func (h *hello) cipher() Cipher { return Cipher(h.how & 1) }
+func (h *hello) goesOn() bool   { return h.how&2 != 0 }
 
 func bit(b bool) byte {
 	if b {
 		return 1
 	}
 	return 0
-}
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
 }

@@ -27,7 +27,7 @@ type Origin struct {
 
 	mu       sync.Mutex            // guards the following, and each Session
 	users    map[uint32][]*Session // the oldest first; a user without any has no entry
-	draining bool
+	draining atomic.Bool
 }
 
 // Session is one, at the origin: what tunnels belong to.
@@ -51,7 +51,7 @@ func NewOrigin(cfg Config) *Origin { return newOrigin(cfg, rand.Reader) }
 
 func newOrigin(cfg Config, random io.Reader) *Origin {
 	o := &Origin{cfg: cfg, random: random, users: map[uint32][]*Session{}}
-	must(io.ReadFull(random, o.process[:]))
+	seal.Must(io.ReadFull(random, o.process[:]))
 	return o
 }
 
@@ -97,11 +97,7 @@ func (o *Origin) Sweep(now time.Time) {
 }
 
 // Drain refuses new sessions from now on. Those that are there go on.
-func (o *Origin) Drain() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.draining = true
-}
+func (o *Origin) Drain() { o.draining.Store(true) }
 
 // Sessions is how many there are.
 func (o *Origin) Sessions() (n int) {
@@ -142,17 +138,17 @@ func (o *Origin) session(user uint32, h hello, now time.Time) (*Session, [32]byt
 	defer o.mu.Unlock()
 	for _, s := range o.users[user] {
 		switch {
-		case s.i != h.I:
+		case s.i != h.i:
 		case s.proven() && !h.goesOn():
 			return nil, s.root, ErrProof
 		default:
 			return s, s.root, nil
 		}
 	}
-	if o.draining || !o.room(user) {
+	if o.draining.Load() || !o.room(user) {
 		return nil, [32]byte{}, ErrBusy
 	}
-	s := &Session{User: user, origin: o, i: h.I, idle: now}
+	s := &Session{User: user, origin: o, i: h.i, idle: now}
 	o.users[user] = append(o.users[user], s)
 	return s, s.root, nil
 }

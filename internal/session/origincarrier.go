@@ -3,7 +3,9 @@ package session
 import (
 	"bytes"
 	"crypto/hmac"
+	"encoding/binary"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/flynn/noise"
@@ -26,16 +28,15 @@ type OriginCarrier struct {
 	n       uint32   // of its Join, until that is taken
 	message []byte   // the Agree, which the gateway door may bring again
 	agreed  []byte   // the answer to it
-	unknown bool     // to be told
 }
 
 // Carrier makes the origin's end of a carrier that user's token has opened, which
 // proved itself by a key of pair.
 func (o *Origin) Carrier(d Door, token wire.Token, user uint32, p *seal.Pair, now time.Time) *OriginCarrier {
 	c := &OriginCarrier{origin: o, pair: p, user: user, until: now.Add(ProveWithin)}
-	c.atOrigin, c.place, c.state = true, place{door: d, token: token}, Unproven
+	c.side, c.atOrigin, c.place, c.state = c, true, place{door: d, token: token}, Unproven
 	if d == Stream {
-		must(io.ReadFull(o.random, c.o[:]))
+		seal.Must(io.ReadFull(o.random, c.o[:]))
 	}
 	return c
 }
@@ -84,19 +85,9 @@ func (c *OriginCarrier) Head(b []byte, now time.Time) ([]byte, bool) {
 	return b, false
 }
 
-// Receive takes a plain message. Errors are ErrOrder, ErrMessage, ErrProof and ErrBusy.
-func (c *OriginCarrier) Receive(p Plain, body []byte, now time.Time) (Event, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	ev, err := c.receive(p, body, now)
-	return ev, c.fail(err)
-}
-
 func (c *OriginCarrier) receive(p Plain, body []byte, now time.Time) (Event, error) {
 	gateway := c.door == Gateway && c.state != Dead
-	switch n, ok := p.Len(); {
-	case !ok || n != len(body):
-		return 0, ErrMessage
+	switch {
 	case c.state == Unproven && p == Join:
 		return c.join(body)
 	case c.state == Unproven && p == Agree:
@@ -117,18 +108,18 @@ func (c *OriginCarrier) receive(p Plain, body []byte, now time.Time) (Event, err
 
 // join believes nothing yet.
 func (c *OriginCarrier) join(body []byte) (Event, error) {
-	j, err := parse[join](body)
-	if err != nil {
-		return 0, err
+	n := binary.BigEndian.Uint32(body[8:])
+	if n == 0 {
+		return 0, ErrMessage
 	}
-	g := c.origin.find(c.user, func(g *generation) bool { return g.name == j.G })
+	g := c.origin.find(c.user, func(g *generation) bool { return g.name == [8]byte(body) })
 	if g == nil {
 		c.unknown = true
 		return Speak, nil
 	}
-	_, err = c.begin(g, j)
+	_, err := c.begin(g, body[8:])
 	c.pick(c.first)
-	c.n, c.session, c.state = j.N, g.session, Joined
+	c.n, c.session, c.state = n, g.session, Joined
 	return 0, err
 }
 
@@ -139,7 +130,7 @@ func (c *OriginCarrier) agree(body []byte, now time.Time) error {
 	}
 	c.session, c.state, c.unknown = g.session, Answered, false
 	c.message, c.agreed, c.came = bytes.Clone(body), answer, Window{}
-	c.next, err = c.begin(g, join{})
+	c.next, err = c.begin(g, nil)
 	if c.at = early; early != nil {
 		c.keys = append(c.keys, early)
 	}
@@ -174,7 +165,7 @@ func (c *OriginCarrier) read(body []byte, at place, now time.Time) (*noise.Hands
 	if err != nil || !c.pair.IsPeer(hs.PeerStatic()) {
 		return nil, hello{}, ErrProof
 	}
-	h, err := parse[hello](plain)
+	h, err := parseHello(plain)
 	return hs, h, err
 }
 
@@ -195,40 +186,24 @@ func (c *OriginCarrier) agreement(body []byte, at place, now time.Time) (g *gene
 		return nil, nil, nil, ErrProof
 	}
 	if known || !h.goesOn() {
-		early = earlyKey(h, root)
+		early = earlyKey(&h, root)
 	}
-	sealed, first, second, err := hs.WriteMessage(nil, marshal(answer{o.process, c.pair.Owner(o.cfg.Address), bit(known)}))
+	owner := c.pair.MAC("culvert 2 owner", []byte(o.cfg.Address))
+	sealed, first, second, err := hs.WriteMessage(nil, slices.Concat(o.process[:], owner[:8], []byte{bit(known)}))
 	if err != nil {
 		return nil, nil, nil, ErrProof
 	}
-	g = newGeneration(hs, first, second, root, h, now)
+	g = newGeneration(hs, first, second, root, &h, now)
 	return g, sealed, early, o.adopt(s, g)
 }
 
-// Open opens a record in place, of a message's number at the gateway door; nil without
-// an error is one that was dropped unread. Errors are ErrRecord and ErrProof, and
-// ErrRepeated, which is to be ignored.
-func (c *OriginCarrier) Open(number uint32, sealed []byte) ([]byte, error) {
-	k := c.at
-	if k == nil { // nothing has come that says what records are
-		if c.door == Stream {
-			c.came.Take(c.came.next)
+func (c *OriginCarrier) prove(k *key) (err error) {
+	if k.of != nil {
+		if err = c.origin.prove(k.of, c.n); err == nil {
+			c.n, c.state = 0, Live
 		}
-		return nil, nil
 	}
-	plain, err := c.open(uint64(number), sealed)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err == nil && k.of != nil && k.used == 0 { // once for each generation that the client turns to
-		err = c.origin.prove(k.of, c.n)
-	}
-	if err != nil {
-		return nil, c.fail(err)
-	}
-	if c.opened(number); k.of != nil && c.state != Dead {
-		c.n, c.state = 0, Live
-	}
-	return plain, nil
+	return err
 }
 
 // Again answers the body of an Again frame with that of an Answer frame. The carrier

@@ -43,9 +43,9 @@ func (k *key) at(number uint64) cipher.AEAD {
 
 func newAEAD(c Cipher, secret []byte) cipher.AEAD {
 	if c == ChaCha20Poly1305 {
-		return must(chacha20poly1305.New(secret))
+		return seal.Must(chacha20poly1305.New(secret))
 	}
-	return must(cipher.NewGCM(must(aes.NewCipher(secret))))
+	return seal.Must(cipher.NewGCM(seal.Must(aes.NewCipher(secret))))
 }
 
 // early names an early key. Others are named by the numbers of their generations.

@@ -19,7 +19,7 @@ func forCiphers(t *testing.T, f func(t *testing.T, c Cipher)) {
 // ordered opens records of the stream door.
 type ordered struct{ end }
 
-func (o *ordered) Open(sealed []byte) ([]byte, error) { return o.open(0, sealed) }
+func (o *ordered) Open(sealed []byte) ([]byte, error) { return o.open(o.came.next, sealed) }
 
 // set has what comes opened by k, or by one that was set before.
 func (e *end) set(k *key) {

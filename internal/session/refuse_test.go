@@ -130,13 +130,23 @@ func TestMessagesAreRefused(t *testing.T) {
 		}
 	}
 	for _, h := range [][]byte{nil, make([]byte, 51), append(make([]byte, 48), 4, 0)} {
-		if _, err := parse[hello](h); err == nil {
+		if _, err := parseHello(h); err == nil {
 			t.Errorf("%x is a hello", h)
 		}
 	}
 	for _, a := range [][]byte{nil, append(make([]byte, 24), 2)} {
-		if _, err := parse[answer](a); err == nil {
-			t.Errorf("%x is an answer", a)
+		l := w.dial(w.client(1), 1, Gateway, w.process)
+		l.c.Head(nil, w.now)
+		hs, _, err := l.o.read(l.c.try.message, l.o.place, w.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sealed, _, _, err := hs.WriteMessage(nil, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := l.c.session.answered(l.c.try, sealed); !errors.Is(err, ErrMessage) {
+			t.Errorf("%x is an answer: %v", a, err)
 		}
 	}
 }

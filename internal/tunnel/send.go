@@ -3,7 +3,6 @@ package tunnel
 import (
 	"slices"
 
-	"culvert/internal/carrier"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
@@ -257,15 +256,4 @@ func (s *sendHalf) drop() int64 {
 	n := s.bytes
 	s.kept, s.gone, s.lost, s.bytes = nil, nil, nil, 0
 	return n
-}
-
-// path is a carrier that takes, or took, what a tunnel sends: the tunnel as that carrier
-// sees it. Tunnel.mu guards it.
-type path struct {
-	tunnel  *Tunnel
-	carrier *carrier.Carrier
-	slot    carrier.Slot
-	sends   bool // new frames go by it
-	opened  bool // client: the Open frame went by it
-	use     bool // client: it is to say Use
 }

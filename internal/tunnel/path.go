@@ -1,0 +1,234 @@
+package tunnel
+
+import (
+	"slices"
+	"time"
+
+	"culvert/internal/carrier"
+	"culvert/internal/transport"
+	"culvert/internal/wire"
+)
+
+// path is a carrier that takes, or took, what a tunnel sends: the tunnel as that carrier
+// sees it. Tunnel.mu guards it.
+type path struct {
+	tunnel  *Tunnel
+	carrier *carrier.Carrier
+	slot    carrier.Slot
+	sends   bool // new frames go by it
+	opened  bool // client: the Open frame went by it
+	use     bool // client: it is to say Use
+}
+
+// pathOf is the tunnel's path by c; nil if there is none. t.mu is held.
+func (t *Tunnel) pathOf(c *carrier.Carrier) *path {
+	if i := slices.IndexFunc(t.paths, func(p *path) bool { return p.carrier == c }); i >= 0 {
+		return t.paths[i]
+	}
+	return nil
+}
+
+// sendBy has what is sent go by c from now on, by it alone or by others too. It returns
+// nil if c is dead. t.mu is held.
+func (t *Tunnel) sendBy(c *carrier.Carrier, alone bool) *path {
+	p, before := t.pathOf(c), t.current()
+	if p == nil {
+		p = &path{tunnel: t, carrier: c}
+		c.Adopt(&p.slot, p)
+		t.carriers++
+		if r := int64(c.RTT()); r > 0 && (t.rtt == 0 || r < t.rtt) {
+			t.rtt = r
+		}
+	}
+	if c.Dead() { // and may have told its senders before this one was among them
+		p.slot.Drop()
+		t.bury(p)
+		return nil
+	}
+	if before != nil && before != p {
+		t.orphaned = time.Now() // c may turn out to be no good
+	}
+	if alone {
+		for _, o := range t.paths {
+			o.sends = o == p
+		}
+	}
+	p.sends = true
+	t.replacePump()
+	t.paths = append(slices.DeleteFunc(t.paths, func(o *path) bool { return o == p }), p)
+	if t.recv.ackDue {
+		p.slot.ScheduleAck(t.recv.ackSoon)
+	}
+	t.wake.Broadcast()
+	return p
+}
+
+// ready has the tunnel's carriers, all but one perhaps, ask for what is to be sent.
+// t.mu is held.
+func (t *Tunnel) ready(but *path) {
+	n := t.send.unsent()
+	for _, p := range t.paths {
+		switch {
+		case !p.sends || p == but:
+		case n > 0, p.use, t.recv.ackDue && !t.recv.ackSoon, t.phase == opening && !p.opened:
+			p.slot.Ready(max(n, 1))
+		}
+	}
+}
+
+// part forgets c if it has nothing of the tunnel any more.
+func (t *Tunnel) part(c *carrier.Carrier) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p := t.pathOf(c); p != nil && !p.sends && !t.send.uses(p) {
+		p.slot.Drop()
+		t.paths = slices.DeleteFunc(t.paths, func(o *path) bool { return o == p })
+	}
+}
+
+// dropIdlePaths forgets, at the origin, the carriers that have nothing of ours any more.
+// A client is to hear of the death of each that it has left: what the origin sent may
+// die with it. t.mu is held.
+func (t *Tunnel) dropIdlePaths() {
+	if len(t.paths) < 2 || t.table.isClient {
+		return
+	}
+	t.paths = slices.DeleteFunc(t.paths, func(p *path) bool {
+		idle := !p.sends && !t.send.uses(p)
+		if idle {
+			p.slot.Drop()
+		}
+		return idle
+	})
+}
+
+// Lost implements carrier.Sender.
+func (p *path) Lost() {
+	t := p.tunnel
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.isOver() {
+		return
+	}
+	if p.carrier.Dead() {
+		t.bury(p)
+	}
+	t.send.lose(p, false)
+	p.opened = false
+	t.recv.ackDue, t.recv.ackSoon = true, false // the last may be lost, too
+	if cur := t.current(); cur != nil && t.table.isClient {
+		for _, o := range t.paths {
+			o.sends = o == cur // a Use does not name the one of several that has died
+		}
+		cur.use = true
+	}
+	t.ready(nil)
+}
+
+// bury forgets a path whose carrier is dead, and which takes nothing more, even if it has
+// been given a turn. That a carrier connected proves nothing of the origin at the gateway
+// door: one that brought nothing does not prolong how long the tunnel is held. t.mu is held.
+func (t *Tunnel) bury(p *path) {
+	used := p.sends
+	p.sends = false
+	t.send.lose(p, false)
+	t.paths = slices.DeleteFunc(t.paths, func(o *path) bool { return o == p })
+	if used && t.current() == nil && (!p.carrier.Profile().Unproven || p.carrier.Heard()) {
+		t.orphaned = time.Now()
+	}
+	t.died = true
+}
+
+// Fill implements carrier.Sender.
+func (p *path) Fill(b []byte, turn carrier.Turn) ([]byte, int) {
+	t := p.tunnel
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	begin := len(b)
+	if t.isOver() || t.phase == waiting || !p.sends {
+		return b, 0
+	}
+	messages := p.carrier.Profile().Messages
+	if t.phase == opening && (!p.opened || p.use && messages && !turn.Early) {
+		b = t.appendOpen(b, p, turn.Room) // no Use may overtake it
+	}
+	if turn.Early {
+		return b, 0
+	}
+	b = t.appendControl(b, p)
+	if t.phase == opening && messages {
+		return b, 0 // it waits for the peer's first frame
+	}
+	unsent, room := t.send.unsent(), turn.Room-(len(b)-begin)
+	if turn.Bulk || unsent <= min(room, transport.SmallFrame) {
+		whole := t.wholeParts(room, unsent)
+		b = t.send.fill(b, t.id, p, whole)
+		t.wake.Broadcast()
+		if unsent = t.send.unsent(); whole < room {
+			unsent = 0 // the peer's next ack is near, and brings more to go with it
+		}
+	}
+	return b, unsent
+}
+
+// wholeParts is room, or less where the peer's window ends before the message does: then
+// the message is whole parts, as it is paid for by the part, and what is left goes with
+// what follows. By then the peer has more than half of a window, which it acks at once.
+// t.mu is held.
+func (t *Tunnel) wholeParts(room, unsent int) int {
+	if m := t.profile(); !m.Messages || t.send.state != sendOpen || t.send.limit-t.send.read >= m.MinRoom {
+		return room
+	}
+	begun := wire.MaxTextBody - room
+	whole := wire.WholeParts(begun + unsent + 2*wire.DataHead)
+	if whole <= begun+leastPart {
+		return room
+	}
+	return min(room, whole-begun)
+}
+
+// leastPart is the least for which a part of a message is filled.
+const leastPart = 1 << 10
+
+// appendOpen begins the tunnel at the origin, with what of the stream is there.
+// t.mu is held.
+func (t *Tunnel) appendOpen(b []byte, p *path, room int) []byte {
+	f := wire.Frame{Kind: wire.Open, Tunnel: t.id, Body: wire.AppendService(nil, t.Service)}
+	n := min(uint64(wire.MaxEarly), uint64(max(room-len(f.Body)-wire.DataHead, 0)), t.send.read)
+	f.Body = t.send.copy(f.Body, 0, n)
+	p.opened = true
+	t.send.sent = max(t.send.sent, n)
+	t.send.lost = since(t.send.lost, n)
+	if n > 0 {
+		t.send.note(span{0, n, p})
+	}
+	t.wake.Broadcast()
+	return f.Append(b)
+}
+
+// appendControl appends what is to be said beside the stream. t.mu is held.
+func (t *Tunnel) appendControl(b []byte, p *path) []byte {
+	if p.use {
+		p.use = false
+		t.order++
+		f := wire.Frame{Kind: wire.Use, Tunnel: t.id, Num: t.order}
+		if !t.shares(p) {
+			f.Code |= wire.Alone
+		}
+		if t.died {
+			f.Code |= wire.Lost
+		}
+		b = f.Append(b)
+	}
+	if t.recv.ackDue {
+		f := t.recv.ackNow(t.id)
+		b = f.Append(b)
+		t.reader.rest()
+	}
+	return b
+}
+
+// shares reports whether others than p take what is sent. t.mu is held.
+func (t *Tunnel) shares(p *path) bool {
+	return slices.ContainsFunc(t.paths, func(o *path) bool { return o.sends && o != p })
+}

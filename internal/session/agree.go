@@ -34,7 +34,7 @@ func (at *place) mac(p *seal.Pair, message []byte) []byte {
 // earlyKey seals what follows an Agree before its answer has come.
 func earlyKey(h *hello, root [32]byte) *key {
 	prk := seal.Must(hkdf.Extract(sha256.New, h.e[:], root[:]))
-	return &key{cipher: h.cipher(), secret: seal.Expand(prk, "culvert 2 early")}
+	return &key{name: early, cipher: h.cipher(), secret: seal.Expand(prk, "culvert 2 early")}
 }
 
 // generation is a secret that both ends have agreed on.
@@ -47,8 +47,7 @@ type generation struct {
 	name   [8]byte
 
 	mu     sync.Mutex // guards the following
-	erased bool
-	secret [32]byte
+	secret [32]byte   // zero: erased
 
 	// Origin.mu, or Client.mu, guards the following.
 	session *Session // origin
@@ -74,7 +73,7 @@ func newGeneration(hs *noise.HandshakeState, first, second *noise.CipherState, r
 func (g *generation) derive(label string, context ...byte) ([32]byte, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.erased {
+	if g.secret == [32]byte{} {
 		return [32]byte{}, ErrOrder
 	}
 	return seal.Expand(g.secret[:], label+string(context)), nil
@@ -87,7 +86,6 @@ func (g *generation) erase() {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.erased = true
 	clear(g.secret[:])
 }
 

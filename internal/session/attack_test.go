@@ -222,15 +222,15 @@ func TestAGenerationIsErased(t *testing.T) {
 		w.process.Sweep(w.now)
 	}
 	for i := range near {
-		if want := i < 2; !near[i].erased || far[i].erased != want || near[i].secret != [32]byte{} || want && far[i].secret != [32]byte{} {
-			t.Errorf("generation %d of 4: erased %v at the client, %v at the origin; want true and %v", i, near[i].erased, far[i].erased, want)
+		if got, want := far[i].secret == [32]byte{}, i < 2; near[i].secret != [32]byte{} || got != want {
+			t.Errorf("generation %d of 4: erased %v at the origin, want %v; %x at the client", i, got, want, near[i].secret)
 		}
 	}
 	last := []*generation{s.current(), l.o.Session().newest()}
 	w.now = w.now.Add(GenerationKept)
 	s.Expire(w.now)
 	w.process.Sweep(w.now)
-	if !last[0].erased || !last[1].erased || len(l.o.Session().generations) > 0 {
+	if last[0].secret != [32]byte{} || last[1].secret != [32]byte{} || len(l.o.Session().generations) > 0 {
 		t.Error("a generation outlives its time")
 	}
 	l.talk(t) // its carriers do, too, by keys of their own

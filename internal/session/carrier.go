@@ -64,7 +64,7 @@ func (e *end) derive(g *generation) (out *key, err error) {
 		return nil, err
 	}
 	down, err := g.derive("culvert 2 down", e.id...)
-	out, in := &key{of: g, cipher: g.cipher, secret: up}, &key{of: g, cipher: g.cipher, secret: down}
+	out, in := &key{name: int(g.j), of: g, cipher: g.cipher, secret: up}, &key{name: int(g.j), of: g, cipher: g.cipher, secret: down}
 	if e.door == Gateway || e.challenged || e.atOrigin {
 		e.bind(in)
 	}
@@ -94,7 +94,7 @@ func (e *end) turn(b []byte) []byte {
 // pick has the record at hand opened by the key of that name, if there is one. Where
 // records come in order no older key is needed any more.
 func (e *end) pick(name int) bool {
-	i := slices.IndexFunc(e.keys, func(k *key) bool { return k.name() == name })
+	i := slices.IndexFunc(e.keys, func(k *key) bool { return k.name == name })
 	if e.at = nil; i < 0 {
 		return false
 	}

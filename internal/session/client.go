@@ -61,17 +61,27 @@ type try struct {
 	message []byte    // the body of the Agree
 }
 
-// offer makes an Agree for a place.
-func (s *Client) offer(at place, now time.Time) *try {
+// offer makes an Agree for c, inside a record or not. Inside, one carrier tries at a time,
+// until it is answered or over, or has taken long: whoever holds an answer back harms that
+// carrier alone. nil: another tries.
+func (s *Client) offer(c *ClientCarrier, inside bool, now time.Time) *try {
+	at := c.place
+	at.inside = inside
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if inside {
+		if s.trying != nil && now.Sub(s.tried) < tryAgain {
+			return nil
+		}
+		s.trying, s.tried = c, now
+	}
 	h := hello{i: s.i, how: byte(s.cipher) | bit(s.root != [32]byte{})<<1, j: s.tries}
 	s.fill(h.e[:])
 	s.tries++
 	hs := s.pair.Handshake(true, at.prologue(), s.random)
 	sealed, _, _, err := hs.WriteMessage(nil, h.bytes())
 	seal.Must(sealed, err)
-	return &try{h, hs, s.root, at.inside, now.Round(0), append(at.mac(s.pair, sealed), sealed...)}
+	return &try{h, hs, s.root, inside, now.Round(0), append(at.mac(s.pair, sealed), sealed...)}
 }
 
 // answered makes the generation of a try. Where the origin does not know the session, it
@@ -130,19 +140,6 @@ func (s *Client) join(now time.Time) (*generation, []byte) {
 	b = b[:joinLen-8]
 	s.fill(b[4:])
 	return g, b
-}
-
-// mayTry reports that c is to agree on the session again, and notes that it does. Others
-// wait until it is answered or over, or has taken long: whoever holds an answer back harms
-// that carrier alone.
-func (s *Client) mayTry(c *ClientCarrier, now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.trying != nil && now.Sub(s.tried) < tryAgain {
-		return false
-	}
-	s.trying, s.tried = c, now
-	return true
 }
 
 // ClientCarrier is a client's end of one carrier. One goroutine at a time may write
@@ -206,7 +203,7 @@ func (c *ClientCarrier) start(b []byte, now time.Time) ([]byte, bool) {
 	if c.door == Stream && !c.challenged {
 		return b, false
 	}
-	c.try, c.state = c.session.offer(c.place, now), Agreeing
+	c.try, c.state = c.session.offer(c, false, now), Agreeing
 	c.out, c.number = earlyKey(&c.try.hello, c.try.root), 0
 	return appendPlain(b, Agree, c.try.message...), true
 }
@@ -263,12 +260,12 @@ func (c *ClientCarrier) prove(*key) error {
 func (c *ClientCarrier) Again(now time.Time) ([]byte, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state != Live || c.again != nil || !c.worn(now) || !c.session.mayTry(c, now) {
+	if c.state != Live || c.again != nil || !c.worn(now) {
 		return nil, false
 	}
-	at := c.place
-	at.inside = true
-	c.again = c.session.offer(at, now)
+	if c.again = c.session.offer(c, true, now); c.again == nil {
+		return nil, false
+	}
 	return c.again.message, true
 }
 

@@ -23,6 +23,7 @@ const (
 // 1,280 bytes, made at the first record and dropped by rest.
 type key struct {
 	seal.Hidden
+	name   int
 	of     *generation // nil: an early key
 	back   *key        // of what is opened: seals what goes the other way
 	cipher Cipher
@@ -50,13 +51,6 @@ func newAEAD(c Cipher, secret []byte) cipher.AEAD {
 
 // early names an early key. Others are named by the numbers of their generations.
 const early = 256
-
-func (k *key) name() int {
-	if k.of == nil {
-		return early
-	}
-	return int(k.of.j)
-}
 
 // Window remembers which numbers have come. One that is WindowSize or more below
 // the highest counts as come. The zero Window has none.

@@ -29,7 +29,7 @@ func (e *end) set(k *key) {
 
 // keyOf is a key of the generation j.
 func keyOf(c Cipher, secret, j byte) *key {
-	return &key{of: &generation{j: j}, cipher: c, secret: [32]byte{secret}}
+	return &key{name: int(j), of: &generation{j: j}, cipher: c, secret: [32]byte{secret}}
 }
 
 func pair(c Cipher) (s *end, o *ordered) {

@@ -1,10 +1,12 @@
 """Meets the stream door with another implementation of WebSockets.
 
-peer.py URL COOKIE [long] prints a line for each claim and ends with 0 if all hold.
+peer.py URL COOKIES [long] prints a line for each claim and ends with 0 if all hold. COOKIES
+has one in each line, as an origin takes each token once.
 """
 
 import asyncio
 import contextlib
+import os
 import ssl
 import struct
 import sys
@@ -13,36 +15,38 @@ import urllib.parse
 
 import websockets
 
-URL, COOKIE = sys.argv[1:3]
+URL, COOKIES = sys.argv[1], sys.argv[2].split("\n")
 LONG = sys.argv[3:] == ["long"]
 PLACE = urllib.parse.urlsplit(URL)
 TLS = ssl.create_default_context() if PLACE.scheme == "wss" else None
 if TLS:
     TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
 
-PING, PONG, DATA = 8, 9, 3  # kinds of frames, from PROTOCOL.md
+CHALLENGE, JOIN, UNKNOWN = 1, 2, 6  # plain messages, from PROTOCOL.md
 SOON = 20  # seconds, on a busy machine
 
 
-def frame(kind, seq=0, tunnel=0, payload=b""):
-    """A frame of Culvert's protocol: a header of 32 bytes, then the payload."""
-    return struct.pack(">BxHQQQI", kind, len(payload), tunnel, seq, 0, 0) + payload
+def join():
+    """Names a generation that the origin does not know: it says so."""
+    return struct.pack(">H8sI16s", JOIN, os.urandom(8), 1, os.urandom(16))
 
 
 def connect(**more):
-    return websockets.connect(URL, ssl=TLS, extra_headers={"Cookie": COOKIE}, max_size=None, **more)
+    return websockets.connect(URL, ssl=TLS, extra_headers={"Cookie": COOKIES.pop()}, max_size=None, **more)
 
 
-async def answered(ws, seq=77):
-    """The socket is alive: it answers a Ping of the protocol."""
-    await ws.send(frame(PING, seq))
-    while True:
-        message = await asyncio.wait_for(ws.recv(), SOON)
-        while message:
-            kind, length, tunnel, got = struct.unpack(">BxHQQ", message[:20])
-            message = message[32 + length :]
-            if kind == PONG and tunnel == 0 and got == seq:
-                return
+async def challenged(ws):
+    """The origin speaks first."""
+    message = await asyncio.wait_for(ws.recv(), SOON)
+    assert message[:2] == struct.pack(">H", CHALLENGE) and len(message) == 18, message
+    return message[2:]
+
+
+async def answered(ws, message=None):
+    """The socket is alive: it answers a Join of the protocol."""
+    await ws.send(message or join())
+    while await asyncio.wait_for(ws.recv(), SOON) != struct.pack(">H", UNKNOWN):
+        pass
 
 
 async def refused(send):
@@ -60,9 +64,10 @@ async def refused(send):
         return "closed with code %s" % ws.close_code
 
 
-async def protocol_ping():
-    async with connect() as ws:
-        await answered(ws)
+async def protocol_join():
+    async with connect() as one, connect() as other:
+        assert await challenged(one) != await challenged(other), "a challenge came twice"
+        await answered(one)
 
 
 async def websocket_ping():
@@ -72,8 +77,7 @@ async def websocket_ping():
 
 async def in_pieces():
     async with connect() as ws:  # one message in fragments of one byte
-        await ws.send(iter([bytes([b]) for b in frame(PING, 5)]))
-        await answered(ws)
+        await answered(ws, iter([bytes([b]) for b in join()]))
 
 
 async def no_compression():
@@ -104,17 +108,17 @@ async def upgrade_cut(head, limit):
 HEAD = b"GET / HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" % PLACE.netloc.encode()
 
 CLAIMS = {
-    "a Ping of the protocol is answered": protocol_ping,
+    "a Join of the protocol is answered": protocol_join,
     "a ping of WebSockets is answered": websocket_ping,
     "a message may come in pieces": in_pieces,
     "no compression is agreed on": no_compression,
     "a close is answered": closes,
     "a text message is refused": lambda: refused(lambda ws: ws.send("hello")),
     "garbage is refused": lambda: refused(lambda ws: ws.send(b"\xff" * 100)),
-    "half a header is refused": lambda: refused(lambda ws: ws.send(frame(PING)[:20])),
-    "half a payload is refused": lambda: refused(lambda ws: ws.send(frame(DATA, 0, 9, b"x" * 100)[:-1])),
+    "half a Join is refused": lambda: refused(lambda ws: ws.send(join()[:20])),
+    "half a record is refused": lambda: refused(lambda ws: ws.send(struct.pack(">H", 100) + b"x" * 99)),
     "a huge message is refused": lambda: refused(lambda ws: ws.send(b"\x03" * (8 << 20))),
-    "a huge message of good frames is refused": lambda: refused(lambda ws: ws.send(frame(PING) * 5000)),
+    "a huge message of good Joins is refused": lambda: refused(lambda ws: ws.send(join() * 5000)),
 }
 if LONG:
     CLAIMS |= {

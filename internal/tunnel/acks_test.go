@@ -114,3 +114,30 @@ func TestAnIdleCarrierOfTheGatewayDoorSendsNothing(t *testing.T) {
 		}
 	})
 }
+
+// An ack that is due soon by a carrier that dies goes by another, also while the client
+// has not heard of that end.
+func TestAnAckThatWasDueByADeadCarrierGoesByAnother(t *testing.T) {
+	t.Parallel()
+	doors(t, func(t *testing.T, n *Net) {
+		one, _ := n.first()
+		two, farTwo := n.carrier(fate{}, fate{})
+		app, service, tun := joined(t, n, one)
+		tun.Add(two)
+		time.Sleep(time.Second)
+		go io.Copy(io.Discard, service)
+		app.Write(bytesOf(20<<10, 1))
+		time.Sleep(transport.StreamProfile().AckSoon / 2)
+		n.socket(farTwo).change(func(f *fate) { f.silent = true })
+		if n.gateway() {
+			time.Sleep(100 * time.Millisecond)
+		}
+		farTwo.Close()
+		time.Sleep(2 * time.Second)
+		tun.mu.Lock()
+		defer tun.mu.Unlock()
+		if tun.send.acked != 20<<10 || two.Dead() {
+			t.Errorf("got %d bytes acked, want %d", tun.send.acked, 20<<10)
+		}
+	})
+}

@@ -249,6 +249,7 @@ func (n *Net) replace() {
 	for _, t := range n.near.Orphans() {
 		t.Attach(c, true)
 	}
+	n.session.SendClosures(c)
 }
 
 // maxCarriers is many times as many as a test needs: one whose carriers bring

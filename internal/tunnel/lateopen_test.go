@@ -53,13 +53,14 @@ func TestALateOpenDoesNotKeepTheTunnel(t *testing.T) {
 	}{
 		"before the first frame, by a carrier that dies":      {0, 0},
 		"before the first frame, by a carrier that is silent": {0, time.Minute},
-		"after the first frame, by a carrier that dies":       {2 * time.Second, 0},
-		"after the first frame, by a carrier that is silent":  {2 * time.Second, time.Minute},
-		"with the first frame":                                {transportAckDelay, time.Second},
+		"after the first frame, by a carrier that dies":       {3 * time.Second, 0},
+		"after the first frame, by a carrier that is silent":  {3 * time.Second, time.Minute},
+		"with the first frame":                                {time.Second, time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			doors(t, func(t *testing.T, n *Net) {
+				n.dialAfter = time.Second
 				app, late := beginsTwice(t, n)
 				time.Sleep(c.after)
 				ghost := late()
@@ -75,8 +76,6 @@ func TestALateOpenDoesNotKeepTheTunnel(t *testing.T) {
 		})
 	}
 }
-
-const transportAckDelay = 25 * time.Millisecond
 
 // A copy that comes when the tunnel is in use, or over, changes nothing.
 func TestALateOpenOfATunnelThatIsInUseOrOverIsNoTunnel(t *testing.T) {

@@ -76,8 +76,10 @@ func TestATokenIsOneConnectionsUntilItIsMade(t *testing.T) {
 	t.Parallel()
 	k := newTakenTokens()
 	one := newTakenToken(7, takenAt)
-	if !k.take(&one, "a=", takenAt) || !k.take(&one, "a=", takenAt) {
-		t.Error("a hello that came again was refused")
+	for range 2 {
+		if !k.take(&one, "a=", takenAt) {
+			t.Error("a hello, or one that came again, was refused")
+		}
 	}
 	if k.take(&one, "b=", takenAt) || k.take(&one, "", takenAt) {
 		t.Error("another connection took the token")

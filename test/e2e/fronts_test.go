@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
 	"testing"
 	"time"
 
@@ -107,12 +109,17 @@ func TestALinkForAnotherOriginOpensNothing(t *testing.T) {
 		o := w.origin()
 		keys := w.master.Client(1)
 		keys.Origin[0] ^= 1
-		n := w.clientOf(client.Config{Link: &link.Link{Keys: keys, Fronts: []link.Front{w.front(o.addr)}}}).ready()
+		n := w.clientOf(client.Config{Link: &link.Link{Keys: keys, Fronts: []link.Front{w.front(o.addr)}}})
 		c := n.chat()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := n.WaitReady(ctx); !errors.Is(err, client.ErrNotLetIn) {
+			t.Errorf("got %v, want a website", err)
+		}
 		_, err := readEnd(c)
 		wantReset(t, "the app", err)
-		if e := <-n.ended; e.Reason != wire.Refused {
-			t.Errorf("got %v, want %v", e.Reason, wire.Refused)
+		if e := <-n.ended; e.Reason != wire.Expired {
+			t.Errorf("got %v, want %v", e.Reason, wire.Expired)
 		}
 	})
 }

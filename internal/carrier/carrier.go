@@ -268,14 +268,13 @@ func (s *Slot) Send(n int) {
 	c.writeFor(s)
 }
 
-// ScheduleAck asks for a turn for an ack, with others that are due, after the profile's
-// AckDelay or, soon, AckSoon.
-func (s *Slot) ScheduleAck(soon bool) {
+// ScheduleAck asks for a turn for an ack within a time, with others that are due.
+func (s *Slot) ScheduleAck(within time.Duration) {
 	c := s.carrier
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.dead.Load() {
-		c.acks.add(c, s, soon)
+		c.acks.add(c, s, within)
 	}
 }
 
@@ -338,21 +337,24 @@ func (l *slotSet) list() []*Slot {
 type ackSchedule struct {
 	due   []*Slot
 	timer tasks.Timer // until the acks that are due are sent; zero: none is
-	soon  bool        // within the profile's AckSoon
+	at    time.Time   // when that is
 }
 
-func (a *ackSchedule) add(c *Carrier, s *Slot, soon bool) {
+func (a *ackSchedule) add(c *Carrier, s *Slot, within time.Duration) {
 	if !s.ack {
 		s.ack = true
 		a.due = append(a.due, s)
 	}
+	at := time.Now().Add(within)
 	switch {
 	case a.timer.IsZero():
-		a.timer = c.set.tasks.AfterFunc(c.profile.Delay(soon), c.ackFlush) // one that is kept would cost an idle client more than this garbage
-	case soon && !a.soon:
-		a.timer.Reset(c.profile.AckSoon)
+		a.timer = c.set.tasks.AfterFunc(within, c.ackFlush) // one that is kept would cost an idle client more than this garbage
+	case at.Before(a.at):
+		a.timer.Reset(within)
+	default:
+		return
 	}
-	a.soon = a.soon || soon
+	a.at = at
 }
 
 func (a *ackSchedule) remove(s *Slot) {

@@ -89,6 +89,7 @@ type Profile struct {
 	Bulk     uint64        // a tunnel that has moved so many bytes, either way, is bulk
 	AckDelay time.Duration // how long an ack waits for a frame to ride on
 	AckSoon  time.Duration // how long an ack of much waits: the sender should not keep that, and may not have room beside it for a full frame
+	AckFirst time.Duration // how long an origin's first ack of a tunnel waits for WhatsApp's answer: some of what the app says waits for it
 	AckAfter uint64        // the part of a window after which an ack is sent at once
 	GrowAt   uint64        // the part of a window after which it may grow
 	Grow     time.Duration // a window grows if that part was used up within so many of the shortest round trips
@@ -100,14 +101,6 @@ type Profile struct {
 	Unproven bool          // that a transport connected does not prove that the origin is there
 }
 
-// Delay is how long an ack waits for a frame to ride on.
-func (p *Profile) Delay(soon bool) time.Duration {
-	if soon {
-		return p.AckSoon
-	}
-	return p.AckDelay
-}
-
 // streamProfile is the stream door's. Its ack delay bounds how long a sender
 // keeps small frames, and is no part of any round trip.
 var streamProfile = &Profile{
@@ -115,6 +108,7 @@ var streamProfile = &Profile{
 	Bulk:     512 << 10,
 	AckDelay: 25 * time.Millisecond,
 	AckSoon:  25 * time.Millisecond,
+	AckFirst: 25 * time.Millisecond,
 	AckAfter: 4,
 	GrowAt:   1,
 	Grow:     2, // a window that is used up in one trip limits
@@ -132,6 +126,7 @@ var gatewayProfile = &Profile{
 	Bulk:     1536 << 10, // another carrier costs eight messages
 	AckDelay: 5 * time.Minute,
 	AckSoon:  time.Second,
+	AckFirst: 250 * time.Millisecond,
 	AckAfter: 2,
 	GrowAt:   2,                // fewer acks
 	Grow:     8,                // round trips differ by much

@@ -268,21 +268,34 @@ func (t *Tunnel) afterWrite() {
 	t.scheduleAck()
 }
 
-// scheduleAck has an ack sent when the carrier's profile allows, or soon if the peer
-// keeps much, or has had none. t.mu is held.
+// scheduleAck has an ack sent when the carrier's profile allows. t.mu is held.
 func (t *Tunnel) scheduleAck() {
 	p, r := t.current(), &t.recv
 	if p == nil {
 		r.ackDue = true
 		return
 	}
-	m := p.carrier.Profile()
-	soon := m.AckDelay > m.AckSoon && (r.written-r.told > soonAfter || r.told == 0)
+	within, soon := t.ackWithin(p.carrier.Profile())
 	if r.ackDue && (r.ackSoon || !soon) {
 		return
 	}
 	r.ackDue, r.ackSoon = true, soon
-	p.slot.ScheduleAck(soon)
+	p.slot.ScheduleAck(within)
+}
+
+// ackWithin is how long an ack may wait for a frame to ride on. It is soon if the peer
+// keeps much, or hears of the tunnel by it. t.mu is held.
+func (t *Tunnel) ackWithin(m *transport.Profile) (within time.Duration, soon bool) {
+	r := &t.recv
+	switch {
+	case r.told == 0 && !t.table.isClient:
+		within = m.AckFirst
+	case r.written-r.told > soonAfter:
+		within = m.AckSoon
+	default:
+		return m.AckDelay, false
+	}
+	return within, within < m.AckDelay
 }
 
 // ackAtOnce sends an ack at once. t.mu is held.

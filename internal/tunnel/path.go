@@ -57,7 +57,8 @@ func (t *Tunnel) sendBy(c *carrier.Carrier, alone bool) *path {
 	t.replacePump()
 	t.paths = append(slices.DeleteFunc(t.paths, func(o *path) bool { return o == p }), p)
 	if t.recv.ackDue {
-		p.slot.ScheduleAck(t.recv.ackSoon)
+		within, _ := t.ackWithin(c.Profile())
+		p.slot.ScheduleAck(within)
 	}
 	t.wake.Broadcast()
 	return p

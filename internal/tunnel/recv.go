@@ -30,7 +30,7 @@ type recvHalf struct {
 	ahead    []chunk // came before what precedes them, in order of positions
 	writing  bool    // somebody writes the queue
 	ackDue   bool    // an ack goes with the next frame
-	ackSoon  bool    // it is due within the profile's AckSoon
+	ackSoon  bool    // it is due before the profile's AckDelay
 	bytes    int64   // of the buffers in queue and ahead
 }
 

@@ -155,7 +155,7 @@ func TestAllWhoUseACarrierHearThatItIsDead(t *testing.T) {
 		}
 		all[0].slot.Ready(9) // nothing happens any more
 		all[0].slot.Send(9)
-		all[0].slot.ScheduleAck(true)
+		all[0].slot.ScheduleAck(time.Second)
 		if c.set.Len() != 0 || c.queue.running {
 			t.Errorf("got %d carriers, running %v, want none", c.set.Len(), c.queue.running)
 		}

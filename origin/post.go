@@ -37,7 +37,7 @@ type poster struct {
 // pace is what the posts of one connection have in common.
 type pace struct {
 	began time.Time
-	alone chan struct{} // held by the one post that is being repeated
+	alone chan struct{} // held by the one post that is being repeated; others wait in order
 }
 
 func newPace(now time.Time) *pace { return &pace{began: now, alone: make(chan struct{}, 1)} }
@@ -75,18 +75,25 @@ func (p *poster) to(c *connection) func(context.Context, []byte) error {
 		if p.waiting.Add(c.user, size) < 0 {
 			return p.conclude(ctx, c, overloaded)
 		}
-		a := p.api.post(ctx, c.id, text)
-		if a.mayPass() {
-			a = p.repeat(ctx, c, text, a)
+		a := untried
+		if !c.pace.isHeld() {
+			a = p.api.post(ctx, c.id, text)
+		}
+		if a == untried || a.mayPass() {
+			a = p.inTurn(ctx, c, text, a)
 		}
 		return p.conclude(ctx, c, a)
 	}
 }
 
-// repeat posts text until it is taken, refused for good, or time is over. One
-// post of a connection is repeated at a time, so that few are under way while
-// API Gateway wants fewer.
-func (p *poster) repeat(ctx context.Context, c *connection, text []byte, a answer) answer {
+// isHeld reports that a post is being repeated. What comes after it waits for it: a small
+// message would take the room that a large one waits for.
+func (p *pace) isHeld() bool { return len(p.alone) > 0 }
+
+// inTurn posts text, of which the last answer was a, until it is taken, refused for good,
+// or time is over. One post of a connection does so at a time, so that few are under way
+// while API Gateway wants fewer.
+func (p *poster) inTurn(ctx context.Context, c *connection, text []byte, a answer) answer {
 	select {
 	case c.pace.alone <- struct{}{}:
 		defer func() { <-c.pace.alone }()
@@ -94,6 +101,9 @@ func (p *poster) repeat(ctx context.Context, c *connection, text []byte, a answe
 		return a
 	}
 	since := time.Now()
+	if a == untried {
+		a = p.api.post(ctx, c.id, text)
+	}
 	wait := dial.Backoff{Next: firstRepeat, Limit: lastRepeat}
 	for a.mayPass() {
 		left := time.Until(c.pace.until(a, since))
@@ -236,6 +246,9 @@ const (
 	overloaded        // too much waits already
 	answers
 )
+
+// untried is the answer to what was not posted yet.
+const untried = answers
 
 // String is the answer in a log, and in metrics as its label.
 func (a answer) String() string {

@@ -39,7 +39,7 @@ type messages struct {
 	waiting bool   // the peer has not said that it has the messages first to final
 	first   uint32
 	final   uint32
-	since   time.Time // when first went, or later
+	since   time.Time // when first had gone, or later
 }
 
 // errGot means that the peer has messages that were not sent.
@@ -70,10 +70,14 @@ func (c *Carrier) writeMessage() error {
 	case head == numberLen, head == numberLen+plainTurn: // a Turn alone says nothing
 		return nil
 	}
-	m.sent(!lazy || head > numberLen+plainTurn)
+	number := m.sent()
 	c.alive.lastTx.Store(m.last.UnixNano())
 	c.writing(len(body))
-	return c.transport.WriteMessage(body)
+	err := c.transport.WriteMessage(body)
+	if !lazy || head > numberLen+plainTurn {
+		m.ask(number)
+	}
+	return err
 }
 
 // plainTurn is the length of a Turn, which asks for no answer.
@@ -237,18 +241,27 @@ func (c *Carrier) takeBoth(number uint32, p session.Plain, plain, sealed []byte)
 	return err
 }
 
-// sent counts a message. asks says that the peer must say that it has come.
-func (m *messages) sent(asks bool) {
+// sent counts a message that is about to go, and returns its number.
+func (m *messages) sent() uint32 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.last = time.Now()
-	if asks {
-		m.final = m.number
-		if !m.waiting {
-			m.waiting, m.first, m.since = true, m.number, m.last
-		}
-	}
 	m.number++
+	return m.number - 1
+}
+
+// ask notes that the peer must say that a message has come, which has been written: on a
+// slow link that takes long. It may have said so.
+func (m *messages) ask(number uint32) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if number < m.got {
+		return
+	}
+	m.final = number
+	if !m.waiting {
+		m.waiting, m.first, m.since = true, number, time.Now()
+	}
 }
 
 // confirm notes that the peer has all messages before got, as it says. The error is errGot.

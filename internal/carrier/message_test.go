@@ -211,12 +211,12 @@ func TestAClientMissesAnAnswerToItsMessage(t *testing.T) {
 	const late = 41 * time.Second
 	var m messages
 	overdue := func(asks bool) bool { return m.overdue(time.Now().Add(late), asks, 0) > 0 }
-	m.sent(false)
+	m.sent()
 	if overdue(true) {
 		t.Error("got an ack missed, want no answer to be due")
 	}
-	m.sent(true)
-	m.sent(false)
+	m.ask(m.sent())
+	m.sent()
 	if !overdue(true) || overdue(false) {
 		t.Errorf("got missed by a client %v and by an origin %v, want the client's", overdue(true), overdue(false))
 	}

@@ -191,6 +191,28 @@ func TestFewPostsAreUnderWayWhileTheyAreThrottled(t *testing.T) {
 	})
 }
 
+// A post that is throttled may wait for more room than what follows it needs.
+func TestAPostIsNotOvertakenWhileItIsThrottled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := &awsAnswers{statuses: []int{429, 429, 429, 200}}
+		p, conn := newPosting(a), newTestConnection("c")
+		var all sync.WaitGroup
+		for _, text := range []string{"large", "small"} {
+			all.Go(func() {
+				if err := p.to(conn)(t.Context(), []byte(text)); err != nil {
+					t.Errorf("%s: %v", text, err)
+				}
+			})
+			synctest.Wait()
+		}
+		all.Wait()
+		if want := []string{"large", "large", "large", "large", "small"}; !slices.Equal(a.texts, want) {
+			t.Errorf("got posts of %v, want %v", a.texts, want)
+		}
+	})
+}
+
 func TestAPostEndsWithItsCarrier(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -143,6 +143,27 @@ func TestWhateverTheReasonAResetIsNoEOF(t *testing.T) {
 	}
 }
 
+// What is sent before the peer's Reset comes finds no tunnel there, and is answered
+// by another Reset.
+func TestTheFirstResetSaysWhy(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, n *Net) {
+		c, _ := n.carrier(fate{}, fate{})
+		for id := range wire.TunnelID(50) { // the scheduler orders the goroutines that give up
+			_, _, tun := joined(t, n, id+1, c)
+			for _, why := range []wire.Reason{wire.Unreachable, wire.Unknown} {
+				tun.deliver(c, wire.Header{Kind: wire.Reset, Tunnel: id + 1, Seq: uint64(why)}, nil)
+			}
+		}
+		synctest.Wait()
+		for _, e := range n.ends() {
+			if e.FromPeer && e.Reason != wire.Unreachable {
+				t.Errorf("got %v, want %v", e.Reason, wire.Unreachable)
+			}
+		}
+	})
+}
+
 // An ack that comes after the stream has ended, and before the Fin is on its
 // way, must not end the tunnel.
 func TestAFinThatIsNotSentYetIsNotAcked(t *testing.T) {

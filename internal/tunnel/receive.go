@@ -18,7 +18,7 @@ const maxAhead = 4096
 // that do not open are the doing of whatever is in between.
 func (t *Tunnel) deliver(c *carrier.Carrier, h wire.Header, payload []byte) error {
 	t.mu.Lock()
-	if t.ended {
+	if t.givingUp || t.ended {
 		t.mu.Unlock()
 		transport.PutBuffer(payload)
 		return nil

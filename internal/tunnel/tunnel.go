@@ -45,6 +45,7 @@ type Tunnel struct {
 	retries     int                               // how often again was called
 	accept      []byte                            // origin: the Accept frame
 	confirmed   bool                              // the client has shown that it has the Accept
+	givingUp    bool                              // a goroutine is about to end it
 	ended       bool
 
 	// Where frames go.
@@ -143,8 +144,13 @@ func newTunnel(tb *Table, id wire.TunnelID, user uint32, s wire.Service) *Tunnel
 // Reset gives the tunnel up: the stream is reset and the peer told why.
 func (t *Tunnel) Reset(why wire.Reason) { t.giveUp(why, false, nil) }
 
-// startGiveUp has a goroutine give up: the caller holds t.mu.
+// startGiveUp has a goroutine give up. The first reason counts: after a peer's Reset
+// come the ones that answer what was on its way. t.mu is held.
 func (t *Tunnel) startGiveUp(why wire.Reason, fromPeer bool, err error) {
+	if t.givingUp {
+		return
+	}
+	t.givingUp = true
 	t.table.tasks.Go(func() { t.giveUp(why, fromPeer, err) })
 }
 

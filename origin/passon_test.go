@@ -19,6 +19,7 @@ import (
 	"culvert/internal/link"
 	"culvert/internal/wire"
 	"culvert/origin"
+	"culvert/test/nobody"
 )
 
 // upgrade asks x for a WebSocket as user 1 and says which origin the answer
@@ -68,7 +69,7 @@ func TestACarrierIsServedWhereItsTicketLeads(t *testing.T) {
 		"too old":          {old, "", a.at},
 		"another gate's":   {b.tickets(newNetwork(), 1), "", a.at},
 		"garbage":          {strings.Repeat("x", wire.TicketLen), "", a.at},
-		"nobody there":     {ticketTo(n, dead(t), 1), "", a.at},
+		"nobody there":     {ticketTo(n, nobody.Addr(t), 1), "", a.at},
 		"no place there":   {full.tickets(n, 1), "", a.at},
 		"a public address": {ticketTo(n, netip.MustParseAddrPort("192.0.2.1:8080"), 1), "", a.at},
 		"metadata":         {ticketTo(n, netip.MustParseAddrPort("169.254.169.254:80"), 1), "", a.at},
@@ -186,7 +187,7 @@ func TestAMessageIsPassedOnOnce(t *testing.T) {
 	b, _ := n.gatewayNode(t)
 	toA, toB := n.handing(t, a), n.handing(t, b)
 	hello := token(n.master.Client(1))
-	gone := ticketTo(n, dead(t), 1)
+	gone := ticketTo(n, nobody.Addr(t), 1)
 	for _, c := range []struct {
 		name string
 		got  int

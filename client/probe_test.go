@@ -14,6 +14,7 @@ import (
 	"culvert/client/front"
 	"culvert/internal/link"
 	"culvert/internal/transport"
+	"culvert/test/nobody"
 )
 
 // probeFront probes a TLS server that answers as answer does, by a link with
@@ -80,11 +81,6 @@ func TestAClientUsesItsCallersWrapAndLeavesTheDialerAlone(t *testing.T) {
 
 func TestProbeStopsWhereTheWayEnds(t *testing.T) {
 	t.Parallel()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln.Close()
 	elsewhere := httptest.NewTLSServer(http.HandlerFunc(greetAndLeave))
 	t.Cleanup(elsewhere.Close)
 	there := elsewhere.Listener.Addr().String()
@@ -92,7 +88,7 @@ func TestProbeStopsWhereTheWayEnds(t *testing.T) {
 		front      link.Front
 		hops, want string
 	}{
-		"nobody listens":     {link.Front{Host: ln.Addr().String(), Path: "/"}, "network", "connection refused"},
+		"nobody listens":     {link.Front{Host: nobody.Addr(t).String(), Path: "/"}, "network", "connection refused"},
 		"another's pin":      {link.Front{Host: there, Path: "/", Pins: []link.Pin{{1}}}, "network tls", "matches no pin"},
 		"what is no website": {link.Front{Host: there, Path: "/", Pins: []link.Pin{link.PinOf(elsewhere.Certificate())}}, "network tls gate", "broke off"},
 	} {

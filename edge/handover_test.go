@@ -16,6 +16,7 @@ import (
 	"culvert/internal/handover"
 	"culvert/internal/wire"
 	"culvert/test/leak"
+	"culvert/test/nobody"
 )
 
 // answers answers every request alike.
@@ -46,10 +47,9 @@ func TestWhatTheOriginDoesNotTakeIsLost(t *testing.T) {
 
 func TestADeadOriginLosesAMessageButNoDisconnect(t *testing.T) {
 	t.Parallel()
-	s := httptest.NewServer(http.NotFoundHandler())
-	s.Close()
-	g, log := newGate(t, s.URL)
-	wantLost(t, g, messageTo(t, s.URL), handover.ErrUnreachable)
+	dead := "http://" + nobody.Addr(t).String()
+	g, log := newGate(t, dead)
+	wantLost(t, g, messageTo(t, dead), handover.ErrUnreachable)
 	r, err := g.Disconnect(t.Context(), event("DISCONNECT", ""))
 	if err != nil || r.StatusCode != http.StatusOK || log.Len() == 0 {
 		t.Errorf("got %d, the error %v and the log %q, want 200 and a line", r.StatusCode, err, log)
@@ -58,11 +58,9 @@ func TestADeadOriginLosesAMessageButNoDisconnect(t *testing.T) {
 
 func TestAHelloForADeadOwnerGoesToTheConfiguredOrigin(t *testing.T) {
 	t.Parallel()
-	dead := httptest.NewServer(http.NotFoundHandler())
-	dead.Close()
 	o := newOrigin(t)
 	g, _ := newGate(t, o.URL)
-	tick := ticket(t, addressOf(t, dead.URL), testUser)
+	tick := ticket(t, nobody.Addr(t), testUser)
 	wantStatus(t, g, event("MESSAGE", up(token(t), tick, "frames")), http.StatusOK)
 	wantLost(t, g, event("MESSAGE", up("", tick, "frames")), handover.ErrUnreachable)
 	if n, _ := o.got(); n != 1 {
@@ -191,17 +189,16 @@ func TestASilentOriginIsWaitedForTenSeconds(t *testing.T) {
 // another; it would bring the same ticket for ever.
 func TestAHelloOfAnOriginThatIsGoneGoesToTheConfiguredOne(t *testing.T) {
 	t.Parallel()
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
+	gone := "http://" + nobody.Addr(t).String()
 	draining := answers(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
-	for _, owner := range []string{gone.URL, draining.URL} {
+	for _, owner := range []string{gone, draining.URL} {
 		o := newOrigin(t)
 		g, _ := newGate(t, o.URL)
 		wantStatus(t, g, event("MESSAGE", up(token(t), ticket(t, addressOf(t, owner), testUser), "frames")), http.StatusOK)
 		if n, h := o.got(); n != 1 || h.Event != wire.Message {
 			t.Errorf("got %d events, the last %v, want the hello", n, h.Event)
 		}
-		wantLost(t, g, event("MESSAGE", up("", ticket(t, addressOf(t, gone.URL), testUser), "frames")), handover.ErrUnreachable)
+		wantLost(t, g, event("MESSAGE", up("", ticket(t, addressOf(t, gone), testUser), "frames")), handover.ErrUnreachable)
 	}
 }
 

@@ -3,8 +3,12 @@ package origin_test
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -293,6 +297,63 @@ func TestAnOriginThatStopsClosesItsConnections(t *testing.T) {
 	}
 	if got := n.handing(t, x).text("new", origin.NewRawClient(t, n.master.Client(1)).Hello("")); got != 503 {
 		t.Errorf("got %d for a hello after that, want 503", got)
+	}
+}
+
+// returning is the way to an API Gateway whose client comes back as soon as its
+// connection is closed, while a post of another is still under way.
+type returning struct {
+	http.RoundTripper
+	comeBack func()
+	began    atomic.Bool // posts wait from now on, until the client has come back
+	waiting  atomic.Int32
+	back     chan struct{}
+	once     sync.Once // for the first that is closed
+}
+
+func (r *returning) RoundTrip(req *http.Request) (*http.Response, error) {
+	switch {
+	case req.Method == http.MethodDelete:
+		r.once.Do(func() { r.comeBack(); close(r.back) })
+	case r.began.Load():
+		r.waiting.Add(1)
+		select {
+		case <-r.back:
+		case <-time.After(10 * time.Second): // the origin has closed no connection
+		}
+		return nil, net.ErrClosed
+	}
+	return r.RoundTripper.RoundTrip(req)
+}
+
+// A client whose connection is closed says hello by another at once, which an origin
+// that is still busy with its own end must not take: the client would be closed again.
+func TestAnOriginThatStopsRefusesWhoComesBack(t *testing.T) {
+	t.Parallel()
+	n := newNetwork()
+	way, answers := &returning{back: make(chan struct{})}, make(chan int, 1)
+	x, a := n.gatewayNode(t, func(c *origin.Config) {
+		way.RoundTripper = c.Gateway.Client.Transport
+		c.Gateway.Client = &http.Client{Transport: way}
+	})
+	hello := wire.Handed{Event: wire.Message, Conn: "new", Text: origin.NewRawClient(t, n.master.Client(1)).Hello("")}
+	way.comeBack = func() {
+		status, _ := post(http.DefaultClient, x.server.URL, wire.NewSigner(n.gates).Sign(hello, time.Now()))
+		answers <- status // 0 after an error
+	}
+	carry(t, startClient(t, n.master.Client(1), a.front()), &x.run, "hello")
+	stream := open(t, startClient(t, n.master.Client(2), a.front()), &x.run)
+	way.began.Store(true)
+	go io.WriteString(stream, "x")
+	wantSoon(t, "a post waits", func() bool { return way.waiting.Load() > 0 })
+	x.Close()
+	select {
+	case got := <-answers:
+		if got != 503 {
+			t.Errorf("got %d, want 503", got)
+		}
+	default:
+		t.Error("no connection was closed")
 	}
 }
 

@@ -63,16 +63,6 @@ func (n network) node(t *testing.T, change ...func(*origin.Config)) *node {
 	return x
 }
 
-// dead is an address where nothing listens.
-func dead(t *testing.T) netip.AddrPort {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return netip.MustParseAddrPort(ln.Addr().String())
-}
-
 func startClient(t *testing.T, keys seal.ClientKeys, fronts ...link.Front) *client.Client {
 	t.Helper()
 	c, err := client.New(client.Config{Link: &link.Link{Keys: keys, Fronts: fronts}})

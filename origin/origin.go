@@ -138,10 +138,10 @@ func (o *Origin) Drain(ctx context.Context) error {
 // Close resets all tunnels, ends all carriers and waits until every goroutine of the
 // origin has ended, dials and posts among them. It may be called more than once.
 func (o *Origin) Close() error {
-	o.stop()
 	if o.gateway != nil {
-		o.gateway.refuse()
+		o.gateway.refuse() // before carriers end: their clients come back at once
 	}
+	o.stop()
 	o.table.Close()
 	o.tasks.Wait()
 	if o.gateway != nil {

@@ -19,6 +19,7 @@ import (
 	"culvert/internal/link"
 	"culvert/internal/wire"
 	"culvert/origin"
+	"culvert/test/nobody"
 )
 
 // upgrade asks x for a WebSocket by a token and says which origin the answer
@@ -74,7 +75,7 @@ func TestACarrierIsServedWhereItsTicketLeads(t *testing.T) {
 		"too old":          {old, "", a.at},
 		"another gate's":   {b.tickets(newNetwork(), 1), "", a.at},
 		"garbage":          {strings.Repeat("x", wire.TicketLen), "", a.at},
-		"nobody there":     {ticketTo(n, dead(t), 1), "", a.at},
+		"nobody there":     {ticketTo(n, nobody.Addr(t), 1), "", a.at},
 		"no place there":   {full.tickets(n, 1), "", a.at},
 		"a public address": {ticketTo(n, netip.MustParseAddrPort("192.0.2.1:8080"), 1), "", a.at},
 		"metadata":         {ticketTo(n, netip.MustParseAddrPort("169.254.169.254:80"), 1), "", a.at},
@@ -94,7 +95,7 @@ func TestACopyOfARequestIsServedByNoOrigin(t *testing.T) {
 	for name, c := range map[string]struct {
 		ticket string
 		want   netip.AddrPort
-	}{"here": {"", a.at}, "elsewhere": {b.tickets(n, 1), b.at}, "nobody there": {ticketTo(n, dead(t), 1), a.at}} {
+	}{"here": {"", a.at}, "elsewhere": {b.tickets(n, 1), b.at}, "nobody there": {ticketTo(n, nobody.Addr(t), 1), a.at}} {
 		token := n.token(t, 1)
 		if got := upgrade(t, n, a, token, c.ticket, ""); got != c.want {
 			t.Errorf("%s: got %v, want %v", name, got, c.want)
@@ -219,7 +220,7 @@ func TestAMessageIsPassedOnOnce(t *testing.T) {
 	b, apiB := n.gatewayNode(t)
 	toA, toB := n.handing(t, a), n.handing(t, b)
 	raw := func() *origin.RawClient { return origin.NewRawClient(t, n.master.Client(1)) }
-	gone, there, here := ticketTo(n, dead(t), 1), b.tickets(n, 1), a.tickets(n, 1)
+	gone, there, here := ticketTo(n, nobody.Addr(t), 1), b.tickets(n, 1), a.tickets(n, 1)
 	want := func(name string, got, want int) {
 		t.Helper()
 		if got != want {

@@ -2,7 +2,6 @@ package nearend
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -12,18 +11,14 @@ import (
 	"culvert/internal/link"
 	"culvert/internal/seal"
 	"culvert/internal/term"
+	"culvert/test/nobody"
 	"culvert/test/screen"
 )
 
 // deadFront refuses connections.
 func deadFront(t *testing.T) link.Front {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln.Close()
-	return link.Front{Host: ln.Addr().String(), Path: "/"}
+	return link.Front{Host: nobody.Addr(t).String(), Path: "/"}
 }
 
 func TestConnectSaysWhyNotAndTriesOn(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"culvert/internal/site"
+	"culvert/test/nobody"
 )
 
 var date = regexp.MustCompile(`Date: [^\r]+\r\n`)
@@ -44,11 +45,9 @@ func look(t *testing.T, at string, request string) string {
 func TestNobodySeesWhetherTheOriginIsThere(t *testing.T) {
 	t.Parallel()
 	origin := serve(t, false, site.Handler())
-	gone := httptest.NewServer(nil)
-	gone.Close()
 	failing := func(do http.HandlerFunc) string { return serve(t, false, do).URL }
 	edges := map[string]string{
-		"gone":     gone.URL,
+		"gone":     "http://" + nobody.Addr(t).String(),
 		"failing":  failing(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }),
 		"dying":    failing(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }),
 		"confused": failing(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusSwitchingProtocols) }),

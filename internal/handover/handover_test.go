@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"culvert/internal/wire"
+	"culvert/test/nobody"
 )
 
 func TestTheEnvironmentNamesNoProxy(t *testing.T) {
@@ -43,11 +44,9 @@ func TestAnErrorSaysWhetherTheMessageLeft(t *testing.T) {
 	t.Parallel()
 	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
 	defer silent.Close()
-	dead := httptest.NewServer(nil)
-	dead.Close()
 	c := New(nil)
 	defer c.Close()
-	for at, want := range map[string]error{silent.URL: ErrSilent, dead.URL: ErrUnreachable} {
+	for at, want := range map[string]error{silent.URL: ErrSilent, "http://" + nobody.Addr(t).String(): ErrUnreachable} {
 		to, _ := url.Parse(at)
 		if _, err := c.Post(t.Context(), *to, []byte("signed"), false); err != want {
 			t.Errorf("got %v, want %v", err, want)

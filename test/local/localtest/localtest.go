@@ -14,6 +14,7 @@ import (
 	"culvert/internal/seal"
 	"culvert/internal/whatsapp"
 	"culvert/test/local"
+	"culvert/test/nobody"
 )
 
 // Open is a relay to a stand-in for a test, connected, which ends with the test.
@@ -68,10 +69,5 @@ func Offline(t *testing.T) *local.Relay {
 // DeadFront refuses connections.
 func DeadFront(t *testing.T) link.Front {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln.Close()
-	return link.Front{Host: ln.Addr().String(), Path: "/"}
+	return link.Front{Host: nobody.Addr(t).String(), Path: "/"}
 }

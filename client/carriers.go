@@ -171,6 +171,9 @@ func (c *Client) adoptOrphans() {
 			}
 		case t.Session() == nil || h == c.pool.current():
 			c.pool.want() // the next main carrier takes it
+			if h != nil && t.IsBulk() {
+				c.promote(t) // or one of its own before that
+			}
 		case h == nil:
 			t.Reset(wire.Expired)
 		default:

@@ -260,6 +260,9 @@ func (c *Client) onCarrierDeath(ctx context.Context, main *activeCarrier, wait *
 	if main.Draining() {
 		c.health.pass(main.front)
 	}
+	if isAstray {
+		main.home.session.TakeBack()
+	}
 	if isAstray || main.Draining() {
 		c.leaveHome(main.home)
 	}

@@ -90,6 +90,31 @@ func (s *Session) begin(t *Tunnel) bool {
 	return true
 }
 
+// TakeBack has the tunnels of which the origin has said nothing wait again, to begin in
+// another session: this one's origin is not found. One that has begun there ends for want
+// of a carrier.
+func (s *Session) TakeBack() {
+	for _, t := range s.all() {
+		s.takeBack(t)
+	}
+}
+
+func (s *Session) takeBack(t *Tunnel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.isUnheard() || !s.table.wait(t) {
+		return
+	}
+	delete(s.tunnels, t.id)
+	for _, p := range t.paths {
+		p.slot.Drop()
+	}
+	t.send.lose(nil, true)
+	t.paths, t.phase, t.session, t.id, t.orphaned = nil, waiting, nil, 0, time.Now()
+}
+
 func (s *Session) find(id uint32) *Tunnel {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -135,6 +135,16 @@ func (tb *Table) forget(t *Tunnel) {
 	delete(tb.waiting, t)
 }
 
+// wait has a tunnel wait as before it began; false if the table is closed.
+func (tb *Table) wait(t *Tunnel) bool {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	if !tb.closed {
+		tb.waiting[t] = struct{}{}
+	}
+	return !tb.closed
+}
+
 func (tb *Table) isClosed() bool {
 	tb.mu.RLock()
 	defer tb.mu.RUnlock()

@@ -275,12 +275,15 @@ func (t *Tunnel) attach(c *carrier.Carrier, lost, alone bool) {
 	t.ready(nil)
 }
 
+// isUnheard reports that the origin has said nothing of a client's tunnel. t.mu is held.
+func (t *Tunnel) isUnheard() bool { return t.phase == opening && t.send.acked == 0 }
+
 // anew has a client's tunnel of which the origin has said nothing begin once more: the
 // origin has forgotten the session. It returns false if the tunnel is beyond that.
 func (t *Tunnel) anew() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.phase != opening || t.send.acked > 0 {
+	if !t.isUnheard() {
 		return t.isOver()
 	}
 	t.send.lose(nil, true)

@@ -53,6 +53,9 @@ func open(ctx context.Context, origin string, keys seal.ClientKeys) (io.Closer, 
 // tunnel is the number of the only one.
 const tunnel = 1
 
+// ackDelay is how long a client's ack waits for company.
+const ackDelay = 25 * time.Millisecond
+
 // chat opens a tunnel with one early byte and acks what comes back.
 func (c idle) chat() error {
 	f, err := c.answer()
@@ -64,6 +67,7 @@ func (c idle) chat() error {
 	case string(f.Body) != "x":
 		return fmt.Errorf("got %q, want what was sent", f.Body)
 	}
+	time.Sleep(ackDelay)
 	return c.write(wire.Frame{Kind: wire.Ack, Tunnel: tunnel, Pos: 1, Num: wire.FirstWindow})
 }
 

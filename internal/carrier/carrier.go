@@ -51,7 +51,9 @@ type Carrier struct {
 	acks        ackSchedule
 	out         outbound
 	senders     slotSet
-	unusedSince int64 // when a sender last left it, Unix ns
+	unusedSince int64  // when a sender last left it, Unix ns
+	moved       uint64 // bytes of records, both ways, when it last rested
+	used        bool   // there were some since it had rested before
 }
 
 // Party is a carrier's end of its session. One goroutine at a time calls Head, Early at

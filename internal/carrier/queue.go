@@ -128,9 +128,13 @@ func (c *Carrier) goesOn() bool {
 	return c.queue.running
 }
 
-// rest drops what can be made anew, of whatever is not in use.
-func (c *Carrier) rest() {
+// rest drops what can be made anew, of whatever is not in use. It reports whether the
+// carrier has become idle since the last time.
+func (c *Carrier) rest() (idle bool) {
 	c.mu.Lock()
+	moved := c.in.bytes + c.out.sent
+	idle = c.used && moved == c.moved
+	c.used, c.moved = moved != c.moved, moved
 	if !c.queue.running {
 		c.party.RestWriter()
 	}
@@ -139,4 +143,5 @@ func (c *Carrier) rest() {
 		c.party.RestReader()
 		c.in.mu.Unlock()
 	}
+	return idle
 }

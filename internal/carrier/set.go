@@ -2,6 +2,7 @@ package carrier
 
 import (
 	"maps"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -17,6 +18,9 @@ type Set struct {
 	tasks  *tasks.Group
 	asks   bool // this end asks whether the peer is there: it is the client
 	poller netpoll.Poller
+
+	idle     int       // carriers that have become idle since release; who sweeps has it
+	released time.Time // when it was
 
 	mu       sync.RWMutex // guards the following; never held across I/O
 	living   map[*Carrier]struct{}
@@ -133,9 +137,24 @@ func (s *Set) Sweep(now time.Time) {
 	for _, c := range s.All() {
 		if c.Quiet(now) > c.profile.Silent || c.overdue(now) > maxOverdue || !c.Live() && c.party.Late(now) {
 			c.Close()
-			continue
+		} else if c.rest() {
+			s.idle++
 		}
-		c.rest()
+	}
+	s.release(now)
+}
+
+// manyIdle carriers have left ciphers, buffers and stacks of some megabytes together.
+const manyIdle = 512
+
+const releaseEvery = 15 * time.Second
+
+// release returns to the system what many carriers have left and an origin does not need
+// now: alone, the collector waits two minutes.
+func (s *Set) release(now time.Time) {
+	if !s.asks && s.idle >= manyIdle && now.Sub(s.released) >= releaseEvery {
+		s.idle, s.released = 0, now
+		s.tasks.Go(debug.FreeOSMemory)
 	}
 }
 

@@ -54,7 +54,7 @@ func TestACarrierMayBeCutAtEveryByte(t *testing.T) {
 				must(t, err)
 				total, began := whole.passed[way], time.Now()
 				twice := 0
-				for at := int64(0); at <= total; at += size(7, 1) {
+				for at := int64(0); at <= total; at += size(13, 1) {
 					s, err := cutAt(w, o, &streams, uint32(at)+2, way, at)
 					if err != nil {
 						t.Errorf("cut after %d of %d bytes: %v", at, total, err)

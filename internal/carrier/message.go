@@ -22,7 +22,7 @@ const (
 // numberLen is the length of a message's number.
 const numberLen = 4
 
-// leastFill is the least room in a message for which a sender is asked: an Open with the
+// leastFill is the least room in a message or record for which a sender is asked: an Open with the
 // longest name fits.
 const leastFill = 512
 

@@ -10,10 +10,10 @@ import (
 const (
 	// smallTurn is what passes ahead of bulk: chat, handshakes and frames without bytes.
 	smallTurn = transport.SmallFrame
-	// leastRecord is the size of the first records of bulk. It doubles while writing one
-	// takes less than fastWrite, up to half of what the peer has received by this
-	// carrier: a path that passes so little as to freeze passes some of them. It shrinks
-	// when writing takes longer than slowWrite, so that chat never waits long.
+	// leastRecord is the size of the first records. That of others is up to half of what
+	// the peer has received by this carrier: a path that passes so little as to freeze
+	// passes some of them. Bulk's doubles while writing one takes less than fastWrite, and
+	// shrinks when that takes longer than slowWrite, so that chat never waits long.
 	leastRecord = 4 << 10
 	fastWrite   = 10 * time.Millisecond
 	slowWrite   = 200 * time.Millisecond
@@ -93,7 +93,7 @@ func (c *Carrier) compose(b []byte) (message []byte, bulk bool, err error) {
 	}
 	begin := len(b)
 	full := append(b, 0, 0) // the record's length
-	room := wire.MaxRecord - len(full) - wire.RecordOverhead
+	room := min(wire.MaxRecord-len(full)-wire.RecordOverhead, c.recordRoom(begin))
 	frames, bulk := c.frames(full, room, c.isEarly())
 	c.loseAfter(turns)
 	if len(frames) == len(full) {
@@ -140,7 +140,7 @@ func (c *Carrier) frames(b []byte, room int, early bool) (_ []byte, bulk bool) {
 			return b, false
 		}
 		left := limit - (len(b) - begin)
-		if left < smallTurn {
+		if left < leastFill {
 			s.Ready(0)
 			return b, false
 		}
@@ -182,12 +182,28 @@ func (c *Carrier) smallTurn() *Slot {
 	return c.queue.nextSmall()
 }
 
-// bulkRoom is how many bytes of frames a record of bulk may hold whose message has begin
-// bytes already.
+// recordRoom is how many bytes of frames any record may hold whose message has begin bytes
+// already.
+func (c *Carrier) recordRoom(begin int) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return roomIn(c.out.most(), begin)
+}
+
+// bulkRoom is recordRoom for bulk.
 func (c *Carrier) bulkRoom(begin int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return max(c.out.size-messageHead-wire.RecordOverhead-begin, leastRecord/2)
+	return roomIn(c.out.size, begin)
+}
+
+func roomIn(message, begin int) int {
+	return max(message-messageHead-wire.RecordOverhead-begin, leastRecord/2)
+}
+
+// most is the size that no message exceeds.
+func (o *outbound) most() int {
+	return int(min(max(leastRecord, o.confirmed/2), wire.MaxRecord+messageHead))
 }
 
 // writing counts bytes that are about to go.
@@ -202,12 +218,11 @@ func (c *Carrier) wrote(n int, bulk bool, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := &c.out
-	most := int(min(max(leastRecord, o.confirmed/2), wire.MaxRecord+messageHead))
 	switch {
 	case !bulk:
 	case took > slowWrite:
 		o.size = max(o.size/2, leastRecord)
-	case took < fastWrite && n+messageHead >= o.size && 2*o.size <= most:
+	case took < fastWrite && n+messageHead >= o.size && 2*o.size <= o.most():
 		o.size *= 2
 	}
 }

@@ -58,7 +58,7 @@ func (t *Tunnel) take(c *carrier.Carrier, f wire.Frame, early bool, whole []byte
 	case wire.Fin:
 		return t.takeBytes(chunk{fin: true, from: f.Pos}, nil)
 	case wire.Ack:
-		return false, t.takeAck(f.Pos, f.Num)
+		return false, t.takeAck(c, f.Pos, f.Num)
 	case wire.Use:
 		return false, t.used(c, f)
 	}
@@ -105,11 +105,14 @@ func (t *Tunnel) used(c *carrier.Carrier, f wire.Frame) error {
 	return nil
 }
 
-// takeAck drops what the peer has. t.mu is held.
-func (t *Tunnel) takeAck(ack uint64, room uint32) error {
+// takeAck drops what the peer has, as it said by c. t.mu is held.
+func (t *Tunnel) takeAck(c *carrier.Carrier, ack uint64, room uint32) error {
 	freed, err := t.send.ack(ack, room)
 	if err != nil {
 		return err
+	}
+	if p := t.pathOf(c); p != nil {
+		p.blind = 0
 	}
 	if freed > 0 {
 		t.table.Memory.Add(t.user, -freed)

@@ -18,7 +18,12 @@ type path struct {
 	sends   bool // new frames go by it
 	opened  bool // client: the Open frame went by it
 	use     bool // client: it is to say Use
+	blind   int  // client: bytes that may go before the origin has said by it what it has; 0: any
 }
+
+// blindly is how much a client sends again by a new carrier before it knows what of that has
+// come by the one that died: where a carrier passes little, the same would go for ever.
+const blindly = 2 << 10
 
 // pathOf is the tunnel's path by c; nil if there is none. t.mu is held.
 func (t *Tunnel) pathOf(c *carrier.Carrier) *path {
@@ -151,7 +156,8 @@ func (p *path) Fill(b []byte, turn carrier.Turn) ([]byte, int) {
 	}
 	messages := p.carrier.Profile().Messages
 	if t.phase == opening && (!p.opened || p.use && messages && !turn.Early) {
-		b = t.appendOpen(b, p, turn.Room) // no Use may overtake it
+		b = t.appendOpen(b, p, p.blindRoom(turn.Room)) // no Use may overtake it
+		p.sentBlind(len(b) - begin)
 	}
 	if turn.Early {
 		return b, 0
@@ -162,14 +168,37 @@ func (p *path) Fill(b []byte, turn carrier.Turn) ([]byte, int) {
 	}
 	unsent, room := t.send.unsent(), turn.Room-(len(b)-begin)
 	if turn.Bulk || unsent <= min(room, transport.SmallFrame) {
-		whole := t.wholeParts(room, unsent)
-		b = t.send.fill(b, t.id, p, whole)
-		t.wake.Broadcast()
-		if unsent = t.send.unsent(); whole < room {
-			unsent = 0 // the peer's next ack is near, and brings more to go with it
-		}
+		return p.fillBytes(b, room)
 	}
 	return b, unsent
+}
+
+// fillBytes appends frames of the stream, of room bytes at most. t.mu is held.
+func (p *path) fillBytes(b []byte, room int) (_ []byte, more int) {
+	t, begin := p.tunnel, len(b)
+	whole := p.blindRoom(t.wholeParts(room, t.send.unsent()))
+	b = t.send.fill(b, t.id, p, whole)
+	t.wake.Broadcast()
+	p.sentBlind(len(b) - begin)
+	if whole < room { // the peer's next ack is near, and brings more to go with it
+		return b, 0
+	}
+	return b, t.send.unsent()
+}
+
+// blindRoom is room, or less while the origin has not said what it has. t.mu is held.
+func (p *path) blindRoom(room int) int {
+	if p.blind > 0 {
+		return min(room, p.blind)
+	}
+	return room
+}
+
+// sentBlind counts what went blindly: of the last byte, nothing is left over. t.mu is held.
+func (p *path) sentBlind(n int) {
+	if p.blind > 0 {
+		p.blind = max(p.blind-n, 1)
+	}
 }
 
 // wholeParts is room, or less where the peer's window ends before the message does: then

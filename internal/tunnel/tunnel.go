@@ -270,6 +270,9 @@ func (t *Tunnel) attach(c *carrier.Carrier, lost, alone bool) {
 	t.died = t.died || lost || t.current() == nil && t.carriers > 0
 	if p := t.sendBy(c, alone); p != nil {
 		p.use = t.carriers > 1
+		if len(t.send.lost) > 0 && !c.Profile().Messages {
+			p.blind = blindly
+		}
 		t.recv.ackDue = t.recv.ackDue || p.use // the last may have gone by a carrier that is dead
 	}
 	t.ready(nil)

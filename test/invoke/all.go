@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"path/filepath"
 	goruntime "runtime"
+	"slices"
 	"strings"
 	"sync"
+	"time"
+
+	"culvert/internal/session"
 )
 
 // pair is an event and a function that gets it.
@@ -68,10 +72,29 @@ func rows(all []recorded) [][]pair {
 	return append(ordered, others...)
 }
 
+// helloEvent makes the connection that the events of follows are of.
+const helloEvent = "message"
+
+var follows = []string{"message-next", "message-again", "message-full"}
+
+// runRow says hello once more where what follows it comes so late, as Docker is slow, that
+// the origin ends the connection: it has proved nothing.
 func runRow(ctx context.Context, where runtime, events *filler, row []pair) (wrong []error) {
+	var hello pair
+	var said time.Time
 	for _, p := range row {
-		name := fmt.Sprintf("%-10s %s", p.f, strings.TrimSuffix(filepath.Base(p.path), ".json"))
-		if err := runPair(ctx, where, events, p); err != nil {
+		event := strings.TrimSuffix(filepath.Base(p.path), ".json")
+		name := fmt.Sprintf("%-10s %s", p.f, event)
+		var err error
+		switch late := session.ProveWithin - time.Since(said); {
+		case event == helloEvent && p.f == p.of():
+			hello, said = p, time.Now()
+		case !said.IsZero() && slices.Contains(follows, event) && late < session.ProveWithin/2:
+			time.Sleep(late + time.Second)
+			said = time.Now()
+			err = runPair(ctx, where, events, hello)
+		}
+		if err = errors.Join(err, runPair(ctx, where, events, p)); err != nil {
 			wrong = append(wrong, fmt.Errorf("%s: %w", name, err))
 			fmt.Println("WRONG", name)
 			continue

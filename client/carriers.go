@@ -23,6 +23,7 @@ type activeCarrier struct {
 	*carrier.Carrier
 	home    *home         // whose tunnels it carries
 	ticket  func() string // the newest that came by it; empty: none did
+	led     bool          // a ticket led it to its origin
 	front   int           // by which it was reached
 	gateway bool          // it is one of the gateway door
 	began   time.Time     // when it was dialled
@@ -62,7 +63,7 @@ func (c *Client) dial(ctx context.Context, h *home, may func(link.Front) bool) (
 		return nil, err
 	}
 	c.health.reached(at)
-	l := &activeCarrier{home: h, ticket: sock.offered, front: at, began: time.Now()}
+	l := &activeCarrier{home: h, ticket: sock.offered, led: sock.led, front: at, began: time.Now()}
 	door := session.Stream
 	if l.gateway = c.cfg.Link.Fronts[at].Gateway; l.gateway {
 		door = session.Gateway

@@ -57,6 +57,9 @@ func (h *home) end(l *activeCarrier, why error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.note()
+	if l.led && !l.Live() && !h.proved { // whoever gave that ticket takes no new session: it drains, perhaps
+		h.ticket = ""
+	}
 	h.carriers = slices.DeleteFunc(h.carriers, func(other *activeCarrier) bool { return other == l })
 	if errors.Is(why, session.ErrElsewhere) && h.strayed.IsZero() {
 		h.strayed = time.Now()

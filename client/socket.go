@@ -35,6 +35,7 @@ const frontStagger = 300 * time.Millisecond
 type socket struct {
 	transport.Transport
 	token wire.Token
+	led   bool                   // a ticket led it
 	given atomic.Pointer[string] // the newest ticket
 }
 
@@ -139,7 +140,7 @@ func (c *Client) mayBeRepeated(i int, err error) bool {
 // upgrade asks on conn for a socket by a new token. The answer is nil if none came.
 func (c *Client) upgrade(ctx context.Context, conn net.Conn, i int, ticket string) (*socket, *http.Response, error) {
 	keys, f := c.cfg.Link.Keys, c.cfg.Link.Fronts[i]
-	s := &socket{token: wire.NewToken(keys.User, keys.Token, c.pair.ProofKey(), c.clocks[i].read(c.cfg.Now()))}
+	s := &socket{token: wire.NewToken(keys.User, keys.Token, c.pair.ProofKey(), c.clocks[i].read(c.cfg.Now())), led: ticket != ""}
 	var answer *http.Response
 	var err error
 	if header := header(s.token.Text(), ticket); f.Gateway {

@@ -181,7 +181,8 @@ func (o *Origin) adopt(s *Session, g *generation) error {
 	}
 	g.session = s
 	if s.generations = append(s.generations, g); len(s.generations) > maxGenerations {
-		oldest := s.generations[max(0, slices.IndexFunc(s.generations, func(g *generation) bool { return !g.proved }))]
+		i := slices.IndexFunc(s.generations[:maxGenerations], func(g *generation) bool { return !g.proved })
+		oldest := s.generations[max(0, i)] // if all have proved themselves, the oldest: carriers do not need it to go on
 		s.erase(func(g *generation) bool { return g == oldest })
 	}
 	return nil

@@ -44,6 +44,7 @@ type generation struct {
 	cipher Cipher
 	first  bool      // it comes from no root: a session begins with it
 	born   time.Time // client: when it asked, so that it is older there than at the origin
+	asked  uint64    // client: how many tries came before; clocks are set back
 	name   [8]byte
 
 	mu     sync.Mutex // guards the following

@@ -28,7 +28,7 @@ type Client struct {
 	root    [32]byte   // zero: nobody has agreed yet
 	process [16]byte
 	owner   [8]byte
-	tries   byte
+	tries   uint64
 	trying  *ClientCarrier // that agrees inside a record; nil: none does
 	tried   time.Time      // since when
 }
@@ -55,6 +55,7 @@ func (s *Client) Expire(now time.Time) {
 type try struct {
 	hello
 	hs      *noise.HandshakeState
+	asked   uint64   // how many were made before
 	root    [32]byte // zero: the session is to begin
 	inside  bool
 	made    time.Time // by the wall clock, which goes on while a phone sleeps
@@ -75,13 +76,14 @@ func (s *Client) offer(c *ClientCarrier, inside bool, now time.Time) *try {
 		}
 		s.trying, s.tried = c, now
 	}
-	h := hello{i: s.i, how: byte(s.cipher) | bit(s.root != [32]byte{})<<1, j: s.tries}
+	h := hello{i: s.i, how: byte(s.cipher) | bit(s.root != [32]byte{})<<1, j: byte(s.tries)}
 	s.fill(h.e[:])
+	asked := s.tries
 	s.tries++
 	hs := s.pair.Handshake(true, at.prologue(), s.random)
 	sealed, _, _, err := hs.WriteMessage(nil, h.bytes())
 	seal.Must(sealed, err)
-	return &try{h, hs, s.root, inside, now.Round(0), append(at.mac(s.pair, sealed), sealed...)}
+	return &try{h, hs, asked, s.root, inside, now.Round(0), append(at.mac(s.pair, sealed), sealed...)}
 }
 
 // answered makes the generation of a try. Where the origin does not know the session, it
@@ -106,13 +108,19 @@ func (s *Client) answered(t *try, body []byte) (*generation, Event, error) {
 	case begun && owner != s.owner || known && process != s.process:
 		return nil, 0, ErrElsewhere
 	case known:
-		return newGeneration(t.hs, first, second, s.root, &t.hello, t.made), 0, nil
+		return t.generation(first, second, s.root), 0, nil
 	}
-	g := newGeneration(t.hs, first, second, [32]byte{}, &t.hello, t.made)
+	g := t.generation(first, second, [32]byte{})
 	s.newest.Swap(nil).erase()
 	s.root, err = g.derive("culvert 2 root")
 	s.process, s.owner, s.trying = process, owner, nil
 	return g, Event(bit(begun)) * Restarted, err
+}
+
+func (t *try) generation(first, second *noise.CipherState, root [32]byte) *generation {
+	g := newGeneration(t.hs, first, second, root, &t.hello, t.made)
+	g.asked = t.asked
+	return g
 }
 
 // keep makes g the newest and erases the one before, unless that was asked for later: an
@@ -120,7 +128,7 @@ func (s *Client) answered(t *try, body []byte) (*generation, Event, error) {
 func (s *Client) keep(g *generation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if newest := s.newest.Load(); newest != nil && g.born.Before(newest.born) {
+	if newest := s.newest.Load(); newest != nil && g.asked < newest.asked {
 		g.erase()
 		return
 	}

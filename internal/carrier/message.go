@@ -59,6 +59,9 @@ func (c *Carrier) writeMessage() error {
 	if may {
 		body, lazy = c.messageFrames(body, c.isEarly())
 		c.loseAfter(turns)
+		if len(body) == head && head > numberLen+plainTurn { // a record shows that the message is whole
+			body = append(body, byte(wire.Pad))
+		}
 	}
 	switch {
 	case len(body) > head:
@@ -215,7 +218,11 @@ func (c *Carrier) takeBody(body []byte) error {
 }
 
 // takeBoth gives the session the two parts of a message, of which no other may come in between.
+// Unknown alone has no record: without one, nothing says which message it is that has come.
 func (c *Carrier) takeBoth(number uint32, p session.Plain, plain, sealed []byte) error {
+	if (len(sealed) == 0) != (p == session.Unknown) {
+		return session.ErrMessage
+	}
 	c.in.mu.Lock()
 	ev, err := c.party.Receive(p, plain, time.Now())
 	var frames []byte

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"culvert/internal/session"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
@@ -231,4 +232,42 @@ func TestAClientMissesAnAnswerToItsMessage(t *testing.T) {
 	if err := m.confirm(4); err != errGot {
 		t.Errorf("messages that were not sent: got %v, want %v", err, errGot)
 	}
+}
+
+// An edge that cuts the record off a message has it missed, or ends the carrier: that it has
+// come is not believed.
+func TestAMessageWithoutItsRecordHasNotCome(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := newOver(newDoor(transport.GatewayProfile()))
+		for name, body := range map[string][]byte{
+			"a Turn alone":           {0, 0, 0, 0, 0, byte(session.Turn), 1},
+			"Unknown, and a record":  slices.Concat([]byte{0, 0, 0, 0, 0, byte(session.Unknown)}, make([]byte, 99)),
+			"a number, nothing more": {0, 0, 0, 0},
+		} {
+			if err := c.takeBody(body); err != session.ErrMessage || c.messages.in.next != 0 {
+				t.Errorf("%s: got %v, and all before message %d", name, err, c.messages.in.next)
+			}
+		}
+		c.Close()
+		c.set.tasks.Wait()
+	})
+}
+
+// What the session says goes with a record though there are no frames.
+func TestAMessageWithoutFramesHasARecord(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(transport.GatewayProfile())
+		c, p := newOver(d)
+		agreed := append([]byte{0, byte(session.Agreed)}, make([]byte, 73)...)
+		p.set(func() { p.head = agreed })
+		c.speak()
+		synctest.Wait()
+		if got := d.messages(); len(got) != 1 || len(got[0]) != numberLen+len(agreed)+1+wire.RecordOverhead {
+			t.Errorf("got %d messages %v, want one with a record of a Pad", len(got), got)
+		}
+		c.Close()
+		c.set.tasks.Wait()
+	})
 }

@@ -105,14 +105,17 @@ func (e *end) pick(name int) bool {
 }
 
 // Receive takes a plain message. Errors are ErrOrder, ErrMessage, ErrProof, at the client
-// ErrElsewhere, and at the origin ErrBusy.
+// ErrElsewhere, at the origin ErrBusy, and at the gateway door ErrRepeated, which is to be
+// ignored, and with it the record: nothing shows that the message has come before.
 func (e *end) Receive(p Plain, body []byte, now time.Time) (ev Event, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if n, ok := p.Len(); !ok || n != len(body) {
 		return 0, e.fail(ErrMessage)
 	}
-	ev, err = e.receive(p, body, now)
+	if ev, err = e.receive(p, body, now); err == ErrRepeated {
+		return 0, err
+	}
 	return ev, e.fail(err)
 }
 

@@ -239,7 +239,7 @@ func (c *ClientCarrier) receive(p Plain, body []byte, _ time.Time) (Event, error
 		c.unknown, c.state = true, Waiting
 		return Speak, nil
 	case p == Unknown && gateway && c.unknown && c.state != Dead: // again
-		return 0, nil
+		return 0, ErrRepeated
 	}
 	return 0, ErrOrder
 }

@@ -108,6 +108,9 @@ func (w *wireEnd) hearMessage(message []byte, now time.Time) error {
 		return err
 	}
 	ev, err := w.Receive(p, body, now)
+	if err == ErrRepeated {
+		return nil
+	}
 	if w.events |= ev; err != nil || p == Unknown {
 		return err
 	}

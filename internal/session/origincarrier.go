@@ -26,6 +26,7 @@ type OriginCarrier struct {
 	// Guarded by end.mu.
 	session *Session // nil: none yet
 	n       uint32   // of its Join, until that is taken
+	refused bool     // a Join named no generation: Unknown is said once
 	message []byte   // the Agree, which the gateway door may bring again
 	agreed  []byte   // the answer to it
 }
@@ -93,17 +94,24 @@ func (c *OriginCarrier) receive(p Plain, body []byte, now time.Time) (Event, err
 	case c.state == Unproven && p == Agree:
 		return Speak, c.agree(body, now)
 	case gateway && p == Agree && bytes.Equal(body, c.message): // again
-		c.pick(early)
-		return 0, nil
-	case gateway && p == Join: // again, or another whose record will not open
-		if c.at = nil; c.agreed == nil {
-			c.pick(c.first)
-		}
-		return 0, nil
+		return 0, c.pickAgain(early)
+	case gateway && p == Join && c.agreed == nil: // again, or another whose record will not open
+		return 0, c.pickAgain(c.first)
+	case gateway && p == Join:
+		return 0, ErrRepeated
 	case p == Turn && (c.state == Answered || c.state == Live):
 		return 0, c.turnIn(body[0])
 	}
 	return 0, ErrOrder
+}
+
+// pickAgain is pick for a plain message that has come before. Where no key is left for its
+// record there is no telling whether that is the one which has come, too.
+func (c *OriginCarrier) pickAgain(name int) error {
+	if !c.pick(name) {
+		return ErrRepeated
+	}
+	return nil
 }
 
 // join believes nothing yet.
@@ -113,8 +121,11 @@ func (c *OriginCarrier) join(body []byte) (Event, error) {
 		return 0, ErrMessage
 	}
 	g := c.origin.find(c.user, func(g *generation) bool { return g.name == [8]byte(body) })
+	if g == nil && c.refused && c.door == Gateway { // again
+		return 0, ErrRepeated
+	}
 	if g == nil {
-		c.unknown = true
+		c.unknown, c.refused = true, true
 		return Speak, nil
 	}
 	_, err := c.begin(g, body[8:])

@@ -276,3 +276,45 @@ func TestACarrierOfASessionThatWasDroppedIsDead(t *testing.T) {
 		}
 	})
 }
+
+// At the gateway door, an edge may put what was said before in the place of what goes before
+// a record: that the message has come must not be believed then.
+func TestAPlainMessageThatIsRepeatedHidesNoRecord(t *testing.T) {
+	w := newWorld(t)
+	l := w.dial(w.client(1), 1, Gateway, w.process)
+	l.talk(t) // it agrees
+	m, err := l.near.say("more", w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	join := make([]byte, joinLen)
+	join[joinLen-17] = 1
+	if ev, err := l.o.Receive(Join, join, w.now); ev != 0 || err != ErrRepeated {
+		t.Errorf("a Join after an Agree: got %v and %v, want %v", ev, err, ErrRepeated)
+	}
+	if err := l.far.hear(m, w.now); err != nil || l.far.seen[len(l.far.seen)-1] != "more" {
+		t.Errorf("the message itself: got %v", err)
+	}
+
+	w.process = w.newOrigin(1) // restarted
+	l = w.dial(l.c.session, 1, Gateway, w.process)
+	first, err := l.near.say("", w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.far.hear(first, w.now); err != nil {
+		t.Fatal(err)
+	}
+	if ev, err := l.o.Receive(Join, join, w.now); ev != 0 || err != ErrRepeated {
+		t.Errorf("a Join that comes twice: got %v and %v, want %v", ev, err, ErrRepeated)
+	}
+	l.talk(t)
+	agree := l.o.message
+	if ev, err := l.o.Receive(Agree, agree, w.now); ev != 0 || err != ErrRepeated || len(agree) == 0 {
+		t.Errorf("an Agree whose early records nobody can open: got %v and %v, want %v", ev, err, ErrRepeated)
+	}
+	if ev, err := l.c.Receive(Unknown, nil, w.now); ev != 0 || err != ErrRepeated {
+		t.Errorf("Unknown again: got %v and %v, want %v", ev, err, ErrRepeated)
+	}
+	l.talk(t)
+}

@@ -110,6 +110,7 @@ func (s *Session) takeBack(t *Tunnel) {
 	delete(s.tunnels, t.id)
 	for _, p := range t.paths {
 		p.slot.Drop()
+		p.sends = false // it may be given a turn all the same
 	}
 	t.send.lose(nil, true)
 	t.paths, t.phase, t.session, t.id, t.orphaned = nil, waiting, nil, 0, time.Now()

@@ -28,6 +28,7 @@ type home struct {
 	told     bool             // a carrier was made only to tell how tunnels ended: another is not worth its price
 	strayed  time.Time        // since when carriers have led to other origins alone; zero: they do not
 	proved   bool             // an origin has agreed on the session
+	wary     bool             // an origin that was led to by its ticket has not agreed: no ticket is believed until one does
 }
 
 // newHome is an origin that is still to be found.
@@ -58,7 +59,7 @@ func (h *home) end(l *activeCarrier, why error) {
 	defer h.mu.Unlock()
 	h.note()
 	if l.led && !l.Live() && !h.proved { // whoever gave that ticket takes no new session: it drains, perhaps
-		h.ticket = ""
+		h.ticket, h.wary = "", true
 	}
 	h.carriers = slices.DeleteFunc(h.carriers, func(other *activeCarrier) bool { return other == l })
 	if errors.Is(why, session.ErrElsewhere) && h.strayed.IsZero() {
@@ -73,7 +74,7 @@ func (h *home) note() {
 	for _, l := range h.carriers {
 		if l.Live() {
 			h.proved, h.strayed = true, time.Time{}
-		} else if h.proved {
+		} else if h.proved || h.wary {
 			continue
 		}
 		if t := l.ticket(); t != "" {

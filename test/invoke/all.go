@@ -81,20 +81,24 @@ var follows = []string{"message-next", "message-again", "message-full"}
 // the origin ends the connection: it has proved nothing.
 func runRow(ctx context.Context, where runtime, events *filler, row []pair) (wrong []error) {
 	var hello pair
-	var said time.Time
+	var saying, said time.Time
+	say := func() error {
+		saying = time.Now()
+		defer func() { said = time.Now() }()
+		return runPair(ctx, where, events, hello)
+	}
 	for _, p := range row {
 		event := strings.TrimSuffix(filepath.Base(p.path), ".json")
 		name := fmt.Sprintf("%-10s %s", p.f, event)
-		var err error
-		switch late := session.ProveWithin - time.Since(said); {
+		run := func() error { return runPair(ctx, where, events, p) }
+		switch {
 		case event == helloEvent && p.f == p.of():
-			hello, said = p, time.Now()
-		case !said.IsZero() && slices.Contains(follows, event) && late < session.ProveWithin/2:
-			time.Sleep(late + time.Second)
-			said = time.Now()
-			err = runPair(ctx, where, events, hello)
+			hello, run = p, say
+		case slices.Contains(follows, event) && time.Since(saying) > session.ProveWithin/2 && !said.IsZero():
+			time.Sleep(time.Until(said.Add(session.ProveWithin + 2*time.Second)))
+			run = func() error { return errors.Join(say(), runPair(ctx, where, events, p)) }
 		}
-		if err = errors.Join(err, runPair(ctx, where, events, p)); err != nil {
+		if err := run(); err != nil {
 			wrong = append(wrong, fmt.Errorf("%s: %w", name, err))
 			fmt.Println("WRONG", name)
 			continue

@@ -92,8 +92,8 @@ func check(want answer, reply []byte) error {
 	case err != nil:
 		return errors.New("got no JSON for a reply")
 	case got.StatusCode != want.Status || got.Body != "" || len(got.Headers) > 0:
-		return fmt.Errorf("got status %d, %q and %d headers, want status %d alone",
-			got.StatusCode, got.Body, len(got.Headers), want.Status)
+		return fmt.Errorf("got status %d, %q, %d headers and the error %q, want status %d alone",
+			got.StatusCode, got.Body, len(got.Headers), got.ErrorMessage, want.Status)
 	case want.Status == 0 && got.ErrorMessage != want.Log:
 		return fmt.Errorf("got the error %q, want %q", got.ErrorMessage, want.Log)
 	}

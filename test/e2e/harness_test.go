@@ -41,6 +41,9 @@ import (
 // long says that time is no matter: kills by the hundred, real half minutes.
 var long = os.Getenv("CULVERT_LONG") != ""
 
+// bubbles is "only" for the tests in bubbles of synctest alone, "no" for the others.
+var bubbles = os.Getenv("CULVERT_BUBBLES")
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -59,6 +62,9 @@ type world struct {
 // newWorld makes a world on loopback. When the test ends no goroutine that it
 // started may be left.
 func newWorld(t testing.TB) *world {
+	if bubbles == "only" {
+		t.Skip("CULVERT_BUBBLES=only")
+	}
 	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("test", t.Name())))
 	t.Cleanup(func() { checkGoroutines(t) })
 	return newWorldOn(t, new(loopback))

@@ -14,6 +14,9 @@ import (
 // bubble runs a test on a network of memory, where minutes pass at once.
 func bubble(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Parallel()
+	if bubbles == "no" {
+		t.Skip("CULVERT_BUBBLES=no")
+	}
 	certificate() // outside: its once must not wait in here
 	synctest.Test(t, func(t *testing.T) { test(t, newWorldOn(t, new(memory))) })
 }

@@ -62,7 +62,7 @@ func idleCut(t *trial, silent bool) error {
 			took, ok := c.answered(smallAnswer, 30*time.Second)
 			most, all = max(most, took), all && ok
 		}
-		made, _ := census(w.path.Flows(), learned)
+		made := since(w.path.Flows(), learned)
 		t.seconds("chat after a pause", most, goal, all)
 		t.atMost("connections in two pauses, once learned", float64(made), 3, "")
 		return nil

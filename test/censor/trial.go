@@ -181,30 +181,20 @@ func (t *trial) moved(what string, x *transfer, least int64, within time.Duratio
 	t.add(finding{what, fmt.Sprintf("≥ %d kB in %.0f s", least/1000, within.Seconds()), figure, bytes >= least && x.took <= within+time.Second})
 }
 
-// connections notes how many were made, and how many there were at once.
+// connections notes how many were made, and how many the client had at once.
 func (t *trial) connections(what string, w *world, most int) {
-	made, once := census(w.path.Flows(), time.Time{})
-	f := finding{what: what + " connections at once", goal: "≤ " + fmt.Sprint(most), figure: fmt.Sprintf("%d of %d made", once, made), ok: once <= most}
-	t.add(f)
+	made, once := since(w.path.Flows(), time.Time{}), w.mostSockets()
+	t.add(finding{what + " connections at once", "≤ " + fmt.Sprint(most), fmt.Sprintf("%d of %d made", once, made), once <= most})
 }
 
-// census counts connections that were begun after a time, and the most of all that
-// were open at once.
-func census(flows []network.Flow, after time.Time) (made, once int) {
+// since counts the connections that were begun after a time.
+func since(flows []network.Flow, after time.Time) (n int) {
 	for _, f := range flows {
-		if f.Began.Before(after) {
-			continue
+		if !f.Began.Before(after) {
+			n++
 		}
-		made++
-		open := 0
-		for _, g := range flows {
-			if !g.Began.After(f.Began) && (g.Closed.IsZero() || g.Closed.After(f.Began)) {
-				open++
-			}
-		}
-		once = max(once, open)
 	}
-	return made, once
+	return n
 }
 
 // busiest is the most connections that began within a span of time.

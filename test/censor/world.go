@@ -73,6 +73,7 @@ type world struct {
 	plain    *plainServer
 	programs []*program
 	client   *program // culvert connect; nil: it does not run
+	sockets  *sockets // that the client has open
 	began    time.Time
 }
 
@@ -95,6 +96,7 @@ func newWorld(ctx context.Context, bin string, set setting) (w *world, err error
 	if w.path, err = network.NewPath(set.rules, addresses...); err != nil {
 		return w, err
 	}
+	w.sockets = w.watchSockets()
 	steps := []func() error{w.makeCertificate, w.makeSecrets, w.startServers, w.startOrigin}
 	if set.gateway {
 		steps = append(steps, w.startGateway)
@@ -122,6 +124,7 @@ func (w *world) close() {
 		w.plain.close()
 	}
 	if w.path != nil {
+		w.mostSockets()
 		w.path.Close()
 	}
 	os.RemoveAll(w.dir)
@@ -253,6 +256,14 @@ func (w *world) connect() (err error) {
 		return err
 	}
 	return w.client.listens(w.ctx, mediaIn, chatAt)
+}
+
+// mostSockets is how many connections the client had at once, until now. It
+// counts no further.
+func (w *world) mostSockets() int {
+	w.sockets.once.Do(func() { close(w.sockets.stop) })
+	<-w.sockets.done
+	return w.sockets.most
 }
 
 // disconnect ends the client.

@@ -14,6 +14,10 @@ import (
 	"culvert/test/standin"
 )
 
+// flowing is how many bytes show that media comes by a way that is free: the first few
+// pass anywhere.
+const flowing = 50_000
+
 // transfer is a download or an upload of media that goes on, or has ended.
 type transfer struct {
 	stop context.CancelFunc
@@ -23,6 +27,7 @@ type transfer struct {
 	began time.Time
 	first time.Duration // until the first byte came; 0: none has
 	last  time.Time     // when bytes came
+	flows time.Duration // until enough had come to say that it flows; 0: it has not
 	gap   time.Duration // the longest time without bytes, after the first
 	bytes int64
 	took  time.Duration
@@ -118,4 +123,7 @@ func (t *transfer) came(n int, now time.Time) {
 		t.gap = max(t.gap, now.Sub(t.last))
 	}
 	t.last, t.bytes = now, t.bytes+int64(n)
+	if t.flows == 0 && t.bytes >= flowing {
+		t.flows = now.Sub(t.began)
+	}
 }

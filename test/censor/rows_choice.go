@@ -24,7 +24,7 @@ func oneFreezes(t *trial) error {
 	return t.within(bothFronts(r), func(w *world) error {
 		x := w.download(300_000, time.Minute).wait()
 		t.exact("first media", x)
-		t.seconds("media's first byte", x.first, 4*time.Second, x.first > 0)
+		t.seconds("media's first 50 kB", x.flows, 4*time.Second, x.flows > 0)
 		before := len(to(w.path.Flows(), front1))
 		y := w.download(1_000_000, time.Minute).wait()
 		t.moved("media afterwards", y, 1_000_000, 10*time.Second)

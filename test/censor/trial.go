@@ -181,20 +181,31 @@ func (t *trial) moved(what string, x *transfer, least int64, within time.Duratio
 	t.add(finding{what, fmt.Sprintf("≥ %d kB in %.0f s", least/1000, within.Seconds()), figure, bytes >= least && x.took <= within+time.Second})
 }
 
+// ended wants a transfer to end well soon after a time.
+func (t *trial) ended(what string, x *transfer, from time.Time, most time.Duration) {
+	t.exact(what, x)
+	took := x.began.Add(x.took).Sub(from)
+	figure := fmt.Sprintf("%.2f s", took.Seconds())
+	if x.err != nil {
+		figure = fmt.Sprintf("failed after %.2f s: %v", took.Seconds(), x.err)
+	}
+	t.add(finding{what + " ends", fmt.Sprintf("< %s s", number(most.Seconds())), figure, x.err == nil && took < most})
+}
+
 // connections notes how many were made, and how many the client had at once.
 func (t *trial) connections(what string, w *world, most int) {
-	made, once := since(w.path.Flows(), time.Time{}), w.mostSockets()
+	made, once := len(w.path.Flows()), w.mostSockets()
 	t.add(finding{what + " connections at once", "≤ " + fmt.Sprint(most), fmt.Sprintf("%d of %d made", once, made), once <= most})
 }
 
-// since counts the connections that were begun after a time.
-func since(flows []network.Flow, after time.Time) (n int) {
+// after are the connections that were begun after a time.
+func after(flows []network.Flow, at time.Time) (some []network.Flow) {
 	for _, f := range flows {
-		if !f.Began.Before(after) {
-			n++
+		if !f.Began.Before(at) {
+			some = append(some, f)
 		}
 	}
-	return n
+	return some
 }
 
 // busiest is the most connections that began within a span of time.

@@ -48,7 +48,7 @@ type flow struct {
 	heard    time.Time // when a packet of it passed
 
 	asked    int64     // bytes of the client's since the ClientHello
-	upgraded bool      // it was judged by the rules for upgrades
+	upgraded bool      // a rule for upgrades is about to reset it
 	next     [2]uint32 // sequence number that follows what passed, of each direction
 }
 

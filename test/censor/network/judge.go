@@ -112,9 +112,9 @@ func (n *Network) passesAnswer(f *flow, p packet) bool {
 	if f.asked < request || f.upgraded || len(p.payload) == 0 {
 		return true
 	}
-	f.upgraded = true
 	for _, r := range n.rules.Upgrade {
 		if concerns(r.Address, f.Server.Addr()) {
+			f.upgraded = true
 			time.AfterFunc(r.After, func() { n.resetLater(f) })
 		}
 	}

@@ -50,8 +50,8 @@ type Hello struct {
 }
 
 // Upgrade resets a connection some time after its client has asked for something,
-// most likely a WebSocket, and has been answered. Both are told by the length of what goes by,
-// since TLS hides the rest.
+// most likely a WebSocket, and is answered. Both are told by the length of what goes by,
+// since TLS hides the rest. One that is older than the rule is reset after its next answer.
 type Upgrade struct {
 	Address netip.Addr
 	After   time.Duration

@@ -56,4 +56,12 @@ func holds(out io.Writer, trials []*trial) bool {
 
 // known are the goals that Culvert meets. Whoever makes it meet another adds it
 // here, so that it stays met.
-var known = map[string]bool{}
+var known = map[string]bool{
+	"freeze15-media: connections begun within 10 s": true,
+	"slow-down: link down full":                     true,
+	"dies-download: download":                       true,
+	"name-dropped: first answer at 150 ms":          true,
+	"name-dropped: first answer at 300 ms":          true,
+	"resets: chat recovers":                         true,
+	"resets: an upload of 4 MB ends":                true,
+}

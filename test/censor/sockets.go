@@ -43,14 +43,16 @@ func (s *sockets) watch() {
 }
 
 // connected is how many connections of this thread's namespace lead to port 443
-// and are open, or being opened: states 1 and 2 of proc_net_tcp(5).
-func connected() (n int) {
+// and are open, or being opened: states 1 and 2 of proc_net_tcp(5), which may show
+// one twice while others come and go.
+func connected() int {
 	b, _ := os.ReadFile("/proc/thread-self/net/tcp")
+	seen := map[string]bool{}
 	for line := range strings.Lines(string(b)) {
 		f := strings.Fields(line)
 		if len(f) > 3 && strings.HasSuffix(f[2], ":01BB") && (f[3] == "01" || f[3] == "02") {
-			n++
+			seen[f[1]] = true
 		}
 	}
-	return n
+	return len(seen)
 }

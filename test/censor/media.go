@@ -25,7 +25,6 @@ type transfer struct {
 
 	mu    sync.Mutex // guards the following
 	began time.Time
-	first time.Duration // until the first byte came; 0: none has
 	last  time.Time     // when bytes came
 	flows time.Duration // until enough had come to say that it flows; 0: it has not
 	gap   time.Duration // the longest time without bytes, after the first
@@ -117,9 +116,7 @@ func (w watched) Read(b []byte) (int, error) {
 func (t *transfer) came(n int, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.last.IsZero() {
-		t.first = now.Sub(t.began)
-	} else {
+	if !t.last.IsZero() {
 		t.gap = max(t.gap, now.Sub(t.last))
 	}
 	t.last, t.bytes = now, t.bytes+int64(n)

@@ -23,7 +23,6 @@ const (
 type plainServer struct {
 	mu    sync.Mutex
 	conns map[net.Conn]bool
-	ended bool
 }
 
 func newPlainServer() *plainServer { return &plainServer{conns: map[net.Conn]bool{}} }

@@ -31,8 +31,9 @@ func printTable(out io.Writer, trials []*trial) {
 	fmt.Fprintf(out, "\n%d of %d goals are met\n", met, all)
 }
 
-// holds says whether nothing is worse than it is known to be.
-func holds(out io.Writer, trials []*trial) bool {
+// holds says whether all rows ran and no byte was lost and, if figures are to be judged, whether
+// none is worse than it is known to be: beside other work on the machine some are.
+func holds(out io.Writer, trials []*trial, figures bool) bool {
 	ok := true
 	complain := func(format string, args ...any) {
 		ok = false
@@ -46,7 +47,7 @@ func holds(out io.Writer, trials []*trial) bool {
 			complain("%s: %v", t.name, err)
 		}
 		for _, f := range t.findings {
-			if !f.ok && known[t.name+": "+f.what] {
+			if figures && !f.ok && known[t.name+": "+f.what] {
 				complain("%s: %s: got %s, want %s", t.name, f.what, f.figure, f.goal)
 			}
 		}

@@ -121,6 +121,7 @@ func TestAProxysFailureIsSaidWithoutItsPassword(t *testing.T) {
 		{"hangs", "https", says(""), "the proxy does not answer in time", proxyTimeout},
 		{"hangs", "socks5", says(""), "the proxy does not answer in time", proxyTimeout},
 		{"wants a password", "http", says("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"), "another name or password", 0},
+		{"wants another password", "http", says("HTTP/1.1 401 Unauthorized\r\n\r\n"), "another name or password", 0},
 		{"wants a password", "socks5", says("\x05\xff"), "another name or password", 0},
 		{"refuses", "http", says("HTTP/1.1 403 Forbidden\r\n\r\n"), "does not connect to the front (HTTP status 403)", 0},
 		{"is no proxy", "http", says("SSH-2.0-" + password + "\r\n"), "no such proxy", 0},

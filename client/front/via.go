@@ -134,7 +134,7 @@ func refusedByProxy(answer *http.Response) error {
 	switch code := answer.StatusCode; {
 	case code >= 200 && code < 300:
 		return nil
-	case code == http.StatusProxyAuthRequired:
+	case code == http.StatusProxyAuthRequired, code == http.StatusUnauthorized: // the latter is tinyproxy's
 		return errProxyAuth
 	default:
 		return &proxyError{fmt.Sprintf("the proxy does not connect to the front (HTTP status %d); try another front or proxy", code), nil}

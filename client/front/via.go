@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -70,8 +71,8 @@ func unanswered(ctx context.Context, reached bool, err error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return &proxyError{"given up", ctx.Err()}
-	case ctx.Err() != nil:
-		return &proxyError{"the proxy does not answer in time" + checkProxy, ctx.Err()}
+	case ctx.Err() != nil, errors.Is(err, os.ErrDeadlineExceeded):
+		return &proxyError{"the proxy does not answer in time" + checkProxy, context.DeadlineExceeded}
 	case !reached:
 		return &proxyError{"the proxy cannot be reached" + checkProxy, err}
 	case wasCut(err):

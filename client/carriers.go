@@ -87,6 +87,7 @@ func (c *Client) serve(l *activeCarrier) {
 		c.health.answered(l.Live())
 	}
 	c.cfg.Log.Debug("carrier ended", "reason", front.Plainly(why))
+	c.ends.add(l, time.Now())
 	l.home.end(l, why)
 	c.pool.onDeath(l, why)
 	c.adoptOrphans()

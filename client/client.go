@@ -35,6 +35,7 @@ import (
 	"time"
 
 	"culvert/client/front"
+	"culvert/internal/carrier"
 	"culvert/internal/link"
 	"culvert/internal/seal"
 	"culvert/internal/tasks"
@@ -45,8 +46,9 @@ import (
 
 // Names for what other modules cannot import.
 type (
-	Link = link.Link  // what a user was handed; see ParseLink
-	End  = tunnel.End // what is known of a tunnel that ended
+	Link  = link.Link     // what a user was handed; see ParseLink
+	End   = tunnel.End    // what is known of a tunnel that ended
+	Cause = carrier.Cause // why a carrier ended
 )
 
 // ParseLink reads a link. Its errors are for the user: they say what to try next,
@@ -75,6 +77,7 @@ type Client struct {
 	pool   *pool
 	clocks []frontClock // of the link's fronts, in their order
 	health frontHealth
+	ends   ends
 	tasks  *tasks.Group // has all goroutines of the client
 
 	running context.Context // is that of tasks; ends with Run
@@ -201,6 +204,9 @@ type Status struct {
 	LastError error         // why the last dial failed, if it did
 	Sent      uint64        // bytes of the app's connections so far, towards WhatsApp
 	Received  uint64        // and back
+	Ways      []Way         // what carries, in the order of the link's fronts
+	Ends      map[Cause]int // how many carriers have ended, by why
+	LastEnd   LastEnd       // of the carrier that ended last
 }
 
 // Status says how things are now.
@@ -211,6 +217,8 @@ func (c *Client) Status() Status {
 	if now.main != nil && !now.main.Dead() {
 		s.Connected, s.RTT = true, now.main.RTT()
 	}
+	s.Ways = c.ways()
+	s.Ends, s.LastEnd = c.ends.read()
 	return s
 }
 

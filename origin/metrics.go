@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"culvert/internal/carrier"
 	"culvert/internal/tunnel"
 	"culvert/internal/wire"
 )
@@ -20,6 +21,7 @@ type metrics struct {
 	strangers prometheus.Counter     // is somebody probing?
 	tokens    *prometheus.CounterVec // why is a token of no use?
 	carriers  prometheus.Counter     // carriers used by tunnels that ended: are carriers being cut?
+	lost      *prometheus.CounterVec // why do carriers end: is somebody cutting or freezing them?
 	passes    *prometheus.CounterVec // do carriers and messages come to the wrong origin?
 	handed    *prometheus.CounterVec // is the gateway door used, and does it turn messages away?
 	posts     *prometheus.CounterVec // what does API Gateway say?
@@ -37,6 +39,7 @@ func newMetrics(r prometheus.Registerer, t *tunnel.Table, sessions func() int) *
 		strangers: f.NewCounter(prometheus.CounterOpts{Name: "culvert_strangers_total", Help: "Upgrades without a valid token."}),
 		tokens:    counters(f, "culvert_tokens_refused_total", "Tokens that let nobody in.", "reason"),
 		carriers:  f.NewCounter(prometheus.CounterOpts{Name: "culvert_tunnel_carriers_total", Help: "Carriers used by tunnels that have ended."}),
+		lost:      counters(f, "culvert_carriers_ended_total", "Carriers ended.", "cause"),
 		passes:    counters(f, "culvert_passed_total", "Carriers and messages passed on to the origin that owns their tunnels.", "what"),
 		handed:    counters(f, "culvert_handed_total", "Messages handed on by functions.", "result"),
 		posts:     counters(f, "culvert_posts_total", "Messages posted to API Gateway.", "result"),
@@ -44,6 +47,10 @@ func newMetrics(r prometheus.Registerer, t *tunnel.Table, sessions func() int) *
 		posting:   f.NewGauge(prometheus.GaugeOpts{Name: "culvert_posts", Help: "Posts to API Gateway now, waiting ones among them."}),
 		make:      f,
 	}
+	for _, why := range carrier.Causes() {
+		m.lost.WithLabelValues(label(why.String())) // from 0 on: a rule asks how fast each grows
+	}
+	t.Carriers.Ended = m.carrierEnded
 	m.gauge("culvert_tunnels", "Tunnels now.", t.Tunnels)
 	m.gauge("culvert_carriers", "Carriers now.", t.Carriers.Len)
 	m.gauge("culvert_carriers_unproven", "Carriers now that have yet to prove whose they are.", t.Carriers.AllUnproven)
@@ -85,6 +92,10 @@ func (m *metrics) refusedToken(why string) {
 	if why != "" {
 		m.tokens.WithLabelValues(label(why)).Inc()
 	}
+}
+
+func (m *metrics) carrierEnded(why carrier.Cause) {
+	m.lost.WithLabelValues(label(why.String())).Inc()
 }
 
 // gotHanded counts a message by what it was answered.

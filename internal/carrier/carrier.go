@@ -35,6 +35,7 @@ type Carrier struct {
 	set       *Set
 	handler   atomic.Pointer[Handler] // nil until the peer has shown what it belongs to
 	dead      atomic.Bool
+	cause     atomic.Uint32 // why it is; before it is
 	draining  atomic.Bool   // the peer wants its tunnels elsewhere, or they are leaving
 	live      atomic.Bool   // the peer has proved itself
 	turns     atomic.Uint32 // grows when the peer may drop what is being written unread
@@ -163,16 +164,7 @@ func (c *Carrier) Handler() Handler {
 }
 
 // Close ends the carrier, and with it Serve. Its tunnels live on.
-func (c *Carrier) Close() {
-	if c.dead.Swap(true) {
-		return
-	}
-	c.mu.Lock()
-	c.acks.stop()
-	c.queue.stop()
-	c.mu.Unlock()
-	c.transport.Close()
-}
+func (c *Carrier) Close() { c.CloseFor(EndedHere) }
 
 // Dead reports whether the carrier has ended.
 func (c *Carrier) Dead() bool { return c.dead.Load() }
@@ -181,9 +173,12 @@ func (c *Carrier) Dead() bool { return c.dead.Load() }
 func (c *Carrier) Live() bool { return c.live.Load() }
 
 // end is the last that whoever serves the carrier does.
-func (c *Carrier) end() {
-	c.Close()
+func (c *Carrier) end(why error) {
+	c.CloseFor(causeOf(why))
 	c.set.remove(c)
+	if c.set.Ended != nil {
+		c.set.Ended(c.Cause())
+	}
 	c.lose()
 	nobody := Handler(noHandler{}) // messages of the gateway door may be being taken
 	if !c.handler.CompareAndSwap(nil, &nobody) {

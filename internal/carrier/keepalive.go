@@ -35,6 +35,8 @@ type liveness struct {
 	pinged  atomic.Int64 // when the Ping under way was sent, Unix ns; 0: none is
 	heard   atomic.Bool  // a record of the peer's has opened
 	probing atomic.Bool  // the edge was asked whether it is there
+	echoed  atomic.Int64 // Pongs that Echo has asked for
+	resting atomic.Int64 // until when nothing is asked, Unix ns
 }
 
 // hear notes that the peer has said something. A store for each record would cost more.
@@ -51,7 +53,11 @@ func (c *Carrier) Ping() {
 	}
 }
 
-func (c *Carrier) pong() {
+func (c *Carrier) pong(pos uint64) {
+	if pos == echoMark {
+		c.alive.echoed.Add(1)
+		return
+	}
 	at := c.alive.pinged.Swap(0)
 	if at == 0 {
 		return
@@ -84,12 +90,15 @@ func (c *Carrier) Quiet(now time.Time) time.Duration {
 // Check is the client's keep-alive, to be called every CheckEvery: it pings when
 // it is time to and ends the carrier when an answer stays out.
 func (c *Carrier) Check(now time.Time) {
+	if now.UnixNano() < c.alive.resting.Load() {
+		return
+	}
 	quiet, wait := c.Quiet(now), c.profile.PongWait
 	if at := c.alive.pinged.Load(); at != 0 {
 		if now.UnixNano() < at { // the clock was set back
 			c.alive.pinged.Store(now.UnixNano())
 		} else if now.UnixNano()-at >= int64(wait) && quiet >= wait {
-			c.Close()
+			c.CloseFor(Silent)
 		}
 		return
 	}
@@ -123,7 +132,7 @@ func (c *Carrier) probe() {
 	if c.transport.Probe() == nil {
 		c.alive.lastRx.Store(time.Now().UnixNano())
 	} else if c.Quiet(time.Now()) >= transport.ProbeLimit {
-		c.Close()
+		c.CloseFor(Silent)
 	}
 }
 

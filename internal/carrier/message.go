@@ -195,7 +195,7 @@ func (c *Carrier) readBody(r io.Reader) error {
 func (c *Carrier) takeMessage(body []byte) error {
 	err := c.takeBody(body)
 	if err != nil {
-		c.Close()
+		c.CloseFor(causeOf(err))
 	}
 	return err
 }

@@ -30,7 +30,7 @@ func (c *Carrier) Serve() error {
 	for err == nil {
 		err = c.readMessage()
 	}
-	c.end()
+	c.end(err)
 	return err
 }
 
@@ -40,7 +40,7 @@ func (c *Carrier) Serve() error {
 func (c *Carrier) Start() {
 	c.begin()
 	if !c.transport.Park(c.serveOn) && !c.set.tasks.Go(c.serveOn) {
-		c.end() // the set was closed long ago
+		c.end(ErrDead) // the set was closed long ago
 	}
 }
 
@@ -56,12 +56,13 @@ func (c *Carrier) begin() {
 }
 
 func (c *Carrier) serveOn() {
-	for c.readMessage() == nil {
+	err := c.readMessage()
+	for ; err == nil; err = c.readMessage() {
 		if c.transport.Park(c.serveOn) {
 			return
 		}
 	}
-	c.end()
+	c.end(err)
 }
 
 func (c *Carrier) readMessage() error {
@@ -305,7 +306,7 @@ func (c *Carrier) carrierWide(h Handler, f wire.Frame) error {
 	case wire.Ping:
 		c.Put(wire.Frame{Kind: wire.Pong, Pos: f.Pos})
 	case wire.Pong:
-		c.pong()
+		c.pong(f.Pos)
 	case wire.Leave:
 		c.draining.Store(true)
 		h.Draining(c)

@@ -14,6 +14,8 @@ import (
 // Set is the living carriers of one end, and what they share. It waits for their
 // goroutines. Its methods may be called by many goroutines.
 type Set struct {
+	Ended func(Cause) // told of each carrier that ends; must not block; nil: nobody is. Set before the first carrier
+
 	active func() time.Time // when a byte of a stream last moved
 	tasks  *tasks.Group
 	asks   bool // this end asks whether the peer is there: it is the client
@@ -135,9 +137,14 @@ func (s *Set) All() []*Carrier {
 // what they can make anew while nothing moves.
 func (s *Set) Sweep(now time.Time) {
 	for _, c := range s.All() {
-		if c.Quiet(now) > c.profile.Silent || c.overdue(now) > maxOverdue || !c.Live() && c.party.Late(now) {
-			c.Close()
-		} else if c.rest() {
+		switch {
+		case c.Quiet(now) > c.profile.Silent:
+			c.CloseFor(Silent)
+		case c.overdue(now) > maxOverdue:
+			c.CloseFor(Lost)
+		case !c.Live() && c.party.Late(now):
+			c.CloseFor(Unproven)
+		case c.rest():
 			s.idle++
 		}
 	}

@@ -36,7 +36,7 @@ type outbound struct {
 func (c *Carrier) write() {
 	for more := true; more; more = c.goesOn() {
 		if err := c.writeNext(); err != nil {
-			c.Close()
+			c.CloseFor(causeOf(err))
 		}
 	}
 }
@@ -47,7 +47,7 @@ func (c *Carrier) write() {
 func (c *Carrier) writeFor(s *Slot) {
 	for {
 		if err := c.writeNext(); err != nil {
-			c.Close()
+			c.CloseFor(causeOf(err))
 		}
 		c.mu.Lock()
 		q := &c.queue
@@ -277,7 +277,7 @@ func (c *Carrier) Put(f wire.Frame) {
 		return
 	}
 	if len(c.queue.control) > maxControl { // what is lost on a living carrier stalls its tunnel
-		c.set.tasks.Go(c.Close)
+		c.set.tasks.Go(func() { c.CloseFor(Stuck) })
 		return
 	}
 	c.queue.control = f.Append(c.queue.control)

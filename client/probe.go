@@ -31,6 +31,8 @@ type Probed struct {
 	Version  uint16        // of TLS, as in crypto/tls; 0: not known
 	NotAfter time.Time     // of the front's certificate; zero: not known
 	Pinned   bool          // the certificate is verified by a pin, not by public authorities
+	Small    bool          // larger ClientHellos were reset, and one without ML-KEM passed
+	Status   int           // HTTP status of the front's answer, if that opened no socket; 0: there was none
 	Ahead    time.Duration // of the front's clock to this machine's, if that is more than half a minute
 }
 
@@ -50,7 +52,7 @@ var (
 func (c *Client) Probe(ctx context.Context, front int) Probed {
 	p := Probed{Pinned: len(c.cfg.Link.Fronts[front].Pins) > 0}
 	if c.probe(ctx, front, &p) {
-		p.Hops = nil // once more, by another token
+		p.Hops, p.Status = nil, 0 // once more, by another token
 		c.probe(ctx, front, &p)
 	}
 	p.Ahead = c.clocks[front].gap()
@@ -73,6 +75,11 @@ func (c *Client) probe(ctx context.Context, i int, p *Probed) (again bool) {
 		p.Version = way.State.Version
 		p.NotAfter = way.State.PeerCertificates[0].NotAfter
 	}
+	p.Small = p.Small || way.Small
+	var no *refusedError
+	if errors.As(err, &no) {
+		p.Status = no.status
+	}
 	if err != nil {
 		p.Hops = append(p.Hops, Hop{hops[len(way.Took)], max(rest, 0), err})
 		return again
@@ -81,8 +88,19 @@ func (c *Client) probe(ctx context.Context, i int, p *Probed) (again bool) {
 	return false
 }
 
-// refusal says what an answer that is no socket means.
+// refusedError is what an answer that is no socket means.
+type refusedError struct {
+	error
+	status int
+}
+
+func (e *refusedError) Unwrap() error { return e.error }
+
 func refusal(answer *http.Response) error {
+	return &refusedError{whyRefused(answer), answer.StatusCode}
+}
+
+func whyRefused(answer *http.Response) error {
 	switch {
 	case answer.StatusCode >= 500, answer.StatusCode == http.StatusTooManyRequests:
 		return fmt.Errorf("%w (HTTP status %d)", errBehind, answer.StatusCode)

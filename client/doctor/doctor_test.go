@@ -20,7 +20,7 @@ func statuses(r doctor.Report) string {
 	return strings.Join(all, " ")
 }
 
-const allPassed = "link=ok network=ok tls=ok gate=ok origin=ok chat=ok media_down=ok media_up=ok"
+const allPassed = "link=ok network=ok tls=ok gate=ok origin=ok path=ok chat=ok media_down=ok media_up=ok"
 
 func TestDoctorSaysWhichHopFails(t *testing.T) {
 	t.Parallel()
@@ -35,17 +35,17 @@ func TestDoctorSaysWhichHopFails(t *testing.T) {
 		want string
 	}{
 		"a front that is down": {&link.Link{Keys: r.Link.Keys, Fronts: []link.Front{localtest.DeadFront(t)}}, false,
-			"link=ok network=failed tls=skipped gate=skipped origin=skipped chat=skipped media_down=skipped media_up=skipped"},
+			"link=ok network=failed tls=skipped gate=skipped origin=skipped path=skipped chat=skipped media_down=skipped media_up=skipped"},
 		"another certificate": {&link.Link{Keys: r.Link.Keys, Fronts: []link.Front{unpinned}}, false,
-			"link=ok network=ok tls=failed gate=skipped origin=skipped chat=skipped media_down=skipped media_up=skipped"},
+			"link=ok network=ok tls=failed gate=skipped origin=skipped path=skipped chat=skipped media_down=skipped media_up=skipped"},
 		"keys of another origin": {&link.Link{Keys: stranger, Fronts: []link.Front{good}}, false,
-			"link=ok network=ok tls=ok gate=failed origin=skipped chat=skipped media_down=skipped media_up=skipped"},
+			"link=ok network=ok tls=ok gate=failed origin=skipped path=skipped chat=skipped media_down=skipped media_up=skipped"},
 		"one front of two": {&link.Link{Keys: r.Link.Keys, Fronts: []link.Front{localtest.DeadFront(t), good}}, true,
-			"link=ok network=failed tls=skipped gate=skipped origin=skipped chat=skipped media_down=skipped media_up=skipped " +
+			"link=ok network=failed tls=skipped gate=skipped origin=skipped path=skipped chat=skipped media_down=skipped media_up=skipped " +
 				strings.TrimPrefix(allPassed, "link=ok ")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := doctor.Examine(t.Context(), c.link, nil, r.Trust, doctor.Silent{})
+			got := doctor.Examine(t.Context(), c.link, doctor.Options{}, r.Trust, doctor.Silent{})
 			if err := got.Judge(true); err == nil {
 				t.Error("got no error, want one, as every front was to work")
 			}
@@ -67,8 +67,8 @@ func TestDoctorSaysWhichHopFails(t *testing.T) {
 func TestDoctorSaysThatTheOriginCannotReachWhatsApp(t *testing.T) {
 	t.Parallel()
 	r := localtest.Offline(t)
-	got := doctor.Examine(t.Context(), r.Link, nil, r.Trust, doctor.Silent{})
-	for _, c := range got.Checks[5:] {
+	got := doctor.Examine(t.Context(), r.Link, doctor.Options{}, r.Trust, doctor.Silent{})
+	for _, c := range got.Checks[6:] {
 		if c.Status != doctor.Failed || c.Problem != "the origin cannot reach WhatsApp" || !strings.Contains(c.Try, "--direct") {
 			t.Errorf("got %+v, want that the origin's way ends", c)
 		}

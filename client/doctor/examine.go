@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -44,18 +43,24 @@ func (Silent) Front(int, link.Front) {}
 // Check does nothing.
 func (Silent) Check(Check) {}
 
+// Options say how to examine. Their zero value is ready.
+type Options struct {
+	Dialer *front.Dialer // whose settings are used; nil: those of its zero value
+	Rest   time.Duration // how long a connection may rest, at most, to see whether that is cut; 0: not at all
+}
+
 // Examine goes the whole way to WhatsApp by each front of the link, by all of
-// them at once, with d's settings or those of its zero value if it is nil, and
+// them at once, and
 // returns when nothing of it runs any more. It takes as long as ctx allows, and a
-// minute at most. Tell hears of the fronts in their order.
-func Examine(ctx context.Context, l *link.Link, d *front.Dialer, t Trust, tell Listener) *Report {
+// minute at most, besides twice the rest. Tell hears of the fronts in their order.
+func Examine(ctx context.Context, l *link.Link, o Options, t Trust, tell Listener) *Report {
 	r := newReport(ByLink)
 	r.add(tell, Check{Hop: Link, Status: Passed,
 		Detail: fmt.Sprintf("valid, for user %d, with %s", l.Keys.User, term.Count(len(l.Fronts), "front"))})
 	results := make([]chan []Check, len(l.Fronts))
 	for i := range l.Fronts {
 		results[i] = make(chan []Check, 1)
-		go func() { results[i] <- examineFront(ctx, l, i, d, t) }()
+		go func() { results[i] <- examineFront(ctx, l, i, o, t) }()
 	}
 	for i, f := range l.Fronts {
 		tell.Front(i+1, f)
@@ -83,14 +88,16 @@ func ExamineDirect(ctx context.Context, u *whatsapp.Upstream, t Trust, tell List
 }
 
 // examineFront goes the whole way by one front alone.
-func examineFront(ctx context.Context, l *link.Link, i int, d *front.Dialer, t Trust) []Check {
+func examineFront(ctx context.Context, l *link.Link, i int, o Options, t Trust) []Check {
 	alone := &link.Link{Keys: l.Keys, Fronts: l.Fronts[i : i+1]}
+	p := &patient{number: i + 1, front: l.Fronts[i], tally: &tally{}}
+	p.dialer = p.tally.over(o.Dialer)
 	ends := newCloseReasons()
-	c, err := client.New(client.Config{Link: alone, Dialer: d, Ended: ends.add})
+	c, err := client.New(client.Config{Link: alone, Dialer: p.dialer, Ended: ends.add})
 	if err != nil {
 		return skip(i+1, []Check{{Front: i + 1, Hop: Network, Status: Failed, Problem: err.Error()}})
 	}
-	checks := frontChecks(i+1, c.Probe(ctx, 0))
+	checks := p.frontChecks(ctx, c.Probe(ctx, 0))
 	if checks[len(checks)-1].Status == Failed {
 		return skip(i+1, checks)
 	}
@@ -99,12 +106,14 @@ func examineFront(ctx context.Context, l *link.Link, i int, d *front.Dialer, t T
 	running.Go(func() { c.Run(ctx) })
 	defer running.Wait()
 	defer stop()
-	checks = append(checks, originCheck(ctx, i+1, c))
+	checks = append(checks, p.originCheck(ctx, c))
 	if checks[len(checks)-1].Status == Failed {
 		return skip(i+1, checks)
 	}
+	checks = append(checks, p.pathCheck(ctx, c, o.Rest))
 	ways := waysBy(func(_ context.Context, s wire.Service) (net.Conn, error) { return c.Dial(s), nil })
 	all := ways.Prove(ctx, t, serviceLimit)
+	p.connections(ctx, &checks[0])
 	return append(checks, proofChecks(i+1, all, func(p Proof, hop Hop) (string, string) { return adviceRelay(p, ends.reason(hop)) })...)
 }
 
@@ -117,22 +126,29 @@ func skip(front int, checks []Check) []Check {
 }
 
 // frontChecks says of each hop that was probed how it went.
-func frontChecks(front int, p client.Probed) (checks []Check) {
-	for _, h := range p.Hops {
-		c := Check{Front: front, Hop: Hop(h.Name), Status: Passed, MS: milliseconds(h.Took)}
-		switch {
-		case h.Err == nil:
-			c.describe(p)
-		case errors.Is(h.Err, client.ErrNotLetIn) && p.Ahead.Abs() > client.FrontOffset:
-			c.Status = Failed
-			c.Problem, c.Try = adviceClock(p.Ahead)
-		default:
-			c.Status = Failed
-			c.Problem, c.Try = adviceFront(h.Err)
+func (p *patient) frontChecks(ctx context.Context, seen client.Probed) (checks []Check) {
+	for _, h := range seen.Hops {
+		c := Check{Front: p.number, Hop: Hop(h.Name), Status: Passed, MS: milliseconds(h.Took)}
+		if h.Err == nil {
+			c.describe(seen)
+		} else {
+			c.fail(h.Err, p.whyFailed(ctx, seen), seen.Ahead)
 		}
 		checks = append(checks, c)
 	}
 	return checks
+}
+
+// fail says what is wrong with a hop, by what is known of its cause or else by its error.
+func (c *Check) fail(err error, cause Cause, ahead time.Duration) {
+	c.Status = Failed
+	c.Problem, c.Try = adviceFront(err)
+	switch c.tell(cause); {
+	case cause == Clock && ahead != 0:
+		c.Problem, c.Try = adviceClock(ahead)
+	case cause == Certificate, cause == Clock:
+		c.Problem, c.Try = splitHint(term.OneLine(err))
+	}
 }
 
 // describe says what was seen of a hop that was passed.
@@ -149,9 +165,15 @@ func (c *Check) describe(p client.Probed) {
 		if p.Version != 0 {
 			c.Detail += ", " + tls.VersionName(p.Version)
 		}
+		if p.Small {
+			c.tell(HelloSize)
+			c.Detail += "; " + c.Problem
+			c.Problem = ""
+		}
 	case Gate:
 		c.Detail = "let in"
 		if p.Ahead.Abs() >= time.Minute {
+			c.Cause = Clock
 			c.Detail += fmt.Sprintf("; this machine's clock is wrong by %s, which is allowed for", p.Ahead.Abs())
 		}
 	}
@@ -164,7 +186,8 @@ func trustText(pinned bool) string {
 	return "by a public CA"
 }
 
-func originCheck(ctx context.Context, front int, c *client.Client) Check {
+func (p *patient) originCheck(ctx context.Context, c *client.Client) Check {
+	check := Check{Front: p.number, Hop: Origin, Status: Passed}
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, originLimit)
 	defer cancel()
@@ -173,12 +196,19 @@ func originCheck(ctx context.Context, front int, c *client.Client) Check {
 	if err == nil {
 		rtt = MeasureRTT(ctx, c)
 	}
-	if rtt == 0 {
-		return Check{Front: front, Hop: Origin, Status: Failed, MS: milliseconds(time.Since(start)),
-			Problem: "let in, but the origin does not answer",
-			Try:     "try again; if it stays so, something between the front and the origin holds WebSockets back"}
+	switch {
+	case rtt > 0:
+		check.MS, check.Detail = milliseconds(rtt), "answers, round trip "+term.Took(rtt)
+	case err != nil && p.isLimited(c.Status().LastError):
+		check.Status, check.MS, check.Connections = Failed, milliseconds(time.Since(start)), p.tally.lately(time.Now())
+		check.tell(Connections)
+		check.Problem = fmt.Sprintf("after %s within a minute the next one is not answered", term.Count(check.Connections, "connection"))
+		check.Try = "wait for a minute, and try another front or network"
+	default:
+		check.Status, check.MS = Failed, milliseconds(time.Since(start))
+		check.tell(OriginSilent)
 	}
-	return Check{Front: front, Hop: Origin, Status: Passed, MS: milliseconds(rtt), Detail: "answers, round trip " + term.Took(rtt)}
+	return check
 }
 
 // MeasureRTT waits at most two seconds for the answer to the client's first

@@ -14,13 +14,14 @@ import (
 type Hop string
 
 // The hops, in the order of the way. A link is checked once, those from Network
-// to Origin for each front, and the last three are what the app needs.
+// to Path for each front, and the last three are what the app needs.
 const (
 	Link      Hop = "link"
 	Network   Hop = "network"
 	TLS       Hop = "tls"
 	Gate      Hop = "gate"
 	Origin    Hop = "origin"
+	Path      Hop = "path"
 	Chat      Hop = "chat"
 	MediaDown Hop = "media_down"
 	MediaUp   Hop = "media_up"
@@ -30,12 +31,13 @@ const (
 var Services = []Hop{Chat, MediaDown, MediaUp}
 
 // ofFront are the hops of each front.
-var ofFront = append([]Hop{Network, TLS, Gate, Origin}, Services...)
+var ofFront = append([]Hop{Network, TLS, Gate, Origin, Path}, Services...)
 
 // Status is how a check went.
 type Status string
 
-// The statuses. A hop is skipped if one before it failed.
+// The statuses. A hop is skipped if one before it failed; but for Path, after which
+// services may work.
 const (
 	Passed  Status = "ok"
 	Failed  Status = "failed"
@@ -45,16 +47,24 @@ const (
 // Check is what was found of one hop. Its JSON is described in the help of
 // "culvert doctor", and only ever gets more fields.
 type Check struct {
-	Front      int     `json:"front,omitempty"` // its number from 1; 0 where there is none
-	Hop        Hop     `json:"hop"`
-	Status     Status  `json:"status"`
-	MS         float64 `json:"ms,omitempty"`      // how long it took
-	Detail     string  `json:"detail,omitempty"`  // what was seen
-	Problem    string  `json:"problem,omitempty"` // what is wrong, if it failed
-	Try        string  `json:"try,omitempty"`     // what to try then, if we know
-	Expires    string  `json:"expires,omitempty"` // when the certificate ends that was seen, RFC 3339
-	LeafSerial uint64  `json:"leaf_serial,omitempty"`
-	HTTPStatus int     `json:"http_status,omitempty"`
+	Front   int     `json:"front,omitempty"` // its number from 1; 0 where there is none
+	Hop     Hop     `json:"hop"`
+	Status  Status  `json:"status"`
+	MS      float64 `json:"ms,omitempty"`      // how long it took
+	Detail  string  `json:"detail,omitempty"`  // what was seen
+	Problem string  `json:"problem,omitempty"` // what is wrong, if it failed
+	Try     string  `json:"try,omitempty"`     // what to try then, if we know
+	Cause   Cause   `json:"cause,omitempty"`   // what was met; a hop that works may have one, too
+	Bytes   int64   `json:"bytes,omitempty"`   // that came before a connection was Frozen or cut
+	KBits   int     `json:"kbit_s,omitempty"`  // kbit/s that pass, if that is Slow
+	Seconds int     `json:"idle_s,omitempty"`  // of rest before IdleCut
+
+	// Connections within a minute are answered; the next is not.
+	Connections int `json:"connections,omitempty"`
+
+	Expires    string `json:"expires,omitempty"` // when the certificate ends that was seen, RFC 3339
+	LeafSerial uint64 `json:"leaf_serial,omitempty"`
+	HTTPStatus int    `json:"http_status,omitempty"`
 }
 
 // Took is how long the check took.

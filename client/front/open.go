@@ -17,6 +17,7 @@ import (
 type Way struct {
 	Took  []time.Duration     // by each step that was passed, in their order
 	State tls.ConnectionState // zero unless StepTLS was passed
+	Small bool                // StepTLS was passed by a ClientHello without ML-KEM, after larger ones were reset
 }
 
 // Open reaches f and has enter take the last step: a verified TLS connection to an
@@ -113,7 +114,7 @@ func (o *opening) secure(ctx context.Context, r *dial.Reached, way *Way) (*tls.C
 	}
 	o.memory.worked(small)
 	way.Took = append(way.Took, time.Since(began))
-	way.State = conn.ConnectionState()
+	way.State, way.Small = conn.ConnectionState(), small
 	r.Expect(silence(r, silentUpgrade))
 	return conn, nil
 }

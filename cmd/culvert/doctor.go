@@ -36,13 +36,16 @@ at least, or with --every by every front; else with 1.
   verdict  {"chat", "media_down", "media_up": whether it works}
   checks   a list, in the order of the way, of {
     "front":   its number from 1; missing where there is none
-    "hop":     "link", and for each front "network", "tls", "gate", "origin";
-               then "chat", "media_down", "media_up"
-    "status":  "ok", "failed" or "skipped", if an earlier hop failed
+    "hop":     "link", and for each front "network", "tls", "gate", "origin",
+               "path"; then "chat", "media_down", "media_up"
+    "status":  "ok", "failed" or "skipped", if an earlier hop but path failed
     "ms":      how long it took
     "detail":  what was seen
     "problem": what is wrong, if it failed, and
     "try":     what to try then; may be missing
+    "cause":   what was met, in one word that stays the same; see docs/CLIENT.md.
+               A hop that is ok may have one, too
+    "bytes", "kbit_s", "idle_s", "connections": the number in it
     "expires": when the certificate ends that was seen, RFC 3339
     "leaf_serial": number of chat's certificate
     "http_status": of media's answer }
@@ -61,6 +64,7 @@ type doctorOptions struct {
 	names    bool
 	every    bool
 	timeout  time.Duration
+	rest     time.Duration
 	root, ca string
 	upstream whatsapp.Upstream
 }
@@ -73,6 +77,7 @@ func newDoctorOptions() *doctorOptions {
 	f.BoolVar(&o.names, "names", false, "name the fronts")
 	f.BoolVar(&o.every, "every", false, "want every front to work")
 	f.DurationVar(&o.timeout, "timeout", 40*time.Second, "`TIME` for everything")
+	f.DurationVar(&o.rest, "patient", 0, "`TIME`, up to 80s, for which a connection may rest, to see whether it is cut then; takes twice as long")
 	f.StringVar(&o.root, "chat-root", "", "`HEX`, for tests: take this key for WhatsApp's when chat proves itself; what is proved then is NOT that WhatsApp answers")
 	f.StringVar(&o.ca, "media-ca", "", "`FILE`, for tests: trust these certificates (PEM) for media INSTEAD of public ones")
 	f.StringVar(&o.upstream.Chat, "upstream-chat", "", "`ADDR`, for tests with --direct: ask this host:port for chat, NOT WhatsApp")
@@ -90,7 +95,7 @@ func runDoctor(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	ctx, cancel := context.WithTimeout(ctx, o.timeout+2*o.rest)
 	defer cancel()
 	if o.json {
 		return o.tellJSON(ctx, rest, t, stdout)
@@ -133,6 +138,8 @@ func (o *doctorOptions) check(args []string) (doctor.Trust, error) {
 		return doctor.Trust{}, o.flags.Wrong("--via is for fronts, and --direct asks without any")
 	case !o.direct && (o.upstream.Chat != "" || o.upstream.Media != ""):
 		return doctor.Trust{}, o.flags.Wrong("--upstream-chat and --upstream-media go with --direct alone")
+	case o.rest < 0 || o.rest > doctor.MaxRest:
+		return doctor.Trust{}, o.flags.Wrong("--patient is a time of at most %s", doctor.MaxRest)
 	case o.timeout <= 0:
 		return doctor.Trust{}, o.flags.Wrong("--timeout is a time such as 30s")
 	}
@@ -185,7 +192,7 @@ func (o *doctorOptions) examine(ctx context.Context, args []string, t doctor.Tru
 	if err != nil {
 		return nil, err
 	}
-	return doctor.Examine(ctx, l, d, t, tell), nil
+	return doctor.Examine(ctx, l, doctor.Options{Dialer: d, Rest: o.rest}, t, tell), nil
 }
 
 // prose tells a person, line by line, as the checks go on.
@@ -208,7 +215,7 @@ func (p *prose) Front(number int, f link.Front) {
 
 // hopText is what people read for a hop.
 var hopText = map[doctor.Hop]string{
-	doctor.Link: "Link", doctor.Network: "Network", doctor.TLS: "TLS", doctor.Gate: "Gate", doctor.Origin: "Origin",
+	doctor.Link: "Link", doctor.Network: "Network", doctor.TLS: "TLS", doctor.Gate: "Gate", doctor.Origin: "Origin", doctor.Path: "Path",
 	doctor.Chat: "Chat", doctor.MediaDown: "Media down", doctor.MediaUp: "Media up",
 }
 
@@ -217,7 +224,7 @@ func (p *prose) Check(c doctor.Check) {
 	p.out.Show("")
 	switch c.Status {
 	case doctor.Passed:
-		p.out.Step(term.Good, c.Took(), "%s: %s", hopText[c.Hop], c.Detail)
+		p.passed(c)
 	case doctor.Failed:
 		p.failed(c)
 	default:
@@ -225,8 +232,23 @@ func (p *prose) Check(c doctor.Check) {
 	}
 }
 
+// passed tells of a hop that works, with a warning if something was met there.
+func (p *prose) passed(c doctor.Check) {
+	sign := term.Good
+	if c.Cause != "" {
+		sign = term.Warned
+	}
+	p.out.Step(sign, c.Took(), "%s: %s", hopText[c.Hop], c.Detail)
+	p.hint(c)
+}
+
 func (p *prose) failed(c doctor.Check) {
 	p.out.Step(term.Bad, c.Took(), "%s: %s", hopText[c.Hop], c.Problem)
+	p.hint(c)
+}
+
+// hint says what to try, once.
+func (p *prose) hint(c doctor.Check) {
 	if c.Try != "" && c.Try != p.tried {
 		p.out.Hint("→ %s", capital(c.Try))
 	}

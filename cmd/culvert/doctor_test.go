@@ -59,7 +59,7 @@ func statuses(r doctor.Report) string {
 	return strings.Join(all, " ")
 }
 
-const allPassed = "link=ok network=ok tls=ok gate=ok origin=ok chat=ok media_down=ok media_up=ok"
+const allPassed = "link=ok network=ok tls=ok gate=ok origin=ok path=ok chat=ok media_down=ok media_up=ok"
 
 func TestDoctorPassesARelayThatWorks(t *testing.T) {
 	t.Parallel()
@@ -94,7 +94,7 @@ func TestDoctorTakesNoStandInForWhatsApp(t *testing.T) {
 	if code != 1 || r.OK || r.Verdict != (doctor.Verdict{}) || len(r.By(doctor.Origin)) != 1 {
 		t.Errorf("got code %d, %+v, want 1 and nothing behind the origin", code, r)
 	}
-	for _, c := range r.Checks[5:] {
+	for _, c := range r.Checks[6:] {
 		if !strings.Contains(c.Problem, whatsapp.ErrSignature.Error()) || !strings.Contains(c.Try, "do not use this origin") {
 			t.Errorf("got %+v, want a warning", c)
 		}

@@ -1,0 +1,110 @@
+package doctor
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"time"
+
+	"culvert/client"
+	"culvert/client/front"
+	"culvert/internal/link"
+)
+
+// decoy is a name that is nobody's (RFC 2606), for fronts that send none.
+const decoy = "www.example.com"
+
+// namelessLimit bounds a handshake by which we see whether the name is the reason.
+const namelessLimit = 6 * time.Second
+
+// patient is one front that is examined.
+type patient struct {
+	number int // from 1
+	front  link.Front
+	dialer *front.Dialer
+	tally  *tally
+}
+
+// whyNoTLS says why a handshake with the front failed.
+func (p *patient) whyNoTLS(ctx context.Context, err error) Cause {
+	cause := causeIn(byTLS, front.SymptomOf(err))
+	if cause != TLSSilent && cause != TLSReset || !p.answersOtherwise(ctx) {
+		return cause
+	}
+	if cause == TLSSilent {
+		return NameSilent
+	}
+	return NameReset
+}
+
+// answersOtherwise reports whether the front's address answers a handshake that does
+// not name the front.
+func (p *patient) answersOtherwise(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, namelessLimit)
+	defer cancel()
+	f := p.front
+	f.Verify, f.SNI, f.NoSNI = f.VerifyName(), "", true
+	if p.front.ServerName() == "" {
+		f.SNI, f.NoSNI = decoy, false
+	}
+	conn, _, err := front.Open(ctx, p.dialer, f, shakeHands)
+	if err == nil {
+		conn.Close()
+		return true
+	}
+	var step *front.Error
+	s := front.SymptomOf(err)
+	return errors.As(err, &step) && step.Step() == front.StepTLS && s != front.Silence && s != front.Cut
+}
+
+// shakeHands is the last step to a front of which no more is wanted.
+func shakeHands(_ context.Context, conn *tls.Conn) (*tls.Conn, error) { return conn, nil }
+
+// whyFailed says why a hop failed that client.Probe took last.
+func (p *patient) whyFailed(ctx context.Context, seen client.Probed) Cause {
+	failed := seen.Hops[len(seen.Hops)-1]
+	switch s := front.SymptomOf(failed.Err); {
+	case failed.Name == client.HopNetwork:
+		return causeIn(byTCP, s)
+	case failed.Name == client.HopTLS:
+		return p.whyNoTLS(ctx, failed.Err)
+	case errors.Is(failed.Err, client.ErrNotLetIn) && seen.Ahead.Abs() > client.FrontOffset:
+		return Clock
+	case seen.Status == 0:
+		return causeIn(byUpgrade, s)
+	}
+	return p.whyRefused(ctx, seen.Status)
+}
+
+// The connections that a front may be asked for, those before among them, and how long
+// one may take then.
+const (
+	mostConnections = 6
+	connectionLimit = 5 * time.Second
+)
+
+// countConnections makes some new connections to a front that has answered, one after
+// another. limited says that the one after n within a minute was not answered.
+func (p *patient) countConnections(ctx context.Context) (n int, limited bool) {
+	for n = p.tally.lately(time.Now()); n < mostConnections; n++ {
+		one, cancel := context.WithTimeout(ctx, connectionLimit)
+		conn, _, err := front.Open(one, p.dialer, p.front, shakeHands)
+		cancel()
+		if err != nil {
+			return n, ctx.Err() == nil && p.isLimited(err)
+		}
+		conn.Close()
+	}
+	return n, false
+}
+
+// isLimited reports whether err, of a front that has answered lately, is that of a new
+// connection that nobody answered.
+func (p *patient) isLimited(err error) bool {
+	var step *front.Error
+	if !errors.As(err, &step) || step.Step() == front.StepUpgrade {
+		return false
+	}
+	s := front.SymptomOf(step)
+	return s == front.Silence || s == front.Cut || s == front.Refusal
+}

@@ -1,0 +1,101 @@
+package client
+
+import (
+	"context"
+	"time"
+
+	"culvert/internal/carrier"
+	"culvert/internal/dial"
+)
+
+// Echoed is what Echo saw.
+type Echoed struct {
+	Came int   // bytes that came, of those that were asked for
+	Rate int   // bits a second at which they came, after the first; 0: too quick to tell
+	End  Cause // why the carrier ended; 0: it lives, and all has come
+}
+
+const (
+	echoTick    = 20 * time.Millisecond
+	echoSilence = 4 * time.Second // as much as Check has: a path that brings nothing for so long has frozen
+	echoTrips   = 4               // what comes within so many round trips is limited by TCP's first windows
+)
+
+// Echo has the origin bring about n bytes down by the main carrier, for which as many
+// go up, and waits until they have come, or the carrier ends, or falls silent; then
+// Echo ends it. It is for examining a way: WaitReady comes before it. It costs what
+// as many bytes of an app do.
+func (c *Client) Echo(ctx context.Context, n int) Echoed {
+	main := c.pool.view().main
+	if main == nil {
+		return Echoed{End: carrier.Cut}
+	}
+	e := echo{carrier: main.Carrier, want: main.Echoed() + n/echoUnit*echoUnit, before: main.Echoed(), began: time.Now()}
+	main.Echo(n)
+	for !e.look(time.Now()) && dial.Sleep(ctx, echoTick) {
+	}
+	return e.seen()
+}
+
+// echoUnit is what Echo counts in.
+const echoUnit = 9
+
+// echo is one Echo that goes on.
+type echo struct {
+	carrier      *carrier.Carrier
+	before, want int
+	began        time.Time
+	first, last  time.Time // when some came
+	firstCame    int       // how many had by first
+	came         int
+}
+
+// look reports whether nothing more is to come.
+func (e *echo) look(now time.Time) bool {
+	if came := e.carrier.Echoed() - e.before; came > e.came {
+		if e.came == 0 {
+			e.first, e.firstCame = now, came
+		}
+		e.came, e.last = came, now
+	}
+	if min(e.carrier.Quiet(now), now.Sub(e.began)) > echoSilence {
+		e.carrier.CloseFor(carrier.Silent)
+	}
+	return e.came >= e.want-e.before || e.carrier.Dead()
+}
+
+func (e *echo) seen() Echoed {
+	seen := Echoed{Came: e.came, End: e.carrier.Cause()}
+	if took := e.last.Sub(e.first); took > echoTrips*e.carrier.RTT() {
+		seen.Rate = int(float64(8*(e.came-e.firstCame)) / took.Seconds())
+	}
+	return seen
+}
+
+// Rest lets the main carrier rest for d, without anything that keeps it alive, and then
+// asks whether the origin is there. It returns why the carrier has ended, and after how
+// long a rest; 0 if it lives. Nothing else may use the client meanwhile.
+func (c *Client) Rest(ctx context.Context, d time.Duration) (why Cause, after time.Duration) {
+	main := c.pool.view().main
+	if main == nil {
+		return carrier.Cut, 0
+	}
+	began := time.Now()
+	main.Rest(began.Add(d + echoSilence))
+	defer main.Rest(time.Time{})
+	for time.Since(began) < d && !main.Dead() && dial.Sleep(ctx, echoTick) {
+	}
+	after = time.Since(began)
+	if main.Dead() {
+		return main.Cause(), after
+	}
+	asked := time.Now()
+	main.Echo(echoUnit)
+	for ctx.Err() == nil && !main.Dead() && main.Quiet(time.Now()) >= time.Since(asked) {
+		if time.Since(asked) > echoSilence {
+			main.CloseFor(carrier.Silent)
+		}
+		dial.Sleep(ctx, echoTick)
+	}
+	return main.Cause(), after
+}

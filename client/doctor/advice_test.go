@@ -33,7 +33,7 @@ func TestAdviceFollowsTheOriginsReason(t *testing.T) {
 func TestAWrongClockIsReported(t *testing.T) {
 	t.Parallel()
 	p := client.Probed{Hops: []client.Hop{{Name: client.HopNetwork}, {Name: client.HopTLS}, {Name: client.HopGate}}, Ahead: -2 * time.Hour}
-	checks := (&patient{number: 1}).frontChecks(t.Context(), p)
+	checks := (&subject{number: 1}).frontChecks(t.Context(), p)
 	if got := checks[2].Detail; !strings.Contains(got, "clock is wrong by 2h0m0s") {
 		t.Errorf("got %q, want the clock in it", got)
 	}
@@ -42,7 +42,7 @@ func TestAWrongClockIsReported(t *testing.T) {
 func TestAClockThatIsTooWrongIsToBeSet(t *testing.T) {
 	t.Parallel()
 	p := client.Probed{Hops: []client.Hop{{Name: client.HopGate, Err: client.ErrNotLetIn}}, Ahead: 72 * time.Hour}
-	if got := (&patient{number: 1}).frontChecks(t.Context(), p)[0]; got.Status != Failed || !strings.Contains(got.Problem, "wrong by 72h0m0s") || got.Try != "set the clock" {
+	if got := (&subject{number: 1}).frontChecks(t.Context(), p)[0]; got.Status != Failed || !strings.Contains(got.Problem, "wrong by 72h0m0s") || got.Try != "set the clock" {
 		t.Errorf("got %q, %q, want the clock", got.Problem, got.Try)
 	}
 }

@@ -17,8 +17,8 @@ const decoy = "www.example.com"
 // namelessLimit bounds a handshake by which we see whether the name is the reason.
 const namelessLimit = 6 * time.Second
 
-// patient is one front that is examined.
-type patient struct {
+// subject is one front that is examined.
+type subject struct {
 	number int // from 1
 	front  link.Front
 	dialer *front.Dialer
@@ -26,7 +26,7 @@ type patient struct {
 }
 
 // whyNoTLS says why a handshake with the front failed.
-func (p *patient) whyNoTLS(ctx context.Context, err error) Cause {
+func (p *subject) whyNoTLS(ctx context.Context, err error) Cause {
 	cause := causeIn(byTLS, front.SymptomOf(err))
 	if cause != TLSSilent && cause != TLSReset || !p.answersOtherwise(ctx) {
 		return cause
@@ -39,7 +39,7 @@ func (p *patient) whyNoTLS(ctx context.Context, err error) Cause {
 
 // answersOtherwise reports whether the front's address answers a handshake that does
 // not name the front.
-func (p *patient) answersOtherwise(ctx context.Context) bool {
+func (p *subject) answersOtherwise(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, namelessLimit)
 	defer cancel()
 	f := p.front
@@ -61,7 +61,7 @@ func (p *patient) answersOtherwise(ctx context.Context) bool {
 func shakeHands(_ context.Context, conn *tls.Conn) (*tls.Conn, error) { return conn, nil }
 
 // whyFailed says why a hop failed that client.Probe took last.
-func (p *patient) whyFailed(ctx context.Context, seen client.Probed) Cause {
+func (p *subject) whyFailed(ctx context.Context, seen client.Probed) Cause {
 	failed := seen.Hops[len(seen.Hops)-1]
 	switch s := front.SymptomOf(failed.Err); {
 	case failed.Name == client.HopNetwork:
@@ -85,22 +85,22 @@ const (
 
 // countConnections makes some new connections to a front that has answered, one after
 // another. limited says that the one after n within a minute was not answered.
-func (p *patient) countConnections(ctx context.Context) (n int, limited bool) {
-	for n = p.tally.lately(time.Now()); n < mostConnections; n++ {
+func (p *subject) countConnections(ctx context.Context) (n int, limited bool) {
+	for p.tally.made(time.Now()) < mostConnections {
 		one, cancel := context.WithTimeout(ctx, connectionLimit)
 		conn, _, err := front.Open(one, p.dialer, p.front, shakeHands)
 		cancel()
 		if err != nil {
-			return n, ctx.Err() == nil && p.isLimited(err)
+			return p.tally.answered(time.Now()), ctx.Err() == nil && p.isLimited(err)
 		}
 		conn.Close()
 	}
-	return n, false
+	return 0, false
 }
 
 // isLimited reports whether err, of a front that has answered lately, is that of a new
 // connection that nobody answered.
-func (p *patient) isLimited(err error) bool {
+func (p *subject) isLimited(err error) bool {
 	var step *front.Error
 	if !errors.As(err, &step) || step.Step() == front.StepUpgrade {
 		return false

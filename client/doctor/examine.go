@@ -90,7 +90,7 @@ func ExamineDirect(ctx context.Context, u *whatsapp.Upstream, t Trust, tell List
 // examineFront goes the whole way by one front alone.
 func examineFront(ctx context.Context, l *link.Link, i int, o Options, t Trust) []Check {
 	alone := &link.Link{Keys: l.Keys, Fronts: l.Fronts[i : i+1]}
-	p := &patient{number: i + 1, front: l.Fronts[i], tally: &tally{}}
+	p := &subject{number: i + 1, front: l.Fronts[i], tally: &tally{}}
 	p.dialer = p.tally.over(o.Dialer)
 	ends := newCloseReasons()
 	c, err := client.New(client.Config{Link: alone, Dialer: p.dialer, Ended: ends.add})
@@ -110,10 +110,14 @@ func examineFront(ctx context.Context, l *link.Link, i int, o Options, t Trust) 
 	if checks[len(checks)-1].Status == Failed {
 		return skip(i+1, checks)
 	}
-	checks = append(checks, p.pathCheck(ctx, c, o.Rest))
+	path := p.pathCheck(ctx, c, o.Rest)
+	checks = append(checks, path)
 	ways := waysBy(func(_ context.Context, s wire.Service) (net.Conn, error) { return c.Dial(s), nil })
+	ways.Upload = path.KBits * uploadTime
 	all := ways.Prove(ctx, t, serviceLimit)
-	p.connections(ctx, &checks[0])
+	if path.Cause != Slow && path.Cause != PathSilent { // else silence says nothing
+		p.connections(ctx, &checks[0])
+	}
 	return append(checks, proofChecks(i+1, all, func(p Proof, hop Hop) (string, string) { return adviceRelay(p, ends.reason(hop)) })...)
 }
 
@@ -126,7 +130,7 @@ func skip(front int, checks []Check) []Check {
 }
 
 // frontChecks says of each hop that was probed how it went.
-func (p *patient) frontChecks(ctx context.Context, seen client.Probed) (checks []Check) {
+func (p *subject) frontChecks(ctx context.Context, seen client.Probed) (checks []Check) {
 	for _, h := range seen.Hops {
 		c := Check{Front: p.number, Hop: Hop(h.Name), Status: Passed, MS: milliseconds(h.Took)}
 		if h.Err == nil {
@@ -186,7 +190,7 @@ func trustText(pinned bool) string {
 	return "by a public CA"
 }
 
-func (p *patient) originCheck(ctx context.Context, c *client.Client) Check {
+func (p *subject) originCheck(ctx context.Context, c *client.Client) Check {
 	check := Check{Front: p.number, Hop: Origin, Status: Passed}
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, originLimit)
@@ -200,7 +204,7 @@ func (p *patient) originCheck(ctx context.Context, c *client.Client) Check {
 	case rtt > 0:
 		check.MS, check.Detail = milliseconds(rtt), "answers, round trip "+term.Took(rtt)
 	case err != nil && p.isLimited(c.Status().LastError):
-		check.Status, check.MS, check.Connections = Failed, milliseconds(time.Since(start)), p.tally.lately(time.Now())
+		check.Status, check.MS, check.Connections = Failed, milliseconds(time.Since(start)), p.tally.answered(time.Now())
 		check.tell(Connections)
 		check.Problem = fmt.Sprintf("after %s within a minute the next one is not answered", term.Count(check.Connections, "connection"))
 		check.Try = "wait for a minute, and try another front or network"

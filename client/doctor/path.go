@@ -14,6 +14,10 @@ const (
 	echoBytes = 32 << 10
 	echoLimit = 20 * time.Second
 
+	// uploadTime is the bytes that go up in 3 s at one kbit/s, for services to be asked
+	// in time where little passes.
+	uploadTime = 3 * 1000 / 8
+
 	// slowBelow is the rate, in bits a second, from which on a person notices.
 	slowBelow = 256_000
 
@@ -25,7 +29,7 @@ const (
 const MaxRest = 80 * time.Second
 
 // pathCheck says what a carrier that lives can carry.
-func (p *patient) pathCheck(ctx context.Context, c *client.Client, rest time.Duration) Check {
+func (p *subject) pathCheck(ctx context.Context, c *client.Client, rest time.Duration) Check {
 	check := Check{Front: p.number, Hop: Path, Status: Passed}
 	began := time.Now()
 	limited, cancel := context.WithTimeout(ctx, echoLimit)
@@ -47,7 +51,7 @@ func (p *patient) pathCheck(ctx context.Context, c *client.Client, rest time.Dur
 }
 
 // ended is for a carrier that did not bring all.
-func (p *patient) ended(ctx context.Context, check *Check, c *client.Client, seen client.Echoed) {
+func (p *subject) ended(ctx context.Context, check *Check, c *client.Client, seen client.Echoed) {
 	check.Status, check.Bytes = Failed, p.tally.most()
 	silent := seen.End == client.Silent
 	switch {
@@ -56,7 +60,7 @@ func (p *patient) ended(ctx context.Context, check *Check, c *client.Client, see
 	case silent:
 		check.tell(Frozen)
 		check.Problem = fmt.Sprintf("a connection is silent after about %d bytes, and a new one answers: the network freezes it", check.Bytes)
-		check.Try = "prefer another front; by this one chat goes on, and media is slow"
+		check.Try = "prefer another front: by this one little comes at a time, and media is slow"
 	default:
 		check.tell(CutAfterBytes)
 		check.Problem = fmt.Sprintf("a connection is cut after about %d bytes", check.Bytes)
@@ -104,7 +108,7 @@ func (c *Check) cutAfter(rest time.Duration, why client.Cause) {
 }
 
 // connections notes in the check of the network how many new ones are allowed.
-func (p *patient) connections(ctx context.Context, network *Check) {
+func (p *subject) connections(ctx context.Context, network *Check) {
 	n, limited := p.countConnections(ctx)
 	if !limited || network.Status != Passed {
 		return

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -28,6 +29,7 @@ func Genuine() Trust { return Trust{Root: whatsapp.Root()} }
 // functions may be called at once, and Prove closes what they return.
 type Ways struct {
 	Chat, Media func(context.Context) (net.Conn, error)
+	Upload      int // bytes that go up; 0: 256 KiB
 }
 
 // Proofs are whether the three things that the app needs work.
@@ -58,7 +60,7 @@ func (w Ways) Prove(ctx context.Context, t Trust, limit time.Duration) (all Proo
 	var group sync.WaitGroup
 	group.Go(func() { all.Chat = prove(ctx, w.Chat, t.askChat) })
 	group.Go(func() { all.Down = prove(ctx, w.Media, t.askMedia(0)) })
-	group.Go(func() { all.Up = prove(ctx, w.Media, t.askMedia(uploadSize)) })
+	group.Go(func() { all.Up = prove(ctx, w.Media, t.askMedia(cmp.Or(w.Upload, uploadSize))) })
 	group.Wait()
 	return all
 }

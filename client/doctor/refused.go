@@ -21,7 +21,7 @@ var byStatus = map[int]Cause{
 }
 
 // whyRefused says why a front answered an upgrade by that status.
-func (p *patient) whyRefused(ctx context.Context, status int) Cause {
+func (p *subject) whyRefused(ctx context.Context, status int) Cause {
 	switch cause, known := byStatus[status]; {
 	case status >= 500 && !known, status == http.StatusTooManyRequests:
 		return OriginDown
@@ -49,7 +49,7 @@ const weighLimit = 5 * time.Second
 
 // weigh finds out what a website that answers in an origin's place does not see. Where
 // nothing is sure the answer is NotLetIn.
-func (p *patient) weigh(ctx context.Context) Cause {
+func (p *subject) weigh(ctx context.Context) Cause {
 	light := p.ask(ctx)
 	switch heavy := p.ask(ctx, line("X-Filler")); {
 	case light < 200 || light >= 500 || isTooLarge(light) || heavy == 0:
@@ -77,7 +77,7 @@ func line(name string) string { return name + ": f=" + filler() }
 
 // ask is the status of the front's answer to a visit with some more headers; 0: there was
 // none.
-func (p *patient) ask(ctx context.Context, more ...string) int {
+func (p *subject) ask(ctx context.Context, more ...string) int {
 	ctx, cancel := context.WithTimeout(ctx, weighLimit)
 	defer cancel()
 	for i := range baseLines {

@@ -61,12 +61,21 @@ func (t *tally) most() (bytes int64) {
 	return bytes
 }
 
-// lately is how many connections have answered that began within the last minute.
-func (t *tally) lately(now time.Time) (n int) {
+// made is how many connections began within the last minute.
+func (t *tally) made(now time.Time) int {
+	return t.count(func(c *counted) bool { return now.Sub(c.began) < time.Minute })
+}
+
+// answered is how many of them brought something.
+func (t *tally) answered(now time.Time) int {
+	return t.count(func(c *counted) bool { return now.Sub(c.began) < time.Minute && c.bytes.Load() > 0 })
+}
+
+func (t *tally) count(counts func(*counted) bool) (n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, c := range t.conns {
-		if c.bytes.Load() > 0 && now.Sub(c.began) < time.Minute {
+		if counts(c) {
 			n++
 		}
 	}

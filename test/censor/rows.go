@@ -23,7 +23,7 @@ func far(trip time.Duration) network.Rules { return network.Rules{Delay: trip / 
 // rows are all, in the order of the table.
 func rows() []row {
 	var all []row
-	for _, group := range [][]row{freezeRows(), slowRows(), deathRows(), choiceRows(), limitRows(), dialRows()} {
+	for _, group := range [][]row{freezeRows(), slowRows(), deathRows(), choiceRows(), limitRows(), dialRows(), saysRows()} {
 		all = append(all, group...)
 	}
 	return all

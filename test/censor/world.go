@@ -33,6 +33,7 @@ const (
 	gatewayAt = "127.0.0.1:8443"
 	plainAt   = "127.0.0.1:9001" // in place of WhatsApp's chat
 	mediaAt   = "127.0.0.1:9002" // a stand-in's media
+	proofAt   = "127.0.0.1:9003" // a stand-in's chat, which proves itself
 	rawAt     = "127.0.0.1:5223" // the client's
 	chatAt    = "127.0.0.1:5222"
 	mediaIn   = "127.0.0.1:7777"
@@ -46,6 +47,7 @@ type setting struct {
 	idle    time.Duration // after which CDNs cut a WebSocket; 0: a minute
 	connect []string      // more arguments of culvert connect
 	link    string        // more options of the fronts in the link
+	proves  bool          // chat is a stand-in's, and no plain server's
 }
 
 // front is one CDN at one address.
@@ -156,13 +158,13 @@ func (w *world) makeSecrets() error {
 }
 
 // startServers puts a plain server in the place of WhatsApp's chat, and a
-// stand-in in that of its media.
+// stand-in in that of its media, and of chat where doctor asks who it is.
 func (w *world) startServers() (err error) {
 	if w.standIn, err = standin.New(); err != nil {
 		return err
 	}
 	w.plain = newPlainServer()
-	return errors.Join(w.serve(plainAt, w.plain.serve), w.serve(mediaAt, w.standIn.ServeMedia))
+	return errors.Join(w.serve(plainAt, w.plain.serve), w.serve(mediaAt, w.standIn.ServeMedia), w.serve(proofAt, w.standIn.ServeChat))
 }
 
 func (w *world) serve(at string, serve func(net.Listener) error) error {
@@ -177,9 +179,13 @@ func (w *world) serve(at string, serve func(net.Listener) error) error {
 var aws = []string{"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_REGION=us-east-1"}
 
 func (w *world) startOrigin() error {
+	chat := plainAt
+	if w.set.proves {
+		chat = proofAt
+	}
 	env := append([]string{
 		"CULVERT_LISTEN=" + originAt, "CULVERT_SECRET_FILE=" + w.file("secret"), "CULVERT_ADMIN_LISTEN=off",
-		"CULVERT_UPSTREAM_CHAT=" + plainAt, "CULVERT_UPSTREAM_MEDIA=" + mediaAt, "CULVERT_ALLOW_PRIVATE=true", "CULVERT_DRAIN=1s",
+		"CULVERT_UPSTREAM_CHAT=" + chat, "CULVERT_UPSTREAM_MEDIA=" + mediaAt, "CULVERT_ALLOW_PRIVATE=true", "CULVERT_DRAIN=1s",
 	}, aws...)
 	if w.set.gateway {
 		env = append(env, "CULVERT_ADVERTISE="+originAt, "CULVERT_GATE_FILE="+w.file("gate"),

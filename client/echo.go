@@ -89,9 +89,9 @@ func (c *Client) Rest(ctx context.Context, d time.Duration) (why Cause, after ti
 	if main.Dead() {
 		return main.Cause(), after
 	}
-	asked := time.Now()
+	asked, before := time.Now(), main.Echoed()
 	main.Echo(echoUnit)
-	for ctx.Err() == nil && !main.Dead() && main.Quiet(time.Now()) >= time.Since(asked) {
+	for ctx.Err() == nil && !main.Dead() && main.Echoed() == before {
 		if time.Since(asked) > echoSilence {
 			main.CloseFor(carrier.Silent)
 		}

@@ -19,8 +19,12 @@ type Way struct {
 	Main     bool // new tunnels go there
 }
 
-// Silent is the cause of carriers on which nothing came for too long.
-const Silent = carrier.Silent
+// Causes that programs tell apart: a carrier that nobody needed any more, and one on
+// which nothing came for too long.
+const (
+	EndedHere = carrier.EndedHere
+	Silent    = carrier.Silent
+)
 
 // LastEnd is what is known of the carrier that ended last.
 type LastEnd struct {

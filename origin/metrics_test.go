@@ -1,6 +1,8 @@
 package origin_test
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -14,6 +16,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"culvert/client"
+	"culvert/internal/carrier"
+	"culvert/internal/link"
 	"culvert/internal/wire"
 	"culvert/origin"
 )
@@ -85,6 +90,35 @@ func TestAFullOriginCountsARefusalAndNoStranger(t *testing.T) {
 	if got := x.metrics(); !strings.Contains(got, "\nculvert_strangers_total 0\n") {
 		t.Errorf("got the metrics %s, want no stranger", got)
 	}
+}
+
+// An operator sees whether carriers are cut, and by what: a rule finds every cause there
+// from the beginning.
+func TestTheCausesOfCarriersEndsAreCounted(t *testing.T) {
+	t.Parallel()
+	n := newNetwork()
+	x := n.node(t)
+	for _, why := range carrier.Causes() {
+		line := fmt.Sprintf("\nculvert_carriers_ended_total{cause=%q} 0\n", strings.ReplaceAll(why.String(), " ", "_"))
+		if got := x.metrics(); !strings.Contains(got, line) {
+			t.Errorf("got the metrics %s, want %s", got, line)
+		}
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	c, err := client.New(client.Config{Link: &client.Link{Keys: n.master.Client(1), Fronts: []link.Front{newFront(t, x).link()}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := make(chan struct{})
+	go func() { defer close(gone); c.Run(ctx) }()
+	wantSoon(t, "a carrier", func() bool { return c.Status().Connected && c.Status().RTT > 0 })
+	leave()
+	<-gone
+	wantSoon(t, "an end that the client made", func() bool {
+		return x.count(t, "culvert_carriers_ended_total", "closed")+x.count(t, "culvert_carriers_ended_total", "cut") == 1
+	})
+	x.Close()
+	x.wantCount(t, "culvert_carriers_ended_total", "ended_here", 0)
 }
 
 // metrics is what an operator who asks for them is shown.

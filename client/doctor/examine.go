@@ -177,7 +177,7 @@ func (c *Check) describe(p client.Probed) {
 	case Gate:
 		c.Detail = "let in"
 		if p.Ahead.Abs() >= time.Minute {
-			c.Cause = Clock
+			c.Cause, c.Try = Clock, "set the clock"
 			c.Detail += fmt.Sprintf("; this machine's clock is wrong by %s, which is allowed for", p.Ahead.Abs())
 		}
 	}

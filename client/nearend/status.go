@@ -151,6 +151,12 @@ func (w *Watcher) parts(s client.Status, now time.Time) []string {
 	if w.Opened != nil {
 		parts = append(parts, fmt.Sprintf("%d so far", w.Opened()))
 	}
+	if ways := w.ways(s.Ways); ways != "" {
+		parts = append(parts, ways)
+	}
+	if end := w.lastEnd(s.LastEnd, now); end != "" {
+		parts = append(parts, end)
+	}
 	w.last, w.lastAt = t, now
 	return parts
 }

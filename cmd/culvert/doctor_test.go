@@ -120,8 +120,8 @@ func TestDoctorNeverHangs(t *testing.T) {
 	if took := time.Since(begin); code != 1 || took > 5*time.Second {
 		t.Errorf("got code %d after %v, want 1 at once", code, took)
 	}
-	if got := statuses(r); !strings.HasPrefix(got, "link=ok network=ok tls=failed gate=skipped") {
-		t.Errorf("got %s, want TLS failed", got)
+	if got := statuses(r); !strings.HasPrefix(got, "link=ok network=ok tls=failed gate=skipped") || r.Checks[2].Cause != doctor.TLSSilent {
+		t.Errorf("got %s, %+v, want TLS failed in silence", got, r.Checks[2])
 	}
 }
 
@@ -149,6 +149,7 @@ func TestDoctorRefusesWhatMakesNoSense(t *testing.T) {
 		"two ways at once":               {"--direct", "culvert:a"},
 		"an upstream of links":           {"culvert:a", "--upstream-chat", "127.0.0.1:1"},
 		"no time":                        {"--direct", "--timeout", "0s"},
+		"a rest that is too long":        {"culvert:a", "--patient", "2m"},
 		"an upstream that is no address": {"--direct", "--upstream-chat", "here"},
 	} {
 		if code, _, _ := culvert(t, append([]string{"doctor"}, args...)...); code != 2 {

@@ -26,6 +26,10 @@ func saysRows() []row {
 	}{
 		{"free", "nothing", "", true, setting{}},
 		{"frozen", "freezes each connection after 15 kB", "frozen", true, setting{rules: network.Rules{Freeze: []network.Freeze{{Bytes: frozen15}}}}},
+		{"gateway", "nothing, at the gateway door", "", true, setting{gateway: true}},
+		{"gateway-frozen", "freezes each connection after 15 kB, at the gateway door", "frozen", true,
+			setting{gateway: true, rules: network.Rules{Freeze: []network.Freeze{{Bytes: frozen15}}}}},
+		{"stranger", "the link is another origin's", "not_let_in", false, setting{stranger: true}},
 		{"name-silent", "drops ClientHellos with the front's name", "name_silent", false, setting{rules: network.Rules{Hello: []network.Hello{{Name: front1.name}}}}},
 		{"name-reset", "resets ClientHellos with the front's name", "name_reset", false, setting{rules: network.Rules{Hello: []network.Hello{{Name: front1.name, Reset: true}}}}},
 		{"address", "the front's address is dead", "address_silent", false, setting{rules: network.Rules{Dead: []netip.Addr{front1.address}}}},

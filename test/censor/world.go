@@ -48,6 +48,8 @@ type setting struct {
 	connect []string      // more arguments of culvert connect
 	link    string        // more options of the fronts in the link
 	proves  bool          // chat is a stand-in's, and no plain server's
+
+	stranger bool // the link is of another secret
 }
 
 // front is one CDN at one address.
@@ -234,7 +236,14 @@ func (w *world) makeGatewayCertificate() error {
 
 // makeLink has the fronts in their order, by address: there are no resolvers.
 func (w *world) makeLink() error {
-	args := []string{"link", "new", "--secret-file", w.file("secret"), "--user", "7", "--pin", w.file("cert.pem")}
+	secret := w.file("secret")
+	if w.set.stranger {
+		secret = w.file("other")
+		if err := os.WriteFile(secret, []byte(seal.NewMaster().Text()+"\n"), 0o600); err != nil {
+			return err
+		}
+	}
+	args := []string{"link", "new", "--secret-file", secret, "--user", "7", "--pin", w.file("cert.pem")}
 	door := ""
 	if w.set.gateway {
 		args, door = append(args, "--gate-file", w.file("gate")), "v1;door=gateway"

@@ -86,7 +86,7 @@ func (c *Client) serve(l *activeCarrier) {
 	if l.gateway {
 		c.health.answered(l.Live())
 	}
-	c.cfg.Log.Debug("carrier ended", "reason", front.Plainly(why))
+	c.cfg.Log.Debug("carrier ended", "front", l.front+1, "cause", l.Cause().String(), "reason", front.Plainly(why))
 	c.ends.add(l, time.Now())
 	l.home.end(l, why)
 	c.pool.onDeath(l, why)

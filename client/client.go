@@ -21,7 +21,8 @@
 // the loop that keeps one; bulk.go the carriers beside it for tunnels that move
 // much; carriers.go makes carriers, renews them, and finds tunnels another when one
 // dies; home.go is an origin with its session; fronthealth.go remembers how each
-// front did; socket.go is the way from a front to a socket, frontclock.go the time
+// front did, ways.go says what carries and why carriers ended, echo.go examines the
+// main one; socket.go is the way from a front to a socket, frontclock.go the time
 // in its token. A frame's way goes from the app's connection through a tunnel of
 // the table to its carrier, none of which is done here.
 package client

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,17 +11,17 @@ import (
 	"culvert/internal/link"
 )
 
-// strained is a socket whose peer is heard no more after some bytes, or only so many a
-// second, or that is closed after a rest.
+// strained is a socket whose peer hears no more after some bytes, or only so many a
+// second.
 type strained struct {
 	*memorySocket
-	freeze int // 0: never
-	rate   int // bytes a second; 0: any
+	freeze atomic.Int64 // bytes until then; 0: never
+	rate   int          // bytes a second; 0: any
 }
 
 func (s *strained) WriteMessage(b []byte) error {
-	if s.freeze > 0 {
-		if s.freeze = max(s.freeze-len(b), 1); s.freeze == 1 {
+	if left := s.freeze.Load(); left > 0 {
+		if s.freeze.Store(max(left-int64(len(b)), 1)); s.freeze.Load() == 1 {
 			<-s.pair.closed
 		}
 	}
@@ -62,7 +63,7 @@ func TestAnEchoTellsAFrozenPathFromASlowOneAndAFreeOne(t *testing.T) {
 	}{
 		"free":   {func(*strained) {}, true, [2]int{0, 0}, 0, time.Second},
 		"slow":   {func(s *strained) { s.rate = 8000 }, true, [2]int{55_000, 64_000}, 0, 6 * time.Second},
-		"frozen": {func(s *strained) { s.freeze = 15_000 }, false, [2]int{0, 0}, carrier.Silent, 5 * time.Second},
+		"frozen": {func(s *strained) { s.freeze.Store(15_000) }, false, [2]int{0, 0}, carrier.Silent, 5 * time.Second},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			client, began := strainedClient(t, c.change), time.Now()
@@ -98,7 +99,7 @@ func TestARestFindsASilentEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s *strained
 		c := strainedClient(t, func(own *strained) { s = own })
-		time.AfterFunc(10*time.Second, func() { s.freeze = 1 })
+		time.AfterFunc(10*time.Second, func() { s.freeze.Store(1) })
 		if why, after := c.Rest(t.Context(), 20*time.Second); why != Silent || after.Round(time.Second) != 20*time.Second {
 			t.Errorf("got %q after %v, want silence after 20 s", why, after)
 		}
@@ -110,7 +111,7 @@ func TestStatusSaysWhatCarriesAndWhyTheLastCarrierEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := strainedClient(t, func(*strained) {})
 		s := c.Status()
-		if len(s.Ways) != 1 || s.Ways[0] != (Way{Carriers: 1, Main: true}) || len(s.Ends) != 0 || s.LastEnd.Cause != 0 {
+		if len(s.Ways) != 1 || s.Ways[0] != (Way{}) || len(s.Ends) != 0 || s.LastEnd.Cause != 0 {
 			t.Errorf("got %+v, want one way and no end", s)
 		}
 		c.pool.view().main.CloseFor(Silent)

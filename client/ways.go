@@ -12,11 +12,9 @@ import (
 
 // Way is a front that carries at the moment.
 type Way struct {
-	Front    int  // its index in the link
-	Gateway  bool // it leads to the gateway door
-	Carriers int
-	Tunnels  int  // that use it, those that have just ended among them
-	Main     bool // new tunnels go there
+	Front   int  // its index in the link
+	Gateway bool // it leads to the gateway door
+	Tunnels int  // that use it, those that have just ended among them
 }
 
 // Causes that programs tell apart: a carrier that nobody needed any more, and one on
@@ -36,16 +34,13 @@ type LastEnd struct {
 
 // ways lists the fronts that carry.
 func (c *Client) ways() (all []Way) {
-	main := c.pool.view().main
 	for _, h := range c.pool.allHomes() {
 		for _, l := range h.serving() {
 			i := slices.IndexFunc(all, func(w Way) bool { return w.Front == l.front })
 			if i < 0 {
 				i, all = len(all), append(all, Way{Front: l.front, Gateway: l.gateway})
 			}
-			all[i].Carriers++
 			all[i].Tunnels += l.Load()
-			all[i].Main = all[i].Main || l == main
 		}
 	}
 	slices.SortFunc(all, func(a, b Way) int { return cmp.Compare(a.Front, b.Front) })

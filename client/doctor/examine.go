@@ -49,10 +49,9 @@ type Options struct {
 	Rest   time.Duration // how long a connection may rest, at most, to see whether that is cut; 0: not at all
 }
 
-// Examine goes the whole way to WhatsApp by each front of the link, by all of
-// them at once, and
-// returns when nothing of it runs any more. It takes as long as ctx allows, and a
-// minute at most, besides twice the rest. Tell hears of the fronts in their order.
+// Examine goes the whole way to WhatsApp by each front of the link, by all of them at
+// once, and returns when nothing of it runs any more. It takes as long as ctx allows, and
+// a minute at most besides twice the rest. Tell hears of the fronts in their order.
 func Examine(ctx context.Context, l *link.Link, o Options, t Trust, tell Listener) *Report {
 	r := newReport(ByLink)
 	r.add(tell, Check{Hop: Link, Status: Passed,

@@ -36,18 +36,27 @@ func (p *subject) pathCheck(ctx context.Context, c *client.Client, rest time.Dur
 	seen := c.Echo(limited, echoBytes)
 	cancel()
 	check.MS = milliseconds(time.Since(began))
-	switch {
-	case seen.End != 0:
-		p.ended(ctx, &check, c, seen)
-	case seen.Rate > 0 && seen.Rate < slowBelow:
-		check.slow(seen.Rate)
-	default:
-		check.Detail = fmt.Sprintf("%s came and went", term.Size(echoBytes))
-	}
+	p.judge(ctx, &check, c, seen)
 	if check.Status == Passed && rest > 0 {
 		check.rest(ctx, c, rest)
 	}
 	return check
+}
+
+// judge says what an echo shows.
+func (p *subject) judge(ctx context.Context, check *Check, c *client.Client, seen client.Echoed) {
+	switch {
+	case ctx.Err() != nil:
+		check.Status = Failed
+		check.tell(Other)
+		check.Problem, check.Try = "there was no time to try the path", "allow more by --timeout"
+	case seen.End != 0:
+		p.ended(ctx, check, c, seen)
+	case seen.Rate > 0 && seen.Rate < slowBelow:
+		check.slow(seen.Rate)
+	default:
+		check.Detail = fmt.Sprintf("%s came and went", term.Size(uint64(seen.Came)))
+	}
 }
 
 // ended is for a carrier that did not bring all.

@@ -12,8 +12,8 @@ import (
 
 func TestTheStatusSaysWhatCarriesAndWhyTheLastCarrierEnded(t *testing.T) {
 	t.Parallel()
-	one := []client.Way{{Front: 0, Carriers: 1, Tunnels: 2, Main: true}}
-	two := append(one, client.Way{Front: 1, Gateway: true, Carriers: 1, Tunnels: 3})
+	one := []client.Way{{Front: 0, Tunnels: 2}}
+	two := append(one, client.Way{Front: 1, Gateway: true, Tunnels: 3})
 	silent := client.LastEnd{Cause: client.Silent, Front: 1, Lived: 41 * time.Second, At: begin}
 	for name, c := range map[string]struct {
 		status client.Status

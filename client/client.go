@@ -75,10 +75,10 @@ type Client struct {
 	cfg    Config
 	pair   *seal.Pair
 	table  *tunnel.Table
+	ends   ends
 	pool   *pool
 	clocks []frontClock // of the link's fronts, in their order
 	health frontHealth
-	ends   ends
 	tasks  *tasks.Group // has all goroutines of the client
 
 	running context.Context // is that of tasks; ends with Run

@@ -166,6 +166,19 @@ func (c *Carrier) Handler() Handler {
 // Close ends the carrier, and with it Serve. Its tunnels live on.
 func (c *Carrier) Close() { c.CloseFor(EndedHere) }
 
+// CloseFor is Close with a cause. The first one stays.
+func (c *Carrier) CloseFor(why Cause) {
+	c.cause.CompareAndSwap(0, uint32(why))
+	if c.dead.Swap(true) {
+		return
+	}
+	c.mu.Lock()
+	c.acks.stop()
+	c.queue.stop()
+	c.mu.Unlock()
+	c.transport.Close()
+}
+
 // Dead reports whether the carrier has ended.
 func (c *Carrier) Dead() bool { return c.dead.Load() }
 

@@ -66,16 +66,3 @@ func causeOf(err error) Cause {
 
 // Cause is why the carrier has ended; 0: it has not.
 func (c *Carrier) Cause() Cause { return Cause(c.cause.Load()) }
-
-// CloseFor is Close with a cause. The first one stays.
-func (c *Carrier) CloseFor(why Cause) {
-	c.cause.CompareAndSwap(0, uint32(why))
-	if c.dead.Swap(true) {
-		return
-	}
-	c.mu.Lock()
-	c.acks.stop()
-	c.queue.stop()
-	c.mu.Unlock()
-	c.transport.Close()
-}

@@ -65,7 +65,7 @@ func (e *echo) look(now time.Time) bool {
 }
 
 func (e *echo) seen() Echoed {
-	seen := Echoed{Came: e.came, End: e.carrier.Cause()}
+	seen := Echoed{Came: e.came, End: whyLost(e.carrier)}
 	if took := e.last.Sub(e.first); took > echoTrips*e.carrier.RTT() {
 		seen.Rate = int(float64(8*(e.came-e.firstCame)) / took.Seconds())
 	}
@@ -97,5 +97,14 @@ func (c *Client) Rest(ctx context.Context, d time.Duration) (why Cause, after ti
 		}
 		dial.Sleep(ctx, echoTick)
 	}
-	return main.Cause(), after
+	return whyLost(main.Carrier), after
+}
+
+// whyLost is why a carrier has ended that owed an answer; 0: it has not. This end gives
+// up only one that is silent then, whoever noticed it first.
+func whyLost(c *carrier.Carrier) Cause {
+	if why := c.Cause(); why != carrier.EndedHere {
+		return why
+	}
+	return Silent
 }

@@ -78,6 +78,18 @@ func TestAnEchoTellsAFrozenPathFromASlowOneAndAFreeOne(t *testing.T) {
 	}
 }
 
+// Whoever else in the client gives a silent carrier up before Echo does says the same.
+func TestACarrierThatIsGivenUpWhileItOwesAnAnswerWasSilent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := strainedClient(t, func(s *strained) { s.freeze.Store(15_000) })
+		time.AfterFunc(2*time.Second, c.pool.view().main.Close)
+		if got := c.Echo(t.Context(), 32<<10); got.End != Silent {
+			t.Errorf("got %+v, want silence", got)
+		}
+	})
+}
+
 func TestARestEndsWithACutOrWithoutHarm(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -43,7 +43,7 @@ at least, or with --every by every front; else with 1.
     "detail":  what was seen
     "problem": what is wrong, if it failed, and
     "try":     what to try then; may be missing
-    "cause":   what was met, in one word that stays the same; see docs/CLIENT.md.
+    "cause":   what was met, in a word that stays the same; see docs/CLIENT.md.
                A hop that is ok may have one, too
     "bytes", "kbit_s", "idle_s", "connections": the number in it
     "expires": when the certificate ends that was seen, RFC 3339

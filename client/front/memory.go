@@ -22,8 +22,9 @@ type frontMemory struct {
 
 // target is an address of a front.
 type target struct {
-	end  dial.Endpoint // one of link.Front.Addrs
-	addr netip.Addr    // an address of its host; none if a proxy connects
+	end   dial.Endpoint // one of link.Front.Addrs, unless asked
+	addr  netip.Addr    // an address of its host; none if a proxy connects
+	asked bool          // end is an address that a resolver gave
 }
 
 func newFrontMemory() *frontMemory {
@@ -37,10 +38,17 @@ func (m *frontMemory) best() (target, time.Duration) {
 	return m.good, m.took
 }
 
-func (m *frontMemory) remember(c dial.Candidate, took time.Duration) {
+// remember keeps an address that is good, which a resolver gave or not.
+func (m *frontMemory) remember(c dial.Candidate, took time.Duration, asked bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.good, m.took = target{c.End, c.Addr.Addr()}, took
+	m.took = took
+	switch {
+	case asked:
+		m.good = target{dial.Endpoint{Host: c.Addr.Addr().String(), Port: c.End.Port}, c.Addr.Addr(), true}
+	case m.good.end != c.End || !m.good.asked:
+		m.good = target{c.End, c.Addr.Addr(), false}
+	}
 }
 
 // maxResets is how many resets of a handshake are no chance: some middleboxes reset a

@@ -151,7 +151,7 @@ type search struct {
 }
 
 func (h *Hosts) search(ctx context.Context, groups []Group) *search {
-	s := &search{Hosts: h, began: time.Now(), groups: groups, tried: make(map[Endpoint]bool), answers: make(chan func(), 2*maxAttempts)}
+	s := &search{Hosts: h, began: time.Now(), groups: groups, tried: make(map[Endpoint]bool), answers: make(chan func(), 4*maxAttempts)}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	return s
 }

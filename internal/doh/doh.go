@@ -23,24 +23,23 @@ const maxHeader = 16 << 10
 
 const mediaType = "application/dns-message"
 
-// Error is what is wrong with an answer, or with a connection that brought none. Its text
-// has no names and no addresses.
+// Error is what a resolver does that is no answer. Its text has no names and no addresses.
 type Error struct {
-	What string
+	What string // a sentence without its subject
 	err  error
 }
 
-func (e *Error) Error() string { return e.What }
+func (e *Error) Error() string { return "the resolver " + e.What }
 func (e *Error) Unwrap() error { return e.err }
 
 // Errors of Ask that are not about one answer alone.
 var (
-	ErrNoName    = &Error{What: "it says that there is no such name"}
-	ErrNoAddress = &Error{What: "it knows no address of that kind"}
-	errBroken    = &Error{What: "it breaks the connection off"}
-	errLarge     = &Error{What: "its answer is too large"}
-	errCut       = &Error{What: "its answer is cut off"}
-	errStatus    = &Error{What: "it answers, but not with DNS over HTTPS; check its URL"}
+	ErrNoName    = &Error{What: "says that there is no such name"}
+	ErrNoAddress = &Error{What: "knows no address of that kind"}
+	errBroken    = &Error{What: "breaks the connection off"}
+	errLarge     = &Error{What: "sends too large an answer"}
+	errCut       = &Error{What: "sends an answer that is cut off"}
+	errStatus    = &Error{What: "does not answer as one over HTTPS does"}
 )
 
 // Ask asks the resolver at url, to which conn leads, for the addresses of host; network is
@@ -53,7 +52,7 @@ func Ask(ctx context.Context, conn *tls.Conn, url, network, host string) ([]neti
 	defer conn.Close()
 	q, err := newQuestion(network, host)
 	if err != nil {
-		return nil, &Error{"the name cannot be asked for", err}
+		return nil, &Error{"cannot be asked for such a name", err}
 	}
 	answer, err := post(ctx, conn, url, q.message)
 	if err != nil {
@@ -66,7 +65,7 @@ func Ask(ctx context.Context, conn *tls.Conn, url, network, host string) ([]neti
 func post(ctx context.Context, conn *tls.Conn, url string, message []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(message))
 	if err != nil {
-		return nil, &Error{"its URL cannot be asked", err}
+		return nil, &Error{"has a URL that cannot be asked", err}
 	}
 	req.Header = http.Header{"Content-Type": {mediaType}, "Accept": {mediaType}, "User-Agent": {""}}
 	by := over(conn)
@@ -83,10 +82,10 @@ func post(ctx context.Context, conn *tls.Conn, url string, message []byte) ([]by
 	switch {
 	case len(b) > MaxAnswer:
 		return nil, errLarge
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, errCut
-	case err != nil:
+	case ctx.Err() != nil:
 		return nil, unanswered(ctx, err)
+	case err != nil:
+		return nil, &Error{errCut.What, err}
 	}
 	return b, nil
 }
@@ -116,9 +115,9 @@ func over(conn *tls.Conn) *http.Transport {
 func unanswered(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
-		return &Error{"given up", ctx.Err()}
+		return &Error{"was given up", ctx.Err()}
 	case ctx.Err() != nil:
-		return &Error{"it does not answer in time", ctx.Err()}
+		return &Error{"does not answer in time", ctx.Err()}
 	}
 	return &Error{errBroken.What, err}
 }

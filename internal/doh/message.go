@@ -28,10 +28,10 @@ const (
 
 // Errors about what an answer says.
 var (
-	errNoDNS   = &Error{What: "its answer is no DNS message"}
-	errAnother = &Error{What: "its answer is to another question"}
-	errLoop    = &Error{What: "its answer leads in a circle"}
-	errFailed  = &Error{What: "it cannot look the name up"}
+	errNoDNS   = &Error{What: "sends what is no DNS message"}
+	errAnother = &Error{What: "answers another question"}
+	errLoop    = &Error{What: "leads in a circle"}
+	errFailed  = &Error{What: "cannot look the name up"}
 )
 
 // question is a message that asks, and what it asks.

@@ -69,7 +69,7 @@ func (d *Dialer) memory(f link.Front) *frontMemory {
 	key := f.String()
 	m := d.fronts[key]
 	if m == nil {
-		m = newFrontMemory()
+		m = &frontMemory{}
 		if d.fronts == nil {
 			d.fronts = make(map[string]*frontMemory)
 		}

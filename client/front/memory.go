@@ -1,7 +1,6 @@
 package front
 
 import (
-	"crypto/tls"
 	"net/netip"
 	"sync"
 	"time"
@@ -11,7 +10,7 @@ import (
 
 // frontMemory is what a Dialer remembers of one front.
 type frontMemory struct {
-	sessions tls.ClientSessionCache
+	tickets tickets
 
 	mu     sync.Mutex // guards the following
 	good   target
@@ -25,10 +24,6 @@ type target struct {
 	end   dial.Endpoint // one of link.Front.Addrs, unless asked
 	addr  netip.Addr    // an address of its host; none if a proxy connects
 	asked bool          // end is an address that a resolver gave
-}
-
-func newFrontMemory() *frontMemory {
-	return &frontMemory{sessions: tls.NewLRUClientSessionCache(8)}
 }
 
 // best is the address that was good last, and what connecting to it took.

@@ -35,7 +35,7 @@ func (d *Dialer) tlsConfig(f link.Front, small bool) *tls.Config {
 		VerifyConnection:            d.verifier(f),
 		NextProtos:                  protocols,
 		MinVersion:                  tls.VersionTLS12,
-		ClientSessionCache:          d.memory(f).sessions,
+		ClientSessionCache:          &d.memory(f).tickets,
 		DynamicRecordSizingDisabled: true,
 	}
 }

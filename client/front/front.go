@@ -103,7 +103,7 @@ func (d *Dialer) groupsOf(f link.Front, good target, headStart time.Duration) ([
 		groups[i].After = after
 		after += max(dial.Stagger, groups[i].HeadStart)
 	}
-	return append(groups, d.reserve(ends, after+askAfter)...), nil
+	return append(groups, d.reserve(d.memory(f), ends, after+askAfter)...), nil
 }
 
 func endpoints(f link.Front) (all []dial.Endpoint, err error) {

@@ -17,6 +17,34 @@ type frontMemory struct {
 	took   time.Duration // to connect to it
 	resets int           // handshakes with a whole ClientHello that were reset, since one was not
 	small  bool          // a smaller ClientHello is sent
+
+	answers map[string]answer // of resolvers, by network and host
+}
+
+// answer is the addresses that a resolver gave, which are kept for a while.
+type answer struct {
+	addrs []netip.Addr
+	until time.Time
+}
+
+// answersLast is how long what a resolver has said is not asked for again: CDNs say that
+// their addresses hold for about as long.
+const answersLast = time.Minute
+
+func (m *frontMemory) answered(network, host string) ([]netip.Addr, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a, found := m.answers[network+" "+host]
+	return a.addrs, found && time.Now().Before(a.until)
+}
+
+func (m *frontMemory) keepAnswer(network, host string, addrs []netip.Addr) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.answers == nil {
+		m.answers = make(map[string]answer)
+	}
+	m.answers[network+" "+host] = answer{addrs, time.Now().Add(answersLast)}
 }
 
 // target is an address of a front.

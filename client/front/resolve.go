@@ -42,12 +42,13 @@ func Resolvers(l *link.Link) []link.Resolver {
 type asker struct {
 	by        *Dialer // reaches the resolvers
 	resolvers []link.Resolver
+	memory    *frontMemory
 	local     bool // an address of the front's own is not public, so that others need not be
 }
 
 // reserve is the group that asks d's resolvers for the names of ends, if there are any.
-func (d *Dialer) reserve(ends []dial.Endpoint, after time.Duration) []dial.Group {
-	a := &asker{resolvers: d.Resolvers}
+func (d *Dialer) reserve(m *frontMemory, ends []dial.Endpoint, after time.Duration) []dial.Group {
+	a := &asker{resolvers: d.Resolvers, memory: m}
 	names := slices.DeleteFunc(slices.Clone(ends), func(e dial.Endpoint) bool {
 		addr, err := netip.ParseAddr(e.Host)
 		a.local = a.local || err == nil && !dial.IsPublic(addr)
@@ -71,31 +72,35 @@ func (d *Dialer) toResolvers() *Dialer {
 	return d.resolving
 }
 
-// lookup asks one resolver after another until one answers; network is ip4 or ip6. The error
-// is an *unresolvedError.
+// lookup asks one resolver after another until one answers, unless one did just now; network
+// is ip4 or ip6. The error is an *unresolvedError.
 func (a *asker) lookup(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	if known, ok := a.memory.answered(network, host); ok {
+		return known, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, askTogether)
 	defer cancel()
 	found, _, err := dial.Race(ctx, a.resolvers, func(link.Resolver) time.Duration { return askNext },
-		func(ctx context.Context, r link.Resolver) (answer, error) { return a.ask(ctx, r, network, host) }, func(answer) {})
+		func(ctx context.Context, r link.Resolver) (findings, error) { return a.ask(ctx, r, network, host) }, func(findings) {})
 	if err != nil {
 		return nil, &unresolvedError{err}
 	}
+	a.memory.keepAnswer(network, host, found)
 	return found, nil
 }
 
-// answer is what a resolver found.
-type answer []netip.Addr
+// findings are the addresses that a resolver gave.
+type findings []netip.Addr
 
 // Close does nothing: a resolver's connection is closed by then.
-func (answer) Close() error { return nil }
+func (findings) Close() error { return nil }
 
 var errLocal = errors.New("leads into a private network")
 
-func (a *asker) ask(ctx context.Context, r link.Resolver, network, host string) (answer, error) {
+func (a *asker) ask(ctx context.Context, r link.Resolver, network, host string) (findings, error) {
 	ctx, cancel := context.WithTimeout(ctx, askEach)
 	defer cancel()
-	found, _, err := Open(ctx, a.by, r.Front, func(ctx context.Context, conn *tls.Conn) (answer, error) {
+	found, _, err := Open(ctx, a.by, r.Front, func(ctx context.Context, conn *tls.Conn) (findings, error) {
 		found, err := doh.Ask(ctx, conn, r.URL(), network, host)
 		switch {
 		case network == "ip6" && errors.Is(err, doh.ErrNoAddress):
@@ -109,7 +114,7 @@ func (a *asker) ask(ctx context.Context, r link.Resolver, network, host string) 
 }
 
 // believed are those of the addresses found that a front may have.
-func (a *asker) believed(found []netip.Addr) (answer, error) {
+func (a *asker) believed(found []netip.Addr) (findings, error) {
 	if a.local {
 		return found, nil
 	}

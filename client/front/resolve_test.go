@@ -105,6 +105,22 @@ func TestTheSystemIsAskedAgainWhenAResolversAddressFails(t *testing.T) {
 	})
 }
 
+// A front that is down is dialled again and again.
+func TestWhatAResolverSaidIsNotAskedForAgainWithinAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n, r := resolved()
+		n.dead[lie+":443"], n.dead[truth+":443"] = true, true
+		d := n.asking(resolver1)
+		for i, want := range []int{2, 2, 4} {
+			if err := open(t, d, pinnedTo("front.example")); err == nil || r.count() != want {
+				t.Errorf("time %d: got %v and %d questions in all, want an error and %d", i+1, err, r.count(), want)
+			}
+			time.Sleep(answersLast - time.Second) // of synctest's clock
+		}
+	})
+}
+
 // An answer of the system's that TLS bears out is no lie, whatever follows.
 func TestNoResolverIsAskedWhileTheSystemsWorks(t *testing.T) {
 	t.Parallel()
@@ -315,7 +331,7 @@ func (p *pipeProxy) log() []string {
 }
 
 func (p *pipeProxy) connect(ctx context.Context, _, _ string) (net.Conn, error) {
-	near, far := wire()
+	near, far := pipe()
 	go func() {
 		defer far.Close()
 		in := bufio.NewReader(far)

@@ -150,7 +150,7 @@ func (n *fakeNet) connect(ctx context.Context, _, address string) (net.Conn, err
 		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	}
 	if r := n.resolvers[address]; r != nil {
-		near, far := wire()
+		near, far := pipe()
 		r.serve(far)
 		return near, nil
 	}
@@ -165,7 +165,7 @@ func (n *fakeNet) connect(ctx context.Context, _, address string) (net.Conn, err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	near, far := wire()
+	near, far := pipe()
 	go n.serve(s.does, far)
 	return near, nil
 }

@@ -9,27 +9,27 @@ import (
 	"time"
 )
 
-// wire is a connection in memory whose writes wait for nobody. What was written before an
+// pipe is a connection in memory whose writes wait for nobody. What was written before an
 // end was closed still comes.
-func wire() (near, far net.Conn) {
+func pipe() (near, far net.Conn) {
 	there, back := newDirection(), newDirection()
-	return &wireEnd{in: back, out: there}, &wireEnd{in: there, out: back}
+	return &pipeEnd{in: back, out: there}, &pipeEnd{in: there, out: back}
 }
 
-type wireEnd struct{ in, out *direction }
+type pipeEnd struct{ in, out *direction }
 
-func (c *wireEnd) Read(b []byte) (int, error)       { return c.in.read(b) }
-func (c *wireEnd) Write(b []byte) (int, error)      { return c.out.write(b) }
-func (c *wireEnd) SetDeadline(t time.Time) error    { return c.SetReadDeadline(t) }
-func (c *wireEnd) SetWriteDeadline(time.Time) error { return nil }
-func (c *wireEnd) SetReadDeadline(t time.Time) error {
+func (c *pipeEnd) Read(b []byte) (int, error)       { return c.in.read(b) }
+func (c *pipeEnd) Write(b []byte) (int, error)      { return c.out.write(b) }
+func (c *pipeEnd) SetDeadline(t time.Time) error    { return c.SetReadDeadline(t) }
+func (c *pipeEnd) SetWriteDeadline(time.Time) error { return nil }
+func (c *pipeEnd) SetReadDeadline(t time.Time) error {
 	c.in.end(t)
 	return nil
 }
-func (c *wireEnd) LocalAddr() net.Addr  { return &net.TCPAddr{} }
-func (c *wireEnd) RemoteAddr() net.Addr { return &net.TCPAddr{} }
+func (c *pipeEnd) LocalAddr() net.Addr  { return &net.TCPAddr{} }
+func (c *pipeEnd) RemoteAddr() net.Addr { return &net.TCPAddr{} }
 
-func (c *wireEnd) Close() error {
+func (c *pipeEnd) Close() error {
 	c.SetReadDeadline(time.Time{})
 	c.in.close()
 	c.out.close()

@@ -59,7 +59,7 @@ func (e *Error) Error() string {
 
 // Plainly is err without names and addresses, and with what to try.
 func Plainly(err error) string {
-	for _, describe := range []func(error) string{describeProxy, describeCertificate, describeTLS} {
+	for _, describe := range []func(error) string{describeUnresolved, describeProxy, describeCertificate, describeTLS} {
 		if s := describe(err); s != "" {
 			return s
 		}

@@ -43,18 +43,24 @@ type Dialer struct {
 	// Proxy chooses the way out for each host of a front. nil: none needs a proxy.
 	Proxy *Proxy
 
+	// Resolvers are asked for the addresses of a front's names over HTTPS, when the system's
+	// resolver gives none, or none at which TLS with the front succeeds. nil: none is asked.
+	Resolvers []link.Resolver
+
 	// Now is the time by which certificates without pins are judged. nil: time.Now.
 	Now func() time.Time
 
-	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error) // nil: the system's
+	lookup    func(ctx context.Context, network, host string) ([]netip.Addr, error) // nil: the system's
+	protocols []string                                                              // to offer by ALPN; nil: what a WebSocket needs
 
-	mu     sync.Mutex              // guards the following
-	fronts map[string]*frontMemory // by link.Front.String
+	mu        sync.Mutex              // guards the following
+	fronts    map[string]*frontMemory // by link.Front.String
+	resolving *Dialer                 // to Resolvers; nil: not needed yet
 }
 
 // Clone returns a Dialer with d's settings and a memory of its own.
 func (d *Dialer) Clone() *Dialer {
-	return &Dialer{Wrap: d.Wrap, Roots: d.Roots, Connect: d.Connect, Proxy: d.Proxy, Now: d.Now, lookup: d.lookup}
+	return &Dialer{Wrap: d.Wrap, Roots: d.Roots, Connect: d.Connect, Proxy: d.Proxy, Resolvers: d.Resolvers, Now: d.Now, lookup: d.lookup}
 }
 
 func (d *Dialer) memory(f link.Front) *frontMemory {
@@ -63,7 +69,7 @@ func (d *Dialer) memory(f link.Front) *frontMemory {
 	key := f.String()
 	m := d.fronts[key]
 	if m == nil {
-		m = newFrontMemory()
+		m = &frontMemory{}
 		if d.fronts == nil {
 			d.fronts = make(map[string]*frontMemory)
 		}
@@ -73,14 +79,17 @@ func (d *Dialer) memory(f link.Front) *frontMemory {
 }
 
 // groupsOf lists what to try for f: what was good, which has a head start, then the others
-// in their order.
-func groupsOf(f link.Front, good target, headStart time.Duration) ([]dial.Group, error) {
-	var groups []dial.Group
-	for _, address := range f.Addrs() {
-		e, err := dial.ParseEndpoint(address)
-		if err != nil {
-			return nil, err
-		}
+// in their order, then what resolvers say.
+func (d *Dialer) groupsOf(f link.Front, good target, headStart time.Duration) ([]dial.Group, error) {
+	ends, err := endpoints(f)
+	if err != nil {
+		return nil, err
+	}
+	groups := make([]dial.Group, 0, len(ends)+2)
+	if good.asked && !slices.Contains(ends, good.end) {
+		groups = append(groups, dial.Group{Endpoints: []dial.Endpoint{good.end}, Prefer: good.addr, HeadStart: headStart})
+	}
+	for _, e := range ends {
 		g := dial.Group{Endpoints: []dial.Endpoint{e}}
 		if e == good.end {
 			g.Prefer, g.HeadStart = good.addr, headStart
@@ -94,7 +103,18 @@ func groupsOf(f link.Front, good target, headStart time.Duration) ([]dial.Group,
 		groups[i].After = after
 		after += max(dial.Stagger, groups[i].HeadStart)
 	}
-	return groups, nil
+	return append(groups, d.reserve(d.memory(f), ends, after+askAfter)...), nil
+}
+
+func endpoints(f link.Front) (all []dial.Endpoint, err error) {
+	for _, address := range f.Addrs() {
+		e, err := dial.ParseEndpoint(address)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, nil
 }
 
 // hosts is how to connect to what groupsOf lists.

@@ -44,6 +44,25 @@ func TestDialFrontTriesAllAddressesAndRemembersTheGoodOne(t *testing.T) {
 	})
 }
 
+func TestTheAddressThatWasGoodLastIsRememberedOfEachName(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := &fakeNet{
+			names: map[string][]string{"a.example": {"192.0.2.1", "192.0.2.2"}},
+			alive: map[string]site{"192.0.2.1:443": {}, "192.0.2.2:443": {}},
+			dead:  make(map[string]bool),
+		}
+		d := n.dialer()
+		for _, want := range []string{"192.0.2.1:443", "192.0.2.1:443 192.0.2.2:443", "192.0.2.2:443"} {
+			n.clear()
+			if err := open(t, d, pinnedTo("a.example")); err != nil || n.log() != want {
+				t.Errorf("got %v by %s, want %s", err, n.log(), want)
+			}
+			n.dead["192.0.2.1:443"] = true
+		}
+	})
+}
+
 // A front may list eight hosts of eight addresses each. Those that are blocked, and so
 // silent, must not keep the one that lives from its turn.
 func TestBlockedHostsOfManyAddressesDoNotKeepTheNextFromItsTurn(t *testing.T) {

@@ -1,7 +1,6 @@
 package front
 
 import (
-	"crypto/tls"
 	"net/netip"
 	"sync"
 	"time"
@@ -11,23 +10,48 @@ import (
 
 // frontMemory is what a Dialer remembers of one front.
 type frontMemory struct {
-	sessions tls.ClientSessionCache
+	tickets tickets
 
 	mu     sync.Mutex // guards the following
 	good   target
 	took   time.Duration // to connect to it
 	resets int           // handshakes with a whole ClientHello that were reset, since one was not
 	small  bool          // a smaller ClientHello is sent
+
+	answers map[string]answer // of resolvers, by network and host
+}
+
+// answer is the addresses that a resolver gave, which are kept for a while.
+type answer struct {
+	addrs []netip.Addr
+	until time.Time
+}
+
+// answersLast is how long what a resolver has said is not asked for again: CDNs say that
+// their addresses hold for about as long.
+const answersLast = time.Minute
+
+func (m *frontMemory) answered(network, host string) ([]netip.Addr, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a, found := m.answers[network+" "+host]
+	return a.addrs, found && time.Now().Before(a.until)
+}
+
+func (m *frontMemory) keepAnswer(network, host string, addrs []netip.Addr) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.answers == nil {
+		m.answers = make(map[string]answer)
+	}
+	m.answers[network+" "+host] = answer{addrs, time.Now().Add(answersLast)}
 }
 
 // target is an address of a front.
 type target struct {
-	end  dial.Endpoint // one of link.Front.Addrs
-	addr netip.Addr    // an address of its host; none if a proxy connects
-}
-
-func newFrontMemory() *frontMemory {
-	return &frontMemory{sessions: tls.NewLRUClientSessionCache(8)}
+	end   dial.Endpoint // one of link.Front.Addrs, unless asked
+	addr  netip.Addr    // an address of its host; none if a proxy connects
+	asked bool          // end is an address that a resolver gave
 }
 
 // best is the address that was good last, and what connecting to it took.
@@ -37,10 +61,17 @@ func (m *frontMemory) best() (target, time.Duration) {
 	return m.good, m.took
 }
 
-func (m *frontMemory) remember(c dial.Candidate, took time.Duration) {
+// remember keeps an address that is good, which a resolver gave or not.
+func (m *frontMemory) remember(c dial.Candidate, took time.Duration, asked bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.good, m.took = target{c.End, c.Addr.Addr()}, took
+	m.took = took
+	switch {
+	case asked:
+		m.good = target{dial.Endpoint{Host: c.Addr.Addr().String(), Port: c.End.Port}, c.Addr.Addr(), true}
+	case m.good.end != c.End || !m.good.asked:
+		m.good = target{c.End, c.Addr.Addr(), false}
+	}
 }
 
 // maxResets is how many resets of a handshake are no chance: some middleboxes reset a

@@ -34,7 +34,7 @@ func Open[T io.Closer](ctx context.Context, d *Dialer, f link.Front, enter func(
 	defer cancel()
 	o := &opening{d: d, f: f, memory: d.memory(f), cancel: cancel}
 	good, took := o.memory.best()
-	groups, err := groupsOf(f, good, min(2*took, goodAtMost))
+	groups, err := d.groupsOf(f, good, min(2*took, goodAtMost))
 	if err != nil {
 		var none T
 		return none, Way{}, Failed(StepConnect, err)
@@ -45,7 +45,7 @@ func Open[T io.Closer](ctx context.Context, d *Dialer, f link.Front, enter func(
 	if err != nil {
 		return won.value, o.furthest, o.failure(err)
 	}
-	o.memory.remember(won.to, won.way.Took[0])
+	o.memory.remember(won.to, won.way.Took[0], groups[won.to.Group].Reserve != nil)
 	return won.value, won.way, nil
 }
 
@@ -113,6 +113,7 @@ func (o *opening) secure(ctx context.Context, r *dial.Reached, way *Way) (*tls.C
 		return nil, Failed(StepTLS, err)
 	}
 	o.memory.worked(small)
+	r.Proven()
 	way.Took = append(way.Took, time.Since(began))
 	way.State, way.Small = conn.ConnectionState(), small
 	r.Expect(silence(r, silentUpgrade))
@@ -161,7 +162,7 @@ func (o *opening) failed(way Way, err error) error {
 	return err
 }
 
-// failure is what the attempts say that came furthest.
+// failure is what the attempts say that came furthest, and why resolvers did not help.
 func (o *opening) failure(err error) error {
 	if o.small {
 		o.memory.smallFailed()
@@ -169,8 +170,13 @@ func (o *opening) failure(err error) error {
 	if o.refusal != nil {
 		return o.refusal
 	}
-	step, causes := StepConnect, []error(nil)
+	step, causes, asked := StepConnect, []error(nil), []error(nil)
 	for _, cause := range dial.Causes(err) {
+		var u *unresolvedError
+		if errors.As(cause, &u) {
+			asked = append(asked, u.err)
+			continue
+		}
 		at, why := StepConnect, cause
 		if e, ok := cause.(*Error); ok {
 			at, why = e.step, e.err
@@ -181,6 +187,9 @@ func (o *opening) failure(err error) error {
 		if at == step {
 			causes = append(causes, why)
 		}
+	}
+	if len(asked) > 0 {
+		causes = append(causes, &unresolvedError{errors.Join(asked...)})
 	}
 	return Failed(step, errors.Join(causes...))
 }

@@ -1,7 +1,6 @@
 package front
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
@@ -93,6 +92,8 @@ type fakeNet struct {
 	alive map[string]site
 	dead  map[string]bool // refuses
 
+	resolvers map[string]*fakeResolver // by address
+
 	mu     sync.Mutex // guards the following
 	dialed []string
 	hellos []int // sizes of the ClientHellos that came
@@ -128,11 +129,14 @@ func (n *fakeNet) sizes() (all string) {
 	return all
 }
 
-func (n *fakeNet) lookup(_ context.Context, _, host string) (addrs []netip.Addr, err error) {
+func (n *fakeNet) lookup(ctx context.Context, _, host string) (addrs []netip.Addr, err error) {
 	for _, a := range n.names[host] {
 		addrs = append(addrs, netip.MustParseAddr(a))
 	}
-	if addrs == nil {
+	if addrs == nil && strings.HasPrefix(host, "hung.") {
+		<-ctx.Done()
+		err = ctx.Err()
+	} else if addrs == nil {
 		err = &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 	}
 	return addrs, err
@@ -145,6 +149,11 @@ func (n *fakeNet) connect(ctx context.Context, _, address string) (net.Conn, err
 	if n.dead[address] {
 		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	}
+	if r := n.resolvers[address]; r != nil {
+		near, far := pipe()
+		r.serve(far)
+		return near, nil
+	}
 	s, ok := n.alive[address]
 	wait := time.NewTimer(s.takes)
 	defer wait.Stop()
@@ -156,8 +165,8 @@ func (n *fakeNet) connect(ctx context.Context, _, address string) (net.Conn, err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	near, far := net.Pipe()
-	go n.serve(s.does, newQueued(far))
+	near, far := pipe()
+	go n.serve(s.does, far)
 	return near, nil
 }
 
@@ -220,33 +229,4 @@ func (c *replayed) Read(b []byte) (int, error) {
 	n := copy(b, c.first)
 	c.first = c.first[n:]
 	return n, nil
-}
-
-// queued is an end of a net.Pipe whose writes wait for nobody. What was written before
-// Close still comes.
-type queued struct {
-	net.Conn
-	queue chan []byte
-	once  sync.Once
-}
-
-func newQueued(c net.Conn) *queued {
-	q := &queued{Conn: c, queue: make(chan []byte, 64)}
-	go func() {
-		defer c.Close()
-		for b := range q.queue {
-			c.Write(b)
-		}
-	}()
-	return q
-}
-
-func (q *queued) Write(b []byte) (int, error) {
-	q.queue <- bytes.Clone(b)
-	return len(b), nil
-}
-
-func (q *queued) Close() error {
-	q.once.Do(func() { close(q.queue) })
-	return nil
 }

@@ -23,13 +23,17 @@ Where only a proxy leads out, HTTPS_PROXY or ALL_PROXY name it, and NO_PROXY wha
 is reached without it; --via URL comes before them. A password is safer there than
 in --via, which other users of this machine can see.
 
+Where the network's answer to a front's name fails, or leads to somebody else, the
+name is asked of resolvers over HTTPS: those of the link and well-known ones, or
+those of --resolver alone. They, and nobody on the way, see which front is meant.
+
 Examples:
   culvert connect culvert:…
   culvert connect --link-file link --lan`
 
 func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f := term.NewFlags("culvert connect", "LINK [flags]", connectAbout)
-	source, via := linkFlag(f), viaFlag(f)
+	source, dialer := linkFlag(f), dialerFlags(f)
 	var o nearend.Options
 	o.AddFlags(f)
 	f.StringVar(&o.Raw, "raw-chat", "", "`ADDR`, host:port, that takes every connection for chat; alone, it is the only one")
@@ -42,7 +46,7 @@ func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if err != nil {
 		return err
 	}
-	if o.Dialer, err = via.dialer(); err != nil {
+	if o.Dialer, err = dialer.dialer(l); err != nil {
 		return err
 	}
 	frugal()

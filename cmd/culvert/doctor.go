@@ -22,7 +22,8 @@ const doctorAbout = `
 Goes the way of the app's connections and says, hop by hop, how far they come
 and what to try. Each front of the link is tested by itself. What it prints
 names neither fronts nor addresses and may be shown to others; --names adds the
-fronts. --via and the environment name a proxy, as for culvert connect.
+fronts. --via and the environment name a proxy, and --resolver whom to ask for names,
+as for culvert connect.
 
 On the origin's machine, --direct asks WhatsApp from there, without a relay.
 
@@ -58,7 +59,7 @@ Examples:
 type doctorOptions struct {
 	flags    *term.Flags
 	link     *linkSource
-	via      *viaSource
+	dialer   *dialerSource
 	direct   bool
 	json     bool
 	names    bool
@@ -71,7 +72,7 @@ type doctorOptions struct {
 
 func newDoctorOptions() *doctorOptions {
 	f := term.NewFlags("culvert doctor", "LINK | --link-file FILE | --direct [flags]", doctorAbout)
-	o := &doctorOptions{flags: f, link: linkFlag(f), via: viaFlag(f)}
+	o := &doctorOptions{flags: f, link: linkFlag(f), dialer: dialerFlags(f)}
 	f.BoolVar(&o.direct, "direct", false, "ask WhatsApp from this machine, without a relay")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	f.BoolVar(&o.names, "names", false, "name the fronts")
@@ -134,8 +135,8 @@ func (o *doctorOptions) check(args []string) (doctor.Trust, error) {
 	switch {
 	case o.direct && (len(args) > 0 || o.link.file != ""):
 		return doctor.Trust{}, o.flags.Wrong("--direct asks from this machine and takes no link")
-	case o.direct && o.via.url != "":
-		return doctor.Trust{}, o.flags.Wrong("--via is for fronts, and --direct asks without any")
+	case o.direct && (o.dialer.via != "" || len(o.dialer.resolvers) > 0):
+		return doctor.Trust{}, o.flags.Wrong("--via and --resolver are for fronts, and --direct asks without any")
 	case !o.direct && (o.upstream.Chat != "" || o.upstream.Media != ""):
 		return doctor.Trust{}, o.flags.Wrong("--upstream-chat and --upstream-media go with --direct alone")
 	case o.rest < 0 || o.rest > doctor.MaxRest:
@@ -188,7 +189,7 @@ func (o *doctorOptions) examine(ctx context.Context, args []string, t doctor.Tru
 	case err != nil:
 		return doctor.ExamineBadLink(err, tell), nil
 	}
-	d, err := o.via.dialer()
+	d, err := o.dialer.dialer(l)
 	if err != nil {
 		return nil, err
 	}

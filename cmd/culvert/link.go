@@ -61,6 +61,10 @@ What its host does not say rides behind it, in quotes because of the semicolons:
   ;pin=HEX       SHA-256 of the certificate's public key; may be repeated
   ;door=gateway  it leads to the gateway door: an API Gateway of ours
 
+A resolver is https://HOST:PORT/PATH with the same options, but for door. It is asked
+over HTTPS for the fronts' names where the network's answers fail or are lies, before
+well-known ones are.
+
 Where gates have a secret of their own, the link needs it, too: name its file, or
 have both in one, "master TEXT" and "gate TEXT" on a line each. Of several
 masters or gates the first counts.
@@ -77,6 +81,7 @@ type newOptions struct {
 	secret string
 	gate   string
 	fronts []string
+	asked  []string // resolvers
 	pins   []string
 	user   uint
 	qr     bool
@@ -87,6 +92,7 @@ func linkNew(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	o.flags.StringVar(&o.secret, "secret-file", "", "`FILE` with the master secret, from culvert link secret; - is the standard input")
 	o.flags.StringVar(&o.gate, "gate-file", "", "`FILE` with the gates' own secret, if they have one; - is the standard input")
 	o.flags.Texts(&o.fronts, "front", "`URL` of an edge, with its options; repeat it for more, the first is tried first")
+	o.flags.Texts(&o.asked, "resolver", "`URL` of a resolver over HTTPS, with its options; may be repeated")
 	o.flags.Texts(&o.pins, "pin", "`CERT.pem`, a certificate whose key every front must show; needs no public CA; may be repeated")
 	o.flags.UintVar(&o.user, "user", 1, "`NUMBER` of the user, by which the origin can revoke the link")
 	o.flags.BoolVar(&o.qr, "qr", false, "print a QR code of the link as well")
@@ -125,11 +131,15 @@ func (o *newOptions) link(stderr io.Writer) (*link.Link, error) {
 	if err != nil {
 		return nil, err
 	}
+	resolvers, err := readResolvers(o.flags, o.asked)
+	if err != nil {
+		return nil, err
+	}
 	master, err := readSecrets(o.secret, o.gate, os.Stdin, stderr)
 	if err != nil {
 		return nil, fmt.Errorf("read secret: %w", err)
 	}
-	l := &link.Link{Keys: master.Client(uint32(o.user)), Fronts: fronts}
+	l := &link.Link{Keys: master.Client(uint32(o.user)), Fronts: fronts, Resolvers: resolvers}
 	if err := l.Validate(); err != nil {
 		return nil, fmt.Errorf("make link: %w", err)
 	}

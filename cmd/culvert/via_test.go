@@ -25,7 +25,7 @@ func behindProxy(t *testing.T) (p *proxy.Proxy, at string, args []string) {
 	}
 	f.Host = "front.example"
 	l := &link.Link{Keys: r.Link.Keys, Fronts: []link.Front{f}}
-	args = append(doctorFlags(t, dir), "--link-file", file(t, "link", l.String(), 0o600))
+	args = append(doctorFlags(t, dir), "--resolver", "none", "--link-file", file(t, "link", l.String(), 0o600))
 	return p, strings.TrimPrefix(server.URL, "http://"), args
 }
 
@@ -54,7 +54,7 @@ func TestTheEnvironmentsProxyIsUsedUnlessViaOrNoProxySaysOtherwise(t *testing.T)
 	if code, r := diagnose(t, args...); code != 0 || len(p.Asked()) == 0 {
 		t.Errorf("got code %d, %s and %d connections by the proxy, want all passed by it", code, statuses(r), len(p.Asked()))
 	}
-	out, stop := start(t, "connect", "--link-file", args[len(args)-1], "--chat", "127.0.0.1:0", "--media", "127.0.0.1:0", "--verbose")
+	out, stop := start(t, "connect", "--link-file", args[len(args)-1], "--chat", "127.0.0.1:0", "--media", "127.0.0.1:0", "--verbose", "--resolver", "none")
 	text := out.Await(t, "Connected by front 1")
 	if stop(); strings.Contains(text, "s3cret") {
 		t.Errorf("got %s, want no password", text)

@@ -20,6 +20,7 @@ var mayImport = map[string][]string{
 	"internal/wire":      {},
 	"internal/netpoll":   {},
 	"internal/dial":      {},
+	"internal/doh":       {},
 	"internal/site":      {},
 	"internal/cost":      {},
 	"internal/aws":       {},
@@ -36,7 +37,7 @@ var mayImport = map[string][]string{
 	"internal/link":      {"internal/seal", "internal/wire"},
 	"internal/serve":     {"internal/netpoll", "internal/version"},
 
-	"client/front":    {"internal/dial", "internal/link"},
+	"client/front":    {"internal/dial", "internal/doh", "internal/link"},
 	"client/listener": {"internal/dial", "internal/netpoll", "internal/whatsapp", "internal/wire"},
 	"client":          {"client/front", "internal/dial", "internal/link", "internal/netpoll", "internal/carrier", "internal/tunnel", "internal/seal", "internal/session", "internal/tasks", "internal/transport", "internal/version", "internal/wire"},
 	"origin":          {"internal/dial", "internal/handover", "internal/netpoll", "internal/carrier", "internal/tunnel", "internal/seal", "internal/session", "internal/tasks", "internal/transport", "internal/whatsapp", "internal/wire"},

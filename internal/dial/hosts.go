@@ -53,13 +53,25 @@ type Group struct {
 	// HeadStart is that of Prefer, if it is more than Stagger: RFC 8305, section 5, has it
 	// follow from what connecting used to take.
 	HeadStart time.Duration
+
+	// Reserve is set for a group that asks for hosts of earlier ones once more, of somebody
+	// who is asked only where need be: when nothing else is left, or After has passed
+	// without any address. Reached.Proven has it left out. What it finds is connected to by
+	// Hosts.Via where the host itself would be. Such groups come last.
+	Reserve *Reserve
+}
+
+// Reserve is where a group looks hosts up.
+type Reserve struct {
+	// Lookup is as Hosts.Lookup, and bounds itself.
+	Lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
 // Candidate is an address that was found for the endpoints of a group, or one of
 // the endpoints itself if somebody else connects to it.
 type Candidate struct {
 	End   Endpoint       // for which it was found
-	Addr  netip.AddrPort // zero: somebody else connects to End
+	Addr  netip.AddrPort // zero: somebody else looks End up, and connects to it
 	Group int            // its index
 	via   Via
 	rank  [4]int // lower ones come first: number of the address, group, endpoint, family
@@ -68,7 +80,7 @@ type Candidate struct {
 // at is what a candidate is known by: an endpoint whose host is an address, unless
 // somebody else looks the name up.
 func (c Candidate) at() Endpoint {
-	if c.via != nil {
+	if !c.Addr.IsValid() {
 		return c.End
 	}
 	return Endpoint{c.Addr.Addr().String(), c.Addr.Port()}
@@ -98,7 +110,7 @@ type Hosts struct {
 	// Connect.
 	Via func(Endpoint) Via
 
-	// Patience bounds each lookup and each attempt of Connect.
+	// Patience bounds each lookup and each attempt of Connect, but no Reserve's lookup.
 	Patience time.Duration
 }
 
@@ -127,6 +139,7 @@ type search struct {
 	began     time.Time
 	groups    []Group
 	opened    int         // groups whose hosts were looked up
+	found     bool        // an address of a name, or one whom somebody else reaches
 	queue     []Candidate // by rank
 	later     []Candidate // to be tried once more, when nothing else is left
 	tried     map[Endpoint]bool
@@ -138,7 +151,7 @@ type search struct {
 }
 
 func (h *Hosts) search(ctx context.Context, groups []Group) *search {
-	s := &search{Hosts: h, began: time.Now(), groups: groups, tried: make(map[Endpoint]bool), answers: make(chan func(), 2*maxAttempts)}
+	s := &search{Hosts: h, began: time.Now(), groups: groups, tried: make(map[Endpoint]bool), answers: make(chan func(), 4*maxAttempts)}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	return s
 }
@@ -190,6 +203,19 @@ func (s *search) putBack(late result[Candidate, net.Conn]) {
 	}
 }
 
+// proven has groups of reserve left out that were not opened, unless c's address was
+// given and not looked up. Any goroutine may call it.
+func (s *search) proven(c Candidate) {
+	if _, err := netip.ParseAddr(c.End.Host); err == nil {
+		return
+	}
+	s.answers <- func() {
+		for s.opened < len(s.groups) && s.groups[len(s.groups)-1].Reserve != nil {
+			s.groups = s.groups[:len(s.groups)-1]
+		}
+	}
+}
+
 // again has a candidate that was tried come once more, after all others. Any goroutine
 // may call it.
 func (s *search) again(c Candidate) {
@@ -215,17 +241,38 @@ func (s *search) news() <-chan func() { return s.answers }
 // poll opens the groups whose turn it is.
 func (s *search) poll(idle bool) state {
 	s.skip()
-	for s.opened < len(s.groups) && (idle && s.exhausted() || time.Since(s.began) >= s.groups[s.opened].After) {
-		s.open(s.opened, s.groups[s.opened].Endpoints)
+	for s.opened < len(s.groups) {
+		if s.nextIsReserve() {
+			s.repeatIfEmpty()
+		}
+		if !s.isDue(idle) {
+			break
+		}
+		s.open(s.opened, s.groups[s.opened])
 		s.opened++
 		s.skip()
 	}
-	if len(s.queue) == 0 && s.opened == len(s.groups) {
-		s.repeat()
-		s.skip()
+	if s.opened == len(s.groups) {
+		s.repeatIfEmpty()
 	}
+	return s.state()
+}
+
+// nextIsReserve reports whether only groups of reserve are left.
+func (s *search) nextIsReserve() bool { return s.groups[s.opened].Reserve != nil }
+
+// isDue reports whether it is the turn of the next group.
+func (s *search) isDue(idle bool) bool {
+	return idle && s.exhausted() || s.hasTime() && time.Since(s.began) >= s.groups[s.opened].After
+}
+
+// hasTime reports whether the next group, if there is one, may be opened by time alone.
+func (s *search) hasTime() bool { return s.opened < len(s.groups) && !(s.found && s.nextIsReserve()) }
+
+// state is how things are once the groups that are due were opened.
+func (s *search) state() state {
 	now := state{wait: forever, over: s.exhausted() && s.opened == len(s.groups)}
-	if s.opened < len(s.groups) {
+	if s.hasTime() {
 		now.wait = time.Until(s.began.Add(s.groups[s.opened].After))
 	}
 	if len(s.queue) > 0 {
@@ -235,6 +282,14 @@ func (s *search) poll(idle bool) state {
 		}
 	}
 	return now
+}
+
+// repeatIfEmpty queues what is to be tried once more, if nothing else is there to try.
+func (s *search) repeatIfEmpty() {
+	if len(s.queue) == 0 {
+		s.repeat()
+		s.skip()
+	}
 }
 
 func (s *search) exhausted() bool {
@@ -267,11 +322,11 @@ func (s *search) skip() {
 }
 
 // open looks up the hosts of a group.
-func (s *search) open(group int, ends []Endpoint) {
+func (s *search) open(group int, g Group) {
 	asked := make(map[string]bool)
 	s.awaited, s.notBefore = 0, time.Time{}
-	for i, e := range ends {
-		if s.addVia(group, i, e) || asked[e.Host] {
+	for i, e := range g.Endpoints {
+		if g.Reserve == nil && s.addVia(group, i, e) || asked[e.Host] {
 			continue
 		}
 		asked[e.Host] = true
@@ -293,6 +348,7 @@ func (s *search) addVia(group, i int, e Endpoint) bool {
 	}
 	via := s.Via(e)
 	if via != nil {
+		s.found = true
 		s.enqueue(Candidate{End: e, Group: group, via: via, rank: [4]int{0, group, i}})
 	}
 	return via != nil
@@ -314,23 +370,32 @@ func (s *search) ask(network string, q *question) {
 	if q.first {
 		s.awaited++
 	}
+	reserve := s.groups[q.group].Reserve
 	go func() {
-		ctx, cancel := context.WithTimeout(s.ctx, s.Patience)
-		defer cancel()
-		addrs, err := s.lookup(ctx, network, q.host)
+		addrs, err := s.lookup(s.ctx, reserve, network, q.host)
 		s.answers <- func() { s.learn(q, addrs, err) }
 	}()
 }
 
 // lookup gives the addresses of one family; network is ip4 or ip6.
-func (h *Hosts) lookup(ctx context.Context, network, host string) ([]netip.Addr, error) {
-	find := h.Lookup
-	if find == nil {
-		find = net.DefaultResolver.LookupNetIP
+func (h *Hosts) lookup(ctx context.Context, by *Reserve, network, host string) (addrs []netip.Addr, err error) {
+	if by != nil {
+		addrs, err = by.Lookup(ctx, network, host)
+	} else {
+		ctx, cancel := context.WithTimeout(ctx, h.Patience)
+		defer cancel()
+		addrs, err = h.ordinary()(ctx, network, host)
 	}
-	addrs, err := find(ctx, network, host)
 	other := func(a netip.Addr) bool { return a.Unmap().Is4() != (network == "ip4") }
 	return slices.DeleteFunc(slices.Clone(addrs), other), err
+}
+
+// ordinary is how names are looked up but for a Reserve's.
+func (h *Hosts) ordinary() func(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	if h.Lookup != nil {
+		return h.Lookup
+	}
+	return net.DefaultResolver.LookupNetIP
 }
 
 // learn keeps the answer of a lookup. The first one with addresses waits a
@@ -339,6 +404,7 @@ func (s *search) learn(q *question, addrs []netip.Addr, err error) {
 	s.asking--
 	q.left--
 	q.found = q.found || len(addrs) > 0
+	s.found = s.found || q.found
 	if err != nil {
 		q.errs = append(q.errs, &LookupError{err})
 	}
@@ -382,9 +448,17 @@ func (s *search) add(group int, host string, addrs []netip.Addr) {
 			if a.Is4() {
 				rank[3]++
 			}
-			s.enqueue(Candidate{End: e, Addr: netip.AddrPortFrom(a, e.Port), Group: group, rank: rank})
+			s.enqueue(Candidate{End: e, Addr: netip.AddrPortFrom(a, e.Port), Group: group, via: s.viaFound(group, e, a), rank: rank})
 		}
 	}
+}
+
+// viaFound is the way to an address that a group of reserve found for e.
+func (s *search) viaFound(group int, e Endpoint, a netip.Addr) Via {
+	if s.groups[group].Reserve == nil || s.Via == nil || s.Via(e) == nil {
+		return nil
+	}
+	return s.Via(Endpoint{a.String(), e.Port})
 }
 
 // finish ends every lookup, and waits for it.

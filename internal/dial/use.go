@@ -25,6 +25,10 @@ func (r *Reached) Expect(answer time.Duration) { r.extend(answer) }
 // Again has the same address tried once more, after all others.
 func (r *Reached) Again() { r.search.again(r.To) }
 
+// Proven says that the address is the host's, so that no Reserve need be asked, whatever
+// becomes of the connection.
+func (r *Reached) Proven() { r.search.proven(r.To) }
+
 // Use connects to the endpoints of groups as Dial does, and has use make something of
 // the first connection; if it fails, or takes longer than was expected, of the next one,
 // too. It returns what the first use to succeed returned, and has waited for the others

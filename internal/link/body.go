@@ -19,9 +19,11 @@ import (
 //	35  private  32  X25519 private key of the user
 //	67  token    16  key of the user's tokens
 //	83  user    1-5  number, as an unsigned varint of the shortest form
-//	    count     1  of fronts; 128 more if doors follow
+//	    count     1  of fronts; 128 more if doors follow, 64 more if resolvers do
 //	    doors     2  bit 0 for the first front, and so on: it leads to the gateway door
 //	    fronts       see below
+//	    count     1  of resolvers, if there are some
+//	    resolvers    each as a front
 //	    checksum  4  CRC-32 (IEEE) of all before it
 //
 // A front is a byte of flags and what they announce, in this order:
@@ -67,6 +69,10 @@ func (l *Link) encode() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	resolvers, err := cleanResolvers(l.Resolvers)
+	if err != nil {
+		return nil, err
+	}
 	if l.Keys.Origin == (seal.PublicKey{}) {
 		return nil, errors.New("the link lacks the origin's key")
 	}
@@ -75,27 +81,44 @@ func (l *Link) encode() ([]byte, error) {
 	b = append(b, l.Keys.Private[:]...)
 	b = append(b, l.Keys.Token[:]...)
 	b = binary.AppendUvarint(b, uint64(l.Keys.User))
-	b = appendCount(b, fronts)
+	b = appendCount(b, fronts, len(resolvers) > 0)
 	for _, f := range fronts {
 		b = appendFront(b, f)
 	}
-	return finish(b)
+	return finish(appendResolvers(b, resolvers))
 }
 
-// countDoors is added to the count of fronts when doors follow it.
-const countDoors = 128
+// What is added to the count of fronts when more follows.
+const (
+	countDoors     = 128
+	countResolvers = 64
+)
 
-func appendCount(b []byte, fronts []Front) []byte {
+func appendCount(b []byte, fronts []Front, resolvers bool) []byte {
 	var doors uint16
 	for i, f := range fronts {
 		if f.Gateway {
 			doors |= 1 << i
 		}
 	}
-	if doors == 0 {
-		return append(b, byte(len(fronts)))
+	count := byte(len(fronts))
+	if resolvers {
+		count += countResolvers
 	}
-	return binary.BigEndian.AppendUint16(append(b, byte(len(fronts)+countDoors)), doors)
+	if doors == 0 {
+		return append(b, count)
+	}
+	return binary.BigEndian.AppendUint16(append(b, count+countDoors), doors)
+}
+
+func appendResolvers(b []byte, resolvers []Resolver) []byte {
+	if len(resolvers) > 0 {
+		b = append(b, byte(len(resolvers)))
+	}
+	for _, r := range resolvers {
+		b = appendFront(b, r.Front)
+	}
+	return b
 }
 
 // finish sets the length and adds the checksum.
@@ -264,7 +287,7 @@ func decode(b []byte) (*Link, error) {
 	copy(l.Keys.Private[:], c.next(32))
 	copy(l.Keys.Token[:], c.next(16))
 	l.Keys.User = uint32(c.uvarint())
-	n, doors := c.count()
+	n, doors, more := c.count()
 	if n > maxFronts {
 		return nil, errRules
 	}
@@ -273,19 +296,31 @@ func decode(b []byte) (*Link, error) {
 		f.Gateway = doors>>i&1 == 1
 		l.Fronts = append(l.Fronts, f)
 	}
+	if more {
+		l.Resolvers = c.resolvers()
+	}
 	if !c.finished() {
 		return nil, errRules
 	}
 	return l, nil
 }
 
-// count is how many fronts there are, and which lead to the gateway door.
-func (c *cursor) count() (n int, doors uint16) {
-	n = int(c.byte())
-	if n >= countDoors {
-		return n - countDoors, binary.BigEndian.Uint16(c.next(2))
+// count is how many fronts there are, which lead to the gateway door, and whether
+// resolvers follow them.
+func (c *cursor) count() (n int, doors uint16, resolvers bool) {
+	count := c.byte()
+	if count&countDoors != 0 {
+		doors = binary.BigEndian.Uint16(c.next(2))
 	}
-	return n, 0
+	return int(count &^ (countDoors | countResolvers)), doors, count&countResolvers != 0
+}
+
+// resolvers are as many as there may be, and one more if there are too many.
+func (c *cursor) resolvers() (all []Resolver) {
+	for range min(int(c.byte()), maxResolvers+1) {
+		all = append(all, Resolver{c.front()})
+	}
+	return all
 }
 
 func (c *cursor) front() Front {

@@ -32,8 +32,9 @@ const maxFronts = 16
 // whether they can be a link, and hands out String or QR. Whoever is handed one
 // gets it from Parse and does not change it; several goroutines may read it.
 type Link struct {
-	Keys   seal.ClientKeys
-	Fronts []Front // 1 to maxFronts, in the order in which to try them
+	Keys      seal.ClientKeys
+	Fronts    []Front    // 1 to maxFronts, in the order in which to try them
+	Resolvers []Resolver // up to maxResolvers, in the order in which to ask them
 }
 
 // encoding has letters and digits only: no messenger ends a link within it, no
@@ -165,6 +166,10 @@ func (l *Link) Explain(w io.Writer) {
 	for i, f := range l.Fronts {
 		fmt.Fprintf(&b, "\nFront %d of %d: %s\n", i+1, len(l.Fronts), f.URL())
 		f.explain(&b)
+	}
+	for i, r := range l.Resolvers {
+		fmt.Fprintf(&b, "\nResolver %d of %d: %s\n", i+1, len(l.Resolvers), r.URL())
+		r.explain(&b)
 	}
 	b.WriteString("\nThe user's keys are in the link and not shown: whoever holds the link is this user.\n")
 	_, _ = w.Write(b.Bytes()) // an explanation that nobody reads is no failure

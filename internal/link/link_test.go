@@ -20,7 +20,7 @@ import (
 type vector struct {
 	Link, Origin, Private, Token string
 	User                         uint32
-	Fronts                       []string
+	Fronts, Resolvers            []string
 }
 
 func vectors(t testing.TB) (list []vector) {
@@ -43,6 +43,9 @@ func (v vector) parsed(t testing.TB) *Link {
 	unhex(t, l.Keys.Token[:], v.Token)
 	for _, s := range v.Fronts {
 		l.Fronts = append(l.Fronts, mustFront(t, s))
+	}
+	for _, s := range v.Resolvers {
+		l.Resolvers = append(l.Resolvers, mustResolver(t, s))
 	}
 	return l
 }
@@ -148,6 +151,15 @@ func TestWhatIsNoLinkIsRefusedWithAWayOut(t *testing.T) {
 		copy(c[at:], to)
 		return sealed(c)
 	}
+	resolving := func(count byte, resolvers string) string {
+		c := append(bytes.Clone(b), count)
+		c[fronts-1] += countResolvers
+		return sealed(append(c, resolvers...))
+	}
+	many := ""
+	for i := range 9 {
+		many += "\x00\x01" + string(rune('a'+i))
+	}
 	for name, c := range map[string]struct{ link, want string }{
 		"nothing":               {"", "no link"},
 		"another URI":           {"https://example.com/", "no link"},
@@ -189,6 +201,12 @@ func TestWhatIsNoLinkIsRefusedWithAWayOut(t *testing.T) {
 		"verify of the host":    {sealed(append(bytes.Clone(b[:fronts]), "\x40\x01a\x01a"...)), "rules"},
 		"an IPv4-mapped host":   {sealed(append(bytes.Clone(b[:fronts]), "\x00\xff\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\x01\x02\x03\x04"...)), "rules"},
 		"cut inside a front":    {sealed(b[:len(b)-1]), "rules"},
+		"no resolver":           {resolving(0, ""), "rules"},
+		"9 resolvers":           {resolving(9, many), "rules"},
+		"255 resolvers":         {resolving(255, many), "rules"},
+		"a resolver twice":      {resolving(2, "\x00\x01a\x00\x01a"), "rules"},
+		"fewer resolvers":       {resolving(2, "\x00\x01a"), "rules"},
+		"more resolvers":        {resolving(1, "\x00\x01a\x00\x01b"), "rules"},
 		"a tail in the body":    {sealed(append(bytes.Clone(b), 0)), "rules"},
 	} {
 		if _, err := Parse(c.link); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -220,6 +238,10 @@ func TestALinkThatCannotBeParsedIsNotWritten(t *testing.T) {
 		"a bad front":       {Keys: good.Keys, Fronts: []Front{{Host: "a b"}}},
 		"an endless host":   {Keys: good.Keys, Fronts: []Front{{Host: strings.Repeat("a", 1<<16)}}},
 		"sni none as name":  {Keys: good.Keys, Fronts: []Front{{Host: "a", SNI: "none"}}},
+		"a resolver twice":  {Keys: good.Keys, Fronts: good.Fronts, Resolvers: []Resolver{{front}, {front}}},
+		"a bad resolver":    {Keys: good.Keys, Fronts: good.Fronts, Resolvers: []Resolver{{Front{Host: "a b"}}}},
+		"a resolver's door": {Keys: good.Keys, Fronts: good.Fronts, Resolvers: []Resolver{{Front{Host: "a", Gateway: true}}}},
+		"9 resolvers":       {Keys: good.Keys, Fronts: good.Fronts, Resolvers: make([]Resolver, 9)},
 		"both sni and none": {Keys: good.Keys, Fronts: []Front{{Host: "a", SNI: "b", NoSNI: true}}},
 	} {
 		if l.Validate() == nil || l.String() != "" || l.QR() != "" {
@@ -238,11 +260,16 @@ func TestExplainShowsFrontsAndNoSecrets(t *testing.T) {
 		l := v.parsed(t)
 		var b bytes.Buffer
 		l.Explain(&b)
+		shown := []string{}
 		for _, f := range l.Fronts {
-			for _, want := range append(f.Addrs(), f.URL(), f.VerifyName()) {
-				if !strings.Contains(b.String(), want) {
-					t.Errorf("got %s, want %s in it", b.String(), want)
-				}
+			shown = append(append(shown, f.Addrs()...), f.URL(), f.VerifyName())
+		}
+		for _, r := range l.Resolvers {
+			shown = append(append(shown, r.Addrs()...), r.URL())
+		}
+		for _, want := range shown {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("got %s, want %s in it", b.String(), want)
 			}
 		}
 		for _, secret := range []string{v.Private[:8], v.Token[:8], l.String()[len(Scheme)+60 : len(Scheme)+70]} {
@@ -285,6 +312,11 @@ func FuzzParse(f *testing.F) {
 		for _, front := range l.Fronts {
 			if clean, err := front.clean(); err != nil || !reflect.DeepEqual(clean, front) {
 				t.Errorf("got %+v, want its one form %+v, %v", front, clean, err)
+			}
+		}
+		for _, r := range l.Resolvers {
+			if again, err := ParseResolver(r.String()); err != nil || !reflect.DeepEqual(again, r) {
+				t.Errorf("got %+v, want its one form %+v, %v", r, again, err)
 			}
 		}
 	})

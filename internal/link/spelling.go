@@ -26,9 +26,11 @@ const maxFront = 8 << 10
 // wss://HOST:PORT/PATH, then ;dial= once for each address, ;sni=, ;verify= and
 // ;pin= once for each pin, each only if it does not follow from the host, and
 // ;door=gateway.
-func (f Front) String() string {
+func (f Front) String() string { return f.URL() + f.options() }
+
+// options is what follows the URL.
+func (f Front) options() string {
 	var b strings.Builder
-	b.WriteString(f.URL())
 	for _, d := range f.Dial {
 		b.WriteString(";dial=" + d)
 	}
@@ -57,24 +59,30 @@ func (f Front) String() string {
 // they are given), and NAME is asked for there. The result is in its one form;
 // errors are for whoever wrote the front, and quote nothing of it.
 func ParseFront(s string) (Front, error) {
-	if len(s) > maxFront {
-		return Front{}, fmt.Errorf("front: longer than %d characters", maxFront)
+	rest, ok := strings.CutPrefix(s, frontScheme)
+	if !ok {
+		return Front{}, errors.New("front: write it as wss://HOST/ or wss://HOST:PORT/PATH; nothing but wss is carried")
 	}
-	f, err := parseFront(s)
-	if err == nil {
-		f, err = f.clean()
-	}
+	f, err := parseRest(rest)
 	if err != nil {
 		return Front{}, fmt.Errorf("front: %w", err)
 	}
 	return f, nil
 }
 
-func parseFront(s string) (Front, error) {
-	rest, ok := strings.CutPrefix(s, frontScheme)
-	if !ok {
-		return Front{}, errors.New("write it as wss://HOST/ or wss://HOST:PORT/PATH; nothing but wss is carried")
+// parseRest reads what follows the scheme.
+func parseRest(rest string) (Front, error) {
+	if len(rest) > maxFront {
+		return Front{}, fmt.Errorf("longer than %d characters", maxFront)
 	}
+	f, err := parseOptions(rest)
+	if err != nil {
+		return Front{}, err
+	}
+	return f.clean()
+}
+
+func parseOptions(rest string) (Front, error) {
 	url, options, more := strings.Cut(rest, ";")
 	slash := strings.IndexByte(url, '/')
 	if slash < 0 {

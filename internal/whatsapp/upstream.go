@@ -164,7 +164,7 @@ func replaced(replacement string, p plan) (plan, error) {
 
 // allow says whether a may be dialled.
 func (u *Upstream) allow(a netip.Addr) error {
-	if u.AllowPrivate || isPublic(a) {
+	if u.AllowPrivate || dial.IsPublic(a) {
 		return nil
 	}
 	return ErrNotPublic

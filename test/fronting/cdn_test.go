@@ -126,6 +126,7 @@ http {
 	scgi_temp_path DIR/scgi;
 	ssl_certificate PAIR;
 	ssl_certificate_key PAIR;
+	ssl_protocols TLSv1.2 TLSv1.3;
 	map $http_upgrade $passed { default upgrade; '' ''; }
 	server {
 		listen ADDRESS ssl http2 default_server;

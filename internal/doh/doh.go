@@ -1,0 +1,123 @@
+// Package doh asks a resolver for the addresses of a name over HTTPS (RFC 8484), and
+// believes nothing in its answer but what was asked for.
+package doh
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+)
+
+// MaxAnswer is the longest answer that is read, in bytes: DNS messages have a length of
+// two bytes wherever else they are carried (RFC 1035, section 4.2.2).
+const MaxAnswer = 64 << 10
+
+// maxHeader bounds the header of an answer.
+const maxHeader = 16 << 10
+
+const mediaType = "application/dns-message"
+
+// Error is what a resolver does that is no answer. Its text has no names and no addresses.
+type Error struct {
+	What string // a sentence without its subject
+	err  error
+}
+
+func (e *Error) Error() string { return "the resolver " + e.What }
+func (e *Error) Unwrap() error { return e.err }
+
+// Errors of Ask that are not about one answer alone.
+var (
+	ErrNoName    = &Error{What: "says that there is no such name"}
+	ErrNoAddress = &Error{What: "knows no address of that kind"}
+	errBroken    = &Error{What: "breaks the connection off"}
+	errLarge     = &Error{What: "sends too large an answer"}
+	errCut       = &Error{What: "sends an answer that is cut off"}
+	errStatus    = &Error{What: "does not answer as one over HTTPS does"}
+)
+
+// Ask asks the resolver at url, to which conn leads, for the addresses of host; network is
+// ip4 or ip6. There are MaxAddrs at most. It closes conn, and leaves nothing that runs for
+// longer than that takes. Its protocol is the one that conn's TLS agreed on: HTTP/2 or 1.1.
+//
+// The error is an *Error: ErrNoAddress if the host has no address of the family. It wraps
+// the context's if that ended.
+func Ask(ctx context.Context, conn *tls.Conn, url, network, host string) ([]netip.Addr, error) {
+	defer conn.Close()
+	q, err := newQuestion(network, host)
+	if err != nil {
+		return nil, &Error{"cannot be asked for such a name", err}
+	}
+	answer, err := post(ctx, conn, url, q.message)
+	if err != nil {
+		return nil, err
+	}
+	return q.addresses(answer)
+}
+
+// post sends a message, and returns the one that answers it.
+func post(ctx context.Context, conn *tls.Conn, url string, message []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(message))
+	if err != nil {
+		return nil, &Error{"has a URL that cannot be asked", err}
+	}
+	req.Header = http.Header{"Content-Type": {mediaType}, "Accept": {mediaType}, "User-Agent": {""}}
+	by := over(conn)
+	defer by.CloseIdleConnections()
+	answer, err := by.RoundTrip(req)
+	if err != nil {
+		return nil, unanswered(ctx, err)
+	}
+	defer answer.Body.Close()
+	if kind, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type")); answer.StatusCode != http.StatusOK || kind != mediaType {
+		return nil, errStatus
+	}
+	b, err := io.ReadAll(io.LimitReader(answer.Body, MaxAnswer+1))
+	switch {
+	case len(b) > MaxAnswer:
+		return nil, errLarge
+	case ctx.Err() != nil:
+		return nil, unanswered(ctx, err)
+	case err != nil:
+		return nil, &Error{errCut.What, err}
+	}
+	return b, nil
+}
+
+// over sends one request on conn. It follows no redirection, and knows no cookies and no
+// compression.
+func over(conn *tls.Conn) *http.Transport {
+	given := make(chan net.Conn, 1)
+	given <- conn
+	return &http.Transport{
+		DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
+			select {
+			case c := <-given:
+				return c, nil
+			default: // a second try is the caller's, by another connection
+				return nil, errBroken
+			}
+		},
+		ForceAttemptHTTP2:      true,
+		DisableKeepAlives:      true,
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: maxHeader,
+	}
+}
+
+// unanswered is why no answer came, or not all of it.
+func unanswered(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return &Error{"was given up", ctx.Err()}
+	case ctx.Err() != nil:
+		return &Error{"does not answer in time", ctx.Err()}
+	}
+	return &Error{errBroken.What, err}
+}

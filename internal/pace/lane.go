@@ -1,0 +1,160 @@
+package pace
+
+import (
+	"slices"
+	"time"
+)
+
+// Lane is what goes over a window by one carrier. One goroutine at a time may send.
+type Lane struct {
+	window  *Window
+	ready   func()
+	asks    bool     // ready is to be called when there is room
+	waits   bool     // it was called the last time
+	doubted bool     // what is in flight on it does not count
+	sent    uint64   // bytes in all
+	came    uint64   // of those, what the peer has counted
+	packets []packet // sent and not counted, the oldest first
+}
+
+// packet is bytes that were sent at once.
+type packet struct {
+	sent   time.Time
+	total  uint64 // of its lane, with it
+	upto   uint64 // of the window, with it
+	came   uint64 // of the window, when it was sent
+	cameAt clock  // when that had come, by the peer
+	// counted reports that cameAt is a time: the peer has counted something since the window
+	// was last empty.
+	counted bool
+}
+
+// maxPackets bounds what a lane remembers of packets. Beyond it, neighbours are one.
+const maxPackets = 1 << 10
+
+// NewLane adds a carrier to the path. ready is called, by whichever goroutine made room, when a
+// Room that was too little may have become more; it must not block.
+func (w *Window) NewLane(ready func()) *Lane {
+	l := &Lane{window: w, ready: ready}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lanes = append(w.lanes, l)
+	return l
+}
+
+// Room is how many bytes may be sent now; 0 if they are less than a frame, and then ready is
+// called when there may be room for one. A lane in doubt has none.
+func (l *Lane) Room() int {
+	w := l.window
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if l.doubted {
+		return 0
+	}
+	frame, own := int64(w.frame()), int64(l.sent-l.came)
+	room := min(int64(w.size)-w.fly, max(w.share(l), frame)-own)
+	if w.fly > 0 && room < frame {
+		w.limited = true
+		l.asks = true
+		return 0
+	}
+	if young := first + int64(l.came) - own; own > 0 && young < room { // the TCP beyond an edge has its slow start to come
+		room = young
+	}
+	if own > 0 && room < frame {
+		l.asks = true
+		return 0
+	}
+	l.asks, l.waits = false, false
+	return int(max(room, frame))
+}
+
+// Sent counts bytes that are about to be written, of whatever kind.
+func (l *Lane) Sent(now time.Time, n int) {
+	w := l.window
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l.sent += uint64(n)
+	w.sent += uint64(n)
+	p := packet{sent: now, total: l.sent, upto: w.sent, came: w.came, cameAt: w.cameAt, counted: w.fly > 0 && w.cameAt != 0}
+	if !l.doubted {
+		w.fly += int64(n)
+	}
+	if k := len(l.packets); k == maxPackets {
+		l.packets[k-1].total, l.packets[k-1].upto = p.total, p.upto
+		return
+	}
+	l.packets = append(l.packets, p)
+}
+
+// Came takes the peer's count of all bytes that came by the lane, and its clock in microseconds
+// when the last of them did. A count that is not new is ignored.
+func (l *Lane) Came(now time.Time, count, at uint64) error {
+	w := l.window
+	w.mu.Lock()
+	if count > l.sent || at >= 1<<62 {
+		w.mu.Unlock()
+		return ErrCount
+	}
+	if count <= l.came {
+		w.mu.Unlock()
+		return nil
+	}
+	bytes := int64(count - l.came)
+	l.came = count
+	w.came += uint64(bytes)
+	if !l.doubted {
+		w.fly -= bytes
+	}
+	if p, ok := l.last(count); ok {
+		w.learn(now, clock(at), bytes, &p)
+	}
+	ready := w.waiting()
+	w.mu.Unlock()
+	for _, f := range ready {
+		f()
+	}
+	return nil
+}
+
+// last takes off the packets that have come, and returns the last of them.
+func (l *Lane) last(count uint64) (p packet, ok bool) {
+	n := 0
+	for ; n < len(l.packets) && l.packets[n].total <= count; n++ {
+		p, ok = l.packets[n], true
+	}
+	if l.packets = slices.Delete(l.packets, 0, n); len(l.packets) == 0 {
+		l.packets = nil
+	}
+	return p, ok
+}
+
+// Doubt says whether what is in flight on the lane may never come: others need not wait for it.
+func (l *Lane) Doubt(yes bool) {
+	w := l.window
+	w.mu.Lock()
+	if l.doubted == yes {
+		w.mu.Unlock()
+		return
+	}
+	l.doubted = yes
+	own := int64(l.sent - l.came)
+	if yes {
+		own = -own
+	}
+	w.fly += own
+	ready := w.waiting()
+	w.mu.Unlock()
+	for _, f := range ready {
+		f()
+	}
+}
+
+// Close takes the lane off the path, with what is in flight on it.
+func (l *Lane) Close() {
+	l.Doubt(true)
+	w := l.window
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lanes = slices.DeleteFunc(w.lanes, func(o *Lane) bool { return o == l })
+}

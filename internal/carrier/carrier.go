@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"culvert/internal/pace"
 	"culvert/internal/session"
 	"culvert/internal/tasks"
 	"culvert/internal/transport"
@@ -50,6 +51,7 @@ type Carrier struct {
 	queue       writeQueue
 	acks        ackSchedule
 	out         outbound
+	path        path
 	senders     slotSet
 	unusedSince int64  // when a sender last left it, Unix ns
 	moved       uint64 // bytes of records, both ways, when it last rested
@@ -98,6 +100,8 @@ type Handler interface {
 	Draining(c *Carrier)
 	// Ended is told that c has died.
 	Ended(c *Carrier)
+	// Window is what may be in flight by the carriers of one path, less than wire.MaxPaths.
+	Window(path byte, trip time.Duration) *pace.Window
 }
 
 // Sender gives frames to one carrier: a tunnel, on one of its paths. A carrier calls its
@@ -130,7 +134,6 @@ var (
 func New(s *Set, t transport.Transport, p Party, user uint32) *Carrier {
 	c := &Carrier{User: user, transport: t, profile: t.Profile(), party: p, set: s}
 	c.queue.work.L = &c.mu
-	c.out.size = leastRecord
 	c.writer, c.ackFlush = c.write, c.flushAcks
 	now := time.Now().UnixNano()
 	c.alive.lastRx.Store(now)
@@ -170,7 +173,11 @@ func (c *Carrier) Close() {
 	c.mu.Lock()
 	c.acks.stop()
 	c.queue.stop()
+	lane := c.path.lane
 	c.mu.Unlock()
+	if lane != nil {
+		lane.Close()
+	}
 	c.transport.Close()
 }
 
@@ -200,6 +207,7 @@ func (noHandler) Live(*Carrier)                                            {}
 func (noHandler) Restarted(*Carrier)                                       {}
 func (noHandler) Draining(*Carrier)                                        {}
 func (noHandler) Ended(*Carrier)                                           {}
+func (noHandler) Window(byte, time.Duration) *pace.Window                  { return pace.New(0) }
 
 // Drain tells the client to take its tunnels elsewhere.
 func (c *Carrier) Drain() { c.Put(wire.Frame{Kind: wire.Leave}) }
@@ -347,6 +355,11 @@ func (a *ackSchedule) add(c *Carrier, s *Slot, within time.Duration) {
 		s.ack = true
 		a.due = append(a.due, s)
 	}
+	a.within(c, within)
+}
+
+// within has flushAcks called in time.
+func (a *ackSchedule) within(c *Carrier, within time.Duration) {
 	at := time.Now().Add(within)
 	switch {
 	case a.timer.IsZero():
@@ -380,6 +393,9 @@ func (c *Carrier) flushAcks() {
 		return
 	}
 	c.queueAcks()
+	if !c.profile.Paid {
+		c.queue.control = c.in.appendReceived(c.queue.control)
+	}
 	c.kick()
 }
 

@@ -2,6 +2,7 @@ package carrier
 
 import (
 	"bytes"
+	"culvert/internal/pace"
 	"io"
 	"net"
 	"sync"
@@ -93,11 +94,13 @@ func (h *counter) Deliver(*Carrier, wire.Frame, bool, []byte) (bool, error) {
 	h.count(&h.frames)
 	return false, nil
 }
-func (h *counter) Joined(*Carrier)    { h.count(&h.joined) }
-func (h *counter) Live(*Carrier)      { h.count(&h.live) }
-func (h *counter) Restarted(*Carrier) { h.count(&h.restarted) }
-func (h *counter) Draining(*Carrier)  {}
-func (h *counter) Ended(*Carrier)     { h.count(&h.ended) }
+func (h *counter) Joined(*Carrier)                       { h.count(&h.joined) }
+func (h *counter) Live(*Carrier)                         { h.count(&h.live) }
+func (h *counter) Restarted(*Carrier)                    { h.count(&h.restarted) }
+func (h *counter) Draining(*Carrier)                     {}
+func (*counter) Window(byte, time.Duration) *pace.Window { return pace.New(0) }
+
+func (h *counter) Ended(*Carrier) { h.count(&h.ended) }
 
 // door is a transport that keeps what is written, and takes its time for it.
 type door struct {

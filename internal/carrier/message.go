@@ -15,8 +15,8 @@ import (
 // How long frames wait for others to share a message of the gateway door with. One costs
 // the same up to 32 KB, and four times that at most.
 const (
-	pace     = 5 * time.Millisecond  // between messages of small frames, while the peer has not said that it has the last
-	fillWait = 25 * time.Millisecond // for bulk to fill a message, or for what acks can ride on
+	messagePace = 5 * time.Millisecond  // between messages of small frames, while the peer has not said that it has the last
+	fillWait    = 25 * time.Millisecond // for bulk to fill a message, or for what acks can ride on
 )
 
 // numberLen is the length of a message's number.
@@ -168,7 +168,7 @@ func (c *Carrier) patience(since, now time.Time) time.Duration {
 	case c.messages.heardLast():
 		return 0
 	}
-	return pace - now.Sub(c.messages.last)
+	return messagePace - now.Sub(c.messages.last)
 }
 
 // readBody takes a whole message of the gateway door.

@@ -225,8 +225,14 @@ func (c *Carrier) takeRecord(number uint32, sealed, whole []byte) (kept bool, er
 	early := !c.set.asks && c.party.Early()
 	state := c.party.State()
 	c.in.mu.Unlock()
-	if err != nil || plain == nil { // nil: it was dropped unread
+	if err != nil {
 		return false, err
+	}
+	if plain == nil { // it was dropped unread
+		if !c.profile.Messages {
+			c.count(size)
+		}
+		return false, nil
 	}
 	h := c.join()
 	if state == session.Live {
@@ -280,9 +286,13 @@ func (c *Carrier) report() {
 	defer c.mu.Unlock()
 	in := &c.in
 	in.elicits = true
-	if !c.profile.Paid && in.bytes-in.reported >= max(receivedEvery, min(in.bytes/8, mostUnreported)) {
+	switch {
+	case c.profile.Paid:
+	case in.bytes-in.reported >= max(receivedEvery, min(in.bytes/16, mostUnreported)):
 		c.queue.control = in.appendReceived(c.queue.control)
 		c.kick()
+	case c.acks.timer.IsZero():
+		c.acks.within(c, receivedWithin)
 	}
 }
 
@@ -310,7 +320,9 @@ func (c *Carrier) carrierWide(h Handler, f wire.Frame) error {
 		c.draining.Store(true)
 		h.Draining(c)
 	case wire.Received:
-		return c.confirm(f.Pos)
+		return c.confirm(f.Pos, f.Clock)
+	case wire.Path:
+		c.takePath(f.Code)
 	case wire.Got:
 		err := c.messages.confirm(f.Num)
 		c.wake() // what waited for this may go
@@ -322,14 +334,19 @@ func (c *Carrier) carrierWide(h Handler, f wire.Frame) error {
 }
 
 // confirm takes the peer's count of what has come to it.
-func (c *Carrier) confirm(n uint64) error {
+func (c *Carrier) confirm(n, clock uint64) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if n > c.out.sent {
+		c.mu.Unlock()
 		return wire.ErrFrame
 	}
 	c.out.confirmed = max(c.out.confirmed, n)
-	return nil
+	lane := c.path.lane
+	c.mu.Unlock()
+	if lane == nil {
+		return nil
+	}
+	return lane.Came(time.Now(), n, clock)
 }
 
 func (c *Carrier) renewal(f wire.Frame) error {

@@ -12,6 +12,7 @@ type Lane struct {
 	asks    bool     // ready is to be called when there is room
 	waits   bool     // it was called the last time
 	doubted bool     // what is in flight on it does not count
+	from    uint64   // bytes that had gone before
 	sent    uint64   // bytes in all
 	came    uint64   // of those, what the peer has counted
 	packets []packet // sent and not counted, the oldest first
@@ -34,23 +35,25 @@ const maxPackets = 1 << 10
 
 // NewLane adds a carrier to the path. ready is called, by whichever goroutine made room, when a
 // Room that was too little may have become more; it must not block.
-func (w *Window) NewLane(ready func()) *Lane {
-	l := &Lane{window: w, ready: ready}
+// sent is what had gone by it before.
+func (w *Window) NewLane(sent uint64, ready func()) *Lane {
+	l := &Lane{window: w, ready: ready, sent: sent, came: sent, from: sent}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.lanes = append(w.lanes, l)
 	return l
 }
 
-// Room is how many bytes may be sent now; 0 if they are less than a frame, and then ready is
-// called when there may be room for one. A lane in doubt has none.
-func (l *Lane) Room() int {
+// Room is how many bytes the next frame may have; 0 if there is no room for one, and then ready
+// is called when there may be some. A lane in doubt has none.
+func (l *Lane) Room(now time.Time) int {
 	w := l.window
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if l.doubted {
 		return 0
 	}
+	w.rest(now)
 	frame, own := int64(w.frame()), int64(l.sent-l.came)
 	room := min(int64(w.size)-w.fly, max(w.share(l), frame)-own)
 	if w.fly > 0 && room < frame {
@@ -58,15 +61,12 @@ func (l *Lane) Room() int {
 		l.asks = true
 		return 0
 	}
-	if young := first + int64(l.came) - own; own > 0 && young < room { // the TCP beyond an edge has its slow start to come
-		room = young
-	}
-	if own > 0 && room < frame {
+	if young := first + int64(l.came-l.from) - own; own > 0 && young < frame { // the TCP beyond an edge has its slow start to come
 		l.asks = true
 		return 0
 	}
 	l.asks, l.waits = false, false
-	return int(max(room, frame))
+	return int(frame)
 }
 
 // Sent counts bytes that are about to be written, of whatever kind.
@@ -80,6 +80,7 @@ func (l *Lane) Sent(now time.Time, n int) {
 	if !l.doubted {
 		w.fly += int64(n)
 	}
+	w.moved = now
 	if k := len(l.packets); k == maxPackets {
 		l.packets[k-1].total, l.packets[k-1].upto = p.total, p.upto
 		return
@@ -92,7 +93,7 @@ func (l *Lane) Sent(now time.Time, n int) {
 func (l *Lane) Came(now time.Time, count, at uint64) error {
 	w := l.window
 	w.mu.Lock()
-	if count > l.sent || at >= 1<<62 {
+	if count > l.sent {
 		w.mu.Unlock()
 		return ErrCount
 	}
@@ -107,7 +108,7 @@ func (l *Lane) Came(now time.Time, count, at uint64) error {
 		w.fly -= bytes
 	}
 	if p, ok := l.last(count); ok {
-		w.learn(now, clock(at), bytes, &p)
+		w.learn(now, clock(at%mostClock), bytes, &p)
 	}
 	ready := w.waiting()
 	w.mu.Unlock()

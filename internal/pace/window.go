@@ -29,6 +29,9 @@ const (
 	startQueue = 50 * time.Millisecond
 	// baseFor is how long the least one-way time is believed.
 	baseFor = 50 * time.Second
+	// restAfter is how long nothing moves before what was learned is forgotten but for restSize.
+	restAfter = time.Minute
+	restSize  = 64 << 10
 	// trips is for how many round trips a rate counts, and leastMemory for how long at least.
 	trips       = 8
 	leastMemory = 300 * time.Millisecond
@@ -58,14 +61,21 @@ type Window struct {
 	start   bool      // slow start has not ended
 	last    float64   // the rate a round trip ago
 	least   time.Duration
-	seen    bool // least is of this round trip
-	limited bool // the window held something back in this round trip
+	seen    bool      // least is of this round trip
+	moved   time.Time // when something was last sent
+	limited bool      // the window held something back in this round trip
 	turn    uint64
 	lanes   []*Lane
 }
 
 // clock is a time of the peer's, or a difference of such a time and ours, in microseconds.
 type clock = int64
+
+// mostClock keeps differences of clocks far from overflow.
+const mostClock = 1 << 61
+
+// micros is a difference as a time: no longer than an hour, whatever the peer's clock does.
+func micros(d clock) time.Duration { return time.Duration(min(d, 3600e6)) * time.Microsecond }
 
 // rate is one delivery rate, in bytes a second, and when it was measured.
 type rate struct {
@@ -116,6 +126,15 @@ func (w *Window) Queue() time.Duration {
 	return w.least
 }
 
+// rest forgets what was learned when nothing has moved for long: the path may be another.
+func (w *Window) rest(now time.Time) {
+	if w.fly > 0 || now.Sub(w.moved) < restAfter || w.moved.IsZero() {
+		return
+	}
+	w.size, w.start, w.based, w.rates, w.last = max(first, min(w.size, restSize)), true, false, nil, 0
+	w.trip = max(w.trip, tripGuess)
+}
+
 // aim is the standing queue that the window grows to.
 func (w *Window) aim() time.Duration { return max(leastQueue, w.trip/4) }
 
@@ -135,7 +154,7 @@ func (w *Window) learn(now time.Time, at clock, bytes int64, p *packet) {
 		w.least, w.seen = q, true
 	}
 	if took := at - p.cameAt; p.counted && took > 0 {
-		span := max(time.Duration(took)*time.Microsecond, w.trip/2)
+		span := max(micros(took), w.trip/2)
 		w.remember(now, float64(w.came-p.came)/span.Seconds())
 	}
 	w.cameAt = at
@@ -154,7 +173,7 @@ func (w *Window) waited(now time.Time, at clock, p *packet) time.Duration {
 	if !w.based || took < w.base {
 		w.base, w.based, w.baseAt = took, true, now
 	}
-	return time.Duration(took-w.base) * time.Microsecond
+	return micros(took - w.base)
 }
 
 // roundTrip sets the window, once in a round trip.

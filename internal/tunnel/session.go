@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"culvert/internal/carrier"
+	"culvert/internal/pace"
 	"culvert/internal/session"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
@@ -21,6 +22,9 @@ type Session struct {
 	agreed *session.Session // at the origin
 
 	opening sync.Mutex // held while a tunnel begins at the origin; taken before mu
+
+	pathsMu sync.Mutex // guards the following; taken after all others
+	paths   []pathWindow
 
 	mu       sync.Mutex // guards the following; never held across I/O; taken before Tunnel.mu
 	tunnels  map[uint32]*Tunnel
@@ -363,6 +367,24 @@ func (s *Session) Ended(c *carrier.Carrier) {
 			s.over[i].due, s.over[i].by = true, nil
 		}
 	}
+}
+
+// pathWindow is what may be in flight over one of a client's paths.
+type pathWindow struct {
+	number byte
+	*pace.Window
+}
+
+// Window implements carrier.Handler.
+func (s *Session) Window(path byte, trip time.Duration) *pace.Window {
+	s.pathsMu.Lock()
+	defer s.pathsMu.Unlock()
+	i := slices.IndexFunc(s.paths, func(p pathWindow) bool { return p.number == path })
+	if i < 0 {
+		i = len(s.paths)
+		s.paths = append(s.paths, pathWindow{path, pace.New(trip)})
+	}
+	return s.paths[i].Window
 }
 
 // isUnused reports that the session has had nothing for long.

@@ -24,6 +24,7 @@ const (
 	Again                // client: Body is an Agree's
 	Answer               // origin: Body is an Agreed's
 	Got                  // gateway door: all messages before Num have come
+	Path                 // client: Code says which of its paths the carrier takes
 	kinds
 )
 
@@ -104,7 +105,11 @@ var heads = [kinds]uint8{
 	Again:    1 + againLen,
 	Answer:   1 + answerLen,
 	Got:      1 + 4,
+	Path:     1 + 1,
 }
+
+// MaxPaths bounds the numbers of paths.
+const MaxPaths = 16
 
 // ErrFrame means that bytes are no frame. End the carrier that brought them; its
 // tunnels go on through another.
@@ -153,6 +158,9 @@ func (f *Frame) readHead(b []byte) bool {
 		f.Pos, f.Clock = binary.BigEndian.Uint64(b[1:]), binary.BigEndian.Uint64(b[9:])
 	case Got:
 		f.Num = binary.BigEndian.Uint32(b[1:])
+	case Path:
+		f.Code = b[1]
+		return f.Code < MaxPaths
 	}
 	return true
 }
@@ -192,7 +200,7 @@ func (f *Frame) Append(b []byte) []byte {
 	case Open, Data:
 		b = binary.BigEndian.AppendUint16(b, uint16(len(f.Body)))
 	}
-	if f.Kind == Use || f.Kind == Reset {
+	if f.Kind == Use || f.Kind == Reset || f.Kind == Path {
 		return append(b, f.Code)
 	}
 	return append(b, f.Body...)

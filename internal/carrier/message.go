@@ -75,7 +75,7 @@ func (c *Carrier) writeMessage() error {
 	}
 	number := m.sent()
 	c.alive.lastTx.Store(m.last.UnixNano())
-	c.writing(len(body))
+	c.writing(len(body), false)
 	err := c.transport.WriteMessage(body)
 	if !lazy || head > numberLen+plainTurn {
 		m.ask(number)

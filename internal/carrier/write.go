@@ -67,12 +67,12 @@ func (c *Carrier) writeNext() error {
 	if c.profile.Messages {
 		return c.writeMessage()
 	}
-	b, record, err := c.compose(transport.GetFull()[:0])
+	b, record, bulk, err := c.compose(transport.GetFull()[:0])
 	if err != nil || len(b) == 0 {
 		transport.PutBuffer(b)
 		return err
 	}
-	c.writing(record)
+	c.writing(record, bulk)
 	err = c.transport.WriteMessage(b)
 	transport.PutBuffer(b)
 	return err
@@ -80,22 +80,22 @@ func (c *Carrier) writeNext() error {
 
 // compose makes a message of the stream door: what the session has to say, and a record
 // if there is something for one, whose length without its head it returns. b is a full buffer.
-func (c *Carrier) compose(b []byte) (message []byte, record int, err error) {
+func (c *Carrier) compose(b []byte) (message []byte, record int, bulk bool, err error) {
 	turns := c.turns.Load()
 	b, may := c.head(b)
 	if !may {
-		return b, 0, nil
+		return b, 0, false, nil
 	}
 	begin := len(b)
 	full := append(b, 0, 0) // the record's length
 	room := min(wire.MaxRecord-len(full)-wire.RecordOverhead, c.recordRoom(begin))
-	frames := c.frames(full, room, c.isEarly())
+	frames, bulk := c.frames(full, room, c.isEarly())
 	c.loseAfter(turns)
 	if len(frames) == len(full) {
-		return b, 0, nil
+		return b, 0, false, nil
 	}
 	sealed, err := c.party.Seal(frames[begin:])
-	return frames[:begin+len(sealed)], len(sealed) - wire.RecordHead, err
+	return frames[:begin+len(sealed)], len(sealed) - wire.RecordHead, bulk, err
 }
 
 // head asks the session what it must say, and whether a record may follow.
@@ -120,24 +120,26 @@ func (c *Carrier) isEarly() bool {
 }
 
 // frames appends up to room bytes of frames: small ones of many, or bulk of one.
-func (c *Carrier) frames(b []byte, room int, early bool) []byte {
+func (c *Carrier) frames(b []byte, room int, early bool) (_ []byte, bulk bool) {
 	begin := len(b)
 	if !early {
 		b = c.ownFrames(b, room, true)
 	}
 	if s, most := c.bulkTurn(); s != nil {
-		return c.fill(b, s, Turn{Room: min(room-(len(b)-begin), most), Bulk: true, Early: early})
+		before := len(b)
+		b = c.fill(b, s, Turn{Room: min(room-(len(b)-begin), most), Bulk: true, Early: early})
+		return b, len(b) > before
 	}
 	limit := min(room, maxBatch)
 	for {
 		s := c.smallTurn()
 		if s == nil {
-			return b
+			return b, false
 		}
 		left := limit - (len(b) - begin)
 		if left < leastFill {
 			s.Ready(0)
-			return b
+			return b, false
 		}
 		b = c.fill(b, s, Turn{Room: left, Early: early})
 	}
@@ -197,12 +199,12 @@ func (o *outbound) most() int {
 }
 
 // writing counts bytes that are about to go.
-func (c *Carrier) writing(n int) {
+func (c *Carrier) writing(n int, bulk bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.out.sent += uint64(n)
 	if c.path.lane != nil {
-		c.path.lane.Sent(time.Now(), n)
+		c.path.lane.Sent(time.Now(), n, bulk)
 	}
 }
 

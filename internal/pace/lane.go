@@ -15,12 +15,14 @@ type Lane struct {
 	from    uint64   // bytes that had gone before
 	sent    uint64   // bytes in all
 	came    uint64   // of those, what the peer has counted
+	fly     int64    // bytes that are in flight
 	packets []packet // sent and not counted, the oldest first
 }
 
 // packet is bytes that were sent at once.
 type packet struct {
 	sent   time.Time
+	bytes  int64
 	total  uint64 // of its lane, with it
 	upto   uint64 // of the window, with it
 	came   uint64 // of the window, when it was sent
@@ -54,14 +56,14 @@ func (l *Lane) Room(now time.Time) int {
 		return 0
 	}
 	w.rest(now)
-	frame, own := int64(w.frame()), int64(l.sent-l.came)
-	room := min(int64(w.size)-w.fly, max(w.share(l), frame)-own)
+	frame := int64(w.frame())
+	room := min(int64(w.size)-w.fly, max(w.share(l), frame)-l.fly)
 	if w.fly > 0 && room < frame {
 		w.limited = true
 		l.asks = true
 		return 0
 	}
-	if young := first + int64(l.came-l.from) - own; own > 0 && young < frame { // the TCP beyond an edge has its slow start to come
+	if young := first + int64(l.came-l.from) - l.fly; l.fly > 0 && young < frame { // the TCP beyond an edge has its slow start to come
 		l.asks = true
 		return 0
 	}
@@ -69,23 +71,35 @@ func (l *Lane) Room(now time.Time) int {
 	return int(frame)
 }
 
-// Sent counts bytes that are about to be written, of whatever kind.
-func (l *Lane) Sent(now time.Time, n int) {
+// Sent counts bytes that are about to be written. Those that are not bulk are never in flight: they
+// are few, and the peer may not tell that they came.
+func (l *Lane) Sent(now time.Time, n int, bulk bool) {
 	w := l.window
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l.sent += uint64(n)
-	w.sent += uint64(n)
-	p := packet{sent: now, total: l.sent, upto: w.sent, came: w.came, cameAt: w.cameAt, counted: w.fly > 0 && w.cameAt != 0}
-	if !l.doubted {
-		w.fly += int64(n)
+	if !bulk {
+		return
 	}
+	p := packet{sent: now, bytes: int64(n), total: l.sent, came: w.came, cameAt: w.cameAt, counted: w.fly > 0 && w.cameAt != 0}
+	w.sent += uint64(n)
 	w.moved = now
+	p.upto = w.sent
+	l.add(p.bytes)
 	if k := len(l.packets); k == maxPackets {
-		l.packets[k-1].total, l.packets[k-1].upto = p.total, p.upto
+		last := &l.packets[k-1]
+		last.bytes, last.total, last.upto = last.bytes+p.bytes, p.total, p.upto
 		return
 	}
 	l.packets = append(l.packets, p)
+}
+
+// add has so many bytes more be in flight.
+func (l *Lane) add(n int64) {
+	l.fly += n
+	if !l.doubted {
+		l.window.fly += n
+	}
 }
 
 // Came takes the peer's count of all bytes that came by the lane, and its clock in microseconds
@@ -101,13 +115,10 @@ func (l *Lane) Came(now time.Time, count, at uint64) error {
 		w.mu.Unlock()
 		return nil
 	}
-	bytes := int64(count - l.came)
 	l.came = count
-	w.came += uint64(bytes)
-	if !l.doubted {
-		w.fly -= bytes
-	}
-	if p, ok := l.last(count); ok {
+	if p, bytes := l.last(count); bytes > 0 {
+		l.add(-bytes)
+		w.came += uint64(bytes)
 		w.learn(now, clock(at%mostClock), bytes, &p)
 	}
 	ready := w.waiting()
@@ -118,16 +129,17 @@ func (l *Lane) Came(now time.Time, count, at uint64) error {
 	return nil
 }
 
-// last takes off the packets that have come, and returns the last of them.
-func (l *Lane) last(count uint64) (p packet, ok bool) {
+// last takes off the packets that have come, and returns the last of them and the bytes of all.
+func (l *Lane) last(count uint64) (p packet, bytes int64) {
 	n := 0
 	for ; n < len(l.packets) && l.packets[n].total <= count; n++ {
-		p, ok = l.packets[n], true
+		p = l.packets[n]
+		bytes += p.bytes
 	}
 	if l.packets = slices.Delete(l.packets, 0, n); len(l.packets) == 0 {
 		l.packets = nil
 	}
-	return p, ok
+	return p, bytes
 }
 
 // Doubt says whether what is in flight on the lane may never come: others need not wait for it.
@@ -139,11 +151,11 @@ func (l *Lane) Doubt(yes bool) {
 		return
 	}
 	l.doubted = yes
-	own := int64(l.sent - l.came)
 	if yes {
-		own = -own
+		w.fly -= l.fly
+	} else {
+		w.fly += l.fly
 	}
-	w.fly += own
 	ready := w.waiting()
 	w.mu.Unlock()
 	for _, f := range ready {

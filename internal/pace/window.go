@@ -102,7 +102,7 @@ func (w *Window) frame() float64 {
 	if len(w.rates) == 0 {
 		return firstFrame
 	}
-	return min(max(w.rate()*frameTime.Seconds(), leastFrame), mostFrame)
+	return min(max(w.rate()*frameTime.Seconds(), leastFrame), mostFrame, w.size/2)
 }
 
 // Rate is how many bytes a second the path has carried of late; 0 if that is not known.
@@ -199,7 +199,7 @@ func (w *Window) roundTrip(now time.Time) {
 		w.size *= w.trip.Seconds() / (w.trip + w.least).Seconds()
 		w.size = max(w.size+step, 1.5*full+2*frame) // a TCP that loses packets needs more before it than is under way
 	}
-	w.size = max(w.size, 2*frame)
+	w.size = max(w.size, 2*leastFrame)
 	w.seen, w.limited = false, false
 }
 

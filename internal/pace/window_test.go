@@ -95,7 +95,7 @@ func (p *path) bulk(w *Window) *bulk {
 
 func (b *bulk) fill() {
 	for n := b.lane.Room(b.now); n > 0; n = b.lane.Room(b.now) {
-		b.lane.Sent(b.now, n)
+		b.lane.Sent(b.now, n, true)
 		b.sent += uint64(n)
 		count := b.sent
 		b.send(n, func() { b.arrive(count) })
@@ -207,7 +207,7 @@ func TestCountsAreChecked(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	w := New(0)
 	l := w.NewLane(0, func() {})
-	l.Sent(now, 1000)
+	l.Sent(now, 1000, true)
 	if err := l.Came(now, 1001, 5); !errors.Is(err, ErrCount) {
 		t.Errorf("more than was sent: got %v", err)
 	}
@@ -235,7 +235,7 @@ func FuzzCame(f *testing.F) {
 			switch {
 			case b[0] < 100:
 				if n := l.Room(now); n > 0 {
-					l.Sent(now, n)
+					l.Sent(now, n, b[2]&3 > 0)
 				}
 			case b[0] < 250:
 				l.Came(now, l.came+uint64(b[2])<<(b[3]%32), uint64(b[3])<<(b[2]%64))
@@ -255,7 +255,7 @@ func BenchmarkSentAndCame(b *testing.B) {
 	var n uint64
 	for b.Loop() {
 		now = now.Add(50 * time.Microsecond)
-		l.Sent(now, 16<<10)
+		l.Sent(now, 16<<10, true)
 		n += 16 << 10
 		l.Came(now, n, uint64(now.UnixMicro()))
 		l.Room(now)

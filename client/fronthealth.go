@@ -36,18 +36,29 @@ const (
 	maxDoublings  = 4                // backToStream doubles so often while carriers of the stream door go on being short-lived
 )
 
+// Head starts of a front before the next is tried as well, which shows whoever watches
+// two names at once: the first one when a front has not answered yet, which is what a
+// round trip of 600 ms makes of five of them; then twice what its answers took, within
+// bounds. A lost packet costs a second of its own.
+const (
+	headStartFirst = 3 * time.Second
+	headStartLeast = 1500 * time.Millisecond
+	headStartMost  = 6 * time.Second
+)
+
 // frontHealth says how well the fronts of a link do: which is to be tried first,
 // whether the stream door is worth going back to, and whether somebody answers
 // who does not let us in. All goroutines of a client may use it.
 type frontHealth struct {
 	fronts int // how many the link has
 
-	mu         sync.Mutex // guards the following
-	best       int        // the front to be tried first
-	shortFront int        // the front of the last carrier that was short-lived
-	died       int        // how many carriers of shortFront were short-lived, one after the other
-	streamFrom time.Time  // when the stream door may be tried again
-	unanswered int        // answers and carriers of the gateway door, one after the other, that brought no proof of the origin
+	mu         sync.Mutex            // guards the following
+	best       int                   // the front to be tried first
+	shortFront int                   // the front of the last carrier that was short-lived
+	died       int                   // how many carriers of shortFront were short-lived, one after the other
+	streamFrom time.Time             // when the stream door may be tried again
+	took       map[int]time.Duration // what the answers of a front took, those before the last by less and less
+	unanswered int                   // answers and carriers of the gateway door, one after the other, that brought no proof of the origin
 }
 
 // first is the front to be tried first.
@@ -62,6 +73,31 @@ func (h *frontHealth) reached(front int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.best = front
+}
+
+// headStart is how long a front is tried before the next is, too.
+func (h *frontHealth) headStart(front int) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	took, known := h.took[front]
+	if !known {
+		return headStartFirst
+	}
+	return min(max(2*took, headStartLeast), headStartMost)
+}
+
+// answeredIn notes how long it took a front to open a socket.
+func (h *frontHealth) answeredIn(front int, d time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	before, known := h.took[front]
+	if !known {
+		before = d
+	}
+	if h.took == nil {
+		h.took = make(map[int]time.Duration)
+	}
+	h.took[front] = before + (d-before)/4
 }
 
 // pass makes the front after another the first to be tried.

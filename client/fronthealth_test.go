@@ -40,6 +40,28 @@ func TestShortLivedCarriersTurnTheClientToTheNextFront(t *testing.T) {
 	})
 }
 
+func TestAFrontHasTwiceAsLongAsItUsedToTake(t *testing.T) {
+	t.Parallel()
+	var h frontHealth
+	for _, s := range []struct{ took, want time.Duration }{
+		{0, headStartFirst},
+		{time.Second, 2 * time.Second},
+		{2 * time.Second, 2500 * time.Millisecond}, // one dial more does not say much
+		{time.Minute, headStartMost},
+	} {
+		if s.took > 0 {
+			h.answeredIn(1, s.took)
+		}
+		if got := h.headStart(1); got != s.want {
+			t.Errorf("after %v: got %v, want %v", s.took, got, s.want)
+		}
+	}
+	h.answeredIn(0, 10*time.Millisecond)
+	if got := h.headStart(0); got != headStartLeast {
+		t.Errorf("a fast one: got %v, want %v", got, headStartLeast)
+	}
+}
+
 func TestAShortLifeAtAnotherFrontBeginsTheCountAnew(t *testing.T) {
 	t.Parallel()
 	h := frontHealth{fronts: 3}

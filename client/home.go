@@ -23,12 +23,19 @@ type home struct {
 
 	mu       sync.Mutex       // guards the following
 	carriers []*activeCarrier // those that are served, oldest first
-	ticket   string           // the newest; empty: it gave none, as there is no other origin
+	tickets  []ticket         // one for each front, the newest first; none: there is no other origin
+	turn     int              // how many carriers have led to other origins, one after another
 	sought   bool             // its tunnels are being fetched
 	told     bool             // a carrier was made only to tell how tunnels ended: another is not worth its price
 	strayed  time.Time        // since when carriers have led to other origins alone; zero: they do not
 	proved   bool             // an origin has agreed on the session
 	wary     bool             // an origin that was led to by its ticket has not agreed: no ticket is believed until one does
+}
+
+// ticket is the newest that came by a front, which may have forged it.
+type ticket struct {
+	front int
+	text  string
 }
 
 // newHome is an origin that is still to be found.
@@ -59,10 +66,14 @@ func (h *home) end(l *activeCarrier, why error) {
 	defer h.mu.Unlock()
 	h.note()
 	if l.led && !l.Live() && !h.proved { // whoever gave that ticket takes no new session: it drains, perhaps
-		h.ticket, h.wary = "", true
+		h.tickets, h.wary = nil, true
 	}
 	h.carriers = slices.DeleteFunc(h.carriers, func(other *activeCarrier) bool { return other == l })
-	if errors.Is(why, session.ErrElsewhere) && h.strayed.IsZero() {
+	if !errors.Is(why, session.ErrElsewhere) {
+		return
+	}
+	h.turn++
+	if h.strayed.IsZero() {
 		h.strayed = time.Now()
 	}
 }
@@ -73,22 +84,37 @@ func (h *home) end(l *activeCarrier, why error) {
 func (h *home) note() {
 	for _, l := range h.carriers {
 		if l.Live() {
-			h.proved, h.strayed = true, time.Time{}
+			h.proved, h.strayed, h.turn = true, time.Time{}, 0
 		} else if h.proved || h.wary {
 			continue
 		}
 		if t := l.ticket(); t != "" {
-			h.ticket = t
+			h.keep(ticket{l.front, t})
 		}
 	}
 }
 
-// way is the ticket that leads to the origin, or empty.
+// keep makes t the newest. mu is held.
+func (h *home) keep(t ticket) {
+	others := slices.DeleteFunc(h.tickets, func(other ticket) bool { return other.front == t.front })
+	h.tickets = slices.Insert(others, 0, t)
+}
+
+// way is the ticket that leads to the origin, or empty. One that leads astray is brought
+// again, as its origin may not have been reached at the moment. Its front may have forged it, too:
+// every other carrier after that brings one that came by another front, or none.
 func (h *home) way() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.note()
-	return h.ticket
+	i := 0
+	if h.turn > 0 && h.turn%2 == 0 {
+		i = 1 + (h.turn/2-1)%max(len(h.tickets), 1)
+	}
+	if i < len(h.tickets) {
+		return h.tickets[i].text
+	}
+	return ""
 }
 
 // strayLimit is for how long a home's origin is looked for while other origins answer.

@@ -2,10 +2,8 @@ package client
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 )
@@ -47,7 +45,8 @@ var (
 
 // Probe goes to the origin by one front of the link, apart from all else that c
 // does and with a token of its own, and says how each step went. What is learned of
-// the front's clock is kept. It takes as long as ctx allows, at most 25 seconds.
+// the front's clock is kept. It takes as long as ctx allows, at most 25 seconds, and as long again after an
+// answer that another token may change.
 func (c *Client) Probe(ctx context.Context, front int) Probed {
 	p := Probed{Pinned: len(c.cfg.Link.Fronts[front].Pins) > 0}
 	if c.probe(ctx, front, &p) {
@@ -58,36 +57,28 @@ func (c *Client) Probe(ctx context.Context, front int) Probed {
 	return p
 }
 
+// hops are what Probe calls the steps of an Open.
+var hops = []HopName{HopNetwork, HopTLS, HopGate}
+
 // probe reports whether another try is worth it.
 func (c *Client) probe(ctx context.Context, i int, p *Probed) (again bool) {
-	d, f := c.cfg.Dialer, c.cfg.Link.Fronts[i]
-	raw, ok := step(p, HopNetwork, func() (net.Conn, error) { return d.Reach(ctx, f) })
-	if !ok {
-		return false
+	began := time.Now()
+	sock, way, again, err := c.openSocket(ctx, i, "")
+	rest := time.Since(began)
+	for n, took := range way.Took {
+		p.Hops = append(p.Hops, Hop{hops[n], took, nil})
+		rest -= took
 	}
-	secure, ok := step(p, HopTLS, func() (*tls.Conn, error) { return d.Secure(ctx, raw, f) })
-	if !ok {
-		return false
+	if len(way.State.PeerCertificates) > 0 {
+		p.Version = way.State.Version
+		p.NotAfter = way.State.PeerCertificates[0].NotAfter
 	}
-	state := secure.ConnectionState()
-	p.Version = state.Version
-	p.NotAfter = state.PeerCertificates[0].NotAfter // there is one, or it was not verified
-	sock, ok := step(p, HopGate, func() (s *socket, err error) {
-		s, again, err = c.enter(ctx, secure, i, "")
-		return s, err
-	})
-	if ok {
-		sock.Close()
+	if err != nil {
+		p.Hops = append(p.Hops, Hop{hops[len(way.Took)], max(rest, 0), err})
+		return again
 	}
-	return again
-}
-
-// step tries one hop and notes how it went.
-func step[T any](p *Probed, name HopName, try func() (T, error)) (T, bool) {
-	start := time.Now()
-	v, err := try()
-	p.Hops = append(p.Hops, Hop{name, time.Since(start), err})
-	return v, err == nil
+	sock.Close()
+	return false
 }
 
 // refusal says what an answer that is no socket means.

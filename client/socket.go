@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -25,10 +26,6 @@ const upgradeTimeout = 10 * time.Second
 // ErrNotLetIn means that a front answered like an ordinary website: the link
 // is revoked, its path is wrong, or it leads to another site.
 var ErrNotLetIn = errors.New("the front shows an ordinary website: the link may be revoked or out of date, ask for a new one")
-
-// frontStagger is the head start of a front before the next is tried as well:
-// a TLS and WebSocket handshake needs longer than a TCP connection.
-const frontStagger = 300 * time.Millisecond
 
 // socket is what a front opened for a token, which no other socket has: an origin
 // takes each once.
@@ -61,11 +58,13 @@ func (s *socket) learnFrom(answer *http.Response) {
 // dialSocket races the fronts that may be taken, and returns the number of the
 // one that won. The error is dial.ErrNothing if there is no such front.
 func (c *Client) dialSocket(ctx context.Context, h *home, may func(link.Front) bool) (*socket, int, error) {
-	return dial.Race(ctx, c.frontsToTry(may), frontStagger, func(ctx context.Context, i int) (*socket, error) {
+	return dial.Race(ctx, c.frontsToTry(may), c.health.headStart, func(ctx context.Context, i int) (*socket, error) {
+		began := time.Now()
 		s, err := c.tryFront(ctx, i, h.way())
 		if err != nil {
 			return nil, fmt.Errorf("front %d: %w", i+1, err)
 		}
+		c.health.answeredIn(i, time.Since(began))
 		return s, nil
 	}, func(s *socket) { s.Close() })
 }
@@ -86,26 +85,31 @@ func (c *Client) frontsToTry(may func(link.Front) bool) (fronts []int) {
 	return fronts
 }
 
-// tryFront opens a socket by the front at i.
+// tryFront opens a socket by the front at i that leads to the ticket's origin.
 func (c *Client) tryFront(ctx context.Context, i int, ticket string) (*socket, error) {
-	s, again, err := c.openSocket(ctx, i, ticket)
+	s, _, again, err := c.openSocket(ctx, i, ticket)
 	if again {
-		s, _, err = c.openSocket(ctx, i, ticket)
+		s, _, _, err = c.openSocket(ctx, i, ticket)
 	}
 	return s, err
 }
 
-func (c *Client) openSocket(ctx context.Context, i int, ticket string) (s *socket, again bool, err error) {
-	conn, err := c.cfg.Dialer.Dial(ctx, c.cfg.Link.Fronts[i])
-	if err != nil {
-		return nil, false, err
-	}
-	return c.enter(ctx, conn, i, ticket)
+// openSocket reports how far the way led, and whether another try, which has another
+// token, is worth it after a refusal.
+func (c *Client) openSocket(ctx context.Context, i int, ticket string) (s *socket, way front.Way, again bool, err error) {
+	var repeat atomic.Bool
+	s, way, err = front.Open(ctx, c.cfg.Dialer, c.cfg.Link.Fronts[i], func(ctx context.Context, conn *tls.Conn) (*socket, error) {
+		s, again, err := c.enter(ctx, conn, i, ticket)
+		if again {
+			repeat.Store(true)
+		}
+		return s, err
+	})
+	return s, way, err != nil && repeat.Load(), err
 }
 
-// enter is the second half of openSocket: it asks on conn for a socket of the front
-// at i that leads to the ticket's origin, and closes conn if there is none. After
-// some refusals another try, which has another token, is worth it.
+// enter is the last step to a socket: it asks for one on conn, which it closes if there
+// is none.
 func (c *Client) enter(ctx context.Context, conn net.Conn, i int, ticket string) (s *socket, again bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, upgradeTimeout)
 	defer cancel()

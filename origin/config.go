@@ -35,6 +35,9 @@ type Config struct {
 	Windows      int64                                                 // what others can make the origin keep, in bytes, as told below; 0: 512 MiB
 	Advertise    netip.AddrPort                                        // where functions and other origins reach this one; zero: none do
 	Gateway      Gateway                                               // zero: no gateway door
+
+	// Reach dials other origins; nil: a net.Dialer does.
+	Reach func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Gateway is the API Gateway whose connections come in by the gateway door.
@@ -73,6 +76,9 @@ func (c *Config) defaults() {
 	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
 	if c.Revoked == nil {
 		c.Revoked = func(uint32) bool { return false }
+	}
+	if c.Reach == nil {
+		c.Reach = new(net.Dialer).DialContext
 	}
 	c.MaxTunnels = cmp.Or(c.MaxTunnels, 100_000)
 	c.MaxCarriers = cmp.Or(c.MaxCarriers, 50_000)

@@ -26,6 +26,7 @@ type fleet struct {
 	self    netip.AddrPort // where others reach this origin; invalid: they do not
 	tickets *wire.Tickets
 	posts   *handover.Client
+	reach   func(ctx context.Context, network, address string) (net.Conn, error)
 	passing chan struct{} // holds one for each carrier that another origin serves
 	metrics *metrics
 	ctx     context.Context // ends the splices
@@ -116,7 +117,7 @@ func (f *fleet) passUpgrade(w http.ResponseWriter, r *http.Request, owner netip.
 
 // join connects r's client with the owner, if that has switched protocols.
 func (f *fleet) join(w http.ResponseWriter, r *http.Request, owner netip.AddrPort) bool {
-	far, answer, ahead, err := ask(r, owner)
+	far, answer, ahead, err := f.ask(r, owner)
 	if err != nil {
 		return false
 	}
@@ -134,8 +135,10 @@ func (f *fleet) join(w http.ResponseWriter, r *http.Request, owner netip.AddrPor
 
 // ask sends r to owner. It returns the head of the answer, which is 101, and
 // what was read after it.
-func ask(r *http.Request, owner netip.AddrPort) (far net.Conn, answer, ahead []byte, err error) {
-	far, err = (&net.Dialer{Timeout: ownerDial}).DialContext(r.Context(), "tcp", owner.String())
+func (f *fleet) ask(r *http.Request, owner netip.AddrPort) (far net.Conn, answer, ahead []byte, err error) {
+	ctx, cancel := context.WithTimeout(r.Context(), ownerDial)
+	defer cancel()
+	far, err = f.reach(ctx, "tcp", owner.String())
 	if err != nil {
 		return nil, nil, nil, err
 	}

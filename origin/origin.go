@@ -55,7 +55,7 @@ func New(cfg Config) (*Origin, error) {
 	o.acceptor.table, o.acceptor.metrics = o.table, metrics
 	o.admission.table, o.admission.metrics = o.table, metrics
 	o.fleet = &fleet{
-		self: cfg.Advertise, tickets: wire.NewTickets(cfg.Gates, time.Now().Add(rotating)), posts: handover.New(nil),
+		self: cfg.Advertise, tickets: wire.NewTickets(cfg.Gates, time.Now().Add(rotating)), posts: handover.Over(cfg.Reach), reach: cfg.Reach,
 		passing: make(chan struct{}, cfg.MaxCarriers), metrics: metrics, ctx: o.ctx, tasks: o.tasks,
 	}
 	o.stream = &streamDoor{admission: o.admission, fleet: o.fleet, site: cfg.Site, metrics: metrics}

@@ -45,7 +45,7 @@ func TestDoctorSaysWhichHopFails(t *testing.T) {
 				strings.TrimPrefix(allPassed, "link=ok ")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := doctor.Examine(t.Context(), c.link, r.Trust, doctor.Silent{})
+			got := doctor.Examine(t.Context(), c.link, nil, r.Trust, doctor.Silent{})
 			if err := got.Judge(true); err == nil {
 				t.Error("got no error, want one, as every front was to work")
 			}
@@ -67,7 +67,7 @@ func TestDoctorSaysWhichHopFails(t *testing.T) {
 func TestDoctorSaysThatTheOriginCannotReachWhatsApp(t *testing.T) {
 	t.Parallel()
 	r := localtest.Offline(t)
-	got := doctor.Examine(t.Context(), r.Link, r.Trust, doctor.Silent{})
+	got := doctor.Examine(t.Context(), r.Link, nil, r.Trust, doctor.Silent{})
 	for _, c := range got.Checks[5:] {
 		if c.Status != doctor.Failed || c.Problem != "the origin cannot reach WhatsApp" || !strings.Contains(c.Try, "--direct") {
 			t.Errorf("got %+v, want that the origin's way ends", c)

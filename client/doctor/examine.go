@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"culvert/client"
+	"culvert/client/front"
 	"culvert/internal/link"
 	"culvert/internal/term"
 	"culvert/internal/tunnel"
@@ -44,16 +45,16 @@ func (Silent) Front(int, link.Front) {}
 func (Silent) Check(Check) {}
 
 // Examine goes the whole way to WhatsApp by each front of the link, by all of
-// them at once, and returns when nothing of it runs any more. It takes as long as
+// them at once, with d's settings or those of its zero value if it is nil, and returns when nothing of it runs any more. It takes as long as
 // ctx allows, and a minute at most. Tell hears of the fronts in their order.
-func Examine(ctx context.Context, l *link.Link, t Trust, tell Listener) *Report {
+func Examine(ctx context.Context, l *link.Link, d *front.Dialer, t Trust, tell Listener) *Report {
 	r := newReport(ByLink)
 	r.add(tell, Check{Hop: Link, Status: Passed,
 		Detail: fmt.Sprintf("valid, for user %d, with %s", l.Keys.User, term.Count(len(l.Fronts), "front"))})
 	results := make([]chan []Check, len(l.Fronts))
 	for i := range l.Fronts {
 		results[i] = make(chan []Check, 1)
-		go func() { results[i] <- examineFront(ctx, l, i, t) }()
+		go func() { results[i] <- examineFront(ctx, l, i, d, t) }()
 	}
 	for i, f := range l.Fronts {
 		tell.Front(i+1, f)
@@ -81,10 +82,10 @@ func ExamineDirect(ctx context.Context, u *whatsapp.Upstream, t Trust, tell List
 }
 
 // examineFront goes the whole way by one front alone.
-func examineFront(ctx context.Context, l *link.Link, i int, t Trust) []Check {
+func examineFront(ctx context.Context, l *link.Link, i int, d *front.Dialer, t Trust) []Check {
 	alone := &link.Link{Keys: l.Keys, Fronts: l.Fronts[i : i+1]}
 	ends := newCloseReasons()
-	c, err := client.New(client.Config{Link: alone, Ended: ends.add})
+	c, err := client.New(client.Config{Link: alone, Dialer: d, Ended: ends.add})
 	if err != nil {
 		return skip(i+1, []Check{{Front: i + 1, Hop: Network, Status: Failed, Problem: err.Error()}})
 	}

@@ -18,7 +18,7 @@ func ExampleExamine() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 	defer cancel()
-	report := doctor.Examine(ctx, l, doctor.Genuine(), doctor.Silent{})
+	report := doctor.Examine(ctx, l, nil, doctor.Genuine(), doctor.Silent{})
 	if err := report.Judge(false); err != nil {
 		for _, c := range report.Checks {
 			fmt.Println(c.Front, c.Hop, c.Problem, c.Try)

@@ -6,8 +6,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -24,6 +26,9 @@ const (
 	StepUpgrade Step = "upgrade" // ask for a WebSocket
 )
 
+// index is a step's place in their order.
+func (s Step) index() int { return slices.Index([]Step{StepConnect, StepTLS, StepUpgrade}, s) }
+
 // Error says at which step a front failed and what to try. Its text has
 // no name and no address of the front; Unwrap leads to errors which do, and which
 // are not to be shown.
@@ -34,6 +39,9 @@ type Error struct {
 
 // Failed is an *Error: step ended with err.
 func Failed(step Step, err error) error { return &Error{step, err} }
+
+// Step is where it failed.
+func (e *Error) Step() Step { return e.step }
 
 func (e *Error) Unwrap() error { return e.err }
 
@@ -51,7 +59,7 @@ func (e *Error) Error() string {
 
 // Plainly is err without names and addresses, and with what to try.
 func Plainly(err error) string {
-	for _, describe := range []func(error) string{describeCertificate, describeTLS} {
+	for _, describe := range []func(error) string{describeProxy, describeCertificate, describeTLS} {
 		if s := describe(err); s != "" {
 			return s
 		}
@@ -88,6 +96,16 @@ func describeTLS(err error) string {
 		return fmt.Sprintf("the front refuses the handshake (%v); check its sni", remote.Err)
 	}
 	return ""
+}
+
+// wasCut reports whether a connection ended without a word.
+func wasCut(err error) bool {
+	for _, cut := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, cut) {
+			return true
+		}
+	}
+	return false
 }
 
 func describeNetwork(err error) string {

@@ -4,7 +4,6 @@ package front
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"net"
 	"net/netip"
@@ -21,11 +20,13 @@ import (
 const (
 	stepTimeout      = 5 * time.Second // for one lookup, and for one address
 	handshakeTimeout = 10 * time.Second
+	openTimeout      = 25 * time.Second // for all addresses of a front together
 )
 
 // Dialer reaches fronts. Its zero value is ready, and its fields must not change
-// once it was used. It remembers which address of a front was good, and TLS
-// sessions, so that a later connection is faster and smaller. Several goroutines
+// once it was used. It remembers which address of a front was good, how large a
+// ClientHello passes on the way there, and TLS sessions, so that a later connection is
+// faster and smaller. Several goroutines
 // may use one Dialer. It starts no goroutine that outlives a call. Its errors are
 // *Error, and tell a person what to try.
 type Dialer struct {
@@ -36,8 +37,12 @@ type Dialer struct {
 	// system's.
 	Roots *x509.CertPool
 
-	// Connect opens a connection to an address, an IP and a port. nil: TCP.
+	// Connect opens a connection to an address, an IP and a port, or to a proxy, whose
+	// host may be a name. nil: TCP.
 	Connect func(ctx context.Context, network, address string) (net.Conn, error)
+
+	// Proxy chooses the way out for each host of a front. nil: none needs a proxy.
+	Proxy *Proxy
 
 	// Now is the time by which certificates without pins are judged. nil: time.Now.
 	Now func() time.Time
@@ -50,21 +55,7 @@ type Dialer struct {
 
 // Clone returns a Dialer with d's settings and a memory of its own.
 func (d *Dialer) Clone() *Dialer {
-	return &Dialer{Wrap: d.Wrap, Roots: d.Roots, Connect: d.Connect, Now: d.Now, lookup: d.lookup}
-}
-
-// frontMemory is what a Dialer remembers of one front.
-type frontMemory struct {
-	sessions tls.ClientSessionCache
-
-	mu   sync.Mutex // guards the following
-	good target
-}
-
-// target is an address of a front.
-type target struct {
-	end  dial.Endpoint // one of link.Front.Addrs
-	addr netip.Addr    // an address of its host
+	return &Dialer{Wrap: d.Wrap, Roots: d.Roots, Connect: d.Connect, Proxy: d.Proxy, Now: d.Now, lookup: d.lookup}
 }
 
 func (d *Dialer) memory(f link.Front) *frontMemory {
@@ -73,7 +64,7 @@ func (d *Dialer) memory(f link.Front) *frontMemory {
 	key := f.String()
 	m := d.fronts[key]
 	if m == nil {
-		m = &frontMemory{sessions: tls.NewLRUClientSessionCache(8)}
+		m = newFrontMemory()
 		if d.fronts == nil {
 			d.fronts = make(map[string]*frontMemory)
 		}
@@ -82,64 +73,9 @@ func (d *Dialer) memory(f link.Front) *frontMemory {
 	return m
 }
 
-func (m *frontMemory) best() target {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.good
-}
-
-func (m *frontMemory) remember(t target) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.good = t
-}
-
-// Dial opens a TLS connection to f: TCP to the best of its addresses, then a
-// handshake that has verified who answers. ctx bounds only the dial, not the
-// connection. The error is an *Error.
-func (d *Dialer) Dial(ctx context.Context, f link.Front) (*tls.Conn, error) {
-	raw, err := d.Reach(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	return d.Secure(ctx, raw, f)
-}
-
-// Secure is the second half of Dial: it makes TLS of raw, a connection to f, and
-// closes raw if that fails.
-func (d *Dialer) Secure(ctx context.Context, raw net.Conn, f link.Front) (*tls.Conn, error) {
-	if d.Wrap != nil {
-		raw = d.Wrap(raw)
-	}
-	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
-	defer cancel()
-	conn := tls.Client(raw, d.tlsConfig(f))
-	if err := conn.HandshakeContext(ctx); err != nil {
-		raw.Close()
-		return nil, Failed(StepTLS, err)
-	}
-	return conn, nil
-}
-
-// Reach is the first half of Dial: it opens a TCP connection to one of f's
-// addresses, of which the last good one is tried first.
-func (d *Dialer) Reach(ctx context.Context, f link.Front) (net.Conn, error) {
-	m := d.memory(f)
-	groups, err := groupsOf(f, m.best())
-	if err != nil {
-		return nil, Failed(StepConnect, err)
-	}
-	hosts := dial.Hosts{Lookup: d.lookup, Connect: d.connect, Patience: stepTimeout}
-	conn, won, err := hosts.Dial(ctx, groups)
-	if err != nil {
-		return nil, Failed(StepConnect, err)
-	}
-	m.remember(target{groups[won.Group].Endpoints[0], won.Addr.Addr()})
-	return conn, nil
-}
-
-// groupsOf lists what to try for f: what was good, then the others in their order.
-func groupsOf(f link.Front, good target) ([]dial.Group, error) {
+// groupsOf lists what to try for f: what was good, which has a head start, then the others
+// in their order.
+func groupsOf(f link.Front, good target, headStart time.Duration) ([]dial.Group, error) {
 	var groups []dial.Group
 	for _, address := range f.Addrs() {
 		e, err := dial.ParseEndpoint(address)
@@ -148,24 +84,35 @@ func groupsOf(f link.Front, good target) ([]dial.Group, error) {
 		}
 		g := dial.Group{Endpoints: []dial.Endpoint{e}}
 		if e == good.end {
-			g.Prefer = good.addr
+			g.Prefer, g.HeadStart = good.addr, headStart
 			groups = slices.Insert(groups, 0, g)
 		} else {
 			groups = append(groups, g)
 		}
 	}
+	after := time.Duration(0)
 	for i := range groups {
-		groups[i].After = time.Duration(i) * dial.Stagger
+		groups[i].After = after
+		after += max(dial.Stagger, groups[i].HeadStart)
 	}
 	return groups, nil
 }
 
+// hosts is how to connect to what groupsOf lists.
+func (d *Dialer) hosts() *dial.Hosts {
+	return &dial.Hosts{Lookup: d.lookup, Connect: d.connect, Via: d.via, Patience: stepTimeout}
+}
+
 func (d *Dialer) connect(ctx context.Context, address netip.AddrPort) (net.Conn, error) {
+	return d.dialTCP(ctx, address.String())
+}
+
+func (d *Dialer) dialTCP(ctx context.Context, address string) (net.Conn, error) {
 	if d.Connect != nil {
-		return d.Connect(ctx, "tcp", address.String())
+		return d.Connect(ctx, "tcp", address)
 	}
 	// Go sets TCP_NODELAY. The carrier's own pings find dead paths; the
 	// kernel's probes would wake a phone every 15 seconds.
 	tcp := net.Dialer{KeepAlive: -1}
-	return tcp.DialContext(ctx, "tcp", address.String())
+	return tcp.DialContext(ctx, "tcp", address)
 }

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -19,66 +18,27 @@ import (
 	"culvert/internal/link"
 )
 
-// fakeNet is a network in which an address answers, refuses or is silent.
-type fakeNet struct {
-	names map[string][]string
-	alive map[string]time.Duration // how long connecting takes
-	dead  map[string]bool          // refuses
-
-	mu     sync.Mutex // guards dialed
-	dialed []string
-}
-
-func (n *fakeNet) dialer() *Dialer {
-	return &Dialer{Connect: n.connect, lookup: n.lookup}
-}
-
-func (n *fakeNet) lookup(_ context.Context, _, host string) (addrs []netip.Addr, err error) {
-	for _, a := range n.names[host] {
-		addrs = append(addrs, netip.MustParseAddr(a))
-	}
-	if addrs == nil {
-		err = &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
-	}
-	return addrs, err
-}
-
-func (n *fakeNet) connect(ctx context.Context, _, address string) (net.Conn, error) {
-	n.mu.Lock()
-	n.dialed = append(n.dialed, address)
-	n.mu.Unlock()
-	if n.dead[address] {
-		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
-	}
-	if takes, ok := n.alive[address]; ok {
-		time.Sleep(takes)
-		return &idleConn{}, nil
-	}
-	<-ctx.Done()
-	return nil, ctx.Err()
-}
-
 func TestDialFrontTriesAllAddressesAndRemembersTheGoodOne(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := &fakeNet{
 			names: map[string][]string{"a.example": {"2001:db8::1", "2001:db8::2", "192.0.2.1"}},
 			dead:  map[string]bool{"[2001:db8::1]:443": true},
-			alive: map[string]time.Duration{"192.0.2.1:443": 10 * time.Millisecond},
+			alive: map[string]site{"192.0.2.1:443": {takes: 10 * time.Millisecond}},
 		}
 		d, start := n.dialer(), time.Now()
-		f := link.Front{Host: "front.example", Dial: []string{"missing.example:443", "a.example:443"}}
-		if _, err := d.Reach(t.Context(), f); err != nil {
+		f := pinnedTo("front.example", "missing.example:443", "a.example:443")
+		if err := open(t, d, f); err != nil {
 			t.Fatal(err)
 		}
 		if got := time.Since(start); got != 10*time.Millisecond {
 			t.Errorf("took %v, want no wait after a refusal", got)
 		}
-		n.dialed = nil
-		if _, err := d.Reach(t.Context(), f); err != nil {
+		n.clear()
+		if err := open(t, d, f); err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Join(n.dialed, " "); got != "192.0.2.1:443" {
+		if got := n.log(); got != "192.0.2.1:443" {
 			t.Errorf("the second time it dialed %s, want the good address alone", got)
 		}
 	})
@@ -92,8 +52,8 @@ func TestBlockedHostsOfManyAddressesDoNotKeepTheNextFromItsTurn(t *testing.T) {
 		t.Run(fmt.Sprintf("%d hosts", hosts), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				n := &fakeNet{names: map[string][]string{}, alive: map[string]time.Duration{"192.0.2.1:443": time.Millisecond}}
-				f := link.Front{Host: "front.example"}
+				n := &fakeNet{names: map[string][]string{}, alive: map[string]site{"192.0.2.1:443": {takes: time.Millisecond}}}
+				f := pinnedTo("front.example")
 				for h := range hosts - 1 {
 					name := fmt.Sprintf("blocked%d.example", h)
 					for a := range 4 {
@@ -104,7 +64,7 @@ func TestBlockedHostsOfManyAddressesDoNotKeepTheNextFromItsTurn(t *testing.T) {
 				n.names["lives.example"] = []string{"192.0.2.1"}
 				f.Dial = append(f.Dial, "lives.example:443")
 				start := time.Now()
-				if _, err := n.dialer().Reach(t.Context(), f); err != nil {
+				if err := open(t, n.dialer(), f); err != nil {
 					t.Fatal(err)
 				}
 				if got, most := time.Since(start), time.Duration(2*hosts)*dial.Stagger; got > most {
@@ -119,7 +79,7 @@ func TestDialFrontGivesUpOnSilence(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n, start := &fakeNet{}, time.Now()
-		_, err := n.dialer().Reach(t.Context(), link.Front{Host: "f.example", Dial: []string{"192.0.2.1:443", "192.0.2.2:443"}})
+		err := open(t, n.dialer(), link.Front{Host: "f.example", Dial: []string{"192.0.2.1:443", "192.0.2.2:443"}})
 		checkError(t, "silent addresses", err, "connect: no answer in time")
 		if got := time.Since(start); got != stepTimeout+dial.Stagger {
 			t.Errorf("gave up after %v, want %v", got, stepTimeout+dial.Stagger)
@@ -134,7 +94,7 @@ func TestDialFrontGivesUpOnASilentHandshake(t *testing.T) {
 		go io.Copy(io.Discard, theirs)
 		d := &Dialer{Connect: func(context.Context, string, string) (net.Conn, error) { return ours, nil }}
 		start := time.Now()
-		_, err := d.Dial(t.Context(), link.Front{Host: "192.0.2.1"})
+		err := open(t, d, link.Front{Host: "192.0.2.1"})
 		checkError(t, "a silent server", err, "TLS: no answer in time")
 		if got := time.Since(start); got != handshakeTimeout {
 			t.Errorf("gave up after %v, want %v", got, handshakeTimeout)
@@ -153,7 +113,7 @@ func TestFrontErrorsSayTheStepAndWhatToTry(t *testing.T) {
 			"missing.example": "connect: the name is not known here; try another network",
 			"192.0.2.1":       "connect: connection refused; try another front",
 		} {
-			_, err := n.dialer().Dial(t.Context(), link.Front{Host: host})
+			err := open(t, n.dialer(), link.Front{Host: host})
 			checkError(t, host, err, want)
 			if strings.Contains(err.Error(), host) {
 				t.Errorf("got %v, want no host in it", err)
@@ -162,7 +122,7 @@ func TestFrontErrorsSayTheStepAndWhatToTry(t *testing.T) {
 		plain := &Dialer{Connect: func(context.Context, string, string) (net.Conn, error) {
 			return &plainConn{script: strings.NewReader("HTTP/1.1 400 Bad Request\r\n\r\n")}, nil
 		}}
-		_, err := plain.Dial(t.Context(), link.Front{Host: "192.0.2.1"})
+		err := open(t, plain, link.Front{Host: "192.0.2.1"})
 		checkError(t, "no TLS", err, "does not speak TLS")
 	})
 }
@@ -179,7 +139,7 @@ func TestAFamilyWithoutAddressesIsNoFault(t *testing.T) {
 			}
 			return n.lookup(ctx, network, host)
 		}
-		_, err := d.Reach(t.Context(), link.Front{Host: "a.example"})
+		err := open(t, d, link.Front{Host: "a.example"})
 		if want := "connect: connection refused; try another front or network"; err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
@@ -191,15 +151,16 @@ func TestAGoodAddressThatItsNameLostIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &fakeNet{
 			names: map[string][]string{"a.example": {"192.0.2.1"}},
-			alive: map[string]time.Duration{"192.0.2.1:443": 0, "192.0.2.2:443": 0},
+			alive: map[string]site{"192.0.2.1:443": {}, "192.0.2.2:443": {}},
 		}
 		d := n.dialer()
 		for _, address := range []string{"192.0.2.1", "192.0.2.2"} {
-			n.names["a.example"], n.dialed = []string{address}, nil
-			if _, err := d.Reach(t.Context(), link.Front{Host: "a.example"}); err != nil {
+			n.names["a.example"] = []string{address}
+			n.clear()
+			if err := open(t, d, pinnedTo("a.example")); err != nil {
 				t.Fatal(err)
 			}
-			if got := strings.Join(n.dialed, " "); got != address+":443" {
+			if got := n.log(); got != address+":443" {
 				t.Errorf("dialed %s, want %s alone", got, address)
 			}
 		}

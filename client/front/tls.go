@@ -17,9 +17,15 @@ var errPin = errors.New("the certificate matches no pin of the link")
 // tlsConfig is how to speak TLS with f: recognisable as Go's. InsecureSkipVerify hands verification
 // over to VerifyConnection, because the name to verify and the name to send
 // are two; crypto/tls calls it in resumed handshakes too. ALPN offers what a
-// WebSocket needs: an edge that may choose h2 would.
-func (d *Dialer) tlsConfig(f link.Front) *tls.Config {
+// WebSocket needs: an edge that may choose h2 would. A small ClientHello fits one
+// packet: it has no key share of ML-KEM, which alone takes 1184 bytes.
+func (d *Dialer) tlsConfig(f link.Front, small bool) *tls.Config {
+	var curves []tls.CurveID // nil: Go's
+	if small {
+		curves = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384}
+	}
 	return &tls.Config{
+		CurvePreferences:            curves,
 		ServerName:                  f.ServerName(),
 		InsecureSkipVerify:          true,
 		VerifyConnection:            d.verifier(f),

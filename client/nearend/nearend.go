@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	"culvert/client"
+	"culvert/client/front"
 	"culvert/client/listener"
 	"culvert/internal/link"
 	"culvert/internal/term"
@@ -29,6 +30,8 @@ type Options struct {
 	LAN         bool   // phones on the same network are let in
 	Host        string // what phones dial; empty: found out
 	Verbose     bool   // log every connection that ends, and what the client does
+
+	Dialer *front.Dialer // reaches the fronts; nil: one with the system's roots, and no proxy
 }
 
 // AddFlags adds the flags that every command with a near end has.
@@ -66,7 +69,7 @@ func Open(ctx context.Context, l *link.Link, o Options, logs io.Writer) (*NearEn
 	own, clients := loggers(logs, o.Verbose)
 	n := &NearEnd{log: own, fronts: len(l.Fronts)}
 	var err error
-	n.Client, err = client.New(client.Config{Link: l, Log: clients})
+	n.Client, err = client.New(client.Config{Link: l, Log: clients, Dialer: o.Dialer})
 	if err != nil {
 		return nil, err
 	}

@@ -19,13 +19,17 @@ It listens for programs of this machine only, unless --lan is given; then it
 also draws a QR code that sets the app. It runs until it is interrupted and goes
 on trying when there is no way through. culvert doctor says where it ends.
 
+Where only a proxy leads out, HTTPS_PROXY or ALL_PROXY name it, and NO_PROXY what
+is reached without it; --via URL comes before them. A password is safer there than
+in --via, which other users of this machine can see.
+
 Examples:
   culvert connect culvert:…
   culvert connect --link-file link --lan`
 
 func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f := term.NewFlags("culvert connect", "LINK [flags]", connectAbout)
-	source := linkFlag(f)
+	source, via := linkFlag(f), viaFlag(f)
 	var o nearend.Options
 	o.AddFlags(f)
 	f.StringVar(&o.Raw, "raw-chat", "", "`ADDR`, host:port, that takes every connection for chat; alone, it is the only one")
@@ -36,6 +40,9 @@ func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	}
 	l, err := source.read(rest, os.Stdin)
 	if err != nil {
+		return err
+	}
+	if o.Dialer, err = via.dialer(); err != nil {
 		return err
 	}
 	frugal()

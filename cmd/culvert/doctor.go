@@ -22,7 +22,7 @@ const doctorAbout = `
 Goes the way of the app's connections and says, hop by hop, how far they come
 and what to try. Each front of the link is tested by itself. What it prints
 names neither fronts nor addresses and may be shown to others; --names adds the
-fronts.
+fronts. --via and the environment name a proxy, as for culvert connect.
 
 On the origin's machine, --direct asks WhatsApp from there, without a relay.
 
@@ -55,6 +55,7 @@ Examples:
 type doctorOptions struct {
 	flags    *term.Flags
 	link     *linkSource
+	via      *viaSource
 	direct   bool
 	json     bool
 	names    bool
@@ -66,7 +67,7 @@ type doctorOptions struct {
 
 func newDoctorOptions() *doctorOptions {
 	f := term.NewFlags("culvert doctor", "LINK | --link-file FILE | --direct [flags]", doctorAbout)
-	o := &doctorOptions{flags: f, link: linkFlag(f)}
+	o := &doctorOptions{flags: f, link: linkFlag(f), via: viaFlag(f)}
 	f.BoolVar(&o.direct, "direct", false, "ask WhatsApp from this machine, without a relay")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	f.BoolVar(&o.names, "names", false, "name the fronts")
@@ -128,6 +129,8 @@ func (o *doctorOptions) check(args []string) (doctor.Trust, error) {
 	switch {
 	case o.direct && (len(args) > 0 || o.link.file != ""):
 		return doctor.Trust{}, o.flags.Wrong("--direct asks from this machine and takes no link")
+	case o.direct && o.via.url != "":
+		return doctor.Trust{}, o.flags.Wrong("--via is for fronts, and --direct asks without any")
 	case !o.direct && (o.upstream.Chat != "" || o.upstream.Media != ""):
 		return doctor.Trust{}, o.flags.Wrong("--upstream-chat and --upstream-media go with --direct alone")
 	case o.timeout <= 0:
@@ -178,7 +181,11 @@ func (o *doctorOptions) examine(ctx context.Context, args []string, t doctor.Tru
 	case err != nil:
 		return doctor.ExamineBadLink(err, tell), nil
 	}
-	return doctor.Examine(ctx, l, t, tell), nil
+	d, err := o.via.dialer()
+	if err != nil {
+		return nil, err
+	}
+	return doctor.Examine(ctx, l, d, t, tell), nil
 }
 
 // prose tells a person, line by line, as the checks go on.

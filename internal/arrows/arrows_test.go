@@ -46,10 +46,10 @@ var mayImport = map[string][]string{
 	"edge/passthrough": {"internal/netpoll", "internal/site"},
 	"functions":        {"edge", "internal/wire"},
 
-	"client/doctor":  {"client", "internal/link", "internal/tunnel", "internal/term", "internal/whatsapp", "internal/wire"},
-	"client/nearend": {"client", "client/listener", "internal/link", "internal/term", "internal/wire"},
+	"client/doctor":  {"client", "client/front", "internal/link", "internal/tunnel", "internal/term", "internal/whatsapp", "internal/wire"},
+	"client/nearend": {"client", "client/front", "client/listener", "internal/link", "internal/term", "internal/wire"},
 
-	"cmd/culvert": {"client/doctor", "client/nearend", "internal/link", "internal/seal", "internal/term", "internal/whatsapp", "internal/wire"},
+	"cmd/culvert": {"client/doctor", "client/front", "client/nearend", "internal/link", "internal/seal", "internal/term", "internal/whatsapp", "internal/wire"},
 	"cmd/edge":    {"edge/passthrough", "internal/serve"},
 	"cmd/local":   {"any"},
 	"cmd/origin":  {"internal/seal", "internal/serve", "internal/site", "internal/whatsapp", "internal/wire", "origin"},

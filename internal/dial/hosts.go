@@ -15,6 +15,10 @@ const (
 	// RFC 8305, section 8.
 	resolutionDelay = 50 * time.Millisecond
 
+	// viaStagger is the head start of what somebody else connects to, who looks it up
+	// and connects while we wait.
+	viaStagger = time.Second
+
 	maxAddrs    = 4  // of one host and family that are tried
 	maxAttempts = 32 // of one race
 )
@@ -45,14 +49,34 @@ type Group struct {
 	After     time.Duration
 	Endpoints []Endpoint
 	Prefer    netip.Addr // comes first if one of the endpoints has it
+
+	// HeadStart is that of Prefer, if it is more than Stagger: RFC 8305, section 5, has it
+	// follow from what connecting used to take.
+	HeadStart time.Duration
 }
 
-// Candidate is an address that was found for the endpoints of a group.
+// Candidate is an address that was found for the endpoints of a group, or one of
+// the endpoints itself if somebody else connects to it.
 type Candidate struct {
-	Addr  netip.AddrPort
-	Group int    // its index
+	End   Endpoint       // for which it was found
+	Addr  netip.AddrPort // zero: somebody else connects to End
+	Group int            // its index
+	via   Via
 	rank  [4]int // lower ones come first: number of the address, group, endpoint, family
 }
+
+// at is what a candidate is known by: an endpoint whose host is an address, unless
+// somebody else looks the name up.
+func (c Candidate) at() Endpoint {
+	if c.via != nil {
+		return c.End
+	}
+	return Endpoint{c.Addr.Addr().String(), c.Addr.Port()}
+}
+
+// Via connects to an endpoint through somebody else, a proxy, who looks its name up. It
+// returns soon after its context ends, and bounds itself.
+type Via func(context.Context) (net.Conn, error)
 
 // Hosts connects to hosts whose names are looked up, for both families at once,
 // while the race is on. Connect and Patience are required. Several goroutines may
@@ -69,7 +93,12 @@ type Hosts struct {
 	// Connect connects to an address. It returns soon after its context ends.
 	Connect func(context.Context, netip.AddrPort) (net.Conn, error)
 
-	// Patience bounds each lookup and each attempt.
+	// Via gives the way to an endpoint that is reached through somebody else. Such
+	// a one is not looked up here, and Allow is not asked. nil, or if it gives nil: by
+	// Connect.
+	Via func(Endpoint) Via
+
+	// Patience bounds each lookup and each attempt of Connect.
 	Patience time.Duration
 }
 
@@ -84,26 +113,23 @@ func (e *LookupError) Unwrap() error { return e.Err }
 // those of Connect and Allow, a *LookupError for each failed lookup of a name
 // for which no address was found, and the context's; see Causes.
 func (h *Hosts) Dial(ctx context.Context, groups []Group) (net.Conn, Candidate, error) {
-	s := &search{Hosts: h, began: time.Now(), groups: groups, tried: make(map[netip.AddrPort]bool), answers: make(chan func())}
+	s := h.search(ctx, groups)
 	defer s.finish()
-	won, err := race(ctx, s, Stagger, s.connect, func(c net.Conn) { c.Close() })
-	switch {
-	case err == ErrNothing && len(s.errs) > 0: // they say why
-		return nil, Candidate{}, errors.Join(s.errs...)
-	case err != nil:
-		return nil, Candidate{}, errors.Join(append(s.errs, err)...)
-	}
-	return won.value, won.choice, nil
+	return s.connectNext(ctx)
 }
 
-// search is the source of one race of hosts.
+// search is what is known of some groups while one connection is sought, or several one
+// after another: the source of their races. One goroutine at a time uses it.
 type search struct {
 	*Hosts
+	ctx       context.Context // of the lookups
+	cancel    context.CancelFunc
 	began     time.Time
 	groups    []Group
 	opened    int         // groups whose hosts were looked up
 	queue     []Candidate // by rank
-	tried     map[netip.AddrPort]bool
+	later     []Candidate // to be tried once more, when nothing else is left
+	tried     map[Endpoint]bool
 	asking    int       // lookups under way
 	awaited   int       // lookups under way for the first host of the newest group
 	notBefore time.Time // no attempt starts before, unless none is awaited any more
@@ -111,20 +137,91 @@ type search struct {
 	errs      []error
 }
 
-func (s *search) connect(ctx context.Context, c Candidate) (net.Conn, error) {
+func (h *Hosts) search(ctx context.Context, groups []Group) *search {
+	s := &search{Hosts: h, began: time.Now(), groups: groups, tried: make(map[Endpoint]bool), answers: make(chan func(), 2*maxAttempts)}
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	return s
+}
+
+// connectNext connects to the first of what was not tried yet. What has lost against it
+// may be tried again. The error is as Dial's.
+func (s *search) connectNext(ctx context.Context) (net.Conn, Candidate, error) {
+	s.errs = nil
+	won, err := race(ctx, s, s.headStart, s.connect, s.putBack)
+	switch {
+	case err == ErrNothing && len(s.errs) > 0: // they say why
+		return nil, Candidate{}, errors.Join(s.errs...)
+	case err == ErrNothing:
+		return nil, Candidate{}, err
+	case err != nil:
+		return nil, Candidate{}, errors.Join(append(s.errs, err)...)
+	}
+	return won.value, won.choice, nil
+}
+
+func (s *search) headStart(c Candidate) time.Duration {
+	least := Stagger
+	if c.via != nil {
+		least = viaStagger
+	}
+	if g := s.groups[c.Group]; c.Addr.Addr() == g.Prefer {
+		return max(least, g.HeadStart)
+	}
+	return least
+}
+
+func (s *search) connect(ctx context.Context, c Candidate, _ extend) (net.Conn, error) {
+	if c.via != nil {
+		return c.via(ctx)
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.Patience)
 	defer cancel()
 	return s.Connect(ctx, c.Addr)
 }
 
+// putBack queues what has lost a race, unless it had failed by then.
+func (s *search) putBack(late result[Candidate, net.Conn]) {
+	if late.err == nil {
+		late.value.Close()
+	}
+	if late.err == nil || errors.Is(late.err, context.Canceled) {
+		delete(s.tried, late.choice.at())
+		s.enqueue(late.choice)
+	}
+}
+
+// again has a candidate that was tried come once more, after all others. Any goroutine
+// may call it.
+func (s *search) again(c Candidate) {
+	s.answers <- func() { s.later = append(s.later, c) }
+}
+
+// repeat queues what is to be tried once more.
+func (s *search) repeat() {
+	for _, c := range s.later {
+		delete(s.tried, c.at())
+	}
+	s.enqueue(s.later...)
+	s.later = nil
+}
+
+func (s *search) enqueue(all ...Candidate) {
+	s.queue = append(s.queue, all...)
+	slices.SortStableFunc(s.queue, func(a, b Candidate) int { return slices.Compare(a.rank[:], b.rank[:]) })
+}
+
 func (s *search) news() <-chan func() { return s.answers }
 
 // poll opens the groups whose turn it is.
-func (s *search) poll(ctx context.Context, idle bool) state {
+func (s *search) poll(idle bool) state {
 	s.skip()
 	for s.opened < len(s.groups) && (idle && s.exhausted() || time.Since(s.began) >= s.groups[s.opened].After) {
-		s.open(ctx, s.opened, s.groups[s.opened].Endpoints)
+		s.open(s.opened, s.groups[s.opened].Endpoints)
 		s.opened++
+		s.skip()
+	}
+	if len(s.queue) == 0 && s.opened == len(s.groups) {
+		s.repeat()
 		s.skip()
 	}
 	now := state{wait: forever, over: s.exhausted() && s.opened == len(s.groups)}
@@ -140,24 +237,26 @@ func (s *search) poll(ctx context.Context, idle bool) state {
 	return now
 }
 
-func (s *search) exhausted() bool { return s.asking == 0 && len(s.queue) == 0 }
+func (s *search) exhausted() bool {
+	return s.asking == 0 && len(s.queue) == 0 && len(s.answers) == 0
+}
 
 func (s *search) pop() Candidate {
 	first := s.queue[0]
 	s.queue = s.queue[1:]
-	s.tried[first.Addr] = true
+	s.tried[first.at()] = true
 	return first
 }
 
 // skip drops addresses from the head of the queue that are not to be tried.
 func (s *search) skip() {
 	for len(s.queue) > 0 {
-		first := s.queue[0].Addr
-		if !s.tried[first] && len(s.tried) < maxAttempts {
-			if s.Allow == nil {
+		first := s.queue[0]
+		if !s.tried[first.at()] && len(s.tried) < maxAttempts {
+			if s.Allow == nil || first.via != nil {
 				return
 			}
-			err := s.Allow(first.Addr())
+			err := s.Allow(first.Addr.Addr())
 			if err == nil {
 				return
 			}
@@ -168,11 +267,11 @@ func (s *search) skip() {
 }
 
 // open looks up the hosts of a group.
-func (s *search) open(ctx context.Context, group int, ends []Endpoint) {
+func (s *search) open(group int, ends []Endpoint) {
 	asked := make(map[string]bool)
 	s.awaited, s.notBefore = 0, time.Time{}
 	for i, e := range ends {
-		if asked[e.Host] {
+		if s.addVia(group, i, e) || asked[e.Host] {
 			continue
 		}
 		asked[e.Host] = true
@@ -181,9 +280,22 @@ func (s *search) open(ctx context.Context, group int, ends []Endpoint) {
 			continue
 		}
 		q := &question{host: e.Host, group: group, first: i == 0}
-		s.ask(ctx, "ip6", q)
-		s.ask(ctx, "ip4", q)
+		s.ask("ip6", q)
+		s.ask("ip4", q)
 	}
+}
+
+// addVia queues an endpoint that somebody else connects to, and reports whether it is
+// one.
+func (s *search) addVia(group, i int, e Endpoint) bool {
+	if s.Via == nil {
+		return false
+	}
+	via := s.Via(e)
+	if via != nil {
+		s.enqueue(Candidate{End: e, Group: group, via: via, rank: [4]int{0, group, i}})
+	}
+	return via != nil
 }
 
 // question is a host that is being looked up.
@@ -196,14 +308,14 @@ type question struct {
 	errs  []error // of lookups; of interest only while it has none
 }
 
-func (s *search) ask(ctx context.Context, network string, q *question) {
+func (s *search) ask(network string, q *question) {
 	s.asking++
 	q.left++
 	if q.first {
 		s.awaited++
 	}
 	go func() {
-		ctx, cancel := context.WithTimeout(ctx, s.Patience)
+		ctx, cancel := context.WithTimeout(s.ctx, s.Patience)
 		defer cancel()
 		addrs, err := s.lookup(ctx, network, q.host)
 		s.answers <- func() { s.learn(q, addrs, err) }
@@ -270,15 +382,15 @@ func (s *search) add(group int, host string, addrs []netip.Addr) {
 			if a.Is4() {
 				rank[3]++
 			}
-			s.queue = append(s.queue, Candidate{netip.AddrPortFrom(a, e.Port), group, rank})
+			s.enqueue(Candidate{End: e, Addr: netip.AddrPortFrom(a, e.Port), Group: group, rank: rank})
 		}
 	}
-	slices.SortStableFunc(s.queue, func(a, b Candidate) int { return slices.Compare(a.rank[:], b.rank[:]) })
 }
 
-// finish waits for every lookup. The race has ended their context.
+// finish ends every lookup, and waits for it.
 func (s *search) finish() {
-	for ; s.asking > 0; s.asking-- {
-		<-s.answers
+	s.cancel()
+	for s.asking > 0 {
+		(<-s.answers)()
 	}
 }

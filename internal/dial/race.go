@@ -3,8 +3,9 @@
 // each, and closes what comes after the first success.
 //
 // Race is for choices that are known from the start, as the fronts of a link are.
-// Hosts is for names that are looked up while the race is on. Backoff is the pause
-// before trying again.
+// Hosts is for names that are looked up while the race is on; Use is for those of
+// them at which connecting is only the beginning. Backoff is the pause before trying
+// again.
 package dial
 
 import (
@@ -18,23 +19,28 @@ import (
 const Stagger = 250 * time.Millisecond
 
 // Race tries choices in their order, each after the one before has failed or had
-// stagger to succeed. It returns what the first to succeed returned, and which
+// its head start to succeed. It returns what the first to succeed returned, and which
 // choice that was. Race has cancelled and waited for the others by then and has
 // given to drop what they made; so try has to return soon after its context ends.
 // That context ends for the winner too: what try returns must outlive it.
 //
 // The error joins those of all that were tried, or is ErrNothing.
-func Race[C, T any](ctx context.Context, choices []C, stagger time.Duration,
+func Race[C, T any](ctx context.Context, choices []C, headStart func(C) time.Duration,
 	try func(context.Context, C) (T, error), drop func(T)) (T, C, error) {
 	left := list[C](choices)
-	won, err := race(ctx, &left, stagger, try, drop)
+	won, err := race(ctx, &left, headStart, func(ctx context.Context, c C, _ extend) (T, error) { return try(ctx, c) },
+		func(late result[C, T]) {
+			if late.err == nil {
+				drop(late.value)
+			}
+		})
 	return won.value, won.choice, err
 }
 
 // list are choices that are known from the start, the next one first.
 type list[C any] []C
 
-func (l *list[C]) poll(context.Context, bool) state {
+func (l *list[C]) poll(bool) state {
 	return state{ready: len(*l) > 0, over: len(*l) == 0, wait: forever}
 }
 
@@ -48,9 +54,9 @@ func (l *list[C]) pop() C {
 
 // source gives a race its choices. The goroutine of the race alone calls it.
 type source[C any] interface {
-	// poll does what is due and says how things are; ctx is that of the race, and
-	// idle means that no attempt is under way.
-	poll(ctx context.Context, idle bool) state
+	// poll does what is due and says how things are; idle means that no attempt is
+	// under way.
+	poll(idle bool) state
 
 	// pop takes out the best choice. It is called only if poll said ready.
 	pop() C
@@ -85,15 +91,27 @@ func Causes(err error) []error {
 	return all
 }
 
+// extend is what an attempt calls that has got somewhere: its head start, if it is the
+// newest of its race, ends so long from now, and not when it would have.
+type extend func(time.Duration)
+
 // attempts are those of one race. All fields belong to its goroutine.
 type attempts[C, T any] struct {
-	source  source[C]
-	stagger time.Duration
-	try     func(context.Context, C) (T, error)
-	next    time.Time // no attempt starts before
-	running int
-	results chan result[C, T]
-	errs    []error
+	source    source[C]
+	headStart func(C) time.Duration
+	try       func(context.Context, C, extend) (T, error)
+	next      time.Time // no attempt starts before
+	started   int
+	running   int
+	extended  chan extension
+	results   chan result[C, T]
+	errs      []error
+}
+
+// extension is another head start of an attempt.
+type extension struct {
+	attempt int
+	by      time.Duration
 }
 
 type result[C, T any] struct {
@@ -102,9 +120,11 @@ type result[C, T any] struct {
 	err    error
 }
 
-func race[C, T any](ctx context.Context, s source[C], stagger time.Duration,
-	try func(context.Context, C) (T, error), drop func(T)) (result[C, T], error) {
-	a := &attempts[C, T]{source: s, stagger: stagger, try: try, results: make(chan result[C, T])}
+// race is the common part of all races. It gives drop the results of those that it
+// ended, whether they had succeeded by then or not.
+func race[C, T any](ctx context.Context, s source[C], headStart func(C) time.Duration,
+	try func(context.Context, C, extend) (T, error), drop func(result[C, T])) (result[C, T], error) {
+	a := &attempts[C, T]{source: s, headStart: headStart, try: try, extended: make(chan extension), results: make(chan result[C, T])}
 	ctx, cancel := context.WithCancel(ctx)
 	defer a.finish(drop)
 	defer cancel()
@@ -125,6 +145,10 @@ func (a *attempts[C, T]) run(ctx context.Context) (result[C, T], error) {
 		case <-timer.C:
 		case learn := <-a.source.news():
 			learn()
+		case more := <-a.extended:
+			if more.attempt == a.started {
+				a.next = time.Now().Add(more.by)
+			}
 		case r := <-a.results:
 			if a.running--; r.err == nil {
 				return r, nil
@@ -140,7 +164,7 @@ func (a *attempts[C, T]) run(ctx context.Context) (result[C, T], error) {
 // start starts what may be tried now, and says when to look again.
 func (a *attempts[C, T]) start(ctx context.Context) state {
 	for {
-		now := a.source.poll(ctx, a.running == 0)
+		now := a.source.poll(a.running == 0)
 		turn := time.Until(a.next)
 		switch {
 		case ctx.Err() != nil || !now.ready:
@@ -149,17 +173,30 @@ func (a *attempts[C, T]) start(ctx context.Context) state {
 			now.wait = min(now.wait, turn)
 			return now
 		}
-		a.next = time.Now().Add(a.stagger)
-		a.running++
-		choice := a.source.pop()
-		go func() {
-			v, err := a.try(ctx, choice)
-			a.results <- result[C, T]{choice, v, err}
-		}()
+		a.begin(ctx, a.source.pop())
 	}
 }
 
-// failure waits for what still runs. One that succeeds after all has won.
+// begin starts the attempt at choice.
+func (a *attempts[C, T]) begin(ctx context.Context, choice C) {
+	a.next = time.Now().Add(a.headStart(choice))
+	a.running++
+	a.started++
+	number := a.started
+	more := func(by time.Duration) {
+		select {
+		case a.extended <- extension{number, by}:
+		case <-ctx.Done():
+		}
+	}
+	go func() {
+		v, err := a.try(ctx, choice, more)
+		a.results <- result[C, T]{choice, v, err}
+	}()
+}
+
+// failure waits for what still runs, whose context has ended. One that succeeds after
+// all has won.
 func (a *attempts[C, T]) failure(ctx context.Context) (r result[C, T], err error) {
 	for a.running > 0 {
 		r = <-a.results
@@ -174,11 +211,9 @@ func (a *attempts[C, T]) failure(ctx context.Context) (r result[C, T], err error
 	return result[C, T]{}, err
 }
 
-// finish waits for the losers, whose context has ended, and drops what they made.
-func (a *attempts[C, T]) finish(drop func(T)) {
+// finish waits for the losers, whose context has ended, and drops them.
+func (a *attempts[C, T]) finish(drop func(result[C, T])) {
 	for ; a.running > 0; a.running-- {
-		if late := <-a.results; late.err == nil {
-			drop(late.value)
-		}
+		drop(<-a.results)
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 var errNo = errors.New("no")
 
-const stagger = 300 * time.Millisecond
+func headStart(int) time.Duration { return 300 * time.Millisecond }
 
 // attempt is what one choice of a race does: fails or succeeds after a while.
 type attempt struct {
@@ -69,7 +69,7 @@ func TestRace(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
 			var dropped []int
-			v, i, err := Race(t.Context(), from(c.first, len(c.all)), stagger, func(ctx context.Context, i int) (int, error) {
+			v, i, err := Race(t.Context(), from(c.first, len(c.all)), headStart, func(ctx context.Context, i int) (int, error) {
 				return c.all[i].run(ctx, i)
 			}, func(v int) { dropped = append(dropped, v) })
 			if (err == nil) != (c.want >= 0) || err == nil && (i != c.want || v != i) {
@@ -92,7 +92,7 @@ func TestRaceEndsWithItsContext(t *testing.T) {
 		defer cancel()
 		var started atomic.Int32
 		start := time.Now()
-		_, _, err := Race(ctx, from(0, 9), stagger, func(ctx context.Context, i int) (int, error) {
+		_, _, err := Race(ctx, from(0, 9), headStart, func(ctx context.Context, i int) (int, error) {
 			started.Add(1)
 			return attempt{takes: time.Hour}.run(ctx, i)
 		}, func(int) {})

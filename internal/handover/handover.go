@@ -45,10 +45,19 @@ func New(c *http.Client) *Client {
 	if c != nil {
 		return &Client{c}
 	}
+	return Over(new(net.Dialer).DialContext)
+}
+
+// Over is New over connections that dial makes.
+func Over(dial func(ctx context.Context, network, address string) (net.Conn, error)) *Client {
 	return &Client{&http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			DialContext:            (&net.Dialer{Timeout: dialFor}).DialContext,
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				ctx, cancel := context.WithTimeout(ctx, dialFor)
+				defer cancel()
+				return dial(ctx, network, address)
+			},
 			TLSHandshakeTimeout:    dialFor,
 			IdleConnTimeout:        keepFor,
 			MaxIdleConnsPerHost:    256, // an origin hands on for many clients at once, a function for one

@@ -112,7 +112,7 @@ func TestTheTextHasTheCodesTables(t *testing.T) {
 }
 
 func TestTheTextsTestsExist(t *testing.T) {
-	text, code := readAll(t, protocol), readAll(t, "*_test.go", "../wire/*_test.go", "../../origin/*_test.go")
+	text, code := readAll(t, protocol), readAll(t, "*_test.go", "../wire/*_test.go", "../../origin/*_test.go", "../../test/e2e/*_test.go")
 	for _, name := range regexp.MustCompile(`Test[A-Z]\w+`).FindAllString(text, -1) {
 		if !strings.Contains(code, "func "+name+"(") {
 			t.Errorf("there is no %s", name)

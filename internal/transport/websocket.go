@@ -199,7 +199,7 @@ func (o oneConn) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	br := bufio.NewReaderSize(io.LimitReader(o.writer.Conn, maxAnswer), 1<<10)
-	resp, err := http.ReadResponse(br, req)
+	resp, err := finalAnswer(br, req)
 	if err != nil {
 		return nil, err
 	}
@@ -211,5 +211,23 @@ func (o oneConn) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// maxAnswer bounds what an edge may answer to an upgrade, body included.
+// maxInformed is how many answers may come before the final one, as in net/http.
+const maxInformed = 5
+
+var errInformed = errors.New("too many answers before the final one")
+
+// finalAnswer skips the answers of 1xx that may come before the final one, of which 101
+// is one (RFC 9110, section 15.2).
+func finalAnswer(br *bufio.Reader, req *http.Request) (*http.Response, error) {
+	for range maxInformed + 1 {
+		resp, err := http.ReadResponse(br, req)
+		if err != nil || resp.StatusCode < 100 || resp.StatusCode > 199 || resp.StatusCode == http.StatusSwitchingProtocols {
+			return resp, err
+		}
+	}
+	return nil, errInformed
+}
+
+// maxAnswer bounds what an edge may answer to an upgrade, bodies and answers of 1xx
+// included.
 const maxAnswer = 64 << 10

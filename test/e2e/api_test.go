@@ -57,15 +57,10 @@ func (w *world) api(opt apiOptions) *api {
 	a.far = a.origin(w, opt)
 	a.inside = w.forward(a.addr)
 
-	gate, err := edge.New(edge.Config{
-		Keys: wire.GateKeys{w.master.GateKey()}, Origin: &url.URL{Scheme: "http", Host: a.inside.addr()},
-		API: "local", Stage: "v1", Client: w.httpClient(),
-	})
-	must(w, err)
 	opt.function.Meter, opt.function.MemoryMB = a.meter, 256
 	opt.function.Timeout = 15 * time.Second
 	if opt.routes == nil {
-		opt.routes = func(_ string, s emulator.Settings) (emulator.Routes, func()) { return emulator.GateRoutes(gate, s) }
+		opt.routes = func(_ string, s emulator.Settings) (emulator.Routes, func()) { return w.gate(a.inside.addr(), s) }
 	}
 	routes, end := opt.routes(a.addr, opt.function)
 	opt.gateway.API, opt.gateway.Meter, opt.gateway.Credentials = "local", a.meter, localKey
@@ -77,13 +72,24 @@ func (w *world) api(opt apiOptions) *api {
 	return a
 }
 
+// gate is the functions whose configured origin is at addr.
+func (w *world) gate(addr string, s emulator.Settings) (emulator.Routes, func()) {
+	w.Helper()
+	gate, err := edge.New(edge.Config{
+		Keys: wire.GateKeys{w.master.GateKey()}, Origin: &url.URL{Scheme: "http", Host: addr},
+		API: "local", Stage: "v1", Client: w.httpClient(),
+	})
+	must(w, err)
+	return emulator.GateRoutes(gate, s)
+}
+
 // origin is one that posts to a, and takes the place of the one before when
 // inside leads to it.
 func (a *api) origin(w *world, opt apiOptions) far {
 	w.Helper()
 	at := w.net.listen(w)
 	cfg := origin.Config{
-		Master: w.master, Dial: w.dialUpstream, Site: site.Handler(), Advertise: netip.MustParseAddrPort(at.Addr().String()),
+		Master: w.master, Dial: w.dialUpstream, Site: site.Handler(), Advertise: netip.MustParseAddrPort(at.Addr().String()), Reach: w.net.dial,
 		Gateway: origin.Gateway{
 			URL: &url.URL{Scheme: "http", Host: a.posts.addr, Path: "/v1"}, Region: "us-east-1", Client: w.httpClient(),
 			Credentials: credentials.NewStaticCredentialsProvider(localKey.AccessKeyID, localKey.SecretAccessKey, ""),

@@ -54,7 +54,7 @@ func (m *memory) dial(ctx context.Context, _, address string) (net.Conn, error) 
 	d := m.doors[address]
 	m.mu.Unlock()
 	if d == nil {
-		return nil, syscall.ECONNREFUSED
+		return nil, refused()
 	}
 	a, b := newFlow(), newFlow()
 	near, far := &memConn{in: a, out: b, to: d.at}, &memConn{in: b, out: a, to: d.at}
@@ -62,11 +62,13 @@ func (m *memory) dial(ctx context.Context, _, address string) (net.Conn, error) 
 	case d.conns <- far:
 		return near, nil
 	case <-d.closed:
-		return nil, syscall.ECONNREFUSED
+		return nil, refused()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
+
+func refused() error { return &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED} }
 
 type memAddr string
 

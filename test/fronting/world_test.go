@@ -104,10 +104,11 @@ type near struct {
 	chat, media string
 }
 
-func (w *world) connect(link string) *near {
+func (w *world) connect(link string, flags ...string) *near {
 	w.Helper()
 	n := &near{w, freePort(w), freePort(w)}
-	p := start(w, nil, filepath.Join(bin, "culvert"), "connect", "--link-file", link, "--chat", n.chat, "--media", n.media)
+	args := append([]string{"connect", "--link-file", link, "--chat", n.chat, "--media", n.media}, flags...)
+	p := start(w, nil, filepath.Join(bin, "culvert"), args...)
 	p.up(n.chat)
 	p.up(n.media)
 	return n

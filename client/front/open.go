@@ -1,0 +1,200 @@
+package front
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"culvert/internal/dial"
+	"culvert/internal/link"
+)
+
+// Way is how far an attempt came.
+type Way struct {
+	Took  []time.Duration     // by each step that was passed, in their order
+	State tls.ConnectionState // zero unless StepTLS was passed
+}
+
+// Open reaches f and has enter take the last step: a verified TLS connection to an
+// address of f becomes a T. An address is good, and remembered, only once enter has
+// succeeded there. While it is tried the next one is not, unless it fails, or nothing
+// is heard of it for several of its round trips.
+//
+// An error of enter that is an *Error has the next address tried; any other is what the
+// front says, and ends Open. enter closes the connection if it fails. The way is that of
+// the attempt that succeeded or came furthest. The error is what those say that came as
+// far: an *Error, or what enter returned.
+func Open[T io.Closer](ctx context.Context, d *Dialer, f link.Front, enter func(context.Context, *tls.Conn) (T, error)) (T, Way, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	o := &opening{d: d, f: f, memory: d.memory(f), cancel: cancel}
+	good, took := o.memory.best()
+	groups, err := groupsOf(f, good, min(2*took, goodAtMost))
+	if err != nil {
+		var none T
+		return none, Way{}, Failed(StepConnect, err)
+	}
+	won, err := dial.Use(ctx, d.hosts(), groups, func(ctx context.Context, r *dial.Reached) (opened[T], error) {
+		return through(ctx, o, r, enter)
+	}, func(late opened[T]) { late.value.Close() })
+	if err != nil {
+		return won.value, o.furthest, o.failure(err)
+	}
+	o.memory.remember(won.to, won.way.Took[0])
+	return won.value, won.way, nil
+}
+
+// opened is what an attempt of Open's makes.
+type opened[T any] struct {
+	value T
+	to    dial.Candidate
+	way   Way
+}
+
+// through is one attempt: from a connection to a T.
+func through[T any](ctx context.Context, o *opening, r *dial.Reached, enter func(context.Context, *tls.Conn) (T, error)) (won opened[T], err error) {
+	won.to, won.way.Took = r.To, []time.Duration{r.Took}
+	conn, err := o.secure(ctx, r, &won.way)
+	if err != nil {
+		return won, o.failed(won.way, err)
+	}
+	began := time.Now()
+	if won.value, err = enter(ctx, conn); err != nil {
+		return won, o.failed(won.way, err)
+	}
+	won.way.Took = append(won.way.Took, time.Since(began))
+	return won, nil
+}
+
+// opening is what the attempts of one Open share.
+type opening struct {
+	d      *Dialer
+	f      link.Front
+	memory *frontMemory
+	cancel context.CancelFunc
+
+	mu       sync.Mutex // guards the following
+	furthest Way        // of those that failed
+	refusal  error      // what the front said
+	small    bool       // a smaller ClientHello was reset, too
+}
+
+// A silent address is one of which nothing is heard for several round trips, of which
+// connecting takes one. A lost packet is sent again within a second; a front in
+// trouble may need more to look for the origin than to shake hands.
+const (
+	silentTrips    = 3
+	silentTLS      = time.Second
+	silentUpgrade  = 2 * time.Second
+	silentAtLatest = 2500 * time.Millisecond
+)
+
+// goodAtMost bounds the head start of the address that was good last, which is twice what
+// connecting to it took.
+const goodAtMost = 2 * time.Second
+
+// silence is how long nothing may be heard of r's address before the next is tried.
+func silence(r *dial.Reached, least time.Duration) time.Duration {
+	return min(max(silentTrips*r.Took, least), silentAtLatest)
+}
+
+// secure makes TLS of r, with a ClientHello that is small where whole ones are reset.
+func (o *opening) secure(ctx context.Context, r *dial.Reached, way *Way) (*tls.Conn, error) {
+	small, began := o.memory.isSmall(), time.Now()
+	r.Expect(silence(r, silentTLS))
+	conn, err := o.d.secure(ctx, r.Conn, o.f, small)
+	if err != nil {
+		o.learnReset(r, small, err)
+		return nil, Failed(StepTLS, err)
+	}
+	o.memory.worked(small)
+	way.Took = append(way.Took, time.Since(began))
+	way.State = conn.ConnectionState()
+	r.Expect(silence(r, silentUpgrade))
+	return conn, nil
+}
+
+// learnReset has an address tried again, at last by a smaller ClientHello, whose
+// handshake was reset.
+func (o *opening) learnReset(r *dial.Reached, small bool, err error) {
+	switch {
+	case !isReset(err):
+	case o.memory.wasReset(small):
+		r.Again()
+	default:
+		o.mu.Lock()
+		o.small = true
+		o.mu.Unlock()
+	}
+}
+
+// isReset reports whether a handshake ended because the connection did: nobody
+// said why, and it was no deadline of ours.
+func isReset(err error) bool {
+	var op *net.OpError
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return false
+	case errors.As(err, &op):
+		return (op.Op == "read" || op.Op == "write") && !op.Timeout()
+	}
+	return wasCut(err)
+}
+
+// failed notes how far an attempt came, and ends the others if the front itself said no.
+func (o *opening) failed(way Way, err error) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(way.Took) > len(o.furthest.Took) {
+		o.furthest = way
+	}
+	var step *Error
+	if !errors.As(err, &step) && o.refusal == nil {
+		o.refusal = err
+		o.cancel()
+	}
+	return err
+}
+
+// failure is what the attempts say that came furthest.
+func (o *opening) failure(err error) error {
+	if o.small {
+		o.memory.smallFailed()
+	}
+	if o.refusal != nil {
+		return o.refusal
+	}
+	step, causes := StepConnect, []error(nil)
+	for _, cause := range dial.Causes(err) {
+		at, why := StepConnect, cause
+		if e, ok := cause.(*Error); ok {
+			at, why = e.step, e.err
+		}
+		if at.index() > step.index() {
+			step, causes = at, nil
+		}
+		if at == step {
+			causes = append(causes, why)
+		}
+	}
+	return Failed(step, errors.Join(causes...))
+}
+
+// secure makes TLS of raw, a connection to f, and closes raw if that fails.
+func (d *Dialer) secure(ctx context.Context, raw net.Conn, f link.Front, small bool) (*tls.Conn, error) {
+	if d.Wrap != nil {
+		raw = d.Wrap(raw)
+	}
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	conn := tls.Client(raw, d.tlsConfig(f, small))
+	if err := conn.HandshakeContext(ctx); err != nil {
+		raw.Close()
+		return nil, err
+	}
+	return conn, nil
+}

@@ -70,6 +70,7 @@ func (c *Client) dial(ctx context.Context, h *home, may func(link.Front) bool) (
 		l.until = time.Now().Add(gatewayLife + rand.N(gatewayMore))
 	}
 	l.Carrier = h.session.NewCarrier(sock, door, sock.token)
+	c.paths.follow(l)
 	h.begin(l)
 	if h != c.pool.current() {
 		l.Retire() // it has been left meanwhile

@@ -75,6 +75,7 @@ type Client struct {
 	pool   *pool
 	clocks []frontClock // of the link's fronts, in their order
 	health frontHealth
+	paths  paths
 	tasks  *tasks.Group // has all goroutines of the client
 
 	running context.Context // is that of tasks; ends with Run

@@ -83,7 +83,7 @@ func (c *Client) fill(s *bulkSlot, h *home) *activeCarrier {
 	c.pool.mu.Lock()
 	l := s.carrier
 	c.pool.mu.Unlock()
-	if l != nil && l.home == h && !l.Dead() && !l.Draining() {
+	if l != nil && l.home == h && !l.Dead() && !l.Draining() && !l.Doubted() {
 		return l
 	}
 	if l != nil && l.Live() && !l.gateway { // it worked, and another costs nothing

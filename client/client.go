@@ -115,7 +115,7 @@ func New(cfg Config) (*Client, error) {
 	c.health.fronts = len(cfg.Link.Fronts)
 	c.pool, c.tasks, c.reach = newPool(), tasks.NewGroup(), c.dialSocket
 	c.table = tunnel.NewTable(tunnel.Events{
-		Ended: c.ended, Bulk: c.promote, Draining: c.pool.onDrain, Expired: c.expired,
+		Ended: c.ended, Bulk: c.promote, Draining: c.pool.onDrain, Doubted: c.onDoubted, Expired: c.expired,
 	}, tunnel.NewWindowBudget(cfg.Windows), true)
 	c.pool.move(nil, newHome(c.table, pair))
 	c.running, c.stop = context.WithCancel(context.Background())

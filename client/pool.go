@@ -29,6 +29,7 @@ const (
 	connecting poolState = iota // there is no main carrier; new tunnels wait for one
 	connected                   // the main carrier takes new tunnels
 	draining                    // its origin wants new tunnels elsewhere, and keeps those it has
+	doubted                     // it owes an answer for long; another is dialled, and it may answer yet
 	lost                        // it has died; bulk gets carriers of its own until the next is dialled
 )
 
@@ -79,6 +80,8 @@ func (p *pool) onConnected(l *activeCarrier) {
 	switch {
 	case l.ended:
 		p.become(lost)
+	case l.Doubted():
+		p.become(doubted)
 	case l.Draining():
 		p.become(draining)
 	default:
@@ -93,6 +96,38 @@ func (p *pool) onDrain(c *carrier.Carrier) {
 	defer p.mu.Unlock()
 	if p.state == connected && p.main.Carrier == c {
 		p.become(draining)
+	}
+}
+
+// activeOf finds what serves a carrier; nil if nothing does.
+func (p *pool) activeOf(in *carrier.Carrier) *activeCarrier {
+	for _, h := range p.allHomes() {
+		if l := h.activeOf(in); l != nil {
+			return l
+		}
+	}
+	return nil
+}
+
+// onDoubt notes that l may have died, and reports whether it is the main carrier.
+func (p *pool) onDoubt(l *activeCarrier) (isMain bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.main != l {
+		return false
+	}
+	if p.state == connected {
+		p.become(doubted)
+	}
+	return true
+}
+
+// onTrust notes that a main carrier in doubt was not replaced, so that it is doubted again.
+func (p *pool) onTrust(l *activeCarrier) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.main == l && p.state == doubted {
+		p.become(connected)
 	}
 }
 
@@ -131,7 +166,7 @@ func (p *pool) view() poolView {
 
 // takesTunnels reports whether new tunnels may be attached to main.
 func (v poolView) takesTunnels() bool {
-	return v.main != nil && !v.main.Dead() && !v.main.Draining()
+	return v.main != nil && !v.main.Dead() && !v.main.Draining() && !v.main.Doubted()
 }
 
 // current is the home to which new tunnels go.
@@ -237,6 +272,15 @@ func (c *Client) watch(ctx context.Context, main *activeCarrier, wait *dial.Back
 		case lost:
 			c.onCarrierDeath(ctx, main, wait)
 			return nil
+		case doubted:
+			if next := c.replace(ctx, main, wait); next != nil {
+				return next
+			}
+			if !main.Doubted() {
+				c.pool.onTrust(main)
+				c.adoptOrphans()
+			}
+			continue
 		}
 		select {
 		case <-now.changed:

@@ -38,6 +38,7 @@ type Carrier struct {
 	dead      atomic.Bool
 	draining  atomic.Bool   // the peer wants its tunnels elsewhere, or they are leaving
 	live      atomic.Bool   // the peer has proved itself
+	doubted   atomic.Bool   // the peer owes an answer for long
 	turns     atomic.Uint32 // grows when the peer may drop what is being written unread
 	alive     liveness
 	in        inbound
@@ -52,6 +53,7 @@ type Carrier struct {
 	acks        ackSchedule
 	out         outbound
 	path        path
+	doubt       doubt
 	senders     slotSet
 	unusedSince int64  // when a sender last left it, Unix ns
 	moved       uint64 // bytes of records, both ways, when it last rested
@@ -100,6 +102,8 @@ type Handler interface {
 	Draining(c *Carrier)
 	// Ended is told that c has died.
 	Ended(c *Carrier)
+	// Doubted is told, at the client, that c may have died.
+	Doubted(c *Carrier)
 	// Window is what may be in flight by the carriers of one path, less than wire.MaxPaths.
 	Window(path byte, trip time.Duration) *pace.Window
 }
@@ -173,6 +177,8 @@ func (c *Carrier) Close() {
 	c.mu.Lock()
 	c.acks.stop()
 	c.queue.stop()
+	c.doubt.timer.Stop()
+	c.doubt.timer = tasks.Timer{}
 	lane := c.path.lane
 	c.mu.Unlock()
 	if lane != nil {
@@ -207,6 +213,7 @@ func (noHandler) Live(*Carrier)                                            {}
 func (noHandler) Restarted(*Carrier)                                       {}
 func (noHandler) Draining(*Carrier)                                        {}
 func (noHandler) Ended(*Carrier)                                           {}
+func (noHandler) Doubted(*Carrier)                                         {}
 func (noHandler) Window(byte, time.Duration) *pace.Window                  { return pace.New(0) }
 
 // Drain tells the client to take its tunnels elsewhere.

@@ -98,6 +98,7 @@ func (h *counter) Joined(*Carrier)                         { h.count(&h.joined) 
 func (h *counter) Live(*Carrier)                           { h.count(&h.live) }
 func (h *counter) Restarted(*Carrier)                      { h.count(&h.restarted) }
 func (h *counter) Draining(*Carrier)                       {}
+func (h *counter) Doubted(*Carrier)                        {}
 func (h *counter) Ended(*Carrier)                          { h.count(&h.ended) }
 func (h *counter) Window(byte, time.Duration) *pace.Window { return pace.New(0) }
 

@@ -257,7 +257,7 @@ func (c *Carrier) deliver(h Handler, plain []byte, early bool, whole []byte) (ke
 		if !first || len(more) > 0 {
 			alone = nil
 		}
-		if f.Kind == wire.Data {
+		if f.Kind == wire.Open || f.Kind == wire.Data || f.Kind == wire.Fin {
 			c.report()
 		}
 		if f.Tunnel == 0 {
@@ -313,6 +313,9 @@ var started = time.Now()
 func (c *Carrier) carrierWide(h Handler, f wire.Frame) error {
 	switch f.Kind {
 	case wire.Ping:
+		c.mu.Lock()
+		c.in.elicits = true
+		c.mu.Unlock()
 		c.Put(wire.Frame{Kind: wire.Pong, Pos: f.Pos})
 	case wire.Pong:
 		c.pong()
@@ -340,13 +343,17 @@ func (c *Carrier) confirm(n, clock uint64) error {
 		c.mu.Unlock()
 		return wire.ErrFrame
 	}
+	now := time.Now()
 	c.out.confirmed = max(c.out.confirmed, n)
-	lane := c.path.lane
+	lane, trusted := c.path.lane, c.settle(n, now)
 	c.mu.Unlock()
 	if lane == nil {
 		return nil
 	}
-	return lane.Came(time.Now(), n, clock)
+	if trusted {
+		lane.Doubt(false)
+	}
+	return lane.Came(now, n, clock)
 }
 
 func (c *Carrier) renewal(f wire.Frame) error {

@@ -67,12 +67,12 @@ func (c *Carrier) writeNext() error {
 	if c.profile.Messages {
 		return c.writeMessage()
 	}
-	b, record, bulk, err := c.compose(transport.GetFull()[:0])
+	b, record, turn, err := c.compose(transport.GetFull()[:0])
 	if err != nil || len(b) == 0 {
 		transport.PutBuffer(b)
 		return err
 	}
-	c.writing(record, bulk)
+	c.writing(record, turn)
 	err = c.transport.WriteMessage(b)
 	transport.PutBuffer(b)
 	return err
@@ -80,22 +80,22 @@ func (c *Carrier) writeNext() error {
 
 // compose makes a message of the stream door: what the session has to say, and a record
 // if there is something for one, whose length without its head it returns. b is a full buffer.
-func (c *Carrier) compose(b []byte) (message []byte, record int, bulk bool, err error) {
+func (c *Carrier) compose(b []byte) (message []byte, record int, t told, err error) {
 	turns := c.turns.Load()
 	b, may := c.head(b)
 	if !may {
-		return b, 0, false, nil
+		return b, 0, told{}, nil
 	}
 	begin := len(b)
 	full := append(b, 0, 0) // the record's length
 	room := min(wire.MaxRecord-len(full)-wire.RecordOverhead, c.recordRoom(begin))
-	frames, bulk := c.frames(full, room, c.isEarly())
+	frames, t := c.frames(full, room, c.isEarly())
 	c.loseAfter(turns)
 	if len(frames) == len(full) {
-		return b, 0, false, nil
+		return b, 0, told{}, nil
 	}
 	sealed, err := c.party.Seal(frames[begin:])
-	return frames[:begin+len(sealed)], len(sealed) - wire.RecordHead, bulk, err
+	return frames[:begin+len(sealed)], len(sealed) - wire.RecordHead, t, err
 }
 
 // head asks the session what it must say, and whether a record may follow.
@@ -119,27 +119,39 @@ func (c *Carrier) isEarly() bool {
 	return early
 }
 
+// told is what is in a record.
+type told struct {
+	bulk bool
+	asks bool // the peer answers at once
+}
+
 // frames appends up to room bytes of frames: small ones of many, or bulk of one.
-func (c *Carrier) frames(b []byte, room int, early bool) (_ []byte, bulk bool) {
+func (c *Carrier) frames(b []byte, room int, early bool) (_ []byte, t told) {
 	begin := len(b)
 	if !early {
 		b = c.ownFrames(b, room, true)
+		c.mu.Lock()
+		t.asks, c.queue.asks = c.queue.asks, false
+		c.mu.Unlock()
 	}
 	if s, most := c.bulkTurn(); s != nil {
 		before := len(b)
 		b = c.fill(b, s, Turn{Room: min(room-(len(b)-begin), most), Bulk: true, Early: early})
-		return b, len(b) > before
+		t.bulk = len(b) > before
+		t.asks = t.asks || t.bulk
+		return b, t
 	}
 	limit := min(room, maxBatch)
 	for {
-		s := c.smallTurn()
+		s, asks := c.smallTurn()
 		if s == nil {
-			return b, false
+			return b, t
 		}
+		t.asks = t.asks || asks && !early
 		left := limit - (len(b) - begin)
 		if left < leastFill {
 			s.Ready(0)
-			return b, false
+			return b, t
 		}
 		b = c.fill(b, s, Turn{Room: left, Early: early})
 	}
@@ -179,10 +191,13 @@ func (c *Carrier) bulkTurn() (s *Slot, most int) {
 	return c.queue.nextBulk(), max(min(most, c.out.most())-messageHead-wire.RecordOverhead, leastFill)
 }
 
-func (c *Carrier) smallTurn() *Slot {
+// smallTurn is the slot whose turn of small frames it is, and whether they are bytes of a
+// stream; nil if there is none.
+func (c *Carrier) smallTurn() (s *Slot, asks bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.queue.nextSmall()
+	s = c.queue.nextSmall()
+	return s, s != nil && s.pending > 0
 }
 
 // recordRoom is how many bytes of frames any record may hold whose message has begin bytes
@@ -199,12 +214,16 @@ func (o *outbound) most() int {
 }
 
 // writing counts bytes that are about to go.
-func (c *Carrier) writing(n int, bulk bool) {
+func (c *Carrier) writing(n int, t told) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.out.sent += uint64(n)
+	now := time.Now()
+	if t.asks {
+		c.owe(now)
+	}
 	if c.path.lane != nil {
-		c.path.lane.Sent(time.Now(), n, bulk)
+		c.path.lane.Sent(now, n, t.bulk)
 	}
 }
 

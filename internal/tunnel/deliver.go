@@ -98,6 +98,11 @@ func (t *Tunnel) used(c *carrier.Carrier, f wire.Frame) error {
 	t.order = f.Num
 	if p := t.sendBy(c, f.Code&wire.Alone != 0); p != nil && f.Code&wire.Lost != 0 {
 		t.send.lose(p, true)
+		for _, o := range t.paths {
+			if o != p && !o.sends {
+				o.carrier.Suspect()
+			}
+		}
 	}
 	t.recv.ackDue = true
 	t.ready(nil)

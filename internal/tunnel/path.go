@@ -77,7 +77,7 @@ func (t *Tunnel) ready(but *path) {
 		switch {
 		case !p.sends || p == but:
 		case n > 0, p.use, t.recv.ackDue && !t.recv.ackSoon, t.phase == opening && !p.opened:
-			p.slot.Ready(max(n, 1))
+			p.slot.Ready(n)
 		}
 	}
 }
@@ -128,6 +128,21 @@ func (p *path) Lost() {
 		}
 		cur.use = true
 	}
+	t.ready(nil)
+}
+
+// suspect has what went by c, which may be dead, and was not acked go again by others.
+func (t *Tunnel) suspect(c *carrier.Carrier) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p, cur := t.pathOf(c), t.current()
+	if t.isOver() || p == nil || cur == nil || p == cur {
+		return
+	}
+	if t.send.lose(p, false) && !cur.carrier.Profile().Messages {
+		cur.blind = blindly
+	}
+	p.opened = false
 	t.ready(nil)
 }
 

@@ -98,7 +98,7 @@ func (s *Session) begin(t *Tunnel) bool {
 // another session: this one's origin is not found. One that has begun there ends for want
 // of a carrier.
 func (s *Session) TakeBack() {
-	for _, t := range s.all() {
+	for _, t := range s.All() {
 		s.takeBack(t)
 	}
 }
@@ -126,7 +126,8 @@ func (s *Session) find(id uint32) *Tunnel {
 	return s.tunnels[id]
 }
 
-func (s *Session) all() []*Tunnel {
+// All lists the tunnels.
+func (s *Session) All() []*Tunnel {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make([]*Tunnel, 0, len(s.tunnels))
@@ -145,13 +146,13 @@ func (s *Session) Tunnels() int {
 
 // Orphans lists the tunnels that no carrier takes anything of.
 func (s *Session) Orphans() []*Tunnel {
-	return slices.DeleteFunc(s.all(), func(t *Tunnel) bool { return t.Carrier() != nil })
+	return slices.DeleteFunc(s.All(), func(t *Tunnel) bool { return t.Carrier() != nil })
 }
 
 // Move has the tunnels of one carrier of the client go on by another. Both live:
 // nothing is sent again.
 func (s *Session) Move(from, to *carrier.Carrier) {
-	for _, t := range s.all() {
+	for _, t := range s.All() {
 		if t.Carrier() == from {
 			t.Attach(to, false)
 		}
@@ -161,7 +162,7 @@ func (s *Session) Move(from, to *carrier.Carrier) {
 // Part ends a carrier of the client by which nothing goes any more, and by which all has
 // come that was on its way: its end is no loss to a tunnel that has moved.
 func (s *Session) Part(c *carrier.Carrier) {
-	for _, t := range s.all() {
+	for _, t := range s.All() {
 		t.part(c)
 	}
 	c.Close()
@@ -172,7 +173,7 @@ func (s *Session) GiveUp(why wire.Reason) {
 	s.mu.Lock()
 	s.givenUp = true
 	s.mu.Unlock()
-	for _, t := range s.all() {
+	for _, t := range s.All() {
 		t.Reset(why)
 	}
 	s.table.dropSession(s)
@@ -332,7 +333,7 @@ func (s *Session) Restarted(*carrier.Carrier) {
 	s.mu.Lock()
 	s.over = nil
 	s.mu.Unlock()
-	for _, t := range s.all() {
+	for _, t := range s.All() {
 		if !t.anew() {
 			t.end(reset, End{Reason: wire.Unknown, FromPeer: true})
 		}
@@ -346,6 +347,24 @@ func (s *Session) Restarted(*carrier.Carrier) {
 func (s *Session) Draining(c *carrier.Carrier) {
 	if s.table.Draining != nil {
 		s.table.Draining(c)
+	}
+}
+
+// Doubted implements carrier.Handler.
+func (s *Session) Doubted(c *carrier.Carrier) {
+	if s.table.Doubted != nil {
+		s.table.Doubted(c)
+	}
+}
+
+// Shift has the tunnels that go by one carrier of the client go on by another, and what that took
+// and was not acked go again: it may be dead. What it brings yet counts all the same.
+func (s *Session) Shift(from, to *carrier.Carrier) {
+	for _, t := range s.All() {
+		if t.Carrier() == from {
+			t.Attach(to, true)
+			t.suspect(from)
+		}
 	}
 }
 

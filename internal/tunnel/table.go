@@ -63,6 +63,8 @@ type Events struct {
 	Bulk func(*Tunnel)
 	// Draining is told that the origin wants a carrier's tunnels elsewhere.
 	Draining func(*carrier.Carrier)
+	// Doubted is told, at the client, that a carrier may have died.
+	Doubted func(*carrier.Carrier)
 	// Expired is told, at the client, that the origin has forgotten a session: tunnels
 	// that it had said something of were reset, the others begin anew.
 	Expired func(*Session)
@@ -187,7 +189,7 @@ func (tb *Table) allTunnels() []*Tunnel {
 	all := slices.Collect(maps.Keys(tb.waiting))
 	tb.mu.RUnlock()
 	for _, s := range tb.allSessions() {
-		all = append(all, s.all()...)
+		all = append(all, s.All()...)
 	}
 	return all
 }

@@ -42,6 +42,7 @@ func (c *Client) promoteBulk(l *activeCarrier) {
 func (c *Client) replace(ctx context.Context, main *activeCarrier, wait *dial.Backoff) *activeCarrier {
 	ctx, cancel := context.WithTimeout(ctx, renewLimit)
 	defer cancel()
+	c.health.carrierDied(main.front, main.gateway, time.Since(main.began))
 	c.health.hurry.Add(1)
 	next, err := c.dial(ctx, main.home, func(link.Front) bool { return true })
 	c.health.hurry.Add(-1)

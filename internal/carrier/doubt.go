@@ -114,15 +114,15 @@ func (c *Carrier) suspect() {
 	c.Handler().Doubted(c)
 }
 
-// Suspect tells an origin's carrier that its client goes on by another as it may have died. It is
-// trusted again when the client says that something has come by it.
-func (c *Carrier) Suspect() {
+// Suspect tells an origin's carrier whether it may have died, as its client has gone on by another.
+// It is trusted, too, when the client says that something has come by it.
+func (c *Carrier) Suspect(yes bool) {
 	c.mu.Lock()
 	lane := c.path.lane
 	c.mu.Unlock()
-	c.doubted.Store(true)
+	c.doubted.Store(yes)
 	if lane != nil {
-		lane.Doubt(true)
+		lane.Doubt(yes)
 	}
 }
 

@@ -96,11 +96,12 @@ func (t *Tunnel) used(c *carrier.Carrier, f wire.Frame) error {
 		return nil
 	}
 	t.order = f.Num
+	c.Suspect(false)
 	if p := t.sendBy(c, f.Code&wire.Alone != 0); p != nil && f.Code&wire.Lost != 0 {
 		t.send.lose(p, true)
 		for _, o := range t.paths {
 			if o != p && !o.sends {
-				o.carrier.Suspect()
+				o.carrier.Suspect(true)
 			}
 		}
 	}

@@ -273,7 +273,7 @@ func (c *Client) watch(ctx context.Context, main *activeCarrier, wait *dial.Back
 			c.onCarrierDeath(ctx, main, wait)
 			return nil
 		case doubted:
-			if next := c.replace(ctx, main, wait); next != nil {
+			if next := c.replace(ctx, main, wait); next != nil || ctx.Err() != nil {
 				return next
 			}
 			if !main.Doubted() {

@@ -45,8 +45,8 @@ var (
 
 // Probe goes to the origin by one front of the link, apart from all else that c
 // does and with a token of its own, and says how each step went. What is learned of
-// the front's clock is kept. It takes as long as ctx allows, at most 25 seconds, and as long again after an
-// answer that another token may change.
+// the front's clock is kept. It takes as long as ctx allows, at most 25 seconds, and as
+// long again after an answer that another token may change.
 func (c *Client) Probe(ctx context.Context, front int) Probed {
 	p := Probed{Pinned: len(c.cfg.Link.Fronts[front].Pins) > 0}
 	if c.probe(ctx, front, &p) {

@@ -45,8 +45,9 @@ func (Silent) Front(int, link.Front) {}
 func (Silent) Check(Check) {}
 
 // Examine goes the whole way to WhatsApp by each front of the link, by all of
-// them at once, with d's settings or those of its zero value if it is nil, and returns when nothing of it runs any more. It takes as long as
-// ctx allows, and a minute at most. Tell hears of the fronts in their order.
+// them at once, with d's settings or those of its zero value if it is nil, and
+// returns when nothing of it runs any more. It takes as long as ctx allows, and a
+// minute at most. Tell hears of the fronts in their order.
 func Examine(ctx context.Context, l *link.Link, d *front.Dialer, t Trust, tell Listener) *Report {
 	r := newReport(ByLink)
 	r.add(tell, Check{Hop: Link, Status: Passed,

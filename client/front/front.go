@@ -26,9 +26,8 @@ const (
 // Dialer reaches fronts. Its zero value is ready, and its fields must not change
 // once it was used. It remembers which address of a front was good, how large a
 // ClientHello passes on the way there, and TLS sessions, so that a later connection is
-// faster and smaller. Several goroutines
-// may use one Dialer. It starts no goroutine that outlives a call. Its errors are
-// *Error, and tell a person what to try.
+// faster and smaller. Several goroutines may use one Dialer. It starts no goroutine that
+// outlives a call. Its errors are *Error, and tell a person what to try.
 type Dialer struct {
 	// Wrap, if set, puts a connection between TCP and TLS.
 	Wrap func(net.Conn) net.Conn

@@ -6,48 +6,19 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"culvert/internal/link"
+	"culvert/test/proxy"
 )
 
 const password = "s3cret-word"
-
-// connector is an HTTP proxy that connects everybody to one address.
-type connector struct {
-	to string
-
-	mu    sync.Mutex // guards asked
-	asked []string   // host and port, and the credentials
-}
-
-func (p *connector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p.mu.Lock()
-	p.asked = append(p.asked, r.Host+" "+r.Header.Get("Proxy-Authorization"))
-	p.mu.Unlock()
-	far, err := net.Dial("tcp", p.to)
-	if r.Method != http.MethodConnect || err != nil {
-		w.WriteHeader(http.StatusBadGateway)
-		return
-	}
-	defer far.Close()
-	near, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return
-	}
-	defer near.Close()
-	io.WriteString(near, "HTTP/1.1 200 OK\r\n\r\n")
-	go io.Copy(far, near)
-	io.Copy(near, far)
-}
 
 func proxyAt(t *testing.T, url string) *Proxy {
 	t.Helper()
@@ -69,7 +40,7 @@ func TestAnHTTPProxyIsGivenTheFrontsName(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
 	_, cert := ca.issue(t, forNames("front.example"))
-	behind := &connector{to: newEdge(t, cert).address}
+	behind := &proxy.Proxy{To: newEdge(t, cert).address}
 	for name, server := range map[string]*httptest.Server{"http": httptest.NewServer(behind), "https": httptest.NewTLSServer(behind)} {
 		t.Cleanup(server.Close)
 		_, at, _ := strings.Cut(server.URL, "//")
@@ -84,7 +55,7 @@ func TestAnHTTPProxyIsGivenTheFrontsName(t *testing.T) {
 		}
 	}
 	const want = "front.example:443 Basic dXNlcjpzM2NyZXQtd29yZA=="
-	if got := strings.Join(behind.asked, ", "); got != want+", "+want {
+	if got := strings.Join(behind.Asked(), ", "); got != want+", "+want {
 		t.Errorf("the proxy was asked for %s, want %s twice", got, want)
 	}
 }

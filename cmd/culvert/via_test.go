@@ -1,50 +1,22 @@
 package main
 
 import (
-	"io"
-	"net"
-	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"culvert/internal/link"
 	"culvert/internal/seal"
 	"culvert/test/local/localtest"
+	"culvert/test/proxy"
 )
 
-// passingProxy is an HTTP proxy that wants credentials and connects everybody to one
-// address.
-type passingProxy struct {
-	to    string
-	asked atomic.Int32
-}
-
-func (p *passingProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	far, err := net.Dial("tcp", p.to)
-	if r.Header.Get("Proxy-Authorization") == "" || r.Host != "front.example:443" || err != nil {
-		w.WriteHeader(http.StatusProxyAuthRequired)
-		return
-	}
-	defer far.Close()
-	p.asked.Add(1)
-	near, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return
-	}
-	defer near.Close()
-	io.WriteString(near, "HTTP/1.1 200 OK\r\n\r\n")
-	go io.Copy(far, near)
-	io.Copy(near, far)
-}
-
 // behindProxy is a relay that is reached by a proxy alone, which knows its front's name.
-func behindProxy(t *testing.T) (p *passingProxy, at string, args []string) {
+func behindProxy(t *testing.T) (p *proxy.Proxy, at string, args []string) {
 	t.Helper()
 	r := localtest.Open(t)
 	f := r.Link.Fronts[0]
-	p = &passingProxy{to: f.Addrs()[0]}
+	p = &proxy.Proxy{To: f.Addrs()[0], Credentials: true}
 	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
 	dir := t.TempDir()
@@ -61,8 +33,13 @@ func TestDoctorGoesByTheProxyOfVia(t *testing.T) {
 	t.Parallel()
 	p, at, args := behindProxy(t)
 	code, r := diagnose(t, append(args, "--via", "http://user:s3cret@"+at)...)
-	if got := statuses(r); code != 0 || got != allPassed || p.asked.Load() == 0 {
-		t.Errorf("got code %d, %s and %d connections by the proxy, want all passed by it", code, got, p.asked.Load())
+	if got := statuses(r); code != 0 || got != allPassed || len(p.Asked()) == 0 {
+		t.Errorf("got code %d, %s and %d connections by the proxy, want all passed by it", code, got, len(p.Asked()))
+	}
+	for _, asked := range p.Asked() {
+		if !strings.HasPrefix(asked, "front.example:443 ") {
+			t.Errorf("the proxy was asked for %s, want the front's name", asked)
+		}
 	}
 	code, r = diagnose(t, append(args, "--via", at)...)
 	if c := r.Checks[1]; code != 1 || c.Hop != "network" || !strings.Contains(c.Problem, "another name or password") || !strings.Contains(c.Try, "--via") {
@@ -74,19 +51,19 @@ func TestDoctorGoesByTheProxyOfVia(t *testing.T) {
 func TestTheEnvironmentsProxyIsUsedUnlessViaOrNoProxySaysOtherwise(t *testing.T) {
 	p, at, args := behindProxy(t)
 	t.Setenv("ALL_PROXY", "http://user:s3cret@"+at)
-	if code, r := diagnose(t, args...); code != 0 || p.asked.Load() == 0 {
-		t.Errorf("got code %d, %s and %d connections by the proxy, want all passed by it", code, statuses(r), p.asked.Load())
+	if code, r := diagnose(t, args...); code != 0 || len(p.Asked()) == 0 {
+		t.Errorf("got code %d, %s and %d connections by the proxy, want all passed by it", code, statuses(r), len(p.Asked()))
 	}
 	out, stop := start(t, "connect", "--link-file", args[len(args)-1], "--chat", "127.0.0.1:0", "--media", "127.0.0.1:0", "--verbose")
 	text := out.Await(t, "Connected by front 1")
 	if stop(); strings.Contains(text, "s3cret") {
 		t.Errorf("got %s, want no password", text)
 	}
-	before := p.asked.Load()
+	before := len(p.Asked())
 	diagnose(t, append(args, "--via", "none", "--timeout", "3s")...)
 	t.Setenv("NO_PROXY", "front.example")
 	diagnose(t, append(args, "--timeout", "3s")...)
-	if got := p.asked.Load(); got != before {
+	if got := len(p.Asked()); got != before {
 		t.Errorf("got %d connections by the proxy, want none", got-before)
 	}
 }

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,11 +10,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 
 	"culvert/test/censor/netns"
+	"culvert/test/screen"
 )
 
 const (
@@ -27,14 +26,14 @@ const (
 type program struct {
 	*exec.Cmd
 	space *netns.Space
-	out   lockedBuffer
+	out   *screen.Screen
 	gone  chan struct{}
 }
 
 // start starts a program in a namespace, with no more environment than env.
 func start(space *netns.Space, env []string, path string, args ...string) (*program, error) {
-	p := &program{Cmd: exec.Command(path, args...), space: space, gone: make(chan struct{})}
-	p.Env, p.Stdout, p.Stderr = append(env, "PATH="+os.Getenv("PATH")), &p.out, &p.out
+	p := &program{Cmd: exec.Command(path, args...), space: space, out: screen.New(), gone: make(chan struct{})}
+	p.Env, p.Stdout, p.Stderr = append(env, "PATH="+os.Getenv("PATH")), p.out, p.out
 	p.WaitDelay = time.Second
 	if err := space.Start(p.Cmd); err != nil {
 		return nil, err
@@ -93,21 +92,4 @@ func find(name string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%s is missing; .ci/tools installs it", name)
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

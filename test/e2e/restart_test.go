@@ -22,7 +22,7 @@ func TestAnEdgeMayBeRestartedUnderLoad(t *testing.T) {
 	go func() { done <- n.order(order{Do: exchange, Seed: 1, Up: total, Down: total}) }()
 	for i := range size(4, 12) {
 		goal := f.moved.Load() + total/5
-		if !eventually(20*time.Second, func() bool { return f.moved.Load() > goal || len(done) > 0 }) {
+		if !eventually(time.Minute, func() bool { return f.moved.Load() > goal || len(done) > 0 }) {
 			t.Fatalf("restart %d: nothing moves", i)
 		}
 		next := w.edge(o.addr)

@@ -138,7 +138,7 @@ func (w *world) spreadTunnels(one far, s *spread, client func(user uint32) *near
 		}
 	}
 	pingAll("in the beginning")
-	for range size(4, 40) {
+	for range size(4, 12) {
 		s.cut()
 		pingAll("after a cut")
 	}
@@ -147,7 +147,7 @@ func (w *world) spreadTunnels(one far, s *spread, client func(user uint32) *near
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() { drained <- one.Drain(ctx) }()
-	for i := range size(3, 20) {
+	for i := range size(3, 8) {
 		s.cut()
 		pingAll("beside a drain")
 		if err := down.upTo((i+1)*8<<20/20, patience); err != nil {

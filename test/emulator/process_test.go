@@ -1,12 +1,10 @@
 package emulator
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -21,6 +19,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"culvert/test/screen"
 )
 
 // bootstrap builds the function in testdata as for the cloud, once.
@@ -295,8 +295,8 @@ func TestTheRuntimeAPIRefusesWhatIsNotItsTurn(t *testing.T) {
 
 func TestWhatProcessesPrintGoesToOutput(t *testing.T) {
 	t.Parallel()
-	var out lockedBuffer
-	p := newProcess(t, Settings{Output: &out})
+	out := screen.New()
+	p := newProcess(t, Settings{Output: out})
 	do(t, p, "fail with a line")
 	p.Close()
 	if got := out.String(); !strings.Contains(got, "with a line") {
@@ -323,25 +323,6 @@ func TestAnInstanceThatIsToEndGetsNoAnswer(t *testing.T) {
 		dead()
 	})
 }
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-var _ io.Writer = (*lockedBuffer)(nil)
 
 // Whatever becomes of instances, every message gets an answer.
 func TestNoMessageIsForgottenWhenInstancesDie(t *testing.T) {

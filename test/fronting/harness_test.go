@@ -21,6 +21,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"culvert/test/screen"
 )
 
 var (
@@ -103,13 +105,13 @@ func environment(more ...string) []string {
 type program struct {
 	t    testing.TB
 	cmd  *exec.Cmd
-	out  *lockedBuffer
+	out  *screen.Screen
 	done chan struct{}
 }
 
 func start(t testing.TB, env []string, path string, args ...string) *program {
 	t.Helper()
-	p := &program{t: t, cmd: exec.Command(path, args...), out: new(lockedBuffer), done: make(chan struct{})}
+	p := &program{t: t, cmd: exec.Command(path, args...), out: screen.New(), done: make(chan struct{})}
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = environment(env...), p.out, p.out
 	p.cmd.WaitDelay = 5 * time.Second
 	must(t, p.cmd.Start())
@@ -224,23 +226,6 @@ func write(t testing.TB, content, dir, name string) (path string) {
 	path = filepath.Join(dir, name)
 	must(t, os.WriteFile(path, []byte(content), 0o600))
 	return path
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func onlyIfLong(t testing.TB) {

@@ -37,6 +37,12 @@ func (s *Screen) Text() (string, <-chan struct{}) {
 	return s.text.String(), s.more
 }
 
+// String is all the text until now.
+func (s *Screen) String() string {
+	text, _ := s.Text()
+	return text
+}
+
 // Await waits until what is the text's part.
 func (s *Screen) Await(t *testing.T, what string) string {
 	t.Helper()

@@ -23,7 +23,7 @@ var first, second = netip.MustParseAddr("10.77.1.1"), netip.MustParseAddr("10.77
 func newPath(t *testing.T, r Rules, serve func(net.Conn)) *Path {
 	t.Helper()
 	if os.Getenv("CULVERT_REAL") == "" || os.Getuid() != 0 {
-		t.Skip("what real packets take is measured by root, with CULVERT_REAL=1")
+		t.Skip("root alone makes network namespaces, and with CULVERT_REAL=1: .ci/censor")
 	}
 	p, err := NewPath(r, first, second)
 	if err != nil {
@@ -45,6 +45,14 @@ func newPath(t *testing.T, r Rules, serve func(net.Conn)) *Path {
 		}
 	}()
 	return p
+}
+
+// measures skips a test of times and rates, which other work on the machine spoils.
+func measures(t *testing.T) {
+	t.Helper()
+	if os.Getenv("CULVERT_LONG") == "" {
+		t.Skip("it wants a machine to itself: make censor runs it")
+	}
 }
 
 func dial(t *testing.T, p *Path, to netip.Addr) net.Conn {
@@ -78,6 +86,7 @@ func near(t *testing.T, what string, got, want, by float64) {
 
 // What other programs of the machine hold up comes late: the least counts.
 func TestAPacketTakesTheDelayEachWay(t *testing.T) {
+	measures(t)
 	t.Parallel()
 	const trip = 150 * time.Millisecond
 	p := newPath(t, Rules{Delay: trip / 2}, echo)
@@ -102,6 +111,7 @@ func TestAPacketTakesTheDelayEachWay(t *testing.T) {
 // The best of some seconds counts: the kernel's TCP needs some to settle, and other
 // programs of the machine take their share.
 func TestABottleneckPassesItsRateAndNoMore(t *testing.T) {
+	measures(t)
 	t.Parallel()
 	for name, bits := range map[string]int{"1 Mbit/s": 1_000_000, "20 Mbit/s": 20_000_000} {
 		t.Run(name, func(t *testing.T) {
@@ -135,6 +145,7 @@ func read(c net.Conn, d time.Duration) (n int64, took time.Duration) {
 }
 
 func TestAQueueThatOneFillsDelaysOthers(t *testing.T) {
+	measures(t)
 	t.Parallel()
 	p := newPath(t, Rules{Up: Rate{1_000_000, time.Second}, Delay: 10 * time.Millisecond}, func(c net.Conn) { io.Copy(io.Discard, c) })
 	conn := dial(t, p, first)
@@ -244,6 +255,7 @@ func TestADeadAddressIsSilentFromThenOn(t *testing.T) {
 }
 
 func TestAConnectionIsResetAfterItsUpgradeAndNotBefore(t *testing.T) {
+	measures(t)
 	t.Parallel()
 	hello := append([]byte{22, 3, 1, 1, 0}, make([]byte, 256)...)
 	p := newPath(t, Rules{Delay: 10 * time.Millisecond, Upgrade: []Upgrade{{After: 50 * time.Millisecond}}}, echo)

@@ -6,8 +6,9 @@ import (
 	"culvert/internal/tasks"
 )
 
-// doubt tells a carrier that is silent from one that is slow, at a client's end of the stream
-// door: the peer owes an answer within 25 ms to bytes of a stream and to a Ping. Carrier.mu
+// doubt tells a carrier that is silent from one that is slow, at the stream door: the peer
+// owes an answer within 25 ms to bytes of a stream and to a Ping. A client goes on by another
+// then; an origin sends no more, and has others not wait for what may be lost. Carrier.mu
 // guards it.
 type doubt struct {
 	owed    time.Time   // since when an answer is owed, or when some of it came last; zero: none is
@@ -70,7 +71,7 @@ func (c *Carrier) Doubted() bool { return c.doubted.Load() }
 // owe notes that the record that goes now asks for an answer. c.mu is held.
 func (c *Carrier) owe(now time.Time) {
 	d := &c.doubt
-	if !c.set.asks || c.profile.Messages {
+	if c.profile.Messages {
 		return
 	}
 	d.upto = c.out.sent
@@ -111,7 +112,9 @@ func (c *Carrier) suspect() {
 	if lane != nil {
 		lane.Doubt(true)
 	}
-	c.Handler().Doubted(c)
+	if c.set.asks {
+		c.Handler().Doubted(c)
+	}
 }
 
 // Suspect tells an origin's carrier whether it may have died, as its client has gone on by another.

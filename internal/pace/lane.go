@@ -47,12 +47,13 @@ func (w *Window) NewLane(sent uint64, ready func()) *Lane {
 }
 
 // Room is how many bytes the next frame may have; 0 if there is no room for one, and then ready
-// is called when there may be some. A lane in doubt has none.
+// is called when there may be some. A lane in doubt has none while it is.
 func (l *Lane) Room(now time.Time) int {
 	w := l.window
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if l.doubted {
+		l.asks = true
 		return 0
 	}
 	w.rest(now)

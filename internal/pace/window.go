@@ -64,6 +64,7 @@ type Window struct {
 	seen    bool      // least is of this round trip
 	moved   time.Time // when something was last sent
 	limited bool      // the window held something back in this round trip
+	filled  bool      // it did in the one before
 	turn    uint64
 	lanes   []*Lane
 }
@@ -158,7 +159,7 @@ func (w *Window) learn(now time.Time, at clock, bytes int64, p *packet) {
 		w.remember(now, float64(w.came-p.came)/span.Seconds())
 	}
 	w.cameAt = at
-	if w.start && w.limited && q <= max(2*w.aim(), startQueue) {
+	if w.start && (w.limited || w.filled) && q <= max(2*w.aim(), startQueue) {
 		w.size += float64(bytes) // it doubles in a round trip
 	}
 	if p.upto > w.turn {
@@ -200,7 +201,7 @@ func (w *Window) roundTrip(now time.Time) {
 		w.size = max(w.size+step, 1.5*full+2*frame) // a TCP that loses packets needs more before it than is under way
 	}
 	w.size = max(w.size, 2*leastFrame)
-	w.seen, w.limited = false, false
+	w.seen, w.filled, w.limited = false, w.limited, false
 }
 
 // waiting returns what is to be called, without w.mu, as there may be room. A lane that asks no

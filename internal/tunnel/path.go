@@ -131,7 +131,8 @@ func (p *path) Lost() {
 	t.ready(nil)
 }
 
-// suspect has what went by c, which may be dead, and was not acked go again by others.
+// suspect has what went by c, which may be dead, and was not acked go again by others, and
+// the origin do the same.
 func (t *Tunnel) suspect(c *carrier.Carrier) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -143,6 +144,7 @@ func (t *Tunnel) suspect(c *carrier.Carrier) {
 		cur.blind = blindly
 	}
 	p.opened = false
+	t.died, cur.use = true, true
 	t.ready(nil)
 }
 

@@ -358,13 +358,13 @@ func (s *Session) Doubted(c *carrier.Carrier) {
 }
 
 // Shift has the tunnels that go by one carrier of the client go on by another, and what that took
-// and was not acked go again: it may be dead. What it brings yet counts all the same.
+// and was not acked go again, both ways: it may be dead. What it brings yet counts all the same.
 func (s *Session) Shift(from, to *carrier.Carrier) {
 	for _, t := range s.All() {
 		if t.Carrier() == from {
 			t.Attach(to, true)
-			t.suspect(from)
 		}
+		t.suspect(from)
 	}
 }
 

@@ -36,6 +36,10 @@ func (c *Client) promote(t *tunnel.Tunnel) {
 		if isStaying(t, h) {
 			return
 		}
+		if c.areTight() {
+			c.spread.add(c, t)
+			return
+		}
 		s := c.pool.chooseSlot()
 		l := c.fill(s, h)
 		if l != nil && !isStaying(t, h) {

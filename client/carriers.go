@@ -26,6 +26,7 @@ type activeCarrier struct {
 	led     bool          // a ticket led it to its origin
 	front   int           // by which it was reached
 	gateway bool          // it is one of the gateway door
+	cost    int           // bytes that it took before the first record
 	began   time.Time     // when it was dialled
 	until   time.Time     // when it is to be replaced, if gateway; for one of bulk, pool.mu guards it
 	ended   bool          // it has ended; guarded by pool.mu
@@ -55,6 +56,11 @@ func streamFront(f link.Front) bool { return !f.Gateway }
 // be taken, and serves it. It is called by keepMain or a task, so that Run waits
 // for what it starts.
 func (c *Client) dial(ctx context.Context, h *home, may func(link.Front) bool) (*activeCarrier, error) {
+	return c.dialFor(ctx, h, may, false)
+}
+
+// dialFor is dial for bulk alone, or for all.
+func (c *Client) dialFor(ctx context.Context, h *home, may func(link.Front) bool, isBulk bool) (*activeCarrier, error) {
 	sock, at, err := c.reach(ctx, h, may)
 	if err != nil {
 		if wasAnswered(err) {
@@ -70,7 +76,8 @@ func (c *Client) dial(ctx context.Context, h *home, may func(link.Front) bool) (
 		l.until = time.Now().Add(gatewayLife + rand.N(gatewayMore))
 	}
 	l.Carrier = h.session.NewCarrier(sock, door, sock.token)
-	c.paths.follow(l)
+	l.cost = sock.cost
+	c.paths.follow(l, c.budgets.left(l, isBulk))
 	h.begin(l)
 	if h != c.pool.current() {
 		l.Retire() // it has been left meanwhile
@@ -88,6 +95,7 @@ func (c *Client) serve(l *activeCarrier) {
 		c.health.answered(l.Live())
 	}
 	c.cfg.Log.Debug("carrier ended", "reason", front.Plainly(why))
+	c.budgets.passed(l)
 	l.home.end(l, why)
 	c.pool.onDeath(l, why)
 	c.adoptOrphans()

@@ -18,6 +18,7 @@ func (c *Client) onDoubted(in *carrier.Carrier) {
 		if l == nil {
 			return
 		}
+		c.budgets.fellSilent(l)
 		if to := l.home.workingBut(l); to != nil {
 			l.home.session.Shift(l.Carrier, to.Carrier)
 		}
@@ -55,6 +56,9 @@ func (c *Client) replace(ctx context.Context, main *activeCarrier, wait *dial.Ba
 	c.migrate(main, next)
 	if at := main.home.workingBut(next); at != nil {
 		c.returnChat(at, next)
+	}
+	if c.areTight() {
+		c.promoteBulk(next)
 	}
 	return next
 }

@@ -14,8 +14,8 @@ type paths struct {
 }
 
 // follow tells l which path it takes. Fronts beyond the last number that a path may have
-// share that one.
-func (p *paths) follow(l *activeCarrier) {
+// share that one. budget is how much l may bring, 0 for any.
+func (p *paths) follow(l *activeCarrier, budget uint32) {
 	if l.gateway {
 		return
 	}
@@ -28,5 +28,5 @@ func (p *paths) follow(l *activeCarrier) {
 	if p.windows[number] == nil {
 		p.windows[number] = pace.New(l.RTT())
 	}
-	l.Follow(byte(number), p.windows[number])
+	l.Follow(byte(number), p.windows[number], budget)
 }

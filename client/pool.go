@@ -9,6 +9,7 @@ import (
 	"culvert/internal/carrier"
 	"culvert/internal/dial"
 	"culvert/internal/tunnel"
+	"culvert/internal/wire"
 )
 
 // poolState says how it stands with the main carrier, where all tunnels begin.
@@ -29,6 +30,7 @@ const (
 	connecting poolState = iota // there is no main carrier; new tunnels wait for one
 	connected                   // the main carrier takes new tunnels
 	draining                    // its origin wants new tunnels elsewhere, and keeps those it has
+	spending                    // half of its budget is spent; another is dialled
 	doubted                     // it owes an answer for long; another is dialled, and it may answer yet
 	lost                        // it has died; bulk gets carriers of its own until the next is dialled
 )
@@ -84,6 +86,8 @@ func (p *pool) onConnected(l *activeCarrier) {
 		p.become(doubted)
 	case l.Draining():
 		p.become(draining)
+	case l.HalfSpent():
+		p.become(spending)
 	default:
 		p.become(connected)
 	}
@@ -116,8 +120,21 @@ func (p *pool) onDoubt(l *activeCarrier) (isMain bool) {
 	if p.main != l {
 		return false
 	}
-	if p.state == connected {
+	if p.state == connected || p.state == spending {
 		p.become(doubted)
+	}
+	return true
+}
+
+// onSpending notes that half of l's budget is spent, and reports whether it is the main carrier.
+func (p *pool) onSpending(l *activeCarrier) (isMain bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.main != l {
+		return false
+	}
+	if p.state == connected {
+		p.become(spending)
 	}
 	return true
 }
@@ -233,6 +250,9 @@ func (c *Client) place(t *tunnel.Tunnel) {
 		return
 	}
 	t.Attach(now.main.Carrier, false)
+	if t.Service.Kind == wire.Media && c.areTight() {
+		c.spread.add(c, t)
+	}
 	if t.Carrier() == nil { // main has died meanwhile, and whoever came after it may not have seen t
 		c.adoptOrphans()
 	}
@@ -272,6 +292,11 @@ func (c *Client) watch(ctx context.Context, main *activeCarrier, wait *dial.Back
 		case lost:
 			c.onCarrierDeath(ctx, main, wait)
 			return nil
+		case spending:
+			if next := c.succeed(ctx, main, wait, now.changed); next != nil {
+				return next
+			}
+			continue
 		case doubted:
 			if next := c.replace(ctx, main, wait); next != nil || ctx.Err() != nil {
 				return next
@@ -429,16 +454,31 @@ func (c *Client) migrate(old, next *activeCarrier) {
 	old.Retire()
 	c.pool.mu.Lock()
 	defer c.pool.mu.Unlock()
-	c.pool.retiring = append(c.pool.retiring, retiring{old, time.Now().Add(retireAfter)})
+	after := retireAfter
+	if old.Budgeted() {
+		after = partAfter
+	}
+	c.pool.retiring = append(c.pool.retiring, retiring{old, time.Now().Add(after)})
+}
+
+// retire has l end when what is on its way has come.
+func (p *pool) retire(l *activeCarrier) {
+	l.Retire()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.retiring = append(p.retiring, retiring{l, time.Now().Add(partAfter)})
 }
 
 // retired takes out the carriers whose time is over.
 func (p *pool) retired(now time.Time) (all []*activeCarrier) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.retiring) > 0 && now.After(p.retiring[0].until) {
-		all = append(all, p.retiring[0].carrier)
-		p.retiring = p.retiring[1:]
-	}
+	p.retiring = slices.DeleteFunc(p.retiring, func(r retiring) bool {
+		over := now.After(r.until)
+		if over {
+			all = append(all, r.carrier)
+		}
+		return over
+	})
 	return all
 }

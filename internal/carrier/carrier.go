@@ -104,6 +104,8 @@ type Handler interface {
 	Ended(c *Carrier)
 	// Doubted is told, at the client, that c may have died.
 	Doubted(c *Carrier)
+	// Spending is told, at the client, when half of c's budget is spent, and when all is.
+	Spending(c *Carrier)
 	// Window is what may be in flight by the carriers of one path, less than wire.MaxPaths.
 	Window(path byte, trip time.Duration) *pace.Window
 }
@@ -117,6 +119,8 @@ type Sender interface {
 	// Lost is told that what the carrier has taken did not come to the peer. Where the
 	// carrier is not dead it goes on from here.
 	Lost()
+	// Spent is told that the carrier takes nothing any more. What it took comes to the peer.
+	Spent()
 }
 
 // Turn is what a sender may say now.
@@ -214,6 +218,7 @@ func (noHandler) Restarted(*Carrier)                                       {}
 func (noHandler) Draining(*Carrier)                                        {}
 func (noHandler) Ended(*Carrier)                                           {}
 func (noHandler) Doubted(*Carrier)                                         {}
+func (noHandler) Spending(*Carrier)                                        {}
 func (noHandler) Window(byte, time.Duration) *pace.Window                  { return pace.New(0) }
 
 // Drain tells the client to take its tunnels elsewhere.

@@ -99,6 +99,7 @@ func (h *counter) Live(*Carrier)                           { h.count(&h.live) }
 func (h *counter) Restarted(*Carrier)                      { h.count(&h.restarted) }
 func (h *counter) Draining(*Carrier)                       {}
 func (h *counter) Doubted(*Carrier)                        {}
+func (h *counter) Spending(*Carrier)                       {}
 func (h *counter) Ended(*Carrier)                          { h.count(&h.ended) }
 func (h *counter) Window(byte, time.Duration) *pace.Window { return pace.New(0) }
 
@@ -241,6 +242,8 @@ func (s *bulk) Fill(b []byte, t Turn) ([]byte, int) {
 	s.filled = append(s.filled, n)
 	return f.Append(b), s.left
 }
+
+func (s *bulk) Spent() {}
 
 func (s *bulk) Lost() {
 	s.mu.Lock()

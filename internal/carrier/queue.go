@@ -21,6 +21,7 @@ type writeQueue struct {
 	held    bool      // the session lets no record go; whoever reads says when
 	speak   bool      // the session has something to say
 	early   bool      // what is written may hold Open frames alone
+	spent   bool      // no record may go any more
 	small   []*Slot
 	bulk    []*Slot
 	paced   bool   // bulk waits until the path has room for it
@@ -62,7 +63,7 @@ func without(all []*Slot, s *Slot, waits *bool) []*Slot {
 
 // mayWrite reports whether the writer has something that may go.
 func (q *writeQueue) mayWrite() bool {
-	return q.speak || !q.held && (len(q.small) > 0 || len(q.bulk) > 0 && !q.paced || len(q.control) > 0 && !q.early)
+	return q.speak || !q.held && !q.spent && (len(q.small) > 0 || len(q.bulk) > 0 && !q.paced || len(q.control) > 0 && !q.early)
 }
 
 // keeps reports that what waits does no more than to keep an idle carrier: nobody pays

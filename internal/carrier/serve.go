@@ -276,8 +276,11 @@ func (c *Carrier) deliver(h Handler, plain []byte, early bool, whole []byte) (ke
 // count notes a record for the next Received.
 func (c *Carrier) count(size int) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.in.bytes += uint64(size)
+	c.mu.Unlock()
+	if c.set.asks {
+		c.brought(size)
+	}
 }
 
 // report notes that bytes of a stream came. After many of them a Received goes by itself.
@@ -325,7 +328,7 @@ func (c *Carrier) carrierWide(h Handler, f wire.Frame) error {
 	case wire.Received:
 		return c.confirm(f.Pos, f.Clock)
 	case wire.Path:
-		c.takePath(f.Code)
+		c.takePath(f.Code, f.Num)
 	case wire.Got:
 		err := c.messages.confirm(f.Num)
 		c.wake() // what waited for this may go

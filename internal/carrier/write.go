@@ -1,6 +1,7 @@
 package carrier
 
 import (
+	"slices"
 	"time"
 
 	"culvert/internal/transport"
@@ -89,6 +90,9 @@ func (c *Carrier) compose(b []byte) (message []byte, record int, t told, err err
 	begin := len(b)
 	full := append(b, 0, 0) // the record's length
 	room := min(wire.MaxRecord-len(full)-wire.RecordOverhead, c.recordRoom(begin))
+	if room < leastFill { // the budget is spent
+		return b, 0, told{}, nil
+	}
 	frames, t := c.frames(full, room, c.isEarly())
 	c.loseAfter(turns)
 	if len(frames) == len(full) {
@@ -205,7 +209,11 @@ func (c *Carrier) smallTurn() (s *Slot, asks bool) {
 func (c *Carrier) recordRoom(begin int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return max(c.out.most()-messageHead-wire.RecordOverhead-begin, leastRecord/2)
+	room := max(c.out.most()-messageHead-wire.RecordOverhead-begin, leastRecord/2)
+	if c.set.asks {
+		return room
+	}
+	return min(room, c.path.left()-wire.RecordOverhead)
 }
 
 // most is the size that no message exceeds.
@@ -218,6 +226,9 @@ func (c *Carrier) writing(n int, t told) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.out.sent += uint64(n)
+	if !c.set.asks {
+		c.spend(n)
+	}
 	now := time.Now()
 	if t.asks {
 		c.owe(now)
@@ -225,6 +236,21 @@ func (c *Carrier) writing(n int, t told) {
 	if c.path.lane != nil {
 		c.path.lane.Sent(now, n, t.bulk)
 	}
+}
+
+// spend counts a record of an origin's. What does not go any more goes by others. c.mu is held.
+func (c *Carrier) spend(n int) {
+	c.path.spend(n)
+	if c.queue.spent || !c.path.isSpent() {
+		return
+	}
+	c.queue.spent = true
+	all := slices.Clone(c.senders.list())
+	c.set.tasks.Go(func() {
+		for _, s := range all {
+			s.sender.Spent()
+		}
+	})
 }
 
 // ownFrames appends the frames that are no sender's. mayRenew says that the session may

@@ -262,7 +262,7 @@ func share(t *testing.T, n *Net, dies bool) {
 		near, far = n.carrier(f, f)
 		if n.door == session.Stream {
 			paths++
-			near.Follow(paths, pace.New(0))
+			near.Follow(paths, pace.New(0), 0)
 		}
 		for _, c := range []*carrier.Carrier{near, far} {
 			n.watch(c, func(f wire.Frame) {

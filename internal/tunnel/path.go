@@ -131,6 +131,24 @@ func (p *path) Lost() {
 	t.ready(nil)
 }
 
+// Spent implements carrier.Sender.
+func (p *path) Spent() { p.tunnel.leave(p.carrier) }
+
+// leave has the tunnel go by others than c from now on, if it has any.
+func (t *Tunnel) leave(c *carrier.Carrier) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.pathOf(c)
+	if t.isOver() || p == nil || !p.sends || !t.shares(p) {
+		return
+	}
+	p.sends = false
+	t.paths = append([]*path{p}, slices.DeleteFunc(t.paths, func(o *path) bool { return o == p })...)
+	t.ready(nil)
+	t.dropIdlePaths()
+	t.wake.Broadcast()
+}
+
 // suspect has what went by c, which may be dead, and was not acked go again by others, and
 // the origin do the same.
 func (t *Tunnel) suspect(c *carrier.Carrier) {

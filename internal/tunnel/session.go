@@ -357,6 +357,21 @@ func (s *Session) Doubted(c *carrier.Carrier) {
 	}
 }
 
+// Leave has the tunnels that go by others, too, go no more by a carrier of the client whose budget
+// is spent. Part ends it once all has come.
+func (s *Session) Leave(c *carrier.Carrier) {
+	for _, t := range s.All() {
+		t.leave(c)
+	}
+}
+
+// Spending implements carrier.Handler.
+func (s *Session) Spending(c *carrier.Carrier) {
+	if s.table.Spending != nil {
+		s.table.Spending(c)
+	}
+}
+
 // Shift has the tunnels that go by one carrier of the client go on by another, and what that took
 // and was not acked go again, both ways: it may be dead. What it brings yet counts all the same.
 func (s *Session) Shift(from, to *carrier.Carrier) {

@@ -59,6 +59,8 @@ type Events struct {
 	Proved func(c *carrier.Carrier)
 	// Ended is told of each tunnel that ends.
 	Ended func(End)
+	// Spending is told, at the client, that half of a carrier's budget is spent, or all of it.
+	Spending func(*carrier.Carrier)
 	// Bulk is told once of a tunnel that has moved more than chat does.
 	Bulk func(*Tunnel)
 	// Draining is told that the origin wants a carrier's tunnels elsewhere.

@@ -203,6 +203,13 @@ func (t *Tunnel) profile() *transport.Profile {
 	return transport.StreamProfile()
 }
 
+// IsOver reports whether the tunnel has ended.
+func (t *Tunnel) IsOver() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.isOver()
+}
+
 // IsBulk reports whether the tunnel has moved more than chat does.
 func (t *Tunnel) IsBulk() bool {
 	t.mu.Lock()
@@ -212,10 +219,22 @@ func (t *Tunnel) IsBulk() bool {
 
 // noteBulk tells once that the tunnel moves more than chat does. t.mu is held.
 func (t *Tunnel) noteBulk() {
-	if !t.bulkTold && t.send.read+t.recv.got > t.profile().Bulk && t.table.Bulk != nil {
+	if !t.bulkTold && t.send.read+t.recv.got > t.bulkFrom() && t.table.Bulk != nil {
 		t.bulkTold = true
 		t.table.tasks.Go(func() { t.table.Bulk(t) })
 	}
+}
+
+// budgetedBulk is how much a tunnel moves before it is bulk where carriers bring little: several
+// of them, of which chat's needs none.
+const budgetedBulk = 32 << 10
+
+// bulkFrom is how much a tunnel moves before it is bulk. t.mu is held.
+func (t *Tunnel) bulkFrom() uint64 {
+	if p := t.current(); p != nil && p.carrier.Budgeted() {
+		return budgetedBulk
+	}
+	return t.profile().Bulk
 }
 
 // Session is what the tunnel belongs to; nil while it has had no carrier.

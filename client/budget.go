@@ -148,7 +148,10 @@ func (c *Client) onSpending(in *carrier.Carrier) {
 		switch {
 		case l == nil:
 		case c.pool.onSpending(l):
-		case l.Spent():
+		case !l.Spent():
+		case l.Draining(): // its successor has taken over
+			c.part(l)
+		default:
 			c.spread.spent(c, l)
 		}
 	})
@@ -163,8 +166,19 @@ func (c *Client) succeed(ctx context.Context, main *activeCarrier, wait *dial.Ba
 		return nil
 	}
 	c.migrate(main, next)
+	if main.Spent() {
+		c.part(main)
+	}
 	return next
 }
 
-// partAfter is for how long a carrier is kept whose budget is spent: what is on its way comes by then.
-const partAfter = 2 * time.Second
+// part ends a carrier whose budget is spent, once what is on its way to the origin has come.
+func (c *Client) part(l *activeCarrier) {
+	l.Retire()
+	c.task(func() {
+		dial.Sleep(c.running, max(l.RTT(), partLeast))
+		l.home.session.Part(l.Carrier)
+	})
+}
+
+const partLeast = 100 * time.Millisecond

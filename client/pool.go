@@ -454,19 +454,7 @@ func (c *Client) migrate(old, next *activeCarrier) {
 	old.Retire()
 	c.pool.mu.Lock()
 	defer c.pool.mu.Unlock()
-	after := retireAfter
-	if old.Budgeted() {
-		after = partAfter
-	}
-	c.pool.retiring = append(c.pool.retiring, retiring{old, time.Now().Add(after)})
-}
-
-// retire has l end when what is on its way has come.
-func (p *pool) retire(l *activeCarrier) {
-	l.Retire()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.retiring = append(p.retiring, retiring{l, time.Now().Add(partAfter)})
+	c.pool.retiring = append(c.pool.retiring, retiring{old, time.Now().Add(retireAfter)})
 }
 
 // retired takes out the carriers whose time is over.

@@ -58,6 +58,13 @@ func join(t *tunnel.Tunnel, l *activeCarrier, alone bool) {
 	}
 }
 
+// has reports whether t goes by several carriers, or is about to.
+func (s *spread) has(t *tunnel.Tunnel) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.tunnels, t)
+}
+
 // spent has the tunnels leave l.
 func (s *spread) spent(c *Client, l *activeCarrier) {
 	s.mu.Lock()
@@ -65,7 +72,7 @@ func (s *spread) spent(c *Client, l *activeCarrier) {
 	s.recent = append(s.recent, time.Now())
 	s.mu.Unlock()
 	l.home.session.Leave(l.Carrier)
-	c.pool.retire(l)
+	c.part(l)
 }
 
 // run dials carriers while there are tunnels, as many a second as may be.

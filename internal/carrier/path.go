@@ -58,6 +58,14 @@ func (c *Carrier) takePath(number byte, budget uint32) {
 	c.kick()
 }
 
+// AllCame reports whether the peer has said that all bytes of streams came that it was sent by this
+// carrier of the stream door: its death loses none.
+func (c *Carrier) AllCame() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.live.Load() && !c.profile.Messages && c.out.confirmed >= c.doubt.upto
+}
+
 // Brought is how many bytes have come by a client's carrier, as a budget counts them.
 func (c *Carrier) Brought() uint64 {
 	c.mu.Lock()

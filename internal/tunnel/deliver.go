@@ -119,6 +119,9 @@ func (t *Tunnel) takeAck(c *carrier.Carrier, ack uint64, room uint32) error {
 	}
 	if p := t.pathOf(c); p != nil {
 		p.blind = 0
+		if !p.acked { // the origin had its first Use by then
+			p.acked, t.healed = true, max(t.healed, p.told)
+		}
 	}
 	if freed > 0 {
 		t.table.Memory.Add(t.user, -freed)

@@ -18,6 +18,8 @@ type path struct {
 	sends   bool // new frames go by it
 	opened  bool // client: the Open frame went by it
 	use     bool // client: it is to say Use
+	told    uint // client: of so many deaths it said Lost
+	acked   bool // an Ack has come by it
 	blind   int  // client: bytes that may go before the origin has said by it what it has; 0: any
 }
 
@@ -86,7 +88,11 @@ func (t *Tunnel) ready(but *path) {
 func (t *Tunnel) part(c *carrier.Carrier) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if p := t.pathOf(c); p != nil && !p.sends && !t.send.uses(p) {
+	p := t.pathOf(c)
+	if p != nil && c.AllCame() {
+		t.send.came(p)
+	}
+	if p != nil && !p.sends && !t.send.uses(p) {
 		p.slot.Drop()
 		t.paths = slices.DeleteFunc(t.paths, func(o *path) bool { return o == p })
 	}
@@ -115,6 +121,9 @@ func (p *path) Lost() {
 	defer t.mu.Unlock()
 	if t.isOver() {
 		return
+	}
+	if p.carrier.Dead() && p.carrier.AllCame() {
+		t.send.came(p)
 	}
 	if p.carrier.Dead() {
 		t.bury(p)
@@ -162,7 +171,7 @@ func (t *Tunnel) suspect(c *carrier.Carrier) {
 		cur.blind = blindly
 	}
 	p.opened = false
-	t.died, cur.use = true, true
+	t.deaths, cur.use = t.deaths+1, true
 	t.ready(nil)
 }
 
@@ -177,7 +186,9 @@ func (t *Tunnel) bury(p *path) {
 	if used && t.current() == nil && (!p.carrier.Profile().Unproven || p.carrier.Heard()) {
 		t.orphaned = time.Now()
 	}
-	t.died = true
+	if !p.carrier.AllCame() || !p.carrier.Spent() {
+		t.deaths++
+	}
 }
 
 // Fill implements carrier.Sender.
@@ -280,7 +291,8 @@ func (t *Tunnel) appendControl(b []byte, p *path) []byte {
 		if !t.shares(p) {
 			f.Code |= wire.Alone
 		}
-		if t.died {
+		p.told = t.deaths
+		if t.deaths > t.healed {
 			f.Code |= wire.Lost
 		}
 		b = f.Append(b)

@@ -48,7 +48,8 @@ type Tunnel struct {
 	carriers int       // how many there were
 	orphaned time.Time // since when none takes what is sent
 	order    uint32    // of the last Use
-	died     bool      // client: a carrier has died here, as each Use says from then on
+	deaths   uint      // client: carriers that have died here, as each Use says
+	healed   uint      // client: of those, what the origin has heard of
 	rtt      int64     // the shortest of its carriers' when it came to them, ns
 	bulkTold bool      // Events.Bulk was told
 	moved    uint64    // read and got at the last sweep
@@ -286,7 +287,9 @@ func (t *Tunnel) attach(c *carrier.Carrier, lost, alone bool) {
 	if p := t.current(); t.isOver() || t.session != s || p != nil && p.carrier == c && !(alone && t.shares(p)) {
 		return
 	}
-	t.died = t.died || lost || t.current() == nil && t.carriers > 0
+	if lost || t.current() == nil && t.carriers > 0 && t.deaths == t.healed {
+		t.deaths++
+	}
 	if p := t.sendBy(c, alone); p != nil {
 		p.use = t.carriers > 1
 		if len(t.send.lost) > 0 && !c.Profile().Messages {

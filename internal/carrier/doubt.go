@@ -118,11 +118,16 @@ func (c *Carrier) suspect() {
 }
 
 // Suspect tells an origin's carrier whether it may have died, as its client has gone on by another.
-// It is trusted, too, when the client says that something has come by it.
+// It is trusted, too, when the client says that something has come by it. So one that owes no answer is
+// not suspected: none would come, and others may go by it.
 func (c *Carrier) Suspect(yes bool) {
 	c.mu.Lock()
 	lane := c.path.lane
+	owes := !c.doubt.owed.IsZero()
 	c.mu.Unlock()
+	if yes && !owes {
+		return
+	}
 	c.doubted.Store(yes)
 	if lane != nil {
 		lane.Doubt(yes)

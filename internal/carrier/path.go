@@ -113,6 +113,9 @@ func (c *Carrier) brought(n int) {
 // mayFly is how many bytes of bulk may go now; 0 if the path has room for none, and then it
 // is asked again when there may be some. c.mu is held.
 func (c *Carrier) mayFly() int {
+	if c.dead.Load() { // its lane was closed, or would never be
+		return 0
+	}
 	if c.path.lane == nil {
 		if c.path.window == nil {
 			c.path.window = c.Handler().Window(c.path.number, c.RTT())

@@ -12,6 +12,7 @@ type Lane struct {
 	asks    bool     // ready is to be called when there is room
 	waits   bool     // it was called the last time
 	doubted bool     // what is in flight on it does not count
+	closed  bool     // and never will again
 	from    uint64   // bytes that had gone before
 	sent    uint64   // bytes in all
 	came    uint64   // of those, what the peer has counted
@@ -147,7 +148,7 @@ func (l *Lane) last(count uint64) (p packet, bytes int64) {
 func (l *Lane) Doubt(yes bool) {
 	w := l.window
 	w.mu.Lock()
-	if l.doubted == yes {
+	if l.doubted == yes || l.closed {
 		w.mu.Unlock()
 		return
 	}
@@ -170,5 +171,6 @@ func (l *Lane) Close() {
 	w := l.window
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	l.closed = true
 	w.lanes = slices.DeleteFunc(w.lanes, func(o *Lane) bool { return o == l })
 }

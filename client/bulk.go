@@ -36,6 +36,10 @@ func (c *Client) promote(t *tunnel.Tunnel) {
 		if isStaying(t, h) {
 			return
 		}
+		if c.areTight() {
+			c.spread.add(c, t)
+			return
+		}
 		s := c.pool.chooseSlot()
 		l := c.fill(s, h)
 		if l != nil && !isStaying(t, h) {
@@ -83,7 +87,7 @@ func (c *Client) fill(s *bulkSlot, h *home) *activeCarrier {
 	c.pool.mu.Lock()
 	l := s.carrier
 	c.pool.mu.Unlock()
-	if l != nil && l.home == h && !l.Dead() && !l.Draining() {
+	if l != nil && l.home == h && !l.Dead() && !l.Draining() && !l.Doubted() {
 		return l
 	}
 	if l != nil && l.Live() && !l.gateway { // it worked, and another costs nothing

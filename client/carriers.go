@@ -26,6 +26,7 @@ type activeCarrier struct {
 	led     bool          // a ticket led it to its origin
 	front   int           // by which it was reached
 	gateway bool          // it is one of the gateway door
+	cost    int           // bytes that it took before the first record
 	began   time.Time     // when it was dialled
 	until   time.Time     // when it is to be replaced, if gateway; for one of bulk, pool.mu guards it
 	ended   bool          // it has ended; guarded by pool.mu
@@ -55,6 +56,11 @@ func streamFront(f link.Front) bool { return !f.Gateway }
 // be taken, and serves it. It is called by keepMain or a task, so that Run waits
 // for what it starts.
 func (c *Client) dial(ctx context.Context, h *home, may func(link.Front) bool) (*activeCarrier, error) {
+	return c.dialFor(ctx, h, may, false)
+}
+
+// dialFor is dial for bulk alone, or for all.
+func (c *Client) dialFor(ctx context.Context, h *home, may func(link.Front) bool, isBulk bool) (*activeCarrier, error) {
 	sock, at, err := c.reach(ctx, h, may)
 	if err != nil {
 		if wasAnswered(err) {
@@ -70,6 +76,8 @@ func (c *Client) dial(ctx context.Context, h *home, may func(link.Front) bool) (
 		l.until = time.Now().Add(gatewayLife + rand.N(gatewayMore))
 	}
 	l.Carrier = h.session.NewCarrier(sock, door, sock.token)
+	l.cost = sock.cost
+	c.paths.follow(l, c.budgets.left(l, isBulk))
 	h.begin(l)
 	if h != c.pool.current() {
 		l.Retire() // it has been left meanwhile
@@ -88,6 +96,7 @@ func (c *Client) serve(l *activeCarrier) {
 	}
 	c.cfg.Log.Debug("carrier ended", "front", l.front+1, "cause", l.Cause().String(), "reason", front.Plainly(why))
 	c.ends.add(l, time.Now())
+	c.budgets.passed(l)
 	l.home.end(l, why)
 	c.pool.onDeath(l, why)
 	c.adoptOrphans()
@@ -166,6 +175,7 @@ func (c *Client) adoptOrphans() {
 	main := c.pool.view().main
 	for _, t := range c.table.Orphans() {
 		switch h := c.pool.homeOf(t.Session()); {
+		case c.spread.has(t): // the next of its carriers takes it
 		case main != nil && !main.Dead() && main.takes(t):
 			t.Attach(main.Carrier, true)
 			if t.IsBulk() {

@@ -65,6 +65,9 @@ type Config struct {
 	Ended   func(End)        // told of every tunnel that ends; must not block
 	Windows int64            // bytes that windows may grow by in all; 0: 128 MiB
 	Now     func() time.Time // the machine's wall clock; nil: time.Now
+
+	// DialRate is how many connections a second bulk may begin where each brings little; 0: one.
+	DialRate float64
 }
 
 // Client carries streams to the origin of a link. New makes one, Run works until
@@ -72,14 +75,17 @@ type Config struct {
 // may be called by many goroutines, before, during and after Run: a connection
 // that is handed over without a carrier waits for one, and is reset if none comes.
 type Client struct {
-	cfg    Config
-	pair   *seal.Pair
-	table  *tunnel.Table
-	ends   ends
-	pool   *pool
-	clocks []frontClock // of the link's fronts, in their order
-	health frontHealth
-	tasks  *tasks.Group // has all goroutines of the client
+	cfg     Config
+	pair    *seal.Pair
+	table   *tunnel.Table
+	ends    ends
+	pool    *pool
+	clocks  []frontClock // of the link's fronts, in their order
+	health  frontHealth
+	paths   paths
+	budgets budgets
+	spread  spread
+	tasks   *tasks.Group // has all goroutines of the client
 
 	running context.Context // is that of tasks; ends with Run
 	stop    context.CancelFunc
@@ -103,6 +109,9 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Windows == 0 {
 		cfg.Windows = 128 << 20
 	}
+	if cfg.DialRate <= 0 {
+		cfg.DialRate = 1
+	}
 	if cfg.Dialer == nil {
 		cfg.Dialer = &front.Dialer{}
 	}
@@ -118,7 +127,7 @@ func New(cfg Config) (*Client, error) {
 	c.health.fronts = len(cfg.Link.Fronts)
 	c.pool, c.tasks, c.reach = newPool(), tasks.NewGroup(), c.dialSocket
 	c.table = tunnel.NewTable(tunnel.Events{
-		Ended: c.ended, Bulk: c.promote, Draining: c.pool.onDrain, Expired: c.expired,
+		Ended: c.ended, Bulk: c.promote, Draining: c.pool.onDrain, Doubted: c.onDoubted, Spending: c.onSpending, Expired: c.expired,
 	}, tunnel.NewWindowBudget(cfg.Windows), true)
 	c.pool.move(nil, newHome(c.table, pair))
 	c.running, c.stop = context.WithCancel(context.Background())

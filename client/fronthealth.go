@@ -2,6 +2,7 @@ package client
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"culvert/internal/dial"
@@ -50,7 +51,8 @@ const (
 // whether the stream door is worth going back to, and whether somebody answers
 // who does not let us in. All goroutines of a client may use it.
 type frontHealth struct {
-	fronts int // how many the link has
+	fronts int          // how many the link has
+	hurry  atomic.Int32 // how many carriers in doubt are being replaced
 
 	mu         sync.Mutex            // guards the following
 	best       int                   // the front to be tried first
@@ -80,7 +82,10 @@ func (h *frontHealth) headStart(front int) time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	took, known := h.took[front]
-	if !known {
+	switch {
+	case h.hurry.Load() > 0:
+		return hurryStart
+	case !known:
 		return headStartFirst
 	}
 	return min(max(2*took, headStartLeast), headStartMost)

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/cpu"
 
+	"culvert/internal/carrier"
 	"culvert/internal/seal"
 	"culvert/internal/session"
 	"culvert/internal/tunnel"
@@ -162,13 +163,26 @@ func (h *home) isOver() bool {
 }
 
 // working is a carrier that leads to the origin now; nil: there is none.
-func (h *home) working() *activeCarrier {
+func (h *home) working() *activeCarrier { return h.workingBut(nil) }
+
+// workingBut is working, but for one.
+func (h *home) workingBut(not *activeCarrier) *activeCarrier {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, l := range slices.Backward(h.carriers) {
-		if l.Live() && !l.Dead() {
+		if l != not && l.Live() && !l.Dead() && !l.Doubted() {
 			return l
 		}
+	}
+	return nil
+}
+
+// activeOf finds what serves a carrier; nil if nothing here does.
+func (h *home) activeOf(in *carrier.Carrier) *activeCarrier {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if i := slices.IndexFunc(h.carriers, func(l *activeCarrier) bool { return l.Carrier == in }); i >= 0 {
+		return h.carriers[i]
 	}
 	return nil
 }

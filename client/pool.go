@@ -9,6 +9,7 @@ import (
 	"culvert/internal/carrier"
 	"culvert/internal/dial"
 	"culvert/internal/tunnel"
+	"culvert/internal/wire"
 )
 
 // poolState says how it stands with the main carrier, where all tunnels begin.
@@ -29,6 +30,8 @@ const (
 	connecting poolState = iota // there is no main carrier; new tunnels wait for one
 	connected                   // the main carrier takes new tunnels
 	draining                    // its origin wants new tunnels elsewhere, and keeps those it has
+	spending                    // half of its budget is spent; another is dialled
+	doubted                     // it owes an answer for long; another is dialled, and it may answer yet
 	lost                        // it has died; bulk gets carriers of its own until the next is dialled
 )
 
@@ -79,8 +82,12 @@ func (p *pool) onConnected(l *activeCarrier) {
 	switch {
 	case l.ended:
 		p.become(lost)
+	case l.Doubted():
+		p.become(doubted)
 	case l.Draining():
 		p.become(draining)
+	case l.HalfSpent():
+		p.become(spending)
 	default:
 		p.become(connected)
 	}
@@ -93,6 +100,51 @@ func (p *pool) onDrain(c *carrier.Carrier) {
 	defer p.mu.Unlock()
 	if p.state == connected && p.main.Carrier == c {
 		p.become(draining)
+	}
+}
+
+// activeOf finds what serves a carrier; nil if nothing does.
+func (p *pool) activeOf(in *carrier.Carrier) *activeCarrier {
+	for _, h := range p.allHomes() {
+		if l := h.activeOf(in); l != nil {
+			return l
+		}
+	}
+	return nil
+}
+
+// onDoubt notes that l may have died, and reports whether it is the main carrier.
+func (p *pool) onDoubt(l *activeCarrier) (isMain bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.main != l {
+		return false
+	}
+	if p.state == connected || p.state == spending {
+		p.become(doubted)
+	}
+	return true
+}
+
+// onSpending notes that half of l's budget is spent, and reports whether it is the main carrier.
+func (p *pool) onSpending(l *activeCarrier) (isMain bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.main != l {
+		return false
+	}
+	if p.state == connected {
+		p.become(spending)
+	}
+	return true
+}
+
+// onTrust notes that a main carrier in doubt was not replaced, so that it is doubted again.
+func (p *pool) onTrust(l *activeCarrier) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.main == l && p.state == doubted {
+		p.become(connected)
 	}
 }
 
@@ -131,7 +183,7 @@ func (p *pool) view() poolView {
 
 // takesTunnels reports whether new tunnels may be attached to main.
 func (v poolView) takesTunnels() bool {
-	return v.main != nil && !v.main.Dead() && !v.main.Draining()
+	return v.main != nil && !v.main.Dead() && !v.main.Draining() && !v.main.Doubted()
 }
 
 // current is the home to which new tunnels go.
@@ -198,6 +250,9 @@ func (c *Client) place(t *tunnel.Tunnel) {
 		return
 	}
 	t.Attach(now.main.Carrier, false)
+	if t.Service.Kind == wire.Media && c.areTight() {
+		c.spread.add(c, t)
+	}
 	if t.Carrier() == nil { // main has died meanwhile, and whoever came after it may not have seen t
 		c.adoptOrphans()
 	}
@@ -237,6 +292,20 @@ func (c *Client) watch(ctx context.Context, main *activeCarrier, wait *dial.Back
 		case lost:
 			c.onCarrierDeath(ctx, main, wait)
 			return nil
+		case spending:
+			if next := c.succeed(ctx, main, wait, now.changed); next != nil {
+				return next
+			}
+			continue
+		case doubted:
+			if next := c.replace(ctx, main, wait); next != nil || ctx.Err() != nil {
+				return next
+			}
+			if !main.Doubted() {
+				c.pool.onTrust(main)
+				c.adoptOrphans()
+			}
+			continue
 		}
 		select {
 		case <-now.changed:
@@ -392,9 +461,12 @@ func (c *Client) migrate(old, next *activeCarrier) {
 func (p *pool) retired(now time.Time) (all []*activeCarrier) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.retiring) > 0 && now.After(p.retiring[0].until) {
-		all = append(all, p.retiring[0].carrier)
-		p.retiring = p.retiring[1:]
-	}
+	p.retiring = slices.DeleteFunc(p.retiring, func(r retiring) bool {
+		over := now.After(r.until)
+		if over {
+			all = append(all, r.carrier)
+		}
+		return over
+	})
 	return all
 }

@@ -33,6 +33,7 @@ type socket struct {
 	transport.Transport
 	token wire.Token
 	led   bool                   // a ticket led it
+	cost  int                    // bytes that came before the first record
 	given atomic.Pointer[string] // the newest ticket
 }
 
@@ -70,7 +71,8 @@ func (c *Client) dialSocket(ctx context.Context, h *home, may func(link.Front) b
 }
 
 // frontsToTry lists the fronts that may be taken in their order, but the one that
-// was good last, or else the one after it, comes first.
+// was good last, or else the one after it, comes first, and those whose carriers may bring little
+// come last.
 func (c *Client) frontsToTry(may func(link.Front) bool) (fronts []int) {
 	for i, f := range c.cfg.Link.Fronts {
 		if may(f) {
@@ -82,6 +84,7 @@ func (c *Client) frontsToTry(may func(link.Front) bool) (fronts []int) {
 		first := fronts[at]
 		fronts = slices.Insert(slices.Delete(fronts, at, at+1), 0, first)
 	}
+	slices.SortStableFunc(fronts, func(a, b int) int { return c.budgets.compare(a, b) })
 	return fronts
 }
 
@@ -117,6 +120,11 @@ func (c *Client) enter(ctx context.Context, conn net.Conn, i int, ticket string)
 	learned := c.learnDate(i, answer)
 	switch {
 	case err == nil:
+		if tls, ok := conn.(interface{ NetConn() net.Conn }); ok {
+			if cork, ok := tls.NetConn().(*transport.Cork); ok {
+				s.cost = cork.Brought()
+			}
+		}
 		return s, false, nil
 	case answer == nil:
 		return nil, false, front.Failed(front.StepUpgrade, err)

@@ -31,6 +31,8 @@ type Options struct {
 	Host        string // what phones dial; empty: found out
 	Verbose     bool   // log every connection that ends, and what the client does
 
+	DialRate float64 // connections a second that bulk may begin where each brings little; 0: one
+
 	Dialer *front.Dialer // reaches the fronts; nil: one with the system's roots, and no proxy
 }
 
@@ -69,7 +71,7 @@ func Open(ctx context.Context, l *link.Link, o Options, logs io.Writer) (*NearEn
 	own, clients := loggers(logs, o.Verbose)
 	n := &NearEnd{log: own, fronts: len(l.Fronts)}
 	var err error
-	n.Client, err = client.New(client.Config{Link: l, Log: clients, Dialer: o.Dialer})
+	n.Client, err = client.New(client.Config{Link: l, Log: clients, Dialer: o.Dialer, DialRate: o.DialRate})
 	if err != nil {
 		return nil, err
 	}

@@ -37,10 +37,14 @@ func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	var o nearend.Options
 	o.AddFlags(f)
 	f.StringVar(&o.Raw, "raw-chat", "", "`ADDR`, host:port, that takes every connection for chat; alone, it is the only one")
+	f.Float64Var(&o.DialRate, "dial-rate", 1, "connections a `SECOND` that media may begin where a network lets each bring little; many are easily seen")
 	qr := f.Bool("qr", false, "draw the QR code in any case")
 	rest, err := f.ParseAll(args, stdout)
 	if err != nil {
 		return err
+	}
+	if o.DialRate <= 0 || o.DialRate > 100 {
+		return f.Wrong("--dial-rate is more than 0 and at most 100")
 	}
 	l, err := source.read(rest, os.Stdin)
 	if err != nil {

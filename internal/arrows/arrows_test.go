@@ -19,6 +19,7 @@ const module = "culvert/"
 var mayImport = map[string][]string{
 	"internal/wire":      {},
 	"internal/netpoll":   {},
+	"internal/pace":      {},
 	"internal/dial":      {},
 	"internal/doh":       {},
 	"internal/site":      {},
@@ -31,15 +32,15 @@ var mayImport = map[string][]string{
 	"internal/tasks":     {},
 	"internal/transport": {"internal/netpoll", "internal/tasks", "internal/wire"},
 	"internal/session":   {"internal/seal", "internal/wire"},
-	"internal/carrier":   {"internal/netpoll", "internal/session", "internal/tasks", "internal/transport", "internal/wire"},
-	"internal/tunnel":    {"internal/carrier", "internal/netpoll", "internal/session", "internal/tasks", "internal/transport", "internal/wire"},
+	"internal/carrier":   {"internal/pace", "internal/netpoll", "internal/session", "internal/tasks", "internal/transport", "internal/wire"},
+	"internal/tunnel":    {"internal/pace", "internal/carrier", "internal/netpoll", "internal/session", "internal/tasks", "internal/transport", "internal/wire"},
 	"internal/whatsapp":  {"internal/dial", "internal/wire"},
 	"internal/link":      {"internal/seal", "internal/wire"},
 	"internal/serve":     {"internal/netpoll", "internal/version"},
 
 	"client/front":    {"internal/dial", "internal/doh", "internal/link"},
 	"client/listener": {"internal/dial", "internal/netpoll", "internal/whatsapp", "internal/wire"},
-	"client":          {"client/front", "internal/dial", "internal/link", "internal/netpoll", "internal/carrier", "internal/tunnel", "internal/seal", "internal/session", "internal/tasks", "internal/transport", "internal/version", "internal/wire"},
+	"client":          {"client/front", "internal/dial", "internal/link", "internal/netpoll", "internal/pace", "internal/carrier", "internal/tunnel", "internal/seal", "internal/session", "internal/tasks", "internal/transport", "internal/version", "internal/wire"},
 	"origin":          {"internal/dial", "internal/handover", "internal/netpoll", "internal/carrier", "internal/tunnel", "internal/seal", "internal/session", "internal/tasks", "internal/transport", "internal/whatsapp", "internal/wire"},
 
 	"edge":             {"internal/handover", "internal/wire"},

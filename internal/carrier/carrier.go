@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"culvert/internal/pace"
 	"culvert/internal/session"
 	"culvert/internal/tasks"
 	"culvert/internal/transport"
@@ -38,6 +39,7 @@ type Carrier struct {
 	cause     atomic.Uint32 // why it is; before it is
 	draining  atomic.Bool   // the peer wants its tunnels elsewhere, or they are leaving
 	live      atomic.Bool   // the peer has proved itself
+	doubted   atomic.Bool   // the peer owes an answer for long
 	turns     atomic.Uint32 // grows when the peer may drop what is being written unread
 	alive     liveness
 	in        inbound
@@ -51,6 +53,8 @@ type Carrier struct {
 	queue       writeQueue
 	acks        ackSchedule
 	out         outbound
+	path        path
+	doubt       doubt
 	senders     slotSet
 	unusedSince int64  // when a sender last left it, Unix ns
 	moved       uint64 // bytes of records, both ways, when it last rested
@@ -99,6 +103,12 @@ type Handler interface {
 	Draining(c *Carrier)
 	// Ended is told that c has died.
 	Ended(c *Carrier)
+	// Doubted is told, at the client, that c may have died.
+	Doubted(c *Carrier)
+	// Spending is told, at the client, when half of c's budget is spent, and when all is.
+	Spending(c *Carrier)
+	// Window is what may be in flight by the carriers of one path, less than wire.MaxPaths.
+	Window(path byte, trip time.Duration) *pace.Window
 }
 
 // Sender gives frames to one carrier: a tunnel, on one of its paths. A carrier calls its
@@ -110,6 +120,8 @@ type Sender interface {
 	// Lost is told that what the carrier has taken did not come to the peer. Where the
 	// carrier is not dead it goes on from here.
 	Lost()
+	// Spent is told that the carrier takes nothing any more. What it took comes to the peer.
+	Spent()
 }
 
 // Turn is what a sender may say now.
@@ -131,7 +143,6 @@ var (
 func New(s *Set, t transport.Transport, p Party, user uint32) *Carrier {
 	c := &Carrier{User: user, transport: t, profile: t.Profile(), party: p, set: s}
 	c.queue.work.L = &c.mu
-	c.out.size = leastRecord
 	c.writer, c.ackFlush = c.write, c.flushAcks
 	now := time.Now().UnixNano()
 	c.alive.lastRx.Store(now)
@@ -175,7 +186,13 @@ func (c *Carrier) CloseFor(why Cause) {
 	c.mu.Lock()
 	c.acks.stop()
 	c.queue.stop()
+	c.doubt.timer.Stop()
+	c.doubt.timer = tasks.Timer{}
+	lane := c.path.lane
 	c.mu.Unlock()
+	if lane != nil {
+		lane.Close()
+	}
 	c.transport.Close()
 }
 
@@ -208,6 +225,9 @@ func (noHandler) Live(*Carrier)                                            {}
 func (noHandler) Restarted(*Carrier)                                       {}
 func (noHandler) Draining(*Carrier)                                        {}
 func (noHandler) Ended(*Carrier)                                           {}
+func (noHandler) Doubted(*Carrier)                                         {}
+func (noHandler) Spending(*Carrier)                                        {}
+func (noHandler) Window(byte, time.Duration) *pace.Window                  { return pace.New(0) }
 
 // Drain tells the client to take its tunnels elsewhere.
 func (c *Carrier) Drain() { c.Put(wire.Frame{Kind: wire.Leave}) }
@@ -355,6 +375,11 @@ func (a *ackSchedule) add(c *Carrier, s *Slot, within time.Duration) {
 		s.ack = true
 		a.due = append(a.due, s)
 	}
+	a.within(c, within)
+}
+
+// within has flushAcks called in time.
+func (a *ackSchedule) within(c *Carrier, within time.Duration) {
 	at := time.Now().Add(within)
 	switch {
 	case a.timer.IsZero():
@@ -388,6 +413,9 @@ func (c *Carrier) flushAcks() {
 		return
 	}
 	c.queueAcks()
+	if !c.profile.Paid {
+		c.queue.control = c.in.appendReceived(c.queue.control)
+	}
 	c.kick()
 }
 

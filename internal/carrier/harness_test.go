@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"culvert/internal/pace"
 	"culvert/internal/session"
 	"culvert/internal/tasks"
 	"culvert/internal/transport"
@@ -93,16 +94,20 @@ func (h *counter) Deliver(*Carrier, wire.Frame, bool, []byte) (bool, error) {
 	h.count(&h.frames)
 	return false, nil
 }
-func (h *counter) Joined(*Carrier)    { h.count(&h.joined) }
-func (h *counter) Live(*Carrier)      { h.count(&h.live) }
-func (h *counter) Restarted(*Carrier) { h.count(&h.restarted) }
-func (h *counter) Draining(*Carrier)  {}
-func (h *counter) Ended(*Carrier)     { h.count(&h.ended) }
+func (h *counter) Joined(*Carrier)                         { h.count(&h.joined) }
+func (h *counter) Live(*Carrier)                           { h.count(&h.live) }
+func (h *counter) Restarted(*Carrier)                      { h.count(&h.restarted) }
+func (h *counter) Draining(*Carrier)                       {}
+func (h *counter) Doubted(*Carrier)                        {}
+func (h *counter) Spending(*Carrier)                       {}
+func (h *counter) Ended(*Carrier)                          { h.count(&h.ended) }
+func (h *counter) Window(byte, time.Duration) *pace.Window { return pace.New(0) }
 
 // door is a transport that keeps what is written, and takes its time for it.
 type door struct {
 	profile *transport.Profile
 	takes   time.Duration
+	peer    *Carrier // the carrier whose peer says at once what has come; nil: it says nothing
 
 	mu       sync.Mutex // guards the following
 	wrote    [][]byte
@@ -138,7 +143,13 @@ func (d *door) WriteMessage(b []byte) error {
 		}
 	}
 	time.Sleep(takes)
-	return nil
+	if d.peer == nil || d.profile.Messages {
+		return nil
+	}
+	d.peer.mu.Lock()
+	sent := d.peer.out.sent
+	d.peer.mu.Unlock()
+	return d.peer.confirm(sent, uint64(time.Now().UnixMicro()))
 }
 
 func (d *door) Close() error {
@@ -196,6 +207,7 @@ func newOf(d *door, isClient bool) (*Carrier, *plainParty) {
 	p := &plainParty{state: session.Live, handler: new(counter)}
 	c := New(NewSet(time.Now, tasks.NewGroup(), isClient), d, p, 7)
 	c.live.Store(true)
+	d.peer = c
 	return c, p
 }
 
@@ -230,6 +242,8 @@ func (s *bulk) Fill(b []byte, t Turn) ([]byte, int) {
 	s.filled = append(s.filled, n)
 	return f.Append(b), s.left
 }
+
+func (s *bulk) Spent() {}
 
 func (s *bulk) Lost() {
 	s.mu.Lock()

@@ -15,8 +15,8 @@ import (
 // How long frames wait for others to share a message of the gateway door with. One costs
 // the same up to 32 KB, and four times that at most.
 const (
-	pace     = 5 * time.Millisecond  // between messages of small frames, while the peer has not said that it has the last
-	fillWait = 25 * time.Millisecond // for bulk to fill a message, or for what acks can ride on
+	messagePace = 5 * time.Millisecond  // between messages of small frames, while the peer has not said that it has the last
+	fillWait    = 25 * time.Millisecond // for bulk to fill a message, or for what acks can ride on
 )
 
 // numberLen is the length of a message's number.
@@ -75,7 +75,7 @@ func (c *Carrier) writeMessage() error {
 	}
 	number := m.sent()
 	c.alive.lastTx.Store(m.last.UnixNano())
-	c.writing(len(body))
+	c.writing(len(body), told{})
 	err := c.transport.WriteMessage(body)
 	if !lazy || head > numberLen+plainTurn {
 		m.ask(number)
@@ -102,7 +102,7 @@ func (c *Carrier) messageFrames(b []byte, early bool) (_ []byte, lazy bool) {
 		b = c.messages.appendGot(b)
 		b = c.ownFrames(b, limit-begin, !keeps)
 	}
-	for next, bulk := c.smallTurn, false; limit-len(b) >= leastFill; {
+	for next, bulk := c.anySmall, false; limit-len(b) >= leastFill; {
 		s := next()
 		switch {
 		case s != nil:
@@ -114,6 +114,11 @@ func (c *Carrier) messageFrames(b []byte, early bool) (_ []byte, lazy bool) {
 		}
 	}
 	return b, lazy
+}
+
+func (c *Carrier) anySmall() *Slot {
+	s, _ := c.smallTurn()
+	return s
 }
 
 func (c *Carrier) anyBulk() *Slot {
@@ -168,7 +173,7 @@ func (c *Carrier) patience(since, now time.Time) time.Duration {
 	case c.messages.heardLast():
 		return 0
 	}
-	return pace - now.Sub(c.messages.last)
+	return messagePace - now.Sub(c.messages.last)
 }
 
 // readBody takes a whole message of the gateway door.

@@ -32,7 +32,7 @@ func TestFramesWaitForOthersOnlyWhereThatPays(t *testing.T) {
 		want   []time.Duration
 	}{
 		"a chat message":           {[]int{small}, false, []time.Duration{0}},
-		"another right after it":   {[]int{small, small}, false, []time.Duration{0, pace}},
+		"another right after it":   {[]int{small, small}, false, []time.Duration{0, messagePace}},
 		"another after the answer": {[]int{small, small}, true, []time.Duration{0, 0}},
 		"half a message of bulk":   {[]int{part}, false, []time.Duration{fillWait}},
 		"two messages of bulk":     {[]int{full}, false, []time.Duration{0, 0, fillWait}},

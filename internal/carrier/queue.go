@@ -21,8 +21,10 @@ type writeQueue struct {
 	held    bool      // the session lets no record go; whoever reads says when
 	speak   bool      // the session has something to say
 	early   bool      // what is written may hold Open frames alone
+	spent   bool      // no record may go any more
 	small   []*Slot
 	bulk    []*Slot
+	paced   bool   // bulk waits until the path has room for it
 	streak  int    // records of small frames since the last of bulk
 	control []byte // frames that are no sender's, to go with the next record
 	asks    bool   // a Ping is among them
@@ -61,7 +63,7 @@ func without(all []*Slot, s *Slot, waits *bool) []*Slot {
 
 // mayWrite reports whether the writer has something that may go.
 func (q *writeQueue) mayWrite() bool {
-	return q.speak || !q.held && (len(q.small)+len(q.bulk) > 0 || len(q.control) > 0 && !q.early)
+	return q.speak || !q.held && !q.spent && (len(q.small) > 0 || len(q.bulk) > 0 && !q.paced || len(q.control) > 0 && !q.early)
 }
 
 // keeps reports that what waits does no more than to keep an idle carrier: nobody pays
@@ -70,7 +72,7 @@ func (q *writeQueue) keeps() bool { return len(q.small)+len(q.bulk) == 0 && !q.a
 
 // wantsBulk reports whether it is the turn of bulk.
 func (q *writeQueue) wantsBulk() bool {
-	return len(q.bulk) > 0 && (q.streak >= maxStreak || len(q.small)+len(q.control) == 0)
+	return len(q.bulk) > 0 && !q.paced && (q.streak >= maxStreak || len(q.small)+len(q.control) == 0)
 }
 
 // nextSmall is the next slot of small frames; nil if there is none.

@@ -226,8 +226,14 @@ func (c *Carrier) takeRecord(number uint32, sealed, whole []byte) (kept bool, er
 	early := !c.set.asks && c.party.Early()
 	state := c.party.State()
 	c.in.mu.Unlock()
-	if err != nil || plain == nil { // nil: it was dropped unread
+	if err != nil {
 		return false, err
+	}
+	if plain == nil { // it was dropped unread
+		if !c.profile.Messages {
+			c.count(size)
+		}
+		return false, nil
 	}
 	h := c.join()
 	if state == session.Live {
@@ -252,7 +258,7 @@ func (c *Carrier) deliver(h Handler, plain []byte, early bool, whole []byte) (ke
 		if !first || len(more) > 0 {
 			alone = nil
 		}
-		if f.Kind == wire.Data {
+		if f.Kind == wire.Open || f.Kind == wire.Data || f.Kind == wire.Fin {
 			c.report()
 		}
 		if f.Tunnel == 0 {
@@ -271,8 +277,11 @@ func (c *Carrier) deliver(h Handler, plain []byte, early bool, whole []byte) (ke
 // count notes a record for the next Received.
 func (c *Carrier) count(size int) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.in.bytes += uint64(size)
+	c.mu.Unlock()
+	if c.set.asks {
+		c.brought(size)
+	}
 }
 
 // report notes that bytes of a stream came. After many of them a Received goes by itself.
@@ -281,9 +290,13 @@ func (c *Carrier) report() {
 	defer c.mu.Unlock()
 	in := &c.in
 	in.elicits = true
-	if !c.profile.Paid && in.bytes-in.reported >= max(receivedEvery, min(in.bytes/8, mostUnreported)) {
+	switch {
+	case c.profile.Paid:
+	case in.bytes-in.reported >= max(receivedEvery, min(in.bytes/16, mostUnreported)):
 		c.queue.control = in.appendReceived(c.queue.control)
 		c.kick()
+	case c.acks.timer.IsZero():
+		c.acks.within(c, receivedWithin)
 	}
 }
 
@@ -304,6 +317,9 @@ var started = time.Now()
 func (c *Carrier) carrierWide(h Handler, f wire.Frame) error {
 	switch f.Kind {
 	case wire.Ping:
+		c.mu.Lock()
+		c.in.elicits = true
+		c.mu.Unlock()
 		c.Put(wire.Frame{Kind: wire.Pong, Pos: f.Pos})
 	case wire.Pong:
 		c.pong(f.Pos)
@@ -311,7 +327,9 @@ func (c *Carrier) carrierWide(h Handler, f wire.Frame) error {
 		c.draining.Store(true)
 		h.Draining(c)
 	case wire.Received:
-		return c.confirm(f.Pos)
+		return c.confirm(f.Pos, f.Clock)
+	case wire.Path:
+		c.takePath(f.Code, f.Num)
 	case wire.Got:
 		err := c.messages.confirm(f.Num)
 		c.wake() // what waited for this may go
@@ -323,14 +341,23 @@ func (c *Carrier) carrierWide(h Handler, f wire.Frame) error {
 }
 
 // confirm takes the peer's count of what has come to it.
-func (c *Carrier) confirm(n uint64) error {
+func (c *Carrier) confirm(n, clock uint64) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if n > c.out.sent {
+		c.mu.Unlock()
 		return wire.ErrFrame
 	}
+	now := time.Now()
 	c.out.confirmed = max(c.out.confirmed, n)
-	return nil
+	lane, trusted := c.path.lane, c.settle(n, now)
+	c.mu.Unlock()
+	if lane == nil {
+		return nil
+	}
+	if trusted {
+		lane.Doubt(false)
+	}
+	return lane.Came(now, n, clock)
 }
 
 func (c *Carrier) renewal(f wire.Frame) error {

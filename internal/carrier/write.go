@@ -1,6 +1,7 @@
 package carrier
 
 import (
+	"slices"
 	"time"
 
 	"culvert/internal/transport"
@@ -12,22 +13,19 @@ const (
 	smallTurn = transport.SmallFrame
 	// leastRecord is the size of the first records. That of others is up to half of what
 	// the peer has received by this carrier: a path that passes so little as to freeze
-	// passes some of them. Bulk's doubles while writing one takes less than fastWrite, and
-	// shrinks when that takes longer than slowWrite, so that chat never waits long.
+	// passes some of them. What bulk's may have more than that the path's pace says.
 	leastRecord = 4 << 10
-	fastWrite   = 10 * time.Millisecond
-	slowWrite   = 200 * time.Millisecond
 	// messageHead is what a WebSocket message begins with, at most, so that messages of
 	// bulk fill whole TLS records.
 	messageHead = 8
 	// receivedEvery and mostUnreported say how many bytes come between two Received frames.
 	receivedEvery  = 4 << 10
-	mostUnreported = 1 << 20
+	mostUnreported = 256 << 10
+	receivedWithin = 25 * time.Millisecond
 )
 
 // outbound is what the writer knows of the path. Carrier.mu guards it.
 type outbound struct {
-	size      int    // of records of bulk
 	confirmed uint64 // bytes that the peer has said came
 	sent      uint64 // bytes of records
 }
@@ -70,37 +68,38 @@ func (c *Carrier) writeNext() error {
 	if c.profile.Messages {
 		return c.writeMessage()
 	}
-	b, bulk, err := c.compose(transport.GetFull()[:0])
+	b, record, turn, err := c.compose(transport.GetFull()[:0])
 	if err != nil || len(b) == 0 {
 		transport.PutBuffer(b)
 		return err
 	}
-	c.writing(len(b))
-	began := time.Now()
+	c.writing(record, turn)
 	err = c.transport.WriteMessage(b)
-	c.wrote(len(b), bulk, time.Since(began))
 	transport.PutBuffer(b)
 	return err
 }
 
 // compose makes a message of the stream door: what the session has to say, and a record
-// if there is something for one. b is a full buffer.
-func (c *Carrier) compose(b []byte) (message []byte, bulk bool, err error) {
+// if there is something for one, whose length without its head it returns. b is a full buffer.
+func (c *Carrier) compose(b []byte) (message []byte, record int, t told, err error) {
 	turns := c.turns.Load()
 	b, may := c.head(b)
 	if !may {
-		return b, false, nil
+		return b, 0, told{}, nil
 	}
 	begin := len(b)
 	full := append(b, 0, 0) // the record's length
 	room := min(wire.MaxRecord-len(full)-wire.RecordOverhead, c.recordRoom(begin))
-	frames, bulk := c.frames(full, room, c.isEarly())
+	if room < leastFill { // the budget is spent
+		return b, 0, told{}, nil
+	}
+	frames, t := c.frames(full, room, c.isEarly())
 	c.loseAfter(turns)
 	if len(frames) == len(full) {
-		return b, false, nil
+		return b, 0, told{}, nil
 	}
 	sealed, err := c.party.Seal(frames[begin:])
-	return frames[:begin+len(sealed)], bulk, err
+	return frames[:begin+len(sealed)], len(sealed) - wire.RecordHead, t, err
 }
 
 // head asks the session what it must say, and whether a record may follow.
@@ -124,25 +123,39 @@ func (c *Carrier) isEarly() bool {
 	return early
 }
 
+// told is what is in a record.
+type told struct {
+	bulk bool
+	asks bool // the peer answers at once
+}
+
 // frames appends up to room bytes of frames: small ones of many, or bulk of one.
-func (c *Carrier) frames(b []byte, room int, early bool) (_ []byte, bulk bool) {
+func (c *Carrier) frames(b []byte, room int, early bool) (_ []byte, t told) {
 	begin := len(b)
 	if !early {
 		b = c.ownFrames(b, room, true)
+		c.mu.Lock()
+		t.asks, c.queue.asks = c.queue.asks, false
+		c.mu.Unlock()
 	}
-	if s := c.bulkTurn(); s != nil {
-		return c.fill(b, s, Turn{Room: min(room-(len(b)-begin), c.bulkRoom(begin)), Bulk: true, Early: early}), true
+	if s, most := c.bulkTurn(); s != nil {
+		before := len(b)
+		b = c.fill(b, s, Turn{Room: min(room-(len(b)-begin), most), Bulk: true, Early: early})
+		t.bulk = len(b) > before
+		t.asks = t.asks || t.bulk
+		return b, t
 	}
 	limit := min(room, maxBatch)
 	for {
-		s := c.smallTurn()
+		s, asks := c.smallTurn()
 		if s == nil {
-			return b, false
+			return b, t
 		}
+		t.asks = t.asks || asks && !early
 		left := limit - (len(b) - begin)
 		if left < leastFill {
 			s.Ready(0)
-			return b, false
+			return b, t
 		}
 		b = c.fill(b, s, Turn{Room: left, Early: early})
 	}
@@ -165,21 +178,30 @@ func (c *Carrier) fill(b []byte, s *Slot, t Turn) []byte {
 	return b
 }
 
-func (c *Carrier) bulkTurn() *Slot {
+// bulkTurn is the slot whose turn of bulk it is, and the most that it may say; nil if it is
+// the turn of none.
+func (c *Carrier) bulkTurn() (s *Slot, most int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.queue.wantsBulk() {
+	if c.queue.wantsBulk() {
+		most = c.mayFly()
+		c.queue.paced = most == 0
+	}
+	if most == 0 {
 		c.queue.streak++
-		return nil
+		return nil, 0
 	}
 	c.queue.streak = 0
-	return c.queue.nextBulk()
+	return c.queue.nextBulk(), max(min(most, c.out.most())-messageHead-wire.RecordOverhead, leastFill)
 }
 
-func (c *Carrier) smallTurn() *Slot {
+// smallTurn is the slot whose turn of small frames it is, and whether they are bytes of a
+// stream; nil if there is none.
+func (c *Carrier) smallTurn() (s *Slot, asks bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.queue.nextSmall()
+	s = c.queue.nextSmall()
+	return s, s != nil && s.pending > 0
 }
 
 // recordRoom is how many bytes of frames any record may hold whose message has begin bytes
@@ -187,18 +209,11 @@ func (c *Carrier) smallTurn() *Slot {
 func (c *Carrier) recordRoom(begin int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return roomIn(c.out.most(), begin)
-}
-
-// bulkRoom is recordRoom for bulk.
-func (c *Carrier) bulkRoom(begin int) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return roomIn(c.out.size, begin)
-}
-
-func roomIn(message, begin int) int {
-	return max(message-messageHead-wire.RecordOverhead-begin, leastRecord/2)
+	room := max(c.out.most()-messageHead-wire.RecordOverhead-begin, leastRecord/2)
+	if c.set.asks {
+		return room
+	}
+	return min(room, c.path.left()-wire.RecordOverhead)
 }
 
 // most is the size that no message exceeds.
@@ -207,24 +222,35 @@ func (o *outbound) most() int {
 }
 
 // writing counts bytes that are about to go.
-func (c *Carrier) writing(n int) {
+func (c *Carrier) writing(n int, t told) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.out.sent += uint64(n)
+	if !c.set.asks {
+		c.spend(n)
+	}
+	now := time.Now()
+	if t.asks {
+		c.owe(now)
+	}
+	if c.path.lane != nil {
+		c.path.lane.Sent(now, n, t.bulk)
+	}
 }
 
-// wrote learns from how long a message took.
-func (c *Carrier) wrote(n int, bulk bool, took time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	o := &c.out
-	switch {
-	case !bulk:
-	case took > slowWrite:
-		o.size = max(o.size/2, leastRecord)
-	case took < fastWrite && n+messageHead >= o.size && 2*o.size <= o.most():
-		o.size *= 2
+// spend counts a record of an origin's. What does not go any more goes by others. c.mu is held.
+func (c *Carrier) spend(n int) {
+	c.path.spend(n)
+	if c.queue.spent || !c.path.isSpent() {
+		return
 	}
+	c.queue.spent = true
+	all := slices.Clone(c.senders.list())
+	c.set.tasks.Go(func() {
+		for _, s := range all {
+			s.sender.Spent()
+		}
+	})
 }
 
 // ownFrames appends the frames that are no sender's. mayRenew says that the session may

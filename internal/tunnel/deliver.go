@@ -96,8 +96,14 @@ func (t *Tunnel) used(c *carrier.Carrier, f wire.Frame) error {
 		return nil
 	}
 	t.order = f.Num
+	c.Suspect(false)
 	if p := t.sendBy(c, f.Code&wire.Alone != 0); p != nil && f.Code&wire.Lost != 0 {
 		t.send.lose(p, true)
+		for _, o := range t.paths {
+			if o != p && !o.sends {
+				o.carrier.Suspect(true)
+			}
+		}
 	}
 	t.recv.ackDue = true
 	t.ready(nil)
@@ -113,6 +119,9 @@ func (t *Tunnel) takeAck(c *carrier.Carrier, ack uint64, room uint32) error {
 	}
 	if p := t.pathOf(c); p != nil {
 		p.blind = 0
+		if !p.acked { // the origin had its first Use by then
+			p.acked, t.healed = true, max(t.healed, p.told)
+		}
 	}
 	if freed > 0 {
 		t.table.Memory.Add(t.user, -freed)

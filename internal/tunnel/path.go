@@ -18,6 +18,8 @@ type path struct {
 	sends   bool // new frames go by it
 	opened  bool // client: the Open frame went by it
 	use     bool // client: it is to say Use
+	told    uint // client: of so many deaths it said Lost
+	acked   bool // an Ack has come by it
 	blind   int  // client: bytes that may go before the origin has said by it what it has; 0: any
 }
 
@@ -77,7 +79,7 @@ func (t *Tunnel) ready(but *path) {
 		switch {
 		case !p.sends || p == but:
 		case n > 0, p.use, t.recv.ackDue && !t.recv.ackSoon, t.phase == opening && !p.opened:
-			p.slot.Ready(max(n, 1))
+			p.slot.Ready(n)
 		}
 	}
 }
@@ -86,7 +88,11 @@ func (t *Tunnel) ready(but *path) {
 func (t *Tunnel) part(c *carrier.Carrier) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if p := t.pathOf(c); p != nil && !p.sends && !t.send.uses(p) {
+	p := t.pathOf(c)
+	if p != nil && c.AllCame() {
+		t.send.came(p)
+	}
+	if p != nil && !p.sends && !t.send.uses(p) {
 		p.slot.Drop()
 		t.paths = slices.DeleteFunc(t.paths, func(o *path) bool { return o == p })
 	}
@@ -116,6 +122,9 @@ func (p *path) Lost() {
 	if t.isOver() {
 		return
 	}
+	if p.carrier.Dead() && p.carrier.AllCame() {
+		t.send.came(p)
+	}
 	if p.carrier.Dead() {
 		t.bury(p)
 	}
@@ -131,6 +140,41 @@ func (p *path) Lost() {
 	t.ready(nil)
 }
 
+// Spent implements carrier.Sender.
+func (p *path) Spent() { p.tunnel.leave(p.carrier) }
+
+// leave has the tunnel go by others than c from now on, if it has any.
+func (t *Tunnel) leave(c *carrier.Carrier) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.pathOf(c)
+	if t.isOver() || p == nil || !p.sends || !t.shares(p) {
+		return
+	}
+	p.sends = false
+	t.paths = append([]*path{p}, slices.DeleteFunc(t.paths, func(o *path) bool { return o == p })...)
+	t.ready(nil)
+	t.dropIdlePaths()
+	t.wake.Broadcast()
+}
+
+// suspect has what went by c, which may be dead, and was not acked go again by others, and
+// the origin do the same.
+func (t *Tunnel) suspect(c *carrier.Carrier) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p, cur := t.pathOf(c), t.current()
+	if t.isOver() || p == nil || cur == nil || p == cur {
+		return
+	}
+	if t.send.lose(p, false) && !cur.carrier.Profile().Messages {
+		cur.blind = blindly
+	}
+	p.opened = false
+	t.deaths, cur.use = t.deaths+1, true
+	t.ready(nil)
+}
+
 // bury forgets a path whose carrier is dead, and which takes nothing more, even if it has
 // been given a turn. That a carrier connected proves nothing of the origin at the gateway
 // door: one that brought nothing does not prolong how long the tunnel is held. t.mu is held.
@@ -142,7 +186,9 @@ func (t *Tunnel) bury(p *path) {
 	if used && t.current() == nil && (!p.carrier.Profile().Unproven || p.carrier.Heard()) {
 		t.orphaned = time.Now()
 	}
-	t.died = true
+	if !p.carrier.AllCame() || !p.carrier.Spent() {
+		t.deaths++
+	}
 }
 
 // Fill implements carrier.Sender.
@@ -245,7 +291,8 @@ func (t *Tunnel) appendControl(b []byte, p *path) []byte {
 		if !t.shares(p) {
 			f.Code |= wire.Alone
 		}
-		if t.died {
+		p.told = t.deaths
+		if t.deaths > t.healed {
 			f.Code |= wire.Lost
 		}
 		b = f.Append(b)

@@ -165,12 +165,21 @@ func (s *sendHalf) note(p span) {
 	s.gone = append(s.gone, p)
 }
 
-// lose has all that went by p go again, or, if others, all that did not. It reports
-// whether there was any.
+// came notes that the peer has all that went by p, which is dead.
+func (s *sendHalf) came(p *path) {
+	for i := range s.gone {
+		if s.gone[i].by == p {
+			s.gone[i].by = nil
+		}
+	}
+}
+
+// lose has all that went by p go again, or, if others, all that did not, but for what the peer
+// has said it has. It reports whether there was any.
 func (s *sendHalf) lose(p *path, others bool) bool {
 	any := false
 	s.gone = slices.DeleteFunc(s.gone, func(g span) bool {
-		if (g.by == p) == others {
+		if p != nil && ((g.by == p) == others || g.by == nil) {
 			return false
 		}
 		if g.from = max(g.from, s.acked); g.from < g.to {

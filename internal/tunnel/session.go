@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"culvert/internal/carrier"
+	"culvert/internal/pace"
 	"culvert/internal/session"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
@@ -21,6 +22,9 @@ type Session struct {
 	agreed *session.Session // at the origin
 
 	opening sync.Mutex // held while a tunnel begins at the origin; taken before mu
+
+	pathsMu sync.Mutex // guards the following; taken after all others
+	paths   []pathWindow
 
 	mu       sync.Mutex // guards the following; never held across I/O; taken before Tunnel.mu
 	tunnels  map[uint32]*Tunnel
@@ -94,7 +98,7 @@ func (s *Session) begin(t *Tunnel) bool {
 // another session: this one's origin is not found. One that has begun there ends for want
 // of a carrier.
 func (s *Session) TakeBack() {
-	for _, t := range s.all() {
+	for _, t := range s.All() {
 		s.takeBack(t)
 	}
 }
@@ -122,7 +126,8 @@ func (s *Session) find(id uint32) *Tunnel {
 	return s.tunnels[id]
 }
 
-func (s *Session) all() []*Tunnel {
+// All lists the tunnels.
+func (s *Session) All() []*Tunnel {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make([]*Tunnel, 0, len(s.tunnels))
@@ -141,13 +146,13 @@ func (s *Session) Tunnels() int {
 
 // Orphans lists the tunnels that no carrier takes anything of.
 func (s *Session) Orphans() []*Tunnel {
-	return slices.DeleteFunc(s.all(), func(t *Tunnel) bool { return t.Carrier() != nil })
+	return slices.DeleteFunc(s.All(), func(t *Tunnel) bool { return t.Carrier() != nil })
 }
 
 // Move has the tunnels of one carrier of the client go on by another. Both live:
 // nothing is sent again.
 func (s *Session) Move(from, to *carrier.Carrier) {
-	for _, t := range s.all() {
+	for _, t := range s.All() {
 		if t.Carrier() == from {
 			t.Attach(to, false)
 		}
@@ -157,7 +162,7 @@ func (s *Session) Move(from, to *carrier.Carrier) {
 // Part ends a carrier of the client by which nothing goes any more, and by which all has
 // come that was on its way: its end is no loss to a tunnel that has moved.
 func (s *Session) Part(c *carrier.Carrier) {
-	for _, t := range s.all() {
+	for _, t := range s.All() {
 		t.part(c)
 	}
 	c.Close()
@@ -168,7 +173,7 @@ func (s *Session) GiveUp(why wire.Reason) {
 	s.mu.Lock()
 	s.givenUp = true
 	s.mu.Unlock()
-	for _, t := range s.all() {
+	for _, t := range s.All() {
 		t.Reset(why)
 	}
 	s.table.dropSession(s)
@@ -328,7 +333,7 @@ func (s *Session) Restarted(*carrier.Carrier) {
 	s.mu.Lock()
 	s.over = nil
 	s.mu.Unlock()
-	for _, t := range s.all() {
+	for _, t := range s.All() {
 		if !t.anew() {
 			t.end(reset, End{Reason: wire.Unknown, FromPeer: true})
 		}
@@ -342,6 +347,39 @@ func (s *Session) Restarted(*carrier.Carrier) {
 func (s *Session) Draining(c *carrier.Carrier) {
 	if s.table.Draining != nil {
 		s.table.Draining(c)
+	}
+}
+
+// Doubted implements carrier.Handler.
+func (s *Session) Doubted(c *carrier.Carrier) {
+	if s.table.Doubted != nil {
+		s.table.Doubted(c)
+	}
+}
+
+// Leave has the tunnels that go by others, too, go no more by a carrier of the client whose budget
+// is spent. Part ends it once all has come.
+func (s *Session) Leave(c *carrier.Carrier) {
+	for _, t := range s.All() {
+		t.leave(c)
+	}
+}
+
+// Spending implements carrier.Handler.
+func (s *Session) Spending(c *carrier.Carrier) {
+	if s.table.Spending != nil {
+		s.table.Spending(c)
+	}
+}
+
+// Shift has the tunnels that go by one carrier of the client go on by another, and what that took
+// and was not acked go again, both ways: it may be dead. What it brings yet counts all the same.
+func (s *Session) Shift(from, to *carrier.Carrier) {
+	for _, t := range s.All() {
+		if t.Carrier() == from {
+			t.Attach(to, true)
+		}
+		t.suspect(from)
 	}
 }
 
@@ -363,6 +401,24 @@ func (s *Session) Ended(c *carrier.Carrier) {
 			s.over[i].due, s.over[i].by = true, nil
 		}
 	}
+}
+
+// pathWindow is what may be in flight over one of a client's paths.
+type pathWindow struct {
+	number byte
+	*pace.Window
+}
+
+// Window implements carrier.Handler.
+func (s *Session) Window(path byte, trip time.Duration) *pace.Window {
+	s.pathsMu.Lock()
+	defer s.pathsMu.Unlock()
+	i := slices.IndexFunc(s.paths, func(p pathWindow) bool { return p.number == path })
+	if i < 0 {
+		i = len(s.paths)
+		s.paths = append(s.paths, pathWindow{path, pace.New(trip)})
+	}
+	return s.paths[i].Window
 }
 
 // isUnused reports that the session has had nothing for long.

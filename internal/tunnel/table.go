@@ -59,10 +59,14 @@ type Events struct {
 	Proved func(c *carrier.Carrier)
 	// Ended is told of each tunnel that ends.
 	Ended func(End)
+	// Spending is told, at the client, that half of a carrier's budget is spent, or all of it.
+	Spending func(*carrier.Carrier)
 	// Bulk is told once of a tunnel that has moved more than chat does.
 	Bulk func(*Tunnel)
 	// Draining is told that the origin wants a carrier's tunnels elsewhere.
 	Draining func(*carrier.Carrier)
+	// Doubted is told, at the client, that a carrier may have died.
+	Doubted func(*carrier.Carrier)
 	// Expired is told, at the client, that the origin has forgotten a session: tunnels
 	// that it had said something of were reset, the others begin anew.
 	Expired func(*Session)
@@ -187,7 +191,7 @@ func (tb *Table) allTunnels() []*Tunnel {
 	all := slices.Collect(maps.Keys(tb.waiting))
 	tb.mu.RUnlock()
 	for _, s := range tb.allSessions() {
-		all = append(all, s.all()...)
+		all = append(all, s.All()...)
 	}
 	return all
 }

@@ -48,7 +48,8 @@ type Tunnel struct {
 	carriers int       // how many there were
 	orphaned time.Time // since when none takes what is sent
 	order    uint32    // of the last Use
-	died     bool      // client: a carrier has died here, as each Use says from then on
+	deaths   uint      // client: carriers that have died here, as each Use says
+	healed   uint      // client: of those, what the origin has heard of
 	rtt      int64     // the shortest of its carriers' when it came to them, ns
 	bulkTold bool      // Events.Bulk was told
 	moved    uint64    // read and got at the last sweep
@@ -203,6 +204,13 @@ func (t *Tunnel) profile() *transport.Profile {
 	return transport.StreamProfile()
 }
 
+// IsOver reports whether the tunnel has ended.
+func (t *Tunnel) IsOver() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.isOver()
+}
+
 // IsBulk reports whether the tunnel has moved more than chat does.
 func (t *Tunnel) IsBulk() bool {
 	t.mu.Lock()
@@ -212,10 +220,22 @@ func (t *Tunnel) IsBulk() bool {
 
 // noteBulk tells once that the tunnel moves more than chat does. t.mu is held.
 func (t *Tunnel) noteBulk() {
-	if !t.bulkTold && t.send.read+t.recv.got > t.profile().Bulk && t.table.Bulk != nil {
+	if !t.bulkTold && t.send.read+t.recv.got > t.bulkFrom() && t.table.Bulk != nil {
 		t.bulkTold = true
 		t.table.tasks.Go(func() { t.table.Bulk(t) })
 	}
+}
+
+// budgetedBulk is how much a tunnel moves before it is bulk where carriers bring little: several
+// of them, of which chat's needs none.
+const budgetedBulk = 32 << 10
+
+// bulkFrom is how much a tunnel moves before it is bulk. t.mu is held.
+func (t *Tunnel) bulkFrom() uint64 {
+	if p := t.current(); p != nil && p.carrier.Budgeted() {
+		return budgetedBulk
+	}
+	return t.profile().Bulk
 }
 
 // Session is what the tunnel belongs to; nil while it has had no carrier.
@@ -267,7 +287,9 @@ func (t *Tunnel) attach(c *carrier.Carrier, lost, alone bool) {
 	if p := t.current(); t.isOver() || t.session != s || p != nil && p.carrier == c && !(alone && t.shares(p)) {
 		return
 	}
-	t.died = t.died || lost || t.current() == nil && t.carriers > 0
+	if lost || t.current() == nil && t.carriers > 0 && t.deaths == t.healed {
+		t.deaths++
+	}
 	if p := t.sendBy(c, alone); p != nil {
 		p.use = t.carriers > 1
 		if len(t.send.lost) > 0 && !c.Profile().Messages {

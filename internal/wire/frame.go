@@ -24,6 +24,7 @@ const (
 	Again                // client: Body is an Agree's
 	Answer               // origin: Body is an Agreed's
 	Got                  // gateway door: all messages before Num have come
+	Path                 // client: Code says which of its paths the carrier takes, Num how much it may bring; 0: any
 	kinds
 )
 
@@ -104,7 +105,18 @@ var heads = [kinds]uint8{
 	Again:    1 + againLen,
 	Answer:   1 + answerLen,
 	Got:      1 + 4,
+	Path:     1 + 1 + 4,
 }
+
+// MaxPaths bounds the numbers of paths.
+const MaxPaths = 16
+
+// A carrier may bring a budget of bytes, at least LeastBudget. Each record counts its length and
+// BudgetHead, which WebSocket and TLS add at most.
+const (
+	LeastBudget = 2 << 10
+	BudgetHead  = 32
+)
 
 // ErrFrame means that bytes are no frame. End the carrier that brought them; its
 // tunnels go on through another.
@@ -153,6 +165,9 @@ func (f *Frame) readHead(b []byte) bool {
 		f.Pos, f.Clock = binary.BigEndian.Uint64(b[1:]), binary.BigEndian.Uint64(b[9:])
 	case Got:
 		f.Num = binary.BigEndian.Uint32(b[1:])
+	case Path:
+		f.Code, f.Num = b[1], binary.BigEndian.Uint32(b[2:])
+		return f.Code < MaxPaths && (f.Num == 0 || f.Num >= LeastBudget)
 	}
 	return true
 }
@@ -192,8 +207,11 @@ func (f *Frame) Append(b []byte) []byte {
 	case Open, Data:
 		b = binary.BigEndian.AppendUint16(b, uint16(len(f.Body)))
 	}
-	if f.Kind == Use || f.Kind == Reset {
+	switch f.Kind {
+	case Use, Reset:
 		return append(b, f.Code)
+	case Path:
+		return binary.BigEndian.AppendUint32(append(b, f.Code), f.Num)
 	}
 	return append(b, f.Body...)
 }

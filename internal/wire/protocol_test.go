@@ -75,7 +75,7 @@ func TestTheTextNamesKindsAndReasonsAsTheCodeDoes(t *testing.T) {
 	t.Parallel()
 	text := protocolText(t)
 	names := map[Kind]string{Pad: "Pad", Open: "Open", Data: "Data", Fin: "Fin", Ack: "Ack", Use: "Use", Reset: "Reset", Leave: "Leave",
-		Received: "Received", Got: "Got"}
+		Received: "Received", Got: "Got", Path: "Path"}
 	rows := []string{fmt.Sprintf("| %d, %d | Ping, Pong |", Ping, Pong), fmt.Sprintf("| %d, %d | Again, Answer | client, origin | %d, %d |", Again, Answer, againLen, answerLen)}
 	for kind, name := range names {
 		rows = append(rows, fmt.Sprintf("| %d | %s |", kind, name))

@@ -102,7 +102,7 @@ func TestBulkGoesThroughCarriersThatPassLittle(t *testing.T) {
 						func(int64) limits { return limits{bytes: [2]int64{n, n}, freezes: freezes} })
 					carriers, took := path.dials.Load(), time.Since(began)
 					t.Logf("%d carriers, %v", carriers, took.Round(time.Second))
-					if most := 2*300_000/(n-4_000) + 10; carriers > most {
+					if most := 2*300_000*5/4/(n-4_000) + 10; carriers > most {
 						t.Errorf("got %d carriers, want %d at most", carriers, most)
 					}
 				})

@@ -1,0 +1,184 @@
+package client
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"culvert/internal/carrier"
+	"culvert/internal/dial"
+	"culvert/internal/wire"
+)
+
+// budgets is what carriers by each front may bring: a network may freeze each connection after so
+// many bytes from the server. They are learned from how carriers fell silent. They count all bytes
+// of the connection, those of TLS's handshake too.
+type budgets struct {
+	mu     sync.Mutex // guards the following
+	fronts map[int]*budget
+}
+
+// budget is that of one front.
+type budget struct {
+	silent *activeCarrier // fell silent, and perhaps froze; nil: none did
+	at     int            // how much it had brought
+	frozen int            // what one brought that froze; 0: none has
+	limit  int            // what any may bring; 0: it is not known
+	until  time.Time      // when a carrier of bulk is to try for more
+	pause  time.Duration  // how long limit was believed the last time
+}
+
+const (
+	// leastFreeze and mostFreeze bound what a connection brings that is thought to be frozen by
+	// design: less carries nothing, and after more the cause is another.
+	leastFreeze, mostFreeze = 5 << 10, 128 << 10
+	// mostSuspect bounds what is believed of a single one.
+	mostSuspect = 32 << 10
+	// freezeSpread is how far two apart are the same freeze.
+	freezeSpread = 3 << 10
+	// believed is for how long a budget is kept at first, and mostBelieved in the end.
+	believed, mostBelieved = 10 * time.Minute, 24 * time.Hour
+	// suspected is for how long one freeze alone is believed.
+	suspected = 2 * time.Minute
+	// slack is what a budget leaves for what nobody counts.
+	slack = 300
+)
+
+// total is how much the carrier's connection has brought.
+func (l *activeCarrier) total() int { return l.cost + int(l.Brought()) }
+
+func (b *budgets) of(front int) *budget {
+	if b.fronts == nil {
+		b.fronts = map[int]*budget{}
+	}
+	if b.fronts[front] == nil {
+		b.fronts[front] = &budget{}
+	}
+	return b.fronts[front]
+}
+
+// left is what l, which begins, may bring beside what it took to begin; 0: any.
+func (b *budgets) left(l *activeCarrier, isBulk bool) uint32 {
+	if l.gateway {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f := b.of(l.front)
+	f.answered()
+	now := time.Now()
+	if f.limit == 0 || isBulk && now.After(f.until) {
+		return 0
+	}
+	return uint32(max(f.limit-l.cost, wire.LeastBudget))
+}
+
+// isTight reports whether carriers by a front may bring little.
+func (b *budgets) isTight(front int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.of(front).limit > 0
+}
+
+// compare has fronts whose carriers may bring little come last.
+func (b *budgets) compare(one, other int) int {
+	switch t := b.isTight(one); {
+	case t == b.isTight(other):
+		return 0
+	case t:
+		return 1
+	}
+	return -1
+}
+
+// fellSilent notes that l is doubted. Whether it froze shows when another answers.
+func (b *budgets) fellSilent(l *activeCarrier) {
+	if l.gateway || !l.Live() {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f := b.of(l.front)
+	f.silent, f.at = l, l.total()
+}
+
+// answered notes that the front has opened a connection, while an earlier one is silent.
+func (f *budget) answered() {
+	l, at := f.silent, f.at
+	f.silent = nil
+	if l == nil || !l.Doubted() || at < leastFreeze || at > mostFreeze {
+		return
+	}
+	before, now := f.frozen, time.Now()
+	f.frozen = at
+	switch {
+	case before > 0 && max(before, at)-min(before, at) <= freezeSpread:
+		f.limit = min(before, at)*93/100 - slack
+		f.pause = min(max(2*f.pause, believed), mostBelieved)
+		f.until = now.Add(f.pause)
+	case f.limit == 0 && at <= mostSuspect:
+		f.limit = at * 4 / 5
+		f.until = now.Add(suspected)
+	}
+}
+
+// areTight reports whether carriers by each front of the stream door may bring little.
+func (c *Client) areTight() bool {
+	for i, f := range c.cfg.Link.Fronts {
+		if !f.Gateway && !c.budgets.isTight(i) {
+			return false
+		}
+	}
+	return true
+}
+
+// passed notes how much l has brought: a budget that is exceeded by half is none.
+func (b *budgets) passed(l *activeCarrier) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if f := b.of(l.front); f.limit > 0 && l.total() > f.limit*3/2 {
+		*f = budget{}
+	}
+}
+
+// onSpending has another carrier take the place of one whose budget ends.
+func (c *Client) onSpending(in *carrier.Carrier) {
+	c.task(func() {
+		l := c.pool.activeOf(in)
+		switch {
+		case l == nil:
+		case c.pool.onSpending(l):
+		case !l.Spent():
+		case l.Draining(): // its successor has taken over
+			c.part(l)
+		default:
+			c.spread.spent(c, l)
+		}
+	})
+}
+
+// succeed makes the successor of main, whose budget ends. nil: it does not come, or is not
+// wanted any more, as over is closed when main has died.
+func (c *Client) succeed(ctx context.Context, main *activeCarrier, wait *dial.Backoff, over <-chan struct{}) *activeCarrier {
+	next, err := c.dialUntil(ctx, over, main.home, anyFront)
+	if err != nil {
+		c.pause(ctx, wait, true, over)
+		return nil
+	}
+	c.migrate(main, next)
+	if main.Spent() {
+		c.part(main)
+	}
+	return next
+}
+
+// part ends a carrier whose budget is spent, once what is on its way to the origin has come.
+func (c *Client) part(l *activeCarrier) {
+	l.Retire()
+	c.task(func() {
+		dial.Sleep(c.running, max(l.RTT(), partLeast))
+		l.home.session.Part(l.Carrier)
+	})
+}
+
+const partLeast = 100 * time.Millisecond

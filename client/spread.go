@@ -1,0 +1,141 @@
+package client
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"culvert/internal/tunnel"
+)
+
+// spread is the tunnels of bulk where each carrier brings little, and their carriers: every tunnel
+// goes by all of them at once.
+type spread struct {
+	mu       sync.Mutex // guards the following
+	tunnels  []*tunnel.Tunnel
+	carriers []*activeCarrier // those that are not spent
+	recent   []time.Time      // when carriers were spent of late
+	running  bool
+}
+
+const (
+	// spreadMost is how many carriers share the bulk: with chat's, and one of each that is being
+	// replaced, a network sees seven connections at most.
+	spreadMost = 4
+	// spreadRecent is how long a carrier that was spent calls for others.
+	spreadRecent = 2 * time.Second
+	// spreadEvery is how often it is seen to that there are enough.
+	spreadEvery = 50 * time.Millisecond
+)
+
+// add has t go by several carriers.
+func (s *spread) add(c *Client, t *tunnel.Tunnel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slices.Contains(s.tunnels, t) {
+		return
+	}
+	s.tunnels = append(s.tunnels, t)
+	for i, l := range s.carriers {
+		join(t, l, i == 0)
+	}
+	if !s.running {
+		s.running = true
+		c.task(func() { s.run(c) })
+	}
+}
+
+// join has t go by l, and if alone no more by the one that it has.
+func join(t *tunnel.Tunnel, l *activeCarrier, alone bool) {
+	if t.Session() != l.home.session {
+		return
+	}
+	if alone {
+		t.Attach(l.Carrier, false)
+	} else {
+		t.Add(l.Carrier)
+	}
+}
+
+// has reports whether t goes by several carriers, or is about to.
+func (s *spread) has(t *tunnel.Tunnel) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.tunnels, t)
+}
+
+// spent has the tunnels leave l.
+func (s *spread) spent(c *Client, l *activeCarrier) {
+	s.mu.Lock()
+	s.carriers = slices.DeleteFunc(s.carriers, func(o *activeCarrier) bool { return o == l })
+	s.recent = append(s.recent, time.Now())
+	s.mu.Unlock()
+	l.home.session.Leave(l.Carrier)
+	c.part(l)
+}
+
+// run dials carriers while there are tunnels, as many a second as may be.
+func (s *spread) run(c *Client) {
+	every := time.Duration(float64(time.Second) / c.cfg.DialRate)
+	next, dials := time.Now(), make(chan struct{}, spreadMost)
+	tick := time.NewTicker(spreadEvery)
+	defer tick.Stop()
+	for c.running.Err() == nil && s.goesOn() {
+		if now := time.Now(); s.wants(len(dials)) && !now.Before(next) {
+			next = now.Add(every)
+			dials <- struct{}{}
+			c.task(func() {
+				defer func() { <-dials }()
+				s.dial(c)
+			})
+		}
+		select {
+		case <-tick.C:
+		case <-c.running.Done():
+		}
+	}
+}
+
+// goesOn reports whether there is a tunnel yet.
+func (s *spread) goesOn() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tunnels = slices.DeleteFunc(s.tunnels, (*tunnel.Tunnel).IsOver)
+	s.running = len(s.tunnels) > 0
+	if !s.running {
+		for _, l := range s.carriers {
+			l.Retire() // ends when it is unused
+		}
+		s.carriers = nil
+	}
+	return s.running
+}
+
+// wants reports whether another carrier is to be dialled beside those that are: there is one, and
+// as many more as were spent of late.
+func (s *spread) wants(dialling int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.carriers = slices.DeleteFunc(s.carriers, func(l *activeCarrier) bool { return l.Dead() || l.Spent() || l.Doubted() })
+	s.recent = slices.DeleteFunc(s.recent, func(at time.Time) bool { return time.Since(at) > spreadRecent })
+	isFree := slices.ContainsFunc(s.carriers, func(l *activeCarrier) bool { return !l.Budgeted() })
+	return !isFree && len(s.carriers)+dialling < min(1+len(s.recent), spreadMost)
+}
+
+// dial makes one carrier more.
+func (s *spread) dial(c *Client) {
+	ctx, cancel := context.WithTimeout(c.running, bulkDial)
+	defer cancel()
+	l, err := c.dialFor(ctx, c.pool.current(), anyFront, true)
+	if err != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := len(s.carriers) == 0
+	s.carriers = append(s.carriers, l)
+	for _, t := range s.tunnels {
+		join(t, l, first)
+	}
+}

@@ -1,0 +1,152 @@
+package carrier
+
+import (
+	"time"
+
+	"culvert/internal/tasks"
+)
+
+// doubt tells a carrier that is silent from one that is slow, at the stream door: the peer
+// owes an answer within 25 ms to bytes of a stream and to a Ping. A client goes on by another
+// then; an origin sends no more, and has others not wait for what may be lost. Carrier.mu
+// guards it.
+type doubt struct {
+	owed    time.Time   // since when an answer is owed, or when some of it came last; zero: none is
+	upto    uint64      // bytes of records, of which the last that asks for an answer is the end
+	timer   tasks.Timer // until the carrier is doubted, perhaps; zero: none runs
+	average time.Duration
+	varies  time.Duration    // RFC 6298, of answers
+	longest [2]time.Duration // answers of this minute and the one before
+	minute  time.Time        // when this minute began
+	boosts  int              // how often a doubt was wrong
+	wrongAt time.Time        // when one was last
+}
+
+const (
+	doubtLeast = time.Second
+	doubtFirst = 3 * time.Second // before any answer has come
+	doubtMost  = 10 * time.Second
+	maxBoosts  = 2
+	boostFor   = 2 * time.Minute
+)
+
+// patience is how long the peer may be silent that owes an answer.
+func (d *doubt) patience(now time.Time) time.Duration {
+	least := max(doubtLeast, d.average+4*d.varies, max(d.longest[0], d.longest[1])*3/2)
+	if d.average == 0 {
+		least = doubtFirst
+	}
+	if now.Sub(d.wrongAt) < boostFor {
+		least <<= d.boosts
+	}
+	return min(least, doubtMost)
+}
+
+// learn takes how long an answer took.
+func (d *doubt) learn(now time.Time, took time.Duration) {
+	if now.Sub(d.minute) > time.Minute {
+		d.longest[1], d.longest[0], d.minute = d.longest[0], 0, now
+	}
+	d.longest[0] = max(d.longest[0], took)
+	if d.average == 0 {
+		d.average, d.varies = took, took/2
+		return
+	}
+	d.varies += ((took - d.average).Abs() - d.varies) / 4
+	d.average += (took - d.average) / 8
+}
+
+// wrong notes that a carrier in doubt has answered.
+func (d *doubt) wrong(now time.Time) {
+	if now.Sub(d.wrongAt) >= boostFor {
+		d.boosts = 0
+	}
+	d.boosts, d.wrongAt = min(d.boosts+1, maxBoosts), now
+}
+
+// Doubted reports whether the peer owes an answer for so long that it may never come. Whoever
+// takes frames elsewhere may be wrong: the carrier lives, and may answer yet.
+func (c *Carrier) Doubted() bool { return c.doubted.Load() }
+
+// owe notes that the record that goes now asks for an answer. c.mu is held.
+func (c *Carrier) owe(now time.Time) {
+	d := &c.doubt
+	if c.profile.Messages {
+		return
+	}
+	d.upto = c.out.sent
+	if d.owed.IsZero() {
+		d.owed = now
+	}
+	c.suspectIn(d.patience(now))
+}
+
+// suspectIn has suspect called in time. c.mu is held.
+func (c *Carrier) suspectIn(d time.Duration) {
+	if c.doubt.timer.IsZero() && !c.dead.Load() {
+		c.doubt.timer = c.set.tasks.AfterFunc(d, c.suspect)
+	}
+}
+
+// suspect doubts the carrier if the peer has been silent for too long.
+func (c *Carrier) suspect() {
+	c.mu.Lock()
+	d, now := &c.doubt, time.Now()
+	d.timer = tasks.Timer{}
+	if d.owed.IsZero() || c.dead.Load() || c.doubted.Load() {
+		c.mu.Unlock()
+		return
+	}
+	silent := now.Sub(d.owed)
+	if at := time.Unix(0, c.alive.lastRx.Load()); at.After(d.owed) {
+		silent = now.Sub(at)
+	}
+	if left := d.patience(now) - silent; left > 0 {
+		c.suspectIn(left)
+		c.mu.Unlock()
+		return
+	}
+	c.doubted.Store(true)
+	lane := c.path.lane
+	c.mu.Unlock()
+	if lane != nil {
+		lane.Doubt(true)
+	}
+	if c.set.asks {
+		c.Handler().Doubted(c)
+	}
+}
+
+// Suspect tells an origin's carrier whether it may have died, as its client has gone on by another.
+// It is trusted, too, when the client says that something has come by it. So one that owes no answer is
+// not suspected: none would come, and others may go by it.
+func (c *Carrier) Suspect(yes bool) {
+	c.mu.Lock()
+	lane := c.path.lane
+	owes := !c.doubt.owed.IsZero()
+	c.mu.Unlock()
+	if yes && !owes {
+		return
+	}
+	c.doubted.Store(yes)
+	if lane != nil {
+		lane.Doubt(yes)
+	}
+}
+
+// settle takes a count of what has come to the peer, which is an answer. c.mu is held. It
+// reports whether the carrier was in doubt.
+func (c *Carrier) settle(n uint64, now time.Time) (trusted bool) {
+	d := &c.doubt
+	if trusted = c.doubted.Load() && c.doubted.Swap(false); trusted {
+		d.wrong(now)
+	}
+	if d.owed.IsZero() {
+		return trusted
+	}
+	d.learn(now, now.Sub(d.owed))
+	if d.owed = now; n >= d.upto {
+		d.owed = time.Time{}
+	}
+	return trusted
+}

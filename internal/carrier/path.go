@@ -1,0 +1,134 @@
+package carrier
+
+import (
+	"time"
+
+	"culvert/internal/pace"
+	"culvert/internal/wire"
+)
+
+// path is what the carrier shares with others that take the same way to the peer.
+// Carrier.mu guards it.
+type path struct {
+	number byte         // as the client counts them
+	window *pace.Window // nil: the handler's, by number
+	lane   *pace.Lane   // nil: no bulk has gone yet
+	budget uint64       // bytes that the origin may send, as wire.BudgetHead says; 0: any
+	spent  uint64       // of those
+	half   bool         // client: half of the budget is spent, and the handler was told
+}
+
+// leastLeft is what is left of a budget that is too little for a record.
+const leastLeft = wire.BudgetHead + wire.RecordOverhead + leastFill
+
+// left is what a record may take of the budget.
+func (p *path) left() int {
+	if p.budget == 0 {
+		return wire.MaxRecord
+	}
+	return int(p.budget - min(p.spent+wire.BudgetHead, p.budget))
+}
+
+// isSpent reports whether no record may go any more.
+func (p *path) isSpent() bool { return p.budget > 0 && p.spent+leastLeft > p.budget }
+
+// spend counts a record.
+func (p *path) spend(n int) { p.spent += uint64(n) + wire.BudgetHead }
+
+// Follow tells a client's carrier which path it takes, what may be in flight there, and how much
+// it may bring, 0 for any. The peer is told.
+func (c *Carrier) Follow(number byte, w *pace.Window, budget uint32) {
+	c.mu.Lock()
+	c.path.number, c.path.window, c.path.budget = number, w, uint64(budget)
+	c.mu.Unlock()
+	if number != 0 || budget != 0 {
+		c.Put(wire.Frame{Kind: wire.Path, Code: number, Num: budget})
+	}
+}
+
+// takePath is told by a client which path the carrier takes, and how much it may bring.
+func (c *Carrier) takePath(number byte, budget uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.path.lane == nil {
+		c.path.number = number
+	}
+	c.path.budget = uint64(budget)
+	c.queue.spent = c.path.isSpent()
+	c.kick()
+}
+
+// AllCame reports whether the peer has said that all bytes of streams came that it was sent by this
+// carrier of the stream door: its death loses none.
+func (c *Carrier) AllCame() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.live.Load() && !c.profile.Messages && c.out.confirmed >= c.doubt.upto
+}
+
+// Brought is how many bytes have come by a client's carrier, as a budget counts them.
+func (c *Carrier) Brought() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.path.spent
+}
+
+// Spent reports whether the carrier brings nothing any more, as its budget is spent.
+func (c *Carrier) Spent() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.path.isSpent()
+}
+
+// HalfSpent reports whether half of the budget of a client's carrier is spent.
+func (c *Carrier) HalfSpent() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.path.half
+}
+
+// Budgeted reports whether the carrier may bring so many bytes and no more.
+func (c *Carrier) Budgeted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.path.budget > 0
+}
+
+// brought counts a record that has come to a client, and tells the handler when half of the budget
+// is spent, and once more when all is.
+func (c *Carrier) brought(n int) {
+	c.mu.Lock()
+	p := &c.path
+	before := p.isSpent()
+	p.spend(n)
+	half := p.budget > 0 && !p.half && p.spent >= p.budget/2
+	p.half = p.half || half
+	tell := half || !before && p.isSpent()
+	c.mu.Unlock()
+	if tell {
+		c.Handler().Spending(c)
+	}
+}
+
+// mayFly is how many bytes of bulk may go now; 0 if the path has room for none, and then it
+// is asked again when there may be some. c.mu is held.
+func (c *Carrier) mayFly() int {
+	if c.dead.Load() { // its lane was closed, or would never be
+		return 0
+	}
+	if c.path.lane == nil {
+		if c.path.window == nil {
+			c.path.window = c.Handler().Window(c.path.number, c.RTT())
+		}
+		c.path.lane = c.path.window.NewLane(c.out.sent, c.flies)
+	}
+	return c.path.lane.Room(time.Now())
+}
+
+// flies is told that the path may have room.
+func (c *Carrier) flies() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue.paced = false
+	c.kick()
+}

@@ -1,0 +1,229 @@
+// Package pace holds back what is sent over a path, so that the queue on it stays short and
+// whoever has little to say is not kept waiting. It knows neither carriers nor frames: it is
+// told when bytes are sent and how many have come, and says how many more may go.
+//
+// The law is a delay-based congestion control like TCP Vegas and Copa. Its measure is the
+// peer's count of the bytes that came, with the peer's clock: what is written to a socket and
+// what an app has read say nothing of the path.
+package pace
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// first is the window of a new path, and what a new lane may have in flight: TCP's ten
+	// segments (RFC 6928).
+	first = 14 << 10
+	// leastFrame and mostFrame bound a frame, firstFrame is one while no rate is known: one
+	// segment.
+	leastFrame, mostFrame, firstFrame = 2 << 10, 64 << 10, 1400
+	frameTime                         = 5 * time.Millisecond // what a frame takes on the path
+	// leastQueue is the standing queue that is aimed at on a short path; on others a quarter
+	// of a round trip.
+	leastQueue = 20 * time.Millisecond
+	// startQueue ends no slow start.
+	startQueue = 50 * time.Millisecond
+	// baseFor is how long the least one-way time is believed.
+	baseFor = 50 * time.Second
+	// restAfter is how long nothing moves before what was learned is forgotten but for restSize.
+	restAfter = time.Minute
+	restSize  = 64 << 10
+	// trips is for how many round trips a rate counts, and leastMemory for how long at least.
+	trips       = 8
+	leastMemory = 300 * time.Millisecond
+	// tripGuess is a round trip before any is known.
+	tripGuess = 300 * time.Millisecond
+)
+
+// ErrCount is returned for a peer's count that is impossible: of more than was sent.
+var ErrCount = errors.New("more came than was sent")
+
+// Window is what may be in flight on a path in one direction, over all of its lanes. Those
+// that come later begin with what was learned: a window of each lane's own would take the
+// queue that all of them have made for the path's length. It may be used by many goroutines.
+type Window struct {
+	mu     sync.Mutex // guards the following
+	size   float64    // bytes that may be in flight
+	fly    int64      // bytes that are, of lanes that are not in doubt
+	sent   uint64     // bytes in all
+	came   uint64     // of those, what has come
+	cameAt clock      // when it last did, by the peer
+
+	trip    time.Duration // the shortest round trip
+	base    clock         // the least one-way time, of two clocks that have nothing in common
+	based   bool
+	baseAt  time.Time // when it was last seen
+	rates   []rate    // falling, each younger than the one before: the first is the highest
+	start   bool      // slow start has not ended
+	last    float64   // the rate a round trip ago
+	least   time.Duration
+	seen    bool      // least is of this round trip
+	moved   time.Time // when something was last sent
+	limited bool      // the window held something back in this round trip
+	filled  bool      // it did in the one before
+	turn    uint64
+	lanes   []*Lane
+}
+
+// clock is a time of the peer's, or a difference of such a time and ours, in microseconds.
+type clock = int64
+
+// mostClock keeps differences of clocks far from overflow.
+const mostClock = 1 << 61
+
+// micros is a difference as a time: no longer than an hour, whatever the peer's clock does.
+func micros(d clock) time.Duration { return time.Duration(min(d, 3600e6)) * time.Microsecond }
+
+// rate is one delivery rate, in bytes a second, and when it was measured.
+type rate struct {
+	at    time.Time
+	value float64
+}
+
+// New makes the window of a path whose shortest round trip is known, or 0.
+func New(trip time.Duration) *Window {
+	if trip <= 0 {
+		trip = tripGuess
+	}
+	return &Window{size: first, trip: trip, start: true}
+}
+
+// Frame is how many bytes one frame should have: few milliseconds' worth.
+func (w *Window) Frame() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return int(w.frame())
+}
+
+func (w *Window) frame() float64 {
+	if len(w.rates) == 0 {
+		return firstFrame
+	}
+	return min(max(w.rate()*frameTime.Seconds(), leastFrame), mostFrame, w.size/2)
+}
+
+// Rate is how many bytes a second the path has carried of late; 0 if that is not known.
+func (w *Window) Rate() float64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.rate()
+}
+
+func (w *Window) rate() float64 {
+	if len(w.rates) == 0 {
+		return 0
+	}
+	return w.rates[0].value
+}
+
+// Queue is how long bytes waited on the path in this round trip, at least.
+func (w *Window) Queue() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.least
+}
+
+// rest forgets what was learned when nothing has moved for long: the path may be another.
+func (w *Window) rest(now time.Time) {
+	if w.fly > 0 || now.Sub(w.moved) < restAfter || w.moved.IsZero() {
+		return
+	}
+	w.size, w.start, w.based, w.rates, w.last = max(first, min(w.size, restSize)), true, false, nil, 0
+	w.trip = max(w.trip, tripGuess)
+}
+
+// aim is the standing queue that the window grows to.
+func (w *Window) aim() time.Duration { return max(leastQueue, w.trip/4) }
+
+// remember takes a delivery rate. Of those that are lower and older none can be the highest
+// any more.
+func (w *Window) remember(now time.Time, value float64) {
+	keep := now.Add(-max(leastMemory, trips*w.trip))
+	w.rates = slices.DeleteFunc(w.rates, func(r rate) bool { return r.value <= value || r.at.Before(keep) })
+	w.rates = append(w.rates, rate{now, value})
+}
+
+// learn takes what a count says: bytes more have come, the last of them by p.
+func (w *Window) learn(now time.Time, at clock, bytes int64, p *packet) {
+	w.trip = min(w.trip, max(now.Sub(p.sent), time.Microsecond))
+	q := w.waited(now, at, p)
+	if !w.seen || q < w.least {
+		w.least, w.seen = q, true
+	}
+	if took := at - p.cameAt; p.counted && took > 0 {
+		span := max(micros(took), w.trip/2)
+		w.remember(now, float64(w.came-p.came)/span.Seconds())
+	}
+	w.cameAt = at
+	if w.start && (w.limited || w.filled) && q <= max(2*w.aim(), startQueue) {
+		w.size += float64(bytes) // it doubles in a round trip
+	}
+	if p.upto > w.turn {
+		w.turn = w.sent
+		w.roundTrip(now)
+	}
+}
+
+// waited is how long p waited in queues.
+func (w *Window) waited(now time.Time, at clock, p *packet) time.Duration {
+	took := at - p.sent.UnixMicro()
+	if !w.based || took < w.base {
+		w.base, w.based, w.baseAt = took, true, now
+	}
+	return micros(took - w.base)
+}
+
+// roundTrip sets the window, once in a round trip.
+func (w *Window) roundTrip(now time.Time) {
+	rate, frame, aim := w.rate(), w.frame(), w.aim()
+	step := max(2*frame, rate*aim.Seconds())
+	full := rate * w.trip.Seconds()
+	switch {
+	case w.start:
+		if w.least > aim && w.last > 0 && rate < 1.25*w.last {
+			w.start = false
+			w.size = full + step
+		}
+		w.last = rate
+	case now.Sub(w.baseAt) > baseFor: // the queue is emptied once: perhaps it was taken for the path's length
+		w.size = full / 2
+		w.base += min(w.least, 10*time.Millisecond).Microseconds()
+		w.baseAt = now
+	case w.limited:
+		if w.least < aim/4 {
+			step = max(step, w.size)
+		}
+		w.size *= w.trip.Seconds() / (w.trip + w.least).Seconds()
+		w.size = max(w.size+step, 1.5*full+2*frame) // a TCP that loses packets needs more before it than is under way
+	}
+	w.size = max(w.size, 2*leastFrame)
+	w.seen, w.filled, w.limited = false, w.limited, false
+}
+
+// waiting returns what is to be called, without w.mu, as there may be room. A lane that asks no
+// more before the next time waits no more.
+func (w *Window) waiting() []func() {
+	var all []func()
+	for _, l := range w.lanes {
+		if l.asks {
+			all = append(all, l.ready)
+		}
+		l.waits, l.asks = l.asks, false
+	}
+	return all
+}
+
+// share is what each of those that wait, and one more, may have in flight while others wait.
+func (w *Window) share(l *Lane) int64 {
+	n := int64(1)
+	for _, o := range w.lanes {
+		if o != l && (o.waits || o.asks) {
+			n++
+		}
+	}
+	return int64(w.size) / n
+}

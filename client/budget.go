@@ -102,11 +102,18 @@ func (b *budgets) fellSilent(l *activeCarrier) {
 	f.silent, f.at = l, l.total()
 }
 
-// answered notes that the front has opened a connection, while an earlier one is silent.
+// answered notes that the front has opened a connection: one that is silent froze.
 func (f *budget) answered() {
-	l, at := f.silent, f.at
-	f.silent = nil
-	if l == nil || !l.Doubted() || at < leastFreeze || at > mostFreeze {
+	if l := f.silent; l != nil {
+		f.silent = nil
+		f.freeze(f.at, l.Doubted())
+	}
+}
+
+// freeze learns from a carrier that had brought so much when it fell silent, unless it has said
+// something since.
+func (f *budget) freeze(at int, isSilent bool) {
+	if !isSilent || at < leastFreeze || at > mostFreeze {
 		return
 	}
 	before, now := f.frozen, time.Now()

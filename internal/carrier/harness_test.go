@@ -207,6 +207,7 @@ func newOf(d *door, isClient bool) (*Carrier, *plainParty) {
 	p := &plainParty{state: session.Live, handler: new(counter)}
 	c := New(NewSet(time.Now, tasks.NewGroup(), isClient), d, p, 7)
 	c.live.Store(true)
+	c.join()
 	d.peer = c
 	return c, p
 }
@@ -220,6 +221,7 @@ type bulk struct {
 	left   int
 	filled []int // bytes, for each turn
 	lost   int
+	spent  int
 	before func() // called in the next Fill
 }
 
@@ -243,7 +245,11 @@ func (s *bulk) Fill(b []byte, t Turn) ([]byte, int) {
 	return f.Append(b), s.left
 }
 
-func (s *bulk) Spent() {}
+func (s *bulk) Spent() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.spent++
+}
 
 func (s *bulk) Lost() {
 	s.mu.Lock()

@@ -76,6 +76,8 @@ func TestFramesAreRefused(t *testing.T) {
 		"ack 2^62":       {byte(Ack), 0, 0, 0, 1, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
 		"reason 0":       {byte(Reset), 0, 0, 0, 1, 0},
 		"how 4":          {byte(Use), 0, 0, 0, 1, 0, 0, 0, 1, 4},
+		"path 16":        {byte(Path), 16, 0, 0, 0, 0},
+		"budget 2047":    {byte(Path), 1, 0, 0, 7, 255},
 		"empty data":     {byte(Data), 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
 		"beyond the end": {byte(Data), 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 1, 2},
 	} {

@@ -34,6 +34,56 @@ func TestAChatAnswerOf14KBComesByPathsThatFreeze(t *testing.T) {
 	})
 }
 
+// What a network lets a connection bring is learned from the first that froze, and others take
+// over before they do.
+func TestChatNeverWaitsForACarrierThatFreezesOnceThatIsLearned(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		path := w.freezing(w.origin().addr)
+		n := w.client(1, path.addr()).ready()
+		c := n.chat()
+		longest, froze := time.Duration(0), 0
+		for range 3 * 60 {
+			took, err := c.ping(time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if took > 500*time.Millisecond {
+				froze++
+			}
+			longest = max(longest, took)
+			<-time.After(500 * time.Millisecond)
+		}
+		t.Logf("%d carriers, longest wait %v, %d froze", path.dials.Load(), longest, froze)
+		if froze > 2 || longest > 3*time.Second {
+			t.Errorf("chat waited %d times, %v at most, want twice and 3 s", froze, longest)
+		}
+	})
+}
+
+// Bulk goes by several carriers at once, a new one a second, none of which freezes, and hardly a
+// byte of it comes twice.
+func TestBulkIsSpreadOverCarriersThatMayBringLittle(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		path := w.freezing(w.origin().addr)
+		n := w.client(1, path.addr()).ready()
+		began := time.Now()
+		d := n.download(1, 400_000)
+		if err := d.rest(5 * time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		took, carriers := time.Since(began), path.dials.Load()
+		t.Logf("400 kB came after %v, by %d carriers", took, carriers)
+		if took > time.Minute || carriers > 60 {
+			t.Errorf("got 400 kB after %v by %d carriers, want a minute and 60 at most", took, carriers)
+		}
+		if took < 30*time.Second {
+			t.Errorf("got 400 kB after %v, want one new connection a second at most", took)
+		}
+		d.Close()
+		checkEnds(t, n)
+	})
+}
+
 // Whatever is under way when a carrier freezes is sent again by the next, and a part of it
 // comes: a download ends, however long it is.
 func TestADownloadGoesOnByPathsThatFreeze(t *testing.T) {

@@ -65,8 +65,9 @@ func (c *cdn) makeCertificate() {
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	must(c, err)
 	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	c.pin = write(c, string(cert), c.dir, "cdn.pem")
-	c.pair = write(c, string(cert)+string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})), c.dir, "cdn-pair.pem")
+	dir := c.TempDir() // a world may have several
+	c.pin = write(c, string(cert), dir, "cdn.pem")
+	c.pair = write(c, string(cert)+string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})), dir, "cdn-pair.pem")
 }
 
 // front is how a link names this CDN, with host and the options given.

@@ -1,0 +1,56 @@
+package client
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// What a front's carriers may bring is learned from those that froze: of one with caution and for a
+// while, of two that agree for longer, and of none that was merely slow, or that broke off anywhere.
+func TestABudgetIsLearnedFromCarriersThatFroze(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		freeze := func(f *budget, at int, doubted bool) {
+			f.freeze(at, doubted)
+		}
+		for name, c := range map[string]struct {
+			at      []int
+			doubted bool
+			want    int
+			believe time.Duration
+		}{
+			"one":                 {[]int{15_000}, true, 12_000, suspected},
+			"two that agree":      {[]int{15_000, 14_000}, true, 14_000*93/100 - slack, believed},
+			"two that do not":     {[]int{15_000, 25_000}, true, 12_000, suspected},
+			"one that answers":    {[]int{15_000}, false, 0, 0},
+			"one that had little": {[]int{leastFreeze - 1}, true, 0, 0},
+			"one that had much":   {[]int{mostSuspect + 1}, true, 0, 0},
+			"two that had much":   {[]int{40_000, 41_000}, true, 40_000*93/100 - slack, believed},
+			"two beyond all":      {[]int{mostFreeze + 1, mostFreeze + 1}, true, 0, 0},
+		} {
+			var f budget
+			for _, at := range c.at {
+				freeze(&f, at, c.doubted)
+			}
+			if f.limit != c.want || f.limit > 0 && time.Until(f.until) != c.believe {
+				t.Errorf("%s: got %d for %v, want %d for %v", name, f.limit, time.Until(f.until), c.want, c.believe)
+			}
+		}
+	})
+}
+
+// A budget that turns out to be right is believed for longer each time.
+func TestABudgetThatIsRightIsTriedMoreRarely(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var f budget
+		for range 20 {
+			f.freeze(15_000, true)
+			time.Sleep(time.Hour)
+		}
+		if f.pause != mostBelieved {
+			t.Errorf("got %v, want %v", f.pause, mostBelieved)
+		}
+	})
+}

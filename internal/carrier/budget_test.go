@@ -1,0 +1,124 @@
+package carrier
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"culvert/internal/transport"
+	"culvert/internal/wire"
+)
+
+// An origin sends no more by a carrier than its client says that it may bring, tells its senders
+// when that is so, and goes on when it may be more.
+func TestAnOriginKeepsWithinTheBudgetOfACarrier(t *testing.T) {
+	t.Parallel()
+	for _, budget := range []uint32{wire.LeastBudget, 5_000, 14_000} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDoor(transport.StreamProfile())
+			c, _ := newOf(d, false)
+			defer c.Close()
+			d.peer = nil
+			c.takePath(0, budget)
+			s := c.newBulk(1)
+			s.add(1 << 20)
+			for range 20 {
+				time.Sleep(100 * time.Millisecond)
+				c.confirm(c.out.sent, uint64(time.Now().UnixMicro()))
+				c.Put(wire.Frame{Kind: wire.Pong})
+				synctest.Wait()
+			}
+			brought := 0
+			for _, m := range d.messages() {
+				brought += len(m) - wire.RecordHead + wire.BudgetHead
+			}
+			if brought > int(budget) || brought < int(budget)*3/4 {
+				t.Errorf("got %d bytes by a carrier that may bring %d, want no more, and little less", brought, budget)
+			}
+			if s.mu.Lock(); s.spent != 1 {
+				t.Errorf("the sender was told %d times that the budget is spent, want once", s.spent)
+			}
+			s.mu.Unlock()
+			before := len(d.messages())
+			c.takePath(0, budget+10_000)
+			synctest.Wait()
+			if len(d.messages()) == before {
+				t.Error("got nothing more when more may come")
+			}
+		})
+	}
+}
+
+// A carrier that owes no answer is not held back by what its client suspects: none would come
+// that shows it wrong.
+func TestACarrierThatOwesNothingIsNotSuspected(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(transport.StreamProfile())
+		c, _ := newOf(d, false)
+		defer c.Close()
+		d.peer = nil
+		s := c.newBulk(1)
+		c.Suspect(true)
+		s.add(1000)
+		synctest.Wait()
+		if len(d.messages()) == 0 || c.Doubted() {
+			t.Fatalf("got %d messages, doubted %v, want bytes to go", len(d.messages()), c.Doubted())
+		}
+		c.Suspect(true)
+		if !c.Doubted() {
+			t.Error("one that owes an answer is not suspected")
+		}
+		c.confirm(c.out.sent, uint64(time.Now().UnixMicro()))
+		if c.Doubted() {
+			t.Error("one that has answered is suspected yet")
+		}
+	})
+}
+
+// A client doubts a carrier that owes an answer for longer than any took, and trusts it again,
+// and for longer, once one comes.
+func TestACarrierIsDoubtedWhenAnAnswerStaysOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(transport.StreamProfile())
+		c, _ := newOver(d)
+		defer c.Close()
+		d.peer = nil
+		s := c.newBulk(1)
+		answer := func(after time.Duration) {
+			s.add(1000)
+			time.Sleep(after)
+			synctest.Wait()
+			c.confirm(c.out.sent, uint64(time.Now().UnixMicro()))
+		}
+		wait := func() (took time.Duration) {
+			began := time.Now()
+			s.add(1000)
+			for !c.Doubted() && time.Since(began) < time.Minute {
+				time.Sleep(10 * time.Millisecond)
+				synctest.Wait()
+			}
+			return time.Since(began)
+		}
+		if got := wait(); got < doubtFirst || got > doubtFirst+50*time.Millisecond {
+			t.Errorf("doubted after %v before any answer, want %v", got, doubtFirst)
+		}
+		c.confirm(c.out.sent, uint64(time.Now().UnixMicro()))
+		if c.Doubted() {
+			t.Fatal("an answer is not believed")
+		}
+		time.Sleep(5 * time.Minute) // what was wrong is forgotten
+		for range 40 {
+			answer(100 * time.Millisecond)
+			time.Sleep(10 * time.Second)
+		}
+		if got := wait(); got < doubtLeast || got > doubtLeast+50*time.Millisecond {
+			t.Errorf("doubted after %v where answers take 0.1 s, want %v", got, doubtLeast)
+		}
+		answer(0)
+		if got := wait(); got < 2*doubtLeast {
+			t.Errorf("doubted again after %v, want twice as long as before", got)
+		}
+	})
+}

@@ -71,7 +71,7 @@ func comesExactly(t *testing.T, n *Net, early int, hurtful bool) {
 		a.dieAt, b.dieAt = 5+r.IntN(12), 5+r.IntN(12)
 		return a, b
 	}
-	up, down := bytesOf(early+(12<<20), 1), bytesOf(12<<20, 2)
+	up, down := bytesOf(early+(4<<20), 1), bytesOf(4<<20, 2)
 	app, _ := n.dial(nil, up[:early])
 	n.replace()
 	service := func() *memStream { return <-n.service(1) }

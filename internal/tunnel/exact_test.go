@@ -71,7 +71,11 @@ func comesExactly(t *testing.T, n *Net, early int, hurtful bool) {
 		a.dieAt, b.dieAt = 5+r.IntN(12), 5+r.IntN(12)
 		return a, b
 	}
-	up, down := bytesOf(early+(4<<20), 1), bytesOf(4<<20, 2)
+	total := 4 << 20 // a carrier of the stream door begins slowly
+	if n.gateway() {
+		total = 12 << 20
+	}
+	up, down := bytesOf(early+total, 1), bytesOf(total, 2)
 	app, _ := n.dial(nil, up[:early])
 	n.replace()
 	service := func() *memStream { return <-n.service(1) }

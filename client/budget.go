@@ -24,7 +24,8 @@ type budget struct {
 	at     int            // how much it had brought
 	frozen int            // what one brought that froze; 0: none has
 	limit  int            // what any may bring; 0: it is not known
-	until  time.Time      // when a carrier of bulk is to try for more
+	known  bool           // two agreed on that; else it is suspected
+	until  time.Time      // when a carrier of bulk is to try for more, or what is suspected is forgotten
 	pause  time.Duration  // how long limit was believed the last time
 }
 
@@ -47,6 +48,7 @@ const (
 // total is how much the carrier's connection has brought.
 func (l *activeCarrier) total() int { return l.cost + int(l.Brought()) }
 
+// of is the budget of a front. mu is held.
 func (b *budgets) of(front int) *budget {
 	if b.fronts == nil {
 		b.fronts = map[int]*budget{}
@@ -54,7 +56,11 @@ func (b *budgets) of(front int) *budget {
 	if b.fronts[front] == nil {
 		b.fronts[front] = &budget{}
 	}
-	return b.fronts[front]
+	f := b.fronts[front]
+	if !f.known && time.Now().After(f.until) {
+		f.limit = 0
+	}
+	return f
 }
 
 // left is what l, which begins, may bring beside what it took to begin; 0: any.
@@ -120,7 +126,7 @@ func (f *budget) freeze(at int, isSilent bool) {
 	f.frozen = at
 	switch {
 	case before > 0 && max(before, at)-min(before, at) <= freezeSpread:
-		f.limit = min(before, at)*93/100 - slack
+		f.limit, f.known = min(before, at)*93/100-slack, true
 		f.pause = min(max(2*f.pause, believed), mostBelieved)
 		f.until = now.Add(f.pause)
 	case f.limit == 0 && at <= mostSuspect:

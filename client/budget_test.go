@@ -40,6 +40,28 @@ func TestABudgetIsLearnedFromCarriersThatFroze(t *testing.T) {
 	})
 }
 
+// One carrier that fell silent may have had another reason: what it says is forgotten, unless another
+// agrees.
+func TestASuspicionIsForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var b budgets
+		b.of(0).freeze(15_000, true)
+		if !b.isTight(0) || b.isTight(1) {
+			t.Error("a front whose carrier froze is not thought to be tight, or another is")
+		}
+		time.Sleep(suspected + time.Second)
+		if b.isTight(0) {
+			t.Errorf("it is suspected after %v yet", suspected)
+		}
+		b.of(0).freeze(14_000, true)
+		time.Sleep(time.Hour)
+		if !b.isTight(0) {
+			t.Error("two carriers agreed, and nobody tried for more: got it forgotten")
+		}
+	})
+}
+
 // A budget that turns out to be right is believed for longer each time.
 func TestABudgetThatIsRightIsTriedMoreRarely(t *testing.T) {
 	t.Parallel()

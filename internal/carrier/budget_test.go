@@ -122,3 +122,34 @@ func TestACarrierIsDoubtedWhenAnAnswerStaysOut(t *testing.T) {
 		}
 	})
 }
+
+// A turn of bulk may hold no more than an ack, of which the peer does not say that it came: it is
+// neither in flight nor owed an answer.
+func TestAnAckInBulksTurnOwesNoAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(transport.StreamProfile())
+		c, _ := newOf(d, false)
+		defer c.Close()
+		d.peer = nil
+		var s acker
+		c.Adopt(&s.slot, &s)
+		s.slot.Ready(1 << 20)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if len(d.messages()) == 0 || c.Doubted() {
+			t.Errorf("got %d messages, doubted %v, want an ack that nobody waits for", len(d.messages()), c.Doubted())
+		}
+	})
+}
+
+// acker is a Sender that has an ack to say when it is asked for bulk.
+type acker struct{ slot Slot }
+
+func (*acker) Fill(b []byte, _ Turn) ([]byte, int) {
+	f := wire.Frame{Kind: wire.Ack, Tunnel: 1}
+	return f.Append(b), 0
+}
+
+func (*acker) Lost()  {}
+func (*acker) Spent() {}

@@ -102,7 +102,7 @@ func (c *Carrier) messageFrames(b []byte, early bool) (_ []byte, lazy bool) {
 		b = c.messages.appendGot(b)
 		b = c.ownFrames(b, limit-begin, !keeps)
 	}
-	for next, bulk := c.anySmall, false; limit-len(b) >= leastFill; {
+	for next, bulk := c.smallTurn, false; limit-len(b) >= leastFill; {
 		s := next()
 		switch {
 		case s != nil:
@@ -114,11 +114,6 @@ func (c *Carrier) messageFrames(b []byte, early bool) (_ []byte, lazy bool) {
 		}
 	}
 	return b, lazy
-}
-
-func (c *Carrier) anySmall() *Slot {
-	s, _ := c.smallTurn()
-	return s
 }
 
 func (c *Carrier) anyBulk() *Slot {

@@ -141,24 +141,38 @@ func (c *Carrier) frames(b []byte, room int, early bool) (_ []byte, t told) {
 	if s, most := c.bulkTurn(); s != nil {
 		before := len(b)
 		b = c.fill(b, s, Turn{Room: min(room-(len(b)-begin), most), Bulk: true, Early: early})
-		t.bulk = len(b) > before
+		t.bulk = holdsStream(b[before:])
 		t.asks = t.asks || t.bulk
 		return b, t
 	}
 	limit := min(room, maxBatch)
 	for {
-		s, asks := c.smallTurn()
+		s := c.smallTurn()
 		if s == nil {
 			return b, t
 		}
-		t.asks = t.asks || asks && !early
 		left := limit - (len(b) - begin)
 		if left < leastFill {
 			s.Ready(0)
 			return b, t
 		}
+		before := len(b)
 		b = c.fill(b, s, Turn{Room: left, Early: early})
+		t.asks = t.asks || !early && holdsStream(b[before:])
 	}
+}
+
+// holdsStream reports whether there are bytes of a stream, or its end, among frames: the peer says
+// that it has them, and says so of no others.
+func holdsStream(b []byte) bool {
+	for len(b) > 0 {
+		f, more, err := wire.NextFrame(b)
+		if err != nil || f.Kind == wire.Open || f.Kind == wire.Data || f.Kind == wire.Fin {
+			return err == nil
+		}
+		b = more
+	}
+	return false
 }
 
 // fill asks s for its frames. In early records it asks for as many Open frames as they
@@ -195,13 +209,11 @@ func (c *Carrier) bulkTurn() (s *Slot, most int) {
 	return c.queue.nextBulk(), max(min(most, c.out.most())-messageHead-wire.RecordOverhead, leastFill)
 }
 
-// smallTurn is the slot whose turn of small frames it is, and whether they are bytes of a
-// stream; nil if there is none.
-func (c *Carrier) smallTurn() (s *Slot, asks bool) {
+// smallTurn is the slot whose turn of small frames it is; nil if there is none.
+func (c *Carrier) smallTurn() *Slot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s = c.queue.nextSmall()
-	return s, s != nil && s.pending > 0
+	return c.queue.nextSmall()
 }
 
 // recordRoom is how many bytes of frames any record may hold whose message has begin bytes

@@ -135,14 +135,19 @@ func (f *budget) freeze(at int, isSilent bool) {
 	}
 }
 
-// areTight reports whether carriers by each front of the stream door may bring little.
-func (c *Client) areTight() bool {
+// areTight reports whether there are fronts of the stream door, and carriers by each may bring
+// little.
+func (c *Client) areTight() (are bool) {
 	for i, f := range c.cfg.Link.Fronts {
-		if !f.Gateway && !c.budgets.isTight(i) {
+		if f.Gateway {
+			continue
+		}
+		if !c.budgets.isTight(i) {
 			return false
 		}
+		are = true
 	}
-	return true
+	return are
 }
 
 // passed notes how much l has brought: a budget that is exceeded by half is none.

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"culvert/internal/link"
 )
 
 // What a front's carriers may bring is learned from those that froze: of one with caution and for a
@@ -60,6 +62,31 @@ func TestASuspicionIsForgotten(t *testing.T) {
 			t.Error("two carriers agreed, and nobody tried for more: got it forgotten")
 		}
 	})
+}
+
+// Bulk is spread where all fronts of the stream door are tight. Those of the gateway door never are.
+func TestBulkIsSpreadWhereAllFrontsAreTight(t *testing.T) {
+	t.Parallel()
+	stream, gateway := link.Front{}, link.Front{Gateway: true}
+	for name, c := range map[string]struct {
+		fronts []link.Front
+		tight  []int
+		want   bool
+	}{
+		"none":             {[]link.Front{stream, stream}, nil, false},
+		"one of two":       {[]link.Front{stream, stream}, []int{1}, false},
+		"both":             {[]link.Front{stream, stream}, []int{0, 1}, true},
+		"beside a gateway": {[]link.Front{gateway, stream}, []int{1}, true},
+		"a gateway alone":  {[]link.Front{gateway}, nil, false},
+	} {
+		client := &Client{cfg: Config{Link: &link.Link{Fronts: c.fronts}}}
+		for _, i := range c.tight {
+			client.budgets.of(i).freeze(15_000, true)
+		}
+		if got := client.areTight(); got != c.want {
+			t.Errorf("%s: got %v, want %v", name, got, c.want)
+		}
+	}
 }
 
 // A budget that turns out to be right is believed for longer each time.

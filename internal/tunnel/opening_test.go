@@ -17,6 +17,9 @@ func TestAnOpenThatTwoCarriersBringAtOnceBeginsOneTunnel(t *testing.T) {
 	n := newNet(t)
 	defer n.stop()
 	first, _ := n.carrier(fate{}, fate{})
+	for !first.Live() { // of two that begin a session at a time the origin refuses one
+		time.Sleep(time.Millisecond)
+	}
 	second, atOrigin := n.carrier(fate{}, fate{})
 	both := make(chan error, 1)
 	n.far.Open = func(c *carrier.Carrier, s *Session, id uint32, svc wire.Service, early []byte) {

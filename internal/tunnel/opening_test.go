@@ -18,7 +18,9 @@ func TestAnOpenThatTwoCarriersBringAtOnceBeginsOneTunnel(t *testing.T) {
 	defer n.stop()
 	first, _ := n.carrier(fate{}, fate{})
 	for !first.Live() { // of two that begin a session at a time the origin refuses one
-		time.Sleep(time.Millisecond)
+		if time.Sleep(time.Millisecond); first.Dead() {
+			t.Fatal("the first carrier has died")
+		}
 	}
 	second, atOrigin := n.carrier(fate{}, fate{})
 	both := make(chan error, 1)

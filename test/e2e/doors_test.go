@@ -145,12 +145,14 @@ func TestTheGatewayDoorOutlivesItsOrigin(t *testing.T) {
 		a.inside.target.Store(a.addr)
 		a.inside.kill()
 		before.crash()
-		_, reset := c.Write([]byte("still there?")) // a socket tells of a reset once
+		_, reset := c.Write([]byte("still there?"))
 		if took, err := n.chat().ping(patience); err != nil || took > 5*time.Second {
 			t.Errorf("a new chat took %v, and got %v, want 5 s at most", took, err)
 		}
 		if reset == nil {
 			lost = append(lost, c)
+		} else { // a socket tells of a reset once
+			wantReset(t, "the old chat", reset)
 		}
 	}
 	wantLost(t, lost...)

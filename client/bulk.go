@@ -14,6 +14,11 @@ const (
 	maxBulk = 2
 
 	bulkIdle = 30 * time.Second // a carrier of bulk tunnels is kept so long without any
+	// growTrips is for how many round trips a carrier is young: a window doubles in each. growMost
+	// is how long that takes at most.
+	growTrips = 12
+	growMost  = 5 * time.Second
+
 	bulkDial = 20 * time.Second // such a carrier is dialled so long; the tunnel goes on meanwhile
 )
 
@@ -43,12 +48,27 @@ func (c *Client) promote(t *tunnel.Tunnel) {
 		s := c.pool.chooseSlot()
 		l := c.fill(s, h)
 		if l != nil && !isStaying(t, h) {
-			t.Attach(l.Carrier, false)
+			c.takeOver(t, l)
 		}
 		c.pool.mu.Lock()
 		s.coming--
 		c.pool.mu.Unlock()
 	})
+}
+
+// takeOver has t go by l alone. While l is young the carrier that t has takes a part of the stream:
+// l's TCP has its slow start to come.
+func (c *Client) takeOver(t *tunnel.Tunnel, l *activeCarrier) {
+	if at := t.Carrier(); at != nil && !at.Dead() && !at.Profile().Messages && !l.gateway {
+		t.Add(l.Carrier)
+		select {
+		case <-time.After(min(growTrips*max(at.RTT(), l.RTT()), growMost)):
+		case <-c.running.Done():
+		}
+	}
+	if !l.Dead() {
+		t.Attach(l.Carrier, false)
+	}
 }
 
 // isStaying reports whether a tunnel stays where it is: its origin is not h, or

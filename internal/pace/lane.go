@@ -65,12 +65,23 @@ func (l *Lane) Room(now time.Time) int {
 		l.asks = true
 		return 0
 	}
-	if young := first + int64(l.came-l.from) - l.fly; l.fly > 0 && young < frame { // the TCP beyond an edge has its slow start to come
-		l.asks = true
-		return 0
+	if l.fly > 0 {
+		left := l.most() - l.fly
+		if left < min(frame, leastFrame) {
+			l.asks = true
+			return 0
+		}
+		frame = min(frame, left)
 	}
 	l.asks, l.waits = false, false
 	return int(frame)
+}
+
+// most is what may be in flight on the lane, however much on the path: the TCP beyond an edge has
+// its slow start to come, and where a carrier passes little what is in flight then is lost.
+func (l *Lane) most() int64 {
+	came := int64(l.came - l.from)
+	return first + came + (startGrowth-1)*max(0, came-little)
 }
 
 // Sent counts bytes that are about to be written. Those that are not bulk are never in flight: they

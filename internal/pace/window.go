@@ -25,8 +25,13 @@ const (
 	// leastQueue is the standing queue that is aimed at on a short path; on others a quarter
 	// of a round trip.
 	leastQueue = 20 * time.Millisecond
-	// startQueue ends no slow start.
+	// startQueue stops no slow start.
 	startQueue = 50 * time.Millisecond
+	// startGrowth is how many bytes more may be in flight for each that has come in slow start
+	// while nothing queues: the window is four times as large a round trip later. TCP's, below, doubles.
+	startGrowth = 3
+	// little is what a carrier passes at least that passes everything.
+	little = 64 << 10
 	// baseFor is how long the least one-way time is believed.
 	baseFor = 50 * time.Second
 	// restAfter is how long nothing moves before what was learned is forgotten but for restSize.
@@ -160,7 +165,10 @@ func (w *Window) learn(now time.Time, at clock, bytes int64, p *packet) {
 	}
 	w.cameAt = at
 	if w.start && (w.limited || w.filled) && q <= max(2*w.aim(), startQueue) {
-		w.size += float64(bytes) // it doubles in a round trip
+		if q <= w.aim()/4 {
+			bytes *= startGrowth
+		}
+		w.size += float64(bytes)
 	}
 	if p.upto > w.turn {
 		w.turn = w.sent

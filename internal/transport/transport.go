@@ -110,8 +110,8 @@ var streamProfile = &Profile{
 	AckSoon:  25 * time.Millisecond,
 	AckFirst: 25 * time.Millisecond,
 	AckAfter: 4,
-	GrowAt:   1,
-	Grow:     2, // a window that is used up in one trip limits
+	GrowAt:   2,
+	Grow:     1, // a window of which half is used up in one trip limits
 	PongWait: 4 * time.Second,
 	Silent:   90 * time.Second,
 }

@@ -72,8 +72,8 @@ func (t *Tunnel) giveCredit() {
 
 // window is how far the peer may send ahead of what was written to the
 // stream. It starts small and doubles while the stream takes a whole window
-// within a few round trips: then it is the window that limits. A stalled
-// stream takes nothing, so its window stays.
+// within a few round trips: then it is the window that limits. It is four times as large
+// where half of the time was enough. A stalled stream takes nothing, so its window stays.
 type window struct {
 	size  uint64
 	since uint64 // what was written when the measurement began
@@ -93,11 +93,15 @@ func (w *window) measure(written, part uint64, limit time.Duration, b *WindowBud
 	took := time.Duration(now - w.began)
 	first := w.began == 0
 	w.since, w.began = written, now
-	if first || limit == 0 || took > limit || w.size*2 > most {
+	if first || limit == 0 || took > limit {
 		return
 	}
-	if b.take(int64(w.size)) {
-		w.size *= 2
+	size := min(2*w.size, most)
+	if took <= limit/2 {
+		size = min(4*w.size, most)
+	}
+	if size > w.size && b.take(int64(size-w.size)) {
+		w.size = size
 	}
 }
 

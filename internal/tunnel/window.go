@@ -137,13 +137,13 @@ func (k *MemoryQuota) Add(user uint32, n int64) (left int64) {
 	return min(k.limit-k.all, k.limit/4-k.by[user])
 }
 
-// window is the largest that a tunnel may have, should its stream take nothing: a
-// quarter of what its user may keep.
+// window is the largest that a tunnel may have, should its stream take nothing: half
+// of what its user may keep.
 func (k *MemoryQuota) window() uint64 {
 	if k == nil {
 		return wire.MaxWindow
 	}
-	return min(wire.MaxWindow, max(wire.FirstWindow, uint64(k.limit/16)))
+	return min(wire.MaxWindow, max(wire.FirstWindow, uint64(k.limit/8)))
 }
 
 // roomToKeep is how many bytes more may be kept for the peer: t may keep as much as is

@@ -168,7 +168,7 @@ func TestPeersThatAckNothingMakeUsKeepTheBudgetAtMost(t *testing.T) {
 
 func TestATunnelThatPausesGivesItsCreditBack(t *testing.T) {
 	t.Parallel()
-	const budget = 32 << 20
+	const budget = 2 * wire.MaxWindow
 	tb := NewTable(Events{}, NewWindowBudget(budget), true)
 	tn := newTestTunnel(tb)
 	keepAll(tn)

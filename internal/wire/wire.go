@@ -33,8 +33,8 @@ const MaxEarlyOpens = 8
 // that stand still, is more than 16 MB.
 const FirstWindow = 512 << 10
 
-// MaxWindow bounds a window. At 150 ms of round trip it allows 107 MB/s.
-const MaxWindow = 16 << 20
+// MaxWindow bounds a window. At 150 ms of round trip it allows 440 MB/s.
+const MaxWindow = 64 << 20
 
 // HoldTunnel is how long an end keeps a tunnel that has no carrier.
 const HoldTunnel = 3 * time.Minute

@@ -15,12 +15,12 @@ type path struct {
 	tunnel  *Tunnel
 	carrier *carrier.Carrier
 	slot    carrier.Slot
-	sends   bool // new frames go by it
-	opened  bool // client: the Open frame went by it
-	use     bool // client: it is to say Use
-	told    uint // client: of so many deaths it said Lost
-	acked   bool // an Ack has come by it
-	blind   int  // client: bytes that may go before the origin has said by it what it has; 0: any
+	sends   bool   // new frames go by it
+	opened  bool   // client: the Open frame went by it
+	use     bool   // client: it is to say Use
+	acked   bool   // an Ack has come by it
+	told    uint32 // client: of so many deaths it said Lost
+	blind   uint32 // client: bytes that may go before the origin has said by it what it has; 0: any
 }
 
 // blindly is how much a client sends again by a new carrier before it knows what of that has
@@ -235,7 +235,7 @@ func (p *path) fillBytes(b []byte, room int) (_ []byte, more int) {
 // blindRoom is room, or less while the origin has not said what it has. t.mu is held.
 func (p *path) blindRoom(room int) int {
 	if p.blind > 0 {
-		return min(room, p.blind)
+		return min(room, int(p.blind))
 	}
 	return room
 }
@@ -243,7 +243,7 @@ func (p *path) blindRoom(room int) int {
 // sentBlind counts what went blindly: of the last byte, nothing is left over. t.mu is held.
 func (p *path) sentBlind(n int) {
 	if p.blind > 0 {
-		p.blind = max(p.blind-n, 1)
+		p.blind -= min(p.blind-1, uint32(n))
 	}
 }
 

@@ -48,8 +48,8 @@ type Tunnel struct {
 	carriers int       // how many there were
 	orphaned time.Time // since when none takes what is sent
 	order    uint32    // of the last Use
-	deaths   uint      // client: carriers that have died here, as each Use says
-	healed   uint      // client: of those, what the origin has heard of
+	deaths   uint32    // client: carriers that have died here, as each Use says
+	healed   uint32    // client: of those, what the origin has heard of
 	rtt      int64     // the shortest of its carriers' when it came to them, ns
 	bulkTold bool      // Events.Bulk was told
 	moved    uint64    // read and got at the last sweep

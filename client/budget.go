@@ -25,6 +25,7 @@ type budget struct {
 	frozen int            // what one brought that froze; 0: none has
 	limit  int            // what any may bring; 0: it is not known
 	known  bool           // two agreed on that; else it is suspected
+	trial  bool           // a carrier of bulk was let find out whether what is suspected is so
 	until  time.Time      // when a carrier of bulk is to try for more, or what is suspected is forgotten
 	pause  time.Duration  // how long limit was believed the last time
 }
@@ -45,8 +46,13 @@ const (
 	slack = 300
 )
 
-// total is how much the carrier's connection has brought.
-func (l *activeCarrier) total() int { return l.cost + int(l.Brought()) }
+// total is how much the carrier's connection has brought, parts of records too.
+func (l *activeCarrier) total() int {
+	if l.brought != nil {
+		return l.brought()
+	}
+	return l.cost + int(l.Brought())
+}
 
 // of is the budget of a front. mu is held.
 func (b *budgets) of(front int) *budget {
@@ -58,7 +64,7 @@ func (b *budgets) of(front int) *budget {
 	}
 	f := b.fronts[front]
 	if !f.known && time.Now().After(f.until) {
-		f.limit = 0
+		f.limit, f.trial = 0, false
 	}
 	return f
 }
@@ -74,6 +80,10 @@ func (b *budgets) left(l *activeCarrier, isBulk bool) uint32 {
 	f.answered()
 	now := time.Now()
 	if f.limit == 0 || isBulk && now.After(f.until) {
+		return 0
+	}
+	if isBulk && !f.known && !f.trial {
+		f.trial = true
 		return 0
 	}
 	return uint32(max(f.limit-l.cost, wire.LeastBudget))
@@ -185,18 +195,29 @@ func (c *Client) succeed(ctx context.Context, main *activeCarrier, wait *dial.Ba
 	}
 	c.migrate(main, next)
 	if main.Spent() {
-		c.part(main)
+		c.task(func() { c.part(main) })
 	}
 	return next
 }
 
 // part ends a carrier whose budget is spent, once what is on its way to the origin has come.
 func (c *Client) part(l *activeCarrier) {
+	if l.parted.Swap(true) {
+		return
+	}
 	l.Retire()
-	c.task(func() {
-		dial.Sleep(c.running, max(l.RTT(), partLeast))
-		l.home.session.Part(l.Carrier)
-	})
+	over := time.Now().Add(partMost)
+	for {
+		dial.Sleep(c.running, partEvery)
+		if l.AllCame() || l.Dead() || c.running.Err() != nil || time.Now().After(over) {
+			break
+		}
+	}
+	l.home.session.Part(l.Carrier)
 }
 
-const partLeast = 100 * time.Millisecond
+const (
+	// partEvery is longer than what has come takes to be said.
+	partEvery = 40 * time.Millisecond
+	partMost  = 2 * time.Second
+)

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"culvert/client/front"
@@ -27,6 +28,8 @@ type activeCarrier struct {
 	front   int           // by which it was reached
 	gateway bool          // it is one of the gateway door
 	cost    int           // bytes that it took before the first record
+	brought func() int    // bytes that have come in all; nil: it is not known
+	parted  atomic.Bool   // it is about to be ended, as its budget is spent
 	began   time.Time     // when it was dialled
 	until   time.Time     // when it is to be replaced, if gateway; for one of bulk, pool.mu guards it
 	ended   bool          // it has ended; guarded by pool.mu
@@ -76,7 +79,7 @@ func (c *Client) dialFor(ctx context.Context, h *home, may func(link.Front) bool
 		l.until = time.Now().Add(gatewayLife + rand.N(gatewayMore))
 	}
 	l.Carrier = h.session.NewCarrier(sock, door, sock.token)
-	l.cost = sock.cost
+	l.cost, l.brought = sock.cost, sock.brought
 	c.paths.follow(l, c.budgets.left(l, isBulk))
 	h.begin(l)
 	if h != c.pool.current() {

@@ -31,10 +31,11 @@ var ErrNotLetIn = errors.New("the front shows an ordinary website: the link may 
 // takes each once.
 type socket struct {
 	transport.Transport
-	token wire.Token
-	led   bool                   // a ticket led it
-	cost  int                    // bytes that came before the first record
-	given atomic.Pointer[string] // the newest ticket
+	token   wire.Token
+	led     bool                   // a ticket led it
+	cost    int                    // bytes that came before the first record
+	brought func() int             // bytes that have come in all; nil: it is not known
+	given   atomic.Pointer[string] // the newest ticket
 }
 
 // offered is the newest ticket of the origin's, or empty.
@@ -122,7 +123,7 @@ func (c *Client) enter(ctx context.Context, conn net.Conn, i int, ticket string)
 	case err == nil:
 		if tls, ok := conn.(interface{ NetConn() net.Conn }); ok {
 			if cork, ok := tls.NetConn().(*transport.Cork); ok {
-				s.cost = cork.Brought()
+				s.cost, s.brought = cork.Brought(), cork.Brought
 			}
 		}
 		return s, false, nil

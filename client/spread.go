@@ -16,13 +16,14 @@ type spread struct {
 	tunnels  []*tunnel.Tunnel
 	carriers []*activeCarrier // those that are not spent
 	recent   []time.Time      // when carriers were spent of late
+	parting  int              // carriers that are spent and not yet closed
 	running  bool
 }
 
 const (
-	// spreadMost is how many carriers share the bulk: with chat's, and one of each that is being
-	// replaced, a network sees seven connections at most.
-	spreadMost = 4
+	// spreadMost is how many connections there are for bulk: with chat's, and one that replaces it, a
+	// network sees seven at most.
+	spreadMost = 5
 	// spreadRecent is how long a carrier that was spent calls for others.
 	spreadRecent = 2 * time.Second
 	// spreadEvery is how often it is seen to that there are enough.
@@ -65,14 +66,18 @@ func (s *spread) has(t *tunnel.Tunnel) bool {
 	return slices.Contains(s.tunnels, t)
 }
 
-// spent has the tunnels leave l.
+// spent has the tunnels leave l, and ends it.
 func (s *spread) spent(c *Client, l *activeCarrier) {
 	s.mu.Lock()
 	s.carriers = slices.DeleteFunc(s.carriers, func(o *activeCarrier) bool { return o == l })
 	s.recent = append(s.recent, time.Now())
+	s.parting++
 	s.mu.Unlock()
 	l.home.session.Leave(l.Carrier)
 	c.part(l)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.parting--
 }
 
 // run dials carriers while there are tunnels, as many a second as may be.
@@ -120,7 +125,7 @@ func (s *spread) wants(dialling int) bool {
 	s.carriers = slices.DeleteFunc(s.carriers, func(l *activeCarrier) bool { return l.Dead() || l.Spent() || l.Doubted() })
 	s.recent = slices.DeleteFunc(s.recent, func(at time.Time) bool { return time.Since(at) > spreadRecent })
 	isFree := slices.ContainsFunc(s.carriers, func(l *activeCarrier) bool { return !l.Budgeted() })
-	return !isFree && len(s.carriers)+dialling < min(1+len(s.recent), spreadMost)
+	return !isFree && len(s.carriers)+dialling < min(1+len(s.recent), spreadMost-s.parting)
 }
 
 // dial makes one carrier more.

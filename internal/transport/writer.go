@@ -137,18 +137,18 @@ func (w *messageWriter) Read(p []byte) (int, error) {
 type Cork struct {
 	gatherer
 	came func() // told of bytes that were read; or nil
-	read int    // bytes
+	read atomic.Int64
 }
 
-// Brought is how many bytes came before the connection was used for a carrier.
-func (c *Cork) Brought() int { return c.read }
+// Brought is how many bytes have come by the connection.
+func (c *Cork) Brought() int { return int(c.read.Load()) }
 
 // NewCork wraps the conn on which TLS will run.
 func NewCork(c net.Conn) *Cork { return &Cork{gatherer: gatherer{Conn: c, piece: gatherSize}} }
 
 func (c *Cork) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	c.read += n
+	c.read.Add(int64(n))
 	if n > 0 && c.came != nil {
 		c.came()
 	}

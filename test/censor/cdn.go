@@ -50,6 +50,7 @@ http {
 	scgi_temp_path DIR/scgi;
 	ssl_certificate PAIR;
 	ssl_certificate_key PAIR;
+	ssl_protocols TLSv1.2 TLSv1.3;
 	ssl_session_cache shared:tls:1m;
 	server {
 		listen ADDRESS ssl;

@@ -18,6 +18,8 @@ const (
 	// is how long that takes at most.
 	growTrips = 12
 	growMost  = 5 * time.Second
+	// bulkSoon is the age of a tunnel that has become bulk as fast as only a fast path allows.
+	bulkSoon = 5 * time.Second
 
 	bulkDial = 20 * time.Second // such a carrier is dialled so long; the tunnel goes on meanwhile
 )
@@ -57,9 +59,11 @@ func (c *Client) promote(t *tunnel.Tunnel) {
 }
 
 // takeOver has t go by l alone. While l is young the carrier that t has takes a part of the stream:
-// l's TCP has its slow start to come.
+// l's TCP has its slow start to come. Where the path is slow that takes no time, and chat would wait
+// behind what t's carrier takes.
 func (c *Client) takeOver(t *tunnel.Tunnel, l *activeCarrier) {
-	if at := t.Carrier(); at != nil && !at.Dead() && !at.Profile().Messages && !l.gateway {
+	isFast := t.Age() < bulkSoon && !l.gateway
+	if at := t.Carrier(); isFast && at != nil && !at.Dead() && !at.Profile().Messages {
 		t.Add(l.Carrier)
 		select {
 		case <-time.After(min(growTrips*max(at.RTT(), l.RTT()), growMost)):

@@ -218,6 +218,9 @@ func (t *Tunnel) IsBulk() bool {
 	return t.bulkTold
 }
 
+// Age is for how long the tunnel has been wanted.
+func (t *Tunnel) Age() time.Duration { return time.Since(t.began) }
+
 // noteBulk tells once that the tunnel moves more than chat does. t.mu is held.
 func (t *Tunnel) noteBulk() {
 	if !t.bulkTold && t.send.read+t.recv.got > t.bulkFrom() && t.table.Bulk != nil {

@@ -26,6 +26,7 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // options are the command line.
@@ -36,13 +37,14 @@ type options struct {
 	list     bool
 	verbose  bool
 	parallel int
+	seed     uint64
 	rows     []string
 }
 
 func main() {
 	o := parse()
 	if o.list {
-		for _, r := range rows() {
+		for _, r := range rows(o.seed) {
 			fmt.Printf("%-24s %s\n", r.name, r.what)
 		}
 		return
@@ -63,6 +65,7 @@ func parse() options {
 	flag.BoolVar(&o.list, "list", false, "list the rows, and end")
 	flag.BoolVar(&o.verbose, "v", false, "show what the programs printed, and all connections")
 	flag.IntVar(&o.parallel, "parallel", 2*runtime.NumCPU(), "rows at once; they mostly wait")
+	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().Unix()), "draws the censors of the random rows")
 	flag.Parse()
 	o.rows = flag.Args()
 	return o
@@ -97,7 +100,7 @@ func run(o options) (code int, err error) {
 
 // choose are the rows whose names begin as asked, or all.
 func choose(o options) (some []row) {
-	for _, r := range rows() {
+	for _, r := range rows(o.seed) {
 		if o.short && !r.short && len(o.rows) == 0 {
 			continue
 		}

@@ -21,9 +21,9 @@ const (
 func far(trip time.Duration) network.Rules { return network.Rules{Delay: trip / 2} }
 
 // rows are all, in the order of the table.
-func rows() []row {
+func rows(seed uint64) []row {
 	var all []row
-	for _, group := range [][]row{freezeRows(), slowRows(), deathRows(), choiceRows(), limitRows(), dialRows(), saysRows()} {
+	for _, group := range [][]row{freezeRows(), slowRows(), deathRows(), choiceRows(), limitRows(), dialRows(), saysRows(), randomRows(seed)} {
 		all = append(all, group...)
 	}
 	return all

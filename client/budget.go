@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"culvert/client/kept"
 	"culvert/internal/carrier"
 	"culvert/internal/dial"
 	"culvert/internal/wire"
@@ -87,6 +88,39 @@ func (b *budgets) left(l *activeCarrier, isBulk bool) uint32 {
 		return 0
 	}
 	return uint32(max(f.limit-l.cost, wire.LeastBudget))
+}
+
+// forget forgets all, as the network is another.
+func (b *budgets) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fronts = nil
+}
+
+// recall has what was kept of a front be known.
+func (b *budgets) recall(front int, k kept.Front) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f := b.of(front)
+	if k.Limit < wire.LeastBudget || k.Limit > mostFreeze {
+		return
+	}
+	f.frozen, f.limit, f.known = k.Frozen, k.Limit, true
+	f.pause = min(max(time.Duration(k.Pause)*time.Second, believed), mostBelieved)
+	f.until = time.Unix(k.Until, 0)
+	if time.Until(f.until) > f.pause { // the clock was another
+		f.until = time.Now().Add(f.pause)
+	}
+}
+
+// known is what is to be kept of a front: what one carrier alone made suspect is not.
+func (b *budgets) known(front int) (k kept.Front) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if f := b.of(front); f.known {
+		k.Frozen, k.Limit, k.Pause, k.Until = f.frozen, f.limit, int64(f.pause/time.Second), f.until.Unix()
+	}
+	return k
 }
 
 // isTight reports whether carriers by a front may bring little.

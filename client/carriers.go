@@ -64,6 +64,7 @@ func (c *Client) dial(ctx context.Context, h *home, may func(link.Front) bool) (
 
 // dialFor is dial for bulk alone, or for all.
 func (c *Client) dialFor(ctx context.Context, h *home, may func(link.Front) bool, isBulk bool) (*activeCarrier, error) {
+	c.lookAround()
 	sock, at, err := c.reach(ctx, h, may)
 	if err != nil {
 		if wasAnswered(err) {

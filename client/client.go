@@ -21,10 +21,11 @@
 // the loop that keeps one; bulk.go the carriers beside it for tunnels that move
 // much; carriers.go makes carriers, renews them, and finds tunnels another when one
 // dies; home.go is an origin with its session; fronthealth.go remembers how each
-// front did, ways.go says what carries and why carriers ended, echo.go examines the
-// main one; socket.go is the way from a front to a socket, frontclock.go the time
-// in its token. A frame's way goes from the app's connection through a tunnel of
-// the table to its carrier, none of which is done here.
+// front did, budget.go what carriers by it may bring, and learned.go keeps that for each
+// network; ways.go says what carries and why carriers ended, echo.go examines the main
+// one; socket.go is the way from a front to a socket, frontclock.go the time in its token.
+// A frame's way goes from the app's connection through a tunnel of the table to its
+// carrier, none of which is done here.
 package client
 
 import (
@@ -66,6 +67,9 @@ type Config struct {
 	Windows int64            // bytes that windows may grow by in all; 0: 128 MiB
 	Now     func() time.Time // the machine's wall clock; nil: time.Now
 
+	// Keep is a directory for what is learned of networks; empty: it is forgotten with the Client.
+	Keep string
+
 	// DialRate is how many connections a second bulk may begin where each brings little; 0: one.
 	DialRate float64
 }
@@ -85,6 +89,7 @@ type Client struct {
 	paths   paths
 	budgets budgets
 	spread  spread
+	learned learned
 	tasks   *tasks.Group // has all goroutines of the client
 
 	running context.Context // is that of tasks; ends with Run
@@ -130,6 +135,7 @@ func New(cfg Config) (*Client, error) {
 		Ended: c.ended, Bulk: c.promote, Draining: c.pool.onDrain, Doubted: c.onDoubted, Spending: c.onSpending, Expired: c.expired,
 	}, tunnel.NewWindowBudget(cfg.Windows), true)
 	c.pool.move(nil, newHome(c.table, pair))
+	c.openLearned(pair)
 	c.running, c.stop = context.WithCancel(context.Background())
 	return c, nil
 }
@@ -142,6 +148,7 @@ func (c *Client) Run(ctx context.Context) error {
 	c.tasks.Go(func() { c.keepAlive(ctx) })
 	c.keepMain(ctx)
 	c.stop()
+	c.keepLearned()
 	c.table.Abandon()
 	if c.table.Carriers.Len() > 0 {
 		time.Sleep(lastWords)

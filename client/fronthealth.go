@@ -56,6 +56,7 @@ type frontHealth struct {
 
 	mu         sync.Mutex            // guards the following
 	best       int                   // the front to be tried first
+	led        bool                  // it, or one before it, has led to an origin
 	shortFront int                   // the front of the last carrier that was short-lived
 	died       int                   // how many carriers of shortFront were short-lived, one after the other
 	streamFrom time.Time             // when the stream door may be tried again
@@ -74,7 +75,21 @@ func (h *frontHealth) first() int {
 func (h *frontHealth) reached(front int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.best = front
+	h.best, h.led = front, true
+}
+
+// good is the front to be tried first, if any has led to an origin in this network.
+func (h *frontHealth) good() (front int, led bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.best, h.led
+}
+
+// begin forgets how fronts did in another network, and has best be tried first.
+func (h *frontHealth) begin(best int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.best, h.led, h.died, h.streamFrom, h.took = best, false, 0, time.Time{}, nil
 }
 
 // headStart is how long a front is tried before the next is, too.
@@ -106,7 +121,11 @@ func (h *frontHealth) answeredIn(front int, d time.Duration) {
 }
 
 // pass makes the front after another the first to be tried.
-func (h *frontHealth) pass(front int) { h.reached((front + 1) % h.fronts) }
+func (h *frontHealth) pass(front int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.best = (front + 1) % h.fronts
+}
 
 // carrierDied learns from the end of a main carrier. After some short-lived ones
 // the next front is tried first, as some are cut or frozen once they carry

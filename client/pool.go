@@ -410,6 +410,9 @@ func (c *Client) keepAlive(ctx context.Context) {
 			c.pool.endIdleBulk(now)
 			c.renewBulk(now)
 			c.tendHomes()
+			if c.learned.isDue(now) {
+				c.task(c.keepLearned)
+			}
 		case now := <-minute.C:
 			for _, h := range c.pool.allHomes() {
 				h.agreed.Expire(now)

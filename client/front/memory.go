@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"culvert/internal/dial"
+	"culvert/internal/link"
 )
 
 // frontMemory is what a Dialer remembers of one front.
@@ -111,3 +112,10 @@ func (m *frontMemory) smallFailed() {
 	defer m.mu.Unlock()
 	m.resets, m.small = 0, false
 }
+
+// Small reports whether f is sent a smaller ClientHello, as larger ones are reset on the way.
+func (d *Dialer) Small(f link.Front) bool { return d.memory(f).isSmall() }
+
+// SetSmall has the next ClientHello to f be a smaller one, or not: what was learned before, or of
+// another network.
+func (d *Dialer) SetSmall(f link.Front, small bool) { d.memory(f).worked(small) }

@@ -33,6 +33,8 @@ type Options struct {
 
 	DialRate float64 // connections a second that bulk may begin where each brings little; 0: one
 
+	Keep string // directory for what is learned of networks; empty: it is forgotten at the end
+
 	Dialer *front.Dialer // reaches the fronts; nil: one with the system's roots, and no proxy
 }
 
@@ -71,7 +73,7 @@ func Open(ctx context.Context, l *link.Link, o Options, logs io.Writer) (*NearEn
 	own, clients := loggers(logs, o.Verbose)
 	n := &NearEnd{log: own, fronts: len(l.Fronts)}
 	var err error
-	n.Client, err = client.New(client.Config{Link: l, Log: clients, Dialer: o.Dialer, DialRate: o.DialRate})
+	n.Client, err = client.New(client.Config{Link: l, Log: clients, Dialer: o.Dialer, DialRate: o.DialRate, Keep: o.Keep})
 	if err != nil {
 		return nil, err
 	}

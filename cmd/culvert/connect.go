@@ -27,6 +27,9 @@ Where the network's answer to a front's name fails, or leads to somebody else, t
 name is asked of resolvers over HTTPS: those of the link and well-known ones, or
 those of --resolver alone. They, and nobody on the way, see which front is meant.
 
+What it learns of a network, such as which front works or how many bytes a connection
+may bring, is kept in --state DIR, without names and addresses.
+
 Examples:
   culvert connect culvert:…
   culvert connect --link-file link --lan`
@@ -38,6 +41,7 @@ func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	o.AddFlags(f)
 	f.StringVar(&o.Raw, "raw-chat", "", "`ADDR`, host:port, that takes every connection for chat; alone, it is the only one")
 	f.Float64Var(&o.DialRate, "dial-rate", 1, "connections a `SECOND` that media may begin where a network lets each bring little; many are easily seen")
+	f.StringVar(&o.Keep, "state", stateDir(), "`DIR` for what is learned of networks, such as how many bytes a connection may bring, or none")
 	qr := f.Bool("qr", false, "draw the QR code in any case")
 	rest, err := f.ParseAll(args, stdout)
 	if err != nil {
@@ -52,6 +56,9 @@ func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	}
 	if o.Dialer, err = dialer.dialer(l); err != nil {
 		return err
+	}
+	if o.Keep == noState {
+		o.Keep = ""
 	}
 	frugal()
 	out := term.NewConsole(stdout)

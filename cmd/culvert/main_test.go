@@ -14,12 +14,19 @@ import (
 )
 
 // TestMain lets the test binary be the program, so that tests can send signals
-// to a real process.
+// to a real process. What a client keeps is not kept where the user's own does.
 func TestMain(m *testing.M) {
 	if os.Getenv("CULVERT_TEST_AS_PROGRAM") != "" {
 		main()
 	}
-	os.Exit(m.Run())
+	dir, err := os.MkdirTemp("", "culvert-state")
+	if err != nil {
+		panic(err)
+	}
+	os.Setenv("XDG_STATE_HOME", dir)
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
 }
 
 // process is "culvert connect" in a process of its own, with a front that is

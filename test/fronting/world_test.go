@@ -107,7 +107,7 @@ type near struct {
 func (w *world) connect(link string, flags ...string) *near {
 	w.Helper()
 	n := &near{w, freePort(w), freePort(w)}
-	args := append([]string{"connect", "--link-file", link, "--chat", n.chat, "--media", n.media}, flags...)
+	args := append([]string{"connect", "--link-file", link, "--chat", n.chat, "--media", n.media, "--state", "none"}, flags...)
 	p := start(w, nil, filepath.Join(bin, "culvert"), args...)
 	p.up(n.chat)
 	p.up(n.media)

@@ -144,7 +144,7 @@ func (c *chaos) startClient(ctx context.Context) (err error) {
 		return err
 	}
 	c.client, err = start(ctx, c.file("client.log"), filepath.Join(c.programs, "culvert"), nil,
-		"connect", "--link-file", c.file("link"), "--chat", c.chatAt, "--media", c.mediaAt)
+		"connect", "--link-file", c.file("link"), "--chat", c.chatAt, "--media", c.mediaAt, "--state", "none")
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func runApp(ctx context.Context, link, key string) error {
 		return err
 	}
 	var said bytes.Buffer
-	client := exec.Command("bin/culvert", "connect", "--link-file", link, "--chat", chat, "--media", media)
+	client := exec.Command("bin/culvert", "connect", "--link-file", link, "--chat", chat, "--media", media, "--state", "none")
 	client.Stdout, client.Stderr = &said, &said
 	if err := client.Start(); err != nil {
 		return err

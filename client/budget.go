@@ -1,7 +1,6 @@
 package client
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -29,6 +28,8 @@ type budget struct {
 	trial  bool           // a carrier of bulk was let find out whether what is suspected is so
 	until  time.Time      // when a carrier of bulk is to try for more, or what is suspected is forgotten
 	pause  time.Duration  // how long limit was believed the last time
+	minute minuteLimit
+	rest   restLimit
 }
 
 const (
@@ -45,6 +46,9 @@ const (
 	suspected = 2 * time.Minute
 	// slack is what a budget leaves for what nobody counts.
 	slack = 300
+	// A carrier of bulk that tries whether a front's carriers may bring more has five thirds of
+	// the limit; one and a half show that there is none.
+	probeNumerator, probeDenominator = 5, 3
 )
 
 // total is how much the carrier's connection has brought, parts of records too.
@@ -80,14 +84,18 @@ func (b *budgets) left(l *activeCarrier, isBulk bool) uint32 {
 	f := b.of(l.front)
 	f.answered()
 	now := time.Now()
-	if f.limit == 0 || isBulk && now.After(f.until) {
+	limit := f.limit
+	switch {
+	case limit == 0:
 		return 0
+	case isBulk && now.After(f.until): // it, and no other for a while, tries for more
+		limit, f.until = limit*probeNumerator/probeDenominator, now.Add(suspected)
 	}
 	if isBulk && !f.known && !f.trial {
 		f.trial = true
 		return 0
 	}
-	return uint32(max(f.limit-l.cost, wire.LeastBudget))
+	return uint32(max(limit-l.cost, wire.LeastBudget))
 }
 
 // forget forgets all, as the network is another.
@@ -102,23 +110,36 @@ func (b *budgets) recall(front int, k kept.Front) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f := b.of(front)
+	f.minute.recall(k)
+	f.rest.recall(k)
 	if k.Limit < wire.LeastBudget || k.Limit > mostFreeze {
 		return
 	}
 	f.frozen, f.limit, f.known = k.Frozen, k.Limit, true
-	f.pause = min(max(time.Duration(k.Pause)*time.Second, believed), mostBelieved)
-	f.until = time.Unix(k.Until, 0)
-	if time.Until(f.until) > f.pause { // the clock was another
-		f.until = time.Now().Add(f.pause)
+	f.pause, f.until = recallPause(k.Pause, k.Until)
+}
+
+// recallPause is for how many seconds something was believed, and until when. The clock may have
+// been another.
+func recallPause(seconds, unix int64) (pause time.Duration, until time.Time) {
+	pause = min(max(time.Duration(seconds)*time.Second, believed), mostBelieved)
+	if until = time.Unix(unix, 0); time.Until(until) > pause {
+		until = time.Now().Add(pause)
 	}
+	return pause, until
 }
 
 // known is what is to be kept of a front: what one carrier alone made suspect is not.
 func (b *budgets) known(front int) (k kept.Front) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if f := b.of(front); f.known {
+	f := b.of(front)
+	if f.known {
 		k.Frozen, k.Limit, k.Pause, k.Until = f.frozen, f.limit, int64(f.pause/time.Second), f.until.Unix()
+	}
+	k.Rest = f.rest.limit.Milliseconds()
+	if m := &f.minute; m.known {
+		k.Minute, k.MinutePause, k.MinuteUntil = m.limit, int64(m.pause/time.Second), m.until.Unix()
 	}
 	return k
 }
@@ -134,16 +155,27 @@ func (b *budgets) isTight(front int) bool {
 func (b *budgets) compare(one, other int) int {
 	switch t := b.isTight(one); {
 	case t == b.isTight(other):
-		return 0
+		return b.compareRoom(one, other)
 	case t:
 		return 1
 	}
 	return -1
 }
 
+// compareRoom has fronts that open no connection now come last.
+func (b *budgets) compareRoom(one, other int) int {
+	switch r := b.hasRoom(one); {
+	case r == b.hasRoom(other):
+		return 0
+	case r:
+		return -1
+	}
+	return 1
+}
+
 // fellSilent notes that l is doubted. Whether it froze shows when another answers.
 func (b *budgets) fellSilent(l *activeCarrier) {
-	if l.gateway || !l.Live() {
+	if l.gateway || !l.Live() || l.Spent() { // one that is spent has nothing to answer with
 		return
 	}
 	b.mu.Lock()
@@ -152,11 +184,17 @@ func (b *budgets) fellSilent(l *activeCarrier) {
 	f.silent, f.at = l, l.total()
 }
 
-// answered notes that the front has opened a connection: one that is silent froze.
+// answered notes that the front has opened a connection: one that is silent froze, or rested for too
+// long.
 func (f *budget) answered() {
-	if l := f.silent; l != nil {
-		f.silent = nil
-		f.freeze(f.at, l.Doubted())
+	l := f.silent
+	if f.silent = nil; l == nil || !l.Doubted() {
+		return
+	}
+	if rest, survived := l.Rested(time.Now()); wasRest(rest, survived) {
+		f.rest.cut(rest, true)
+	} else {
+		f.freeze(f.at, true)
 	}
 }
 
@@ -199,7 +237,7 @@ func (b *budgets) passed(l *activeCarrier) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if f := b.of(l.front); f.limit > 0 && l.total() > f.limit*3/2 {
-		*f = budget{}
+		*f = budget{minute: f.minute, rest: f.rest}
 	}
 }
 
@@ -209,6 +247,10 @@ func (c *Client) onSpending(in *carrier.Carrier) {
 		l := c.pool.activeOf(in)
 		switch {
 		case l == nil:
+			return
+		}
+		c.budgets.passed(l)
+		switch {
 		case c.pool.onSpending(l):
 		case !l.Spent():
 		case l.Draining(): // its successor has taken over
@@ -217,21 +259,6 @@ func (c *Client) onSpending(in *carrier.Carrier) {
 			c.spread.spent(c, l)
 		}
 	})
-}
-
-// succeed makes the successor of main, whose budget ends. nil: it does not come, or is not
-// wanted any more, as over is closed when main has died.
-func (c *Client) succeed(ctx context.Context, main *activeCarrier, wait *dial.Backoff, over <-chan struct{}) *activeCarrier {
-	next, err := c.dialUntil(ctx, over, main.home, anyFront)
-	if err != nil {
-		c.pause(ctx, wait, true, over)
-		return nil
-	}
-	c.migrate(main, next)
-	if main.Spent() {
-		c.task(func() { c.part(main) })
-	}
-	return next
 }
 
 // part ends a carrier whose budget is spent, once what is on its way to the origin has come.

@@ -83,6 +83,7 @@ func (c *Client) dialFor(ctx context.Context, h *home, may func(link.Front) bool
 	l.cost, l.brought = sock.cost, sock.brought
 	c.paths.follow(l, c.budgets.left(l, isBulk))
 	h.begin(l)
+	c.keepAll(at)
 	if h != c.pool.current() {
 		l.Retire() // it has been left meanwhile
 	}
@@ -98,9 +99,10 @@ func (c *Client) serve(l *activeCarrier) {
 	if l.gateway {
 		c.health.answered(l.Live())
 	}
-	c.cfg.Log.Debug("carrier ended", "front", l.front+1, "cause", l.Cause().String(), "reason", front.Plainly(why))
+	c.cfg.Log.Debug("carrier ended", "front", l.front+1, "brought", l.total(), "cause", l.Cause().String(), "reason", front.Plainly(why))
 	c.ends.add(l, time.Now())
 	c.budgets.passed(l)
+	c.learnRest(l)
 	l.home.end(l, why)
 	c.pool.onDeath(l, why)
 	c.adoptOrphans()
@@ -179,7 +181,7 @@ func (c *Client) adoptOrphans() {
 	main := c.pool.view().main
 	for _, t := range c.table.Orphans() {
 		switch h := c.pool.homeOf(t.Session()); {
-		case h == c.pool.current() && c.spread.has(t): // the next of its carriers takes it
+		case (h == nil || h == c.pool.current()) && c.spread.has(t): // the next of its carriers takes it
 		case main != nil && !main.Dead() && main.takes(t):
 			t.Attach(main.Carrier, true)
 			if t.IsBulk() {

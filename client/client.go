@@ -34,6 +34,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"culvert/client/front"
@@ -90,7 +91,9 @@ type Client struct {
 	budgets budgets
 	spread  spread
 	learned learned
-	tasks   *tasks.Group // has all goroutines of the client
+
+	cutAtRest atomic.Bool  // the carrier that ended last was, and others by its front are, too
+	tasks     *tasks.Group // has all goroutines of the client
 
 	running context.Context // is that of tasks; ends with Run
 	stop    context.CancelFunc
@@ -197,7 +200,7 @@ var ErrUnreachable = errors.New("no front of the link leads to the origin")
 func (c *Client) WaitReady(ctx context.Context) error {
 	for {
 		now := c.pool.view()
-		if now.state != connecting {
+		if now.state != connecting && now.state != resting {
 			return nil
 		}
 		select {
@@ -213,7 +216,8 @@ func (c *Client) WaitReady(ctx context.Context) error {
 
 // Status is what a person wants to see.
 type Status struct {
-	Connected bool          // there is a main carrier, and it lives
+	Connected bool          // there is a main carrier, and it lives, or Resting
+	Resting   bool          // there is none, as nobody uses the client, and the network would cut it
 	Front     int           // index of the front in use, or of the next to be tried
 	RTT       time.Duration // the shortest round trip to the origin; 0: not measured
 	Carriers  int           // sockets to the origin
@@ -233,6 +237,9 @@ func (c *Client) Status() Status {
 	s := Status{Sent: sent, Received: received, Carriers: c.table.Carriers.Len(), Tunnels: c.table.Tunnels(), LastError: now.err, Front: c.health.first()}
 	if now.main != nil && !now.main.Dead() {
 		s.Connected, s.RTT = true, now.main.RTT()
+	}
+	if now.state == resting {
+		s.Connected, s.Resting = true, true
 	}
 	s.Ways = c.ways()
 	s.Ends, s.LastEnd = c.ends.read()

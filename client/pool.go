@@ -23,7 +23,7 @@ import (
 //
 // A successor that takes over in time leads from connected to connected.
 // onConnected leads to draining or lost at once if the carrier has come to that
-// meanwhile.
+// meanwhile. onRest leads from connecting to resting, and onVacant back.
 type poolState int
 
 const (
@@ -32,6 +32,7 @@ const (
 	draining                    // its origin wants new tunnels elsewhere, and keeps those it has
 	spending                    // half of its budget is spent; another is dialled
 	doubted                     // it owes an answer for long; another is dialled, and it may answer yet
+	resting                     // it was cut as it rested, and nobody needs another yet
 	lost                        // it has died; bulk gets carriers of its own until the next is dialled
 )
 
@@ -50,6 +51,7 @@ type pool struct {
 	homes    []*home        // it, and those before it that have tunnels yet
 	bulk     [maxBulk]bulkSlot
 	retiring []retiring
+	use      use
 }
 
 // retiring is a carrier whose tunnels have gone to its successor.
@@ -78,7 +80,7 @@ func (p *pool) become(s poolState) {
 func (p *pool) onConnected(l *activeCarrier) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.main, p.err = l, nil
+	p.main, p.err, p.use.since = l, nil, time.Now()
 	switch {
 	case l.ended:
 		p.become(lost)
@@ -133,7 +135,7 @@ func (p *pool) onSpending(l *activeCarrier) (isMain bool) {
 	if p.main != l {
 		return false
 	}
-	if p.state == connected {
+	if p.state == connected || p.state == spending {
 		p.become(spending)
 	}
 	return true
@@ -165,6 +167,13 @@ func (p *pool) onVacant(err error) {
 	defer p.mu.Unlock()
 	p.main, p.err = nil, err
 	p.become(connecting)
+}
+
+// onRest notes that no carrier is dialled before somebody needs one.
+func (p *pool) onRest() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.become(resting)
 }
 
 // poolView is the pool at one moment.
@@ -249,10 +258,14 @@ func (c *Client) place(t *tunnel.Tunnel) {
 		c.pool.want()
 		return
 	}
-	t.Attach(now.main.Carrier, false)
-	if t.Service.Kind == wire.Media && c.areTight() {
+	tight := t.Service.Kind == wire.Media && c.areTight()
+	if tight {
 		c.spread.add(c, t)
 	}
+	if tight && c.areCounted() {
+		return // what chat's carrier may bring is chat's
+	}
+	t.Attach(now.main.Carrier, false)
 	if t.Carrier() == nil { // main has died meanwhile, and whoever came after it may not have seen t
 		c.adoptOrphans()
 	}
@@ -262,6 +275,7 @@ func (c *Client) place(t *tunnel.Tunnel) {
 func (c *Client) keepMain(ctx context.Context) {
 	wait := dial.Backoff{First: retryFirst}
 	for ctx.Err() == nil {
+		c.awaitUse(ctx)
 		main, err := c.dial(ctx, c.pool.current(), anyFront)
 		if err != nil {
 			c.pool.onVacant(err)
@@ -293,7 +307,7 @@ func (c *Client) watch(ctx context.Context, main *activeCarrier, wait *dial.Back
 			c.onCarrierDeath(ctx, main, wait)
 			return nil
 		case spending:
-			if next := c.succeed(ctx, main, wait, now.changed); next != nil {
+			if next := c.succeed(ctx, main, wait); next != nil || ctx.Err() != nil {
 				return next
 			}
 			continue

@@ -63,6 +63,7 @@ func (c *Client) dialSocket(ctx context.Context, h *home, may func(link.Front) b
 	return dial.Race(ctx, c.frontsToTry(may), c.health.headStart, func(ctx context.Context, i int) (*socket, error) {
 		began := time.Now()
 		s, err := c.tryFront(ctx, i, h.way())
+		c.learnMinute(ctx, i, began, err)
 		if err != nil {
 			return nil, fmt.Errorf("front %d: %w", i+1, err)
 		}

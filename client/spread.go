@@ -17,6 +17,8 @@ type spread struct {
 	carriers []*activeCarrier // those that are not spent
 	recent   []time.Time      // when carriers were spent of late
 	parting  int              // carriers that are spent and not yet closed
+	begun    []time.Time      // when carriers were dialled within the last minute
+	pending  []time.Time      // when those were that are being dialled, oldest first
 	running  bool
 }
 
@@ -49,7 +51,7 @@ func (s *spread) add(c *Client, t *tunnel.Tunnel) {
 
 // join has t go by l, and if alone no more by the one that it has.
 func join(t *tunnel.Tunnel, l *activeCarrier, alone bool) {
-	if t.Session() != l.home.session {
+	if at := t.Session(); at != nil && at != l.home.session {
 		return
 	}
 	if alone {
@@ -87,12 +89,13 @@ func (s *spread) run(c *Client) {
 	tick := time.NewTicker(spreadEvery)
 	defer tick.Stop()
 	for c.running.Err() == nil && s.goesOn() {
-		if now := time.Now(); s.wants(len(dials)) && !now.Before(next) {
+		if now := time.Now(); s.wants(len(dials)) && !now.Before(next) && s.begin(c, now) {
 			next = now.Add(every)
 			dials <- struct{}{}
 			c.task(func() {
 				defer func() { <-dials }()
 				s.dial(c)
+				s.ended(now)
 			})
 		}
 		select {
@@ -100,6 +103,27 @@ func (s *spread) run(c *Client) {
 		case <-c.running.Done():
 		}
 	}
+}
+
+// begin reports, and notes, that another carrier may be dialled: none does while one is late, as the
+// network may let no more pass.
+func (s *spread) begin(c *Client, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begun = slices.DeleteFunc(s.begun, func(at time.Time) bool { return now.Sub(at) > aMinute })
+	late := len(s.pending) > 0 && now.Sub(s.pending[0]) > c.health.headStart(c.health.first())
+	if late || !c.mayDialBulk(len(s.begun)) {
+		return false
+	}
+	s.begun, s.pending = append(s.begun, now), append(s.pending, now)
+	return true
+}
+
+// ended notes that a dial that began then is over.
+func (s *spread) ended(began time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending = slices.DeleteFunc(s.pending, func(at time.Time) bool { return at.Equal(began) })
 }
 
 // goesOn reports whether there is a tunnel yet.

@@ -41,9 +41,9 @@ type Front struct {
 
 	Rest int64 `json:"rest,omitempty"` // milliseconds after which a connection at rest is cut
 
-	Minute int   `json:"minute,omitempty"` // connections that may begin within a minute
-	Since  int64 `json:"since,omitempty"`  // when that was learned, in Unix seconds
-	Grow   int64 `json:"grow,omitempty"`   // seconds after which one more is tried
+	Minute      int   `json:"minute,omitempty"` // connections that may begin within a minute
+	MinutePause int64 `json:"minute_pause,omitempty"`
+	MinuteUntil int64 `json:"minute_until,omitempty"`
 }
 
 // Network is what is known of one network.
@@ -243,7 +243,7 @@ const (
 func (f Front) isSane() bool {
 	within := func(n, most int64) bool { return n >= 0 && n <= most }
 	return within(int64(f.Frozen), mostBytes) && within(int64(f.Limit), mostBytes) && within(f.Rest, mostRest) &&
-		within(int64(f.Minute), mostMinute) && within(f.Pause, mostPause) && within(f.Grow, mostPause) && f.Until >= 0 && f.Since >= 0
+		within(int64(f.Minute), mostMinute) && within(f.Pause, mostPause) && within(f.MinutePause, mostPause) && f.Until >= 0 && f.MinuteUntil >= 0
 }
 
 // pathless is err without a path, which may have a person's name.

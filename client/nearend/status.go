@@ -175,6 +175,8 @@ const rateFrom = 1 << 10
 
 func (w *Watcher) connection(s client.Status) string {
 	switch {
+	case s.Resting:
+		return "at rest until it is used"
 	case s.Connected && w.Fronts > 1:
 		return fmt.Sprintf("connected by front %d", s.Front+1)
 	case s.Connected:

@@ -11,15 +11,17 @@ import (
 // then; an origin sends no more, and has others not wait for what may be lost. Carrier.mu
 // guards it.
 type doubt struct {
-	owed    time.Time   // since when an answer is owed, or when some of it came last; zero: none is
-	upto    uint64      // bytes of records, of which the last that asks for an answer is the end
-	timer   tasks.Timer // until the carrier is doubted, perhaps; zero: none runs
-	average time.Duration
-	varies  time.Duration    // RFC 6298, of answers
-	longest [2]time.Duration // answers of this minute and the one before
-	minute  time.Time        // when this minute began
-	boosts  int              // how often a doubt was wrong
-	wrongAt time.Time        // when one was last
+	owed     time.Time   // since when an answer is owed, or when some of it came last; zero: none is
+	upto     uint64      // bytes of records, of which the last that asks for an answer is the end
+	timer    tasks.Timer // until the carrier is doubted, perhaps; zero: none runs
+	average  time.Duration
+	varies   time.Duration    // RFC 6298, of answers
+	longest  [2]time.Duration // answers of this minute and the one before
+	minute   time.Time        // when this minute began
+	boosts   int              // how often a doubt was wrong
+	wrongAt  time.Time        // when one was last
+	rest     time.Duration    // for which nothing had moved when what is owed was asked for
+	longRest time.Duration    // the longest after which an answer has come
 }
 
 const (
@@ -76,7 +78,7 @@ func (c *Carrier) owe(now time.Time) {
 	}
 	d.upto = c.out.sent
 	if d.owed.IsZero() {
-		d.owed = now
+		d.owed, d.rest = now, c.rested(now)
 	}
 	c.suspectIn(d.patience(now))
 }
@@ -145,8 +147,30 @@ func (c *Carrier) settle(n uint64, now time.Time) (trusted bool) {
 		return trusted
 	}
 	d.learn(now, now.Sub(d.owed))
+	d.longRest, d.rest = max(d.longRest, d.rest), 0
 	if d.owed = now; n >= d.upto {
 		d.owed = time.Time{}
 	}
 	return trusted
+}
+
+// rested is for how long nothing has moved. c.mu is held.
+func (c *Carrier) rested(now time.Time) time.Duration {
+	at := time.Unix(0, c.alive.lastRx.Load())
+	if c.out.at.After(at) {
+		at = c.out.at
+	}
+	return max(now.Sub(at), 0)
+}
+
+// Rested is for how long nothing had moved on a carrier of the stream door when what its peer owes an
+// answer to was sent; or has not, if it owes none. survived is the longest such rest after which an
+// answer came. Networks forget connections that rest.
+func (c *Carrier) Rested(now time.Time) (rest, survived time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.doubt.owed.IsZero() {
+		return c.rested(now), c.doubt.longRest
+	}
+	return c.doubt.rest, c.doubt.longRest
 }

@@ -37,6 +37,7 @@ type liveness struct {
 	probing atomic.Bool  // the edge was asked whether it is there
 	echoed  atomic.Int64 // Pongs that Echo has asked for
 	resting atomic.Int64 // until when nothing is asked, Unix ns
+	every   atomic.Int64 // how often to ask a carrier in use that is idle, ns; 0: as pingIdle says
 }
 
 // hear notes that the peer has said something. A store for each record would cost more.
@@ -107,13 +108,28 @@ func (c *Carrier) Check(now time.Time) {
 		return
 	}
 	c.keep(now)
-	limit := pingIdle
-	if now.Sub(c.set.active()) < activeFor {
+	limit := c.idleLimit()
+	if now.Sub(c.set.active()) < activeFor && !c.standsBy() {
 		limit = pingActive
 	}
 	if quiet >= limit {
 		c.ask()
 	}
+}
+
+// standsBy reports whether nobody uses the carrier yet, and each Pong takes a part of its budget.
+func (c *Carrier) standsBy() bool { return c.Budgeted() && c.Load() == 0 }
+
+// KeepEvery has a client's carrier asked at least so often while tunnels use it, as the network cuts
+// one that rests for longer; 0: as others are.
+func (c *Carrier) KeepEvery(d time.Duration) { c.alive.every.Store(int64(d)) }
+
+// idleLimit is how long the carrier may be quiet when all is.
+func (c *Carrier) idleLimit() time.Duration {
+	if every := time.Duration(c.alive.every.Load()); every > 0 && every < pingIdle && c.Load() > 0 {
+		return every
+	}
+	return pingIdle
 }
 
 // ask is a Ping, or less if that suffices.

@@ -21,6 +21,10 @@ type path struct {
 // leastLeft is what is left of a budget that is too little for a record.
 const leastLeft = wire.BudgetHead + wire.RecordOverhead + leastFill
 
+// nearlySpent is what is left of a budget at the latest when a successor is dialled: an answer of chat's
+// may take as much at once.
+const nearlySpent = 8 << 10
+
 // left is what a record may take of the budget.
 func (p *path) left() int {
 	if p.budget == 0 {
@@ -87,6 +91,16 @@ func (c *Carrier) HalfSpent() bool {
 	return c.path.half
 }
 
+// Budget is how much of a client's carrier's budget is spent, of how much; 0 if it has none.
+func (c *Carrier) Budget() (spent, all uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.path.budget == 0 {
+		return 0, 0
+	}
+	return c.path.spent, c.path.budget
+}
+
 // Budgeted reports whether the carrier may bring so many bytes and no more.
 func (c *Carrier) Budgeted() bool {
 	c.mu.Lock()
@@ -101,7 +115,7 @@ func (c *Carrier) brought(n int) {
 	p := &c.path
 	before := p.isSpent()
 	p.spend(n)
-	half := p.budget > 0 && !p.half && p.spent >= p.budget/2
+	half := p.budget > 0 && !p.half && (p.spent >= p.budget/2 || p.budget-p.spent < nearlySpent)
 	p.half = p.half || half
 	tell := half || !before && p.isSpent()
 	c.mu.Unlock()

@@ -26,8 +26,9 @@ const (
 
 // outbound is what the writer knows of the path. Carrier.mu guards it.
 type outbound struct {
-	confirmed uint64 // bytes that the peer has said came
-	sent      uint64 // bytes of records
+	confirmed uint64    // bytes that the peer has said came
+	sent      uint64    // bytes of records
+	at        time.Time // when some went last
 }
 
 // write is a goroutine that writes until there is nothing to write.
@@ -245,6 +246,7 @@ func (c *Carrier) writing(n int, t told) {
 	if t.asks {
 		c.owe(now)
 	}
+	c.out.at = now
 	if c.path.lane != nil {
 		c.path.lane.Sent(now, n, t.bulk)
 	}

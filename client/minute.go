@@ -1,0 +1,174 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"culvert/client/front"
+	"culvert/client/kept"
+)
+
+// minuteLimit is how many connections to a front may begin within a minute: a network may drop
+// those beyond. It is suspected when one fails soon after others have succeeded, and known once the
+// next succeeds for which there is room: a front that is down does not wait for that.
+type minuteLimit struct {
+	begun []time.Time   // when those of the last two minutes were opened
+	limit int           // 0: it is not known
+	known bool          // else it is suspected
+	until time.Time     // when bulk may try for more, or what is suspected is forgotten
+	pause time.Duration // how long limit was believed the last time
+}
+
+const (
+	// aMinute is one, with what a path that swells may be off by: either way.
+	aMinute, lessThanMinute = 61 * time.Second, 55 * time.Second
+	// leastMinute and mostMinute bound what is thought to be limited by design.
+	leastMinute, mostMinute = 2, 60
+	// chatConnections are left to chat at least, of those of a minute.
+	chatConnections = 2
+)
+
+// since is how many have begun since then.
+func (m *minuteLimit) since(at time.Time) (n int) {
+	for _, b := range m.begun {
+		if b.After(at) {
+			n++
+		}
+	}
+	return n
+}
+
+// most is how many may begin within a minute; 0: nothing bounds them. Bulk tries for half as many
+// more from time to time.
+func (m *minuteLimit) most(now time.Time, isBulk bool) int {
+	if m.limit > 0 && !m.known && now.After(m.until) {
+		m.limit = 0
+	}
+	if isBulk && m.known && now.After(m.until) {
+		return m.limit + max(m.limit/2, 1)
+	}
+	return m.limit
+}
+
+// left is how many more may begin now, of so many.
+func (m *minuteLimit) left(now time.Time, most int) int {
+	if most == 0 {
+		return mostMinute
+	}
+	return max(most-m.since(now.Add(-aMinute)), 0)
+}
+
+// opened notes a connection. One beyond the limit shows that there is none, or another.
+func (m *minuteLimit) opened(now time.Time) {
+	m.begun = slices.DeleteFunc(m.begun, func(at time.Time) bool { return now.Sub(at) > 2*time.Minute })
+	if len(m.begun) < 4*mostMinute {
+		m.begun = append(m.begun, now)
+	}
+	switch {
+	case m.limit == 0:
+	case m.since(now.Add(-lessThanMinute)) > m.limit:
+		m.limit, m.known, m.pause = 0, false, 0
+	case !m.known:
+		m.believe(now)
+	}
+}
+
+func (m *minuteLimit) believe(now time.Time) {
+	m.known, m.pause = true, min(max(2*m.pause, believed), mostBelieved)
+	m.until = now.Add(m.pause)
+}
+
+// failed notes that nothing came of a connection that was begun then.
+func (m *minuteLimit) failed(began, now time.Time) {
+	switch n := m.since(began.Add(-time.Minute)); {
+	case n < leastMinute || n > mostMinute:
+	case m.limit == 0 || n < m.limit:
+		m.limit, m.known, m.until = n, false, now.Add(suspected)
+	case m.known && now.After(m.until): // bulk tried for more
+		m.believe(now)
+	}
+}
+
+// recall has what was kept be known.
+func (m *minuteLimit) recall(k kept.Front) {
+	if k.Minute < leastMinute || k.Minute > mostMinute {
+		return
+	}
+	m.limit, m.known = k.Minute, true
+	m.pause, m.until = recallPause(k.MinutePause, k.MinuteUntil)
+}
+
+// hasBegun is told that a front has opened a connection.
+func (b *budgets) hasBegun(front int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.of(front).minute.opened(time.Now())
+}
+
+// hasFailed is told that nothing came of one that was begun then.
+func (b *budgets) hasFailed(front int, began time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.of(front).minute.failed(began, time.Now())
+}
+
+// connections is what is left of those that the fronts may begin within a minute, of how many; and
+// whether those of all fronts are counted.
+func (b *budgets) connections(fronts []int, isBulk bool) (left, limit int, areCounted bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	for _, i := range fronts {
+		m := &b.of(i).minute
+		most := m.most(now, isBulk)
+		if most == 0 {
+			return mostMinute, mostMinute, false
+		}
+		left, limit = left+m.left(now, most), limit+most
+	}
+	return left, limit, len(fronts) > 0
+}
+
+// hasRoom reports whether a front may open a connection now.
+func (b *budgets) hasRoom(front int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m, now := &b.of(front).minute, time.Now()
+	return m.left(now, m.most(now, false)) > 0
+}
+
+// streamFronts are those of the stream door.
+func (c *Client) streamFronts() (all []int) {
+	for i, f := range c.cfg.Link.Fronts {
+		if !f.Gateway {
+			all = append(all, i)
+		}
+	}
+	return all
+}
+
+// areCounted reports whether all fronts of the stream door open so many connections a minute alone.
+func (c *Client) areCounted() bool {
+	_, _, are := c.budgets.connections(c.streamFronts(), false)
+	return are
+}
+
+// mayDialBulk reports whether bulk, which has begun so many connections within the last minute, may
+// begin another: as many as chat uses, and two at least, are left to it.
+func (c *Client) mayDialBulk(begun int) bool {
+	left, limit, areCounted := c.budgets.connections(c.streamFronts(), true)
+	return !areCounted || left >= chatConnections && begun < limit-max(chatConnections, c.pool.chatUses(time.Now()))
+}
+
+// learnMinute takes how an attempt at a front went that was begun then.
+func (c *Client) learnMinute(ctx context.Context, i int, began time.Time, err error) {
+	switch s := front.SymptomOf(err); {
+	case err == nil:
+		c.budgets.hasBegun(i)
+	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case s == front.Silence, s == front.Cut:
+		c.budgets.hasFailed(i, began)
+	}
+}

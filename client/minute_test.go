@@ -1,0 +1,120 @@
+package client
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"culvert/client/kept"
+)
+
+// A fifth connection within a minute fails while others live: four are suspected, and known once the
+// next passes for which there is room. It is kept, tried for more by bulk alone, and forgotten when
+// more pass.
+func TestConnectionsAMinuteAreLearned(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var b budgets
+		m := &b.of(0).minute
+		for range 4 {
+			time.Sleep(time.Second)
+			b.hasBegun(0)
+		}
+		if !b.hasRoom(0) {
+			t.Error("nothing failed: got no room")
+		}
+		b.hasFailed(0, time.Now())
+		if m.limit != 4 || m.known || b.hasRoom(0) {
+			t.Errorf("the fifth failed: got %+v, want 4 suspected, and no room", m)
+		}
+		if k := b.known(0); k != (kept.Front{}) {
+			t.Errorf("got %+v, want what is suspected not kept", k)
+		}
+		began := time.Now().Add(aMinute - 8*time.Second)
+		time.Sleep(aMinute - 3*time.Second)
+		b.hasFailed(0, began) // the first of the four has not been a minute ago when it began
+		if m.limit != 4 {
+			t.Errorf("got %d after another that failed within the minute, want 4", m.limit)
+		}
+		time.Sleep(4 * time.Second)
+		b.hasBegun(0)
+		if !m.known {
+			t.Error("one passed as soon as there was room: got it suspected yet")
+		}
+		var after budgets
+		after.recall(0, b.known(0))
+		if r := after.of(0).minute; r.limit != 4 || !r.known || r.pause != believed {
+			t.Errorf("got %+v at a later start, want what was known", r)
+		}
+		time.Sleep(believed + aMinute)
+		if left, limit, _ := b.connections([]int{0}, true); left != 6 || limit != 6 {
+			t.Errorf("got %d of %d for bulk after a while, want 6 of 6", left, limit)
+		}
+		if left, _, _ := b.connections([]int{0}, false); left != 4 {
+			t.Errorf("got %d for chat, want 4", left)
+		}
+		for range 4 {
+			b.hasBegun(0)
+		}
+		b.hasFailed(0, time.Now())
+		if m.limit != 4 || m.pause != 2*believed || !m.known {
+			t.Errorf("got %+v after a try for more that failed, want it believed for longer", m)
+		}
+		b.hasBegun(0)
+		if m.limit != 0 {
+			t.Errorf("five passed within a minute: got a limit of %d", m.limit)
+		}
+	})
+}
+
+// A dial that fails is no limit when it is one of few, and what is suspected alone is forgotten.
+func TestAFailureIsNoLimitByItself(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var b budgets
+		b.hasBegun(0)
+		b.hasFailed(0, time.Now())
+		if !b.hasRoom(0) {
+			t.Error("the second failed: got a limit of one a minute")
+		}
+		b.hasBegun(0)
+		b.hasFailed(0, time.Now())
+		time.Sleep(suspected + time.Second)
+		if _, _, areCounted := b.connections([]int{0}, false); areCounted {
+			t.Error("what was suspected is believed for ever")
+		}
+	})
+}
+
+// Of connections that are counted bulk has those that chat leaves, and one front without a limit has
+// as many as one likes.
+func TestBulkLeavesConnectionsToChat(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := &Client{cfg: Config{Link: twoFronts()}, pool: newPool()}
+		c.budgets.of(0).minute = minuteLimit{limit: 4, known: true, until: time.Now().Add(time.Hour)}
+		if !c.mayDialBulk(10) {
+			t.Error("one front is free: got bulk held back")
+		}
+		c.budgets.of(1).minute = c.budgets.of(0).minute
+		for begun, want := range map[int]bool{0: true, 5: true, 6: false} {
+			if got := c.mayDialBulk(begun); got != want {
+				t.Errorf("%d of 8 were bulk's: got %v, want %v", begun, got, want)
+			}
+		}
+		c.pool.use.lived = 10 * time.Second // six connections a minute
+		if c.mayDialBulk(2) || !c.mayDialBulk(1) {
+			t.Error("chat uses six of eight: want two left to bulk")
+		}
+		for range 7 {
+			c.budgets.hasBegun(0)
+		}
+		c.budgets.of(0).minute.limit = 4
+		for range 3 {
+			c.budgets.hasBegun(1)
+		}
+		if c.pool.use.lived = 0; c.mayDialBulk(0) {
+			t.Error("one connection is left: got it for bulk")
+		}
+	})
+}

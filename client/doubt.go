@@ -8,6 +8,7 @@ import (
 	"culvert/internal/carrier"
 	"culvert/internal/dial"
 	"culvert/internal/link"
+	"culvert/internal/wire"
 )
 
 // onDoubted takes the tunnels of a carrier that may have died elsewhere. It may answer yet: it is
@@ -20,7 +21,7 @@ func (c *Client) onDoubted(in *carrier.Carrier) {
 		}
 		c.budgets.fellSilent(l)
 		if to := l.home.workingBut(l); to != nil {
-			l.home.session.Shift(l.Carrier, to.Carrier)
+			l.home.session.Shift(l.Carrier, to.Carrier, c.spread.has)
 		}
 		if !c.pool.onDoubt(l) {
 			l.Retire() // another takes what comes next
@@ -52,15 +53,24 @@ func (c *Client) replace(ctx context.Context, main *activeCarrier, wait *dial.Ba
 		c.pause(ctx, wait, c.hasWaiting(), nil)
 		return nil
 	}
-	main.home.session.Shift(main.Carrier, next.Carrier)
+	if c.areTight() {
+		c.spreadBulk(main.home)
+	}
+	main.home.session.Shift(main.Carrier, next.Carrier, c.spread.has)
 	c.migrate(main, next)
 	if at := main.home.workingBut(next); at != nil {
 		c.returnChat(at, next)
 	}
-	if c.areTight() {
-		c.promoteBulk(next)
-	}
 	return next
+}
+
+// spreadBulk has bulk, and what may become that, leave chat's carriers alone, since those bring little.
+func (c *Client) spreadBulk(h *home) {
+	for _, t := range h.session.All() {
+		if t.IsBulk() || t.Service.Kind == wire.Media {
+			c.spread.add(c, t)
+		}
+	}
 }
 
 // returnChat has chat go by next that went by a carrier of bulk meanwhile.

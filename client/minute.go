@@ -149,12 +149,6 @@ func (c *Client) streamFronts() (all []int) {
 	return all
 }
 
-// areCounted reports whether all fronts of the stream door open so many connections a minute alone.
-func (c *Client) areCounted() bool {
-	_, _, are := c.budgets.connections(c.streamFronts(), false)
-	return are
-}
-
 // mayDialBulk reports whether bulk, which has begun so many connections within the last minute, may
 // begin another: as many as chat uses, and two at least, are left to it.
 func (c *Client) mayDialBulk(begun int) bool {

@@ -258,12 +258,9 @@ func (c *Client) place(t *tunnel.Tunnel) {
 		c.pool.want()
 		return
 	}
-	tight := t.Service.Kind == wire.Media && c.areTight()
-	if tight {
+	if t.Service.Kind == wire.Media && c.areTight() { // what chat's carrier may bring is chat's
 		c.spread.add(c, t)
-	}
-	if tight && c.areCounted() {
-		return // what chat's carrier may bring is chat's
+		return
 	}
 	t.Attach(now.main.Carrier, false)
 	if t.Carrier() == nil { // main has died meanwhile, and whoever came after it may not have seen t
@@ -467,7 +464,7 @@ func (c *Client) checkAll(now time.Time) {
 
 // migrate moves tunnels from old to next, a carrier of the same home.
 func (c *Client) migrate(old, next *activeCarrier) {
-	old.home.session.Move(old.Carrier, next.Carrier)
+	old.home.session.Move(old.Carrier, next.Carrier, c.spread.has)
 	old.Retire()
 	c.pool.mu.Lock()
 	defer c.pool.mu.Unlock()

@@ -58,7 +58,7 @@ func (c *Client) succeed(ctx context.Context, main *activeCarrier, wait *dial.Ba
 	}
 	c.pool.spent(main)
 	if main.Doubted() {
-		main.home.session.Shift(main.Carrier, next.Carrier)
+		main.home.session.Shift(main.Carrier, next.Carrier, c.spread.has)
 	}
 	c.migrate(main, next)
 	if main.Spent() {

@@ -149,11 +149,11 @@ func (s *Session) Orphans() []*Tunnel {
 	return slices.DeleteFunc(s.All(), func(t *Tunnel) bool { return t.Carrier() != nil })
 }
 
-// Move has the tunnels of one carrier of the client go on by another. Both live:
-// nothing is sent again.
-func (s *Session) Move(from, to *carrier.Carrier) {
+// Move has the tunnels of one carrier of the client, but those that stay, go on by another. Both
+// live: nothing is sent again.
+func (s *Session) Move(from, to *carrier.Carrier, stays func(*Tunnel) bool) {
 	for _, t := range s.All() {
-		if t.Carrier() == from {
+		if t.Carrier() == from && !stays(t) {
 			t.Attach(to, false)
 		}
 	}
@@ -372,11 +372,12 @@ func (s *Session) Spending(c *carrier.Carrier) {
 	}
 }
 
-// Shift has the tunnels that go by one carrier of the client go on by another, and what that took
-// and was not acked go again, both ways: it may be dead. What it brings yet counts all the same.
-func (s *Session) Shift(from, to *carrier.Carrier) {
+// Shift has the tunnels that go by one carrier of the client, but those that stay, go on by another, and
+// what that took and was not acked go again, both ways: it may be dead. What it brings yet counts all
+// the same.
+func (s *Session) Shift(from, to *carrier.Carrier, stays func(*Tunnel) bool) {
 	for _, t := range s.All() {
-		if t.Carrier() == from {
+		if t.Carrier() == from && !stays(t) {
 			t.Attach(to, true)
 		}
 		t.suspect(from)

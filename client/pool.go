@@ -100,7 +100,7 @@ func (p *pool) onConnected(l *activeCarrier) {
 func (p *pool) onDrain(c *carrier.Carrier) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.state == connected && p.main.Carrier == c {
+	if (p.state == connected || p.state == spending) && p.main.Carrier == c {
 		p.become(draining)
 	}
 }

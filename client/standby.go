@@ -53,6 +53,7 @@ func (c *Client) succeed(ctx context.Context, main *activeCarrier, wait *dial.Ba
 			return nil
 		}
 		if next.Dead() || next.Doubted() {
+			next.Retire()
 			return nil
 		}
 	}

@@ -52,6 +52,7 @@ type Tunnel struct {
 	healed   uint32    // client: of those, what the origin has heard of
 	rtt      int64     // the shortest of its carriers' when it came to them, ns
 	bulkTold bool      // Events.Bulk was told
+	burst    burst     // client: of late
 	moved    uint64    // read and got at the last sweep
 }
 
@@ -223,22 +224,35 @@ func (t *Tunnel) Age() time.Duration { return time.Since(t.began) }
 
 // noteBulk tells once that the tunnel moves more than chat does. t.mu is held.
 func (t *Tunnel) noteBulk() {
-	if !t.bulkTold && t.send.read+t.recv.got > t.bulkFrom() && t.table.Bulk != nil {
+	if !t.bulkTold && t.table.Bulk != nil && t.movesBulk(t.send.read+t.recv.got) {
 		t.bulkTold = true
 		t.table.tasks.Go(func() { t.table.Bulk(t) })
 	}
 }
 
-// budgetedBulk is how much a tunnel moves before it is bulk where carriers bring little: several
-// of them, of which chat's needs none.
-const budgetedBulk = 32 << 10
+// A tunnel that moves budgetedBulk within budgetedFor is bulk where carriers bring little: more than
+// several of them do, one after another. Chat comes to as much in time, and is none.
+const (
+	budgetedBulk = 32 << 10
+	budgetedFor  = 10 * time.Second
+)
 
-// bulkFrom is how much a tunnel moves before it is bulk. t.mu is held.
-func (t *Tunnel) bulkFrom() uint64 {
-	if p := t.current(); p != nil && p.carrier.Budgeted() {
-		return budgetedBulk
+// movesBulk reports whether a tunnel that has moved so much is bulk. t.mu is held.
+func (t *Tunnel) movesBulk(moved uint64) bool {
+	p := t.current()
+	if p == nil || !p.carrier.Budgeted() {
+		return moved > t.profile().Bulk
 	}
-	return t.profile().Bulk
+	if now := time.Now(); now.Sub(t.burst.began) > budgetedFor {
+		t.burst.began, t.burst.moved = now, moved
+	}
+	return moved-t.burst.moved > budgetedBulk
+}
+
+// burst is what a tunnel moves of late where carriers bring little.
+type burst struct {
+	began time.Time
+	moved uint64 // until then
 }
 
 // Session is what the tunnel belongs to; nil while it has had no carrier.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"culvert/internal/dial"
 	"culvert/internal/tunnel"
 )
 
@@ -14,10 +15,10 @@ const (
 	maxBulk = 2
 
 	bulkIdle = 30 * time.Second // a carrier of bulk tunnels is kept so long without any
-	// growTrips is for how many round trips a carrier is young: a window doubles in each. growMost
-	// is how long that takes at most.
+	// growTrips is for how many round trips a carrier is young at most, and growLeast how long one
+	// of them takes at least.
 	growTrips = 12
-	growMost  = 5 * time.Second
+	growLeast = 20 * time.Millisecond
 	// bulkSoon is the age of a tunnel that has become bulk as fast as only a fast path allows.
 	bulkSoon = 5 * time.Second
 
@@ -65,13 +66,26 @@ func (c *Client) takeOver(t *tunnel.Tunnel, l *activeCarrier) {
 	isFast := t.Age() < bulkSoon && !l.gateway
 	if at := t.Carrier(); isFast && at != nil && !at.Dead() && !at.Profile().Messages {
 		t.Add(l.Carrier)
-		select {
-		case <-time.After(min(growTrips*max(at.RTT(), l.RTT()), growMost)):
-		case <-c.running.Done():
-		}
+		c.grow(t, l, max(at.RTT(), growLeast))
 	}
 	if !l.Dead() {
 		t.Attach(l.Carrier, false)
+	}
+}
+
+// grow waits until l carries so large a part of t that it may soon carry all: what may be in flight by
+// a young carrier is three times what it has carried, roughly.
+func (c *Client) grow(t *tunnel.Tunnel, l *activeCarrier, trip time.Duration) {
+	begun, before := l.Moved(), t.Moved()
+	for range growTrips {
+		if !dial.Sleep(c.running, trip) {
+			return
+		}
+		all := t.Moved()
+		if 3*(l.Moved()-begun) >= all-before {
+			return
+		}
+		before = all
 	}
 }
 

@@ -130,11 +130,20 @@ func (c *Carrier) goesOn() bool {
 	return c.queue.running
 }
 
+// Moved is how many bytes of records have gone and come.
+func (c *Carrier) Moved() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.bytes()
+}
+
+func (c *Carrier) bytes() uint64 { return c.in.bytes + c.out.sent }
+
 // rest drops what can be made anew, of whatever is not in use. It reports whether the
 // carrier has become idle since the last time.
 func (c *Carrier) rest() (idle bool) {
 	c.mu.Lock()
-	moved := c.in.bytes + c.out.sent
+	moved := c.bytes()
 	idle = c.used && moved == c.moved
 	c.used, c.moved = moved != c.moved, moved
 	if !c.queue.running {

@@ -212,6 +212,13 @@ func (t *Tunnel) IsOver() bool {
 	return t.isOver()
 }
 
+// Moved is how many bytes the tunnel has read and got.
+func (t *Tunnel) Moved() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.send.read + t.recv.got
+}
+
 // IsBulk reports whether the tunnel has moved more than chat does.
 func (t *Tunnel) IsBulk() bool {
 	t.mu.Lock()

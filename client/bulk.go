@@ -68,7 +68,7 @@ func (c *Client) takeOver(t *tunnel.Tunnel, l *activeCarrier) {
 		t.Add(l.Carrier)
 		c.grow(t, l, max(at.RTT(), growLeast))
 	}
-	if !l.Dead() {
+	if l.isGood() { // else the tunnel has left it meanwhile
 		t.Attach(l.Carrier, false)
 	}
 }
@@ -88,6 +88,9 @@ func (c *Client) grow(t *tunnel.Tunnel, l *activeCarrier, trip time.Duration) {
 		before = all
 	}
 }
+
+// isGood reports whether a tunnel may go by l from now on.
+func (l *activeCarrier) isGood() bool { return !l.Dead() && !l.Draining() && !l.Doubted() }
 
 // isStaying reports whether a tunnel stays where it is: its origin is not h, or
 // is draining.
@@ -125,15 +128,16 @@ func (c *Client) fill(s *bulkSlot, h *home) *activeCarrier {
 	c.pool.mu.Lock()
 	l := s.carrier
 	c.pool.mu.Unlock()
-	if l != nil && l.home == h && !l.Dead() && !l.Draining() && !l.Doubted() {
+	if l != nil && l.home == h && l.isGood() {
 		return l
 	}
 	if l != nil && l.Live() && !l.gateway { // it worked, and another costs nothing
-		s.tries.wait.Next = 0
+		s.tries.wait.Next, s.tries.wait.Chance = 0, chanceAfter(l)
 	}
 	c.next(&s.tries)
 	ctx, cancel := context.WithTimeout(c.running, bulkDial)
 	defer cancel()
+	c.awaitCalm(ctx)
 	l, err := c.dial(ctx, h, anyFront)
 	if err != nil {
 		return nil

@@ -73,6 +73,7 @@ func (c *Client) dialFor(ctx context.Context, h *home, may func(link.Front) bool
 		return nil, err
 	}
 	c.health.reached(at)
+	c.redials.opened(at)
 	l := &activeCarrier{home: h, ticket: sock.offered, led: sock.led, front: at, began: time.Now()}
 	door := session.Stream
 	if l.gateway = c.cfg.Link.Fronts[at].Gateway; l.gateway {
@@ -101,6 +102,7 @@ func (c *Client) serve(l *activeCarrier) {
 	}
 	c.cfg.Log.Debug("carrier ended", "front", l.front+1, "brought", l.total(), "cause", l.Cause().String(), "reason", front.Plainly(why))
 	c.ends.add(l, time.Now())
+	c.redials.ended(l)
 	c.budgets.passed(l)
 	c.learnRest(l)
 	l.home.end(l, why)
@@ -128,13 +130,14 @@ func (c *Client) next(t *tries) {
 
 // renewAfter is how often to ask for main's successor.
 func (c *Client) renewAfter(main *activeCarrier) time.Duration {
+	every := renewRetry
 	switch {
 	case !main.gateway:
 		return 1 << 62 // never
 	case slices.ContainsFunc(c.cfg.Link.Fronts, streamFront):
-		return backToStream
+		every = backToStream
 	}
-	return renewRetry
+	return every - rand.N(every/4)
 }
 
 // renew makes main's successor, through the stream door unless time is over, and

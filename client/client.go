@@ -22,7 +22,8 @@
 // much; carriers.go makes carriers, renews them, and finds tunnels another when one
 // dies; home.go is an origin with its session; fronthealth.go remembers how each
 // front did, budget.go what carriers by it may bring, and learned.go keeps that for each
-// network; ways.go says what carries and why carriers ended, echo.go examines the main
+// network; redial.go holds back dials by fronts that fail, doubt.go finds what falls silent
+// a successor; ways.go says what carries and why carriers ended, echo.go examines the main
 // one; socket.go is the way from a front to a socket, frontclock.go the time in its token.
 // A frame's way goes from the app's connection through a tunnel of the table to its
 // carrier, none of which is done here.
@@ -89,6 +90,7 @@ type Client struct {
 	health  frontHealth
 	paths   paths
 	budgets budgets
+	redials redials
 	spread  spread
 	learned learned
 

@@ -20,20 +20,52 @@ func (c *Client) onDoubted(in *carrier.Carrier) {
 			return
 		}
 		c.budgets.fellSilent(l)
-		if to := l.home.workingBut(l); to != nil {
+		to := c.insteadOf(l)
+		if to != nil {
 			l.home.session.Shift(l.Carrier, to.Carrier, c.spread.has)
 		}
 		if !c.pool.onDoubt(l) {
 			l.Retire() // another takes what comes next
-			c.promoteBulk(l)
+			if to != nil {
+				c.promoteBulk(to)
+			}
 		}
 	})
 }
 
-// promoteBulk gives the bulk that l had, a carrier of bulk, a place apart from chat again.
+// insteadOf is a carrier that takes the tunnels of l, which is in doubt; nil: the next main
+// carrier does.
+func (c *Client) insteadOf(l *activeCarrier) *activeCarrier {
+	if to := l.home.workingBut(l); to != nil {
+		return to
+	}
+	main := c.pool.view().main
+	if main == nil || main == l || main.home != l.home || main.Dead() || main.Doubted() {
+		return nil
+	}
+	return main
+}
+
+// rescue has the tunnels of main's home that go by carriers in doubt go by main.
+func (c *Client) rescue(main *activeCarrier) {
+	if main.Dead() || main.Doubted() {
+		return
+	}
+	for _, t := range main.home.session.All() {
+		if at := t.Carrier(); at == nil || at == main.Carrier || !at.Doubted() || c.spread.has(t) {
+			continue
+		}
+		t.Flee(main.Carrier)
+		if t.IsBulk() {
+			c.promote(t)
+		}
+	}
+}
+
+// promoteBulk gives the bulk that has come to l from a carrier in doubt a place apart from chat again.
 func (c *Client) promoteBulk(l *activeCarrier) {
 	for _, t := range l.home.session.All() {
-		if at := t.Carrier(); t.IsBulk() && at != nil {
+		if t.IsBulk() && t.Carrier() == l.Carrier {
 			c.promote(t)
 		}
 	}
@@ -61,6 +93,7 @@ func (c *Client) replace(ctx context.Context, main *activeCarrier, wait *dial.Ba
 	if at := main.home.workingBut(next); at != nil {
 		c.returnChat(at, next)
 	}
+	c.promoteBulk(next)
 	return next
 }
 
@@ -85,3 +118,22 @@ func (c *Client) returnChat(from, next *activeCarrier) {
 // hurryStart is the head start of a front while a carrier is in doubt: one new connection by
 // each front at most.
 const hurryStart = 500 * time.Millisecond
+
+// isDoubted reports whether there are carriers in doubt by a front, and none that was heard of late.
+func (p *pool) isDoubted(front int) (is bool) {
+	for _, h := range p.allHomes() {
+		for _, l := range h.serving() {
+			switch {
+			case l.front != front:
+			case l.Doubted():
+				is = true
+			case l.Quiet(time.Now()) < heardOfLate:
+				return false
+			}
+		}
+	}
+	return is
+}
+
+// heardOfLate is within what time a carrier has brought something that lives beyond doubt.
+const heardOfLate = time.Second / 2

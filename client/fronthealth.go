@@ -9,8 +9,8 @@ import (
 )
 
 // Pauses before the next dial, at their longest: a Backoff takes three quarters of
-// one on average. The first is none, so that a carrier that died is replaced at
-// once.
+// one on average. The first is none, so that a carrier that died is replaced at once, but for a
+// chance of about as long as a dial takes: an edge that ends ends the carriers of all its clients.
 const (
 	retryFirst   = 50 * time.Millisecond
 	retryWaiting = 2667 * time.Millisecond // 2 s on average, while the app waits for us
@@ -18,6 +18,9 @@ const (
 	retryWorked  = 133 * time.Millisecond  // 100 ms, after a carrier that has worked, however short
 	retryLost    = 667 * time.Millisecond  // 500 ms, if functions failed then: there may be too many calls of them
 	retryDrained = 1333 * time.Millisecond // 1 s, after origins that drain, one after another
+
+	redialTrips  = 4                      // round trips that a dial takes
+	redialChance = 200 * time.Millisecond // no more than that is left to chance
 )
 
 // A dial that fails costs nothing. One that is answered, but not by the origin,
@@ -189,8 +192,17 @@ func (h *frontHealth) longestPause(waiting bool) time.Duration {
 	return retryIdle
 }
 
+// chanceAfter is what chance adds before l is replaced at once.
+func chanceAfter(l *activeCarrier) time.Duration {
+	if trip := l.RTT(); trip > 0 {
+		return min(redialTrips*trip, redialChance)
+	}
+	return redialChance
+}
+
 // pauseAfter has the pause before the next dial fit how the last carrier did.
 func pauseAfter(l *activeCarrier, wait *dial.Backoff) {
+	wait.Chance = chanceAfter(l)
 	switch {
 	case !l.Live():
 	case time.Since(l.began) > stable:

@@ -57,8 +57,10 @@ func TestRunLeavesNoGoroutine(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}},
-		"a renewal": {fronts: bothDoors, act: func(*testing.T, *Client, *network) {
-			time.Sleep(backToStream + time.Second)
+		"a renewal": {fronts: bothDoors, act: func(_ *testing.T, _ *Client, n *network) {
+			for began := time.Now(); n.waiting.Load() == 0 && time.Since(began) < 2*backToStream; {
+				time.Sleep(time.Second)
+			}
 		}, waiting: 1},
 		"a move to the successor": {fronts: bothDoors, act: func(t *testing.T, c *Client, n *network) {
 			c.Dial(wire.Service{Kind: wire.Chat})

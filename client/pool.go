@@ -283,6 +283,7 @@ func (c *Client) keepMain(ctx context.Context) {
 		for main != nil {
 			c.pool.onConnected(main)
 			c.adoptOrphans()
+			c.rescue(main)
 			main = c.watch(ctx, main, &wait)
 		}
 	}
@@ -405,7 +406,7 @@ func (c *Client) pause(ctx context.Context, b *dial.Backoff, waiting bool, gone 
 
 // keepAlive checks all carriers until ctx ends, and ends those that nobody needs.
 func (c *Client) keepAlive(ctx context.Context) {
-	tick, minute := time.NewTicker(carrier.CheckEvery), time.NewTicker(time.Minute)
+	tick, minute := time.NewTimer(carrier.CheckEvery), time.NewTicker(time.Minute)
 	defer tick.Stop()
 	defer minute.Stop()
 	sleeps := newSleeps(c.cfg.Now())
@@ -414,6 +415,7 @@ func (c *Client) keepAlive(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
+			tick.Reset(c.table.Carriers.CheckIn(now))
 			if sleeps.slept(c.cfg.Now()) {
 				c.wake()
 			}

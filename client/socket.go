@@ -61,10 +61,16 @@ func (s *socket) learnFrom(answer *http.Response) {
 // one that won. The error is dial.ErrNothing if there is no such front.
 func (c *Client) dialSocket(ctx context.Context, h *home, may func(link.Front) bool) (*socket, int, error) {
 	return dial.Race(ctx, c.frontsToTry(may), c.health.headStart, func(ctx context.Context, i int) (*socket, error) {
+		if err := c.redials.admit(ctx, i); err != nil {
+			return nil, fmt.Errorf("front %d: %w", i+1, err)
+		}
 		began := time.Now()
 		s, err := c.tryFront(ctx, i, h.way())
 		c.learnMinute(ctx, i, began, err)
 		if err != nil {
+			if ctx.Err() == nil {
+				c.redials.failed(i, began)
+			}
 			return nil, fmt.Errorf("front %d: %w", i+1, err)
 		}
 		c.health.answeredIn(i, time.Since(began))
@@ -87,7 +93,35 @@ func (c *Client) frontsToTry(may func(link.Front) bool) (fronts []int) {
 		fronts = slices.Insert(slices.Delete(fronts, at, at+1), 0, first)
 	}
 	slices.SortStableFunc(fronts, func(a, b int) int { return c.budgets.compare(a, b) })
+	c.giveWay(fronts)
 	return fronts
+}
+
+// giveWay has another front of the same door come first where the first is known to be worse at the
+// moment.
+func (c *Client) giveWay(fronts []int) {
+	best := 0
+	for n, i := range fronts {
+		isAlike := c.cfg.Link.Fronts[i].Gateway == c.cfg.Link.Fronts[fronts[0]].Gateway && c.budgets.compare(fronts[0], i) >= 0
+		if isAlike && c.hindrance(i) < c.hindrance(fronts[best]) {
+			best = n
+		}
+	}
+	if best > 0 {
+		first := fronts[best]
+		copy(fronts[1:], fronts[:best])
+		fronts[0] = first
+	}
+}
+
+// hindrance is how much later than another a front is to be tried: its carriers are in doubt, or
+// its connections do not last.
+func (c *Client) hindrance(front int) time.Duration {
+	wait := c.redials.wait(front)
+	if c.pool.isDoubted(front) {
+		wait = max(wait, hurryStart)
+	}
+	return wait
 }
 
 // tryFront opens a socket by the front at i that leads to the ticket's origin.

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -84,13 +85,13 @@ func (s *spread) spent(c *Client, l *activeCarrier) {
 
 // run dials carriers while there are tunnels, as many a second as may be.
 func (s *spread) run(c *Client) {
-	every := time.Duration(float64(time.Second) / c.cfg.DialRate)
+	every := max(time.Duration(float64(time.Second)/c.cfg.DialRate), 4)
 	next, dials := time.Now(), make(chan struct{}, spreadMost)
 	tick := time.NewTicker(spreadEvery)
 	defer tick.Stop()
 	for c.running.Err() == nil && s.goesOn() {
-		if now := time.Now(); s.wants(len(dials)) && !now.Before(next) && s.begin(c, now) {
-			next = now.Add(every)
+		if now := time.Now(); s.wants(len(dials)) && !now.Before(next) && c.isCalm() && s.begin(c, now) {
+			next = now.Add(every + rand.N(every/4))
 			dials <- struct{}{}
 			c.task(func() {
 				defer func() { <-dials }()

@@ -174,8 +174,14 @@ func (c *Carrier) Handler() Handler {
 	return nil
 }
 
-// Close ends the carrier, and with it Serve. Its tunnels live on.
-func (c *Carrier) Close() { c.CloseFor(EndedHere) }
+// Close ends the carrier, and with it Serve. Its tunnels live on. One in doubt was silent.
+func (c *Carrier) Close() {
+	if c.Doubted() {
+		c.CloseFor(Silent)
+		return
+	}
+	c.CloseFor(EndedHere)
+}
 
 // CloseFor is Close with a cause. The first one stays.
 func (c *Carrier) CloseFor(why Cause) {

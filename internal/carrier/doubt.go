@@ -14,6 +14,7 @@ type doubt struct {
 	owed     time.Time   // since when an answer is owed, or when some of it came last; zero: none is
 	upto     uint64      // bytes of records, of which the last that asks for an answer is the end
 	timer    tasks.Timer // until the carrier is doubted, perhaps; zero: none runs
+	at       time.Time   // when that is
 	average  time.Duration
 	varies   time.Duration    // RFC 6298, of answers
 	longest  [2]time.Duration // answers of this minute and the one before
@@ -80,13 +81,21 @@ func (c *Carrier) owe(now time.Time) {
 	if d.owed.IsZero() {
 		d.owed, d.rest = now, c.rested(now)
 	}
-	c.suspectIn(d.patience(now))
+	c.suspectIn(now, d.patience(now))
 }
 
-// suspectIn has suspect called in time. c.mu is held.
-func (c *Carrier) suspectIn(d time.Duration) {
-	if c.doubt.timer.IsZero() && !c.dead.Load() {
-		c.doubt.timer = c.set.tasks.AfterFunc(d, c.suspect)
+// suspectIn has suspect called in time: sooner than it would be, perhaps, as the patience of
+// then was that of a carrier on which nothing had come. c.mu is held.
+func (c *Carrier) suspectIn(now time.Time, within time.Duration) {
+	d := &c.doubt
+	switch at := now.Add(within); {
+	case c.dead.Load():
+		return
+	case d.timer.IsZero():
+		d.timer, d.at = c.set.tasks.AfterFunc(within, c.suspect), at
+	case at.Before(d.at):
+		d.timer.Reset(within)
+		d.at = at
 	}
 }
 
@@ -104,7 +113,7 @@ func (c *Carrier) suspect() {
 		silent = now.Sub(at)
 	}
 	if left := d.patience(now) - silent; left > 0 {
-		c.suspectIn(left)
+		c.suspectIn(now, left)
 		c.mu.Unlock()
 		return
 	}

@@ -1,6 +1,7 @@
 package carrier
 
 import (
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -12,13 +13,29 @@ import (
 // is traffic it pings after quiet of pingActive and gives the answer the
 // profile's PongWait, with CheckEvery 8.5 s together at the stream door; when
 // all is idle it pings every pingIdle, less than the 60 s at which common CDNs
-// cut. The origin only waits.
+// cut. Where much has come and then nothing, perhaps because it is lost, it asks after pingBulk:
+// whoever only takes is owed no answer. The origin only waits.
 const (
 	CheckEvery = time.Second
 	pingActive = 2500 * time.Millisecond
 	pingIdle   = 25 * time.Second
 	activeFor  = 60 * time.Second
+
+	pingBulk = 400 * time.Millisecond
+	muchCame = 4 << 10 // bytes since the peer was last asked
+	// checkBulk is how often to Check while bytes have moved within briskFor.
+	checkBulk = CheckEvery / 4
+	briskFor  = 2 * time.Second
 )
+
+// CheckIn is when a client is to Check its carriers next. It is never twice the same.
+func (s *Set) CheckIn(now time.Time) time.Duration {
+	every := CheckEvery
+	if now.Sub(s.active()) < briskFor {
+		every = checkBulk
+	}
+	return every*3/4 + rand.N(every/2)
+}
 
 // A function has 29 s to hand a message on, so a message that is missing for
 // longer is lost. A client asks before.
@@ -29,15 +46,17 @@ const (
 
 // liveness is what a carrier knows of its peer's being there.
 type liveness struct {
-	lastRx  atomic.Int64 // when a message last came, Unix ns
-	lastTx  atomic.Int64 // when a message last went, if messages are paid for
-	rtt     atomic.Int64 // the shortest round trip seen, ns; 0: none yet
-	pinged  atomic.Int64 // when the Ping under way was sent, Unix ns; 0: none is
-	heard   atomic.Bool  // a record of the peer's has opened
-	probing atomic.Bool  // the edge was asked whether it is there
-	echoed  atomic.Int64 // Pongs that Echo has asked for
-	resting atomic.Int64 // until when nothing is asked, Unix ns
-	every   atomic.Int64 // how often to ask a carrier in use that is idle, ns; 0: as pingIdle says
+	lastRx  atomic.Int64  // when a message last came, Unix ns
+	lastTx  atomic.Int64  // when a message last went, if messages are paid for
+	rtt     atomic.Int64  // the shortest round trip seen, ns; 0: none yet
+	pinged  atomic.Int64  // when the Ping under way was sent, Unix ns; 0: none is
+	heard   atomic.Bool   // a record of the peer's has opened
+	probing atomic.Bool   // the edge was asked whether it is there
+	echoed  atomic.Int64  // Pongs that Echo has asked for
+	resting atomic.Int64  // until when nothing is asked, Unix ns
+	every   atomic.Int64  // how often to ask a carrier in use that is idle, ns; 0: as pingIdle says
+	asked   atomic.Uint64 // bytes of records that had come when Check last asked
+	early   atomic.Int64  // by how many hundredths of its time the next question comes early
 }
 
 // hear notes that the peer has said something. A store for each record would cost more.
@@ -88,7 +107,7 @@ func (c *Carrier) Quiet(now time.Time) time.Duration {
 	return time.Duration(quiet)
 }
 
-// Check is the client's keep-alive, to be called every CheckEvery: it pings when
+// Check is the client's keep-alive, to be called as CheckIn says: it pings when
 // it is time to and ends the carrier when an answer stays out.
 func (c *Carrier) Check(now time.Time) {
 	if now.UnixNano() < c.alive.resting.Load() {
@@ -108,11 +127,7 @@ func (c *Carrier) Check(now time.Time) {
 		return
 	}
 	c.keep(now)
-	limit := c.idleLimit()
-	if now.Sub(c.set.active()) < activeFor && !c.standsBy() {
-		limit = pingActive
-	}
-	if quiet >= limit {
+	if quiet >= c.askAfter(now) {
 		c.ask()
 	}
 }
@@ -132,8 +147,32 @@ func (c *Carrier) idleLimit() time.Duration {
 	return pingIdle
 }
 
+// askAfter is after how much quiet the peer is asked.
+func (c *Carrier) askAfter(now time.Time) time.Duration {
+	limit := c.idleLimit()
+	if now.Sub(c.set.active()) < activeFor && !c.standsBy() {
+		limit = pingActive
+	}
+	limit -= limit * time.Duration(c.alive.early.Load()) / 100
+	c.mu.Lock()
+	came := c.in.bytes
+	c.mu.Unlock()
+	if came-c.alive.asked.Load() >= muchCame && !c.profile.Paid && !c.standsBy() {
+		limit = max(pingBulk, 2*c.RTT())
+	}
+	return limit
+}
+
+// mostEarly is how early a question may come, by chance: those of many clients whose
+// carriers were made at once, or of one client's, are not asked at once for ever.
+const mostEarly = 20
+
 // ask is a Ping, or less if that suffices.
 func (c *Carrier) ask() {
+	c.mu.Lock()
+	c.alive.asked.Store(c.in.bytes)
+	c.mu.Unlock()
+	c.alive.early.Store(rand.N[int64](mostEarly))
 	if !c.profile.AsksEdge {
 		c.Ping()
 		return
@@ -155,6 +194,7 @@ func (c *Carrier) probe() {
 // keep sends what needs no answer when nothing else was sent for long.
 func (c *Carrier) keep(now time.Time) {
 	every, idle := c.profile.Keep, time.Duration(now.UnixNano()-c.alive.lastTx.Load())
+	every -= every * time.Duration(c.alive.early.Load()) / 100
 	if every > 0 && (idle >= every || idle < 0) { // below 0 the clock was set back
 		c.Put(wire.Frame{Kind: wire.Pong})
 	}

@@ -77,6 +77,13 @@ func (c *Carrier) Brought() uint64 {
 	return c.path.spent
 }
 
+// Passed is how many bytes of records have come by the carrier, here and to the peer, as it says.
+func (c *Carrier) Passed() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.in.bytes + c.out.confirmed
+}
+
 // Spent reports whether the carrier brings nothing any more, as its budget is spent.
 func (c *Carrier) Spent() bool {
 	c.mu.Lock()

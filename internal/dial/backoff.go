@@ -11,9 +11,10 @@ import (
 // come back at once. One goroutine uses a Backoff, and may change its fields
 // between two pauses.
 type Backoff struct {
-	First time.Duration // what a pause of none grows to
-	Limit time.Duration // the longest pause
-	Next  time.Duration // the next pause; none is a good beginning where a failure is rare
+	First  time.Duration // what a pause of none grows to
+	Limit  time.Duration // the longest pause
+	Next   time.Duration // the next pause; none is a good beginning where a failure is rare
+	Chance time.Duration // a pause of none takes up to so long, by chance
 }
 
 // Pause is how long to wait this time: at least half of Next and less than all of
@@ -21,7 +22,10 @@ type Backoff struct {
 func (b *Backoff) Pause() time.Duration {
 	d := min(b.Next, b.Limit)
 	b.Next = min(max(2*d, b.First), b.Limit)
-	if d < 2 {
+	switch chance := min(b.Chance, b.Limit); {
+	case d <= 0 && chance > 0:
+		return rand.N(chance)
+	case d < 2:
 		return d
 	}
 	return d/2 + rand.N(d/2)

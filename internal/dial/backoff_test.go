@@ -9,9 +9,9 @@ import (
 
 func TestABackoffDoublesFromItsFirstPauseToItsLimit(t *testing.T) {
 	t.Parallel()
-	b := Backoff{First: 50 * time.Millisecond, Limit: 150 * time.Millisecond}
-	if got := b.Pause(); got != 0 {
-		t.Errorf("got %v, want no pause before the first try again", got)
+	b := Backoff{First: 50 * time.Millisecond, Limit: 150 * time.Millisecond, Chance: 20 * time.Millisecond}
+	if got := b.Pause(); got >= 20*time.Millisecond {
+		t.Errorf("got %v, want no pause before the first try again but what chance makes", got)
 	}
 	for i, around := range []time.Duration{50, 100, 150, 150} {
 		around *= time.Millisecond
@@ -19,6 +19,13 @@ func TestABackoffDoublesFromItsFirstPauseToItsLimit(t *testing.T) {
 			t.Errorf("pause %d: got %v, want at least half of %v and less than all", i+2, got, around)
 		}
 	}
+	if b = (Backoff{Limit: time.Second}); b.Pause() != 0 || b.Pause() != 0 {
+		t.Error("got a pause where there is to be none")
+	}
+	if b = (Backoff{Next: time.Second}); b.Pause() != 0 {
+		t.Error("got a pause without a limit that allows one")
+	}
+	b.Next = 150 * time.Millisecond
 	if b.Limit = 20 * time.Millisecond; b.Pause() >= 20*time.Millisecond {
 		t.Error("got a pause beyond a limit that was lowered")
 	}

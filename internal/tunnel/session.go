@@ -384,6 +384,14 @@ func (s *Session) Shift(from, to *carrier.Carrier, stays func(*Tunnel) bool) {
 	}
 }
 
+// Flee is Shift for one tunnel of the client, from the carrier that it has.
+func (t *Tunnel) Flee(to *carrier.Carrier) {
+	if from := t.Carrier(); from != nil && from != to {
+		t.Attach(to, true)
+		t.suspect(from)
+	}
+}
+
 // Ended implements carrier.Handler: the next carrier says what this one may not have
 // said.
 func (s *Session) Ended(c *carrier.Carrier) {

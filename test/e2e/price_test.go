@@ -115,15 +115,20 @@ func (s *slow) dial(ctx context.Context, network, address string) (net.Conn, err
 		return c, err
 	}
 	s.dials.Add(1)
-	return &slowConn{c, s.rate}, nil
+	return &slowConn{Conn: c, rate: s.rate}, nil
 }
 
 type slowConn struct {
 	net.Conn
 	rate int
+	owed atomic.Int64 // bytes whose time is taken with the next
 }
 
 const packet = 1400
+
+// ping is more than a WebSocket ping in TLS. One takes no time of its own: who writes meanwhile waits for
+// a mutex, and while anybody does a bubble's clock stands still.
+const ping = 100
 
 func (c *slowConn) pace(n int) { time.Sleep(time.Duration(n) * time.Second / time.Duration(c.rate)) }
 
@@ -134,9 +139,13 @@ func (c *slowConn) Read(b []byte) (int, error) {
 }
 
 func (c *slowConn) Write(b []byte) (n int, err error) {
+	if len(b) < ping {
+		c.owed.Add(int64(len(b)))
+		return c.Conn.Write(b)
+	}
 	for n < len(b) && err == nil {
 		k := min(len(b)-n, packet)
-		c.pace(k)
+		c.pace(k + int(c.owed.Swap(0)))
 		k, err = c.Conn.Write(b[n : n+k])
 		n += k
 	}

@@ -247,8 +247,8 @@ func TestTheFirstAppAfterALongOutageDoesNotWait(t *testing.T) {
 			f.refuse.Store(false)
 			c := n.chat()
 			took, err := c.ping(time.Minute)
-			if err != nil || took > 2*time.Second {
-				t.Errorf("got %v after %v, want an answer within 2 s", err, took)
+			if err != nil || took > 3*time.Second { // it may have dialled right before
+				t.Errorf("got %v after %v, want an answer within 3 s", err, took)
 			}
 			c.Close()
 		}

@@ -1,0 +1,95 @@
+package carrier
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"culvert/internal/transport"
+)
+
+// Whoever takes much is owed no answer, and asks soon when nothing comes any more: once, as others
+// are asked in good time.
+func TestACarrierThatBroughtMuchIsAskedSoon(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(transport.StreamProfile())
+		c, _ := newOver(d)
+		defer c.Close()
+		asks := func(within time.Duration) bool {
+			c.heard()
+			c.alive.pinged.Store(0)
+			time.Sleep(within)
+			c.Check(time.Now())
+			return c.alive.pinged.Load() != 0
+		}
+		if asks(pingBulk) {
+			t.Error("a carrier that has brought nothing is asked as soon as one of bulk")
+		}
+		c.count(muchCame)
+		if asks(pingBulk - time.Millisecond) {
+			t.Error("asked at once")
+		}
+		if !asks(pingBulk) {
+			t.Errorf("not asked after %v, want a Ping", pingBulk)
+		}
+		if asks(pingBulk) {
+			t.Error("asked again, want that once until more has come")
+		}
+		c.count(muchCame)
+		c.alive.rtt.Store(int64(time.Second))
+		if asks(time.Second) {
+			t.Error("asked after a round trip, in which bytes may be on their way")
+		}
+		if !asks(2 * time.Second) {
+			t.Error("not asked after two round trips")
+		}
+	})
+}
+
+func TestQuestionsAreAskedOnNoGrid(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := newOver(newDoor(transport.StreamProfile()))
+		defer c.Close()
+		checks, pings := map[time.Duration]bool{}, map[time.Duration]bool{}
+		now := time.Now()
+		for range 100 {
+			in := c.set.CheckIn(now.Add(time.Hour))
+			if in < CheckEvery*3/4 || in >= CheckEvery*5/4 {
+				t.Fatalf("checks after %v, want about %v", in, CheckEvery)
+			}
+			c.ask()
+			after := c.askAfter(now.Add(time.Hour))
+			if after > pingIdle || after < pingIdle*4/5 {
+				t.Fatalf("asks after %v, want %v or up to a fifth less", after, pingIdle)
+			}
+			checks[in], pings[after] = true, true
+		}
+		if len(checks) < 90 || len(pings) < 10 {
+			t.Errorf("got %d and %d times of 100 that differ, want many", len(checks), len(pings))
+		}
+	})
+}
+
+// What the patience was before anything had come holds nothing up when something has.
+func TestAFirstAnswerShortensTheNextDoubt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(transport.StreamProfile())
+		c, _ := newOver(d)
+		d.peer = nil
+		s := c.newBulk(1)
+		s.add(1000)
+		time.Sleep(100 * time.Millisecond)
+		c.confirm(c.out.sent, uint64(time.Now().UnixMicro()))
+		s.add(1000)
+		time.Sleep(doubtLeast + 10*time.Millisecond)
+		if synctest.Wait(); !c.Doubted() {
+			t.Fatalf("not doubted after %v, want that where an answer took 0.1 s", doubtLeast)
+		}
+		if c.Close(); c.Cause() != Silent {
+			t.Errorf("a carrier in doubt that is given up: got cause %v, want %v", c.Cause(), Silent)
+		}
+	})
+}

@@ -118,11 +118,8 @@ func (c *Carrier) suspect() {
 		return
 	}
 	c.doubted.Store(true)
-	lane := c.path.lane
 	c.mu.Unlock()
-	if lane != nil {
-		lane.Doubt(true)
-	}
+	c.doubtLane()
 	if c.set.asks {
 		c.Handler().Doubted(c)
 	}
@@ -133,15 +130,27 @@ func (c *Carrier) suspect() {
 // not suspected: none would come, and others may go by it.
 func (c *Carrier) Suspect(yes bool) {
 	c.mu.Lock()
-	lane := c.path.lane
 	owes := !c.doubt.owed.IsZero()
+	if !yes || owes {
+		c.doubted.Store(yes)
+	}
 	c.mu.Unlock()
-	if yes && !owes {
+	c.doubtLane()
+}
+
+// doubtLane tells the lane whether the carrier is in doubt, as whoever said so last has it.
+func (c *Carrier) doubtLane() {
+	c.mu.Lock()
+	lane := c.path.lane
+	c.mu.Unlock()
+	if lane == nil {
 		return
 	}
-	c.doubted.Store(yes)
-	if lane != nil {
+	for yes := c.doubted.Load(); ; yes = !yes {
 		lane.Doubt(yes)
+		if c.doubted.Load() == yes {
+			return
+		}
 	}
 }
 
@@ -159,7 +168,9 @@ func (c *Carrier) settle(n uint64, now time.Time) (trusted bool) {
 	d.longRest, d.rest = max(d.longRest, d.rest), 0
 	if d.owed = now; n >= d.upto {
 		d.owed = time.Time{}
+		return trusted
 	}
+	c.suspectIn(now, d.patience(now))
 	return trusted
 }
 

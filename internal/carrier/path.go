@@ -67,7 +67,7 @@ func (c *Carrier) takePath(number byte, budget uint32) {
 func (c *Carrier) AllCame() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.live.Load() && !c.profile.Messages && c.out.confirmed >= c.doubt.upto
+	return c.live.Load() && !c.profile.Messages && !c.out.composing && c.out.confirmed >= c.doubt.upto
 }
 
 // Brought is how many bytes have come by a client's carrier, as a budget counts them.
@@ -141,7 +141,7 @@ func (c *Carrier) mayFly() int {
 		if c.path.window == nil {
 			c.path.window = c.Handler().Window(c.path.number, c.RTT())
 		}
-		c.path.lane = c.path.window.NewLane(c.out.sent, c.flies)
+		c.path.lane = c.path.window.NewLane(c.out.sent, c.doubted.Load(), c.flies)
 	}
 	return c.path.lane.Room(time.Now())
 }

@@ -355,7 +355,7 @@ func (c *Carrier) confirm(n, clock uint64) error {
 		return nil
 	}
 	if trusted {
-		lane.Doubt(false)
+		c.doubtLane()
 	}
 	return lane.Came(now, n, clock)
 }

@@ -29,6 +29,7 @@ type outbound struct {
 	confirmed uint64    // bytes that the peer has said came
 	sent      uint64    // bytes of records
 	at        time.Time // when some went last
+	composing bool      // a message is being made that sent does not count yet
 }
 
 // write is a goroutine that writes until there is nothing to write.
@@ -70,14 +71,15 @@ func (c *Carrier) writeNext() error {
 		return c.writeMessage()
 	}
 	b, record, turn, err := c.compose(transport.GetFull()[:0])
-	if err != nil || len(b) == 0 {
-		transport.PutBuffer(b)
+	defer transport.PutBuffer(b)
+	if err != nil {
 		return err
 	}
 	c.writing(record, turn)
-	err = c.transport.WriteMessage(b)
-	transport.PutBuffer(b)
-	return err
+	if len(b) == 0 {
+		return nil
+	}
+	return c.transport.WriteMessage(b)
 }
 
 // compose makes a message of the stream door: what the session has to say, and a record
@@ -111,6 +113,7 @@ func (c *Carrier) head(b []byte) (_ []byte, may bool) {
 	b, may = c.party.Head(b, time.Now())
 	c.mu.Lock()
 	c.queue.held = !may && !c.queue.speak // it may have been let go meanwhile
+	c.out.composing = may
 	c.mu.Unlock()
 	return b, may
 }
@@ -126,8 +129,9 @@ func (c *Carrier) isEarly() bool {
 
 // told is what is in a record.
 type told struct {
-	bulk bool
-	asks bool // the peer answers at once
+	bulk  bool
+	asks  bool // the peer answers at once
+	early bool // it begins tunnels before the peer has proved itself
 }
 
 // frames appends up to room bytes of frames: small ones of many, or bulk of one.
@@ -159,7 +163,8 @@ func (c *Carrier) frames(b []byte, room int, early bool) (_ []byte, t told) {
 		}
 		before := len(b)
 		b = c.fill(b, s, Turn{Room: left, Early: early})
-		t.asks = t.asks || !early && holdsStream(b[before:])
+		holds := holdsStream(b[before:])
+		t.asks, t.early = t.asks || holds && !early, t.early || holds && early
 	}
 }
 
@@ -234,17 +239,23 @@ func (o *outbound) most() int {
 	return int(min(max(leastRecord, o.confirmed/2), wire.MaxRecord+messageHead))
 }
 
-// writing counts bytes that are about to go.
+// writing counts bytes of records that are about to go.
 func (c *Carrier) writing(n int, t told) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.out.composing = false; n == 0 {
+		return
+	}
 	c.out.sent += uint64(n)
 	if !c.set.asks {
 		c.spend(n)
 	}
 	now := time.Now()
-	if t.asks {
+	switch {
+	case t.asks:
 		c.owe(now)
+	case t.early: // nobody waits for the answer, which tells that it came nonetheless
+		c.doubt.upto = c.out.sent
 	}
 	c.out.at = now
 	if c.path.lane != nil {

@@ -38,9 +38,9 @@ const maxPackets = 1 << 10
 
 // NewLane adds a carrier to the path. ready is called, by whichever goroutine made room, when a
 // Room that was too little may have become more; it must not block.
-// sent is what had gone by it before.
-func (w *Window) NewLane(sent uint64, ready func()) *Lane {
-	l := &Lane{window: w, ready: ready, sent: sent, came: sent, from: sent}
+// sent is what had gone by it before, and doubted as Doubt says.
+func (w *Window) NewLane(sent uint64, doubted bool, ready func()) *Lane {
+	l := &Lane{window: w, ready: ready, sent: sent, came: sent, from: sent, doubted: doubted}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.lanes = append(w.lanes, l)
@@ -178,10 +178,16 @@ func (l *Lane) Doubt(yes bool) {
 
 // Close takes the lane off the path, with what is in flight on it.
 func (l *Lane) Close() {
-	l.Doubt(true)
 	w := l.window
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	l.closed = true
+	if !l.doubted {
+		w.fly -= l.fly
+	}
+	l.doubted, l.closed = true, true
 	w.lanes = slices.DeleteFunc(w.lanes, func(o *Lane) bool { return o == l })
+	ready := w.waiting()
+	w.mu.Unlock()
+	for _, f := range ready {
+		f()
+	}
 }

@@ -88,7 +88,7 @@ const peersClock = 7e12
 
 func (p *path) bulk(w *Window) *bulk {
 	b := &bulk{path: p}
-	b.lane = w.NewLane(0, func() { p.after(0, b.fill) })
+	b.lane = w.NewLane(0, false, func() { p.after(0, b.fill) })
 	b.fill()
 	return b
 }
@@ -206,7 +206,7 @@ func TestWhatIsInDoubtHoldsNobodyBack(t *testing.T) {
 func TestCountsAreChecked(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	w := New(0)
-	l := w.NewLane(0, func() {})
+	l := w.NewLane(0, false, func() {})
 	l.Sent(now, 1000, true)
 	if err := l.Came(now, 1001, 5); !errors.Is(err, ErrCount) {
 		t.Errorf("more than was sent: got %v", err)
@@ -228,7 +228,7 @@ func FuzzCame(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		now := time.Unix(1e9, 0)
 		w := New(0)
-		lanes := []*Lane{w.NewLane(0, func() {}), w.NewLane(0, func() {})}
+		lanes := []*Lane{w.NewLane(0, false, func() {}), w.NewLane(0, false, func() {})}
 		for ; len(b) >= 4; b = b[4:] {
 			l := lanes[b[0]&1]
 			now = now.Add(time.Duration(b[1]) * time.Millisecond)
@@ -251,7 +251,7 @@ func FuzzCame(f *testing.F) {
 
 func BenchmarkSentAndCame(b *testing.B) {
 	now := time.Unix(1e9, 0)
-	l := New(time.Millisecond).NewLane(0, func() {})
+	l := New(time.Millisecond).NewLane(0, false, func() {})
 	var n uint64
 	for b.Loop() {
 		now = now.Add(50 * time.Microsecond)

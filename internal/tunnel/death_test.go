@@ -184,3 +184,28 @@ func TestAStuckWriterStopsNoTunnelThatMovedElsewhere(t *testing.T) {
 		writing.Wait()
 	})
 }
+
+// The peer had said that it had all, and a carrier died while more was being made for it.
+func TestWhatWasInTheMakingWhenItsCarrierDiedGoesAgain(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, n *Net) {
+		c, _ := n.first()
+		app, service, near := joined(t, n, c)
+		app.Write([]byte("one"))
+		wantRead(t, service, "one")
+		time.Sleep(time.Second)
+		n.watch(c, func(f wire.Frame) {
+			if f.Kind == wire.Data && !c.Dead() {
+				c.Close()
+				time.Sleep(time.Second) // until whoever serves it has ended
+			}
+		})
+		go app.Write([]byte("two"))
+		time.Sleep(2 * time.Second)
+		next, _ := n.carrier(fate{}, fate{})
+		near.Attach(next, true)
+		go app.Write([]byte("three"))
+		service.SetReadDeadline(time.Now().Add(time.Minute))
+		wantRead(t, service, "twothree")
+	})
+}

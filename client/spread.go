@@ -31,6 +31,8 @@ const (
 	spreadRecent = 2 * time.Second
 	// spreadEvery is how often it is seen to that there are enough.
 	spreadEvery = 50 * time.Millisecond
+	// lateDials is how many head starts a dial may take.
+	lateDials = 2
 )
 
 // add has t go by several carriers.
@@ -155,7 +157,8 @@ func (s *spread) wants(dialling int) bool {
 
 // dial makes one carrier more.
 func (s *spread) dial(c *Client) {
-	ctx, cancel := context.WithTimeout(c.running, bulkDial)
+	limit := min(bulkDial, lateDials*c.health.headStart(c.health.first())) // no other is dialled meanwhile
+	ctx, cancel := context.WithTimeout(c.running, limit)
 	defer cancel()
 	l, err := c.dialFor(ctx, c.pool.current(), anyFront, true)
 	if err != nil {

@@ -184,7 +184,8 @@ func (c *Client) adoptOrphans() {
 	main := c.pool.view().main
 	for _, t := range c.table.Orphans() {
 		switch h := c.pool.homeOf(t.Session()); {
-		case (h == nil || h == c.pool.current()) && c.spread.has(t): // the next of its carriers takes it
+		case (h == nil || h == c.pool.current()) && c.spread.has(t):
+			c.spread.rejoin(t) // or the next of its carriers takes it
 		case main != nil && !main.Dead() && main.takes(t):
 			t.Attach(main.Carrier, true)
 			if t.IsBulk() {

@@ -22,8 +22,8 @@ import (
 //	    └──────── onVacant ───────────────────────────────────┘
 //
 // A successor that takes over in time leads from connected to connected.
-// onConnected leads to draining or lost at once if the carrier has come to that
-// meanwhile. onRest leads from connecting to resting, and onVacant back.
+// onConnected, and onTrust after a doubt, lead to draining, spending, doubted or lost at once if
+// the carrier has come to that meanwhile. onRest leads from connecting to resting, and onVacant back.
 type poolState int
 
 const (
@@ -81,6 +81,11 @@ func (p *pool) onConnected(l *activeCarrier) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.main, p.err, p.use.since = l, nil, time.Now()
+	p.see(l)
+}
+
+// see has the state be what has befallen l, the main carrier. mu is held.
+func (p *pool) see(l *activeCarrier) {
 	switch {
 	case l.ended:
 		p.become(lost)
@@ -146,7 +151,7 @@ func (p *pool) onTrust(l *activeCarrier) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.main == l && p.state == doubted {
-		p.become(connected)
+		p.see(l)
 	}
 }
 

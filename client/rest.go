@@ -17,7 +17,7 @@ type restLimit struct {
 }
 
 const (
-	leastRest, mostRest = 3 * time.Second, time.Minute
+	leastRest, mostRest = 6 * time.Second, time.Minute
 	// restSpread is what two rests may differ by that were cut for the same reason.
 	restSpread = 1500 * time.Millisecond
 	// leastKeep is how often a carrier is asked at most.

@@ -54,13 +54,24 @@ func (s *spread) add(c *Client, t *tunnel.Tunnel) {
 
 // join has t go by l, and if alone no more by the one that it has.
 func join(t *tunnel.Tunnel, l *activeCarrier, alone bool) {
-	if at := t.Session(); at != nil && at != l.home.session {
+	if at := t.Session(); at != nil && at != l.home.session || at == nil && l.Draining() {
 		return
 	}
 	if alone {
 		t.Attach(l.Carrier, false)
 	} else {
 		t.Add(l.Carrier)
+	}
+}
+
+// rejoin has t, which has lost the last of its carriers, go by those that are left.
+func (s *spread) rejoin(t *tunnel.Tunnel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.carriers {
+		if l.isGood() && !l.Spent() {
+			join(t, l, false)
+		}
 	}
 }
 
@@ -149,7 +160,7 @@ func (s *spread) goesOn() bool {
 func (s *spread) wants(dialling int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.carriers = slices.DeleteFunc(s.carriers, func(l *activeCarrier) bool { return l.Dead() || l.Spent() || l.Doubted() })
+	s.carriers = slices.DeleteFunc(s.carriers, func(l *activeCarrier) bool { return !l.isGood() || l.Spent() })
 	s.recent = slices.DeleteFunc(s.recent, func(at time.Time) bool { return time.Since(at) > spreadRecent })
 	isFree := slices.ContainsFunc(s.carriers, func(l *activeCarrier) bool { return !l.Budgeted() })
 	return !isFree && len(s.carriers)+dialling < min(1+len(s.recent), spreadMost-s.parting)
@@ -166,6 +177,10 @@ func (s *spread) dial(c *Client) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.running { // all have ended meanwhile
+		l.Retire()
+		return
+	}
 	first := len(s.carriers) == 0
 	s.carriers = append(s.carriers, l)
 	for _, t := range s.tunnels {

@@ -54,6 +54,7 @@ func (c *Client) succeed(ctx context.Context, main *activeCarrier, wait *dial.Ba
 		}
 		if next.Dead() || next.Doubted() {
 			next.Retire()
+			c.pause(ctx, wait, true, c.pool.view().changed)
 			return nil
 		}
 	}

@@ -419,7 +419,7 @@ func (c *Carrier) flushAcks() {
 		return
 	}
 	c.queueAcks()
-	if !c.profile.Paid {
+	if !c.profile.Paid && !c.queue.spent {
 		c.queue.control = c.in.appendReceived(c.queue.control)
 	}
 	c.kick()

@@ -8,7 +8,7 @@ import (
 
 // doubt tells a carrier that is silent from one that is slow, at the stream door: the peer
 // owes an answer within 25 ms to bytes of a stream and to a Ping. A client goes on by another
-// then; an origin sends no more, and has others not wait for what may be lost. Carrier.mu
+// then; an origin sends no more bulk, and has others not wait for what may be lost. Carrier.mu
 // guards it.
 type doubt struct {
 	owed     time.Time   // since when an answer is owed, or when some of it came last; zero: none is

@@ -45,8 +45,16 @@ func (c *Carrier) Follow(number byte, w *pace.Window, budget uint32) {
 	c.mu.Lock()
 	c.path.number, c.path.window, c.path.budget = number, w, uint64(budget)
 	c.mu.Unlock()
-	if number != 0 || budget != 0 {
-		c.Put(wire.Frame{Kind: wire.Path, Code: number, Num: budget})
+	c.sayPath()
+}
+
+// sayPath tells the peer what Follow was told, if that is anything.
+func (c *Carrier) sayPath() {
+	c.mu.Lock()
+	number, budget := c.path.number, c.path.budget
+	c.mu.Unlock()
+	if c.set.asks && (number != 0 || budget != 0) {
+		c.Put(wire.Frame{Kind: wire.Path, Code: number, Num: uint32(budget)})
 	}
 }
 

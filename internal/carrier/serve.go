@@ -162,6 +162,7 @@ func (c *Carrier) happened(ev session.Event, unknown bool, state session.State) 
 	if unknown && ev&session.Speak != 0 { // what went by the Join is lost
 		c.alive.pinged.Store(0)
 		c.lose()
+		c.sayPath()
 	}
 	if ev&session.Restarted != 0 {
 		c.join()
@@ -291,7 +292,7 @@ func (c *Carrier) report() {
 	in := &c.in
 	in.elicits = true
 	switch {
-	case c.profile.Paid:
+	case c.profile.Paid || c.queue.spent:
 	case in.bytes-in.reported >= max(receivedEvery, min(in.bytes/16, mostUnreported)):
 		c.queue.control = in.appendReceived(c.queue.control)
 		c.kick()
@@ -329,6 +330,9 @@ func (c *Carrier) carrierWide(h Handler, f wire.Frame) error {
 	case wire.Received:
 		return c.confirm(f.Pos, f.Clock)
 	case wire.Path:
+		if c.set.asks {
+			return wire.ErrFrame
+		}
 		c.takePath(f.Code, f.Num)
 	case wire.Got:
 		err := c.messages.confirm(f.Num)

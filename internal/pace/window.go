@@ -40,6 +40,8 @@ const (
 	// trips is for how many round trips a rate counts, and leastMemory for how long at least.
 	trips       = 8
 	leastMemory = 300 * time.Millisecond
+	// mostRates bounds what a peer that lies about its clock has us remember.
+	mostRates = 64
 	// tripGuess is a round trip before any is known.
 	tripGuess = 300 * time.Millisecond
 )
@@ -97,13 +99,7 @@ func New(trip time.Duration) *Window {
 	return &Window{size: first, trip: trip, start: true}
 }
 
-// Frame is how many bytes one frame should have: few milliseconds' worth.
-func (w *Window) Frame() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return int(w.frame())
-}
-
+// frame is how many bytes one frame should have: few milliseconds' worth.
 func (w *Window) frame() float64 {
 	if len(w.rates) == 0 {
 		return firstFrame
@@ -111,25 +107,12 @@ func (w *Window) frame() float64 {
 	return min(max(w.rate()*frameTime.Seconds(), leastFrame), mostFrame, w.size/2)
 }
 
-// Rate is how many bytes a second the path has carried of late; 0 if that is not known.
-func (w *Window) Rate() float64 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.rate()
-}
-
+// rate is how many bytes a second the path has carried of late; 0 if that is not known.
 func (w *Window) rate() float64 {
 	if len(w.rates) == 0 {
 		return 0
 	}
 	return w.rates[0].value
-}
-
-// Queue is how long bytes waited on the path in this round trip, at least.
-func (w *Window) Queue() time.Duration {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.least
 }
 
 // rest forgets what was learned when nothing has moved for long: the path may be another.
@@ -149,6 +132,9 @@ func (w *Window) aim() time.Duration { return max(leastQueue, w.trip/4) }
 func (w *Window) remember(now time.Time, value float64) {
 	keep := now.Add(-max(leastMemory, trips*w.trip))
 	w.rates = slices.DeleteFunc(w.rates, func(r rate) bool { return r.value <= value || r.at.Before(keep) })
+	if len(w.rates) == mostRates {
+		w.rates = w.rates[:mostRates-1]
+	}
 	w.rates = append(w.rates, rate{now, value})
 }
 
@@ -229,7 +215,7 @@ func (w *Window) waiting() []func() {
 func (w *Window) share(l *Lane) int64 {
 	n := int64(1)
 	for _, o := range w.lanes {
-		if o != l && (o.waits || o.asks) {
+		if o != l && !o.doubted && (o.waits || o.asks) {
 			n++
 		}
 	}

@@ -148,14 +148,22 @@ func (t *Tunnel) leave(c *carrier.Carrier) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := t.pathOf(c)
-	if t.isOver() || p == nil || !p.sends || !t.shares(p) {
+	if t.isOver() || p == nil || !t.yield(p) {
 		return
 	}
-	p.sends = false
-	t.paths = append([]*path{p}, slices.DeleteFunc(t.paths, func(o *path) bool { return o == p })...)
 	t.ready(nil)
 	t.dropIdlePaths()
 	t.wake.Broadcast()
+}
+
+// yield has others take what p did, and reports whether there are any. t.mu is held.
+func (t *Tunnel) yield(p *path) bool {
+	if !p.sends || !t.shares(p) {
+		return false
+	}
+	p.sends = false
+	t.paths = append([]*path{p}, slices.DeleteFunc(t.paths, func(o *path) bool { return o == p })...)
+	return true
 }
 
 // suspect has what went by c, which may be dead, and was not acked go again by others, and
@@ -163,8 +171,13 @@ func (t *Tunnel) leave(c *carrier.Carrier) {
 func (t *Tunnel) suspect(c *carrier.Carrier) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p, cur := t.pathOf(c), t.current()
-	if t.isOver() || p == nil || cur == nil || p == cur {
+	p := t.pathOf(c)
+	if t.isOver() || p == nil {
+		return
+	}
+	t.yield(p)
+	cur := t.current()
+	if cur == nil || p == cur {
 		return
 	}
 	if t.send.lose(p, false) && !cur.carrier.Profile().Messages {

@@ -49,8 +49,9 @@ func (c *chunk) end() uint64 {
 	return c.from + uint64(len(c.data))
 }
 
-// maxAhead bounds the chunks that are held, whatever their size.
-const maxAhead = 4096
+// maxAhead bounds the chunks that are held, whatever their size, and leastAhead is the size of those
+// of which a whole window is held.
+const maxAhead, leastAhead = 4096, 1 << 10
 
 // take takes a chunk. keep is the buffer that it lies in, if it may be kept, else nil.
 // kept says that it was; grown is how many bytes of buffers are held more, or fewer. The
@@ -65,7 +66,7 @@ func (r *recvHalf) take(c chunk, keep []byte) (kept bool, grown int64, err error
 	switch {
 	case end <= r.got: // twice: the ack may have been lost
 		return false, 0, nil
-	case end > limit || r.state != recvOpen || len(r.queue)+len(r.ahead) >= maxAhead:
+	case end > limit || r.state != recvOpen || uint64(len(r.queue)+len(r.ahead)) >= max(maxAhead, r.win.size/leastAhead):
 		return false, 0, wire.ErrFrame
 	}
 	if c.from < r.got {

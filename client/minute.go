@@ -11,14 +11,16 @@ import (
 )
 
 // minuteLimit is how many connections to a front may begin within a minute: a network may drop
-// those beyond. It is suspected when one fails soon after others have succeeded, and known once the
-// next succeeds for which there is room: a front that is down does not wait for that.
+// those beyond. It is suspected when one fails soon after others have succeeded. It is known once the
+// next succeeds for which there is room, where each brings little: a front that is down does not wait
+// for that. Elsewhere, where few are needed, another has to fail after as many: a bad network is none.
 type minuteLimit struct {
-	begun []time.Time   // when those of the last two minutes were opened
-	limit int           // 0: it is not known
-	known bool          // else it is suspected
-	until time.Time     // when bulk may try for more, or what is suspected is forgotten
-	pause time.Duration // how long limit was believed the last time
+	begun  []time.Time   // when those of the last two minutes were opened
+	limit  int           // 0: it is not known
+	before int           // the one that was suspected before, and after which one succeeded; 0: none
+	known  bool          // else it is suspected
+	until  time.Time     // when bulk may try for more, or what is suspected is forgotten
+	pause  time.Duration // how long limit was believed the last time
 }
 
 const (
@@ -61,7 +63,7 @@ func (m *minuteLimit) left(now time.Time, most int) int {
 }
 
 // opened notes a connection. One beyond the limit shows that there is none, or another.
-func (m *minuteLimit) opened(now time.Time) {
+func (m *minuteLimit) opened(now time.Time, areTight bool) {
 	m.begun = slices.DeleteFunc(m.begun, func(at time.Time) bool { return now.Sub(at) > 2*time.Minute })
 	if len(m.begun) < 4*mostMinute {
 		m.begun = append(m.begun, now)
@@ -69,9 +71,12 @@ func (m *minuteLimit) opened(now time.Time) {
 	switch {
 	case m.limit == 0:
 	case m.since(now.Add(-lessThanMinute)) > m.limit:
-		m.limit, m.known, m.pause = 0, false, 0
-	case !m.known:
+		m.limit, m.before, m.known, m.pause = 0, 0, false, 0
+	case m.known:
+	case areTight:
 		m.believe(now)
+	default:
+		m.before = m.limit
 	}
 }
 
@@ -86,6 +91,9 @@ func (m *minuteLimit) failed(began, now time.Time) {
 	case n < leastMinute || n > mostMinute:
 	case m.limit == 0 || n < m.limit:
 		m.limit, m.known, m.until = n, false, now.Add(suspected)
+		if max(n, m.before)-min(n, m.before) <= 1 {
+			m.believe(now)
+		}
 	case m.known && now.After(m.until): // bulk tried for more
 		m.believe(now)
 	}
@@ -104,7 +112,8 @@ func (m *minuteLimit) recall(k kept.Front) {
 func (b *budgets) hasBegun(front int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.of(front).minute.opened(time.Now())
+	f := b.of(front)
+	f.minute.opened(time.Now(), f.limit > 0)
 }
 
 // hasFailed is told that nothing came of one that was begun then.

@@ -4,8 +4,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"culvert/client/kept"
 )
 
 // A fifth connection within a minute fails while others live: four are suspected, and known once the
@@ -16,6 +14,7 @@ func TestConnectionsAMinuteAreLearned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b budgets
 		m := &b.of(0).minute
+		b.of(0).limit, b.of(0).known = 12_000, true
 		for range 4 {
 			time.Sleep(time.Second)
 			b.hasBegun(0)
@@ -27,7 +26,7 @@ func TestConnectionsAMinuteAreLearned(t *testing.T) {
 		if m.limit != 4 || m.known || b.hasRoom(0) {
 			t.Errorf("the fifth failed: got %+v, want 4 suspected, and no room", m)
 		}
-		if k := b.known(0); k != (kept.Front{}) {
+		if k := b.known(0); k.Minute != 0 {
 			t.Errorf("got %+v, want what is suspected not kept", k)
 		}
 		began := time.Now().Add(aMinute - 8*time.Second)
@@ -63,6 +62,33 @@ func TestConnectionsAMinuteAreLearned(t *testing.T) {
 		b.hasBegun(0)
 		if m.limit != 0 {
 			t.Errorf("five passed within a minute: got a limit of %d", m.limit)
+		}
+	})
+}
+
+// Where a connection brings all that there is, one that a bad network lost teaches little.
+func TestOneThatFailedIsNoLimitWhereFewAreNeeded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var b budgets
+		m := &b.of(0).minute
+		fail := func() {
+			for range 3 {
+				b.hasBegun(0)
+			}
+			b.hasFailed(0, time.Now())
+			time.Sleep(aMinute)
+			b.hasBegun(0)
+		}
+		if fail(); m.known || !b.hasRoom(0) {
+			t.Errorf("got %+v after one that failed, want it suspected alone", m)
+		}
+		time.Sleep(suspected + aMinute)
+		if _, _, areCounted := b.connections([]int{0}, true); areCounted {
+			t.Error("got connections counted after a while, want that forgotten")
+		}
+		if fail(); m.limit != 3 || !m.known {
+			t.Errorf("got %+v after another that failed after as many, want 3 known", m)
 		}
 	})
 }

@@ -45,6 +45,8 @@ func (c *Client) succeed(ctx context.Context, main *activeCarrier, wait *dial.Ba
 		c.pause(ctx, wait, true, c.pool.view().changed)
 		return nil
 	}
+	next.StandBy(true)
+	defer next.StandBy(false)
 	for now := c.pool.view(); now.state == spending && !main.Spent(); now = c.pool.view() {
 		select {
 		case <-now.changed:

@@ -46,17 +46,18 @@ const (
 
 // liveness is what a carrier knows of its peer's being there.
 type liveness struct {
-	lastRx  atomic.Int64  // when a message last came, Unix ns
-	lastTx  atomic.Int64  // when a message last went, if messages are paid for
-	rtt     atomic.Int64  // the shortest round trip seen, ns; 0: none yet
-	pinged  atomic.Int64  // when the Ping under way was sent, Unix ns; 0: none is
-	heard   atomic.Bool   // a record of the peer's has opened
-	probing atomic.Bool   // the edge was asked whether it is there
-	echoed  atomic.Int64  // Pongs that Echo has asked for
-	resting atomic.Int64  // until when nothing is asked, Unix ns
-	every   atomic.Int64  // how often to ask a carrier in use that is idle, ns; 0: as pingIdle says
-	asked   atomic.Uint64 // bytes of records that had come when Check last asked
-	early   atomic.Int64  // by how many hundredths of its time the next question comes early
+	lastRx   atomic.Int64  // when a message last came, Unix ns
+	lastTx   atomic.Int64  // when a message last went, if messages are paid for
+	rtt      atomic.Int64  // the shortest round trip seen, ns; 0: none yet
+	pinged   atomic.Int64  // when the Ping under way was sent, Unix ns; 0: none is
+	heard    atomic.Bool   // a record of the peer's has opened
+	probing  atomic.Bool   // the edge was asked whether it is there
+	echoed   atomic.Int64  // Pongs that Echo has asked for
+	resting  atomic.Int64  // until when nothing is asked, Unix ns
+	every    atomic.Int64  // how often to ask a carrier in use that is idle, ns; 0: as pingIdle says
+	asked    atomic.Uint64 // bytes of records that had come when Check last asked
+	standsBy atomic.Bool   // nobody uses it yet
+	early    atomic.Int64  // by how many hundredths of its time the next question comes early
 }
 
 // hear notes that the peer has said something. A store for each record would cost more.
@@ -132,8 +133,9 @@ func (c *Carrier) Check(now time.Time) {
 	}
 }
 
-// standsBy reports whether nobody uses the carrier yet, and each Pong takes a part of its budget.
-func (c *Carrier) standsBy() bool { return c.Budgeted() && c.Load() == 0 }
+// StandBy says whether a client's carrier waits to take over from another: each Pong would take a
+// part of its budget.
+func (c *Carrier) StandBy(yes bool) { c.alive.standsBy.Store(yes) }
 
 // KeepEvery has a client's carrier asked at least so often while tunnels use it, as the network cuts
 // one that rests for longer; 0: as others are.
@@ -150,14 +152,14 @@ func (c *Carrier) idleLimit() time.Duration {
 // askAfter is after how much quiet the peer is asked.
 func (c *Carrier) askAfter(now time.Time) time.Duration {
 	limit := c.idleLimit()
-	if now.Sub(c.set.active()) < activeFor && !c.standsBy() {
+	if now.Sub(c.set.active()) < activeFor && !c.alive.standsBy.Load() {
 		limit = pingActive
 	}
 	limit -= limit * time.Duration(c.alive.early.Load()) / 100
 	c.mu.Lock()
 	came := c.in.bytes
 	c.mu.Unlock()
-	if came-c.alive.asked.Load() >= muchCame && !c.profile.Paid && !c.standsBy() {
+	if came-c.alive.asked.Load() >= muchCame && !c.profile.Paid && !c.alive.standsBy.Load() {
 		limit = max(pingBulk, 2*c.RTT())
 	}
 	return limit

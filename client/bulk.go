@@ -132,12 +132,14 @@ func (c *Client) fill(s *bulkSlot, h *home) *activeCarrier {
 		return l
 	}
 	if l != nil && l.Live() && !l.gateway { // it worked, and another costs nothing
-		s.tries.wait.Next, s.tries.wait.Chance = 0, chanceAfter(l)
+		s.tries.wait.Next, s.tries.wait.Chance = 0, c.health.chanceAfter(l)
 	}
 	c.next(&s.tries)
 	ctx, cancel := context.WithTimeout(c.running, bulkDial)
 	defer cancel()
-	c.awaitCalm(ctx)
+	if l == nil || l.Passed() < calmBytes { // the front has shown that it works
+		c.awaitCalm(ctx)
+	}
 	l, err := c.dial(ctx, h, anyFront)
 	if err != nil {
 		return nil

@@ -193,16 +193,22 @@ func (h *frontHealth) longestPause(waiting bool) time.Duration {
 }
 
 // chanceAfter is what chance adds before l is replaced at once.
-func chanceAfter(l *activeCarrier) time.Duration {
-	if trip := l.RTT(); trip > 0 {
+func (h *frontHealth) chanceAfter(l *activeCarrier) time.Duration {
+	h.mu.Lock()
+	took, known := h.took[l.front]
+	h.mu.Unlock()
+	switch trip := l.RTT(); {
+	case trip > 0:
 		return min(redialTrips*trip, redialChance)
+	case known:
+		return min(took, redialChance)
 	}
 	return redialChance
 }
 
 // pauseAfter has the pause before the next dial fit how the last carrier did.
-func pauseAfter(l *activeCarrier, wait *dial.Backoff) {
-	wait.Chance = chanceAfter(l)
+func (h *frontHealth) pauseAfter(l *activeCarrier, wait *dial.Backoff) {
+	wait.Chance = h.chanceAfter(l)
 	switch {
 	case !l.Live():
 	case time.Since(l.began) > stable:

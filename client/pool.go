@@ -352,7 +352,7 @@ func (c *Client) onCarrierDeath(ctx context.Context, main *activeCarrier, wait *
 	if isAstray || main.Draining() {
 		c.leaveHome(main.home)
 	}
-	pauseAfter(main, wait)
+	c.health.pauseAfter(main, wait)
 	var err error
 	if c.health.refused() && main.wasLost() {
 		// API Gateway opens again and again, as it does to whoever has a token,

@@ -39,6 +39,8 @@ const (
 	// what it brings, else.
 	calmAfter = 2 * time.Second
 	calmBytes = 256 << 10
+	// admitLook is how often a dial that is held back is looked at.
+	admitLook = 50 * time.Millisecond
 	// forgetAfter is how long without a failure lets a pause grow anew.
 	forgetAfter = 15 * time.Second
 )
@@ -88,7 +90,7 @@ func (r *redials) admit(ctx context.Context, front int) error {
 		if wait <= 0 {
 			return nil
 		}
-		if !dial.Sleep(ctx, wait) {
+		if !dial.Sleep(ctx, min(wait, admitLook)) { // the front may turn out to be good meanwhile
 			return ctx.Err()
 		}
 	}
@@ -141,7 +143,7 @@ func (r *redials) ended(l *activeCarrier) {
 	defer r.mu.Unlock()
 	f := r.of(l.front)
 	if time.Since(l.began) > calmAfter || l.Passed() > calmBytes {
-		f.failures, f.failed, f.from = 1, time.Now(), time.Time{}
+		f.failures, f.failed, f.from = 0, time.Now(), time.Time{}
 		return
 	}
 	f.fail(l.began)
@@ -152,8 +154,8 @@ func (f *redial) fail(began time.Time) {
 	if !began.After(f.failed) {
 		return
 	}
-	f.failures++
 	f.failed = time.Now()
+	f.failures++
 	if f.failures > 1 && f.from.Before(f.tried.Add(redialPause)) {
 		f.from = f.tried.Add(f.pause())
 	}

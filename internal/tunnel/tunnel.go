@@ -38,6 +38,7 @@ type Tunnel struct {
 	mu       sync.Mutex // guards the following; never held across I/O
 	wake     sync.Cond  // on mu: room to read, or the end
 	phase    phase
+	bulkTold bool     // Events.Bulk was told
 	session  *Session // nil: waiting
 	id       uint32   // its number in the session
 	stream   net.Conn // nil at the origin until Join
@@ -45,13 +46,12 @@ type Tunnel struct {
 	send     sendHalf
 	recv     recvHalf
 	paths    []*path   // carriers that take what is sent, or have frames of ours; the one in use last
-	carriers int       // how many there were
 	orphaned time.Time // since when none takes what is sent
 	order    uint32    // of the last Use
 	deaths   uint32    // client: carriers that have died here, as each Use says
 	healed   uint32    // client: of those, what the origin has heard of
+	carriers uint32    // how many there were
 	rtt      int64     // the shortest of its carriers' when it came to them, ns
-	bulkTold bool      // Events.Bulk was told
 	burst    burst     // client: of late
 	moved    uint64    // read and got at the last sweep
 }
@@ -107,7 +107,7 @@ func (t *Tunnel) end(to phase, e End) {
 	t.paths = nil
 	t.table.Memory.Add(t.user, -t.send.drop()-t.recv.drop())
 	t.table.Windows.give(t.recv.win.grown() + int64(t.send.credit-firstCredit))
-	e.User, e.Service, e.Carriers, e.Took = t.user, t.Service, t.carriers, time.Since(t.began)
+	e.User, e.Service, e.Carriers, e.Took = t.user, t.Service, int(t.carriers), time.Since(t.began)
 	e.Sent, e.Received = min(t.send.acked, t.send.read), t.recv.written
 	s, id := t.session, t.id
 	e.Session, e.ID = s, id
@@ -250,16 +250,16 @@ func (t *Tunnel) movesBulk(moved uint64) bool {
 	if p == nil || !p.carrier.Budgeted() {
 		return moved > t.profile().Bulk
 	}
-	if now := time.Now(); now.Sub(t.burst.began) > budgetedFor {
-		t.burst.began, t.burst.moved = now, moved
+	if age := t.Age(); age-t.burst.began > budgetedFor {
+		t.burst.began, t.burst.moved = age, moved
 	}
 	return moved-t.burst.moved > budgetedBulk
 }
 
 // burst is what a tunnel moves of late where carriers bring little.
 type burst struct {
-	began time.Time
-	moved uint64 // until then
+	began time.Duration // the age of the tunnel then
+	moved uint64        // until then
 }
 
 // Session is what the tunnel belongs to; nil while it has had no carrier.

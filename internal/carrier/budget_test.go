@@ -24,7 +24,7 @@ func TestAnOriginKeepsWithinTheBudgetOfACarrier(t *testing.T) {
 			s.add(1 << 20)
 			for range 20 {
 				time.Sleep(100 * time.Millisecond)
-				c.confirm(c.out.sent, uint64(time.Now().UnixMicro()))
+				c.confirm(sentBy(c), uint64(time.Now().UnixMicro()))
 				c.Put(wire.Frame{Kind: wire.Pong})
 				synctest.Wait()
 			}
@@ -69,7 +69,7 @@ func TestACarrierThatOwesNothingIsNotSuspected(t *testing.T) {
 		if !c.Doubted() {
 			t.Error("one that owes an answer is not suspected")
 		}
-		c.confirm(c.out.sent, uint64(time.Now().UnixMicro()))
+		c.confirm(sentBy(c), uint64(time.Now().UnixMicro()))
 		if c.Doubted() {
 			t.Error("one that has answered is suspected yet")
 		}
@@ -90,7 +90,7 @@ func TestACarrierIsDoubtedWhenAnAnswerStaysOut(t *testing.T) {
 			s.add(1000)
 			time.Sleep(after)
 			synctest.Wait()
-			c.confirm(c.out.sent, uint64(time.Now().UnixMicro()))
+			c.confirm(sentBy(c), uint64(time.Now().UnixMicro()))
 		}
 		wait := func() (took time.Duration) {
 			began := time.Now()
@@ -104,7 +104,7 @@ func TestACarrierIsDoubtedWhenAnAnswerStaysOut(t *testing.T) {
 		if got := wait(); got < doubtFirst || got > doubtFirst+50*time.Millisecond {
 			t.Errorf("doubted after %v before any answer, want %v", got, doubtFirst)
 		}
-		c.confirm(c.out.sent, uint64(time.Now().UnixMicro()))
+		c.confirm(sentBy(c), uint64(time.Now().UnixMicro()))
 		if c.Doubted() {
 			t.Fatal("an answer is not believed")
 		}

@@ -271,3 +271,10 @@ func (c *Carrier) newBulk(id uint32) *bulk {
 	c.Adopt(&s.slot, s)
 	return s
 }
+
+// sentBy is how many bytes of records have gone.
+func sentBy(c *Carrier) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.sent
+}

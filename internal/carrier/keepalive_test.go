@@ -82,7 +82,7 @@ func TestAFirstAnswerShortensTheNextDoubt(t *testing.T) {
 		s := c.newBulk(1)
 		s.add(1000)
 		time.Sleep(100 * time.Millisecond)
-		c.confirm(c.out.sent, uint64(time.Now().UnixMicro()))
+		c.confirm(sentBy(c), uint64(time.Now().UnixMicro()))
 		s.add(1000)
 		time.Sleep(doubtLeast + 10*time.Millisecond)
 		if synctest.Wait(); !c.Doubted() {

@@ -32,9 +32,9 @@ func TestRecordsGrowWithWhatThePeerHasReceived(t *testing.T) {
 		}
 		for _, received := range []uint64{16 << 10, 40 << 10, 200 << 10, 1 << 20} {
 			s.add(1 << 20)
-			for c.out.sent < received {
+			for sentBy(c) < received {
 				time.Sleep(time.Millisecond)
-				if err := c.confirm(min(received, c.out.sent), uint64(time.Now().UnixMicro())); err != nil {
+				if err := c.confirm(min(received, sentBy(c)), uint64(time.Now().UnixMicro())); err != nil {
 					t.Fatal(err)
 				}
 				synctest.Wait()
@@ -47,7 +47,7 @@ func TestRecordsGrowWithWhatThePeerHasReceived(t *testing.T) {
 				t.Errorf("got a record of %d bytes where %d were received, want a half at most", got, received)
 			}
 		}
-		if err := c.confirm(c.out.sent+1, 0); err != wire.ErrFrame {
+		if err := c.confirm(sentBy(c)+1, 0); err != wire.ErrFrame {
 			t.Errorf("a count of what was not sent: got %v, want %v", err, wire.ErrFrame)
 		}
 	})
@@ -63,7 +63,7 @@ func TestRecordsShrinkOnASlowPath(t *testing.T) {
 		for range 9 {
 			s.add(1 << 20)
 			synctest.Wait()
-			c.confirm(c.out.sent, uint64(time.Now().UnixMicro()))
+			c.confirm(sentBy(c), uint64(time.Now().UnixMicro()))
 		}
 		d.mu.Lock()
 		d.takes = time.Second

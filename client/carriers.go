@@ -82,7 +82,7 @@ func (c *Client) dialFor(ctx context.Context, h *home, may func(link.Front) bool
 	}
 	l.Carrier = h.session.NewCarrier(sock, door, sock.token)
 	l.cost, l.brought = sock.cost, sock.brought
-	c.paths.follow(l, c.budgets.left(l, isBulk))
+	h.paths.follow(l, c.budgets.left(l, isBulk))
 	h.begin(l)
 	c.keepAll(at)
 	if h != c.pool.current() {

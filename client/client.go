@@ -88,7 +88,6 @@ type Client struct {
 	pool    *pool
 	clocks  []frontClock // of the link's fronts, in their order
 	health  frontHealth
-	paths   paths
 	budgets budgets
 	redials redials
 	spread  spread

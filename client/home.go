@@ -21,6 +21,7 @@ type home struct {
 	agreed  *session.Client
 	session *tunnel.Session // agreed, with its tunnels
 	tries   tries           // of the goroutine that fetches
+	paths   paths
 
 	mu       sync.Mutex       // guards the following
 	carriers []*activeCarrier // those that are served, oldest first

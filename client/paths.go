@@ -7,7 +7,7 @@ import (
 	"culvert/internal/wire"
 )
 
-// paths is what may be in flight by each front: the carriers of all homes share it.
+// paths is what may be in flight by each front to one origin: what comes there is told by its clock.
 type paths struct {
 	mu      sync.Mutex // guards the following
 	windows map[int]*pace.Window

@@ -32,6 +32,8 @@ const (
 	startGrowth = 3
 	// little is what a carrier passes at least that passes everything.
 	little = 64 << 10
+	// mostQueue is how long nothing waits on a path: the clock is another's, of an origin that has begun anew.
+	mostQueue = 20 * time.Second
 	// baseFor is how long the least one-way time is believed.
 	baseFor = 50 * time.Second
 	// restAfter is how long nothing moves before what was learned is forgotten but for restSize.
@@ -165,7 +167,7 @@ func (w *Window) learn(now time.Time, at clock, bytes int64, p *packet) {
 // waited is how long p waited in queues.
 func (w *Window) waited(now time.Time, at clock, p *packet) time.Duration {
 	took := at - p.sent.UnixMicro()
-	if !w.based || took < w.base {
+	if !w.based || took < w.base || took-w.base > mostQueue.Microseconds() {
 		w.base, w.based, w.baseAt = took, true, now
 	}
 	return micros(took - w.base)

@@ -17,9 +17,10 @@ type inbound struct {
 	head [wire.RecordHead]byte // of what is being read
 
 	// Carrier.mu guards the following.
-	bytes    uint64 // of records that have come
-	reported uint64 // what of them the peer was told
-	elicits  bool   // some had bytes of streams since
+	bytes    uint64        // of records that have come
+	at       time.Duration // when the last did, since started
+	reported uint64        // what of them the peer was told
+	elicits  bool          // some had bytes of streams since
 }
 
 // Serve reads until the transport fails or brings what it must not, then ends the carrier
@@ -278,7 +279,7 @@ func (c *Carrier) deliver(h Handler, plain []byte, early bool, whole []byte) (ke
 // count notes a record for the next Received.
 func (c *Carrier) count(size int) {
 	c.mu.Lock()
-	c.in.bytes += uint64(size)
+	c.in.bytes, c.in.at = c.in.bytes+uint64(size), time.Since(started)
 	c.mu.Unlock()
 	if c.set.asks {
 		c.brought(size)
@@ -307,7 +308,7 @@ func (in *inbound) appendReceived(b []byte) []byte {
 		return b
 	}
 	in.reported, in.elicits = in.bytes, false
-	f := wire.Frame{Kind: wire.Received, Pos: in.bytes, Clock: uint64(time.Since(started).Microseconds())}
+	f := wire.Frame{Kind: wire.Received, Pos: in.bytes, Clock: uint64(in.at.Microseconds())}
 	return f.Append(b)
 }
 

@@ -245,8 +245,7 @@ func (b *budgets) passed(l *activeCarrier) {
 func (c *Client) onSpending(in *carrier.Carrier) {
 	c.task(func() {
 		l := c.pool.activeOf(in)
-		switch {
-		case l == nil:
+		if l == nil {
 			return
 		}
 		c.budgets.passed(l)

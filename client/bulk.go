@@ -137,7 +137,7 @@ func (c *Client) fill(s *bulkSlot, h *home) *activeCarrier {
 	c.next(&s.tries)
 	ctx, cancel := context.WithTimeout(c.running, bulkDial)
 	defer cancel()
-	if l == nil || l.Passed() < calmBytes { // the front has shown that it works
+	if l == nil || l.Passed() < calmBytes { // else the front has shown that it works
 		c.awaitCalm(ctx)
 	}
 	l, err := c.dial(ctx, h, anyFront)

@@ -20,8 +20,6 @@ const (
 	leastRest, mostRest = 6 * time.Second, time.Minute
 	// restSpread is what two rests may differ by that were cut for the same reason.
 	restSpread = 1500 * time.Millisecond
-	// leastKeep is how often a carrier is asked at most.
-	leastKeep = 2 * time.Second
 )
 
 // cut learns from a carrier that ended, or was silent, after a rest.
@@ -49,9 +47,9 @@ func (r *restLimit) outlived(rest time.Duration) {
 // keep is how often to ask a carrier that is in use; 0: as usual.
 func (r *restLimit) keep() time.Duration {
 	if r.silent {
-		return max(r.limit*3/5, min(r.limit, leastKeep))
+		return r.limit * 3 / 5
 	}
-	return max(r.limit*3/4, min(r.limit, leastKeep))
+	return r.limit * 3 / 4
 }
 
 func (r *restLimit) recall(k kept.Front) {

@@ -123,20 +123,14 @@ func (c *Carrier) Budgeted() bool {
 	return c.path.budget > 0
 }
 
-// brought counts a record that has come to a client, and tells the handler when half of the budget
+// bring counts a record that has come to a client. The handler is to be told when half of the budget
 // is spent, and once more when all is.
-func (c *Carrier) brought(n int) {
-	c.mu.Lock()
-	p := &c.path
+func (p *path) bring(n int) (tell bool) {
 	before := p.isSpent()
 	p.spend(n)
 	half := p.budget > 0 && !p.half && (p.spent >= p.budget/2 || p.budget-p.spent < nearlySpent)
 	p.half = p.half || half
-	tell := half || !before && p.isSpent()
-	c.mu.Unlock()
-	if tell {
-		c.Handler().Spending(c)
-	}
+	return half || !before && p.isSpent()
 }
 
 // mayFly is how many bytes of bulk may go now; 0 if the path has room for none, and then it

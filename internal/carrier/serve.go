@@ -280,9 +280,10 @@ func (c *Carrier) deliver(h Handler, plain []byte, early bool, whole []byte) (ke
 func (c *Carrier) count(size int) {
 	c.mu.Lock()
 	c.in.bytes, c.in.at = c.in.bytes+uint64(size), time.Since(started)
+	tell := c.set.asks && c.path.bring(size)
 	c.mu.Unlock()
-	if c.set.asks {
-		c.brought(size)
+	if tell {
+		c.Handler().Spending(c)
 	}
 }
 

@@ -22,7 +22,7 @@ CLOUD          = bin/cloud $@ $(call given,PROFILE,profile) $(call given_anywher
   $(call given,ARCH,arch) $(call given_anywhere,BUDGET,budget) $(call given_anywhere,EMAIL,email) $(call given,SET,set) \
   $(call given,USERS,users) $(call given,USER,user) $(call given,FRONT,front) $(call given,DOCTOR,doctor) $(call given,YES,yes)
 
-.PHONY: all build run demo test race bench censor fuzz lint staticcheck fmt image ci clean help functions invoke \
+.PHONY: all build run demo test race bench censor hostile fuzz lint staticcheck fmt image ci clean help functions invoke \
   bin/cloud deploy update status link rotate revoke destroy \
   build-ConnectFunction build-MessageFunction build-DisconnectFunction build-OriginLayer
 
@@ -58,6 +58,9 @@ bench: build ## report the benchmarks, and what clients cost: idle ones, and bus
 
 censor: ## try the programs on paths that freeze, starve, count and die, and print goals and figures (root, 20 minutes)
 	@.ci/censor all $(ROWS)
+
+hostile: ## attack the programs for half an hour beside ten honest users, and print what those notice (Linux)
+	@.ci/hostile soak
 
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	.ci/fuzz $(FUZZTIME)

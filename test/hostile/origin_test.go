@@ -1,0 +1,104 @@
+package hostile
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"culvert/internal/wire"
+)
+
+// One user opens as many tunnels as the origin lets it. Others open theirs as before.
+func TestAUserWithManyTunnelsKeepsNobodyOut(t *testing.T) {
+	w := newWorld(t)
+	u := w.user(1)
+	var resets atomic.Int64
+	r, err := w.device(2).carrier(func(f wire.Frame) {
+		if f.Kind == wire.Reset {
+			resets.Add(1)
+		}
+	})
+	must(t, err)
+	defer r.Close()
+	must(t, r.opens(1, 8700, opening))
+	time.Sleep(3 * time.Second)
+	admitted, slowest := u.opens(50)
+	t.Logf("of 8,700 tunnels %d were reset; another user's 50: %d admitted, the slowest in %v; origin %d MiB", resets.Load(), admitted, slowest, w.origin.rss())
+	if admitted < 50 || slowest > 2*time.Second {
+		t.Errorf("another user: got %d of 50 tunnels, the slowest in %v, want all within 2 s", admitted, slowest)
+	}
+}
+
+// Strangers hold sockets open, all from the address by which users come, or from many. A
+// valid user gets in within a second all the same.
+func TestIdleStrangersKeepNobodyOut(t *testing.T) {
+	for name, from := range map[string]func(int) string{"one address": one, "many prefixes": scattered} {
+		for _, at := range []string{"origin", "edge"} {
+			t.Run(at+" "+name, func(t *testing.T) { idleStrangers(t, at, from) })
+		}
+	}
+}
+
+func idleStrangers(t *testing.T, at string, from func(int) string) {
+	w := newWorld(t)
+	held := newCrowd(t)
+	door, victim := w.door, w.origin
+	if at == "edge" {
+		door, victim = w.front, w.edge
+	}
+	const sockets = 5000
+	// At the origin each has had an answer and may ask again; at the edge none gets as far as TLS.
+	hello := map[string]string{"origin": "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "edge": "\x16\x03\x01"}
+	refused := strangers(t, held, sockets, door, hello[at], from)
+	time.Sleep(time.Second)
+	began := time.Now()
+	u := w.user(1)
+	admitted, _ := u.opens(1)
+	took := time.Since(began)
+	t.Logf("%d sockets at the %s, %d refused: a user's first message after %v, %d admitted; %d MiB", sockets, at, refused, took, admitted, victim.rss())
+	if admitted != 1 || took > time.Second {
+		t.Errorf("got %d admitted after %v, want 1 within 1 s", admitted, took)
+	}
+}
+
+// Users who never ack what they are sent, and whose tunnels are never acked, keep nobody
+// from moving bytes.
+func TestWhoeverDoesNotAckPays(t *testing.T) {
+	w := newWorld(t)
+	u := w.user(1)
+	const size = 24 << 20
+	quiet, err := u.moves(size)
+	must(t, err)
+	held := newCrowd(t)
+	for link := range uint32(4) {
+		r, err := w.device(10 + link).carrier(nil)
+		must(t, err)
+		held.add(r)
+		must(t, r.hoards(64, 64<<10))
+	}
+	time.Sleep(2 * time.Second)
+	for range 3 {
+		rate, err := u.moves(size)
+		t.Logf("quiet %.0f MB/s, beside four who never ack %.0f MB/s, %v; origin %d MiB", quiet, rate, err, w.origin.rss())
+		if err != nil || rate < quiet/3 {
+			t.Errorf("got %.0f MB/s and %v, want at least a third of %.0f", rate, err, quiet)
+		}
+	}
+}
+
+// hoards opens tunnels, sends by each all that may be sent but a byte near the beginning, so
+// that the origin can pass nothing on, and acks nothing of what comes back.
+func (r *rogue) hoards(tunnels uint32, each uint64) error {
+	if err := r.opens(1, tunnels, opening); err != nil {
+		return err
+	}
+	chunk := make([]byte, 16<<10)
+	for pos := uint64(len(opening)) + 1; pos < each; pos += uint64(len(chunk)) {
+		for id := uint32(1); id <= tunnels; id++ {
+			if err := r.write(wire.Frame{Kind: wire.Data, Tunnel: id, Pos: pos, Body: chunk}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -56,6 +56,10 @@ type Listener struct {
 	Carry Carry        // required
 	Log   *slog.Logger // nil: slog.Default()
 
+	// Host is what the app was told to dial, if that is no address of the listener: browsers that
+	// ask for it see the help page, too.
+	Host string
+
 	// Raw takes every connection for chat from its first byte on, also one that
 	// sends nothing: for odd clients and benchmarks.
 	Raw bool

@@ -1,7 +1,6 @@
 package listener
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -9,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -170,36 +168,6 @@ func TestAnAbortedChatConnDoesNotLookComplete(t *testing.T) {
 	conn.Close()
 	if _, err := app.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("got %v, want %v", err, syscall.ECONNRESET)
-	}
-}
-
-func TestListenerShowsBrowsersTheHelpPage(t *testing.T) {
-	t.Parallel()
-	address, _ := loopback(t, &Listener{})
-	for _, c := range []struct {
-		request string
-		status  int
-		body    string
-	}{
-		{"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 200, helpPage},
-		{"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", 200, ""},
-		{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n" + strings.Repeat("x", 9000), 200, helpPage},
-		{"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 405, helpPage},
-	} {
-		method, _, _ := strings.Cut(c.request, " ")
-		for _, app := range []net.Conn{connectTo(t, address), tls.Client(connectTo(t, address), &tls.Config{InsecureSkipVerify: true})} {
-			io.WriteString(app, c.request)
-			// http.ReadResponse takes no body after CONNECT for granted.
-			answer, err := http.ReadResponse(bufio.NewReader(app), &http.Request{Method: strings.Replace(method, "CONNECT", "GET", 1)})
-			if err != nil {
-				t.Fatalf("%s: %v", method, err)
-			}
-			body, err := io.ReadAll(answer.Body)
-			if answer.StatusCode != c.status || string(body) != c.body || err != nil || !answer.Close {
-				t.Errorf("%s: got %d, %q, %v, close %v; want %d, %q, closed", method, answer.StatusCode, body, err, answer.Close, c.status, c.body)
-			}
-			app.Close()
-		}
 	}
 }
 
@@ -367,7 +335,7 @@ func TestServeLeavesNoGoroutine(t *testing.T) {
 		go func() { served <- l.Serve(ctx, ln) }()
 		hello := goHello(t, helloConfigs["plain"])
 		var apps []net.Conn
-		for _, said := range []string{"", string(hello[:100]), "GET / HTTP/1.1\r\n\r\n", "WA"} {
+		for _, said := range []string{"", string(hello[:100]), "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /", "WA"} {
 			app := ln.dial()
 			io.WriteString(app, said)
 			apps = append(apps, app)

@@ -25,11 +25,8 @@ const (
 	foreign                  // nothing that we serve: close without an answer
 )
 
-// methods of HTTP begin what browsers, curl and health checks send.
-var methods = [][]byte{
-	[]byte("GET "), []byte("POST "), []byte("HEAD "), []byte("PUT "), []byte("OPTIONS "),
-	[]byte("CONNECT "), []byte("DELETE "), []byte("PATCH "), []byte("TRACE "), []byte("PRI "),
-}
+// methods of HTTP begin what browsers send that shall see the help page.
+var methods = [][]byte{[]byte("GET "), []byte("HEAD ")}
 
 // openings of WhatsApp's chat: the prologue of its Noise handshake, and the
 // edge routing that may come before it.

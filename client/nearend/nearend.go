@@ -151,7 +151,7 @@ func (n *NearEnd) Serve(ctx context.Context) error {
 	group.Go(func() { n.Client.Run(ctx) })
 	carry := func(conn net.Conn, s wire.Service, first []byte) { n.Client.Carry(conn, s, first) }
 	for _, l := range n.listeners {
-		app := listener.Listener{Raw: l.raw, Log: n.log, Carry: carry}
+		app := listener.Listener{Raw: l.raw, Host: n.App.Host, Log: n.log, Carry: carry}
 		group.Go(func() {
 			if err := app.Serve(ctx, l.Listener); err != nil {
 				cancel(err)

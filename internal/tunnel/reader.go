@@ -170,11 +170,15 @@ func (t *Tunnel) replacePump() {
 const readAhead = 32 << 10
 
 // waitRoom waits until more may be read and says how many bytes; 0 when the tunnel has
-// ended.
+// ended. Without a carrier as much is read as an Open frame takes: so the end of an app
+// that waits no longer shows.
 func (t *Tunnel) waitRoom() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for !t.isOver() {
+		if t.current() == nil && t.isUnbegun() && t.send.read < wire.MaxEarly {
+			return int(wire.MaxEarly - t.send.read)
+		}
 		least := t.profile().MinRoom
 		ahead := readAhead
 		if t.profile().Messages {

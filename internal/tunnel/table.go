@@ -256,8 +256,23 @@ func (tb *Table) Close() {
 // Abort closes a stream so that its peer sees a reset: a tunnel that is given
 // up must not look like one that ended.
 func Abort(c net.Conn) {
-	if l, ok := c.(interface{ SetLinger(int) error }); ok {
-		l.SetLinger(0)
-	}
+	resetAtClose(c)
 	c.Close()
+}
+
+// resetAtClose has whatever closes the stream from here on reset it, also the system
+// when the process is killed: what is cut short must not look like an end.
+func resetAtClose(c net.Conn) { setLinger(c, 0) }
+
+// closeInOrder closes a stream that has ended both ways. What the system has not
+// sent yet still goes.
+func closeInOrder(c net.Conn) {
+	setLinger(c, -1)
+	c.Close()
+}
+
+func setLinger(c net.Conn, seconds int) {
+	if l, ok := c.(interface{ SetLinger(int) error }); ok {
+		l.SetLinger(seconds)
+	}
 }

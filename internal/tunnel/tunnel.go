@@ -78,6 +78,7 @@ func (t *Tunnel) Join(stream net.Conn) bool {
 		return false
 	}
 	t.stream = stream
+	resetAtClose(stream)
 	t.reader.open(stream, t.table.Carriers.Poller())
 	if t.profile().GrowAt > 1 {
 		t.recv.win.began = time.Now().UnixNano()
@@ -149,7 +150,7 @@ func (t *Tunnel) lastWord(e End) (word wire.Frame, said bool) {
 func (t *Tunnel) closeStream(stream net.Conn, inOrder bool) {
 	if stream != nil {
 		if inOrder {
-			stream.Close()
+			closeInOrder(stream)
 		} else {
 			Abort(stream)
 		}
@@ -175,6 +176,7 @@ func (t *Tunnel) sweep(now time.Time) {
 		t.mu.Unlock()
 		return
 	}
+	forsaken := t.isForsaken(now)
 	expired := t.current() == nil && now.Sub(t.orphaned) > wire.HoldTunnel ||
 		t.phase == opening && now.Sub(t.began) > wire.HoldTunnel
 	if moved := t.send.read + t.recv.got; moved != t.moved {
@@ -184,10 +186,25 @@ func (t *Tunnel) sweep(now time.Time) {
 		t.giveCredit()
 	}
 	t.mu.Unlock()
-	if expired {
+	switch {
+	case forsaken:
+		t.Reset(wire.Aborted)
+	case expired:
 		t.Reset(wire.Expired)
 	}
 }
+
+// forsakenAfter is how long a tunnel may wait for a carrier whose app says no more.
+const forsakenAfter = 3 * time.Second
+
+// isForsaken reports that nobody waits for what the tunnel leads to: the app has ended
+// its stream before it heard a byte, and there is no carrier. t.mu is held.
+func (t *Tunnel) isForsaken(now time.Time) bool {
+	return t.send.state != sendOpen && t.isUnbegun() && t.current() == nil && now.Sub(t.orphaned) > forsakenAfter
+}
+
+// isUnbegun reports that no origin has said anything of a client's tunnel. t.mu is held.
+func (t *Tunnel) isUnbegun() bool { return t.phase == waiting || t.isUnheard() }
 
 // current is the path in use, nil if there is none. t.mu is held.
 func (t *Tunnel) current() *path {
@@ -303,7 +320,7 @@ func (t *Tunnel) Add(c *carrier.Carrier) { t.attach(c, false, false) }
 
 func (t *Tunnel) attach(c *carrier.Carrier, lost, alone bool) {
 	s := SessionOf(c)
-	if s == nil || !s.begin(t) {
+	if t.giveUpForsaken() || s == nil || !s.begin(t) {
 		return
 	}
 	t.mu.Lock()
@@ -322,6 +339,17 @@ func (t *Tunnel) attach(c *carrier.Carrier, lost, alone bool) {
 		t.recv.ackDue = t.recv.ackDue || p.use // the last may have gone by a carrier that is dead
 	}
 	t.ready(nil)
+}
+
+// giveUpForsaken ends the tunnel if nobody waits for it.
+func (t *Tunnel) giveUpForsaken() bool {
+	t.mu.Lock()
+	forsaken := t.isForsaken(time.Now())
+	t.mu.Unlock()
+	if forsaken {
+		t.Reset(wire.Aborted)
+	}
+	return forsaken
 }
 
 // isUnheard reports that the origin has said nothing of a client's tunnel. t.mu is held.

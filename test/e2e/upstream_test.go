@@ -175,18 +175,24 @@ func serveExchange(c net.Conn, o order) error {
 const verdict = '!'
 
 // run is the app's side of an exchange over c; nil means that every byte came
-// once and in order both ways, and both ends were seen.
+// once and in order both ways, and both ends were seen. It ends its way once it has
+// heard something, as apps do.
 func (o order) run(c net.Conn) error {
-	up := make(chan error, 1)
+	up, heard := make(chan error, 1), make(chan struct{})
 	go func() {
 		_, err := c.Write(o.bytes())
 		if err == nil {
 			err = sendPattern(c, o.Seed, o.Up)
 		}
+		<-heard
 		up <- errors.Join(err, closeWrite(c))
 	}()
 	check := &checker{want: pattern(o.Seed + 1)}
-	_, err := io.CopyN(check, c, o.Down)
+	first, err := io.CopyN(check, c, min(o.Down, 1))
+	close(heard)
+	if err == nil {
+		_, err = io.CopyN(check, c, o.Down-first)
+	}
 	var last []byte
 	if err == nil {
 		last, err = io.ReadAll(c)

@@ -1,0 +1,98 @@
+package listener
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// helpTime bounds the question of a browser, and the answer to it.
+const helpTime = 5 * time.Second
+
+// maxRequest bounds a browser's question, and maxRest what is thrown away of what comes
+// behind it: closing with bytes unread resets the connection, and the browser would not
+// show the page.
+const (
+	maxRequest = 8 << 10
+	maxRest    = 64 << 10
+)
+
+const helpPage = `<!doctype html>
+<meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>A proxy for WhatsApp</title>
+<h1>This port is a proxy for the WhatsApp app</h1>
+<p>It works, but browsers cannot use it. On the phone open WhatsApp and go to
+<b>Settings</b>, <b>Storage and data</b>, <b>Proxy</b>. Enter</p>
+<ul>
+<li>as host, the name or number before the colon in this page's address,</li>
+<li>as chat port and as media port, the number after it,</li>
+<li>and leave TLS off.</li>
+</ul>
+<p>Messages, pictures, voice notes and files go through it; calls do not.</p>
+`
+
+// help shows the help page to a person whose browser was led here, and closes conn.
+// Everybody else gets no answer: a page of the web must not find out that Culvert runs
+// here, neither by itself nor by a name of its own that leads here.
+func (r *reception) help(conn net.Conn, begun []byte) {
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(helpTime))
+	text, ok := readUntil(conn, bytes.Clone(begun), maxRequest, func(b []byte) bool {
+		return bytes.Contains(b, []byte("\r\n\r\n"))
+	})
+	if !ok {
+		return
+	}
+	q, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(text)))
+	if err != nil || !r.isPersons(q, conn.LocalAddr()) {
+		return
+	}
+	if _, err := conn.Write(answer(q)); err != nil {
+		return
+	}
+	if c, ok := conn.(interface{ CloseWrite() error }); ok {
+		c.CloseWrite()
+	}
+	io.CopyN(io.Discard, conn, maxRest)
+}
+
+// isPersons reports whether a request is one that a browser makes when a person enters
+// this listener's address, and that no page of the web can have it make.
+func (r *reception) isPersons(q *http.Request, local net.Addr) bool {
+	h := q.Header
+	from := h.Get("Sec-Fetch-Site") // which browsers send to loopback, and a page cannot change
+	return (q.Method == http.MethodGet || q.Method == http.MethodHead) && q.ContentLength == 0 &&
+		len(h["Origin"]) == 0 && len(h["Upgrade"]) == 0 && (from == "" || from == "none" || from == "same-origin") &&
+		r.isOurs(q.Host, local)
+}
+
+// isOurs reports whether host, perhaps with a port, is this listener's: its address, what
+// the app was told, or localhost. Any other name may be a stranger's that leads here.
+func (r *reception) isOurs(host string, local net.Addr) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.Trim(host, "[]")
+	if host == "localhost" || host != "" && host == r.Host {
+		return true
+	}
+	named, err := netip.ParseAddr(host)
+	at, bad := netip.ParseAddrPort(local.String())
+	return err == nil && bad == nil && named.Unmap() == at.Addr().Unmap().WithZone("")
+}
+
+// answer is the response to a person's request.
+func answer(q *http.Request) []byte {
+	body := helpPage
+	if q.Method == http.MethodHead {
+		body = ""
+	}
+	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n"+
+		"Content-Length: %d\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s", len(helpPage), body)
+}

@@ -41,15 +41,17 @@ var nano = []string{"CULVERT_MAX_TUNNELS=8738", "CULVERT_MAX_CARRIERS=6553", "GO
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldWith(t, echoing(t))
+}
+
+// newWorldWith is newWorld with far in WhatsApp's place.
+func newWorldWith(t testing.TB, far string) *world {
+	t.Helper()
 	w := &world{TB: t, dir: t.TempDir(), master: seal.NewMaster()}
 	w.secret = write(t, w.master.Text()+"\n", w.dir, "secret")
-	w.far = echoing(t)
+	w.far = far
 	w.door, w.admin, w.front = freePort(t), freePort(t), freePort(t)
-	w.origin = start(t, "origin", append([]string{
-		"CULVERT_LISTEN=" + w.door, "CULVERT_SECRET_FILE=" + w.secret, "CULVERT_ADMIN_LISTEN=" + w.admin,
-		"CULVERT_UPSTREAM_CHAT=" + w.far, "CULVERT_UPSTREAM_MEDIA=" + w.far, "CULVERT_ALLOW_PRIVATE=true", "CULVERT_DRAIN=1s",
-	}, nano...))
-	w.origin.up(w.door)
+	w.startOrigin()
 	w.certify()
 	w.edge = start(t, "edge", []string{
 		"CULVERT_LISTEN=" + w.front, "CULVERT_ORIGIN=http://" + w.door, "CULVERT_TLS_CERT=" + w.cert,
@@ -57,6 +59,16 @@ func newWorld(t testing.TB) *world {
 	})
 	w.edge.up(w.front)
 	return w
+}
+
+// startOrigin starts the origin, perhaps once more.
+func (w *world) startOrigin() {
+	w.Helper()
+	w.origin = start(w, "origin", append([]string{
+		"CULVERT_LISTEN=" + w.door, "CULVERT_SECRET_FILE=" + w.secret, "CULVERT_ADMIN_LISTEN=" + w.admin,
+		"CULVERT_UPSTREAM_CHAT=" + w.far, "CULVERT_UPSTREAM_MEDIA=" + w.far, "CULVERT_ALLOW_PRIVATE=true", "CULVERT_DRAIN=1s",
+	}, nano...))
+	w.origin.up(w.door)
 }
 
 // echoing sends back what comes, by every connection, for as long as it lasts.

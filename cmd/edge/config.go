@@ -17,6 +17,7 @@ type config struct {
 	Admin      serve.AdminAddress `env:"CULVERT_ADMIN_LISTEN" envDefault:"off" empty:"off" help:"host:port of /healthz and /metrics, or off" try:"127.0.0.1:9091"`
 	DrainFor   time.Duration      `env:"CULVERT_DRAIN" envDefault:"20s" help:"how long WebSockets may go on after SIGTERM" try:"20s"`
 	MaxSockets int                `env:"CULVERT_MAX_SOCKETS" envDefault:"10000" help:"WebSockets open at once, about 100 kB of memory each at most; whoever comes later sees the website" try:"10000"`
+	Limits     serve.Limits
 
 	roots *x509.CertPool // from OriginCA
 }
@@ -28,6 +29,7 @@ func (c *config) Check() []serve.SettingError {
 	return append(c.TLS.Check(), wrongDoor(os.Getenv("CULVERT_DOOR")),
 		serve.Wrong("CULVERT_ORIGIN_CA", err, "CULVERT_ORIGIN_CA=/etc/culvert/origin.pem, a file in PEM form"),
 		serve.Positive("CULVERT_MAX_SOCKETS", c.MaxSockets, "10000"),
+		c.Limits.Check(),
 		serve.Positive("CULVERT_DRAIN", c.DrainFor, "20s"))
 }
 

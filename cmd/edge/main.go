@@ -32,6 +32,6 @@ func (c *config) run(ctx context.Context, log *slog.Logger, files *serve.Files) 
 	}
 	return serve.Service{
 		Listener: listener, Handler: proxy, Admin: c.Admin, Metrics: metrics, Log: log,
-		DrainFor: c.DrainFor, Drain: proxy.Drain,
+		DrainFor: c.DrainFor, Drain: proxy.Drain, Strangers: serve.NewStrangers(c.Limits, metrics),
 	}.Run(ctx)
 }

@@ -35,9 +35,10 @@ type config struct {
 	DrainFor     time.Duration      `env:"CULVERT_DRAIN" envDefault:"30s" help:"how long connections may go on after SIGTERM" try:"30s"`
 	MaxTunnels   int                `env:"CULVERT_MAX_TUNNELS" envDefault:"100000" help:"connections of all users' apps at once, about 10 kB of memory each when idle" try:"100000"`
 	MaxCarriers  int                `env:"CULVERT_MAX_CARRIERS" envDefault:"50000" help:"WebSockets of all users at once" try:"50000"`
-	Chat         serve.Address      `env:"CULVERT_UPSTREAM_CHAT" help:"host:port that stands in for WhatsApp's chat servers, for tests and private networks" try:"127.0.0.1:5222"`
-	Media        serve.Address      `env:"CULVERT_UPSTREAM_MEDIA" help:"host:port that stands in for WhatsApp's media servers, for tests and private networks" try:"127.0.0.1:7777"`
-	AllowPrivate bool               `env:"CULVERT_ALLOW_PRIVATE" help:"true lets the two above be addresses that are not public" try:"true"`
+	Limits       serve.Limits
+	Chat         serve.Address `env:"CULVERT_UPSTREAM_CHAT" help:"host:port that stands in for WhatsApp's chat servers, for tests and private networks" try:"127.0.0.1:5222"`
+	Media        serve.Address `env:"CULVERT_UPSTREAM_MEDIA" help:"host:port that stands in for WhatsApp's media servers, for tests and private networks" try:"127.0.0.1:7777"`
+	AllowPrivate bool          `env:"CULVERT_ALLOW_PRIVATE" help:"true lets the two above be addresses that are not public" try:"true"`
 
 	masters []seal.Master // from Secret or SecretFile, the newest first
 	gates   wire.GateKeys // from Gate or GateFile; nil: those that follow from masters
@@ -53,6 +54,7 @@ func (c *config) Check() []serve.SettingError {
 		serve.Wrong("CULVERT_REVOKED", revoked, "CULVERT_REVOKED=3,17 or a file with one number a line"),
 		serve.Positive("CULVERT_MAX_TUNNELS", c.MaxTunnels, "100000"),
 		serve.Positive("CULVERT_MAX_CARRIERS", c.MaxCarriers, "50000"),
+		c.Limits.Check(),
 		serve.Positive("CULVERT_DRAIN", c.DrainFor, "30s"))
 }
 

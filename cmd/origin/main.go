@@ -56,7 +56,7 @@ func (c *config) run(ctx context.Context, log *slog.Logger, files *serve.Files) 
 	defer far.Close()
 	service := serve.Service{
 		Handler: far, Admin: c.Admin, Metrics: metrics, Log: log,
-		DrainFor: c.DrainFor, Leave: far.Drain,
+		DrainFor: c.DrainFor, Leave: far.Drain, Strangers: serve.NewStrangers(c.Limits, metrics),
 	}
 	if second != nil {
 		service.Lasting = far.Wrap(second)

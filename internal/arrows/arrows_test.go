@@ -19,6 +19,7 @@ const module = "culvert/"
 var mayImport = map[string][]string{
 	"internal/wire":      {},
 	"internal/netpoll":   {},
+	"internal/share":     {},
 	"internal/pace":      {},
 	"internal/dial":      {},
 	"internal/doh":       {},
@@ -36,7 +37,7 @@ var mayImport = map[string][]string{
 	"internal/tunnel":    {"internal/pace", "internal/carrier", "internal/netpoll", "internal/session", "internal/tasks", "internal/transport", "internal/wire"},
 	"internal/whatsapp":  {"internal/dial", "internal/wire"},
 	"internal/link":      {"internal/seal", "internal/wire"},
-	"internal/serve":     {"internal/netpoll", "internal/version"},
+	"internal/serve":     {"internal/netpoll", "internal/share", "internal/version"},
 
 	"client/front":    {"internal/dial", "internal/doh", "internal/link"},
 	"client/listener": {"internal/dial", "internal/netpoll", "internal/whatsapp", "internal/wire"},

@@ -32,6 +32,8 @@ type Service struct {
 	Metrics  prometheus.Gatherer
 	Log      *slog.Logger
 
+	Strangers *Strangers // bounds connections that are no WebSocket yet; nil: 4,096, by address
+
 	DrainFor time.Duration // how long Leave and Drain may take together
 
 	// Leave is called first, while new connections are still accepted, and
@@ -50,10 +52,16 @@ func (s Service) Run(ctx context.Context) error {
 		return err
 	}
 	var draining atomic.Bool
-	server := newServer(s.Handler, maxStrangers, s.Log)
+	if s.Strangers == nil {
+		s.Strangers = NewStrangers(Limits{Strangers: maxStrangers}, nil)
+	}
+	server := newServer(s.Handler, s.Strangers, s.Log)
 	var serving sync.WaitGroup // one for each listener
 	defer serving.Wait()
 	defer server.Close()
+	telling, quiet := context.WithCancel(context.Background())
+	defer quiet()
+	serving.Go(func() { s.Strangers.tell(telling, s.Log) })
 	failed := make(chan error, 1) // Listener's error comes when server is closed at the latest
 	serving.Go(func() { failed <- server.Serve(s.Listener) })
 	if s.Lasting != nil {
@@ -62,7 +70,7 @@ func (s Service) Run(ctx context.Context) error {
 	admin := string(Off)
 	if adminListener != nil {
 		admin = adminListener.Addr().String()
-		adminServer := newServer(newAdmin(s.Metrics, &draining), 64, s.Log)
+		adminServer := newServer(newAdmin(s.Metrics, &draining), NewStrangers(Limits{Strangers: 64}, nil), s.Log)
 		serving.Go(func() { adminServer.Serve(adminListener) })
 		defer adminServer.Close()
 	}
@@ -151,12 +159,12 @@ const (
 // about 30 kB each with TLS they take 120 MB.
 const maxStrangers = 4096
 
-// newServer serves HTTP/1.1 and closes the connections above strangers at once.
-func newServer(h http.Handler, strangers int, to *slog.Logger) *http.Server {
+// newServer serves HTTP/1.1 to no more than so many strangers at once.
+func newServer(h http.Handler, strangers *Strangers, to *slog.Logger) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Server{
-		Handler:                      h,
+		Handler:                      strangers.count(h),
 		Protocols:                    protocols,
 		ReadHeaderTimeout:            headerPatience,
 		ReadTimeout:                  bodyPatience,
@@ -165,24 +173,8 @@ func newServer(h http.Handler, strangers int, to *slog.Logger) *http.Server {
 		MaxHeaderBytes:               maxHead,
 		DisableGeneralOptionsHandler: true, // OPTIONS * sees what all others see
 		ErrorLog:                     log.New(panics{to}, "", 0),
-		ConnState:                    bound(strangers),
-	}
-}
-
-// bound counts connections until they end or are handed over. It closes what
-// it may not keep instead of wrapping the listener, whose connections must stay
-// what they are: half-closing and waiting without a buffer depend on it.
-func bound(most int) func(net.Conn, http.ConnState) {
-	var open atomic.Int64
-	return func(c net.Conn, s http.ConnState) {
-		switch s {
-		case http.StateNew:
-			if open.Add(1) > int64(most) {
-				c.Close()
-			}
-		case http.StateClosed, http.StateHijacked:
-			open.Add(-1)
-		}
+		ConnState:                    strangers.state,
+		ConnContext:                  withConn,
 	}
 }
 

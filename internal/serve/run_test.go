@@ -60,7 +60,7 @@ func TestSlowStrangersAreCutOff(t *testing.T) {
 				ln := make(pipes)
 				srv := newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					io.Copy(io.Discard, r.Body)
-				}), 1, quiet)
+				}), few(1), quiet)
 				go srv.Serve(ln)
 				defer srv.Close()
 				conn := ln.dial()
@@ -76,26 +76,10 @@ func TestSlowStrangersAreCutOff(t *testing.T) {
 	}
 }
 
-func TestStrangersAreBounded(t *testing.T) {
-	t.Parallel()
-	ln := make(pipes)
-	srv := newServer(http.HandlerFunc(hello), 1, quiet)
-	go srv.Serve(ln)
-	defer srv.Close()
-	first, second := ln.dial(), ln.dial()
-	if _, err := io.ReadAll(second); err != nil {
-		t.Errorf("got %v, want the second closed at once", err)
-	}
-	go io.WriteString(first, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-	if _, err := http.ReadResponse(bufio.NewReader(first), nil); err != nil {
-		t.Errorf("got %v, want the first served", err)
-	}
-}
-
 func TestAPanicIsLoggedWithoutAddressAndTheRestNot(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	log := newServer(nil, 1, slog.New(slog.NewTextHandler(&out, nil))).ErrorLog
+	log := newServer(nil, few(1), slog.New(slog.NewTextHandler(&out, nil))).ErrorLog
 	log.Print("http: TLS handshake error from 192.0.2.7:1234: EOF")
 	if out.Len() > 0 {
 		t.Errorf("got %q, want nothing", out.String())

@@ -1,0 +1,193 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"culvert/internal/share"
+)
+
+// Limits are the settings that bound what strangers take.
+type Limits struct {
+	Strangers int     `env:"CULVERT_MAX_STRANGERS" envDefault:"4096" help:"connections open at once that are no WebSocket yet, about 30 kB of memory each with TLS. When they get scarce, the network (/24 or /48) and address with most loses its oldest" try:"4096"`
+	Proxies   Proxies `env:"CULVERT_PROXIES" help:"addresses or networks, with commas between, of proxies before this server whose X-Forwarded-For is believed, so that strangers behind them are told apart. It is never logged or passed on" try:"10.0.0.0/8,2001:db8::/32"`
+}
+
+// Check wants a number above 0.
+func (l *Limits) Check() SettingError {
+	return Positive("CULVERT_MAX_STRANGERS", l.Strangers, "4096")
+}
+
+// Proxies are networks whose word on others' addresses is believed.
+type Proxies []netip.Prefix
+
+// UnmarshalText reads addresses and prefixes with commas between.
+func (p *Proxies) UnmarshalText(b []byte) error {
+	for word := range strings.SplitSeq(string(b), ",") {
+		word = strings.TrimSpace(word)
+		prefix, err := netip.ParsePrefix(word)
+		if one, bad := netip.ParseAddr(word); bad == nil {
+			prefix, err = netip.PrefixFrom(one, one.BitLen()), nil
+		}
+		if err != nil {
+			return errors.New("holds something that is neither an IP address nor a network like 10.0.0.0/8")
+		}
+		*p = append(*p, prefix.Masked())
+	}
+	return nil
+}
+
+func (p Proxies) has(a netip.Addr) bool {
+	return slices.ContainsFunc(p, func(n netip.Prefix) bool { return n.Contains(a) })
+}
+
+// visitor is the address that the proxies say a request comes from: the last of the list
+// that is none of theirs. The zero value if they do not say.
+func (p Proxies) visitor(h http.Header) (from netip.Addr) {
+	said := strings.Split(strings.Join(h.Values("X-Forwarded-For"), ","), ",")
+	for _, word := range slices.Backward(said) {
+		a, err := netip.ParseAddr(strings.TrimSpace(word))
+		if err != nil {
+			return from
+		}
+		if from = a.Unmap(); !p.has(from) {
+			return from
+		}
+	}
+	return from
+}
+
+// Strangers bounds the connections that have not become WebSockets: there is room for
+// another always, in the place of one that has been there for longest. A connection counts
+// for its address; from a proxy that is believed each request does, for the visitor's. It
+// closes what it may not keep instead of wrapping the listener, whose connections must
+// stay what they are: half-closing and waiting without a buffer depend on it. Its methods
+// may be called by many goroutines.
+type Strangers struct {
+	pool    *share.Strangers
+	proxies Proxies
+
+	mu sync.Mutex // guards the following
+	at map[net.Conn]*place
+}
+
+type place = share.Place[netip.Prefix, netip.Prefix]
+
+// NewStrangers makes the bound of a server, with metrics unless r is nil.
+func NewStrangers(l Limits, r prometheus.Registerer) *Strangers {
+	s := &Strangers{pool: share.NewStrangers(l.Strangers), proxies: l.Proxies, at: map[net.Conn]*place{}}
+	f := promauto.With(r)
+	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "culvert_connections_strange", Help: "Connections now that are no WebSocket yet."},
+		func() float64 { return float64(s.pool.Len()) })
+	f.NewCounterFunc(prometheus.CounterOpts{Name: "culvert_strangers_displaced_total", Help: "Connections that were no WebSocket yet and ended, as others needed their place."},
+		func() float64 { return float64(s.pool.Displaced()) })
+	return s
+}
+
+// peer is the address at the other end of c; the zero value in tests without one.
+func peer(c net.Conn) netip.Addr {
+	if tcp, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}
+
+// state is an http.Server's ConnState.
+func (s *Strangers) state(c net.Conn, now http.ConnState) {
+	switch {
+	case now == http.StateClosed || now == http.StateHijacked:
+		s.leave(c)
+	case now == http.StateNew:
+		if from := peer(c); !s.proxies.has(from) {
+			s.enter(c, from)
+		}
+	case now == http.StateIdle && s.proxies.has(peer(c)):
+		s.leave(c)
+	default:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if p := s.at[c]; p != nil {
+			p.Stir()
+		}
+	}
+}
+
+func (s *Strangers) enter(c net.Conn, from netip.Addr) {
+	network, within := share.Prefix(from)
+	p := s.pool.Enter(network, within, func() { cut(c) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.at[c] = p
+}
+
+func (s *Strangers) leave(c net.Conn) {
+	s.mu.Lock()
+	p := s.at[c]
+	delete(s.at, c)
+	s.mu.Unlock()
+	if p != nil {
+		p.Leave()
+	}
+}
+
+// cut closes a connection beneath TLS, whose own end waits for room to say goodbye.
+func cut(c net.Conn) {
+	if secure, ok := c.(interface{ NetConn() net.Conn }); ok {
+		c = secure.NetConn()
+	}
+	c.Close()
+}
+
+// connKey is where a request's context has its connection.
+type connKey struct{}
+
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// count has requests from proxies that are believed counted for the visitor.
+func (s *Strangers) count(h http.Handler) http.Handler {
+	if len(s.proxies) == 0 {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, _ := r.Context().Value(connKey{}).(net.Conn)
+		if c != nil && s.proxies.has(peer(c)) {
+			s.enter(c, s.proxies.visitor(r.Header))
+			defer s.leave(c) // what was hijacked has left before
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// tellEvery is how often at most the log says that a bound bites.
+const tellEvery = time.Minute
+
+// tell logs until ctx ends that places were lost.
+func (s *Strangers) tell(ctx context.Context, log *slog.Logger) {
+	tick := time.NewTicker(tellEvery)
+	defer tick.Stop()
+	for last := uint64(0); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if now := s.pool.Displaced(); now != last {
+			log.Warn("strangers' connections are scarce: the oldest were closed", "closed", now-last, "open", s.pool.Len(),
+				"try", "nothing, if users are well; else CULVERT_MAX_STRANGERS, or CULVERT_PROXIES behind a CDN")
+			last = now
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package share
+
+import (
+	"net/netip"
+	"sync"
+)
+
+// Pool bounds what strangers have: sockets, or requests that wait. There is always room for
+// another, in the place of one that has it longest and has shown nothing. It may be used by
+// many goroutines.
+type Pool[K, W comparable] struct {
+	bound *Bound[K]
+
+	mu sync.Mutex // guards the following; taken before the bound's
+	of map[within[K, W]]*held[K, W]
+}
+
+// within is one within a name.
+type within[K, W comparable] struct {
+	name K
+	one  W
+}
+
+// Strangers is a Pool by addresses.
+type Strangers = Pool[netip.Prefix, netip.Prefix]
+
+// Place is what a stranger has in a Pool.
+type Place[K, W comparable] struct {
+	pool       *Pool[K, W]
+	held       *held[K, W]
+	end        func()
+	prev, next *Place[K, W]
+	left       bool
+}
+
+// held is the places of one within a name, those first that have shown nothing for longest.
+type held[K, W comparable] struct {
+	account     *Account[K]
+	key         within[K, W]
+	first, last *Place[K, W]
+}
+
+// NewPool makes a pool with room for size.
+func NewPool[K, W comparable](size int) *Pool[K, W] {
+	return &Pool[K, W]{bound: NewBound[K](int64(size)), of: map[within[K, W]]*held[K, W]{}}
+}
+
+// NewStrangers makes a pool by addresses.
+func NewStrangers(size int) *Strangers { return NewPool[netip.Prefix, netip.Prefix](size) }
+
+// Prefix is what an address is counted for, within a network: itself, or the /64 that a
+// household has, within a /24 or a /48.
+func Prefix(a netip.Addr) (network, within netip.Prefix) {
+	a = a.Unmap().WithZone("")
+	if a.Is4() {
+		return netip.PrefixFrom(a, 24).Masked(), netip.PrefixFrom(a, 32)
+	}
+	return netip.PrefixFrom(a, 48).Masked(), netip.PrefixFrom(a, 64).Masked()
+}
+
+// Enter gives a place to one within a name. end is called, once at most and in the goroutine
+// of whoever needs the place, when that is lost; it must not wait.
+func (p *Pool[K, W]) Enter(name K, one W, end func()) *Place[K, W] {
+	p.mu.Lock()
+	h := p.held(within[K, W]{name, one})
+	payer, ok := h.account.Take(1)
+	if !ok { // its own name pays
+		payer = h.account.eldest()
+		h.account.Add(1)
+	}
+	place := &Place[K, W]{pool: p, held: h, end: end}
+	h.push(place)
+	var lost *Place[K, W]
+	if payer != nil {
+		lost = payer.Of.(*held[K, W]).first
+		lost.leave()
+	}
+	p.mu.Unlock()
+	if lost != nil {
+		lost.end()
+	}
+	return place
+}
+
+// held finds or makes the places of one. p.mu is held.
+func (p *Pool[K, W]) held(key within[K, W]) *held[K, W] {
+	h := p.of[key]
+	if h == nil {
+		h = &held[K, W]{key: key}
+		h.account = p.bound.Open(key.name, h)
+		p.of[key] = h
+	}
+	return h
+}
+
+// eldest is the account of a's name that has most, which is a if nobody in it has anything.
+func (a *Account[K]) eldest() *Account[K] {
+	a.bound.mu.Lock()
+	defer a.bound.mu.Unlock()
+	if top := a.name.ranks.top(); top != nil {
+		return top
+	}
+	return a
+}
+
+// Len is how many places are taken.
+func (p *Pool[K, W]) Len() int { return int(p.bound.Taken()) }
+
+// Size is how many there are.
+func (p *Pool[K, W]) Size() int { return int(p.bound.size) }
+
+// Displaced is how many have lost their place to another.
+func (p *Pool[K, W]) Displaced() uint64 { return p.bound.Ended() + p.bound.Refused() }
+
+// Stir notes that a stranger has shown something: others lose their place before.
+func (l *Place[K, W]) Stir() {
+	l.pool.mu.Lock()
+	defer l.pool.mu.Unlock()
+	if !l.left {
+		l.held.remove(l)
+		l.held.push(l)
+	}
+}
+
+// Leave gives the place back. It may be called more than once.
+func (l *Place[K, W]) Leave() {
+	l.pool.mu.Lock()
+	defer l.pool.mu.Unlock()
+	l.leave()
+}
+
+// leave is Leave; of none it does nothing. Pool.mu is held.
+func (l *Place[K, W]) leave() {
+	if l == nil || l.left {
+		return
+	}
+	l.left = true
+	h := l.held
+	h.remove(l)
+	h.account.Give(1)
+	if h.first == nil {
+		h.account.Close()
+		delete(l.pool.of, h.key)
+	}
+}
+
+func (h *held[K, W]) push(l *Place[K, W]) {
+	if l.prev = h.last; l.prev == nil {
+		h.first = l
+	} else {
+		l.prev.next = l
+	}
+	h.last = l
+}
+
+func (h *held[K, W]) remove(l *Place[K, W]) {
+	if l.prev != nil {
+		l.prev.next = l.next
+	} else {
+		h.first = l.next
+	}
+	if l.next != nil {
+		l.next.prev = l.prev
+	} else {
+		h.last = l.prev
+	}
+	l.prev, l.next = nil, nil
+}

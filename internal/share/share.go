@@ -1,0 +1,283 @@
+// Package share divides what there is of something, such as tunnels, bytes or sockets, among
+// all who ask for it, so that nobody shuts out another. Its policy is:
+//
+//  1. What is taken is counted for a name, and for one within it: for a user and a session,
+//     or for the prefix of an address and the address.
+//  2. An eighth of all is the reserve. While more than that is left, whoever asks takes.
+//  3. From the reserve whoever has less than another takes.
+//  4. When nothing is left, whoever has less than another takes all the same, and of what
+//     whoever has most has taken, something ends: what has shown nothing before what has, and
+//     the oldest first.
+//  5. The same holds within a name. Whoever has nothing has less than any other.
+//  6. Of strangers, whose sockets have shown nothing, one who may not take displaces the
+//     oldest of its own name: behind a CDN all of them have one.
+//  7. What has joined a session is counted for its user, and for no address any more.
+//
+// Who has most is told to a factor of two where many have much; of two who are alike, the one that
+// came to it first has more.
+package share
+
+import (
+	"math/bits"
+	"sync"
+	"sync/atomic"
+)
+
+// reservePart is what part of a bound the reserve is.
+const reservePart = 8
+
+// Bound is something of which there is so much and no more. K is what names are. A nil
+// one bounds nothing. It may be used by many goroutines.
+type Bound[K comparable] struct {
+	size, reserve int64
+	pressure
+
+	mu    sync.Mutex // guards the following, and all accounts
+	taken int64
+	names map[K]*name[K]
+	ranks ranks[*name[K]]
+}
+
+// pressure is how often a bound has bitten.
+type pressure struct{ refused, ended atomic.Uint64 }
+
+// Refused is how often somebody who had most might not take more.
+func (p *pressure) Refused() uint64 { return p.refused.Load() }
+
+// Ended is how often something had to end, so that another could take.
+func (p *pressure) Ended() uint64 { return p.ended.Load() }
+
+// name has all that is counted for it, by accounts.
+type name[K comparable] struct {
+	node[*name[K]]
+	key      K
+	accounts int
+	ranks    ranks[*Account[K]]
+}
+
+// Account is what one within a name has taken. Whoever opens it closes it when all is given
+// back.
+type Account[K comparable] struct {
+	Of    any // whatever its owner wants to find again when something of it is to end
+	node  node[*Account[K]]
+	name  *name[K]
+	bound *Bound[K]
+}
+
+// NewBound makes a bound of a size.
+func NewBound[K comparable](size int64) *Bound[K] {
+	return &Bound[K]{size: size, reserve: size / reservePart, names: map[K]*name[K]{}}
+}
+
+// Open makes an account within a name. A nil Bound has nil accounts.
+func (b *Bound[K]) Open(key K, of any) *Account[K] {
+	if b == nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := b.names[key]
+	if n == nil {
+		n = &name[K]{key: key}
+		n.of = n
+		b.names[key] = n
+	}
+	n.accounts++
+	a := &Account[K]{Of: of, name: n, bound: b}
+	a.node.of = a
+	return a
+}
+
+// Close forgets an account, of which nothing is left.
+func (a *Account[K]) Close() {
+	if a == nil {
+		return
+	}
+	b := a.bound
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a.add(-a.node.n)
+	if a.name.accounts--; a.name.accounts == 0 {
+		delete(b.names, a.name.key)
+	}
+}
+
+// Taken is how much is taken by all.
+func (b *Bound[K]) Taken() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.taken
+}
+
+// Size is how much there is.
+func (b *Bound[K]) Size() int64 { return b.size }
+
+// Take takes n, if the account may. Where that is more than there is, payer is the account
+// of which something is to end, now.
+func (a *Account[K]) Take(n int64) (payer *Account[K], ok bool) {
+	b := a.bound
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	left := b.size - b.taken - n
+	if left < b.reserve {
+		if payer = a.behind(n); payer == nil {
+			b.refused.Add(1)
+			return nil, false
+		}
+		if left >= 0 {
+			payer = nil
+		}
+	}
+	if payer != nil {
+		b.ended.Add(1)
+	}
+	a.add(n)
+	return payer, true
+}
+
+// Add counts n more whether the account may take it or not, or less. It returns how much more the account
+// may take then, and who is to end something if more is taken than there is.
+func (a *Account[K]) Add(n int64) (left int64, payer *Account[K]) {
+	if a == nil {
+		return 1 << 62, nil
+	}
+	b := a.bound
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a.add(n)
+	if left = b.size - b.reserve - b.taken; left < b.reserve {
+		left = max(left, a.lag())
+	}
+	if n > 0 && b.taken > b.size {
+		b.ended.Add(1)
+		payer = b.ranks.top().ranks.top()
+	}
+	return left, payer
+}
+
+// Give gives n back.
+func (a *Account[K]) Give(n int64) {
+	if a == nil {
+		return
+	}
+	a.bound.mu.Lock()
+	defer a.bound.mu.Unlock()
+	a.add(-n)
+}
+
+// Has is what the account has taken.
+func (a *Account[K]) Has() int64 {
+	if a == nil {
+		return 0
+	}
+	a.bound.mu.Lock()
+	defer a.bound.mu.Unlock()
+	return a.node.n
+}
+
+// add counts. Bound.mu is held, as for all that follow.
+func (a *Account[K]) add(n int64) {
+	a.bound.taken += n
+	a.name.ranks.add(&a.node, n)
+	a.bound.ranks.add(&a.name.node, n)
+}
+
+// behind is somebody who has more than the account would have with n more; nil if there is
+// nobody.
+func (a *Account[K]) behind(n int64) *Account[K] {
+	if top := a.bound.ranks.top(); top != nil && top != a.name && isLess(a.name.n, n, top.n) {
+		return top.ranks.top()
+	}
+	if top := a.name.ranks.top(); top != nil && top != a && isLess(a.node.n, n, top.node.n) {
+		return top
+	}
+	return nil
+}
+
+func isLess(has, more, than int64) bool { return has+more < than || has == 0 && more <= than }
+
+// lag is how much less the account has than who has most: of all, or in its name.
+func (a *Account[K]) lag() (n int64) {
+	if top := a.bound.ranks.top(); top != nil && top != a.name {
+		n = top.n - a.name.n
+	}
+	if top := a.name.ranks.top(); top != nil && top != a {
+		n = max(n, top.node.n-a.node.n)
+	}
+	return n
+}
+
+// ranks are nodes by how much they have: those that have as many bits of it in one list, the
+// one that came to that first at its head.
+type ranks[T any] struct {
+	first, last [64]*node[T]
+	highest     int
+}
+
+// node is in the list of its rank; rank 0 has nothing, and no list.
+type node[T any] struct {
+	of         T
+	n          int64
+	rank       int
+	prev, next *node[T]
+}
+
+func (r *ranks[T]) add(d *node[T], n int64) {
+	d.n += n
+	rank := bits.Len64(uint64(max(d.n, 0)))
+	if rank == d.rank {
+		return
+	}
+	r.unlink(d)
+	if d.rank = rank; rank > 0 {
+		r.link(d)
+	}
+}
+
+func (r *ranks[T]) link(d *node[T]) {
+	last := &r.last[d.rank]
+	if d.prev = *last; d.prev == nil {
+		r.first[d.rank] = d
+	} else {
+		d.prev.next = d
+	}
+	*last = d
+	r.highest = max(r.highest, d.rank)
+}
+
+func (r *ranks[T]) unlink(d *node[T]) {
+	if d.rank == 0 {
+		return
+	}
+	if d.prev != nil {
+		d.prev.next = d.next
+	} else {
+		r.first[d.rank] = d.next
+	}
+	if d.next != nil {
+		d.next.prev = d.prev
+	} else {
+		r.last[d.rank] = d.prev
+	}
+	d.prev, d.next = nil, nil
+}
+
+// compared is how many of the highest rank are compared to find the one that has most.
+const compared = 16
+
+// top is what has most; the zero value if nobody has anything.
+func (r *ranks[T]) top() (most T) {
+	for r.highest > 0 && r.first[r.highest] == nil {
+		r.highest--
+	}
+	best := r.first[r.highest]
+	if best == nil {
+		return most
+	}
+	for d, i := best.next, 1; d != nil && i < compared; d, i = d.next, i+1 {
+		if d.n > best.n {
+			best = d
+		}
+	}
+	return best.of
+}

@@ -137,7 +137,7 @@ func New(cfg Config) (*Client, error) {
 	c.pool, c.tasks, c.reach = newPool(), tasks.NewGroup(), c.dialSocket
 	c.table = tunnel.NewTable(tunnel.Events{
 		Ended: c.ended, Bulk: c.promote, Draining: c.pool.onDrain, Doubted: c.onDoubted, Spending: c.onSpending, Expired: c.expired,
-	}, tunnel.NewWindowBudget(cfg.Windows), true)
+	}, tunnel.NewWindows(cfg.Windows), true)
 	c.pool.move(nil, newHome(c.table, pair))
 	c.openLearned(pair)
 	c.running, c.stop = context.WithCancel(context.Background())

@@ -46,7 +46,7 @@ func newPeer(t *testing.T, owner byte) *peer {
 				go near.Write([]byte("hi"))
 			}
 		},
-	}, tunnel.NewWindowBudget(1<<20), false)
+	}, tunnel.NewWindows(1<<20), false)
 	t.Cleanup(p.table.Close)
 	return p
 }

@@ -9,6 +9,7 @@ import (
 	"culvert/internal/carrier"
 	"culvert/internal/seal"
 	"culvert/internal/session"
+	"culvert/internal/share"
 	"culvert/internal/transport"
 	"culvert/internal/tunnel"
 	"culvert/internal/wire"
@@ -24,9 +25,7 @@ type admission struct {
 	revoked  func(user uint32) bool
 	sessions *session.Origin
 	table    *tunnel.Table
-	unproven unprovenCarriers
-	most     int // carriers of all users that have proved themselves
-	mostEach int // of one user
+	unproven *share.Pool[uint32, struct{}] // carriers, of each user
 	metrics  *metrics
 	draining atomic.Bool // new carriers are told that their tunnels are wanted elsewhere
 }
@@ -35,9 +34,9 @@ type admission struct {
 func newAdmission(cfg Config) *admission {
 	agreements := newRates(agreeRate, agreeBurst)
 	return &admission{
-		gates: cfg.Gates, revoked: cfg.Revoked, most: cfg.MaxCarriers, mostEach: cfg.UserCarriers,
+		gates: cfg.Gates, revoked: cfg.Revoked,
 		pairs: &pairs{masters: append([]seal.Master{cfg.Master}, cfg.Older...), of: map[uint32][]*seal.Pair{}},
-		taken: newTakenTokens(), unproven: unprovenCarriers{of: map[uint32][]*carrier.Carrier{}},
+		taken: newTakenTokens(), unproven: share.NewPool[uint32, struct{}](max(leastUnproven, cfg.MaxCarriers/4)),
 		sessions: session.NewOrigin(session.Config{Address: cfg.address(), Allow: agreements.allow}),
 	}
 }
@@ -81,30 +80,24 @@ func (a *admission) take(b *bearer, conn string, now time.Time) bool {
 	return fresh
 }
 
-// isFull reports whether there may be no more carriers, or none of user's. Those that
-// have proved nothing take nothing of the room of others, and have a quarter of it themselves.
-func (a *admission) isFull(user uint32) bool {
-	carriers := a.table.Carriers
-	return carriers.Len()-carriers.AllUnproven() >= a.most || carriers.Of(user) >= a.mostEach ||
-		carriers.AllUnproven() >= max(userUnproven, a.most/4)
-}
+// leastUnproven is how many carriers may be unproven at least.
+const leastUnproven = 64
 
 // newCarrier makes b's carrier over sock, which is charged to nobody until it has proved
-// itself. The caller starts it.
+// itself. A token may be copied, so until then it takes nothing of the user's share; and a
+// copy does not keep the user out, as the newest stay. The caller starts it.
 func (a *admission) newCarrier(sock transport.Transport, door session.Door, b *bearer) *carrier.Carrier {
 	oc := a.sessions.Carrier(door, b.token, b.user, b.pair, time.Now())
 	c := a.table.NewCarrier(sock, oc, b.user)
-	if oldest := a.unproven.add(c); oldest != nil {
-		oldest.Close()
-	}
+	place := a.unproven.Enter(b.user, struct{}{}, func() { c.Close() })
+	c.Settled = place.Leave
 	return c
 }
 
-// proved lets a carrier stay that has proved itself and now counts, if there is room,
+// proved lets a carrier stay that has proved itself and now counts, if its user has room,
 // and sends what a client should know first. Else it ends c and returns false.
 func (a *admission) proved(c *carrier.Carrier) bool {
-	carriers := a.table.Carriers
-	if carriers.Len()-carriers.AllUnproven() > a.most || carriers.Of(c.User) > a.mostEach {
+	if !tunnel.SessionOf(c).Admit(c) {
 		a.metrics.refused(wire.Busy)
 		c.Close()
 		return false
@@ -138,7 +131,6 @@ func (a *admission) sweep(now time.Time) {
 	}
 	a.sessions.Sweep(now)
 	a.taken.sweep(now)
-	a.unproven.sweep()
 }
 
 // pairs are the keys that an origin and its users share, by which users prove their
@@ -195,43 +187,3 @@ func (p *pairs) keep(user uint32, tried []*seal.Pair) {
 	}
 	p.of[user] = tried
 }
-
-// unprovenCarriers are those that have not proved themselves yet, of each user. A token
-// may be copied, so they take nothing of the user's share; and a copy does not keep the
-// user out, as the newest stay.
-type unprovenCarriers struct {
-	mu sync.Mutex
-	of map[uint32][]*carrier.Carrier // the oldest first
-}
-
-// userUnproven bounds those of one user. A household's client that comes back brings
-// no more at once.
-const userUnproven = 64
-
-// add notes a carrier and returns the user's oldest, which is to end, if there are too many.
-func (u *unprovenCarriers) add(c *carrier.Carrier) (oldest *carrier.Carrier) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	all := slices.DeleteFunc(u.of[c.User], isSettled)
-	if len(all) >= userUnproven {
-		oldest = all[0]
-		all = slices.Delete(all, 0, 1)
-	}
-	u.of[c.User] = append(all, c)
-	return oldest
-}
-
-// sweep forgets those that have proved themselves or ended.
-func (u *unprovenCarriers) sweep() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	for user, all := range u.of {
-		if all = slices.DeleteFunc(all, isSettled); len(all) == 0 {
-			delete(u.of, user)
-		} else {
-			u.of[user] = all
-		}
-	}
-}
-
-func isSettled(c *carrier.Carrier) bool { return c.Live() || c.Dead() }

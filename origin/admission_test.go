@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"culvert/internal/carrier"
 	"culvert/internal/seal"
 	"culvert/internal/wire"
 )
@@ -71,26 +70,5 @@ func TestTheUsersWhoseKeysAreKeptAreBounded(t *testing.T) {
 	}
 	if len(p.of) != maxPairs {
 		t.Errorf("got %d users, want %d", len(p.of), maxPairs)
-	}
-}
-
-// A copied token makes a carrier that proves nothing. However many there are, they keep
-// neither the user out nor others.
-func TestOfCarriersThatProveNothingTheNewestStay(t *testing.T) {
-	t.Parallel()
-	u := unprovenCarriers{of: map[uint32][]*carrier.Carrier{}}
-	other := &carrier.Carrier{User: 8}
-	u.add(other)
-	var all []*carrier.Carrier
-	for i := range 3 * userUnproven {
-		c := &carrier.Carrier{User: 7}
-		all = append(all, c)
-		ends := u.add(c)
-		if i < userUnproven && ends != nil || i >= userUnproven && ends != all[i-userUnproven] {
-			t.Fatalf("carrier %d: got another to end than the oldest of too many", i)
-		}
-	}
-	if len(u.of[8]) != 1 {
-		t.Error("another user's carrier is gone")
 	}
 }

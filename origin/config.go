@@ -20,21 +20,19 @@ import (
 // Config is what an Origin works with. All but Master and Dial may be zero. Dial
 // returns soon after its context ends: Close waits for it.
 type Config struct {
-	Master       seal.Master                                           // the secret that links come from
-	Older        []seal.Master                                         // the secrets whose links are still good
-	Gates        wire.GateKeys                                         // verify tokens, the newest first; nil: those of Master and Older
-	Dial         func(context.Context, wire.Service) (net.Conn, error) // reaches WhatsApp, and nothing else
-	Site         http.Handler                                          // what strangers see; nil: 404
-	Log          *slog.Logger                                          // one line a tunnel that ends; nil: none
-	Metrics      prometheus.Registerer                                 // nil: none
-	MaxTunnels   int                                                   // of all users; 0: 100,000
-	MaxCarriers  int                                                   // of all users; 0: 50,000
-	UserCarriers int                                                   // of one user; 0: 1,000
-	UserTunnels  int                                                   // of one user; 0: 12,000
-	Revoked      func(user uint32) bool                                // whose links are void; nil: nobody's
-	Windows      int64                                                 // what others can make the origin keep, in bytes, as told below; 0: 512 MiB
-	Advertise    netip.AddrPort                                        // where functions and other origins reach this one; zero: none do
-	Gateway      Gateway                                               // zero: no gateway door
+	Master      seal.Master                                           // the secret that links come from
+	Older       []seal.Master                                         // the secrets whose links are still good
+	Gates       wire.GateKeys                                         // verify tokens, the newest first; nil: those of Master and Older
+	Dial        func(context.Context, wire.Service) (net.Conn, error) // reaches WhatsApp, and nothing else
+	Site        http.Handler                                          // what strangers see; nil: 404
+	Log         *slog.Logger                                          // one line a tunnel that ends; nil: none
+	Metrics     prometheus.Registerer                                 // nil: none
+	MaxTunnels  int                                                   // of all users; 0: 100,000
+	MaxCarriers int                                                   // of all users; 0: 50,000
+	Revoked     func(user uint32) bool                                // whose links are void; nil: nobody's
+	Windows     int64                                                 // what others can make the origin keep, in bytes, as told below; 0: 512 MiB
+	Advertise   netip.AddrPort                                        // where functions and other origins reach this one; zero: none do
+	Gateway     Gateway                                               // zero: no gateway door
 
 	// Reach dials other origins; nil: a net.Dialer does.
 	Reach func(ctx context.Context, network, address string) (net.Conn, error)
@@ -82,8 +80,6 @@ func (c *Config) defaults() {
 	}
 	c.MaxTunnels = cmp.Or(c.MaxTunnels, 100_000)
 	c.MaxCarriers = cmp.Or(c.MaxCarriers, 50_000)
-	c.UserTunnels = cmp.Or(c.UserTunnels, 12_000)
-	c.UserCarriers = cmp.Or(c.UserCarriers, 1_000)
 	c.Windows = cmp.Or(c.Windows, 512<<20)
 	c.Advertise = netip.AddrPortFrom(c.Advertise.Addr().Unmap(), c.Advertise.Port())
 }
@@ -98,21 +94,20 @@ func (c *Config) defaults() {
 //	tunnels, each with a carrier    share/24 KiB  all        8738   34952
 //	  of 10 KiB when idle                         all      85 MiB 341 MiB
 //	carriers that prove nothing     a quarter     all      11 MiB  43 MiB
-//	  of 5 KiB                      64            user    320 KiB 320 KiB
+//	  of 5 KiB
 //	bytes in tunnels                Windows/2     all      34 MiB 136 MiB
-//	                                a quarter     user    8.5 MiB  34 MiB
-//	  what a window may reach       a sixteenth   tunnel  2.1 MiB 8.5 MiB
+//	  what a window may reach       a sixteenth   tunnel  4.3 MiB  17 MiB
 //	  in any case, for chat         4 KiB         tunnel
 //	texts waiting for API Gateway   Windows/4     all      17 MiB  68 MiB
-//	                                a quarter     user    4.3 MiB  17 MiB
 //	bodies of functions             Windows/4     all      17 MiB  68 MiB
 //	dials under way                 4096, 8 KiB   user     32 MiB  32 MiB
 //	keys shared with users          8192          all       4 MiB   4 MiB
 //	tokens taken                    4096, 16 B    user     64 KiB  64 KiB
 //	sessions                        64, 1 KiB     user     64 KiB  64 KiB
 //
-// Windows does not bound the buffers, 64 KiB each, of carriers and splices that are in
-// the middle of a write which nobody takes. A user may have 1,000 of them.
+// What is of all is divided among users and their sessions as package share says. Windows
+// does not bound the buffers, 64 KiB each, of carriers and splices that are in the middle of
+// a write which nobody takes.
 //
 // 3,000 tunnels that sent 420 kB each with the first byte missing made an origin with
 // the settings of the smaller machine grow to 87 MB; before there was a bound, they took 1.3 GB.

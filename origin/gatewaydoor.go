@@ -12,6 +12,7 @@ import (
 	"culvert/internal/carrier"
 	"culvert/internal/handover"
 	"culvert/internal/session"
+	"culvert/internal/share"
 	"culvert/internal/tasks"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
@@ -42,7 +43,8 @@ type connection struct {
 	conn    *transport.CallbackConn
 	carrier *carrier.Carrier
 	pace    *pace
-	over    atomic.Bool // API Gateway has told its end
+	texts   *share.Account[uint32] // that wait for API Gateway
+	over    atomic.Bool            // API Gateway has told its end
 }
 
 const (
@@ -190,10 +192,11 @@ func (g *gatewayDoor) connection(id string, b *bearer, ticket string) (*connecti
 	if c := g.conns[id]; c != nil {
 		return c, 0
 	}
-	if g.closed || g.admission.isFull(b.user) || g.admission.draining.Load() && !g.fleet.isOwn(ticket, b.user) {
+	if g.closed || g.admission.draining.Load() && !g.fleet.isOwn(ticket, b.user) {
 		return nil, http.StatusServiceUnavailable
 	}
 	c := &connection{id: id, user: b.user, token: b.token, pace: newPace(time.Now())}
+	c.texts = g.poster.waiting.Open(b.user, c)
 	c.conn = transport.NewCallbackConn(g.poster.to(c), inFlight, g.fleet.ticket(b.user))
 	c.carrier = g.admission.newCarrier(c.conn, session.Gateway, b)
 	c.carrier.Start()
@@ -230,6 +233,7 @@ func (g *gatewayDoor) find(id string) *connection {
 func (g *gatewayDoor) watch(c *connection) {
 	<-c.conn.Done()
 	c.carrier.Close()
+	defer c.texts.Close()
 	g.mu.Lock()
 	delete(g.conns, c.id)
 	g.mu.Unlock()

@@ -51,12 +51,10 @@ func TestBytesAreCountedWhileTheirTunnelRuns(t *testing.T) {
 func TestLabelsHaveNoSpaces(t *testing.T) {
 	t.Parallel()
 	n := newNetwork()
-	x, a := n.gatewayNode(t, func(c *origin.Config) { c.UserTunnels = 1 })
+	x, a := n.gatewayNode(t, func(c *origin.Config) { c.MaxTunnels = 1 })
 	c := startClient(t, n.master.Client(1), a.front())
 	first := open(t, c, &x.run)
-	_, stream := net.Pipe()
-	c.Carry(stream, wire.Service{Kind: wire.Chat}, []byte("one too many"))
-	wantSoon(t, "a refusal", func() bool { return x.count(t, "culvert_refused_total", "origin_is_full") > 0 })
+	wantRefusal(t, x, c)
 	first.Close()
 	x.Close()
 	families, err := x.counters.Gather()
@@ -75,18 +73,26 @@ func TestLabelsHaveNoSpaces(t *testing.T) {
 	}
 }
 
+// wantRefusal has c open tunnels until it is refused one: the first that a carrier brings are
+// charged late.
+func wantRefusal(t *testing.T, x *node, c *client.Client) {
+	t.Helper()
+	wantSoon(t, "a refusal", func() bool {
+		_, stream := net.Pipe()
+		c.Carry(stream, wire.Service{Kind: wire.Chat}, []byte("one too many"))
+		return x.count(t, "culvert_refused_total", "origin_is_full") > 0
+	})
+}
+
 // A user for whom there is no place is no stranger: an operator adds an origin for
 // the one, and looks for a censor because of the other.
 func TestAFullOriginCountsARefusalAndNoStranger(t *testing.T) {
 	t.Parallel()
 	n := newNetwork()
-	x := n.node(t, func(c *origin.Config) { c.MaxCarriers = 1 })
-	front := newFront(t, x).link()
-	open(t, startClient(t, n.master.Client(1), front), &x.run)
-	late := startClient(t, n.master.Client(2), front)
-	_, stream := net.Pipe()
-	late.Carry(stream, wire.Service{Kind: wire.Chat}, []byte("hello"))
-	wantSoon(t, "a refusal", func() bool { return x.count(t, "culvert_refused_total", "origin_is_full") > 0 })
+	x := n.node(t, func(c *origin.Config) { c.MaxTunnels = 1 })
+	c := startClient(t, n.master.Client(1), newFront(t, x).link())
+	open(t, c, &x.run)
+	wantRefusal(t, x, c)
 	if got := x.metrics(); !strings.Contains(got, "\nculvert_strangers_total 0\n") {
 		t.Errorf("got the metrics %s, want no stranger", got)
 	}

@@ -12,6 +12,7 @@ import (
 	"culvert/internal/carrier"
 	"culvert/internal/dial"
 	"culvert/internal/handover"
+	"culvert/internal/share"
 	"culvert/internal/tasks"
 	"culvert/internal/transport"
 	"culvert/internal/tunnel"
@@ -49,8 +50,11 @@ func New(cfg Config) (*Origin, error) {
 	o.acceptor, o.admission = newAcceptor(o.ctx, cfg, o.tasks), newAdmission(cfg)
 	o.table = tunnel.NewTable(tunnel.Events{
 		Open: o.acceptor.open, Ended: o.acceptor.ended, Proved: o.proved,
-	}, tunnel.NewWindowBudget(cfg.Windows), false)
-	o.table.Memory = tunnel.NewMemoryQuota(cfg.kept())
+	}, tunnel.NewWindows(cfg.Windows), false)
+	shares := &o.table.Shares
+	shares.Memory = share.NewBound[uint32](cfg.kept())
+	shares.Tunnels = share.NewBound[uint32](int64(cfg.MaxTunnels))
+	shares.Carriers = share.NewBound[uint32](int64(cfg.MaxCarriers))
 	metrics := newMetrics(cfg.Metrics, o.table, o.admission.sessions.Sessions)
 	o.acceptor.table, o.acceptor.metrics = o.table, metrics
 	o.admission.table, o.admission.metrics = o.table, metrics
@@ -87,7 +91,7 @@ const sweepEvery = 10 * time.Second
 func (o *Origin) newGatewayDoor(cfg Config, metrics *metrics) *gatewayDoor {
 	g := &gatewayDoor{
 		admission: o.admission, fleet: o.fleet, checker: wire.NewChecker(cfg.Gates), metrics: metrics, tasks: o.tasks,
-		poster:  newPoster(cfg.Gateway, metrics, cfg.Log, tunnel.NewMemoryQuota(cfg.Windows/waitingPart)),
+		poster:  newPoster(cfg.Gateway, metrics, cfg.Log, share.NewBound[uint32](cfg.Windows/waitingPart)),
 		reading: make(chan struct{}, cfg.readings()),
 		conns:   map[string]*connection{},
 	}

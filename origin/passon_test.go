@@ -61,7 +61,7 @@ func ticketTo(n network, at netip.AddrPort, user uint32) string {
 func TestACarrierIsServedWhereItsTicketLeads(t *testing.T) {
 	t.Parallel()
 	n := newNetwork()
-	a, b, full := n.node(t), n.node(t), n.node(t, func(c *origin.Config) { c.UserCarriers = -1 })
+	a, b := n.node(t), n.node(t)
 	old := wire.NewTickets(n.gates, time.Time{}).New(wire.Owner{At: b.at, User: 1}, time.Now().Add(-wire.TicketLife-time.Hour))
 	for name, c := range map[string]struct {
 		ticket, header string
@@ -76,7 +76,6 @@ func TestACarrierIsServedWhereItsTicketLeads(t *testing.T) {
 		"another gate's":   {b.tickets(newNetwork(), 1), "", a.at},
 		"garbage":          {strings.Repeat("x", wire.TicketLen), "", a.at},
 		"nobody there":     {ticketTo(n, nobody.Addr(t), 1), "", a.at},
-		"no place there":   {full.tickets(n, 1), "", a.at},
 		"a public address": {ticketTo(n, netip.MustParseAddrPort("192.0.2.1:8080"), 1), "", a.at},
 		"metadata":         {ticketTo(n, netip.MustParseAddrPort("169.254.169.254:80"), 1), "", a.at},
 	} {

@@ -20,7 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
 
 	"culvert/internal/dial"
-	"culvert/internal/tunnel"
+	"culvert/internal/share"
 )
 
 // poster sends messages to connections of API Gateway. What is refused for a
@@ -31,7 +31,7 @@ type poster struct {
 	log     *slog.Logger
 	warned  [answers]atomic.Int64 // when a line was last logged, Unix ns
 	hanging chan struct{}         // holds one for each connection being closed
-	waiting *tunnel.MemoryQuota   // texts, in bytes
+	waiting *share.Bound[uint32]  // texts, in bytes
 }
 
 // pace is what the posts of one connection have in common.
@@ -61,7 +61,7 @@ const (
 // errPost ends a carrier. The log and the metrics have the reason.
 var errPost = errors.New("API Gateway does not take it")
 
-func newPoster(cfg Gateway, m *metrics, log *slog.Logger, waiting *tunnel.MemoryQuota) *poster {
+func newPoster(cfg Gateway, m *metrics, log *slog.Logger, waiting *share.Bound[uint32]) *poster {
 	return &poster{api: newManagement(cfg), metrics: m, log: log, hanging: make(chan struct{}, maxHanging), waiting: waiting}
 }
 
@@ -71,8 +71,12 @@ func (p *poster) to(c *connection) func(context.Context, []byte) error {
 		p.metrics.posting.Inc()
 		defer p.metrics.posting.Dec()
 		size := int64(cap(text)) // of a buffer for the largest, as a rule
-		defer p.waiting.Add(c.user, -size)
-		if p.waiting.Add(c.user, size) < 0 {
+		left, payer := c.texts.Add(size)
+		defer c.texts.Give(size)
+		if payer != nil && payer != c.texts {
+			payer.Of.(*connection).conn.Close()
+		}
+		if left < 0 {
 			return p.conclude(ctx, c, overloaded)
 		}
 		a := untried

@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"culvert/internal/seal"
+	"culvert/internal/share"
 	"culvert/internal/tunnel"
 	"culvert/internal/wire"
 )
@@ -81,12 +82,12 @@ type posting struct {
 
 func newPosting(a *awsAnswers) *posting {
 	p := &posting{counters: prometheus.NewRegistry()}
-	m := newMetrics(p.counters, tunnel.NewTable(tunnel.Events{}, tunnel.NewWindowBudget(0), false), func() int { return 0 })
-	p.poster = newPoster(a.gateway(), m, slog.New(slog.NewTextHandler(&p.log, nil)), tunnel.NewMemoryQuota(4*mostWaiting*wire.MaxText))
+	m := newMetrics(p.counters, tunnel.NewTable(tunnel.Events{}, tunnel.NewWindows(0), false), func() int { return 0 })
+	p.poster = newPoster(a.gateway(), m, slog.New(slog.NewTextHandler(&p.log, nil)), share.NewBound[uint32](mostWaiting*wire.MaxText).WithoutReserve())
 	return p
 }
 
-// mostWaiting texts of one user may wait.
+// mostWaiting texts may wait.
 const mostWaiting = 3
 
 // count is what a counter stands at where a label has the value.
@@ -238,9 +239,15 @@ func TestPostsThatWaitAreBoundInAll(t *testing.T) {
 		var all sync.WaitGroup
 		var failed atomic.Int64
 		const more = 10
+		texts := p.waiting.Open(1, nil)
+		connection := func() *connection {
+			c := newTestConnection("c")
+			c.texts = texts
+			return c
+		}
 		for range mostWaiting + more {
 			all.Go(func() {
-				if p.to(newTestConnection("c"))(t.Context(), text) != nil {
+				if p.to(connection())(t.Context(), text) != nil {
 					failed.Add(1)
 				}
 			})
@@ -249,7 +256,7 @@ func TestPostsThatWaitAreBoundInAll(t *testing.T) {
 		if failed.Load() != more {
 			t.Errorf("got %d refused, want %d", failed.Load(), more)
 		}
-		if err := p.to(newTestConnection("c"))(t.Context(), text); err != nil {
+		if err := p.to(connection())(t.Context(), text); err != nil {
 			t.Errorf("got %v, want place again", err)
 		}
 	})

@@ -35,13 +35,6 @@ func (u *userCounts) remove(user uint32) {
 	}
 }
 
-// len is how many of user's there are.
-func (u *userCounts) len(user uint32) int {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.of[user]
-}
-
 // The following bound how fast one user may open tunnels and agree anew: a phone opens a
 // few tunnels a minute and agrees every five, and a household's client that comes back
 // does much at once. To agree costs an origin some 0.3 ms.

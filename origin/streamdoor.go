@@ -31,11 +31,6 @@ func (d *streamDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if d.passOn(w, r, b.user) {
 		return
 	}
-	if d.admission.isFull(b.user) {
-		d.metrics.refused(wire.Busy)
-		d.site.ServeHTTP(w, r)
-		return
-	}
 	d.carry(w, r, b)
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math"
 	"net"
 	"slices"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"culvert/internal/carrier"
+	"culvert/internal/share"
 	"culvert/internal/tasks"
 	"culvert/internal/tunnel"
 	"culvert/internal/whatsapp"
@@ -21,17 +21,14 @@ import (
 // acceptor is the far end of tunnels: it accepts them and dials what they lead to. Its
 // methods may be called by many goroutines.
 type acceptor struct {
-	table    *tunnel.Table
-	dial     func(context.Context, wire.Service) (net.Conn, error)
-	revoked  func(user uint32) bool
-	most     int // tunnels of all users
-	mostEach int // tunnels of one user
-	metrics  *metrics
-	log      *slog.Logger
-	ctx      context.Context // ends the dials
-	tasks    *tasks.Group    // they run the dials
+	table   *tunnel.Table
+	dial    func(context.Context, wire.Service) (net.Conn, error)
+	revoked func(user uint32) bool
+	metrics *metrics
+	log     *slog.Logger
+	ctx     context.Context // ends the dials
+	tasks   *tasks.Group    // they run the dials
 
-	tunnels  *userCounts
 	dials    *userCounts // a user's, which may outlive the tunnels
 	rates    *rates
 	early    *earlyTunnels
@@ -41,10 +38,9 @@ type acceptor struct {
 // newAcceptor makes one without its table and metrics. Its goroutines are by's and end
 // with ctx.
 func newAcceptor(ctx context.Context, cfg Config, by *tasks.Group) *acceptor {
-	tunnels := newUserCounts()
 	return &acceptor{
-		dial: cfg.Dial, revoked: cfg.Revoked, most: cfg.MaxTunnels, mostEach: cfg.UserTunnels, log: cfg.Log, ctx: ctx, tasks: by,
-		tunnels: tunnels, dials: newUserCounts(), rates: newRates(openRate, openBurst), early: newEarlyTunnels(tunnels),
+		dial: cfg.Dial, revoked: cfg.Revoked, log: cfg.Log, ctx: ctx, tasks: by,
+		dials: newUserCounts(), rates: newRates(openRate, openBurst), early: newEarlyTunnels(cfg.MaxTunnels/4, by),
 	}
 }
 
@@ -66,7 +62,7 @@ func (a *acceptor) open(c *carrier.Carrier, s *tunnel.Session, id uint32, svc wi
 	}
 	t, ok := s.Accept(c, id, svc, early)
 	if !ok {
-		a.uncharge(c.User, key)
+		a.uncharge(key)
 		return
 	}
 	if !proved {
@@ -83,26 +79,26 @@ func (a *acceptor) mayOpen(c *carrier.Carrier, key tunnelKey, proved bool) (why 
 	switch {
 	case a.revoked(c.User):
 		return wire.Refused
-	case a.refusing.Load() || a.table.Tunnels() >= a.most:
+	case a.refusing.Load():
 		return wire.Busy
-	case proved && a.rates.allow(c.User, now) && a.tunnels.add(c.User, a.mostEach):
+	case proved && a.rates.allow(c.User, now) && key.session.Charge():
 		return 0
-	case !proved && a.tunnels.len(c.User) < a.mostEach && a.early.add(c, key, now):
+	case !proved && a.early.add(c, key, now):
 		return 0
 	}
 	return wire.Busy
 }
 
 // uncharge undoes what mayOpen has counted.
-func (a *acceptor) uncharge(user uint32, key tunnelKey) {
+func (a *acceptor) uncharge(key tunnelKey) {
 	if !a.early.remove(key) {
-		a.tunnels.remove(user)
+		key.session.Uncharge()
 	}
 }
 
 // ended is told of each tunnel that was accepted and has ended.
 func (a *acceptor) ended(e tunnel.End) {
-	a.uncharge(e.User, tunnelKey{e.Session, e.ID})
+	a.uncharge(tunnelKey{e.Session, e.ID})
 	a.metrics.ended(e)
 	a.log.Info("tunnel ended", "tunnel", e)
 }
@@ -138,45 +134,68 @@ type tunnelKey struct {
 // A user is charged with them when the carrier has proved itself, or when a carrier
 // serves them that has. Its methods may be called by many goroutines.
 type earlyTunnels struct {
-	charged *userCounts // what users are charged with
-	rates   *rates
+	rates *rates
+	room  *share.Pool[uint32, *tunnel.Session]
+	tasks *tasks.Group
 
-	mu sync.Mutex                       // guards the following; charged is locked within
+	mu sync.Mutex                       // guards the following
 	by map[*carrier.Carrier][]tunnelKey // all that each has begun
-	of map[tunnelKey]*tunnel.Tunnel     // those that nobody is charged with; nil until accepted
+	of map[tunnelKey]*earlyTunnel       // those that nobody is charged with
+}
+
+// earlyTunnel is one of them, and its place among them.
+type earlyTunnel struct {
+	*tunnel.Tunnel // nil until it is accepted
+	leave          func()
 }
 
 const (
 	// earlyRate, a second, and earlyBurst bound a user's first flights apart from what
 	// proved carriers open. The burst is of as many carriers as may be unproven at once.
 	earlyRate  = 5
-	earlyBurst = userUnproven * wire.MaxEarlyOpens
+	earlyBurst = leastUnproven * wire.MaxEarlyOpens
+	leastEarly = 2 * wire.MaxEarlyOpens
 )
 
-func newEarlyTunnels(charged *userCounts) *earlyTunnels {
+// newEarlyTunnels has room for so many, of which the oldest of whoever has most go.
+func newEarlyTunnels(room int, by *tasks.Group) *earlyTunnels {
 	return &earlyTunnels{
-		charged: charged, rates: newRates(earlyRate, earlyBurst),
-		by: map[*carrier.Carrier][]tunnelKey{}, of: map[tunnelKey]*tunnel.Tunnel{},
+		rates: newRates(earlyRate, earlyBurst), room: share.NewPool[uint32, *tunnel.Session](max(leastEarly, room)), tasks: by,
+		by: map[*carrier.Carrier][]tunnelKey{}, of: map[tunnelKey]*earlyTunnel{},
 	}
 }
 
 // add counts a tunnel that c begins, unless c has begun as many as it may.
 func (e *earlyTunnels) add(c *carrier.Carrier, key tunnelKey, now time.Time) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if len(e.by[c]) >= wire.MaxEarlyOpens || !e.rates.allow(c.User, now) {
+	if !e.rates.allow(c.User, now) {
 		return false
 	}
-	e.by[c], e.of[key] = append(e.by[c], key), nil
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.by[c]) >= wire.MaxEarlyOpens {
+		return false
+	}
+	place := e.room.Enter(c.User, key.session, func() { e.tasks.Go(func() { e.displace(key) }) })
+	e.by[c], e.of[key] = append(e.by[c], key), &earlyTunnel{leave: place.Leave}
 	return true
+}
+
+// displace resets a tunnel that has lost its place.
+func (e *earlyTunnels) displace(key tunnelKey) {
+	e.mu.Lock()
+	t := e.of[key]
+	e.mu.Unlock()
+	if t != nil && t.Tunnel != nil {
+		t.Reset(wire.Busy)
+	}
 }
 
 // began notes the tunnel, unless it has ended already.
 func (e *earlyTunnels) began(key tunnelKey, t *tunnel.Tunnel) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if _, ok := e.of[key]; ok {
-		e.of[key] = t
+	if early := e.of[key]; early != nil {
+		early.Tunnel = t
 	}
 }
 
@@ -184,9 +203,17 @@ func (e *earlyTunnels) began(key tunnelKey, t *tunnel.Tunnel) {
 func (e *earlyTunnels) remove(key tunnelKey) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	_, ok := e.of[key]
+	return e.forget(key)
+}
+
+// forget is remove; e.mu is held.
+func (e *earlyTunnels) forget(key tunnelKey) bool {
+	t := e.of[key]
+	if t != nil {
+		t.leave()
+	}
 	delete(e.of, key)
-	return ok
+	return t != nil
 }
 
 // proved charges c's user with the tunnels that c has begun and that live.
@@ -194,16 +221,15 @@ func (e *earlyTunnels) proved(c *carrier.Carrier) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, key := range e.by[c] {
-		e.settle(c.User, key)
+		e.settle(key)
 	}
 	delete(e.by, c)
 }
 
-// settle charges user with a tunnel. e.mu is held.
-func (e *earlyTunnels) settle(user uint32, key tunnelKey) {
-	if _, ok := e.of[key]; ok {
-		delete(e.of, key)
-		e.charged.add(user, math.MaxInt) // there was room when it began
+// settle charges a session's user with a tunnel. e.mu is held.
+func (e *earlyTunnels) settle(key tunnelKey) {
+	if e.forget(key) {
+		key.session.ChargeAnyway()
 	}
 }
 
@@ -214,12 +240,12 @@ func (e *earlyTunnels) sweep() {
 	defer e.mu.Unlock()
 	for c, keys := range e.by {
 		keys = slices.DeleteFunc(keys, func(key tunnelKey) bool {
-			t, ok := e.of[key]
-			if ok && t != nil && isProved(t.Carrier()) {
-				e.settle(c.User, key)
-				ok = false
+			t := e.of[key]
+			if t != nil && t.Tunnel != nil && isProved(t.Carrier()) {
+				e.settle(key)
+				t = nil
 			}
-			return !ok
+			return t == nil
 		})
 		if e.by[c] = keys; len(keys) == 0 && c.Dead() {
 			delete(e.by, c)

@@ -14,6 +14,9 @@ import (
 	"culvert/internal/carrier"
 	"culvert/internal/seal"
 	"culvert/internal/session"
+	"culvert/internal/share"
+	"culvert/internal/tasks"
+	"culvert/internal/tunnel"
 	"culvert/internal/wire"
 )
 
@@ -80,14 +83,14 @@ func TestAFirstFlightDialsAndChargesNobody(t *testing.T) {
 		c := o.client(7)
 		o.hand("a", c.HelloOpening(wire.MaxEarlyOpens+3))
 		o.want("tunnels", o.table.Tunnels(), wire.MaxEarlyOpens)
-		o.want("charged", o.acceptor.tunnels.len(7), 0)
+		o.want("charged", int(o.table.Shares.Tunnels.Taken()), 0)
 		o.want("carriers", o.table.Carriers.Of(7), 0)
 		o.prove("a", c)
-		o.want("charged after the proof", o.acceptor.tunnels.len(7), wire.MaxEarlyOpens)
+		o.want("charged after the proof", int(o.table.Shares.Tunnels.Taken()), wire.MaxEarlyOpens)
 		o.want("carriers after the proof", o.table.Carriers.Of(7), 1)
 		o.table.Abandon()
 		synctest.Wait()
-		o.want("charged at the end", o.acceptor.tunnels.len(7), 0)
+		o.want("charged at the end", int(o.table.Shares.Tunnels.Taken()), 0)
 	})
 }
 
@@ -106,7 +109,7 @@ func TestAFirstFlightThatMovedIsCharged(t *testing.T) {
 		o.want("tunnels", o.table.Tunnels(), 1)
 		o.sleep(session.ProveWithin + 2*sweepEvery)
 		o.want("unproven carriers", o.table.Carriers.AllUnproven(), 0)
-		o.want("charged", o.acceptor.tunnels.len(7), 1)
+		o.want("charged", int(o.table.Shares.Tunnels.Taken()), 1)
 		o.want("still early", len(o.acceptor.early.by)+len(o.acceptor.early.of), 0)
 	})
 }
@@ -117,15 +120,16 @@ func TestACarrierThatProvesNothingEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newInMemory(t)
 		defer o.Close()
-		for i := range userUnproven + 5 {
+		o.admission.unproven = share.NewPool[uint32, struct{}](leastUnproven)
+		for i := range leastUnproven + 5 {
 			o.hand(string(rune('A'+i)), o.client(7).Hello(""))
 		}
-		o.want("unproven carriers", o.table.Carriers.AllUnproven(), userUnproven)
-		o.want("connections", o.gateway.connections(), userUnproven)
+		o.want("unproven carriers", o.table.Carriers.AllUnproven(), o.admission.unproven.Len())
+		o.want("connections", o.gateway.connections(), leastUnproven*7/8)
 		o.sleep(session.ProveWithin + 2*sweepEvery)
 		o.want("carriers later", o.table.Carriers.Len(), 0)
 		o.want("connections later", o.gateway.connections(), 0)
-		o.want("remembered later", len(o.admission.unproven.of), 0)
+		o.want("remembered later", o.admission.unproven.Len(), 0)
 		o.sleep(wire.HoldTunnel + session.ProveWithin + 2*sweepEvery)
 		o.want("sessions later", o.admission.sessions.Sessions(), 0)
 		o.sleep(2*wire.TokenLife + sweepEvery)
@@ -133,21 +137,27 @@ func TestACarrierThatProvesNothingEnds(t *testing.T) {
 	})
 }
 
-// Carriers that prove themselves at once are no more than one user may have.
+// Carriers that prove themselves at once are no more than there may be. Those of another
+// session take the place of whoever has most.
 func TestAUserProvesNoMoreCarriersThanItMayHave(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := newInMemory(t)
 		defer o.Close()
-		o.admission.mostEach = 1
-		first, second := o.client(7), o.client(7)
+		o.table.Shares.Carriers = share.NewBound[uint32](1)
+		first := o.client(7)
+		other := o.client(8)
 		o.hand("a", first.Hello(""))
-		o.hand("b", second.Hello(""))
 		o.prove("a", first)
-		o.prove("b", second)
+		o.hand("b", first.Next().Hello("")) // its first record proves it
 		o.want("carriers", o.table.Carriers.Of(7), 1)
 		if o.gateway.find("a") == nil || o.gateway.find("b") != nil {
 			t.Error("got another carrier than the first that has proved itself")
+		}
+		o.hand("c", other.Hello(""))
+		o.prove("c", other)
+		if o.gateway.find("a") != nil || o.gateway.find("c") == nil {
+			t.Error("got another user kept out by whoever came first")
 		}
 	})
 }
@@ -156,28 +166,27 @@ func TestAUserProvesNoMoreCarriersThanItMayHave(t *testing.T) {
 // user is charged with what is left of it when the carrier has proved itself.
 func TestAFirstFlightIsChargedWhenItsCarrierHasProvedItself(t *testing.T) {
 	t.Parallel()
-	charged := newUserCounts()
-	e := newEarlyTunnels(charged)
-	c := &carrier.Carrier{User: 7}
+	e := newEarlyTunnels(100, tasks.NewGroup())
+	c, of := &carrier.Carrier{User: 7}, &tunnel.Session{}
 	for id := range uint32(wire.MaxEarlyOpens) {
-		if !e.add(c, tunnelKey{number: id}, time.Now()) {
+		if !e.add(c, tunnelKey{of, id}, time.Now()) {
 			t.Fatalf("tunnel %d is refused", id)
 		}
 	}
-	if e.add(c, tunnelKey{number: 100}, time.Now()) {
+	if e.add(c, tunnelKey{of, 100}, time.Now()) {
 		t.Errorf("got more than %d tunnels of one first flight", wire.MaxEarlyOpens)
 	}
-	if !e.remove(tunnelKey{number: 0}) || e.remove(tunnelKey{number: 0}) {
+	if !e.remove(tunnelKey{of, 0}) || e.remove(tunnelKey{of, 0}) {
 		t.Error("a tunnel that ended early is not uncharged once")
 	}
-	if n := charged.len(7); n != 0 {
-		t.Errorf("got %d tunnels charged before the carrier has proved itself, want none", n)
+	if n := e.room.Len(); n != wire.MaxEarlyOpens-1 {
+		t.Errorf("got %d tunnels that nobody is charged with, want the %d that live", n, wire.MaxEarlyOpens-1)
 	}
 	e.proved(c)
-	if n := charged.len(7); n != wire.MaxEarlyOpens-1 {
-		t.Errorf("got %d tunnels charged, want the %d that live", n, wire.MaxEarlyOpens-1)
+	if n := e.room.Len(); n != 0 {
+		t.Errorf("got %d tunnels that nobody is charged with after the proof, want none", n)
 	}
-	if e.remove(tunnelKey{number: 1}) || len(e.by)+len(e.of) != 0 {
+	if e.remove(tunnelKey{of, 1}) || len(e.by)+len(e.of) != 0 {
 		t.Error("what was charged is still remembered as early")
 	}
 }
@@ -185,16 +194,17 @@ func TestAFirstFlightIsChargedWhenItsCarrierHasProvedItself(t *testing.T) {
 // First flights are bounded apart from what a user's proved carriers open.
 func TestAUsersFirstFlightsAreBounded(t *testing.T) {
 	t.Parallel()
-	e, now, begun := newEarlyTunnels(newUserCounts()), time.Unix(1_800_000_000, 0), 0
+	e, now, begun := newEarlyTunnels(4*earlyBurst, tasks.NewGroup()), time.Unix(1_800_000_000, 0), 0
+	of := &tunnel.Session{}
 	for range 2 * earlyBurst {
-		if e.add(&carrier.Carrier{User: 7}, tunnelKey{number: uint32(begun)}, now) {
+		if e.add(&carrier.Carrier{User: 7}, tunnelKey{of, uint32(begun)}, now) {
 			begun++
 		}
 	}
 	if begun != earlyBurst {
 		t.Errorf("got %d tunnels at once, want %d", begun, earlyBurst)
 	}
-	if !e.add(&carrier.Carrier{User: 8}, tunnelKey{}, now) {
+	if !e.add(&carrier.Carrier{User: 8}, tunnelKey{of, 0}, now) {
 		t.Error("another user is refused")
 	}
 }

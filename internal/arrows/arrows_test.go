@@ -34,7 +34,7 @@ var mayImport = map[string][]string{
 	"internal/transport": {"internal/netpoll", "internal/tasks", "internal/wire"},
 	"internal/session":   {"internal/seal", "internal/wire"},
 	"internal/carrier":   {"internal/pace", "internal/netpoll", "internal/session", "internal/tasks", "internal/transport", "internal/wire"},
-	"internal/tunnel":    {"internal/pace", "internal/carrier", "internal/netpoll", "internal/session", "internal/tasks", "internal/transport", "internal/wire"},
+	"internal/tunnel":    {"internal/pace", "internal/carrier", "internal/netpoll", "internal/session", "internal/share", "internal/tasks", "internal/transport", "internal/wire"},
 	"internal/whatsapp":  {"internal/dial", "internal/wire"},
 	"internal/link":      {"internal/seal", "internal/wire"},
 	"internal/serve":     {"internal/netpoll", "internal/share", "internal/version"},
@@ -43,7 +43,7 @@ var mayImport = map[string][]string{
 	"client/listener": {"internal/dial", "internal/netpoll", "internal/whatsapp", "internal/wire"},
 	"client/kept":     {},
 	"client":          {"client/front", "client/kept", "internal/dial", "internal/link", "internal/netpoll", "internal/pace", "internal/carrier", "internal/tunnel", "internal/seal", "internal/session", "internal/tasks", "internal/transport", "internal/version", "internal/wire"},
-	"origin":          {"internal/dial", "internal/handover", "internal/netpoll", "internal/carrier", "internal/tunnel", "internal/seal", "internal/session", "internal/tasks", "internal/transport", "internal/whatsapp", "internal/wire"},
+	"origin":          {"internal/dial", "internal/handover", "internal/netpoll", "internal/carrier", "internal/share", "internal/tunnel", "internal/seal", "internal/session", "internal/tasks", "internal/transport", "internal/whatsapp", "internal/wire"},
 
 	"edge":             {"internal/handover", "internal/wire"},
 	"edge/gate":        {},

@@ -30,6 +30,10 @@ import (
 type Carrier struct {
 	User uint32 // whose carrier it is: the origin knows it from the token
 
+	// Settled is told once, at the origin, that the peer has proved itself or that the
+	// carrier has ended before. It must not wait. nil: nobody is told. Set before Start.
+	Settled func()
+
 	transport transport.Transport
 	profile   *transport.Profile // the transport's
 	party     Party

@@ -67,6 +67,7 @@ func (s *Set) remove(c *Carrier) {
 		s.change(c.User, -1, 0)
 	} else {
 		s.change(c.User, 0, -1)
+		c.tellSettled()
 	}
 }
 
@@ -77,6 +78,14 @@ func (s *Set) proved(c *Carrier) {
 	if _, ok := s.living[c]; ok && !c.counted {
 		c.counted = true
 		s.change(c.User, 1, -1)
+		c.tellSettled()
+	}
+}
+
+// tellSettled tells that nobody waits for the peer's proof any more. s.mu is held.
+func (c *Carrier) tellSettled() {
+	if c.Settled != nil {
+		c.Settled()
 	}
 }
 

@@ -62,11 +62,19 @@ type Account[K comparable] struct {
 	node  node[*Account[K]]
 	name  *name[K]
 	bound *Bound[K]
+
+	closed bool // nothing is counted any more
 }
 
 // NewBound makes a bound of a size.
 func NewBound[K comparable](size int64) *Bound[K] {
 	return &Bound[K]{size: size, reserve: size / reservePart, names: map[K]*name[K]{}}
+}
+
+// WithoutReserve lets whoever is alone take all of b, which it returns.
+func (b *Bound[K]) WithoutReserve() *Bound[K] {
+	b.reserve = 0
+	return b
 }
 
 // Open makes an account within a name. A nil Bound has nil accounts.
@@ -97,6 +105,7 @@ func (a *Account[K]) Close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	a.add(-a.node.n)
+	a.closed = true
 	if a.name.accounts--; a.name.accounts == 0 {
 		delete(b.names, a.name.key)
 	}
@@ -135,6 +144,22 @@ func (a *Account[K]) Take(n int64) (payer *Account[K], ok bool) {
 	return payer, true
 }
 
+// Claim takes n of what is not there yet: while there is so much left, or the account has less
+// than another. Nobody pays. Of nothing it takes none.
+func (a *Account[K]) Claim(n int64) bool {
+	if a == nil {
+		return false
+	}
+	b := a.bound
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	may := b.size-b.reserve-b.taken >= n || a.behind(n) != nil
+	if may {
+		a.add(n)
+	}
+	return may
+}
+
 // Add counts n more whether the account may take it or not, or less. It returns how much more the account
 // may take then, and who is to end something if more is taken than there is.
 func (a *Account[K]) Add(n int64) (left int64, payer *Account[K]) {
@@ -145,8 +170,11 @@ func (a *Account[K]) Add(n int64) (left int64, payer *Account[K]) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	a.add(n)
-	if left = b.size - b.reserve - b.taken; left < b.reserve {
-		left = max(left, a.lag())
+	left = b.size - b.reserve - b.taken
+	if left < b.reserve || left < 0 {
+		if lag := a.lag(); lag > 0 {
+			left = max(left, lag)
+		}
 	}
 	if n > 0 && b.taken > b.size {
 		b.ended.Add(1)
@@ -177,6 +205,9 @@ func (a *Account[K]) Has() int64 {
 
 // add counts. Bound.mu is held, as for all that follow.
 func (a *Account[K]) add(n int64) {
+	if a.closed {
+		return
+	}
 	a.bound.taken += n
 	a.name.ranks.add(&a.node, n)
 	a.bound.ranks.add(&a.name.node, n)

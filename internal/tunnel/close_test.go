@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"culvert/internal/share"
 	"runtime"
 	"strings"
 	"testing"
@@ -44,7 +45,7 @@ func busyTable(t *testing.T, atOrigin bool, door session.Door) (*Table, *Net) {
 	n.cancel() // its sweeps are the test's
 	n.serving.Wait()
 	n.near.Bulk = func(*Tunnel) { time.Sleep(time.Minute) }
-	n.far.Memory = NewMemoryQuota(1 << 30)
+	n.far.Shares.Memory = share.NewBound[uint32](1 << 30)
 	made := func() (near *carrier.Carrier, socket *memSocket) {
 		x, y := socketPair(1, fate{}, fate{})
 		near, far := n.between(n.session, x, y, x, y)
@@ -95,11 +96,11 @@ func TestNoGoroutineIsLeftAfterATableCloses(t *testing.T) {
 					if left := bubbleMates(t); len(left) > 0 {
 						t.Errorf("got %d goroutines left, want none:\n%s", len(left), strings.Join(left, "\n\n"))
 					}
-					if _, all := n.far.Memory.kept(testUser); all != 0 {
+					if all := n.far.Shares.Memory.Taken(); all != 0 {
 						t.Errorf("got %d bytes counted after the end, want none", all)
 					}
-					if near, far := n.near.Windows.left.Load(), n.far.Windows.left.Load(); near != 64<<20 || far != 64<<20 {
-						t.Errorf("got budgets of %d and %d after the end, want all of them", near, far)
+					if near, far := n.near.Shares.Windows.Taken(), n.far.Shares.Windows.Taken(); near != 0 || far != 0 {
+						t.Errorf("got %d and %d of the budgets taken after the end, want none", near, far)
 					}
 				})
 			})

@@ -124,7 +124,7 @@ func (t *Tunnel) takeAck(c *carrier.Carrier, ack uint64, room uint32) error {
 		}
 	}
 	if freed > 0 {
-		t.table.Memory.Add(t.user, -freed)
+		t.keep(-freed)
 		t.dropIdlePaths()
 	}
 	if t.send.unsent() > 0 {
@@ -144,7 +144,7 @@ func (t *Tunnel) takeBytes(ck chunk, whole []byte) (kept bool, err error) {
 		return false, nil
 	}
 	kept, grown, err := t.recv.take(ck, whole)
-	t.table.Memory.Add(t.user, grown)
+	t.keep(grown)
 	t.noteBulk()
 	return kept, err
 }
@@ -153,7 +153,7 @@ func (t *Tunnel) takeBytes(ck chunk, whole []byte) (kept bool, err error) {
 // stream has not taken: what the peer was told that it may send cannot be taken back, so
 // it is given up. t.mu is held.
 func (t *Tunnel) isExcess() bool {
-	return t.recv.bytes > transport.SmallFrame && t.recv.bytes > t.table.Memory.Add(t.user, 0)
+	return t.recv.bytes > transport.SmallFrame && t.recv.bytes > t.roomFor()
 }
 
 // writeOut writes what it can to the stream without waiting; a goroutine writes the
@@ -234,7 +234,7 @@ func (t *Tunnel) wrote(n int, err error) bool {
 		return false
 	}
 	if n > 0 {
-		t.table.Memory.Add(t.user, -t.recv.wrote(n))
+		t.keep(-t.recv.wrote(n))
 		t.table.active.Store(time.Now().UnixNano())
 		t.table.moved[t.Service.Kind].received.Add(uint64(n))
 		t.afterWrite()
@@ -272,7 +272,7 @@ func (t *Tunnel) passFin() {
 // the last, else soon. t.mu is held.
 func (t *Tunnel) afterWrite() {
 	m, r := t.profile(), &t.recv
-	r.win.measure(r.written, r.win.size/m.GrowAt, m.Grow*t.roundTrip(), t.table.Windows, t.table.Memory.window())
+	r.win.measure(r.written, r.win.size/m.GrowAt, m.Grow*t.roundTrip(), t.accounts().windows, t.table.mostWindow())
 	if r.written-r.told >= (r.promised-r.told)/m.AckAfter {
 		t.ackAtOnce()
 		return

@@ -47,8 +47,8 @@ const testUser = 7
 
 func newNet(t testing.TB) *Net {
 	n := &Net{t: t, master: seal.NewMaster(), door: session.Stream, room: 64 << 10, begun: map[uint32]int{}, streams: map[uint32]chan *memStream{}, sockets: map[*carrier.Carrier]*memSocket{}, parties: map[*carrier.Carrier]*party{}}
-	n.near = NewTable(Events{Ended: n.ended}, NewWindowBudget(64<<20), true)
-	n.far = NewTable(Events{Open: n.open, Ended: n.ended}, NewWindowBudget(64<<20), false)
+	n.near = NewTable(Events{Ended: n.ended}, NewWindows(64<<20), true)
+	n.far = NewTable(Events{Open: n.open, Ended: n.ended}, NewWindows(64<<20), false)
 	n.session = n.newSession()
 	n.origin = session.NewOrigin(session.Config{})
 	ctx, cancel := context.WithCancel(context.Background())

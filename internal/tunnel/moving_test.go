@@ -245,12 +245,12 @@ func TestSeveralCarriersShareATunnel(t *testing.T) {
 	for name, dies := range map[string]bool{"all live": false, "one dies, silently": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			doors(t, func(t *testing.T, n *Net) { share(t, n, dies) })
+			doors(t, func(t *testing.T, n *Net) { spreads(t, n, dies) })
 		})
 	}
 }
 
-func share(t *testing.T, n *Net, dies bool) {
+func spreads(t *testing.T, n *Net, dies bool) {
 	var mu sync.Mutex
 	took := map[*carrier.Carrier]int{}
 	paths := byte(0)

@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"culvert/internal/share"
 	"sync"
 	"testing"
 	"time"
@@ -8,30 +9,6 @@ import (
 	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
-
-func TestAUserWhoTakesNothingLeavesRoomForOthers(t *testing.T) {
-	t.Parallel()
-	k := NewMemoryQuota(64 << 20)
-	taken := int64(0)
-	for k.Add(1, 1<<20) >= 0 {
-		taken++
-	}
-	if k.Add(2, 1<<20) < 0 || taken != 16 {
-		t.Errorf("got %d MiB of one user taken and another refused, want 16 MiB and room", taken)
-	}
-	k.Add(1, -(taken+1)<<20)
-	k.Add(2, -1<<20)
-	if k.all != 0 || len(k.by) != 0 {
-		t.Errorf("got %d bytes of %d users left, want none", k.all, len(k.by))
-	}
-}
-
-// kept is what a quota counts of a user, and of all.
-func (k *MemoryQuota) kept(user uint32) (of, all int64) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.by[user], k.all
-}
 
 // stuckTunnels is how many tunnels a user has of which neither end takes anything, beside one of chat.
 const stuckTunnels = 40
@@ -52,8 +29,8 @@ func TestTunnelsThatTakeNothingKeepNoMoreThanTheirUserMay(t *testing.T) {
 }
 
 func keepsNoMore(t *testing.T, n *Net, fill func(app, service *memStream)) {
-	const share = 4 << 20
-	n.far.Memory = NewMemoryQuota(4 * share)
+	const most = 8 << 20
+	n.far.Shares.Memory = share.NewBound[uint32](most)
 	n.tendAlways()
 	stuck, _ := n.first()
 	var filling sync.WaitGroup
@@ -64,10 +41,10 @@ func keepsNoMore(t *testing.T, n *Net, fill func(app, service *memStream)) {
 	free, _ := n.first()
 	app, service, _ := joined(t, n, free)
 	time.Sleep(time.Minute)
-	kept, _ := n.far.Memory.kept(testUser)
+	kept := n.far.Shares.Memory.Taken()
 	// Several may look what is left before one takes it.
-	if most := int64(share + stuckTunnels*transport.SmallFrame + 8*transport.FullSize); kept > most || kept < share/4 {
-		t.Errorf("got %d bytes kept, want %d at most", kept, most)
+	if slack := int64(stuckTunnels*transport.SmallFrame + 8*transport.FullSize); kept > most+slack || kept < most/8 {
+		t.Errorf("got %d bytes kept, want %d at most", kept, most+slack)
 	}
 	go app.Write([]byte("ask"))
 	wantRead(t, service, "ask")
@@ -75,7 +52,7 @@ func keepsNoMore(t *testing.T, n *Net, fill func(app, service *memStream)) {
 	wantRead(t, app, "answer")
 	n.stop()
 	filling.Wait()
-	if _, all := n.far.Memory.kept(testUser); all != 0 {
+	if all := n.far.Shares.Memory.Taken(); all != 0 {
 		t.Errorf("got %d bytes kept after the end, want none", all)
 	}
 }
@@ -85,7 +62,7 @@ func keepsNoMore(t *testing.T, n *Net, fill func(app, service *memStream)) {
 func TestMemoryIsCountedExactly(t *testing.T) {
 	t.Parallel()
 	doors(t, func(t *testing.T, n *Net) {
-		n.far.Memory = NewMemoryQuota(256 << 20)
+		n.far.Shares.Memory = share.NewBound[uint32](256 << 20)
 		n.keep = func() (fate, fate) {
 			f := fate{delay: time.Millisecond, dieAt: 30, heard: 4, hurtful: true, shuffle: n.gateway(), twice: n.gateway()}
 			return f, f
@@ -95,7 +72,7 @@ func TestMemoryIsCountedExactly(t *testing.T) {
 		n.replace()
 		talk(t, app, func() *memStream { return <-n.service(1) }, up[5000:], up, down, 9000)
 		time.Sleep(time.Second)
-		if _, all := n.far.Memory.kept(testUser); all != 0 {
+		if all := n.far.Shares.Memory.Taken(); all != 0 {
 			t.Errorf("got %d bytes kept by an idle origin, want none", all)
 		}
 	})

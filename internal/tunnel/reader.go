@@ -205,7 +205,7 @@ func (t *Tunnel) push(buf []byte, n, number int) bool {
 		return false
 	}
 	t.send.keep(buf, buf[:n])
-	t.table.Memory.Add(t.user, int64(cap(buf)))
+	t.keep(int64(cap(buf)))
 	t.reader.last = time.Now().UnixNano()
 	t.table.active.Store(t.reader.last)
 	t.table.moved[t.Service.Kind].sent.Add(uint64(n))

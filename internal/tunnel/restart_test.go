@@ -20,7 +20,7 @@ func (n *Net) restart(ends bool) (before *Table) {
 	n.mu.Lock()
 	before = n.far
 	n.origin = session.NewOrigin(session.Config{})
-	n.far = NewTable(Events{Open: n.open, Ended: n.ended}, NewWindowBudget(64<<20), false)
+	n.far = NewTable(Events{Open: n.open, Ended: n.ended}, NewWindows(64<<20), false)
 	n.mu.Unlock()
 	if ends {
 		before.Close()

@@ -3,6 +3,7 @@ package tunnel
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"culvert/internal/carrier"
@@ -21,6 +22,9 @@ type Session struct {
 	client *session.Client  // at the client
 	agreed *session.Session // at the origin
 
+	accounts accounts    // at the origin
+	paying   atomic.Bool // for memory
+
 	opening sync.Mutex // held while a tunnel begins at the origin; taken before mu
 
 	pathsMu sync.Mutex // guards the following; taken after all others
@@ -32,7 +36,8 @@ type Session struct {
 	over     []over // how tunnels ended, the oldest first
 	givenUp  bool   // client: no tunnel begins any more
 	carriers int
-	unused   time.Time // since when it has had neither carrier nor tunnel
+	charged  []*carrier.Carrier // those that the user is charged with
+	unused   time.Time          // since when it has had neither carrier nor tunnel
 }
 
 // over is the last word of a tunnel: an Ack when all was in order, else a Reset.
@@ -47,7 +52,11 @@ type over struct {
 const maxOver = 256
 
 func (tb *Table) newSession(user uint32) *Session {
-	return &Session{User: user, table: tb, tunnels: map[uint32]*Tunnel{}, unused: time.Now()}
+	s := &Session{User: user, table: tb, tunnels: map[uint32]*Tunnel{}, unused: time.Now()}
+	if !tb.isClient {
+		s.accounts = tb.Shares.open(user, s)
+	}
+	return s
 }
 
 // NewSession makes a client's session. GiveUp ends it.
@@ -232,7 +241,7 @@ func (s *Session) stray(c *carrier.Carrier, f wire.Frame) {
 // Accept makes the origin's end of a tunnel, without a stream yet; false if the table is
 // closed. Join or Reset comes next.
 func (s *Session) Accept(c *carrier.Carrier, id uint32, svc wire.Service, early []byte) (*Tunnel, bool) {
-	t := newTunnel(s.table, s.User, svc)
+	t := newTunnel(s.table, svc)
 	t.phase, t.session, t.id = open, s, id
 	s.mu.Lock()
 	isClosed := s.table.isClosed()
@@ -248,7 +257,7 @@ func (s *Session) Accept(c *carrier.Carrier, id uint32, svc wire.Service, early 
 	defer t.mu.Unlock()
 	if len(early) > 0 {
 		_, grown, _ := t.recv.take(chunk{data: early}, nil)
-		s.table.Memory.Add(t.user, grown)
+		t.keep(grown)
 	}
 	t.sendBy(c, true)
 	return t, true
@@ -401,6 +410,7 @@ func (s *Session) Ended(c *carrier.Carrier) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.carriers--
+	s.dismiss(c)
 	s.unused = time.Now()
 	if !s.table.isClient {
 		return
@@ -462,5 +472,6 @@ func (tb *Table) dropSession(s *Session) {
 	if s.agreed != nil {
 		delete(tb.agreed, s.agreed)
 		s.agreed.Release(time.Now())
+		s.accounts.close()
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"culvert/internal/carrier"
 	"culvert/internal/session"
+	"culvert/internal/share"
 	"culvert/internal/tasks"
 	"culvert/internal/wire"
 )
@@ -25,8 +26,8 @@ import (
 // see NewTable. Its methods may be called by many goroutines.
 type Table struct {
 	Events
-	Windows  *WindowBudget
-	Memory   *MemoryQuota // an origin's; set before the first tunnel
+	Shares   Shares       // all but Windows are an origin's, and set before the first tunnel
+	own      accounts     // a client's
 	Carriers *carrier.Set // those that live, to be counted and listed
 	isClient bool
 	tasks    *tasks.Group
@@ -99,11 +100,14 @@ func (e End) LogValue() slog.Value {
 }
 
 // NewTable makes an empty table, a client's or an origin's, whose windows grow within
-// budget.
-func NewTable(ev Events, budget *WindowBudget, isClient bool) *Table {
+// what NewWindows has made.
+func NewTable(ev Events, windows *share.Bound[uint32], isClient bool) *Table {
 	tb := &Table{
-		Events: ev, Windows: budget, isClient: isClient, tasks: tasks.NewGroup(), sessions: map[*Session]struct{}{},
+		Events: ev, Shares: Shares{Windows: windows}, isClient: isClient, tasks: tasks.NewGroup(), sessions: map[*Session]struct{}{},
 		agreed: map[*session.Session]*Session{}, waiting: map[*Tunnel]struct{}{},
+	}
+	if isClient {
+		tb.own = tb.Shares.open(0, nil)
 	}
 	tb.Carriers = carrier.NewSet(tb.Active, tb.tasks, isClient)
 	return tb
@@ -114,7 +118,7 @@ func NewTable(ev Events, budget *WindowBudget, isClient bool) *Table {
 // already, at most wire.MaxEarly, and belong to the tunnel, too. It returns false if the
 // table is closed.
 func (tb *Table) StartTunnel(svc wire.Service, early []byte, stream net.Conn) (*Tunnel, bool) {
-	t := newTunnel(tb, 0, svc)
+	t := newTunnel(tb, svc)
 	if len(early) > 0 {
 		t.send.keep(early, early)
 	}

@@ -32,7 +32,6 @@ type Tunnel struct {
 	Service wire.Service
 
 	table *Table
-	user  uint32
 	began time.Time
 
 	mu       sync.Mutex // guards the following; never held across I/O
@@ -56,8 +55,8 @@ type Tunnel struct {
 	moved    uint64    // read and got at the last sweep
 }
 
-func newTunnel(tb *Table, user uint32, s wire.Service) *Tunnel {
-	t := &Tunnel{Service: s, table: tb, user: user, began: time.Now()}
+func newTunnel(tb *Table, s wire.Service) *Tunnel {
+	t := &Tunnel{Service: s, table: tb, began: time.Now()}
 	t.wake.L = &t.mu
 	t.send.limit, t.send.credit = wire.FirstWindow, firstCredit
 	t.recv.promised, t.recv.win.size = wire.FirstWindow, wire.FirstWindow
@@ -106,11 +105,14 @@ func (t *Tunnel) end(to phase, e End) {
 	word, said := t.lastWord(e)
 	stream, paths, cur := t.stream, t.paths, t.current()
 	t.paths = nil
-	t.table.Memory.Add(t.user, -t.send.drop()-t.recv.drop())
-	t.table.Windows.give(t.recv.win.grown() + int64(t.send.credit-firstCredit))
-	e.User, e.Service, e.Carriers, e.Took = t.user, t.Service, int(t.carriers), time.Since(t.began)
+	t.keep(-t.send.drop() - t.recv.drop())
+	t.accounts().windows.Give(t.recv.win.grown() + int64(t.send.credit-firstCredit))
+	e.Service, e.Carriers, e.Took = t.Service, int(t.carriers), time.Since(t.began)
 	e.Sent, e.Received = min(t.send.acked, t.send.read), t.recv.written
 	s, id := t.session, t.id
+	if s != nil {
+		e.User = s.User
+	}
 	e.Session, e.ID = s, id
 	t.wake.Broadcast()
 	t.mu.Unlock()

@@ -1,41 +1,12 @@
 package tunnel
 
 import (
-	"sync"
-	"sync/atomic"
 	"time"
 
+	"culvert/internal/share"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
-
-// WindowBudget bounds what all windows of a process have grown beyond FirstWindow,
-// and what it keeps for peers beyond firstCredit a tunnel.
-type WindowBudget struct{ left atomic.Int64 }
-
-// NewWindowBudget allows n bytes of growth.
-func NewWindowBudget(n int64) *WindowBudget {
-	b := &WindowBudget{}
-	b.left.Store(n)
-	return b
-}
-
-func (b *WindowBudget) take(n int64) bool {
-	if b == nil {
-		return false
-	}
-	if b.left.Add(-n) < 0 {
-		b.left.Add(n)
-		return false
-	}
-	return true
-}
-
-func (b *WindowBudget) give(n int64) {
-	if b != nil && n > 0 {
-		b.left.Add(n)
-	}
-}
 
 // firstCredit is how much each tunnel may keep for a peer that does not ack,
 // whatever window that peer opens; the rest is the budget's.
@@ -56,7 +27,7 @@ func (t *Tunnel) roomToSend() uint64 {
 	s := &t.send
 	kept, room, least := s.read-min(s.acked, s.read), s.limit-min(s.limit, s.read), t.profile().MinRoom
 	room = min(room, t.roomToKeep())
-	for room > 0 && kept+least > s.credit && s.credit < wire.MaxWindow && t.table.Windows.take(int64(s.credit)) {
+	for room > 0 && kept+least > s.credit && s.credit < wire.MaxWindow && t.accounts().windows.Claim(int64(s.credit)) {
 		s.credit *= 2
 	}
 	return min(room, s.credit-min(kept, s.credit))
@@ -65,7 +36,7 @@ func (t *Tunnel) roomToSend() uint64 {
 // giveCredit returns what a tunnel that pauses does not need. t.mu is held.
 func (t *Tunnel) giveCredit() {
 	if t.send.read-min(t.send.acked, t.send.read) <= firstCredit {
-		t.table.Windows.give(int64(t.send.credit - firstCredit))
+		t.accounts().windows.Give(int64(t.send.credit - firstCredit))
 		t.send.credit = firstCredit
 	}
 }
@@ -85,7 +56,7 @@ func (w *window) grown() int64 { return int64(w.size) - wire.FirstWindow }
 // measure is told what was written. A window is too small if part of it is used
 // up within limit; acks come late by a part of a window and by AckDelay at
 // most. A limit of 0 means that nothing is known yet.
-func (w *window) measure(written, part uint64, limit time.Duration, b *WindowBudget, most uint64) {
+func (w *window) measure(written, part uint64, limit time.Duration, b *share.Account[uint32], most uint64) {
 	if written-w.since < part {
 		return
 	}
@@ -100,57 +71,25 @@ func (w *window) measure(written, part uint64, limit time.Duration, b *WindowBud
 	if took <= limit/2 {
 		size = min(4*w.size, most)
 	}
-	if size > w.size && b.take(int64(size-w.size)) {
+	if size > w.size && b.Claim(int64(size-w.size)) {
 		w.size = size
 	}
 }
 
-// MemoryQuota bounds the bytes that are kept for others at this moment, of all users and
-// of one, who may have many tunnels or carriers that take nothing. What goes beyond
-// has to wait or is given up, rather than the process or other users'. A nil one
-// bounds nothing.
-type MemoryQuota struct {
-	limit int64
-
-	mu  sync.Mutex // guards the following
-	all int64
-	by  map[uint32]int64
-}
-
-// NewMemoryQuota allows limit bytes in all, and a quarter of that to one user.
-func NewMemoryQuota(limit int64) *MemoryQuota {
-	return &MemoryQuota{limit: limit, by: map[uint32]int64{}}
-}
-
-// Add counts n more, or less, and returns how much is left to user: below 0 if that
-// was too many, which count until they are taken off as well.
-func (k *MemoryQuota) Add(user uint32, n int64) (left int64) {
-	if k == nil {
-		return 1 << 62
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.all += n
-	if k.by[user] += n; k.by[user] == 0 {
-		delete(k.by, user)
-	}
-	return min(k.limit-k.all, k.limit/4-k.by[user])
-}
-
-// window is the largest that a tunnel may have, should its stream take nothing: half
-// of what its user may keep.
-func (k *MemoryQuota) window() uint64 {
-	if k == nil {
+// mostWindow is the largest that a tunnel may have, should its stream take nothing: an
+// eighth of what all may keep.
+func (tb *Table) mostWindow() uint64 {
+	if tb.Shares.Memory == nil {
 		return wire.MaxWindow
 	}
-	return min(wire.MaxWindow, max(wire.FirstWindow, uint64(k.limit/8)))
+	return min(wire.MaxWindow, max(wire.FirstWindow, uint64(tb.Shares.Memory.Size()/8)))
 }
 
 // roomToKeep is how many bytes more may be kept for the peer: t may keep as much as is
 // left to its user, so that those whose peer takes nothing leave room for others, and
 // what chat does. t.mu is held.
 func (t *Tunnel) roomToKeep() uint64 {
-	left := t.table.Memory.Add(t.user, 0)
+	left := t.roomFor()
 	if t.send.read-min(t.send.acked, t.send.read) > transport.SmallFrame && t.send.bytes > left {
 		return 0 // an ack has it asked again
 	}

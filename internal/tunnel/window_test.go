@@ -51,7 +51,8 @@ func TestAFastLongPathGrowsTheWindowWithinTheBudget(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			bubble(t, func(t *testing.T, n *Net) {
-				n.near.Windows, n.room = NewWindowBudget(c.budget), 1<<20
+				n.room = 1 << 20
+				n.near.allow(c.budget)
 				near, far := n.carrier(fate{delay: 75 * time.Millisecond}, fate{delay: 75 * time.Millisecond})
 				far.Ping()
 				app, service, tun := joined(t, n, near)
@@ -64,13 +65,13 @@ func TestAFastLongPathGrowsTheWindowWithinTheBudget(t *testing.T) {
 					t.Errorf("got a window of %d, want %d", got, c.want)
 				}
 				tun.mu.Unlock()
-				if left := n.near.Windows.left.Load(); left != c.budget-(c.want-wire.FirstWindow) {
-					t.Errorf("got a budget of %d while it is in use", left)
+				if taken := n.near.Shares.Windows.Taken(); taken != c.want-wire.FirstWindow {
+					t.Errorf("got %d of the budget taken while it is in use", taken)
 				}
 				app.CloseWrite()
 				time.Sleep(time.Second)
-				if left := n.near.Windows.left.Load(); left != c.budget {
-					t.Errorf("got back a budget of %d, want %d", left, c.budget)
+				if taken := n.near.Shares.Windows.Taken(); taken != 0 {
+					t.Errorf("got %d of the budget taken in the end, want none", taken)
 				}
 			})
 		})
@@ -132,7 +133,7 @@ func keepAll(t *Tunnel) {
 }
 
 func newTestTunnel(tb *Table) *Tunnel {
-	t := newTunnel(tb, 0, wire.Service{})
+	t := newTunnel(tb, wire.Service{})
 	tb.tunnels.Add(1)
 	return t
 }
@@ -140,7 +141,7 @@ func newTestTunnel(tb *Table) *Tunnel {
 func TestPeersThatAckNothingMakeUsKeepTheBudgetAtMost(t *testing.T) {
 	t.Parallel()
 	const budget, count = 10 << 20, 200
-	tb := NewTable(Events{}, NewWindowBudget(budget), true)
+	tb := NewTable(Events{}, NewWindows(budget), true)
 	var kept uint64
 	var all []*Tunnel
 	for i := range count {
@@ -161,15 +162,15 @@ func TestPeersThatAckNothingMakeUsKeepTheBudgetAtMost(t *testing.T) {
 			tn.sweep(time.Now()) // one that has ended gives nothing back again
 		}
 	}
-	if left := tb.Windows.left.Load(); left != budget {
-		t.Errorf("got a budget of %d after all ended, want %d", left, budget)
+	if taken := tb.Shares.Windows.Taken(); taken != 0 {
+		t.Errorf("got %d of the budget taken after all ended, want none", taken)
 	}
 }
 
 func TestATunnelThatPausesGivesItsCreditBack(t *testing.T) {
 	t.Parallel()
 	const budget = 2 * wire.MaxWindow
-	tb := NewTable(Events{}, NewWindowBudget(budget), true)
+	tb := NewTable(Events{}, NewWindows(budget), true)
 	tn := newTestTunnel(tb)
 	keepAll(tn)
 	tn.mu.Lock()
@@ -178,7 +179,13 @@ func TestATunnelThatPausesGivesItsCreditBack(t *testing.T) {
 		t.Errorf("got %d bytes kept, want a whole window where the budget allows it", tn.send.read)
 	}
 	tn.giveCredit()
-	if left := tb.Windows.left.Load(); left != budget {
-		t.Errorf("got a budget of %d, want %d", left, budget)
+	if taken := tb.Shares.Windows.Taken(); taken != 0 {
+		t.Errorf("got %d of the budget taken, want none", taken)
 	}
+}
+
+// allow has the windows of a client's end grow by n bytes.
+func (tb *Table) allow(n int64) {
+	tb.Shares.Windows = NewWindows(n)
+	tb.own = tb.Shares.open(0, nil)
 }

@@ -173,7 +173,7 @@ func (c *cloud) doctor(ctx context.Context, text string) error {
 			return ctx.Err()
 		case try >= c.doctorTries:
 			return &advice.Advice{Problem: "it is deployed, and not all of it works yet", Err: err,
-				Try: "New fronts need some minutes until all of CloudFront knows them. Test again with:\n  bin/culvert doctor LINK\nIf chat fails there and not " +
+				Try: "New fronts need some minutes until all of CloudFront knows them. Test again with:\n  bin/culvert doctor, and paste the link\nIf chat fails there and not " +
 					"from the origin, this network blocks the front: make deploy DISTRIBUTIONS=n makes more of them."}
 		}
 		c.Step(term.Warned, 0, "Trying again in %s: new fronts need some minutes until all of CloudFront knows them.", term.Span(doctorPause))

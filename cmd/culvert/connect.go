@@ -30,12 +30,15 @@ those of --resolver alone. They, and nobody on the way, see which front is meant
 What it learns of a network, such as which front works or how many bytes a connection
 may bring, is kept in --state DIR, without names and addresses.
 
+Without --link-file it asks for the link, which is not shown. A link is a secret: on a
+command line every program of this machine could read it.
+
 Examples:
-  culvert connect culvert:…
+  culvert connect
   culvert connect --link-file link --lan`
 
 func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	f := term.NewFlags("culvert connect", "LINK [flags]", connectAbout)
+	f := term.NewFlags("culvert connect", "[--link-file FILE] [flags]", connectAbout)
 	source, dialer := linkFlag(f), dialerFlags(f)
 	var o nearend.Options
 	o.AddFlags(f)
@@ -50,7 +53,7 @@ func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if o.DialRate <= 0 || o.DialRate > 100 {
 		return f.Wrong("--dial-rate is more than 0 and at most 100")
 	}
-	l, err := source.read(rest, os.Stdin)
+	l, err := source.read(rest, os.Stdin, stderr)
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ type doctorOptions struct {
 }
 
 func newDoctorOptions() *doctorOptions {
-	f := term.NewFlags("culvert doctor", "LINK | --link-file FILE | --direct [flags]", doctorAbout)
+	f := term.NewFlags("culvert doctor", "[--link-file FILE | --direct] [flags]", doctorAbout)
 	o := &doctorOptions{flags: f, link: linkFlag(f), dialer: dialerFlags(f)}
 	f.BoolVar(&o.direct, "direct", false, "ask WhatsApp from this machine, without a relay")
 	f.BoolVar(&o.json, "json", false, "print JSON")
@@ -181,7 +181,7 @@ func (o *doctorOptions) examine(ctx context.Context, args []string, t doctor.Tru
 	if o.direct {
 		return doctor.ExamineDirect(ctx, &o.upstream, t, tell), nil
 	}
-	l, err := o.link.read(args, os.Stdin)
+	l, err := o.link.read(args, os.Stdin, os.Stderr)
 	var usage term.UsageError
 	switch {
 	case errors.As(err, &usage):

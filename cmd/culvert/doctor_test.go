@@ -116,7 +116,7 @@ func TestDoctorNeverHangs(t *testing.T) {
 	t.Parallel()
 	l := &link.Link{Keys: seal.NewMaster().Client(1), Fronts: []link.Front{mutedFront(t)}}
 	begin := time.Now()
-	code, r := diagnose(t, l.String(), "--timeout", "200ms")
+	code, r := diagnose(t, "--link-file", file(t, "link", l.String(), 0o600), "--timeout", "200ms")
 	if took := time.Since(begin); code != 1 || took > 5*time.Second {
 		t.Errorf("got code %d after %v, want 1 at once", code, took)
 	}
@@ -127,7 +127,7 @@ func TestDoctorNeverHangs(t *testing.T) {
 
 func TestDoctorReportsABadLink(t *testing.T) {
 	t.Parallel()
-	code, r := diagnose(t, "culvert:abcdefgh")
+	code, r := diagnose(t, "--link-file", file(t, "link", "culvert:abcdefgh", 0o600))
 	if code != 1 || statuses(r) != "link=failed" || r.OK {
 		t.Errorf("got %d, %+v, want 1 and a doctor.Failed link", code, r)
 	}

@@ -7,11 +7,11 @@ import (
 	"io"
 	"math"
 	"os"
-	"runtime"
 	"strings"
 
 	"culvert/internal/link"
 	"culvert/internal/seal"
+	"culvert/internal/secret"
 	"culvert/internal/term"
 	"culvert/internal/wire"
 )
@@ -33,13 +33,16 @@ var linkProgram = term.Program{
 const secretAbout = `
 Prints a new master secret, and nothing else. The origin and "culvert link new"
 need it; whoever has it can make links and read what the origin reads. Lose it
-and every link has to be made anew.
+and every link has to be made anew. A file that it goes to becomes its owner's alone.
 
 Example:
-  (umask 077; culvert link secret > secret)`
+  culvert link secret > secret`
 
 func linkSecret(_ context.Context, args []string, stdout, _ io.Writer) error {
 	if err := term.NewFlags("culvert link secret", "", secretAbout).ParseNone(args, stdout); err != nil {
+		return err
+	}
+	if err := secret.Keep(stdout); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(stdout, seal.NewMaster().Text())
@@ -48,8 +51,8 @@ func linkSecret(_ context.Context, args []string, stdout, _ io.Writer) error {
 
 const newAbout = `
 Prints a link, and nothing else; with --qr a QR code of it follows. The link is
-a secret: whoever holds it is the user. The same secret, user and fronts make
-the same link again.
+a secret: whoever holds it is the user. A file that it goes to becomes its owner's
+alone. The same secret, user and fronts make the same link again.
 
 A front is wss://HOST:PORT/PATH; the port is 443 and the path / unless given.
 What its host does not say rides behind it, in quotes because of the semicolons:
@@ -70,10 +73,10 @@ have both in one, "master TEXT" and "gate TEXT" on a line each. Of several
 masters or gates the first counts.
 
 Examples:
-  culvert link new --secret-file secret --front wss://d111111abcdef8.cloudfront.net/
+  culvert link new --secret-file secret --front wss://d111111abcdef8.cloudfront.net/ > link
   culvert link new --secret-file secret --user 7 --qr \
     --front wss://origin.example:8443/ --pin cert.pem \
-    --front 'wss://cdn.example/;host=origin.example;dial=192.0.2.10;sni=none'`
+    --front 'wss://cdn.example/;host=origin.example;dial=192.0.2.10;sni=none' > link`
 
 // newOptions is the command line of "culvert link new".
 type newOptions struct {
@@ -87,7 +90,7 @@ type newOptions struct {
 	qr     bool
 }
 
-func linkNew(_ context.Context, args []string, stdout, stderr io.Writer) error {
+func linkNew(_ context.Context, args []string, stdout, _ io.Writer) error {
 	o := &newOptions{flags: term.NewFlags("culvert link new", "--secret-file FILE --front URL [flags]", newAbout)}
 	o.flags.StringVar(&o.secret, "secret-file", "", "`FILE` with the master secret, from culvert link secret; - is the standard input")
 	o.flags.StringVar(&o.gate, "gate-file", "", "`FILE` with the gates' own secret, if they have one; - is the standard input")
@@ -102,8 +105,11 @@ func linkNew(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	l, err := o.link(stderr)
+	l, err := o.link()
 	if err != nil {
+		return err
+	}
+	if err := secret.Keep(stdout); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintln(stdout, l); err != nil || !o.qr {
@@ -115,7 +121,7 @@ func linkNew(_ context.Context, args []string, stdout, stderr io.Writer) error {
 func (o *newOptions) check() error {
 	switch {
 	case o.secret == "":
-		return o.flags.Wrong("--secret-file is missing; make one with: (umask 077; culvert link secret > secret)")
+		return o.flags.Wrong("--secret-file is missing; make one with: culvert link secret > secret")
 	case o.secret == "-" && o.gate == "-":
 		return o.flags.Wrong("--secret-file and --gate-file are both the standard input: send both secrets in one, \"master TEXT\" and \"gate TEXT\" on a line each")
 	case len(o.fronts) == 0:
@@ -126,7 +132,7 @@ func (o *newOptions) check() error {
 	return nil
 }
 
-func (o *newOptions) link(stderr io.Writer) (*link.Link, error) {
+func (o *newOptions) link() (*link.Link, error) {
 	fronts, err := o.readFronts()
 	if err != nil {
 		return nil, err
@@ -135,7 +141,7 @@ func (o *newOptions) link(stderr io.Writer) (*link.Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	master, err := readSecrets(o.secret, o.gate, os.Stdin, stderr)
+	master, err := readSecrets(o.secret, o.gate, os.Stdin)
 	if err != nil {
 		return nil, fmt.Errorf("read secret: %w", err)
 	}
@@ -179,21 +185,21 @@ func readPins(files []string) (pins []link.Pin, err error) {
 }
 
 const showAbout = `
-Says what is in a link, without its secrets. The link may also come from a file
-or, as -, from the standard input, which keeps it out of the shell's history.
+Says what is in a link, without its secrets. Without --link-file it asks for the
+link, which is not shown.
 
 Examples:
-  culvert link show culvert:aeafr...
-  culvert link show --link-file link`
+  culvert link show --link-file link
+  culvert link show`
 
-func linkShow(_ context.Context, args []string, stdout, _ io.Writer) error {
-	f := term.NewFlags("culvert link show", "LINK | --link-file FILE", showAbout)
+func linkShow(_ context.Context, args []string, stdout, stderr io.Writer) error {
+	f := term.NewFlags("culvert link show", "[--link-file FILE]", showAbout)
 	source := linkFlag(f)
 	rest, err := f.ParseAll(args, stdout)
 	if err != nil {
 		return err
 	}
-	l, err := source.read(rest, os.Stdin)
+	l, err := source.read(rest, os.Stdin, stderr)
 	if err != nil {
 		return err
 	}
@@ -210,14 +216,15 @@ type linkSource struct {
 // linkFlag adds --link-file to f.
 func linkFlag(f *term.Flags) *linkSource {
 	s := &linkSource{flags: f}
-	f.StringVar(&s.file, "link-file", "", "`FILE` that holds the link; - is the standard input")
+	f.StringVar(&s.file, "link-file", "", "`FILE` that holds the link, and that nobody else can read; - is the standard input")
 	return s
 }
 
-// read gives the link that the arguments args or --link-file name. Space and
-// line breaks in it are dropped: no link has any, and mail programs add them.
-func (s *linkSource) read(args []string, stdin io.Reader) (*link.Link, error) {
-	text, err := s.text(args, stdin)
+// read gives the link that --link-file names, or that a person at a terminal pastes, who is
+// asked by ask. Space and line breaks in it are dropped: no link has any, and mail programs
+// add them.
+func (s *linkSource) read(args []string, stdin io.Reader, ask io.Writer) (*link.Link, error) {
+	text, err := s.text(args, stdin, ask)
 	if err != nil {
 		return nil, err
 	}
@@ -228,36 +235,39 @@ func (s *linkSource) read(args []string, stdin io.Reader) (*link.Link, error) {
 	return l, nil
 }
 
-func (s *linkSource) text(args []string, stdin io.Reader) (string, error) {
+// errArgument is for who puts a link where ps and the shell's history show it.
+const errArgument = "a link on the command line can be read by every program of this machine: leave it out and paste it when you are asked, or name its file with --link-file"
+
+func (s *linkSource) text(args []string, stdin io.Reader, ask io.Writer) (string, error) {
 	file := s.file
 	switch {
-	case file != "" && len(args) > 0:
-		return "", s.flags.Wrong("give the link or --link-file, not both")
-	case file == "" && len(args) == 0:
-		return "", s.flags.Wrong("the link is missing: paste the line that starts with %s, or name its file with --link-file", link.Scheme)
-	case len(args) == 1 && args[0] == "-":
+	case len(args) == 1 && args[0] == "-" && file == "":
 		file = "-"
+	case len(args) > 0:
+		return "", s.flags.Wrong(errArgument)
+	case file == "" && term.IsTerminal(stdin):
+		return term.AskHidden(stdin, ask, "Paste the link, the line that starts with "+link.Scheme+" and press Enter. It is not shown: ")
 	case file == "":
-		return strings.Join(args, ""), nil
+		return "", s.flags.Wrong("the link is missing: name its file with --link-file, or with - send it to the standard input")
 	}
-	b, err := term.ReadInput(file, stdin)
+	text, err := secret.Read(file, stdin)
 	if err != nil {
 		return "", fmt.Errorf("read link: %w", err)
 	}
-	return string(b), nil
+	return text, nil
 }
 
 // readSecrets reads the master secret, and that of the gates if they have one
 // of their own: from gateFile, which may be empty, or from lines of secretFile
 // that begin with "gate".
-func readSecrets(secretFile, gateFile string, stdin io.Reader, stderr io.Writer) (seal.Master, error) {
-	text, err := readSecret(secretFile, stdin, stderr)
+func readSecrets(secretFile, gateFile string, stdin io.Reader) (seal.Master, error) {
+	text, err := secret.Read(secretFile, stdin)
 	if err != nil {
 		return seal.Master{}, err
 	}
 	masters, gates := sortSecrets(text)
 	if gateFile != "" {
-		more, err := readSecret(gateFile, stdin, stderr)
+		more, err := secret.Read(gateFile, stdin)
 		if err != nil {
 			return seal.Master{}, err
 		}
@@ -299,20 +309,4 @@ func newest(masters, gates string) (seal.Master, error) {
 		return seal.Master{}, err
 	}
 	return all[0].WithGate(keys[0]), nil
-}
-
-// readSecret reads a file, or the standard input as -, and warns if others can
-// read the file, too.
-func readSecret(name string, stdin io.Reader, stderr io.Writer) (string, error) {
-	b, err := term.ReadInput(name, stdin)
-	if err != nil || name == "-" {
-		return string(b), err
-	}
-	// Permissions say nothing where they are not Unix's, nor those of a pipe that
-	// a shell hands over.
-	info, err := os.Stat(name)
-	if err == nil && runtime.GOOS != "windows" && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
-		fmt.Fprintf(stderr, "culvert: warning: others can read %s, and with it make links: chmod 600 %s\n", name, name)
-	}
-	return string(b), nil
 }

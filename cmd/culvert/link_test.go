@@ -7,15 +7,19 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/binary"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"culvert/internal/link"
 	"culvert/internal/seal"
+	"culvert/internal/secret"
 	"culvert/internal/term"
 )
 
@@ -107,13 +111,18 @@ func TestANewLinkHoldsTheUsersKeysAndTheFronts(t *testing.T) {
 	}
 }
 
-func TestASecretThatOthersCanReadIsWarnedAbout(t *testing.T) {
+func TestWhatOthersCanReadIsRefused(t *testing.T) {
 	t.Parallel()
-	for mode, warned := range map[os.FileMode]bool{0o600: false, 0o400: false, 0o640: true, 0o604: true} {
+	for mode, open := range map[os.FileMode]bool{0o600: false, 0o400: false, 0o640: true, 0o604: true} {
 		secret, _ := secretFile(t, mode)
 		code, stdout, stderr := culvert(t, "link", "new", "--secret-file", secret, "--front", "wss://a.example/")
-		if code != 0 || !strings.HasPrefix(stdout, link.Scheme) || strings.Contains(stderr, "chmod 600") != warned {
-			t.Errorf("mode %o: got code %d and %q, want warning: %v", mode, code, stderr, warned)
+		if refused := code == 1 && stdout == "" && strings.Contains(stderr, "chmod 600 "+secret); refused != open || !open && code != 0 {
+			t.Errorf("secret, mode %o: got code %d and %q, want a refusal: %v", mode, code, stderr, open)
+		}
+		name := file(t, "link", testLink(t).String(), mode)
+		code, _, stderr = culvert(t, "link", "show", "--link-file", name)
+		if refused := code == 1 && strings.Contains(stderr, "chmod 600 "+name); refused != open || !open && code != 0 {
+			t.Errorf("link, mode %o: got code %d and %q, want a refusal: %v", mode, code, stderr, open)
 		}
 	}
 }
@@ -121,18 +130,36 @@ func TestASecretThatOthersCanReadIsWarnedAbout(t *testing.T) {
 func TestShowReadsALinkFromWhereverItIs(t *testing.T) {
 	t.Parallel()
 	l := testLink(t)
-	broken := l.String()[:40] + "\r\n  " + l.String()[40:] + "\n"
-	for name, args := range map[string][]string{
-		"argument":                {l.String()},
-		"argument in upper case":  {l.QR()},
-		"argument in two parts":   {l.String()[:40], l.String()[40:]},
-		"file":                    {"--link-file", file(t, "link", l.String()+"\n", 0o600)},
-		"file with broken lines":  {"--link-file", file(t, "link", broken, 0o600)},
-		"argument after two dash": {"--", l.String()},
+	for name, text := range map[string]string{
+		"file":                    l.String() + "\n",
+		"in upper case":           l.QR(),
+		"file with broken lines":  l.String()[:40] + "\r\n  " + l.String()[40:] + "\n",
+		"file of PowerShell's":    wide(l.String() + "\r\n"),
+		"file of Windows' editor": "\xEF\xBB\xBF" + l.String() + "\r\n",
 	} {
-		code, stdout, stderr := culvert(t, append([]string{"link", "show"}, args...)...)
+		code, stdout, stderr := culvert(t, "link", "show", "--link-file", file(t, "link", text, 0o600))
 		if code != 0 || stderr != "" || !strings.Contains(stdout, "wss://edge.example/") || !strings.Contains(stdout, "user 5") {
 			t.Errorf("%s: got code %d, %q, %q, want the link explained", name, code, stdout, stderr)
+		}
+	}
+}
+
+// wide is text in UTF-16 as PowerShell writes it.
+func wide(text string) string {
+	b := []byte("\xFF\xFE")
+	for _, c := range utf16.Encode([]rune(text)) {
+		b = binary.LittleEndian.AppendUint16(b, c)
+	}
+	return string(b)
+}
+
+func TestALinkOnTheCommandLineIsRefused(t *testing.T) {
+	t.Parallel()
+	l := testLink(t).String()
+	for _, args := range [][]string{{"link", "show", l}, {"connect", l}, {"doctor", l}, {"link", "show", l[:40], l[40:]}, {"connect", "--", l}, {"connect", l, "--link-file", "f"}} {
+		code, stdout, stderr := culvert(t, args...)
+		if code != 2 || stdout != "" || !strings.Contains(stderr, "--link-file") || strings.Contains(stderr, l[20:40]) {
+			t.Errorf("%v: got code %d, %q, %q, want a refusal with a way out", args[0], code, stdout, stderr)
 		}
 	}
 }
@@ -147,7 +174,7 @@ func TestALinkIsReadFromStandardInput(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := source.read(rest, strings.NewReader(l.String()+"\n"))
+		got, err := source.read(rest, strings.NewReader(l.String()+"\n"), io.Discard)
 		if err != nil || got.String() != l.String() {
 			t.Errorf("%v: got %v, want the link", args, err)
 		}
@@ -165,10 +192,10 @@ func testLink(t *testing.T) *link.Link {
 
 func TestWhatCannotBeDoneIsRefusedWithAWayOut(t *testing.T) {
 	t.Parallel()
-	secret, _ := secretFile(t, 0o600)
+	master, _ := secretFile(t, 0o600)
 	text := testLink(t).String()
 	new := func(args ...string) []string {
-		return append([]string{"link", "new", "--secret-file", secret}, args...)
+		return append([]string{"link", "new", "--secret-file", master}, args...)
 	}
 	front := []string{"--front", "wss://a.example/"}
 	for name, c := range map[string]struct {
@@ -185,22 +212,21 @@ func TestWhatCannotBeDoneIsRefusedWithAWayOut(t *testing.T) {
 		"a needless argument":  {[]string{"link", "secret", "x"}, 2, `unexpected argument "x"`},
 		"no secret":            {[]string{"link", "new", "--front", "wss://a/"}, 2, "--secret-file is missing"},
 		"two standard inputs":  {[]string{"link", "new", "--secret-file", "-", "--gate-file", "-"}, 2, "both the standard input"},
-		"a bad gate file":      {new(append(front, "--gate-file", secret)...), 1, "not a gate secret"},
+		"a bad gate file":      {new(append(front, "--gate-file", master)...), 1, "not a gate secret"},
 		"no front":             {new(), 2, "--front is missing"},
-		"no secret file":       {append([]string{"link", "new", "--secret-file", secret + "x"}, front...), 1, "no such file"},
+		"no secret file":       {append([]string{"link", "new", "--secret-file", master + "x"}, front...), 1, "no such file"},
 		"a wrong secret file":  {append([]string{"link", "new", "--secret-file", file(t, "f", "x", 0o600)}, front...), 1, "culvert link secret"},
-		"an endless file":      {append([]string{"link", "new", "--secret-file", file(t, "f", strings.Repeat("x", term.MaxSmall+1), 0o600)}, front...), 1, "too large"},
+		"an endless file":      {append([]string{"link", "new", "--secret-file", file(t, "f", strings.Repeat("x", secret.MaxFile+1), 0o600)}, front...), 1, "too large"},
 		"a bad front":          {new("--front", "http://a.example/"), 2, "--front, number 1 of 1: front: write it as wss://"},
 		"the same front twice": {new(append(front, front...)...), 1, "same as front 1"},
-		"no certificate file":  {new(append(front, "--pin", secret+"x")...), 1, "read pin: open"},
-		"no certificate in it": {new(append(front, "--pin", secret)...), 1, "no certificate in it"},
+		"no certificate file":  {new(append(front, "--pin", master+"x")...), 1, "read pin: open"},
+		"no certificate in it": {new(append(front, "--pin", master)...), 1, "no certificate in it"},
 		"a user too large":     {new(append(front, "--user", "4294967296")...), 2, "--user is a number up to 4294967295"},
 		"a user below zero":    {new(append(front, "--user", "-1")...), 2, "invalid value"},
 		"no link":              {[]string{"link", "show"}, 2, "the link is missing"},
-		"two sources":          {[]string{"link", "show", text, "--link-file", "f"}, 2, "not both"},
-		"no link file":         {[]string{"link", "show", "--link-file", secret + "x"}, 1, "no such file"},
-		"half a link":          {[]string{"link", "show", text[:100]}, 1, "cut off: 100 of"},
-		"something else":       {[]string{"link", "show", "https://example.com"}, 1, "starts with culvert:"},
+		"no link file":         {[]string{"link", "show", "--link-file", master + "x"}, 1, "no such file"},
+		"half a link":          {[]string{"link", "show", "--link-file", file(t, "f", text[:100], 0o600)}, 1, "cut off: 100 of"},
+		"something else":       {[]string{"link", "show", "--link-file", file(t, "f", "https://example.com", 0o600)}, 1, "starts with culvert:"},
 	} {
 		code, stdout, stderr := culvert(t, c.args...)
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {

@@ -39,7 +39,7 @@ func process(t *testing.T, shell string) (*exec.Cmd, *screen.Screen) {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", shell+` exec "$@"`, "sh", self,
-		"connect", l.String(), "--chat", "127.0.0.1:0", "--media", "127.0.0.1:0")
+		"connect", "--link-file", file(t, "link", l.String(), 0o600), "--chat", "127.0.0.1:0", "--media", "127.0.0.1:0")
 	out := screen.New()
 	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), "CULVERT_TEST_AS_PROGRAM=1"), out, out
 	if err := cmd.Start(); err != nil {

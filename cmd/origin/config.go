@@ -15,6 +15,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
 	"culvert/internal/seal"
+	"culvert/internal/secret"
 	"culvert/internal/serve"
 	"culvert/internal/wire"
 	"culvert/origin"
@@ -24,10 +25,8 @@ import (
 type config struct {
 	Listen       serve.Address `env:"CULVERT_LISTEN" envDefault:"127.0.0.1:8081" help:"host:port to listen on" try:":443"`
 	TLS          serve.TLSFiles
-	Secret       string             `env:"CULVERT_SECRET,unset" help:"the master secret, which 'culvert link secret' makes; leaves the environment once read. This or CULVERT_SECRET_FILE is required"`
-	SecretFile   string             `env:"CULVERT_SECRET_FILE" help:"file that holds the master secret; or up to 4, one a line, the newest first: the links of all of them are good" try:"/etc/culvert/secret"`
-	Gate         string             `env:"CULVERT_GATE,unset" help:"the gates' own secrets, 64 letters and digits each, the newest first, where edges have any; leaves the environment once read"`
-	GateFile     string             `env:"CULVERT_GATE_FILE" help:"file that holds them, one a line" try:"/etc/culvert/gate"`
+	SecretFile   string             `env:"CULVERT_SECRET_FILE" help:"required: the file that holds the master secret, which 'culvert link secret' makes, and that nobody else can read; or up to 4, one a line, the newest first: the links of all of them are good. - is the standard input" try:"/etc/culvert/secret"`
+	GateFile     string             `env:"CULVERT_GATE_FILE" help:"file that holds the gates' own secrets, one a line, 64 letters and digits each, the newest first, where edges have any" try:"/etc/culvert/gate"`
 	Revoked      revocation         `env:"CULVERT_REVOKED" help:"numbers of the users whose links are void, with commas between; or a file with one a line, which is read again when it changes" sighup:"reread" try:"3,17"`
 	Gateway      serve.URL          `env:"CULVERT_GATEWAY" help:"the stage of an API Gateway whose functions hand messages on to this origin, which posts back to it; needs CULVERT_ADVERTISE, and AWS credentials as the AWS command line finds them" try:"https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/v1"`
 	Advertise    advertised         `env:"CULVERT_ADVERTISE" help:"IP address and port where other origins and functions reach this one in their network, in plain HTTP. A port that is not CULVERT_LISTEN's, or a range to take a free one from, lets a new process take CULVERT_LISTEN over while this one drains" try:"10.0.1.7:8090-8099"`
@@ -40,14 +39,16 @@ type config struct {
 	Media        serve.Address `env:"CULVERT_UPSTREAM_MEDIA" help:"host:port that stands in for WhatsApp's media servers, for tests and private networks" try:"127.0.0.1:7777"`
 	AllowPrivate bool          `env:"CULVERT_ALLOW_PRIVATE" help:"true lets the two above be addresses that are not public" try:"true"`
 
-	masters []seal.Master // from Secret or SecretFile, the newest first
-	gates   wire.GateKeys // from Gate or GateFile; nil: those that follow from masters
+	masters []seal.Master // from SecretFile, the newest first
+	gates   wire.GateKeys // from GateFile; nil: those that follow from masters
 }
 
 // Check finds what no single setting shows, and reads the files.
 func (c *config) Check() []serve.SettingError {
 	_, revoked := c.Revoked.read()
 	return append(c.TLS.Check(),
+		misplaced("CULVERT_SECRET"),
+		misplaced("CULVERT_GATE"),
 		c.readSecret(),
 		c.readGate(),
 		c.checkGateway(),
@@ -58,44 +59,39 @@ func (c *config) Check() []serve.SettingError {
 		serve.Positive("CULVERT_DRAIN", c.DrainFor, "30s"))
 }
 
-// readSecret fills masters and forgets the text.
+// misplaced refuses a secret in the environment, where other programs can read it for as
+// long as this one runs.
+func misplaced(name string) serve.SettingError {
+	if os.Getenv(name) == "" {
+		return serve.SettingError{}
+	}
+	return serve.SettingError{Name: name, Problem: "is in the environment, which other programs can read",
+		Try: name + "_FILE=/etc/culvert/" + strings.ToLower(strings.TrimPrefix(name, "CULVERT_"))}
+}
+
+// readSecret fills masters.
 func (c *config) readSecret() serve.SettingError {
 	const try = "CULVERT_SECRET_FILE=/etc/culvert/secret, after 'culvert link secret > /etc/culvert/secret'"
-	if c.Secret == "" && c.SecretFile == "" {
-		return serve.SettingError{Name: "CULVERT_SECRET", Problem: "is not set, nor is CULVERT_SECRET_FILE", Try: try}
+	if c.SecretFile == "" {
+		return serve.SettingError{Name: "CULVERT_SECRET_FILE", Problem: "is not set", Try: try}
 	}
-	name, text, err := oneOf("CULVERT_SECRET", &c.Secret, c.SecretFile)
+	text, err := secret.Read(c.SecretFile, os.Stdin)
 	if err == nil {
 		c.masters, err = seal.ParseMasters(text)
 	}
-	return serve.Wrong(name, err, try)
+	return serve.Wrong("CULVERT_SECRET_FILE", err, try)
 }
 
-// readGate fills gates and forgets the text.
+// readGate fills gates.
 func (c *config) readGate() serve.SettingError {
-	if c.Gate == "" && c.GateFile == "" {
+	if c.GateFile == "" {
 		return serve.SettingError{}
 	}
-	name, text, err := oneOf("CULVERT_GATE", &c.Gate, c.GateFile)
+	text, err := secret.Read(c.GateFile, os.Stdin)
 	if err == nil {
 		c.gates, err = wire.ParseGateKeys(text)
 	}
-	return serve.Wrong(name, err, "CULVERT_GATE_FILE=/etc/culvert/gate with the secret that the edge has")
-}
-
-// oneOf gives a secret that is in a variable, which it empties, or in the file
-// that the variable of that name and _FILE names. It says which of the two is
-// wrong if there is an error.
-func oneOf(name string, variable *string, file string) (which, text string, err error) {
-	text, *variable = *variable, ""
-	switch {
-	case text != "" && file != "":
-		return name, "", errors.New("is set, and so is " + name + "_FILE: which one is it?")
-	case text != "":
-		return name, text, nil
-	}
-	b, err := os.ReadFile(file)
-	return name + "_FILE", string(b), err
+	return serve.Wrong("CULVERT_GATE_FILE", err, "CULVERT_GATE_FILE=/etc/culvert/gate with the secret that the edge has")
 }
 
 // advertised is CULVERT_ADVERTISE: an IP address and the ports that one is

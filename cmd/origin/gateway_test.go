@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-
-	"culvert/internal/seal"
 )
 
 func TestTheGatewaysRegionIsInItsName(t *testing.T) {
@@ -23,7 +21,7 @@ func TestTheGatewaysRegionIsInItsName(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("AWS_REGION", c.region)
-			cfg, err := load(t, map[string]string{"CULVERT_SECRET": seal.NewMaster().Text(), "CULVERT_GATEWAY": c.gateway, "CULVERT_ADVERTISE": "10.0.1.7:8080"})
+			cfg, err := load(t, map[string]string{"CULVERT_SECRET_FILE": secretFile(t), "CULVERT_GATEWAY": c.gateway, "CULVERT_ADVERTISE": "10.0.1.7:8080"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -36,7 +34,7 @@ func TestTheGatewaysRegionIsInItsName(t *testing.T) {
 }
 
 func TestAGatewayNeedsAnAddressForFunctions(t *testing.T) {
-	_, err := load(t, map[string]string{"CULVERT_SECRET": seal.NewMaster().Text(), "CULVERT_GATEWAY": "https://a.example/v1"})
+	_, err := load(t, map[string]string{"CULVERT_SECRET_FILE": secretFile(t), "CULVERT_GATEWAY": "https://a.example/v1"})
 	if err == nil || !strings.Contains(err.Error(), "CULVERT_ADVERTISE: is not set, but CULVERT_GATEWAY is") {
 		t.Errorf("got %v, want CULVERT_ADVERTISE asked for", err)
 	}

@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"culvert/internal/seal"
 )
 
 // writeCertificate makes a certificate for name with its key, in one file.
@@ -75,7 +73,7 @@ func TestAHangupHasAnOriginReadItsFilesAgain(t *testing.T) {
 	if err := os.WriteFile(revoked, []byte("3"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := startOrigin(t, "CULVERT_SECRET="+seal.NewMaster().Text(), "CULVERT_LISTEN="+at, "CULVERT_DRAIN=1s",
+	p := startOrigin(t, "CULVERT_SECRET_FILE="+secretFile(t), "CULVERT_LISTEN="+at, "CULVERT_DRAIN=1s",
 		"CULVERT_TLS_CERT="+cert, "CULVERT_TLS_KEY="+cert, "CULVERT_REVOKED="+revoked)
 	for _, name := range []string{"second", "third", "broken"} {
 		said, want := "read again", name

@@ -28,9 +28,9 @@ func load(t *testing.T, vars map[string]string) (*config, error) {
 func TestWrongSettingsAreSaidAtOnce(t *testing.T) {
 	_, err := load(t, map[string]string{"CULVERT_LISTEN": "x", "CULVERT_TLS_CERT": "/c", "CULVERT_UPSTREAM_CHAT": "host",
 		"CULVERT_UPSTREAM_MEDIA": ":99999", "CULVERT_ALLOW_PRIVATE": "sure", "CULVERT_REVOKED": "/none", "CULVERT_ADMIN_LISTEN": "no",
-		"CULVERT_DRAIN": "-1s", "CULVERT_MAX_TUNNELS": "0", "CULVERT_MAX_CARRIERS": "all", "CULVERT_GATE": "short", "CULVERT_ADVERTISE": "x",
+		"CULVERT_DRAIN": "-1s", "CULVERT_MAX_TUNNELS": "0", "CULVERT_MAX_CARRIERS": "all", "CULVERT_GATE_FILE": "/dev/null", "CULVERT_ADVERTISE": "x",
 		"CULVERT_GATEWAY": "execute-api"})
-	for _, name := range []string{"LISTEN", "GATE", "ADVERTISE", "GATEWAY", "TLS_KEY", "SECRET", "UPSTREAM_CHAT", "UPSTREAM_MEDIA", "ALLOW_PRIVATE", "REVOKED",
+	for _, name := range []string{"LISTEN", "GATE_FILE", "ADVERTISE", "GATEWAY", "TLS_KEY", "SECRET_FILE", "UPSTREAM_CHAT", "UPSTREAM_MEDIA", "ALLOW_PRIVATE", "REVOKED",
 		"ADMIN_LISTEN", "DRAIN", "MAX_TUNNELS", "MAX_CARRIERS"} {
 		if err == nil || !strings.Contains(err.Error(), "CULVERT_"+name+": ") {
 			t.Errorf("got %v, want CULVERT_%s named", err, name)
@@ -38,32 +38,33 @@ func TestWrongSettingsAreSaidAtOnce(t *testing.T) {
 	}
 }
 
-func TestTheSecretComesFromOnePlaceAndIsForgotten(t *testing.T) {
-	want := seal.NewMaster()
-	file := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(file, []byte(want.Text()+"\n"), 0o600); err != nil {
+// secretFile is a file with a new master secret, or with text.
+func secretFile(t *testing.T, text ...string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(name, []byte(strings.Join(append(text, seal.NewMaster().Text())[:1], "")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, c := range map[string]struct {
-		text, file string
-		blame      string
-	}{
-		"variable":      {want.Text(), "", ""},
-		"file":          {"", file, ""},
-		"neither":       {"", "", "CULVERT_SECRET: is not set"},
-		"both":          {want.Text(), file, "CULVERT_SECRET: is set, and so"},
-		"garbage":       {"hunter2", "", "CULVERT_SECRET: not a master secret"},
-		"file missing":  {"", file + "x", "CULVERT_SECRET_FILE: open"},
-		"file of a key": {"", "/dev/null", "CULVERT_SECRET_FILE: not a master secret"},
+	return name
+}
+
+func TestTheSecretComesFromAFileOfItsOwner(t *testing.T) {
+	want := seal.NewMaster()
+	file, open := secretFile(t, want.Text()), secretFile(t, want.Text())
+	if err := os.Chmod(open, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ variable, file, blame string }{
+		"file":                       {"", file, ""},
+		"neither":                    {"", "", "CULVERT_SECRET_FILE: is not set"},
+		"variable":                   {want.Text(), "", "CULVERT_SECRET: is in the environment, which other programs can read\n\ttry CULVERT_SECRET_FILE="},
+		"variable and file":          {"hunter2", file, "CULVERT_SECRET: is in the environment"},
+		"file missing":               {"", file + "x", "CULVERT_SECRET_FILE: open"},
+		"file of a key":              {"", "/dev/null", "CULVERT_SECRET_FILE: not a master secret"},
+		"file for everybody to read": {"", open, "chmod 600 " + open},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg, err := load(t, map[string]string{"CULVERT_SECRET": c.text, "CULVERT_SECRET_FILE": c.file})
-			if _, left := os.LookupEnv("CULVERT_SECRET"); left && c.text != "" {
-				t.Error("got the secret in the environment, want it unset")
-			}
-			if cfg.Secret != "" {
-				t.Error("got the secret's text in the settings, want it forgotten")
-			}
+			cfg, err := load(t, map[string]string{"CULVERT_SECRET": c.variable, "CULVERT_SECRET_FILE": c.file})
 			if c.blame == "" && (err != nil || cfg.masters[0].Text() != want.Text()) {
 				t.Errorf("got %v, want the secret read", err)
 			}
@@ -97,18 +98,15 @@ func TestSecretsComeInGenerations(t *testing.T) {
 	}
 }
 
-func TestAGatesSecretComesFromOnePlaceAndIsForgotten(t *testing.T) {
-	for name, c := range map[string]struct{ text, file, blame string }{
-		"both":    {newGate, "/x", "CULVERT_GATE: is set, and so is CULVERT_GATE_FILE"},
-		"missing": {"", "/none", "CULVERT_GATE_FILE: open"},
-		"garbage": {"hunter2", "", "CULVERT_GATE: not a gate secret"},
-		"right":   {newGate, "", ""},
+func TestAGatesSecretComesFromAFile(t *testing.T) {
+	for name, c := range map[string]struct{ variable, file, blame string }{
+		"variable": {newGate, "", "CULVERT_GATE: is in the environment, which other programs can read\n\ttry CULVERT_GATE_FILE="},
+		"missing":  {"", "/none", "CULVERT_GATE_FILE: open"},
+		"garbage":  {"", secretFile(t, "hunter2"), "CULVERT_GATE_FILE: not a gate secret"},
+		"right":    {"", secretFile(t, newGate), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg, err := load(t, map[string]string{"CULVERT_SECRET": seal.NewMaster().Text(), "CULVERT_GATE": c.text, "CULVERT_GATE_FILE": c.file})
-			if cfg.Gate != "" || os.Getenv("CULVERT_GATE") != "" {
-				t.Error("got the secret's text kept, want it forgotten")
-			}
+			_, err := load(t, map[string]string{"CULVERT_SECRET_FILE": secretFile(t), "CULVERT_GATE": c.variable, "CULVERT_GATE_FILE": c.file})
 			if (err == nil) != (c.blame == "") || err != nil && (!strings.Contains(err.Error(), c.blame) || strings.Contains(err.Error(), "hunter2")) {
 				t.Errorf("got %v, want %q without the value", err, c.blame)
 			}
@@ -203,7 +201,7 @@ func TestAnOriginIsHealthyShowsTheSiteAndStops(t *testing.T) {
 	}
 	at := ln.Addr().String()
 	ln.Close()
-	cfg, err := load(t, map[string]string{"CULVERT_SECRET": seal.NewMaster().Text(), "CULVERT_LISTEN": at, "CULVERT_ADMIN_LISTEN": "127.0.0.1:0"})
+	cfg, err := load(t, map[string]string{"CULVERT_SECRET_FILE": secretFile(t), "CULVERT_LISTEN": at, "CULVERT_ADMIN_LISTEN": "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -247,7 +247,7 @@ func TestANewOriginTakesOverFromTheOldOne(t *testing.T) {
 	}
 	defer upstream.Close()
 	env := []string{
-		"CULVERT_SECRET=" + master.Text(), "CULVERT_LISTEN=" + at, "CULVERT_ADVERTISE=127.0.0.1:0", "CULVERT_DRAIN=60s",
+		"CULVERT_SECRET_FILE=" + secretFile(t, master.Text()), "CULVERT_LISTEN=" + at, "CULVERT_ADVERTISE=127.0.0.1:0", "CULVERT_DRAIN=60s",
 		"CULVERT_UPSTREAM_CHAT=" + upstream.Addr().String(), "CULVERT_ALLOW_PRIVATE=true",
 	}
 	old := startOrigin(t, env...)

@@ -27,7 +27,8 @@ var mayImport = map[string][]string{
 	"internal/cost":      {},
 	"internal/aws":       {},
 	"internal/version":   {},
-	"internal/term":      {"internal/version"},
+	"internal/secret":    {},
+	"internal/term":      {"internal/secret", "internal/version"},
 	"internal/seal":      {"internal/wire"},
 	"internal/handover":  {"internal/wire"},
 	"internal/tasks":     {},
@@ -37,7 +38,7 @@ var mayImport = map[string][]string{
 	"internal/tunnel":    {"internal/pace", "internal/carrier", "internal/netpoll", "internal/session", "internal/share", "internal/tasks", "internal/transport", "internal/wire"},
 	"internal/whatsapp":  {"internal/dial", "internal/wire"},
 	"internal/link":      {"internal/seal", "internal/wire"},
-	"internal/serve":     {"internal/netpoll", "internal/share", "internal/version"},
+	"internal/serve":     {"internal/netpoll", "internal/secret", "internal/share", "internal/version"},
 
 	"client/front":    {"internal/dial", "internal/doh", "internal/link"},
 	"client/listener": {"internal/dial", "internal/netpoll", "internal/whatsapp", "internal/wire"},
@@ -53,10 +54,10 @@ var mayImport = map[string][]string{
 	"client/doctor":  {"client", "client/front", "internal/link", "internal/tunnel", "internal/term", "internal/whatsapp", "internal/wire"},
 	"client/nearend": {"client", "client/front", "client/listener", "internal/link", "internal/term", "internal/wire"},
 
-	"cmd/culvert": {"client/doctor", "client/front", "client/nearend", "internal/link", "internal/seal", "internal/term", "internal/whatsapp", "internal/wire"},
+	"cmd/culvert": {"client/doctor", "client/front", "client/nearend", "internal/link", "internal/seal", "internal/secret", "internal/term", "internal/whatsapp", "internal/wire"},
 	"cmd/edge":    {"edge/passthrough", "internal/serve"},
 	"cmd/local":   {"any"},
-	"cmd/origin":  {"internal/seal", "internal/serve", "internal/site", "internal/whatsapp", "internal/wire", "origin"},
+	"cmd/origin":  {"internal/seal", "internal/secret", "internal/serve", "internal/site", "internal/whatsapp", "internal/wire", "origin"},
 	"cmd/cloud":   {"internal/aws", "cmd/cloud/internal/advice", "cmd/cloud/internal/cfn", "internal/cost", "internal/term"},
 
 	"cmd/cloud/internal/advice": {"internal/aws"},

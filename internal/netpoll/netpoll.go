@@ -1,6 +1,6 @@
 // Package netpoll is what we need of TCP connections beyond package net: idle
 // ones that hold neither a goroutine nor a buffer, reads and writes that do not
-// block, and TCP's options. It is the product's only package with build tags; on
+// block, and TCP's options. Of the product's packages it and secret alone have build tags; on
 // systems that lack something its functions say so, and callers use package net
 // alone.
 package netpoll

@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"culvert/internal/secret"
 	"culvert/internal/version"
 )
 
@@ -121,6 +122,7 @@ func call(f func(context.Context) error, ctx context.Context) error {
 // the files of run read again that it watches, and ends nothing. Main exits with 1
 // after an error of run and with 2 after wrong settings.
 func Main(p Program, cfg Settings, run func(context.Context, *slog.Logger, *Files) error) {
+	secret.Guard()
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP) // before anything else: it ends a process that does not
 	switch err := Load(p, cfg, os.Args[1:], os.Stdout); {

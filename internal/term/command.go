@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"culvert/internal/secret"
 	"culvert/internal/version"
 )
 
@@ -64,6 +65,7 @@ func Version(name string) Command {
 // signal that asks for an end ends the command's context, and a second one
 // ends the process at once.
 func Main(p Program) {
+	secret.Guard()
 	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
 	context.AfterFunc(ctx, stop)
 	code := p.Run(ctx, os.Args[1:], os.Stdout, os.Stderr)

@@ -6,18 +6,12 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"golang.org/x/term"
 )
 
-// MaxSmall bounds the files that are read whole: secrets, links, certificates.
+// MaxSmall bounds the files that are read whole: certificates, and days of prices.
 const MaxSmall = 1 << 20
-
-// ReadInput reads at most MaxSmall bytes of the named file, or of stdin for "-".
-func ReadInput(name string, stdin io.Reader) ([]byte, error) {
-	if name == "-" {
-		return readAll(stdin)
-	}
-	return ReadSmall(name)
-}
 
 // ReadSmall reads a file of at most MaxSmall bytes.
 func ReadSmall(name string) ([]byte, error) {
@@ -26,19 +20,29 @@ func ReadSmall(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := readAll(f)
+	b, err := io.ReadAll(io.LimitReader(f, MaxSmall+1))
+	if err == nil && len(b) > MaxSmall {
+		err = errors.New("too large: not the file that was meant")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return b, nil
 }
 
-func readAll(r io.Reader) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, MaxSmall+1))
-	if err == nil && len(b) > MaxSmall {
-		err = errors.New("too large: not the file that was meant")
-	}
-	return b, err
+// IsTerminal reports whether a person types what in reads.
+func IsTerminal(in io.Reader) bool {
+	f, ok := in.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// AskHidden asks a person at the terminal in, and returns the line that is typed there,
+// which is not shown.
+func AskHidden(in io.Reader, out io.Writer, question string) (string, error) {
+	fmt.Fprint(out, question)
+	b, err := term.ReadPassword(int(in.(*os.File).Fd()))
+	fmt.Fprintln(out)
+	return string(b), err
 }
 
 // Quoted is a file's name as a shell takes it.

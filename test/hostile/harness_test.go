@@ -71,14 +71,22 @@ const (
 // start runs one of our programs with no more environment than env.
 func start(t testing.TB, name string, env []string, args ...string) *program {
 	t.Helper()
-	p := &program{Cmd: exec.Command(filepath.Join(bin, name), args...), t: t, out: screen.New(), gone: make(chan struct{})}
-	p.Env, p.Stdout, p.Stderr, p.WaitDelay = env, p.out, p.out, time.Second
+	cmd := exec.Command(filepath.Join(bin, name), args...)
+	cmd.Env = env
+	return run(t, cmd)
+}
+
+// run starts a program, which ends with the test.
+func run(t testing.TB, cmd *exec.Cmd) *program {
+	t.Helper()
+	p := &program{Cmd: cmd, t: t, out: screen.New(), gone: make(chan struct{})}
+	p.Stdout, p.Stderr, p.WaitDelay = p.out, p.out, time.Second
 	must(t, p.Start())
 	go func() { defer close(p.gone); p.Wait() }()
 	t.Cleanup(func() {
 		p.end()
 		if text := p.out.String(); t.Failed() {
-			t.Logf("%s said last:\n%s", name, text[max(0, len(text)-2000):])
+			t.Logf("%s said last:\n%s", filepath.Base(cmd.Path), text[max(0, len(text)-2000):])
 		}
 	})
 	return p

@@ -51,7 +51,8 @@ func (o *localOrigin) start(ctx context.Context, host netip.Addr) (err error) {
 	if o.dir, err = os.MkdirTemp("", "culvert-origin"); err != nil {
 		return err
 	}
-	if err = os.WriteFile(o.file(), []byte(o.secret), 0o600); err != nil {
+	err = errors.Join(os.WriteFile(o.file("gate"), []byte(o.secret), 0o600), os.WriteFile(o.file("secret"), []byte(o.master), 0o600))
+	if err != nil {
 		return err
 	}
 	if err = o.launch(ctx); err != nil {
@@ -60,7 +61,7 @@ func (o *localOrigin) start(ctx context.Context, host netip.Addr) (err error) {
 	return o.answers(ctx)
 }
 
-func (o *localOrigin) file() string { return filepath.Join(o.dir, "gate") }
+func (o *localOrigin) file(name string) string { return filepath.Join(o.dir, name) }
 
 func freePort(host netip.Addr) (netip.AddrPort, error) {
 	l, err := net.Listen("tcp", netip.AddrPortFrom(host, 0).String())
@@ -77,7 +78,7 @@ func (o *localOrigin) launch(ctx context.Context) error {
 	o.cmd.WaitDelay = 3 * time.Second
 	o.cmd.Stderr, o.cmd.Stdout = &o.said, &o.said
 	o.cmd.Env = []string{
-		"CULVERT_SECRET=" + o.master, "CULVERT_GATE_FILE=" + o.file(), "CULVERT_GATEWAY=" + o.posts.URL + "/" + stage,
+		"CULVERT_SECRET_FILE=" + o.file("secret"), "CULVERT_GATE_FILE=" + o.file("gate"), "CULVERT_GATEWAY=" + o.posts.URL + "/" + stage,
 		"CULVERT_LISTEN=" + o.at.String(), "CULVERT_ADVERTISE=" + o.at.String(),
 		"CULVERT_ADMIN_LISTEN=off", "CULVERT_DRAIN=1s",
 		"AWS_ACCESS_KEY_ID=none", "AWS_SECRET_ACCESS_KEY=none", "AWS_REGION=eu-central-1",

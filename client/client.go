@@ -30,6 +30,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,7 @@ import (
 	"culvert/internal/carrier"
 	"culvert/internal/link"
 	"culvert/internal/seal"
+	"culvert/internal/share"
 	"culvert/internal/tasks"
 	"culvert/internal/tunnel"
 	"culvert/internal/version"
@@ -68,6 +70,10 @@ type Config struct {
 	Ended   func(End)        // told of every tunnel that ends; must not block
 	Windows int64            // bytes that windows may grow by in all; 0: 128 MiB
 	Now     func() time.Time // the machine's wall clock; nil: time.Now
+
+	// Guests bounds the connections that come from other machines; 0: 1,024. Whoever of them
+	// has most loses one when they are scarce, such as whoever has got no answer.
+	Guests int
 
 	// Keep is a directory for what is learned of networks; empty: it is forgotten with the Client.
 	Keep string
@@ -138,6 +144,7 @@ func New(cfg Config) (*Client, error) {
 	c.table = tunnel.NewTable(tunnel.Events{
 		Ended: c.ended, Bulk: c.promote, Draining: c.pool.onDrain, Doubted: c.onDoubted, Spending: c.onSpending, Expired: c.expired,
 	}, tunnel.NewWindows(cfg.Windows), true)
+	c.table.Guests = share.NewGuests(cmp.Or(cfg.Guests, 1024))
 	c.pool.move(nil, newHome(c.table, pair))
 	c.openLearned(pair)
 	c.running, c.stop = context.WithCancel(context.Background())

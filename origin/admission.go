@@ -32,12 +32,12 @@ type admission struct {
 
 // newAdmission makes one without its table and metrics.
 func newAdmission(cfg Config) *admission {
-	agreements := newRates(agreeRate, agreeBurst)
+	agreements := share.NewRates[uint32](agreeRate, agreeBurst)
 	return &admission{
 		gates: cfg.Gates, revoked: cfg.Revoked,
 		pairs: &pairs{masters: append([]seal.Master{cfg.Master}, cfg.Older...), of: map[uint32][]*seal.Pair{}},
 		taken: newTakenTokens(), unproven: share.NewPool[uint32, struct{}](max(leastUnproven, cfg.MaxCarriers/4)),
-		sessions: session.NewOrigin(session.Config{Address: cfg.address(), Allow: agreements.allow}),
+		sessions: session.NewOrigin(session.Config{Address: cfg.address(), Allow: agreements.Allow}),
 	}
 }
 

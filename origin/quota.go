@@ -1,12 +1,6 @@
 package origin
 
-import (
-	"maps"
-	"sync"
-	"time"
-
-	"golang.org/x/time/rate"
-)
+import "sync"
 
 // userCounts counts something of each user's, so that one user cannot take all.
 type userCounts struct {
@@ -43,32 +37,4 @@ const (
 	openBurst  = 50_000 // at once
 	agreeRate  = 20
 	agreeBurst = 1_000
-	maxRates   = 1_000 // users that are remembered before those at rest are forgotten
 )
-
-// rates bounds how often each user does something.
-type rates struct {
-	rate  rate.Limit // a second, for long
-	burst int        // at once
-
-	mu sync.Mutex
-	by map[uint32]*rate.Limiter
-}
-
-func newRates(a rate.Limit, burst int) *rates {
-	return &rates{rate: a, burst: burst, by: map[uint32]*rate.Limiter{}}
-}
-
-func (r *rates) allow(user uint32, now time.Time) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	l := r.by[user]
-	if l == nil {
-		if len(r.by) >= maxRates { // those that are as good as new are forgotten
-			maps.DeleteFunc(r.by, func(_ uint32, l *rate.Limiter) bool { return l.TokensAt(now) >= float64(r.burst) })
-		}
-		l = rate.NewLimiter(r.rate, r.burst)
-		r.by[user] = l
-	}
-	return l.AllowN(now, 1)
-}

@@ -30,7 +30,7 @@ type acceptor struct {
 	tasks   *tasks.Group    // they run the dials
 
 	dials    *userCounts // a user's, which may outlive the tunnels
-	rates    *rates
+	rates    *share.Rates[uint32]
 	early    *earlyTunnels
 	refusing atomic.Bool // no new tunnel is accepted any more
 }
@@ -40,7 +40,7 @@ type acceptor struct {
 func newAcceptor(ctx context.Context, cfg Config, by *tasks.Group) *acceptor {
 	return &acceptor{
 		dial: cfg.Dial, revoked: cfg.Revoked, log: cfg.Log, ctx: ctx, tasks: by,
-		dials: newUserCounts(), rates: newRates(openRate, openBurst), early: newEarlyTunnels(cfg.MaxTunnels/4, by),
+		dials: newUserCounts(), rates: share.NewRates[uint32](openRate, openBurst), early: newEarlyTunnels(cfg.MaxTunnels/4, by),
 	}
 }
 
@@ -81,7 +81,7 @@ func (a *acceptor) mayOpen(c *carrier.Carrier, key tunnelKey, proved bool) (why 
 		return wire.Refused
 	case a.refusing.Load():
 		return wire.Busy
-	case proved && a.rates.allow(c.User, now) && key.session.Charge():
+	case proved && a.rates.Allow(c.User, now) && key.session.Charge():
 		return 0
 	case !proved && a.early.add(c, key, now):
 		return 0
@@ -134,7 +134,7 @@ type tunnelKey struct {
 // A user is charged with them when the carrier has proved itself, or when a carrier
 // serves them that has. Its methods may be called by many goroutines.
 type earlyTunnels struct {
-	rates *rates
+	rates *share.Rates[uint32]
 	room  *share.Pool[uint32, *tunnel.Session]
 	tasks *tasks.Group
 
@@ -160,14 +160,14 @@ const (
 // newEarlyTunnels has room for so many, of which the oldest of whoever has most go.
 func newEarlyTunnels(room int, by *tasks.Group) *earlyTunnels {
 	return &earlyTunnels{
-		rates: newRates(earlyRate, earlyBurst), room: share.NewPool[uint32, *tunnel.Session](max(leastEarly, room)), tasks: by,
+		rates: share.NewRates[uint32](earlyRate, earlyBurst), room: share.NewPool[uint32, *tunnel.Session](max(leastEarly, room)), tasks: by,
 		by: map[*carrier.Carrier][]tunnelKey{}, of: map[tunnelKey]*earlyTunnel{},
 	}
 }
 
 // add counts a tunnel that c begins, unless c has begun as many as it may.
 func (e *earlyTunnels) add(c *carrier.Carrier, key tunnelKey, now time.Time) bool {
-	if !e.rates.allow(c.User, now) {
+	if !e.rates.Allow(c.User, now) {
 		return false
 	}
 	e.mu.Lock()

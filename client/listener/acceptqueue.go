@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"culvert/internal/share"
 )
 
 // acceptQueue holds the connections that were accepted and have not yet said what
@@ -14,13 +16,17 @@ import (
 //
 // A full queue closes its oldest connection if that has had patience to speak;
 // otherwise it lets newcomers wait, so that a burst of good connections is not
-// cut down before their goroutines have run.
+// cut down before their goroutines have run. Connections from other machines are
+// guests: whoever of them has most loses its oldest at once, and none of this machine waits
+// for them.
 type acceptQueue struct {
 	size            int
+	guests          *share.Guests
 	limit, patience time.Duration
 
 	mu    sync.Mutex  // guards the following
 	conns list.List   // of *unknown, oldest first
+	own   int         // of this machine
 	timer *time.Timer // closes the oldest; nil while it does not run
 
 	freed chan struct{} // says that a place became free
@@ -31,19 +37,27 @@ type unknown struct {
 	conn  net.Conn
 	since time.Time
 	place *list.Element // nil once it is identified or closed
+	guest *share.Guest  // nil: it is of this machine
 }
 
 func newAcceptQueue(size int, limit, patience time.Duration) *acceptQueue {
-	return &acceptQueue{size: size, limit: limit, patience: patience, freed: make(chan struct{}, 1)}
+	return &acceptQueue{size: size, guests: share.NewGuests(size), limit: limit, patience: patience, freed: make(chan struct{}, 1)}
 }
 
 // add admits c, after closing another or waiting if the queue is full. If
 // ctx ends first, c is closed and add returns nil. Only one goroutine may
 // call it.
 func (q *acceptQueue) add(ctx context.Context, c net.Conn) *unknown {
+	u := &unknown{conn: c}
+	if u.guest = share.Receive(q.guests, c, func() { q.close(u) }); u.guest != nil {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.push(u)
+		return u
+	}
 	for {
-		u, wait := q.tryAdd(c)
-		if u != nil {
+		wait, ok := q.tryAdd(u)
+		if ok {
 			return u
 		}
 		select {
@@ -56,19 +70,34 @@ func (q *acceptQueue) add(ctx context.Context, c net.Conn) *unknown {
 	}
 }
 
-// tryAdd admits c, or says how long the oldest still has.
-func (q *acceptQueue) tryAdd(c net.Conn) (*unknown, time.Duration) {
+// tryAdd admits u, or says how long the oldest still has.
+func (q *acceptQueue) tryAdd(u *unknown) (wait time.Duration, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.conns.Len() >= q.size {
+	if q.own >= q.size {
 		if wait := q.closeOldest(); wait > 0 {
-			return nil, wait
+			return wait, false
 		}
 	}
-	u := &unknown{conn: c, since: time.Now()}
+	q.push(u)
+	return 0, true
+}
+
+// push puts u at the end. mu is held.
+func (q *acceptQueue) push(u *unknown) {
+	u.since = time.Now()
 	u.place = q.conns.PushBack(u)
+	if u.guest == nil {
+		q.own++
+	}
 	q.arm()
-	return u, 0
+}
+
+// close ends u, if it is here yet.
+func (q *acceptQueue) close(u *unknown) {
+	if q.identified(u) {
+		u.conn.Close()
+	}
 }
 
 // makeRoom closes the oldest connection if it has had its time to speak.
@@ -78,10 +107,13 @@ func (q *acceptQueue) makeRoom() {
 	q.closeOldest()
 }
 
-// closeOldest returns how long the oldest still has, 0 after closing it. mu is
-// held.
+// closeOldest returns how long the oldest of this machine still has, 0 after closing it. mu
+// is held.
 func (q *acceptQueue) closeOldest() time.Duration {
 	front := q.conns.Front()
+	for front != nil && front.Value.(*unknown).guest != nil {
+		front = front.Next()
+	}
 	if front == nil {
 		return 0
 	}
@@ -110,6 +142,10 @@ func (q *acceptQueue) identified(u *unknown) bool {
 func (q *acceptQueue) remove(u *unknown) {
 	q.conns.Remove(u.place)
 	u.place = nil
+	u.guest.Leave()
+	if u.guest == nil {
+		q.own--
+	}
 	select {
 	case q.freed <- struct{}{}:
 	default:

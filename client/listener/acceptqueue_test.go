@@ -12,7 +12,10 @@ import (
 type closedConn struct {
 	net.Conn
 	closed time.Time
+	from   net.TCPAddr
 }
+
+func (c *closedConn) RemoteAddr() net.Addr { return &c.from }
 
 func (c *closedConn) Close() error {
 	if c.closed.IsZero() {
@@ -21,11 +24,14 @@ func (c *closedConn) Close() error {
 	return nil
 }
 
+// here is an address of this machine.
+var here = net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}
+
 func TestAcceptQueueKeepsNobodyLongerThanItsLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, start := newAcceptQueue(10, time.Minute, time.Second), time.Now()
-		first, second, gone := &closedConn{}, &closedConn{}, &closedConn{}
+		first, second, gone := &closedConn{from: here}, &closedConn{from: here}, &closedConn{from: here}
 		q.add(t.Context(), first)
 		known := q.add(t.Context(), gone)
 		time.Sleep(20 * time.Second)
@@ -54,10 +60,10 @@ func TestAcceptQueueClosesTheOldestForNewcomersOnceItHadTimeToSpeak(t *testing.T
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, start := newAcceptQueue(2, time.Minute, time.Second), time.Now()
-		oldest, old := &closedConn{}, &closedConn{}
+		oldest, old := &closedConn{from: here}, &closedConn{from: here}
 		g := q.add(t.Context(), oldest)
 		q.add(t.Context(), old)
-		q.add(t.Context(), &closedConn{})
+		q.add(t.Context(), &closedConn{from: here})
 		if got := time.Since(start); got != time.Second {
 			t.Errorf("the newcomer waited %v, want a second", got)
 		}
@@ -75,9 +81,9 @@ func TestAcceptQueueLetsANewcomerInAsSoonAsSomebodyLeaves(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, start := newAcceptQueue(1, time.Minute, time.Second), time.Now()
-		g := q.add(t.Context(), &closedConn{})
+		g := q.add(t.Context(), &closedConn{from: here})
 		time.AfterFunc(time.Millisecond, func() { q.identified(g) })
-		q.add(t.Context(), &closedConn{})
+		q.add(t.Context(), &closedConn{from: here})
 		if got := time.Since(start); got != time.Millisecond {
 			t.Errorf("the newcomer waited %v, want a millisecond", got)
 		}
@@ -89,12 +95,38 @@ func TestAcceptQueueTurnsANewcomerAwayWhenItIsOver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := newAcceptQueue(1, time.Minute, time.Second)
-		q.add(t.Context(), &closedConn{})
+		q.add(t.Context(), &closedConn{from: here})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		late := &closedConn{}
+		late := &closedConn{from: here}
 		if g := q.add(ctx, late); g != nil || late.closed.IsZero() {
 			t.Errorf("got %v, closed %v; want nobody, closed", g, !late.closed.IsZero())
+		}
+		q.closeAll()
+	})
+}
+
+// Connections of other machines that say nothing keep nobody waiting: neither this machine
+// nor another.
+func TestAcceptQueueHasGuestsDisplaceThoseOfWhoeverHasMost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, start := newAcceptQueue(16, time.Minute, time.Second), time.Now()
+		guest := func(last byte) *closedConn {
+			c := &closedConn{from: net.TCPAddr{IP: net.IPv4(192, 168, 1, last)}}
+			q.add(t.Context(), c)
+			return c
+		}
+		alone, first := guest(2), guest(7)
+		for range 1000 {
+			guest(7)
+		}
+		late := guest(3)
+		own := &closedConn{from: here}
+		q.add(t.Context(), own)
+		if time.Since(start) != 0 || !alone.closed.IsZero() || !late.closed.IsZero() || !own.closed.IsZero() || first.closed.IsZero() {
+			t.Errorf("got %v of waiting, closed %v, %v, %v and %v; want none, and the crowd's oldest closed alone", time.Since(start),
+				!alone.closed.IsZero(), !late.closed.IsZero(), !own.closed.IsZero(), !first.closed.IsZero())
 		}
 		q.closeAll()
 	})

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"culvert/internal/dial"
+	"culvert/internal/share"
 	"culvert/internal/wire"
 )
 
@@ -125,12 +126,13 @@ type reception struct {
 	Listener
 	tls     *tls.Config
 	queue   *acceptQueue
-	buffers sync.Pool      // of *[]byte, for the first read
-	group   sync.WaitGroup // of all that was accepted
+	rates   *share.Rates[netip.Addr] // of other machines
+	buffers sync.Pool                // of *[]byte, for the first read
+	group   sync.WaitGroup           // of all that was accepted
 }
 
 func newReception(l *Listener) (*reception, error) {
-	r := &reception{Listener: *l, queue: newAcceptQueue(maxUnknown, unknownLimit, unknownPatience)}
+	r := &reception{Listener: *l, queue: newAcceptQueue(maxUnknown, unknownLimit, unknownPatience), rates: share.NewRates[netip.Addr](guestRate, guestBurst)}
 	if r.Log == nil {
 		r.Log = slog.Default()
 	}
@@ -165,6 +167,9 @@ func (r *reception) acceptAll(ctx context.Context, ln net.Listener) error {
 		switch {
 		case err == nil:
 			pause = newAcceptBackoff()
+			if !r.mayCome(conn) {
+				continue
+			}
 			if u := r.queue.add(ctx, conn); u != nil {
 				r.group.Go(func() { r.receive(u) })
 			}
@@ -178,6 +183,22 @@ func (r *reception) acceptAll(ctx context.Context, ln net.Listener) error {
 			dial.Sleep(ctx, pause.Pause())
 		}
 	}
+}
+
+// guestRate, a second, and guestBurst bound how often one other machine may come, so that
+// what it begins does not keep the carrier from chat. A phone begins a few connections a minute.
+const (
+	guestRate  = 20
+	guestBurst = 200
+)
+
+// mayCome closes what comes too often from another machine.
+func (r *reception) mayCome(c net.Conn) bool {
+	from, ok := share.Machine(c)
+	if ok = !ok || r.rates.Allow(from, time.Now()); !ok {
+		c.Close()
+	}
+	return ok
 }
 
 // passing are errors of accept after which the next accept may succeed.

@@ -28,6 +28,7 @@ type Options struct {
 	Chat, Media string // host:port to listen at; empty: the ports that the app expects
 	Raw         string // host:port that takes every connection for chat; alone, it is the only one
 	LAN         bool   // phones on the same network are let in
+	Guests      int    // connections from other machines at once; 0: 1,024
 	Host        string // what phones dial; empty: found out
 	Verbose     bool   // log every connection that ends, and what the client does
 
@@ -43,6 +44,7 @@ func (o *Options) AddFlags(f *term.Flags) {
 	f.StringVar(&o.Chat, "chat", "", "`ADDR`, host:port, that serves chat (default 127.0.0.1:5222)")
 	f.StringVar(&o.Media, "media", "", "`ADDR`, host:port, that serves media (default 127.0.0.1:7777)")
 	f.BoolVar(&o.LAN, "lan", false, "let phones on the same network in")
+	f.IntVar(&o.Guests, "max-guests", 1024, "`NUMBER` of connections that other machines may have at once with --lan; when they get scarce whoever has most loses one")
 	f.StringVar(&o.Host, "host", "", "`NAME` or IPv4 address by which phones reach this machine, if culvert finds a wrong one")
 	f.BoolVar(&o.Verbose, "verbose", false, "log every connection that ends")
 }
@@ -73,7 +75,7 @@ func Open(ctx context.Context, l *link.Link, o Options, logs io.Writer) (*NearEn
 	own, clients := loggers(logs, o.Verbose)
 	n := &NearEnd{log: own, fronts: len(l.Fronts)}
 	var err error
-	n.Client, err = client.New(client.Config{Link: l, Log: clients, Dialer: o.Dialer, DialRate: o.DialRate, Keep: o.Keep})
+	n.Client, err = client.New(client.Config{Link: l, Log: clients, Dialer: o.Dialer, DialRate: o.DialRate, Keep: o.Keep, Guests: o.Guests})
 	if err != nil {
 		return nil, err
 	}

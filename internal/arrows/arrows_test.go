@@ -41,9 +41,9 @@ var mayImport = map[string][]string{
 	"internal/serve":     {"internal/netpoll", "internal/secret", "internal/share", "internal/version"},
 
 	"client/front":    {"internal/dial", "internal/doh", "internal/link"},
-	"client/listener": {"internal/dial", "internal/netpoll", "internal/whatsapp", "internal/wire"},
+	"client/listener": {"internal/dial", "internal/netpoll", "internal/share", "internal/whatsapp", "internal/wire"},
 	"client/kept":     {},
-	"client":          {"client/front", "client/kept", "internal/dial", "internal/link", "internal/netpoll", "internal/pace", "internal/carrier", "internal/tunnel", "internal/seal", "internal/session", "internal/tasks", "internal/transport", "internal/version", "internal/wire"},
+	"client":          {"client/front", "client/kept", "internal/dial", "internal/share", "internal/link", "internal/netpoll", "internal/pace", "internal/carrier", "internal/tunnel", "internal/seal", "internal/session", "internal/tasks", "internal/transport", "internal/version", "internal/wire"},
 	"origin":          {"internal/dial", "internal/handover", "internal/netpoll", "internal/carrier", "internal/share", "internal/tunnel", "internal/seal", "internal/session", "internal/tasks", "internal/transport", "internal/whatsapp", "internal/wire"},
 
 	"edge":             {"internal/handover", "internal/wire"},

@@ -1,6 +1,8 @@
 package share
 
 import (
+	"cmp"
+	"net"
 	"net/netip"
 	"sync"
 )
@@ -29,20 +31,55 @@ type Place[K, W comparable] struct {
 	pool       *Pool[K, W]
 	held       *held[K, W]
 	end        func()
+	line       *line[K, W]
 	prev, next *Place[K, W]
 	left       bool
 }
 
-// held is the places of one within a name, those first that have shown nothing for longest.
+// held is the places of one within a name: those that have shown nothing, and those that have.
 type held[K, W comparable] struct {
-	account     *Account[K]
-	key         within[K, W]
-	first, last *Place[K, W]
+	account *Account[K]
+	key     within[K, W]
+	strange line[K, W]
+	shown   line[K, W]
 }
+
+// line is places in their order: the first is lost first.
+type line[K, W comparable] struct{ first, last *Place[K, W] }
+
+// first is the place that is lost first.
+func (h *held[K, W]) first() *Place[K, W] { return cmp.Or(h.strange.first, h.shown.first) }
 
 // NewPool makes a pool with room for size.
 func NewPool[K, W comparable](size int) *Pool[K, W] {
 	return &Pool[K, W]{bound: NewBound[K](int64(size)), of: map[within[K, W]]*held[K, W]{}}
+}
+
+// Guests is a Pool by addresses of one network.
+type Guests = Pool[netip.Addr, struct{}]
+
+// Guest is a place there.
+type Guest = Place[netip.Addr, struct{}]
+
+// NewGuests makes a pool for the other machines of a network.
+func NewGuests(size int) *Guests { return NewPool[netip.Addr, struct{}](size) }
+
+// Receive gives a connection a place if it comes from another machine. Any other gets none,
+// nor does it from no pool.
+func Receive(p *Guests, c net.Conn, end func()) *Guest {
+	if from, ok := Machine(c); ok && p != nil {
+		return p.Enter(from, struct{}{}, end)
+	}
+	return nil
+}
+
+// Machine is the other machine that a connection comes from; false if it comes from this one.
+func Machine(c net.Conn) (from netip.Addr, ok bool) {
+	tcp, ok := c.RemoteAddr().(*net.TCPAddr)
+	if !ok || tcp.IP.IsLoopback() {
+		return from, false
+	}
+	return tcp.AddrPort().Addr().Unmap(), true
 }
 
 // NewStrangers makes a pool by addresses.
@@ -69,10 +106,10 @@ func (p *Pool[K, W]) Enter(name K, one W, end func()) *Place[K, W] {
 		h.account.Add(1)
 	}
 	place := &Place[K, W]{pool: p, held: h, end: end}
-	h.push(place)
+	h.strange.push(place)
 	var lost *Place[K, W]
 	if payer != nil {
-		lost = payer.Of.(*held[K, W]).first
+		lost = payer.Of.(*held[K, W]).first()
 		lost.leave()
 	}
 	p.mu.Unlock()
@@ -112,18 +149,35 @@ func (p *Pool[K, W]) Size() int { return int(p.bound.size) }
 // Displaced is how many have lost their place to another.
 func (p *Pool[K, W]) Displaced() uint64 { return p.bound.Ended() + p.bound.Refused() }
 
-// Stir notes that a stranger has shown something: others lose their place before.
-func (l *Place[K, W]) Stir() {
+// Stir notes that something has come: of those that have shown as much, others lose their
+// place before. Of none it does nothing.
+func (l *Place[K, W]) Stir() { l.move(false) }
+
+// Show notes that this is no stranger: all who have shown nothing lose their place before.
+func (l *Place[K, W]) Show() { l.move(true) }
+
+func (l *Place[K, W]) move(shown bool) {
+	if l == nil {
+		return
+	}
 	l.pool.mu.Lock()
 	defer l.pool.mu.Unlock()
-	if !l.left {
-		l.held.remove(l)
-		l.held.push(l)
+	if l.left {
+		return
 	}
+	to := l.line
+	if shown {
+		to = &l.held.shown
+	}
+	l.line.remove(l)
+	to.push(l)
 }
 
 // Leave gives the place back. It may be called more than once.
 func (l *Place[K, W]) Leave() {
+	if l == nil {
+		return
+	}
 	l.pool.mu.Lock()
 	defer l.pool.mu.Unlock()
 	l.leave()
@@ -136,15 +190,16 @@ func (l *Place[K, W]) leave() {
 	}
 	l.left = true
 	h := l.held
-	h.remove(l)
+	l.line.remove(l)
 	h.account.Give(1)
-	if h.first == nil {
+	if h.first() == nil {
 		h.account.Close()
 		delete(l.pool.of, h.key)
 	}
 }
 
-func (h *held[K, W]) push(l *Place[K, W]) {
+func (h *line[K, W]) push(l *Place[K, W]) {
+	l.line = h
 	if l.prev = h.last; l.prev == nil {
 		h.first = l
 	} else {
@@ -153,7 +208,7 @@ func (h *held[K, W]) push(l *Place[K, W]) {
 	h.last = l
 }
 
-func (h *held[K, W]) remove(l *Place[K, W]) {
+func (h *line[K, W]) remove(l *Place[K, W]) {
 	if l.prev != nil {
 		l.prev.next = l.next
 	} else {

@@ -234,6 +234,9 @@ func (t *Tunnel) wrote(n int, err error) bool {
 		return false
 	}
 	if n > 0 {
+		if t.guest != nil && t.recv.written == 0 { // somebody at the other end knows it
+			t.guest.Show()
+		}
 		t.keep(-t.recv.wrote(n))
 		t.table.active.Store(time.Now().UnixNano())
 		t.table.moved[t.Service.Kind].received.Add(uint64(n))

@@ -26,9 +26,10 @@ import (
 // see NewTable. Its methods may be called by many goroutines.
 type Table struct {
 	Events
-	Shares   Shares       // all but Windows are an origin's, and set before the first tunnel
-	own      accounts     // a client's
-	Carriers *carrier.Set // those that live, to be counted and listed
+	Shares   Shares        // all but Windows are an origin's, and set before the first tunnel
+	own      accounts      // a client's
+	Guests   *share.Guests // tunnels of a client for other machines; nil: unbounded
+	Carriers *carrier.Set  // those that live, to be counted and listed
 	isClient bool
 	tasks    *tasks.Group
 	tunnels  atomic.Int64 // how many there are
@@ -133,6 +134,9 @@ func (tb *Table) StartTunnel(svc wire.Service, early []byte, stream net.Conn) (*
 		Abort(stream)
 		return nil, false
 	}
+	t.mu.Lock()
+	t.guest = share.Receive(tb.Guests, stream, func() { tb.tasks.Go(func() { t.Reset(wire.Busy) }) })
+	t.mu.Unlock()
 	return t, t.Join(stream)
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"culvert/internal/carrier"
+	"culvert/internal/share"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
@@ -37,10 +38,11 @@ type Tunnel struct {
 	mu       sync.Mutex // guards the following; never held across I/O
 	wake     sync.Cond  // on mu: room to read, or the end
 	phase    phase
-	bulkTold bool     // Events.Bulk was told
-	session  *Session // nil: waiting
-	id       uint32   // its number in the session
-	stream   net.Conn // nil at the origin until Join
+	bulkTold bool         // Events.Bulk was told
+	guest    *share.Guest // client: its place among those of other machines
+	session  *Session     // nil: waiting
+	id       uint32       // its number in the session
+	stream   net.Conn     // nil at the origin until Join
 	reader   streamReader
 	send     sendHalf
 	recv     recvHalf
@@ -105,6 +107,7 @@ func (t *Tunnel) end(to phase, e End) {
 	word, said := t.lastWord(e)
 	stream, paths, cur := t.stream, t.paths, t.current()
 	t.paths = nil
+	t.guest.Leave()
 	t.keep(-t.send.drop() - t.recv.drop())
 	t.accounts().windows.Give(t.recv.win.grown() + int64(t.send.credit-firstCredit))
 	e.Service, e.Carriers, e.Took = t.Service, int(t.carriers), time.Since(t.began)

@@ -104,6 +104,10 @@ func (w *world) user(number int, flags ...string) *user {
 	link := output(w, "culvert", "link", "new", "--secret-file", w.secret, "--user", fmt.Sprint(number), "--pin", w.cert, "--front", "wss://"+w.front+"/;sni=none")
 	file := write(w, link, w.TempDir(), "link")
 	u := &user{w: w, chat: freePort(w)}
+	if slices.Contains(flags, "--lan") {
+		_, port, _ := net.SplitHostPort(u.chat)
+		u.chat = net.JoinHostPort(phone(0), port)
+	}
 	args := append([]string{"connect", "--link-file", file, "--chat", u.chat, "--media", u.chat, "--state", "none"}, flags...)
 	u.program = start(w, "culvert", nil, args...)
 	u.up(u.chat)
@@ -116,7 +120,12 @@ const opening = "WA\x06\x03"
 // talk is a chat: a message each pause for as long as said, every one of which comes back.
 // The error says what cut it.
 func (u *user) talk(pause, during time.Duration) (trips, error) {
-	c, err := net.Dial("tcp", u.chat)
+	return u.talkFrom("", pause, during)
+}
+
+// talkFrom is talk, from an address.
+func (u *user) talkFrom(from string, pause, during time.Duration) (trips, error) {
+	c, err := dialFrom(from, u.chat)
 	if err != nil {
 		return nil, err
 	}
@@ -211,13 +220,22 @@ func (t trips) String() string {
 	return fmt.Sprintf("%d messages, p50 %v, p99 %v, max %v", len(t), t.at(0.5), t.at(0.99), t.at(1))
 }
 
-// chatsWhile is the chat of an honest user while attack runs, which is told by stop when
-// it is over.
-func (u *user) chatsWhile(attack func(stop <-chan struct{})) (trips, error) {
+// wantCalm wants a chat to be little slower than when it was quiet: the attacker takes
+// time of the same processors, which is not what is tried.
+func wantCalm(t testing.TB, who string, quiet, beside trips, err error) {
+	t.Helper()
+	if err != nil || beside.at(0.5) > max(2*quiet.at(0.5), 5*time.Millisecond) || beside.at(0.99) > max(3*quiet.at(0.99), 60*time.Millisecond) {
+		t.Errorf("%s: got %v and %v, want about %v", who, beside, err, quiet)
+	}
+}
+
+// chatsWhile is the chat of an honest user, from an address, while attack runs, which is
+// told by stop when it is over.
+func (u *user) chatsWhile(from string, attack func(stop <-chan struct{})) (trips, error) {
 	stop, over := make(chan struct{}), make(chan struct{})
 	go func() { defer close(over); attack(stop) }()
 	defer func() { close(stop); <-over }()
-	return u.talk(10*time.Millisecond, 4*time.Second)
+	return u.talkFrom(from, 10*time.Millisecond, 4*time.Second)
 }
 
 // metrics are the origin's, by name with labels.

@@ -1,0 +1,54 @@
+package hostile
+
+import (
+	"fmt"
+	"net"
+	"testing"
+	"time"
+)
+
+// phone is an address of another machine on the household's network.
+func phone(i int) string { return fmt.Sprintf("10.9.%d.%d", i/250, 1+i%250) }
+
+// onLAN skips the test where there is no such network: .ci/hostile makes one.
+func onLAN(t *testing.T) {
+	t.Helper()
+	ln, err := net.Listen("tcp", phone(0)+":0")
+	if err != nil {
+		t.Skip("there is no network 10.9.0.0/16 on this machine; .ci/hostile makes one where it is root")
+	}
+	ln.Close()
+}
+
+// A stranger on a household's network opens 9,000 connections, each with the beginning of a
+// chat. Neither another phone there nor another household notices.
+func TestAStrangerOnTheLANKeepsNobodyOut(t *testing.T) {
+	onLAN(t)
+	w := newWorld(t)
+	home, away := w.lan(1), w.user(2)
+	quiet, err := home.talkFrom(phone(1), 10*time.Millisecond, 2*time.Second)
+	must(t, err)
+	held, refused := newCrowd(t), 0
+	beside, err := home.chatsWhile(phone(1), func(<-chan struct{}) {
+		refused = strangers(t, held, 9000, home.chat, opening, func(int) string { return phone(7) })
+	})
+	began := time.Now()
+	_, late := home.talkFrom(phone(2), 0, time.Millisecond)
+	took := time.Since(began)
+	elsewhere, slowest := away.opens(50)
+	t.Logf("9,000 connections, %d refused: a phone beside it %v, quiet %v, another's first message after %v; another household %d of 50, the slowest in %v; client %d MiB, origin %d MiB, %v tunnels",
+		refused, beside, quiet, took, elsewhere, slowest, home.rss(), w.origin.rss(), w.metrics()["culvert_tunnels"])
+	wantCalm(t, "a phone beside it", quiet, beside, err)
+	if late != nil || took > time.Second {
+		t.Errorf("another phone: got %v and its first message after %v, want it within 1 s", late, took)
+	}
+	if elsewhere != 50 || slowest > 2*time.Second {
+		t.Errorf("another household: got %d of 50 tunnels, the slowest in %v", elsewhere, slowest)
+	}
+	if n := w.metrics()["culvert_tunnels"]; n > 2000 {
+		t.Errorf("got %v tunnels at the origin, want the client to bound them", n)
+	}
+}
+
+// lan is a user whose client lets phones on its network in.
+func (w *world) lan(number int) *user { return w.user(number, "--lan", "--host", phone(0)) }

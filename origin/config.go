@@ -134,8 +134,8 @@ func (c *Config) address() string {
 // kept is how many bytes may be in tunnels.
 func (c *Config) kept() int64 { return max(leastKept, c.Windows/keptPart) }
 
-// readings is how many bodies may be on their way at once. To take one needs as
-// much again, but no time.
+// readings is how many bodies may be in memory at once, half of them of whoever has not been
+// heard out. To take one needs as much again, but no time.
 func (c *Config) readings() int {
 	return max(leastReading, int(c.Windows/readingPart/wire.MaxHanded))
 }

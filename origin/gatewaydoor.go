@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,8 +28,9 @@ type gatewayDoor struct {
 	checker   *wire.Checker
 	poster    *poster
 	metrics   *metrics
-	reading   chan struct{} // holds one for each body in memory
-	tasks     *tasks.Group  // they watch connections
+	coming    *share.Strangers // bodies on their way, of which nobody knows yet who sends them
+	taking    chan struct{}    // holds one for each body of a function that is in memory
+	tasks     *tasks.Group     // they watch connections
 
 	mu     sync.Mutex // guards the following
 	conns  map[string]*connection
@@ -51,33 +53,30 @@ const (
 	// inFlight bounds the posts of one connection, and with them the bytes that
 	// wait: 128 KiB each. At 50 ms a post they carry 15 MB/s.
 	inFlight = 8
-	// bodyWait is how long a body may take: functions send theirs at once, and a
-	// stranger who does not keeps a place from them.
+	// bodyWait is how long a body may take: functions send theirs at once.
 	bodyWait = 2 * time.Second
-	// readWait is how long a body may wait for a place.
-	readWait = 5 * time.Second
+	// takeWait is how long a body may wait for a place once it is known to be a function's.
+	takeWait = 5 * time.Second
 )
 
 // serve answers what a function of ours hands on: 204 if it was taken, 410 if its
 // connection is not here or not let in, 503 if there is no place for it. It returns
 // false, and has answered nothing, to anything else.
 func (g *gatewayDoor) serve(w http.ResponseWriter, r *http.Request) bool {
-	if !mayBeHanded(r) || !g.begin(r) {
+	if !mayBeHanded(r) {
 		return false
 	}
-	defer func() { <-g.reading }()
 	buf := handedBodies.Get().(*[wire.MaxHanded]byte)
 	defer handedBodies.Put(buf)
 	body := buf[:r.ContentLength]
-	// Not every ResponseWriter has deadlines; the server's own is behind it.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyWait))
-	if _, err := io.ReadFull(r.Body, body); err != nil {
+	if g.read(w, r, body) != nil {
 		return false
 	}
 	h, err := g.checker.Check(body, time.Now())
-	if err != nil {
+	if err != nil || !g.begin(r) {
 		return false
 	}
+	defer func() { <-g.taking }()
 	status := g.handle(r, h, body)
 	g.metrics.gotHanded(status)
 	if status == http.StatusServiceUnavailable {
@@ -96,13 +95,29 @@ func mayBeHanded(r *http.Request) bool {
 		r.ContentLength > 0 && r.ContentLength <= wire.MaxHanded
 }
 
-// begin waits for a place for r's body. The server's own deadline for reading a
-// request bounds how long r keeps it.
+// longAgo is a deadline that has passed.
+var longAgo = time.Unix(1, 0)
+
+// read reads r's body. Where many are on their way the oldest of whoever sends most gives way to
+// another, so that a function's, which is there at once, does not wait for a stranger's.
+func (g *gatewayDoor) read(w http.ResponseWriter, r *http.Request, body []byte) error {
+	// Not every ResponseWriter has deadlines; the server's own is behind it.
+	deadline := http.NewResponseController(w).SetReadDeadline
+	_ = deadline(time.Now().Add(bodyWait))
+	from, _ := netip.ParseAddrPort(r.RemoteAddr)
+	network, within := share.Prefix(from.Addr())
+	place := g.coming.Enter(network, within, func() { _ = deadline(longAgo) })
+	defer place.Leave()
+	_, err := io.ReadFull(r.Body, body)
+	return err
+}
+
+// begin waits for a place for a function's body.
 func (g *gatewayDoor) begin(r *http.Request) bool {
-	ctx, cancel := context.WithTimeout(r.Context(), readWait)
+	ctx, cancel := context.WithTimeout(r.Context(), takeWait)
 	defer cancel()
 	select {
-	case g.reading <- struct{}{}:
+	case g.taking <- struct{}{}:
 		return true
 	case <-ctx.Done():
 		return false

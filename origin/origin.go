@@ -91,9 +91,10 @@ const sweepEvery = 10 * time.Second
 func (o *Origin) newGatewayDoor(cfg Config, metrics *metrics) *gatewayDoor {
 	g := &gatewayDoor{
 		admission: o.admission, fleet: o.fleet, checker: wire.NewChecker(cfg.Gates), metrics: metrics, tasks: o.tasks,
-		poster:  newPoster(cfg.Gateway, metrics, cfg.Log, share.NewBound[uint32](cfg.Windows/waitingPart)),
-		reading: make(chan struct{}, cfg.readings()),
-		conns:   map[string]*connection{},
+		poster: newPoster(cfg.Gateway, metrics, cfg.Log, share.NewBound[uint32](cfg.Windows/waitingPart)),
+		coming: share.NewStrangers(cfg.readings() / 2),
+		taking: make(chan struct{}, cfg.readings()/2),
+		conns:  map[string]*connection{},
 	}
 	metrics.gauge("culvert_gateway_connections", "Connections of API Gateway now.", g.connections)
 	return g

@@ -126,6 +126,18 @@ func (p *program) rss() int {
 	return 0
 }
 
+// cpu is what the process has used, in seconds.
+func (p *program) cpu() float64 {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Process.Pid))
+	_, rest, _ := strings.Cut(string(b), ") ")
+	var user, system float64
+	if f := strings.Fields(rest); len(f) > 12 {
+		fmt.Sscan(f[11], &user)
+		fmt.Sscan(f[12], &system)
+	}
+	return (user + system) / 100
+}
+
 // output is what one of our programs prints until it ends.
 func output(t testing.TB, name string, args ...string) string {
 	t.Helper()

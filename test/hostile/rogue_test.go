@@ -89,6 +89,12 @@ func (d *device) carrier(heard func(wire.Frame)) (*rogue, error) {
 	return r, nil
 }
 
+// begin is carrier, of a session of its own.
+func (d *device) begin() (*rogue, error) {
+	d.session = session.NewClient(d.pair, session.AESGCM)
+	return d.carrier(nil)
+}
+
 // read answers plain messages and reads all else until the carrier ends.
 func (r *rogue) read(proved chan<- error) {
 	for {

@@ -34,23 +34,30 @@ type world struct {
 	edge   *program
 	front  string // of the edge
 	cert   string // of the edge, a file
+
+	settings []string // of the origin, beside those that all have
 }
 
 // nano is the settings of a machine with 512 MiB, as infra/host/update makes them.
 var nano = []string{"CULVERT_MAX_TUNNELS=8738", "CULVERT_MAX_CARRIERS=6553", "GOMEMLIMIT=209715KiB"}
 
-func newWorld(t testing.TB) *world {
+// newWorld makes one, whose origin has more settings.
+func newWorld(t testing.TB, more ...func(*world) []string) *world {
 	t.Helper()
-	return newWorldWith(t, echoing(t))
+	return newWorldWith(t, echoing(t), more...)
 }
 
 // newWorldWith is newWorld with far in WhatsApp's place.
-func newWorldWith(t testing.TB, far string) *world {
+func newWorldWith(t testing.TB, far string, more ...func(*world) []string) *world {
 	t.Helper()
 	w := &world{TB: t, dir: t.TempDir(), master: seal.NewMaster()}
 	w.secret = write(t, w.master.Text()+"\n", w.dir, "secret")
 	w.far = far
 	w.door, w.admin, w.front = freePort(t), freePort(t), freePort(t)
+	w.settings = slices.Clone(nano)
+	for _, f := range more {
+		w.settings = append(w.settings, f(w)...)
+	}
 	w.startOrigin()
 	w.certify()
 	w.edge = start(t, "edge", []string{
@@ -67,7 +74,7 @@ func (w *world) startOrigin() {
 	w.origin = start(w, "origin", append([]string{
 		"CULVERT_LISTEN=" + w.door, "CULVERT_SECRET_FILE=" + w.secret, "CULVERT_ADMIN_LISTEN=" + w.admin,
 		"CULVERT_UPSTREAM_CHAT=" + w.far, "CULVERT_UPSTREAM_MEDIA=" + w.far, "CULVERT_ALLOW_PRIVATE=true", "CULVERT_DRAIN=1s",
-	}, nano...))
+	}, w.settings...))
 	w.origin.up(w.door)
 }
 

@@ -1,0 +1,137 @@
+package hostile
+
+import (
+	"crypto/rand"
+	"sync"
+	"testing"
+	"time"
+
+	"culvert/internal/wire"
+)
+
+// A thief of a token, or a user without manners, sends what costs the origin as much as can be:
+// 50,000 tunnels that open, garbage in place of agreements, and upgrades with used tokens. Another
+// user's chat does not wait for any of it.
+func TestHandshakesAndGarbageDoNotSlowChat(t *testing.T) {
+	w := newWorld(t)
+	u := w.user(1)
+	quiet, err := u.talk(10*time.Millisecond, 3*time.Second)
+	must(t, err)
+	for name, attack := range map[string]func(d *device, stop <-chan struct{}){
+		"tunnels":       floodTunnels,
+		"garbage":       floodGarbage,
+		"agreements":    floodAgreements,
+		"a used token":  floodCopies,
+		"no token":      floodStrangers,
+		"joins unknown": floodJoins,
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := w.device(2)
+			before := w.origin.cpu()
+			beside, err := u.chatsWhile("", func(stop <-chan struct{}) { attack(d, stop) })
+			t.Logf("quiet %v; beside %v, %v; origin %.1f s of CPU, %d MiB", quiet, beside, err, w.origin.cpu()-before, w.origin.rss())
+			wantCalm(t, "another user", quiet, beside, err)
+		})
+	}
+}
+
+// until repeats f until stop, in as many goroutines.
+func until(stop <-chan struct{}, goroutines int, f func()) {
+	var all sync.WaitGroup
+	for range goroutines {
+		all.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					f()
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// floodTunnels opens tunnels by one carrier, as fast as it takes them.
+func floodTunnels(d *device, stop <-chan struct{}) {
+	r, err := d.carrier(nil)
+	if err != nil {
+		return
+	}
+	defer r.Close()
+	next := uint32(1)
+	until(stop, 1, func() {
+		if next < 50_000 {
+			r.opens(next, next+31, "")
+			next += 32
+		} else {
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+}
+
+// floodGarbage sends by each of many carriers an agreement that is none.
+func floodGarbage(d *device, stop <-chan struct{}) {
+	until(stop, 8, func() {
+		s, err := d.upgrade(d.token())
+		if err != nil {
+			return
+		}
+		defer s.Close()
+		garbage := make([]byte, 2+16+146)
+		rand.Read(garbage)
+		garbage[0], garbage[1] = 0, 3
+		s.WriteMessage(garbage)
+		s.NextMessage()
+		s.NextMessage()
+	})
+}
+
+// floodAgreements agrees by one carrier after another.
+func floodAgreements(d *device, stop <-chan struct{}) {
+	until(stop, 8, func() {
+		fresh := *d
+		if r, err := fresh.begin(); err == nil {
+			r.Close()
+		}
+	})
+}
+
+// floodCopies brings the same token again and again.
+func floodCopies(d *device, stop <-chan struct{}) {
+	token := d.token()
+	until(stop, 8, func() {
+		if s, err := d.upgrade(token); err == nil {
+			s.Close()
+		}
+	})
+}
+
+// floodStrangers asks for WebSockets with a token of nobody.
+func floodStrangers(d *device, stop <-chan struct{}) {
+	until(stop, 8, func() {
+		var none wire.Token
+		rand.Read(none[:])
+		if s, err := d.upgrade(none); err == nil {
+			s.Close()
+		}
+	})
+}
+
+// floodJoins joins by generations that nobody knows.
+func floodJoins(d *device, stop <-chan struct{}) {
+	until(stop, 8, func() {
+		s, err := d.upgrade(d.token())
+		if err != nil {
+			return
+		}
+		defer s.Close()
+		join := make([]byte, 2+28)
+		rand.Read(join)
+		join[0], join[1] = 0, 2
+		s.WriteMessage(join)
+		s.NextMessage()
+		s.NextMessage()
+	})
+}

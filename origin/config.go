@@ -100,7 +100,7 @@ func (c *Config) defaults() {
 //	  in any case, for chat         4 KiB         tunnel
 //	texts waiting for API Gateway   Windows/4     all      17 MiB  68 MiB
 //	bodies of functions             Windows/4     all      17 MiB  68 MiB
-//	dials under way                 4096, 8 KiB   user     32 MiB  32 MiB
+//	dials under way                 32, 8 KiB     user    256 KiB 256 KiB
 //	keys shared with users          8192          all       4 MiB   4 MiB
 //	tokens taken                    4096, 16 B    user     64 KiB  64 KiB
 //	sessions                        64, 1 KiB     user     64 KiB  64 KiB

@@ -29,7 +29,7 @@ type acceptor struct {
 	ctx     context.Context // ends the dials
 	tasks   *tasks.Group    // they run the dials
 
-	dials    *userCounts // a user's, which may outlive the tunnels
+	dials    *dials // which may outlive the tunnels
 	rates    *share.Rates[uint32]
 	early    *earlyTunnels
 	refusing atomic.Bool // no new tunnel is accepted any more
@@ -40,16 +40,13 @@ type acceptor struct {
 func newAcceptor(ctx context.Context, cfg Config, by *tasks.Group) *acceptor {
 	return &acceptor{
 		dial: cfg.Dial, revoked: cfg.Revoked, log: cfg.Log, ctx: ctx, tasks: by,
-		dials: newUserCounts(), rates: share.NewRates[uint32](openRate, openBurst), early: newEarlyTunnels(cfg.MaxTunnels/4, by),
+		dials: newDials(by), rates: share.NewRates[uint32](openRate, openBurst), early: newEarlyTunnels(cfg.MaxTunnels/4, by),
 	}
 }
 
 // dialLimit bounds how long a client waits to hear that WhatsApp cannot be
 // reached. The dialler's own limit is shorter.
 const dialLimit = 15 * time.Second
-
-// userDials bounds one user's dials under way, each of which has 8 KiB of stack.
-const userDials = 4096
 
 // open accepts a tunnel, or refuses it. Dialling runs in a goroutine that ends before
 // the tunnel idles: its stack would be the largest part of what a tunnel costs.
@@ -69,7 +66,7 @@ func (a *acceptor) open(c *carrier.Carrier, s *tunnel.Session, id uint32, svc wi
 		a.early.began(key, t)
 	}
 	a.metrics.opens.WithLabelValues(label(svc.Kind.String())).Inc()
-	a.tasks.Go(func() { a.connect(t, c.User, svc) })
+	a.dials.run(s, func() { a.connect(t, svc) })
 }
 
 // mayOpen counts the tunnel if it is allowed, and says why it is not. Users may be
@@ -104,12 +101,10 @@ func (a *acceptor) ended(e tunnel.End) {
 }
 
 // connect dials the service of a tunnel and joins the two.
-func (a *acceptor) connect(t *tunnel.Tunnel, user uint32, s wire.Service) {
-	if !a.dials.add(user, userDials) {
-		t.Reset(wire.Busy)
-		return
+func (a *acceptor) connect(t *tunnel.Tunnel, s wire.Service) {
+	if t.IsOver() {
+		return // while it waited for others
 	}
-	defer a.dials.remove(user)
 	ctx, cancel := context.WithTimeout(a.ctx, dialLimit)
 	defer cancel()
 	stream, err := a.dial(ctx, s)

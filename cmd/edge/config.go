@@ -16,7 +16,7 @@ type config struct {
 	OriginCA   string             `env:"CULVERT_ORIGIN_CA" help:"PEM file with whoever may sign the origin's certificate, or with that certificate itself; without it the system's authorities" try:"/etc/culvert/origin.pem"`
 	Admin      serve.AdminAddress `env:"CULVERT_ADMIN_LISTEN" envDefault:"off" empty:"off" help:"host:port of /healthz and /metrics, or off" try:"127.0.0.1:9091"`
 	DrainFor   time.Duration      `env:"CULVERT_DRAIN" envDefault:"20s" help:"how long WebSockets may go on after SIGTERM" try:"20s"`
-	MaxSockets int                `env:"CULVERT_MAX_SOCKETS" envDefault:"10000" help:"WebSockets open at once, about 100 kB of memory each at most; whoever comes later sees the website" try:"10000"`
+	MaxSockets int                `env:"CULVERT_MAX_SOCKETS" envDefault:"10000" help:"WebSockets open at once, about 100 kB of memory each at most; when they get scarce the user with most loses the oldest" try:"10000"`
 	Limits     serve.Limits
 
 	roots *x509.CertPool // from OriginCA

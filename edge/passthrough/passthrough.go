@@ -30,13 +30,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"culvert/internal/share"
 	"culvert/internal/site"
 )
 
 // Options are what a Proxy may be told; all of them are optional.
 type Options struct {
 	Roots      *x509.CertPool        // who may sign the origin's certificate, or that certificate itself; nil: the system's
-	MaxSockets int                   // WebSockets open at once; more see the site. 0: DefaultMaxSockets
+	MaxSockets int                   // WebSockets open at once; when there are more, the user with most loses the oldest. 0: DefaultMaxSockets
 	Idle       time.Duration         // a socket without a byte either way for this long, twice at most, is closed. 0: DefaultIdle
 	Log        *slog.Logger          // nil: no logs
 	Metrics    prometheus.Registerer // nil: no metrics
@@ -60,6 +61,7 @@ type Proxy struct {
 	log       *slog.Logger
 	count     counters
 	sockets   sockets
+	users     *share.Pool[uint32, struct{}] // the sockets of each that the origin has admitted
 	idle      time.Duration
 	down      atomic.Bool // the origin did not answer the last time
 }
@@ -69,9 +71,10 @@ type Proxy struct {
 // registered already.
 func New(origin *url.URL, o Options) *Proxy {
 	p := &Proxy{
-		site: site.Handler(), count: newCounters(o.Metrics), idle: cmp.Or(o.Idle, DefaultIdle), transport: newTransport(o.Roots),
-		log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), sockets: sockets{max: cmp.Or(o.MaxSockets, DefaultMaxSockets)},
+		site: site.Handler(), idle: cmp.Or(o.Idle, DefaultIdle), transport: newTransport(o.Roots),
+		log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), users: share.NewPool[uint32, struct{}](cmp.Or(o.MaxSockets, DefaultMaxSockets)),
 	}
+	p.count = newCounters(o.Metrics, p.users.Displaced)
 	p.reverse = httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { rewrite(r, origin) },
 		Transport:      p.transport,
@@ -266,13 +269,16 @@ type counters struct {
 	opened prometheus.Counter // how often do clients come?
 	ended  prometheus.Counter // how many were ended for having been idle?
 	failed prometheus.Counter // how often did the origin not answer?
-	full   prometheus.Counter // is MaxSockets too low?
+	full   prometheus.Counter // do clients come while it stops?
 	up     prometheus.Counter // bytes from users to the origin
 	down   prometheus.Counter // bytes from the origin to users
 }
 
-func newCounters(r prometheus.Registerer) counters {
+func newCounters(r prometheus.Registerer, displaced func() uint64) counters {
 	f := promauto.With(r)
+	// Does a user have so many sockets that MaxSockets bites?
+	f.NewCounterFunc(prometheus.CounterOpts{Name: "culvert_edge_sockets_displaced_total", Help: "WebSockets ended because others needed their place, and their user had most."},
+		func() float64 { return float64(displaced()) })
 	counter := func(name, help string) prometheus.Counter {
 		return f.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
@@ -281,7 +287,7 @@ func newCounters(r prometheus.Registerer) counters {
 		opened: counter("culvert_edge_sockets_opened_total", "WebSockets that the origin admitted."),
 		ended:  counter("culvert_edge_sockets_idle_total", "WebSockets ended because nothing moved for too long."),
 		failed: counter("culvert_edge_origin_failures_total", "Requests that the origin did not answer and the site did."),
-		full:   counter("culvert_edge_sockets_refused_total", "WebSockets refused because too many are open or the edge is stopping."),
+		full:   counter("culvert_edge_sockets_refused_total", "WebSockets refused because the edge is stopping."),
 		up:     counter("culvert_edge_up_bytes_total", "Bytes passed from users to the origin."),
 		down:   counter("culvert_edge_down_bytes_total", "Bytes passed from the origin to users."),
 	}

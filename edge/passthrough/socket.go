@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"culvert/internal/netpoll"
+	"culvert/internal/wire"
 )
 
 // exchange is one request and, once the origin has admitted it, the socket
@@ -75,6 +76,7 @@ func (x *exchange) takeOver(res *http.Response) error {
 	x.proxy.count.opened.Inc()
 	x.proxy.count.open.Inc()
 	x.moved.Store(true)
+	place := x.proxy.users.Enter(userOf(x.in), struct{}{}, x.cancel)
 	watch := time.AfterFunc(time.Hour, x.idle)
 	x.watch.Store(watch)
 	watch.Reset(x.proxy.idle) // only now: idle looks for the timer
@@ -82,8 +84,23 @@ func (x *exchange) takeOver(res *http.Response) error {
 		x.watch.Store(nil)
 		watch.Stop()
 		x.proxy.count.open.Dec()
+		place.Leave()
 	})
 	return nil
+}
+
+// userOf is whose socket r asked for, by its token: the origin has believed that, or there
+// would be no socket. 0 if there is none.
+func userOf(r *http.Request) uint32 {
+	cookie, err := r.Cookie(wire.TokenCookie)
+	if err != nil {
+		return 0
+	}
+	token, err := wire.ParseToken(cookie.Value)
+	if err != nil {
+		return 0
+	}
+	return token.User()
 }
 
 // finish ends the socket, if there is one, and waits for those who copy from one
@@ -119,7 +136,6 @@ func (x *exchange) idle() {
 
 // sockets are the exchanges that are or want to become WebSockets.
 type sockets struct {
-	max     int
 	running sync.WaitGroup // one for each that is open
 
 	mu      sync.Mutex // guards the following
@@ -128,12 +144,13 @@ type sockets struct {
 	cut     bool // some were ended that would have gone on
 }
 
-// enter reports whether one more may be open. The caller calls leave when x has
+// enter reports whether one more may be open. Those that wait for the origin are
+// strangers yet, which the server bounds; those that it admits are bounded by their users. The caller calls leave when x has
 // ended.
 func (s *sockets) enter(x *exchange) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing || len(s.open) >= s.max {
+	if s.closing {
 		return false
 	}
 	if s.open == nil {

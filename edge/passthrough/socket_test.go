@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"culvert/internal/wire"
 	"culvert/test/frames"
 )
 
@@ -148,15 +149,31 @@ func TestDrainCutsWhatDoesNotFinish(t *testing.T) {
 	})
 }
 
+// The oldest socket of whoever has most gives way to another.
 func TestSocketsAreBounded(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, false, holdDoor(), Options{MaxSockets: 1})
-	c, in := r.open(t)
-	in.ReadByte()
-	ask(t, r.dial(t), strings.Replace(upgrade, "/door", "/", 1)+"\r\n", http.StatusOK)
-	c.Close()
-	waitFor(t, func() bool { return r.proxy.sockets.count() == 0 })
-	r.open(t)
+	_, first := r.open(t)
+	first.ReadByte()
+	_, second := r.open(t)
+	second.ReadByte()
+	if _, err := first.ReadByte(); err == nil {
+		t.Error("got a byte of the first socket, want its end")
+	}
+	waitFor(t, func() bool { return r.proxy.sockets.count() == 1 && r.proxy.users.Len() == 1 })
+}
+
+// Sockets that the origin has admitted count for their user.
+func TestASocketIsOfTheUserWhoseTokenItIs(t *testing.T) {
+	t.Parallel()
+	token := wire.NewToken(77, wire.TokenKey{}, [32]byte{}, time.Now())
+	r := &http.Request{Header: http.Header{"Cookie": {wire.TokenCookie + "=" + token.Text()}}}
+	if got := userOf(r); got != 77 {
+		t.Errorf("got user %d, want 77", got)
+	}
+	if got := userOf(&http.Request{Header: http.Header{"Cookie": {wire.TokenCookie + "=x"}}}); got != 0 {
+		t.Errorf("got user %d of garbage, want none", got)
+	}
 }
 
 func TestIdleSocketsHoldNoLargeBuffer(t *testing.T) {

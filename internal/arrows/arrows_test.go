@@ -48,7 +48,7 @@ var mayImport = map[string][]string{
 
 	"edge":             {"internal/handover", "internal/wire"},
 	"edge/gate":        {},
-	"edge/passthrough": {"internal/netpoll", "internal/site"},
+	"edge/passthrough": {"internal/netpoll", "internal/share", "internal/site", "internal/wire"},
 	"functions":        {"edge", "internal/wire"},
 
 	"client/doctor":  {"client", "client/front", "internal/link", "internal/tunnel", "internal/term", "internal/whatsapp", "internal/wire"},

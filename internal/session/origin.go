@@ -15,7 +15,7 @@ import (
 type Config struct {
 	Address string // the origin's, by which clients tell it from others
 	// Allow is asked before an agreement is computed, which costs five multiplications
-	// on the curve; false ends the carrier. nil allows all. It must not call the Origin.
+	// on the curve, but for those by which a session goes on; false ends the carrier. nil allows all. It must not call the Origin.
 	Allow func(user uint32, now time.Time) bool
 }
 
@@ -44,6 +44,8 @@ type Session struct {
 	tunnels     Window        // that have begun
 	held        int           // carriers and tunnels
 	idle        time.Time     // since when held is 0
+	renewed     [4]time.Time  // when it was renewed last, by turns
+	renewals    uint          // how often
 }
 
 // NewOrigin makes an origin that knows nobody.
@@ -62,6 +64,23 @@ func (s *Session) Begin(tunnel uint32) bool {
 	defer s.origin.mu.Unlock()
 	return tunnel != 0 && s.tunnels.Take(uint64(tunnel))
 }
+
+// mayRenew allows a session a few renewals in a row, and one in some seconds for long. A client
+// renews in five minutes, and perhaps by several carriers.
+func (s *Session) mayRenew(now time.Time) bool {
+	s.origin.mu.Lock()
+	defer s.origin.mu.Unlock()
+	at := &s.renewed[s.renewals%uint(len(s.renewed))]
+	if now.Sub(*at) < renewSpan && s.renewals >= uint(len(s.renewed)) {
+		return false
+	}
+	*at = now
+	s.renewals++
+	return true
+}
+
+// renewSpan is how long as many renewals take as a session may have in a row.
+const renewSpan = 20 * time.Second
 
 // Hold keeps the session while a carrier or tunnel of it lives, until Release.
 func (s *Session) Hold() {

@@ -168,7 +168,7 @@ func (c *OriginCarrier) read(body []byte, at place, now time.Time) (*noise.Hands
 	if len(body) != agreeLen || !hmac.Equal(body[:macLen], at.mac(c.pair, body[macLen:])) {
 		return nil, hello{}, ErrProof
 	}
-	if allow := c.origin.cfg.Allow; allow != nil && !allow(c.user, now) {
+	if !c.mayAgree(at, now) {
 		return nil, hello{}, ErrBusy
 	}
 	hs := c.pair.Handshake(false, at.prologue(), c.origin.random)
@@ -178,6 +178,16 @@ func (c *OriginCarrier) read(body []byte, at place, now time.Time) (*noise.Hands
 	}
 	h, err := parseHello(plain)
 	return hs, h, err
+}
+
+// mayAgree bounds what is computed. A session that lives is bounded by itself, so that it
+// goes on whatever others of its user's do.
+func (c *OriginCarrier) mayAgree(at place, now time.Time) bool {
+	if at.inside && c.session != nil {
+		return c.session.mayRenew(now)
+	}
+	allow := c.origin.cfg.Allow
+	return allow == nil || allow(c.user, now)
 }
 
 // agreement answers an Agree that stands at a place. early opens what follows one that is

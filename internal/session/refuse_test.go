@@ -73,6 +73,29 @@ func TestStrangersTakeNoShare(t *testing.T) {
 	}
 }
 
+// A session that lives is renewed whatever others of its user's cost the origin, and by itself
+// it costs little.
+func TestASessionIsRenewedBesideAnyFloodOfItsUsers(t *testing.T) {
+	w := newWorld(t)
+	l := w.dial(w.client(1), 1, Stream, w.process)
+	l.talk(t)
+	w.process.cfg.Allow = func(uint32, time.Time) bool { return false }
+	s, renewed := l.o.Session(), 0
+	for range 100 {
+		if s.mayRenew(w.now) {
+			renewed++
+		}
+	}
+	if renewed != len(s.renewed) {
+		t.Errorf("got %d renewals in a row, want %d", renewed, len(s.renewed))
+	}
+	w.now = w.now.Add(GenerationLife)
+	l.again(t)
+	if other := w.dial(w.client(1), 1, Stream, w.process); other.o.mayAgree(place{}, w.now) {
+		t.Error("got another agreement of the user's computed, want it refused")
+	}
+}
+
 func TestATunnelBeginsOnce(t *testing.T) {
 	w := newWorld(t)
 	l := w.dial(w.client(1), 1, Stream, w.process)

@@ -20,6 +20,7 @@ func TestHandshakesAndGarbageDoNotSlowChat(t *testing.T) {
 	u := w.user(1)
 	quiet, err := u.talk(10*time.Millisecond, 3*time.Second)
 	must(t, err)
+	number := uint32(1)
 	for name, attack := range map[string]func(d *device, stop <-chan struct{}){
 		"tunnels":       floodTunnels,
 		"garbage":       floodGarbage,
@@ -29,7 +30,8 @@ func TestHandshakesAndGarbageDoNotSlowChat(t *testing.T) {
 		"joins unknown": floodJoins,
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := w.device(2)
+			number++
+			d := w.device(number)
 			before := w.origin.cpu()
 			attempts.Store(0)
 			beside, err := u.chatsWhile("", func(stop <-chan struct{}) { attack(d, stop) })

@@ -29,6 +29,7 @@ type Origin struct {
 	fleet     *fleet
 	stream    *streamDoor
 	gateway   *gatewayDoor // nil: there is no gateway door
+	pressure  *pressure
 
 	ctx   context.Context // ends when the origin is to end
 	stop  context.CancelFunc
@@ -66,6 +67,7 @@ func New(cfg Config) (*Origin, error) {
 	if cfg.Gateway.URL != nil {
 		o.gateway = o.newGatewayDoor(cfg, metrics)
 	}
+	o.pressure = newPressure(o, metrics, cfg.Log)
 	o.tasks.Go(func() { o.table.Sweep(o.ctx) })
 	o.tasks.Go(o.sweep)
 	return o, nil
@@ -83,6 +85,7 @@ func (o *Origin) sweep() {
 	for dial.Sleep(o.ctx, sweepEvery) {
 		o.admission.sweep(time.Now())
 		o.acceptor.early.sweep()
+		o.pressure.tell(time.Now())
 	}
 }
 

@@ -32,8 +32,8 @@ type config struct {
 	Advertise    advertised         `env:"CULVERT_ADVERTISE" help:"IP address and port where other origins and functions reach this one in their network, in plain HTTP. A port that is not CULVERT_LISTEN's, or a range to take a free one from, lets a new process take CULVERT_LISTEN over while this one drains" try:"10.0.1.7:8090-8099"`
 	Admin        serve.AdminAddress `env:"CULVERT_ADMIN_LISTEN" envDefault:"127.0.0.1:9090" empty:"off" help:"host:port of /healthz and /metrics, or off" try:"127.0.0.1:9090"`
 	DrainFor     time.Duration      `env:"CULVERT_DRAIN" envDefault:"30s" help:"how long connections may go on after SIGTERM" try:"30s"`
-	MaxTunnels   int                `env:"CULVERT_MAX_TUNNELS" envDefault:"100000" help:"connections of all users' apps at once, about 10 kB of memory each when idle" try:"100000"`
-	MaxCarriers  int                `env:"CULVERT_MAX_CARRIERS" envDefault:"50000" help:"WebSockets of all users at once" try:"50000"`
+	MaxTunnels   int                `env:"CULVERT_MAX_TUNNELS" envDefault:"100000" help:"connections of all users' apps at once, about 10 kB of memory each when idle; users and their sessions share them" try:"100000"`
+	MaxCarriers  int                `env:"CULVERT_MAX_CARRIERS" envDefault:"50000" help:"WebSockets of all users at once, shared like these" try:"50000"`
 	Limits       serve.Limits
 	Chat         serve.Address `env:"CULVERT_UPSTREAM_CHAT" help:"host:port that stands in for WhatsApp's chat servers, for tests and private networks" try:"127.0.0.1:5222"`
 	Media        serve.Address `env:"CULVERT_UPSTREAM_MEDIA" help:"host:port that stands in for WhatsApp's media servers, for tests and private networks" try:"127.0.0.1:7777"`

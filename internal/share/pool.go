@@ -147,7 +147,9 @@ func (p *Pool[K, W]) Len() int { return int(p.bound.Taken()) }
 func (p *Pool[K, W]) Size() int { return int(p.bound.size) }
 
 // Displaced is how many have lost their place to another.
-func (p *Pool[K, W]) Displaced() uint64 { return p.bound.Ended() + p.bound.Refused() }
+func (p *Pool[K, W]) Displaced() uint64 {
+	return p.bound.Ended() + p.bound.EndedWithin() + p.bound.Refused()
+}
 
 // Stir notes that something has come: of those that have shown as much, others lose their
 // place before. Of none it does nothing.

@@ -39,13 +39,25 @@ type Bound[K comparable] struct {
 }
 
 // pressure is how often a bound has bitten.
-type pressure struct{ refused, ended atomic.Uint64 }
+type pressure struct{ refused, ended, endedWithin atomic.Uint64 }
 
 // Refused is how often somebody who had most might not take more.
 func (p *pressure) Refused() uint64 { return p.refused.Load() }
 
-// Ended is how often something had to end, so that another could take.
+// Ended is how often something had to end, so that one of another name could take.
 func (p *pressure) Ended() uint64 { return p.ended.Load() }
+
+// EndedWithin is how often something had to end, so that another of the same name could take.
+func (p *pressure) EndedWithin() uint64 { return p.endedWithin.Load() }
+
+// bite counts that something of payer's has to end for a.
+func (b *Bound[K]) bite(payer, a *Account[K]) {
+	if payer.name == a.name {
+		b.endedWithin.Add(1)
+	} else {
+		b.ended.Add(1)
+	}
+}
 
 // name has all that is counted for it, by accounts.
 type name[K comparable] struct {
@@ -138,7 +150,7 @@ func (a *Account[K]) Take(n int64) (payer *Account[K], ok bool) {
 		}
 	}
 	if payer != nil {
-		b.ended.Add(1)
+		b.bite(payer, a)
 	}
 	a.add(n)
 	return payer, true
@@ -177,8 +189,8 @@ func (a *Account[K]) Add(n int64) (left int64, payer *Account[K]) {
 		}
 	}
 	if n > 0 && b.taken > b.size {
-		b.ended.Add(1)
 		payer = b.ranks.top().ranks.top()
+		b.bite(payer, a)
 	}
 	return left, payer
 }

@@ -187,6 +187,16 @@ func dialFrom(from, to string) (net.Conn, error) {
 	return d.Dial("tcp", to)
 }
 
+// waitFor waits until yes, which it wants soon.
+func waitFor(t testing.TB, what string, yes func() bool) {
+	t.Helper()
+	for limit := time.Now().Add(readyWithin); !yes(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatalf("not within %v: %s", readyWithin, what)
+		}
+	}
+}
+
 // crowd is connections that an attacker holds.
 type crowd struct {
 	mu  sync.Mutex // guards the following

@@ -108,7 +108,17 @@ type user struct {
 
 func (w *world) user(number int, flags ...string) *user {
 	w.Helper()
-	link := output(w, "culvert", "link", "new", "--secret-file", w.secret, "--user", fmt.Sprint(number), "--pin", w.cert, "--front", "wss://"+w.front+"/;sni=none")
+	return w.userBy(number, []string{w.front}, flags...)
+}
+
+// userBy is user, by fronts at these addresses.
+func (w *world) userBy(number int, fronts []string, flags ...string) *user {
+	w.Helper()
+	words := []string{"link", "new", "--secret-file", w.secret, "--user", fmt.Sprint(number), "--pin", w.cert}
+	for _, at := range fronts {
+		words = append(words, "--front", "wss://"+at+"/;sni=none")
+	}
+	link := output(w, "culvert", words...)
 	file := write(w, link, w.TempDir(), "link")
 	u := &user{w: w, chat: freePort(w)}
 	if slices.Contains(flags, "--lan") {

@@ -1,0 +1,288 @@
+package hostile
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"culvert/internal/session"
+	"culvert/internal/wire"
+)
+
+// keeper is an edge that keeps all that passes up, and may say a false date.
+type keeper struct {
+	at    string
+	door  string
+	ahead time.Duration // by which its date is false; 0: it says what the origin says
+
+	mu   sync.Mutex // guards the following
+	kept [][]byte   // all that came up by each connection
+}
+
+// newKeeper makes one, with the TLS of w's edge if secure.
+func newKeeper(w *world, secure bool, ahead time.Duration) *keeper {
+	w.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	must(w, err)
+	w.Cleanup(func() { ln.Close() })
+	k := &keeper{at: ln.Addr().String(), door: w.door, ahead: ahead}
+	if secure {
+		pair, err := tls.LoadX509KeyPair(w.cert, filepath.Join(w.dir, "key.pem"))
+		must(w, err)
+		ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}})
+	}
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go k.pass(c)
+		}
+	}()
+	return k
+}
+
+func (k *keeper) pass(near net.Conn) {
+	far, err := net.Dial("tcp", k.door)
+	if err != nil {
+		near.Close()
+		return
+	}
+	k.mu.Lock()
+	n := len(k.kept)
+	k.kept = append(k.kept, nil)
+	k.mu.Unlock()
+	go func() {
+		defer near.Close()
+		in := bufio.NewReader(far)
+		if k.ahead != 0 {
+			first, _ := in.ReadString('\n')
+			fmt.Fprintf(near, "%sDate: %s\r\n", first, time.Now().Add(k.ahead).UTC().Format(http.TimeFormat))
+		}
+		io.Copy(near, in)
+	}()
+	defer far.Close()
+	io.Copy(far, io.TeeReader(near, keeping{k, n}))
+}
+
+// keeping notes what passes by one connection.
+type keeping struct {
+	*keeper
+	n int
+}
+
+func (k keeping) Write(b []byte) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.kept[k.n] = append(k.kept[k.n], b...)
+	return len(b), nil
+}
+
+func (k *keeper) all() [][]byte {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.kept)
+}
+
+// replays sends what was kept once more, straight to the origin, and reports whether the origin
+// took it for anything but a stranger's.
+func replays(t testing.TB, door string, kept []byte) bool {
+	t.Helper()
+	c, err := net.Dial("tcp", door)
+	must(t, err)
+	defer c.Close()
+	c.Write(kept)
+	c.SetReadDeadline(time.Now().Add(time.Second))
+	var head [12]byte
+	io.ReadFull(c, head[:])
+	return bytes.HasSuffix(head[:], []byte("101"))
+}
+
+// An edge keeps all that a user sends, and sends it again: at once, and whatever of it by
+// connections of its own. It opens no tunnel and has nothing dialled.
+func TestWhatAnEdgeHasKeptOpensNothing(t *testing.T) {
+	f := newFar(t, false)
+	w := newWorldWith(t, f.at)
+	k := newKeeper(w, false, 0)
+	d := w.device(1)
+	d.door = k.at
+	r, err := d.carrier(nil)
+	must(t, err)
+	must(t, r.opens(1, 5, opening))
+	waitFor(t, "five dials", func() bool { return f.dialed.Load() == 5 })
+	for range 20 {
+		for _, kept := range k.all() {
+			if replays(t, w.door, kept) {
+				t.Error("the origin took what an edge had kept for a user's")
+			}
+		}
+	}
+	if n := f.dialed.Load(); n != 5 {
+		t.Errorf("got %d dials, want the five that the user asked for", n)
+	}
+	must(t, r.write(wire.Frame{Kind: wire.Ping})) // and the user goes on
+}
+
+// An edge says that it is next year, with its refusals and with its 101. The tokens that it gets
+// then are of tomorrow at most, and the user goes on by another front.
+func TestAFalseDateIsNotBelievedForLong(t *testing.T) {
+	w := newWorld(t)
+	k := newKeeper(w, true, 365*24*time.Hour)
+	u := w.userBy(1, []string{k.at, w.front})
+	for range 4 {
+		admitted, _ := u.opens(5)
+		if admitted != 5 {
+			t.Errorf("got %d of 5 tunnels, want all", admitted)
+		}
+		w.cutCarriers()
+	}
+	var tokens int
+	for _, kept := range k.all() {
+		_, after, _ := bytes.Cut(kept, []byte(wire.TokenCookie+"="))
+		token, err := wire.ParseToken(string(after[:min(len(after), wire.TokenLen)]))
+		if err != nil {
+			continue
+		}
+		tokens++
+		if ahead := time.Until(token.Expires()) - wire.TokenLife; ahead > 24*time.Hour+time.Minute {
+			t.Errorf("got a token of %v from now, want a day at most", ahead)
+		}
+	}
+	t.Logf("%d connections and %d tokens by the false edge", len(k.all()), tokens)
+	if tokens == 0 {
+		t.Error("got no token by the false edge, want it tried")
+	}
+}
+
+// cutCarriers has all clients come again, by another process of the origin.
+func (w *world) cutCarriers() {
+	w.Helper()
+	w.origin.end()
+	w.startOrigin()
+}
+
+// A client whose clock an edge has moved makes tokens of another time. They are good for
+// nobody: neither now nor, as the origin takes none of a year from now, for an edge that
+// keeps them.
+func TestATokenOfAnotherYearIsNone(t *testing.T) {
+	w := newWorld(t)
+	d := w.device(1)
+	for _, by := range []time.Duration{-365 * 24 * time.Hour, 365 * 24 * time.Hour, -wire.TokenLife - time.Minute, wire.TokenLife + time.Minute} {
+		token := wire.NewToken(d.keys.User, d.keys.Token, d.pair.ProofKey(), time.Now().Add(by))
+		if s, err := d.upgrade(token); err == nil {
+			s.Close()
+			t.Errorf("got a carrier by a token of %v from now", by)
+		}
+	}
+}
+
+// A thief brings a user's token 1,000 times while the original is held back. One carrier that
+// can say nothing comes of it; the user gets in by other tokens, as if nothing were.
+func TestAStolenTokenLocksNobodyOut(t *testing.T) {
+	w := newWorld(t)
+	u, d := w.user(1), w.device(1)
+	quiet, err := u.talk(10*time.Millisecond, 2*time.Second)
+	must(t, err)
+	token := d.token() // of the original, which never comes
+	taken := 0
+	for range 1000 {
+		if s, err := d.upgrade(token); err == nil {
+			defer s.Close()
+			taken++
+		}
+	}
+	if taken != 1 {
+		t.Errorf("got %d carriers by one token, want 1", taken)
+	}
+	began := time.Now()
+	fresh := w.user(1) // the same link on another device
+	admitted, _ := fresh.opens(20)
+	took := time.Since(began)
+	beside, err := u.talk(10*time.Millisecond, 2*time.Second)
+	t.Logf("quiet %v, beside %v; another device's 20 tunnels: %d after %v", quiet, beside, admitted, took)
+	wantCalm(t, "the user", quiet, beside, err)
+	if admitted != 20 || took > 2*time.Second {
+		t.Errorf("another device: got %d of 20 tunnels after %v", admitted, took)
+	}
+}
+
+// Resets for another's tunnels come by a carrier of another session of the same user, by
+// another user's, and by a thief's that has a token alone. The tunnels live.
+func TestAResetFromElsewhereEndsNothing(t *testing.T) {
+	w := newWorld(t)
+	u := w.user(1)
+	c, err := net.Dial("tcp", u.chat)
+	must(t, err)
+	defer c.Close()
+	must(t, echo(c, true, 64))
+	var resets []wire.Frame
+	for id := range uint32(64) {
+		resets = append(resets, wire.Frame{Kind: wire.Reset, Tunnel: id + 1, Code: byte(wire.Aborted)})
+	}
+	for _, number := range []uint32{1, 2} { // the same link on another device, and another link
+		r, err := w.device(number).carrier(nil)
+		must(t, err)
+		defer r.Close()
+		must(t, r.write(resets...))
+		must(t, r.write(wire.Frame{Kind: wire.Ping}))
+	}
+	thief, err := w.device(1).thief()
+	must(t, err)
+	defer thief.Close()
+	for range 3 {
+		thief.write(resets...)
+	}
+	time.Sleep(200 * time.Millisecond)
+	for range 5 {
+		must(t, echo(c, false, 64))
+	}
+}
+
+// thief is a carrier that has a token and no more: what it says is sealed by keys of its own.
+func (d *device) thief() (*rogue, error) {
+	token := d.token()
+	s, err := d.upgrade(token)
+	if err != nil {
+		return nil, err
+	}
+	other := session.NewClient(d.pair, session.AESGCM) // of which the origin never hears
+	return &rogue{Transport: s, carrier: other.Carrier(session.Stream, token)}, nil
+}
+
+// Six links come with handshakes of two minutes from now, as many as they can. Nobody else
+// waits for any of it.
+func TestHandshakesOfTheFutureFillNothing(t *testing.T) {
+	w := newWorld(t)
+	u := w.user(1)
+	began, n := time.Now(), atomic.Int64{}
+	var all sync.WaitGroup
+	for link := range uint32(6) {
+		d := w.device(10 + link)
+		all.Go(func() {
+			for time.Since(began) < 3*time.Second {
+				token := wire.NewToken(d.keys.User, d.keys.Token, d.pair.ProofKey(), time.Now().Add(118*time.Second))
+				if s, err := d.upgrade(token); err == nil {
+					n.Add(1)
+					s.Close()
+				}
+			}
+		})
+	}
+	all.Wait()
+	admitted, slowest := u.opens(50)
+	t.Logf("%d handshakes of six links; another user's 50: %d, the slowest in %v; origin %d MiB", n.Load(), admitted, slowest, w.origin.rss())
+	if admitted != 50 || slowest > 2*time.Second {
+		t.Errorf("another user: got %d of 50 tunnels, the slowest in %v", admitted, slowest)
+	}
+}

@@ -143,7 +143,7 @@ type pairs struct {
 	of map[uint32][]*seal.Pair
 }
 
-// maxPairs bounds the users whose pairs are kept: about 4 MiB.
+// maxPairs bounds the users whose pairs are kept: about 6 MiB.
 const maxPairs = 8192
 
 // prove returns the pair that t was made with; nil if it was made with none.

@@ -112,7 +112,7 @@ func ParseMasters(text string) (masters []Master, err error) {
 	return masters, nil
 }
 
-// Text is the secret itself, as a file or an environment variable holds it,
+// Text is the secret itself, as a file or the standard input holds it,
 // without what WithGate added.
 func (m Master) Text() string { return masterPrefix + masterText.EncodeToString(m.secret[:]) }
 
@@ -138,8 +138,7 @@ func (m Master) Client(user uint32) ClientKeys {
 // Pair is the origin's for user. It costs a key of the curve and a shared secret.
 func (m Master) Pair(user uint32) *Pair {
 	origin, client := m.originPrivate(), m.clientPrivate(user).public()
-	p, err := newPair(origin, client, origin.public(), client)
-	return Must(p, err)
+	return Must(newPair(origin, client, origin.public(), client))
 }
 
 func (m Master) originPrivate() PrivateKey { return m.derive("culvert 2 origin") }

@@ -169,7 +169,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	link := ClientKeys{Private: key, Origin: m.originPrivate().public()}
 	copy(link.Token[:], m.secret[:])
 	pair := m.Pair(7)
-	pair.private, pair.secret, pair.prk = key, m.secret, m.secret
+	pair.private, pair.secret, pair.prk = key.key(), m.secret, m.secret
 	var out bytes.Buffer
 	for _, v := range []any{m, &m, key, &key, link, &link, pair, *pair} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%o", "%b", "%c", "%U"} {

@@ -74,21 +74,28 @@ func TestAVanillaInitiatorIsAnsweredByTheOrigin(t *testing.T) {
 func TestTheSecretOfThePairIsComputedOnce(t *testing.T) {
 	t.Parallel()
 	p := NewMaster().Pair(7)
-	want, err := p.private.shared(p.peer)
+	want, err := shared(p.private, p.peer)
 	if err != nil {
 		t.Fatal(err)
 	}
 	same(t, "kept", p.secret[:], want[:])
 	p.secret = [32]byte{1} // so that we see who was asked
-	kept, _ := (*curve)(p).DH(p.private[:], p.peer[:])
+	c := &curve{pair: p}
+	kept, _ := c.DH(p.private.Bytes(), p.peer[:])
 	same(t, "of the pair", kept, p.secret[:])
 	other := NewMaster().originPrivate().public()
-	fresh, err := (*curve)(p).DH(p.private[:], other[:])
-	want, _ = p.private.shared(other)
+	ephemeral, err := c.GenerateKeypair(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "of another key", fresh, want[:])
+	for name, private := range map[string]PrivateKey{"static": PrivateKey(p.private.Bytes()), "ephemeral": PrivateKey(ephemeral.Private)} {
+		fresh, err := c.DH(private[:], other[:])
+		want, _ := shared(private.key(), other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, name+" key with another", fresh, want[:])
+	}
 }
 
 func TestALinkWithAnOriginKeyOfLowOrderIsNone(t *testing.T) {

@@ -22,7 +22,7 @@ CLOUD          = bin/cloud $@ $(call given,PROFILE,profile) $(call given_anywher
   $(call given,ARCH,arch) $(call given_anywhere,BUDGET,budget) $(call given_anywhere,EMAIL,email) $(call given,SET,set) \
   $(call given,USERS,users) $(call given,USER,user) $(call given,FRONT,front) $(call given,DOCTOR,doctor) $(call given,YES,yes)
 
-.PHONY: all build run demo test race bench censor hostile fuzz lint staticcheck fmt image ci clean help functions invoke \
+.PHONY: all build run demo test race bench censor hostile fuzz lint staticcheck fmt image sbom ci clean help functions invoke \
   bin/cloud deploy update status link rotate revoke destroy \
   build-ConnectFunction build-MessageFunction build-DisconnectFunction build-OriginLayer
 
@@ -79,6 +79,9 @@ fmt: ## format the code
 
 image: ## build the container images of origin and edge into bin/image, for amd64 and arm64
 	go run ./infra/image bin/image
+
+sbom: build ## say what the programs are made of, in CycloneDX, in bin/sbom.json
+	go run ./infra/sbom bin/culvert bin/origin bin/edge > bin/sbom.json
 
 ci: ## everything that must hold, as on a new machine (installs Debian packages if missing)
 	bash .ci/run

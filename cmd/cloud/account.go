@@ -52,13 +52,13 @@ func (c *cloud) needTools(ctx context.Context, sam bool) error {
 	return c.offerTools(ctx)
 }
 
-const byHand = "  python3 -m venv " + venv + "\n  " + venv + "/bin/pip install -r " + requirements
+const byHand = "  python3 -m venv " + venv + "\n  " + venv + "/bin/pip install --require-hashes -r " + requirements
 
 // offerTools installs both, for they have to fit each other.
 func (c *cloud) offerTools(ctx context.Context) error {
 	python, err := exec.LookPath("python3")
 	if err != nil {
-		return advice.New("Install Python 3.9 or newer with its venv module (on Debian: sudo apt-get install python3-venv; on macOS: "+
+		return advice.New("Install Python 3.10 or newer with its venv module (on Debian: sudo apt-get install python3-venv; on macOS: "+
 			"xcode-select --install) and run this again, or install both as AWS says: https://aws.amazon.com/cli and https://aws.amazon.com/serverless/sam",
 			"the AWS and SAM command lines are missing, and so is Python to install them")
 	}
@@ -94,7 +94,7 @@ func (c *cloud) install(ctx context.Context, python string) error {
 		return err
 	}
 	pip := filepath.Join(venv, "bin", "pip")
-	if _, err := c.Run(ctx, aws.Call{Name: pip, Args: []string{"install", "--quiet", "--requirement", requirements}}); err != nil {
+	if _, err := c.Run(ctx, aws.Call{Name: pip, Args: []string{"install", "--quiet", "--require-hashes", "--requirement", requirements}}); err != nil {
 		return err
 	}
 	c.Step(term.Good, time.Since(began), "AWS and SAM command lines, in %s", venv)

@@ -52,7 +52,7 @@ func (c *cloud) needTools(ctx context.Context, sam bool) error {
 	return c.offerTools(ctx)
 }
 
-const byHand = "  python3 -m venv " + venv + "\n  " + venv + "/bin/pip install --require-hashes -r " + requirements
+const byHand = "  python3 -m venv " + venv + "\n  " + venv + "/bin/pip install --no-deps --require-hashes -r " + requirements
 
 // offerTools installs both, for they have to fit each other.
 func (c *cloud) offerTools(ctx context.Context) error {
@@ -94,7 +94,7 @@ func (c *cloud) install(ctx context.Context, python string) error {
 		return err
 	}
 	pip := filepath.Join(venv, "bin", "pip")
-	if _, err := c.Run(ctx, aws.Call{Name: pip, Args: []string{"install", "--quiet", "--require-hashes", "--requirement", requirements}}); err != nil {
+	if _, err := c.Run(ctx, aws.Call{Name: pip, Args: []string{"install", "--quiet", "--no-deps", "--require-hashes", "--requirement", requirements}}); err != nil {
 		return err
 	}
 	c.Step(term.Good, time.Since(began), "AWS and SAM command lines, in %s", venv)

@@ -72,3 +72,20 @@ func TestNoPageOfTheWebGetsAnAnswer(t *testing.T) {
 		}
 	}
 }
+
+// However a request is written, nobody gets an answer under a name that is not ours.
+func FuzzPage(f *testing.F) {
+	f.Add("GET / HTTP/1.1\r\nHost: 127.0.0.1:5222\r\n\r\n")
+	f.Add("GET http://a.example/ HTTP/1.1\r\nHost: localhost\r\nOrigin: null\r\n\r\n")
+	r, at := &reception{}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5222}
+	f.Fuzz(func(t *testing.T, text string) {
+		q, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text)))
+		if err != nil || !r.isPersons(q, at) {
+			return
+		}
+		host := strings.ToLower(q.Host)
+		if !strings.Contains(host, "localhost") && !strings.Contains(host, "127.0.0.1") && !strings.Contains(host, "7f00:1") || q.Header.Get("Origin") != "" {
+			t.Errorf("answered %q", text)
+		}
+	})
+}

@@ -151,6 +151,7 @@ func TestMachinesAreToldWhatTheyNeed(t *testing.T) {
 			"CULVERT_MASTER_SECRETS=<culvert-Secrets.OddMaster>\n",
 			"CULVERT_GATE_SECRETS=<culvert-Secrets.OddGate>\n",
 			"CULVERT_GATEWAY=https://<culvert.Api>.execute-api.us-east-1.amazonaws.com/v1\n",
+			"CULVERT_POSTS_ROLE=<culvert-Roles.Posts.Arn>\n",
 			"CULVERT_REVOKED_PARAMETER=<culvert.Revoked>",
 		} {
 			if !strings.Contains(script, want) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
 	"culvert/internal/seal"
@@ -28,7 +29,8 @@ type config struct {
 	SecretFile   string             `env:"CULVERT_SECRET_FILE" help:"required: the file that holds the master secret, which 'culvert link secret' makes, and that nobody else can read; or up to 4, one a line, the newest first: the links of all of them are good. - is the standard input" try:"/etc/culvert/secret"`
 	GateFile     string             `env:"CULVERT_GATE_FILE" help:"file that holds the gates' own secrets, one a line, 64 letters and digits each, the newest first, where edges have any" try:"/etc/culvert/gate"`
 	Revoked      revocation         `env:"CULVERT_REVOKED" help:"numbers of the users whose links are void, with commas between; or a file with one a line, which is read again when it changes" sighup:"reread" try:"3,17"`
-	Gateway      serve.URL          `env:"CULVERT_GATEWAY" help:"the stage of an API Gateway whose functions hand messages on to this origin, which posts back to it; needs CULVERT_ADVERTISE, and AWS credentials as the AWS command line finds them" try:"https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/v1"`
+	Gateway      serve.URL          `env:"CULVERT_GATEWAY" help:"the stage of an API Gateway whose functions hand messages on to this origin, which posts back to it; needs CULVERT_ADVERTISE, and AWS credentials, by CULVERT_GATEWAY_CREDENTIALS or as the AWS command line finds them" try:"https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/v1"`
+	Posts        credentialsFile    `env:"CULVERT_GATEWAY_CREDENTIALS" help:"file with the AWS credentials to post back by, as credential_process prints them; read again before they expire" try:"/run/culvert-posts/credentials"`
 	Advertise    advertised         `env:"CULVERT_ADVERTISE" help:"IP address and port where other origins and functions reach this one in their network, in plain HTTP. A port that is not CULVERT_LISTEN's, or a range to take a free one from, lets a new process take CULVERT_LISTEN over while this one drains" try:"10.0.1.7:8090-8099"`
 	Admin        serve.AdminAddress `env:"CULVERT_ADMIN_LISTEN" envDefault:"127.0.0.1:9090" empty:"off" help:"host:port of /healthz and /metrics, or off" try:"127.0.0.1:9090"`
 	DrainFor     time.Duration      `env:"CULVERT_DRAIN" envDefault:"30s" help:"how long connections may go on after SIGTERM" try:"30s"`
@@ -221,16 +223,19 @@ func (c *config) checkGateway() serve.SettingError {
 	return serve.SettingError{}
 }
 
-// gateway finds the credentials: of the machine's role, or of the environment.
-// They are asked for when they are needed first.
+// gateway finds the credentials: of the file, or else of the environment or the machine's
+// role. They are asked for when they are needed first.
 func (c *config) gateway(ctx context.Context) (origin.Gateway, error) {
 	if c.Gateway.Host == "" {
 		return origin.Gateway{}, nil
 	}
-	found, err := awsconfig.LoadDefaultConfig(ctx)
-	if err != nil {
-		return origin.Gateway{}, serve.SettingError{Name: "CULVERT_GATEWAY", Problem: "the AWS settings cannot be read: " + err.Error(),
-			Try: "to run 'aws sts get-caller-identity' as this user"}
+	found := aws.Config{Region: os.Getenv("AWS_REGION"), Credentials: c.Posts.provider()}
+	if c.Posts == "" {
+		var err error
+		if found, err = awsconfig.LoadDefaultConfig(ctx); err != nil {
+			return origin.Gateway{}, serve.SettingError{Name: "CULVERT_GATEWAY", Problem: "the AWS settings cannot be read: " + err.Error(),
+				Try: "to run 'aws sts get-caller-identity' as this user"}
+		}
 	}
 	region := found.Region
 	if m := executeAPI.FindStringSubmatch(c.Gateway.Hostname()); m != nil {

@@ -195,6 +195,12 @@ OPTED_IN = """<DescribeRegionsResponse><regionInfo><item><regionName>eu-south-2<
 NO_VPC_ORIGINS = "<VpcOriginList><Marker></Marker><MaxItems>100</MaxItems><IsTruncated>false</IsTruncated><Quantity>0</Quantity></VpcOriginList>"
 
 
+# "live" signs the origin's posts by these, as test/cloud/live/gateway.go has them.
+POSTS = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
+<AccessKeyId>ASIASTANDIN</AccessKeyId><SecretAccessKey>of-the-stand-in</SecretAccessKey><SessionToken>of-the-stand-in</SessionToken>
+<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"""
+
+
 def layer_version(request):
     """Where a version of a layer can be fetched, and its checksum."""
     part = world.layer(request.args["Arn"])
@@ -215,6 +221,8 @@ def recorded(request, key, service):
                       f"{service}:Something because no identity-based policy allows the {service}:Something action", 403)
     if service == "ec2" and b"RegionName.1=eu-south-2" in request.get_data():
         return Response(OPTED_IN, content_type="text/xml")
+    if service == "sts" and b"Action=AssumeRole" in request.get_data():
+        return Response(POSTS, content_type="text/xml")
     if service == "servicequotas":
         value = 0 if key == "NOQUOTA" else 32
         return Response(json.dumps({"Quota": {"Value": value}}), content_type="application/x-amz-json-1.1")

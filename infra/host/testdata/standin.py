@@ -73,6 +73,10 @@ class Calls(Handler):
         if target == "AmazonSSM.GetParameter":
             return self.value("parameters", json.loads(body)["Name"].rsplit("/", 1)[1], lambda text: {"Parameter": {"Value": text}})
         action = urllib.parse.parse_qs(body.decode())["Action"][0]
+        if action == "AssumeRole":
+            return self.answer(200, """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
+                <AccessKeyId>ASIAPOSTS</AccessKeyId><SecretAccessKey>example</SecretAccessKey><SessionToken>example</SessionToken>
+                <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>""", "text/xml")
         self.answer(200, f"<{action}Response><{action}Result/></{action}Response>", "text/xml")
 
     def value(self, folder, name, shape):

@@ -122,8 +122,8 @@ func metadata() http.Handler {
 	answers := map[string]string{
 		"instance-id": "i-0123456789abcdef0", "local-ipv4": machineIP, "placement/region": region,
 		"iam/security-credentials/": "origin",
-		"iam/security-credentials/origin": `{"Code":"Success","Type":"AWS-HMAC","AccessKeyId":"` + role.AccessKeyID + `","SecretAccessKey":"` +
-			role.SecretAccessKey + `","Token":"` + role.SessionToken + `","Expiration":"2099-01-01T00:00:00Z","LastUpdated":"2026-01-01T00:00:00Z"}`,
+		"iam/security-credentials/origin": `{"Code":"Success","Type":"AWS-HMAC","AccessKeyId":"ASIAMACHINE","SecretAccessKey":"of-the-machine",` +
+			`"Token":"of-the-machine","Expiration":"2099-01-01T00:00:00Z","LastUpdated":"2026-01-01T00:00:00Z"}`,
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("PUT /latest/api/token", func(rw http.ResponseWriter, _ *http.Request) {

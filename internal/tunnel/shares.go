@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -64,29 +65,41 @@ func (s *Session) payMemory() {
 	}
 	paid := s.table.tasks.Go(func() {
 		defer s.paying.Store(false)
-		s.pay(func(t *Tunnel) int64 { return t.send.bytes + t.recv.bytes })
+		s.pay(math.MaxInt, func(t *Tunnel) int64 { return t.send.bytes + t.recv.bytes })
 	})
 	if !paid {
 		s.paying.Store(false)
 	}
 }
 
-// pay resets the tunnel of which by says most.
-func (s *Session) pay(by func(*Tunnel) int64) {
-	var most *Tunnel
+// pay resets the tunnel of which by says most, of all or of some by chance.
+func (s *Session) pay(of int, by func(*Tunnel) int64) {
+	if t := s.most(of, by); t != nil {
+		t.Reset(wire.Busy)
+	}
+}
+
+func (s *Session) most(of int, by func(*Tunnel) int64) (most *Tunnel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var value int64
-	for _, t := range s.All() {
+	for _, t := range s.tunnels {
 		t.mu.Lock()
 		v := by(t)
 		t.mu.Unlock()
 		if most == nil || v > value {
 			most, value = t, v
 		}
+		if of--; of == 0 {
+			break
+		}
 	}
-	if most != nil {
-		most.Reset(wire.Busy)
-	}
+	return most
 }
+
+// compared is of how many tunnels one is chosen to end for another: a session may have
+// thousands, and many may come.
+const compared = 64
 
 // idleFor is how long ago t's stream said something; more than any if it never did.
 func (t *Tunnel) idleFor() int64 {
@@ -102,7 +115,7 @@ func (s *Session) Charge() bool {
 	payer, ok := s.accounts.tunnels.Take(1)
 	if payer != nil {
 		of := payer.Of.(*Session)
-		s.table.tasks.Go(func() { of.pay((*Tunnel).idleFor) })
+		s.table.tasks.Go(func() { of.pay(compared, (*Tunnel).idleFor) })
 	}
 	return ok
 }

@@ -46,7 +46,7 @@ var attempts atomic.Int64
 
 // perSecond is how many handshakes an attacker begins each second. The origin, the edge, the
 // client and the attacker have two processors together here: some 1,500 keep them busy.
-const perSecond = 400
+var perSecond = 400
 
 // until repeats f until stop, in as many goroutines, whose threads come after all others:
 // the attacker has machines of its own. More than one go no faster than perSecond.
@@ -64,7 +64,7 @@ func until(stop <-chan struct{}, goroutines int, f func()) {
 					f()
 					attempts.Add(1)
 					if goroutines > 1 {
-						time.Sleep(time.Duration(goroutines) * time.Second / perSecond)
+						time.Sleep(time.Duration(goroutines) * time.Second / time.Duration(perSecond))
 					}
 				}
 			}

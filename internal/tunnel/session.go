@@ -22,8 +22,9 @@ type Session struct {
 	client *session.Client  // at the client
 	agreed *session.Session // at the origin
 
-	accounts accounts    // at the origin
-	paying   atomic.Bool // for memory
+	accounts accounts     // at the origin
+	paying   atomic.Bool  // for memory
+	owed     atomic.Int64 // tunnels that are to end for others
 
 	opening sync.Mutex // held while a tunnel begins at the origin; taken before mu
 

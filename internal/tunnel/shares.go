@@ -113,11 +113,32 @@ func (t *Tunnel) idleFor() int64 {
 // most of the user's. If there are too many one of whoever has most is reset soon.
 func (s *Session) Charge() bool {
 	payer, ok := s.accounts.tunnels.Take(1)
-	if payer != nil {
-		of := payer.Of.(*Session)
-		s.table.tasks.Go(func() { of.pay(compared, (*Tunnel).idleFor) })
+	if payer == nil {
+		return ok
 	}
-	return ok
+	of := payer.Of.(*Session)
+	if of.User == s.User && of.owed.Load() >= maxOwed { // a user who opens faster than tunnels end
+		s.Uncharge()
+		return false
+	}
+	of.payTunnel()
+	return true
+}
+
+// maxOwed is how many tunnels a session may have to end for others of its user's.
+const maxOwed = 64
+
+// payTunnel ends a tunnel soon: those that are owed one after another, so that what is to end
+// keeps nothing else waiting.
+func (s *Session) payTunnel() {
+	if s.owed.Add(1) > 1 {
+		return
+	}
+	s.table.tasks.Go(func() {
+		for owes := true; owes; owes = s.owed.Add(-1) > 0 {
+			s.pay(compared, (*Tunnel).idleFor)
+		}
+	})
 }
 
 // ChargeAnyway counts a tunnel that has begun.

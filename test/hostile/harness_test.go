@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 		fmt.Println("hostile: not tried, CULVERT_REAL is not set or this is not Linux; .ci/hostile runs it")
 		return
 	}
+	if os.Getenv(asAttackers) != "" {
+		os.Exit(m.Run())
+	}
 	code, err := buildAndRun(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

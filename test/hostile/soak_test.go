@@ -3,9 +3,13 @@ package hostile
 import (
 	"io"
 	"os"
+	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"culvert/internal/seal"
 )
 
 // honest is what ten users have seen: how long their messages took, new connections among them,
@@ -135,6 +139,44 @@ func (w *world) hoarders(stop <-chan struct{}, first uint32, links int) {
 	}
 }
 
+// asAttackers makes this program all attackers at once, on a world that it names.
+const asAttackers = "CULVERT_TEST_AS_ATTACKERS"
+
+// attacked has a process of its own attack w, after all others where processors are
+// scarce: attackers have their own. retreat ends it.
+func (w *world) attacked(home *user) (retreat func()) {
+	w.Helper()
+	c := exec.Command("nice", "-n", "19", os.Args[0], "-test.run=^TestAttackers$", "-test.timeout=0")
+	c.Env = append(os.Environ(), asAttackers+"="+strings.Join([]string{w.door, w.front, home.chat, w.secret}, " "))
+	end, err := c.StdinPipe()
+	must(w, err)
+	must(w, c.Start())
+	return sync.OnceFunc(func() {
+		end.Close()
+		c.Wait()
+	})
+}
+
+// TestAttackers is the process of attacked: it attacks until its standard input ends.
+func TestAttackers(t *testing.T) {
+	at := strings.Fields(os.Getenv(asAttackers))
+	if len(at) != 4 {
+		t.Skip("is no test, but what TestSoak starts")
+	}
+	text, err := os.ReadFile(at[3])
+	must(t, err)
+	master, err := seal.ParseMaster(string(text))
+	must(t, err)
+	w, stop := &world{TB: t, master: master, door: at[0], front: at[1]}, make(chan struct{})
+	var all sync.WaitGroup
+	for _, attack := range w.attackers(&user{chat: at[2]}) {
+		all.Go(func() { attack(stop) })
+	}
+	io.Copy(io.Discard, os.Stdin)
+	close(stop)
+	all.Wait()
+}
+
 // All attackers at once beside ten honest users, for as long as CULVERT_SOAK says.
 func TestSoak(t *testing.T) {
 	during, err := time.ParseDuration(os.Getenv("CULVERT_SOAK"))
@@ -150,20 +192,16 @@ func TestSoak(t *testing.T) {
 		users = append(users, w.user(number))
 	}
 	quiet := live(users, min(time.Minute, during/4))
-	stop := make(chan struct{})
-	var attacks sync.WaitGroup
-	for _, attack := range w.attackers(home) {
-		attacks.Go(func() { attack(stop) })
-	}
+	retreat := w.attacked(home)
 	var early, late [3]int
 	go func() {
 		time.Sleep(during / 3)
 		early = [3]int{w.origin.rss(), w.edge.rss(), home.rss()}
 	}()
+	defer retreat()
 	beside := live(users, during)
 	late = [3]int{w.origin.rss(), w.edge.rss(), home.rss()}
-	close(stop)
-	attacks.Wait()
+	retreat()
 	t.Logf("quiet:  %v; new connections %v; %d cut", quiet.chat, quiet.fresh, len(quiet.cut))
 	t.Logf("beside: %v; new connections %v; %d cut %v", beside.chat, beside.fresh, len(beside.cut), beside.cut)
 	t.Logf("MiB of origin, edge and client after a third of it %v, in the end %v", early, late)

@@ -96,7 +96,7 @@ type Client struct {
 	health  frontHealth
 	budgets budgets
 	redials redials
-	spread  spread
+	spread  *spread
 	learned learned
 
 	cutAtRest atomic.Bool  // the carrier that ended last was, and others by its front are, too
@@ -139,7 +139,7 @@ func New(cfg Config) (*Client, error) {
 	for i := range c.clocks {
 		c.clocks[i].built = version.Read().Time
 	}
-	c.health.fronts = len(cfg.Link.Fronts)
+	c.spread, c.health.fronts = newSpread(), len(cfg.Link.Fronts)
 	c.pool, c.tasks, c.reach = newPool(), tasks.NewGroup(), c.dialSocket
 	c.table = tunnel.NewTable(tunnel.Events{
 		Ended: c.ended, Bulk: c.promote, Draining: c.pool.onDrain, Doubted: c.onDoubted, Spending: c.onSpending, Expired: c.expired,

@@ -21,7 +21,11 @@ type spread struct {
 	begun    []time.Time      // when carriers were dialled within the last minute
 	pending  []time.Time      // when those were that are being dialled, oldest first
 	running  bool
+
+	changed chan struct{} // has room for one: another may be wanted now; run's
 }
+
+func newSpread() *spread { return &spread{changed: make(chan struct{}, 1)} }
 
 const (
 	// spreadMost is how many connections there are for bulk: with chat's, and one that replaces it, a
@@ -94,28 +98,50 @@ func (s *spread) spent(c *Client, l *activeCarrier) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.parting--
+	s.wake()
 }
 
 // run dials carriers while there are tunnels, as many a second as may be.
 func (s *spread) run(c *Client) {
 	every := max(time.Duration(float64(time.Second)/c.cfg.DialRate), 4)
-	next, dials := time.Now(), make(chan struct{}, spreadMost)
-	tick := time.NewTicker(spreadEvery)
-	defer tick.Stop()
+	next := time.Now()
 	for c.running.Err() == nil && s.goesOn() {
-		if now := time.Now(); s.wants(len(dials)) && !now.Before(next) && c.isCalm() && s.begin(c, now) {
-			next = now.Add(every + rand.N(every/4))
-			dials <- struct{}{}
+		now := time.Now()
+		if s.wants() && !now.Before(next) && c.isCalm() && s.begin(c, now) {
+			if next.Before(now.Add(-spreadEvery)) {
+				next = now
+			}
+			next = next.Add(every*3/4 + rand.N(every/2))
 			c.task(func() {
-				defer func() { <-dials }()
 				s.dial(c)
 				s.ended(now)
 			})
+			continue
 		}
-		select {
-		case <-tick.C:
-		case <-c.running.Done():
-		}
+		s.wait(c, next)
+	}
+}
+
+// wait returns when another carrier may be wanted: at next, or when one has ended, or soon.
+func (s *spread) wait(c *Client, next time.Time) {
+	soon := spreadEvery
+	if left := time.Until(next); left > 0 {
+		soon = min(left, spreadEvery)
+	}
+	timer := time.NewTimer(soon)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.changed:
+	case <-c.running.Done():
+	}
+}
+
+// wake has run look again.
+func (s *spread) wake() {
+	select {
+	case s.changed <- struct{}{}:
+	default:
 	}
 }
 
@@ -138,6 +164,7 @@ func (s *spread) ended(began time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pending = slices.DeleteFunc(s.pending, func(at time.Time) bool { return at.Equal(began) })
+	s.wake()
 }
 
 // goesOn reports whether there is a tunnel yet.
@@ -157,13 +184,13 @@ func (s *spread) goesOn() bool {
 
 // wants reports whether another carrier is to be dialled beside those that are: there is one, and
 // as many more as were spent of late.
-func (s *spread) wants(dialling int) bool {
+func (s *spread) wants() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.carriers = slices.DeleteFunc(s.carriers, func(l *activeCarrier) bool { return !l.isGood() || l.Spent() })
 	s.recent = slices.DeleteFunc(s.recent, func(at time.Time) bool { return time.Since(at) > spreadRecent })
 	isFree := slices.ContainsFunc(s.carriers, func(l *activeCarrier) bool { return !l.Budgeted() })
-	return !isFree && len(s.carriers)+dialling < min(1+len(s.recent), spreadMost-s.parting)
+	return !isFree && len(s.carriers)+len(s.pending) < min(1+len(s.recent), spreadMost-s.parting)
 }
 
 // dial makes one carrier more.

@@ -28,6 +28,7 @@ type budget struct {
 	trial  bool           // a carrier of bulk was let find out whether what is suspected is so
 	until  time.Time      // when a carrier of bulk is to try for more, or what is suspected is forgotten
 	pause  time.Duration  // how long limit was believed the last time
+	answer int            // what its answer to a request for a socket takes, about; 0: it is not known
 	minute minuteLimit
 	rest   restLimit
 }
@@ -237,7 +238,7 @@ func (b *budgets) passed(l *activeCarrier) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if f := b.of(l.front); f.limit > 0 && l.total() > f.limit*3/2 {
-		*f = budget{minute: f.minute, rest: f.rest}
+		*f = budget{answer: f.answer, minute: f.minute, rest: f.rest}
 	}
 }
 

@@ -59,13 +59,19 @@ func streamFront(f link.Front) bool { return !f.Gateway }
 // be taken, and serves it. It is called by keepMain or a task, so that Run waits
 // for what it starts.
 func (c *Client) dial(ctx context.Context, h *home, may func(link.Front) bool) (*activeCarrier, error) {
-	return c.dialFor(ctx, h, may, false)
+	return c.dialFor(ctx, wanted{home: h, may: may})
 }
 
-// dialFor is dial for bulk alone, or for all.
-func (c *Client) dialFor(ctx context.Context, h *home, may func(link.Front) bool, isBulk bool) (*activeCarrier, error) {
+// wanted is what is to be dialled.
+type wanted struct {
+	home *home                 // whose origin it leads to
+	may  func(link.Front) bool // which fronts may be taken
+	bulk *spread               // whose tunnels go by it alone; nil: all may
+}
+
+func (c *Client) dialFor(ctx context.Context, w wanted) (*activeCarrier, error) {
 	c.lookAround()
-	sock, at, err := c.reach(ctx, h, may)
+	sock, at, err := c.reach(ctx, w)
 	if err != nil {
 		if wasAnswered(err) {
 			c.health.answered(false)
@@ -74,15 +80,13 @@ func (c *Client) dialFor(ctx context.Context, h *home, may func(link.Front) bool
 	}
 	c.health.reached(at)
 	c.redials.opened(at)
-	l := &activeCarrier{home: h, ticket: sock.offered, led: sock.led, front: at, began: time.Now()}
-	door := session.Stream
-	if l.gateway = c.cfg.Link.Fronts[at].Gateway; l.gateway {
-		door = session.Gateway
-		l.until = time.Now().Add(gatewayLife + rand.N(gatewayMore))
+	l, h := sock.ahead, w.home
+	if l == nil {
+		l = c.newCarrier(sock, at, h)
+		h.paths.follow(l, c.budgets.left(l, w.bulk != nil))
+	} else {
+		l.Release()
 	}
-	l.Carrier = h.session.NewCarrier(sock, door, sock.token)
-	l.cost, l.brought = sock.cost, sock.brought
-	h.paths.follow(l, c.budgets.left(l, isBulk))
 	h.begin(l)
 	c.keepAll(at)
 	if h != c.pool.current() {
@@ -92,6 +96,19 @@ func (c *Client) dialFor(ctx context.Context, h *home, may func(link.Front) bool
 	l.Ping()
 	c.tasks.Go(func() { c.serve(l) })
 	return l, nil
+}
+
+// newCarrier makes a carrier of what a front has opened, or is asked to.
+func (c *Client) newCarrier(sock *socket, at int, h *home) *activeCarrier {
+	l := &activeCarrier{home: h, ticket: sock.offered, led: sock.led, front: at, began: time.Now()}
+	door := session.Stream
+	if l.gateway = c.cfg.Link.Fronts[at].Gateway; l.gateway {
+		door = session.Gateway
+		l.until = time.Now().Add(gatewayLife + rand.N(gatewayMore))
+	}
+	l.Carrier = h.session.NewCarrier(sock.Transport, door, sock.token)
+	l.cost, l.brought = sock.cost, sock.brought
+	return l
 }
 
 // serve carries frames until l ends, then finds its tunnels another carrier.

@@ -107,7 +107,7 @@ type Client struct {
 
 	// reach opens a socket to an origin by one of the fronts that may be taken. It
 	// is dialSocket, but in tests.
-	reach func(context.Context, *home, func(link.Front) bool) (*socket, int, error)
+	reach func(context.Context, wanted) (*socket, int, error)
 }
 
 // New makes a Client. It reaches for nothing until Run.

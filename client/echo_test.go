@@ -39,7 +39,7 @@ func strainedClient(t *testing.T, change func(*strained)) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.reach = func(context.Context, *home, func(link.Front) bool) (*socket, int, error) {
+	c.reach = func(context.Context, wanted) (*socket, int, error) {
 		s := p.socket(false)
 		if first {
 			own := &strained{memorySocket: s.Transport.(*memorySocket)}

@@ -125,7 +125,7 @@ func TestAClientInTroubleDialsNoMoreOftenThanItsPausesSay(t *testing.T) {
 				t.Fatal(err)
 			}
 			dials := 0
-			c.reach = func(context.Context, *home, func(link.Front) bool) (*socket, int, error) {
+			c.reach = func(context.Context, wanted) (*socket, int, error) {
 				dials++
 				if s.waiting && c.Status().Tunnels == 0 { // the one before has waited long enough
 					c.Dial(wire.Service{Kind: wire.Chat})

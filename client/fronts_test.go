@@ -22,7 +22,7 @@ func TestTheErrorsOfAllFrontsAreJoined(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = c.dialSocket(t.Context(), c.pool.current(), streamFront)
+	_, _, err = c.dialSocket(t.Context(), wanted{home: c.pool.current(), may: streamFront})
 	if !errors.Is(err, errNo) {
 		t.Fatalf("got %v, want %v", err, errNo)
 	}

@@ -25,8 +25,8 @@ type fleet struct {
 
 func newFleet(t *testing.T) *fleet { return &fleet{a: newPeer(t, 0), b: newPeer(t, 1)} }
 
-func (f *fleet) reach(_ context.Context, h *home, _ func(link.Front) bool) (*socket, int, error) {
-	if way := h.way(); way == f.b.ticket || way == "" && f.down.Load() || way == f.a.ticket && f.astray.Add(-1) >= 0 {
+func (f *fleet) reach(_ context.Context, w wanted) (*socket, int, error) {
+	if way := w.home.way(); way == f.b.ticket || way == "" && f.down.Load() || way == f.a.ticket && f.astray.Add(-1) >= 0 {
 		return f.b.socket(false), 0, nil
 	}
 	return f.a.socket(false), 0, nil
@@ -192,9 +192,9 @@ func TestAHomeThatIsOverIsForgotten(t *testing.T) {
 		f := newFleet(t)
 		var dials atomic.Int32
 		c := f.client(t, nil)
-		c.reach = func(ctx context.Context, h *home, may func(link.Front) bool) (*socket, int, error) {
+		c.reach = func(ctx context.Context, w wanted) (*socket, int, error) {
 			dials.Add(1)
-			return f.reach(ctx, h, may)
+			return f.reach(ctx, w)
 		}
 		run(t, c)
 		app := c.Dial(wire.Service{Kind: wire.Chat})

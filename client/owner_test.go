@@ -24,12 +24,12 @@ type network struct {
 
 var bothDoors = []link.Front{{Host: "gateway.example", Gateway: true}, {Host: "stream.example"}}
 
-func (n *network) reach(ctx context.Context, _ *home, may func(link.Front) bool) (*socket, int, error) {
+func (n *network) reach(ctx context.Context, w wanted) (*socket, int, error) {
 	if len(n.fronts) == 0 {
 		return nil, -1, dial.ErrNothing
 	}
 	for i, f := range n.fronts {
-		if may(f) && (f.Gateway || !n.blocked.Load()) {
+		if w.may(f) && (f.Gateway || !n.blocked.Load()) {
 			return n.socket(f.Gateway), i, nil
 		}
 	}
@@ -72,8 +72,9 @@ func TestRunLeavesNoGoroutine(t *testing.T) {
 		}},
 		"a promotion of bulk": {fronts: bothDoors, act: func(t *testing.T, c *Client, n *network) {
 			time.Sleep(time.Second)
-			c.reach = func(ctx context.Context, h *home, _ func(link.Front) bool) (*socket, int, error) {
-				return n.reach(ctx, h, streamFront)
+			c.reach = func(ctx context.Context, w wanted) (*socket, int, error) {
+				w.may = streamFront
+				return n.reach(ctx, w)
 			}
 			promoteOne(t, c)
 		}, waiting: 1},

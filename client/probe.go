@@ -65,7 +65,7 @@ var hops = []HopName{HopNetwork, HopTLS, HopGate}
 // probe reports whether another try is worth it.
 func (c *Client) probe(ctx context.Context, i int, p *Probed) (again bool) {
 	began := time.Now()
-	sock, way, again, err := c.openSocket(ctx, i, "")
+	sock, way, again, err := c.openSocket(ctx, i, "", wanted{})
 	rest := time.Since(began)
 	for n, took := range way.Took {
 		p.Hops = append(p.Hops, Hop{hops[n], took, nil})

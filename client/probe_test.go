@@ -37,7 +37,7 @@ func probeOf(t *testing.T, f link.Front, d *front.Dialer, now func() time.Time) 
 }
 
 func letIn(w http.ResponseWriter, r *http.Request) {
-	if s, err := transport.Accept(w, r); err == nil {
+	if s, err := transport.Accept(w, r, nil); err == nil {
 		s.Close()
 	}
 }

@@ -157,7 +157,7 @@ func TestATunnelLeavesACarrierThatIsDoubtedDuringADial(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.reach = func(context.Context, *home, func(link.Front) bool) (*socket, int, error) {
+		c.reach = func(context.Context, wanted) (*socket, int, error) {
 			s := p.socket(false)
 			if len(made) < 2 {
 				own := &strained{memorySocket: s.Transport.(*memorySocket)}

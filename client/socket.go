@@ -36,6 +36,17 @@ type socket struct {
 	cost    int                    // bytes that came before the first record
 	brought func() int             // bytes that have come in all; nil: it is not known
 	given   atomic.Pointer[string] // the newest ticket
+	awaited *transport.Awaited     // the Transport while it is being opened, if ahead
+	ahead   *activeCarrier         // its carrier, whose first message went with the request; nil: that is still to be made
+	drop    func()                 // ends ahead; nil: there is none
+}
+
+// Close ends what was opened and is not wanted.
+func (s *socket) Close() error {
+	if s.ahead != nil {
+		s.drop()
+	}
+	return s.Transport.Close()
 }
 
 // offered is the newest ticket of the origin's, or empty.
@@ -59,13 +70,13 @@ func (s *socket) learnFrom(answer *http.Response) {
 
 // dialSocket races the fronts that may be taken, and returns the number of the
 // one that won. The error is dial.ErrNothing if there is no such front.
-func (c *Client) dialSocket(ctx context.Context, h *home, may func(link.Front) bool) (*socket, int, error) {
-	return dial.Race(ctx, c.frontsToTry(may), c.health.headStart, func(ctx context.Context, i int) (*socket, error) {
+func (c *Client) dialSocket(ctx context.Context, w wanted) (*socket, int, error) {
+	return dial.Race(ctx, c.frontsToTry(w.may), c.health.headStart, func(ctx context.Context, i int) (*socket, error) {
 		if err := c.redials.admit(ctx, i); err != nil {
 			return nil, fmt.Errorf("front %d: %w", i+1, err)
 		}
 		began := time.Now()
-		s, err := c.tryFront(ctx, i, h.way())
+		s, err := c.tryFront(ctx, i, w.home.way(), w)
 		c.learnMinute(ctx, i, began, err)
 		if err != nil {
 			if ctx.Err() == nil {
@@ -125,20 +136,20 @@ func (c *Client) hindrance(front int) time.Duration {
 }
 
 // tryFront opens a socket by the front at i that leads to the ticket's origin.
-func (c *Client) tryFront(ctx context.Context, i int, ticket string) (*socket, error) {
-	s, _, again, err := c.openSocket(ctx, i, ticket)
+func (c *Client) tryFront(ctx context.Context, i int, ticket string, w wanted) (*socket, error) {
+	s, _, again, err := c.openSocket(ctx, i, ticket, w)
 	if again {
-		s, _, _, err = c.openSocket(ctx, i, ticket)
+		s, _, _, err = c.openSocket(ctx, i, ticket, w)
 	}
 	return s, err
 }
 
 // openSocket reports how far the way led, and whether another try, which has another
 // token, is worth it after a refusal.
-func (c *Client) openSocket(ctx context.Context, i int, ticket string) (s *socket, way front.Way, again bool, err error) {
+func (c *Client) openSocket(ctx context.Context, i int, ticket string, w wanted) (s *socket, way front.Way, again bool, err error) {
 	var repeat atomic.Bool
 	s, way, err = front.Open(ctx, c.cfg.Dialer, c.cfg.Link.Fronts[i], func(ctx context.Context, conn *tls.Conn) (*socket, error) {
-		s, again, err := c.enter(ctx, conn, i, ticket)
+		s, again, err := c.enter(ctx, conn, i, ticket, w)
 		if again {
 			repeat.Store(true)
 		}
@@ -149,17 +160,20 @@ func (c *Client) openSocket(ctx context.Context, i int, ticket string) (s *socke
 
 // enter is the last step to a socket: it asks for one on conn, which it closes if there
 // is none.
-func (c *Client) enter(ctx context.Context, conn net.Conn, i int, ticket string) (s *socket, again bool, err error) {
+func (c *Client) enter(ctx context.Context, conn net.Conn, i int, ticket string, w wanted) (s *socket, again bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, upgradeTimeout)
 	defer cancel()
-	s, answer, err := c.upgrade(ctx, conn, i, ticket)
+	cork, before := corkOf(conn), 0
+	if cork != nil {
+		before = cork.Brought()
+	}
+	s, answer, err := c.upgrade(ctx, conn, i, ticket, w)
 	learned := c.learnDate(i, answer)
 	switch {
 	case err == nil:
-		if tls, ok := conn.(interface{ NetConn() net.Conn }); ok {
-			if cork, ok := tls.NetConn().(*transport.Cork); ok {
-				s.cost, s.brought = cork.Brought(), cork.Brought
-			}
+		if cork != nil && s.ahead == nil {
+			s.cost, s.brought = cork.Brought(), cork.Brought
+			c.budgets.answerTook(i, s.cost-before)
 		}
 		return s, false, nil
 	case answer == nil:
@@ -186,22 +200,34 @@ func (c *Client) mayBeRepeated(i int, err error) bool {
 }
 
 // upgrade asks on conn for a socket by a new token. The answer is nil if none came.
-func (c *Client) upgrade(ctx context.Context, conn net.Conn, i int, ticket string) (*socket, *http.Response, error) {
+func (c *Client) upgrade(ctx context.Context, conn net.Conn, i int, ticket string, w wanted) (*socket, *http.Response, error) {
 	keys, f := c.cfg.Link.Keys, c.cfg.Link.Fronts[i]
 	s := &socket{token: wire.NewToken(keys.User, keys.Token, c.pair.ProofKey(), c.clocks[i].read(c.cfg.Now())), led: ticket != ""}
-	var answer *http.Response
-	var err error
-	if header := header(s.token.Text(), ticket); f.Gateway {
+	if f.Gateway {
+		var answer *http.Response
+		var err error
 		pass := transport.Pass{Token: s.token.Text(), Ticket: ticket, Learn: s.learn}
-		s.Transport, answer, err = transport.UpgradeText(ctx, conn, f.Host, f.Path, header, pass)
-	} else if s.Transport, answer, err = transport.Upgrade(ctx, conn, f.Host, f.Path, header); err == nil {
-		s.learnFrom(answer)
+		s.Transport, answer, err = transport.UpgradeText(ctx, conn, f.Host, f.Path, header(pass.Token, ticket), pass)
+		return s, answer, err
 	}
-	return s, answer, err
+	s.drop = func() { c.giveUpAhead(s) }
+	session := s.token.WithAhead(c.goAhead(s, i, conn, w))
+	t, answer, err := transport.Upgrade(ctx, conn, f.Host, f.Path, header(session, ticket))
+	if err != nil {
+		c.giveUpAhead(s)
+		return nil, answer, err
+	}
+	s.learnFrom(answer)
+	if s.ahead != nil {
+		s.awaited.Open(t)
+	} else {
+		s.Transport = t
+	}
+	return s, answer, nil
 }
 
-func header(token, ticket string) http.Header {
-	cookies := (&http.Cookie{Name: wire.TokenCookie, Value: token}).String()
+func header(session, ticket string) http.Header {
+	cookies := (&http.Cookie{Name: wire.TokenCookie, Value: session}).String()
 	if ticket != "" {
 		cookies += "; " + (&http.Cookie{Name: wire.TicketCookie, Value: ticket}).String()
 	}

@@ -2,11 +2,13 @@ package client
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
 
+	"culvert/internal/carrier"
 	"culvert/internal/tunnel"
 )
 
@@ -21,11 +23,14 @@ type spread struct {
 	begun    []time.Time      // when carriers were dialled within the last minute
 	pending  []time.Time      // when those were that are being dialled, oldest first
 	running  bool
+	made     map[*carrier.Carrier]bool // carriers that live, the spent ones too
 
 	changed chan struct{} // has room for one: another may be wanted now; run's
 }
 
-func newSpread() *spread { return &spread{changed: make(chan struct{}, 1)} }
+func newSpread() *spread {
+	return &spread{made: map[*carrier.Carrier]bool{}, changed: make(chan struct{}, 1)}
+}
 
 const (
 	// spreadMost is how many connections there are for bulk: with chat's, and one that replaces it, a
@@ -47,8 +52,8 @@ func (s *spread) add(c *Client, t *tunnel.Tunnel) {
 		return
 	}
 	s.tunnels = append(s.tunnels, t)
-	for i, l := range s.carriers {
-		join(t, l, i == 0)
+	for _, l := range s.carriers {
+		s.join(t, l)
 	}
 	if !s.running {
 		s.running = true
@@ -56,14 +61,18 @@ func (s *spread) add(c *Client, t *tunnel.Tunnel) {
 	}
 }
 
-// join has t go by l, and if alone no more by the one that it has.
-func join(t *tunnel.Tunnel, l *activeCarrier, alone bool) {
+// join has t go by l, and no more by a carrier that is chat's, or in doubt. mu is held.
+func (s *spread) join(t *tunnel.Tunnel, l *activeCarrier) {
 	if at := t.Session(); at != nil && at != l.home.session || at == nil && l.Draining() {
 		return
 	}
-	if alone {
+	switch at := t.Carrier(); {
+	case at != nil && (!s.made[at] || at.Doubted()):
 		t.Attach(l.Carrier, false)
-	} else {
+	case at != nil && at.Spent(): // there was no other until now
+		t.Add(l.Carrier)
+		l.home.session.Leave(at)
+	default:
 		t.Add(l.Carrier)
 	}
 }
@@ -74,7 +83,7 @@ func (s *spread) rejoin(t *tunnel.Tunnel) {
 	defer s.mu.Unlock()
 	for _, l := range s.carriers {
 		if l.isGood() && !l.Spent() {
-			join(t, l, false)
+			s.join(t, l)
 		}
 	}
 }
@@ -178,6 +187,7 @@ func (s *spread) goesOn() bool {
 			l.Retire() // ends when it is unused
 		}
 		s.carriers = nil
+		clear(s.made)
 	}
 	return s.running
 }
@@ -188,6 +198,7 @@ func (s *spread) wants() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.carriers = slices.DeleteFunc(s.carriers, func(l *activeCarrier) bool { return !l.isGood() || l.Spent() })
+	maps.DeleteFunc(s.made, func(l *carrier.Carrier, _ bool) bool { return l.Dead() })
 	s.recent = slices.DeleteFunc(s.recent, func(at time.Time) bool { return time.Since(at) > spreadRecent })
 	isFree := slices.ContainsFunc(s.carriers, func(l *activeCarrier) bool { return !l.Budgeted() })
 	return !isFree && len(s.carriers)+len(s.pending) < min(1+len(s.recent), spreadMost-s.parting)
@@ -198,7 +209,7 @@ func (s *spread) dial(c *Client) {
 	limit := min(bulkDial, lateDials*c.health.headStart(c.health.first())) // no other is dialled meanwhile
 	ctx, cancel := context.WithTimeout(c.running, limit)
 	defer cancel()
-	l, err := c.dialFor(ctx, c.pool.current(), anyFront, true)
+	l, err := c.dialFor(ctx, wanted{c.pool.current(), anyFront, s})
 	if err != nil {
 		return
 	}
@@ -208,9 +219,9 @@ func (s *spread) dial(c *Client) {
 		l.Retire()
 		return
 	}
-	first := len(s.carriers) == 0
 	s.carriers = append(s.carriers, l)
+	s.made[l.Carrier] = true
 	for _, t := range s.tunnels {
-		join(t, l, first)
+		s.join(t, l)
 	}
 }

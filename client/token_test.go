@@ -67,7 +67,7 @@ func TestARefusalIsTriedAgainOnceByAnotherToken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, _, err := c.dialSocket(t.Context(), c.pool.current(), anyFront)
+		s, _, err := c.dialSocket(t.Context(), wanted{home: c.pool.current(), may: anyFront})
 		if err == nil {
 			s.Close()
 		}

@@ -23,7 +23,7 @@ type streamDoor struct {
 // ServeHTTP returns at once: a connection that has become a carrier, of this origin
 // or of another, is no longer net/http's.
 func (d *streamDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	b, ok := d.admit(r)
+	b, first, ok := d.admit(r)
 	if !ok {
 		d.site.ServeHTTP(w, r)
 		return
@@ -31,25 +31,28 @@ func (d *streamDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if d.passOn(w, r, b.user) {
 		return
 	}
-	d.carry(w, r, b)
+	d.carry(w, r, b, first)
 }
 
 // admit says whose carrier r asks for, and takes the token. Each of two origins takes
 // it, the one that passes r on and the one that serves r: if the second refuses a copy
-// of r, then so has the first.
-func (d *streamDoor) admit(r *http.Request) (b bearer, ok bool) {
+// of r, then so has the first. first is the message that came with it; nil: none did.
+func (d *streamDoor) admit(r *http.Request) (b bearer, first []byte, ok bool) {
 	if !isUpgrade(r) {
-		return b, false
+		return b, nil, false
 	}
 	if cookie, err := r.Cookie(wire.TokenCookie); err == nil {
 		now := time.Now()
-		b, ok = d.admission.verify(cookie.Value, now)
+		var text string
+		if text, first, ok = wire.CutAhead(cookie.Value); ok {
+			b, ok = d.admission.verify(text, now)
+		}
 		ok = ok && d.admission.take(&b, "", now)
 	}
 	if !ok {
 		d.metrics.strangers.Inc()
 	}
-	return b, ok
+	return b, first, ok
 }
 
 // passOn has the origin that r's ticket names serve r. It returns false, and has
@@ -64,11 +67,11 @@ func (d *streamDoor) passOn(w http.ResponseWriter, r *http.Request, user uint32)
 }
 
 // carry makes r the carrier that it asks to be.
-func (d *streamDoor) carry(w http.ResponseWriter, r *http.Request, b bearer) {
+func (d *streamDoor) carry(w http.ResponseWriter, r *http.Request, b bearer, first []byte) {
 	if t := d.fleet.ticket(b.user); t != "" {
 		http.SetCookie(w, &http.Cookie{Name: wire.TicketCookie, Value: t, Path: "/", Secure: true, HttpOnly: true})
 	}
-	sock, err := transport.Accept(w, r)
+	sock, err := transport.Accept(w, r, first)
 	if err != nil {
 		return
 	}

@@ -123,6 +123,7 @@ func (*door) Start(transport.Owner)         {}
 func (*door) Park(func()) bool              { return false }
 func (*door) Probe() error                  { return nil }
 func (*door) Lag() time.Duration            { return 0 }
+func (*door) Ahead() bool                   { return false }
 func (d *door) Profile() *transport.Profile { return d.profile }
 
 func (d *door) NextMessage() (io.Reader, error) {

@@ -144,6 +144,9 @@ func (c *Carrier) mayFly() int {
 			c.path.window = c.Handler().Window(c.path.number, c.RTT())
 		}
 		c.path.lane = c.path.window.NewLane(c.out.sent, c.doubted.Load(), c.flies)
+		if c.path.budget > 0 {
+			c.path.lane.Brief()
+		}
 	}
 	return c.path.lane.Room(time.Now())
 }

@@ -39,6 +39,10 @@ func (c *Carrier) Serve() error {
 // none where the transport allows it: reading grows a stack to four times what
 // waiting needs, and waiting needs one, too.
 func (c *Carrier) Start() {
+	if c.transport.Ahead() {
+		c.startAhead()
+		return
+	}
 	c.begin()
 	if !c.transport.Park(c.serveOn) && !c.set.tasks.Go(c.serveOn) {
 		c.end(ErrDead) // the set was closed long ago

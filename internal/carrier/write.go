@@ -70,7 +70,7 @@ func (c *Carrier) writeNext() error {
 	if c.profile.Messages {
 		return c.writeMessage()
 	}
-	b, record, turn, err := c.compose(transport.GetFull()[:0])
+	b, record, turn, err := c.compose(transport.GetFull()[:0], wire.MaxMessage)
 	defer transport.PutBuffer(b)
 	if err != nil {
 		return err
@@ -83,8 +83,9 @@ func (c *Carrier) writeNext() error {
 }
 
 // compose makes a message of the stream door: what the session has to say, and a record
-// if there is something for one, whose length without its head it returns. b is a full buffer.
-func (c *Carrier) compose(b []byte) (message []byte, record int, t told, err error) {
+// if there is something for one, whose length without its head it returns. It is most bytes at
+// most. b is a full buffer.
+func (c *Carrier) compose(b []byte, most int) (message []byte, record int, t told, err error) {
 	turns := c.turns.Load()
 	b, may := c.head(b)
 	if !may {
@@ -92,7 +93,8 @@ func (c *Carrier) compose(b []byte) (message []byte, record int, t told, err err
 	}
 	begin := len(b)
 	full := append(b, 0, 0) // the record's length
-	room := min(wire.MaxRecord-len(full)-wire.RecordOverhead, c.recordRoom(begin))
+	room := min(most, wire.MaxRecord) - len(full) - wire.RecordOverhead
+	room = min(room, c.recordRoom(begin))
 	if room < leastFill { // the budget is spent
 		return b, 0, told{}, nil
 	}

@@ -13,6 +13,7 @@ type Lane struct {
 	waits   bool     // it was called the last time
 	doubted bool     // what is in flight on it does not count
 	closed  bool     // and never will again
+	brief   bool     // it carries little in all
 	from    uint64   // bytes that had gone before
 	sent    uint64   // bytes in all
 	came    uint64   // of those, what the peer has counted
@@ -47,6 +48,14 @@ func (w *Window) NewLane(sent uint64, doubted bool, ready func()) *Lane {
 	return l
 }
 
+// Brief has the frames of a lane that carries little be larger, as each takes a packet, of which a
+// young TCP has ten.
+func (l *Lane) Brief() {
+	l.window.mu.Lock()
+	defer l.window.mu.Unlock()
+	l.brief = true
+}
+
 // Room is how many bytes the next frame may have; 0 if there is no room for one, and then ready
 // is called when there may be some. A lane in doubt has none while it is.
 func (l *Lane) Room(now time.Time) int {
@@ -59,6 +68,9 @@ func (l *Lane) Room(now time.Time) int {
 	}
 	w.rest(now)
 	frame := int64(w.frame())
+	if l.brief && w.rate()*briefTime.Seconds() >= briefFrame {
+		frame = max(frame, briefFrame)
+	}
 	room := min(int64(w.size)-w.fly, max(w.share(l), frame)-l.fly)
 	if w.fly > 0 && room < frame {
 		w.limited = true

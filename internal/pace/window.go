@@ -22,6 +22,9 @@ const (
 	// segment.
 	leastFrame, mostFrame, firstFrame = 2 << 10, 64 << 10, 1400
 	frameTime                         = 5 * time.Millisecond // what a frame takes on the path
+	// briefFrame is what a frame of a brief lane has at least where that takes no longer than briefTime.
+	briefFrame = 4 << 10
+	briefTime  = 128 * time.Millisecond
 	// leastQueue is the standing queue that is aimed at on a short path; on others a quarter
 	// of a round trip.
 	leastQueue = 20 * time.Millisecond

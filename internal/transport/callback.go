@@ -128,6 +128,9 @@ func (c *CallbackConn) Probe() error { return errors.ErrUnsupported }
 // Lag implements Transport: functions hand messages on whole.
 func (c *CallbackConn) Lag() time.Duration { return 0 }
 
+// Ahead implements Transport.
+func (c *CallbackConn) Ahead() bool { return false }
+
 // Profile implements Transport.
 func (c *CallbackConn) Profile() *Profile { return gatewayProfile }
 

@@ -21,7 +21,7 @@ func TestAnswersBeforeTheSwitchAreSkipped(t *testing.T) {
 				w.WriteHeader(http.StatusEarlyHints)
 			}
 			w.Header().Del("Link")
-			if s, err := Accept(w, r); err == nil {
+			if s, err := Accept(w, r, nil); err == nil {
 				s.WriteMessage([]byte("hi"))
 				s.Close()
 			}

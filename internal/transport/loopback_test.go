@@ -48,7 +48,7 @@ func newLoopback(t *testing.T) *loopback {
 	t.Helper()
 	l := &loopback{sockets: make(chan Transport, 1)}
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s, err := Accept(w, r); err == nil {
+		if s, err := Accept(w, r, nil); err == nil {
 			l.sockets <- s
 		}
 	}))

@@ -99,6 +99,9 @@ func (s *textSocket) write(text []byte) error {
 // does not hide what a large one takes.
 func (s *textSocket) Lag() time.Duration { return time.Duration(s.lag.Load()) }
 
+// Ahead implements Transport.
+func (s *textSocket) Ahead() bool { return false }
+
 func (s *textSocket) took(d time.Duration) { s.lag.Store(max(int64(d), s.lag.Load()/2)) }
 
 func (s *textSocket) NextMessage() (io.Reader, error) {

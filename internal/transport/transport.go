@@ -44,6 +44,8 @@ type Transport interface {
 	// WriteMessage sends b as one message, and returns when the next may be sent. It
 	// must not keep b.
 	WriteMessage(b []byte) error
+	// Ahead reports whether the peer's first message has come with the transport.
+	Ahead() bool
 	// Probe asks the edge alone, not the peer, whether it is there, and waits for
 	// the answer for ProbeLimit at most. It is for transports whose Profile has
 	// AsksEdge.

@@ -25,6 +25,7 @@ type binarySocket struct {
 	writer *messageWriter
 	tasks  *tasks.Group
 
+	ahead    []byte              // a message that came before all others; nil: none did, or it was read
 	waiter   *netpoll.ReadWaiter // nil: messages are waited for by reading
 	buffered *bufio.Reader       // the library's, when waiter is there
 }
@@ -35,6 +36,11 @@ func newBinarySocket(ws *websocket.Conn, w *messageWriter) *binarySocket {
 }
 
 func (s *binarySocket) NextMessage() (io.Reader, error) {
+	if s.ahead != nil {
+		r := bytes.NewReader(s.ahead)
+		s.ahead = nil
+		return r, nil
+	}
 	typ, r, err := s.ws.Reader(context.Background())
 	if err == nil && typ != websocket.MessageBinary {
 		err = ErrMessage
@@ -68,10 +74,10 @@ func beneath(c net.Conn) net.Conn {
 	return c
 }
 
-// Accept makes the Transport of a request that asks for a WebSocket. The handler
-// returns afterwards: nothing of net/http is kept, which is what makes an idle
-// client cheap.
-func Accept(w http.ResponseWriter, r *http.Request) (Transport, error) {
+// Accept makes the Transport of a request that asks for a WebSocket, and has brought the first
+// message; nil: it has brought none. The handler returns afterwards: nothing of net/http is kept, which
+// is what makes an idle client cheap.
+func Accept(w http.ResponseWriter, r *http.Request, first []byte) (Transport, error) {
 	hj := &hijack{ResponseWriter: w}
 	ws, err := websocket.Accept(hj, r, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // browsers' same-origin rule: the gate's token decides here
@@ -80,7 +86,7 @@ func Accept(w http.ResponseWriter, r *http.Request) (Transport, error) {
 		return nil, err
 	}
 	s := newBinarySocket(ws, hj.writer)
-	s.buffered, s.waiter = hj.small, waiterOf(hj.writer)
+	s.buffered, s.waiter, s.ahead = hj.small, waiterOf(hj.writer), first
 	return s, nil
 }
 
@@ -107,7 +113,7 @@ func (s *binarySocket) Start(o Owner) {
 // goroutine with little stack: reading grows one to four times that.
 func (s *binarySocket) Park(resume func()) bool {
 	w := s.waiter
-	if w == nil || s.buffered.Buffered() > 0 || len(s.writer.first) > 0 {
+	if w == nil || s.ahead != nil || s.buffered.Buffered() > 0 || len(s.writer.first) > 0 {
 		return false
 	}
 	if w.Park(resume) {
@@ -121,6 +127,9 @@ func (s *binarySocket) Park(resume func()) bool {
 		resume()
 	})
 }
+
+// Ahead implements Transport.
+func (s *binarySocket) Ahead() bool { return s.ahead != nil }
 
 // Probe implements Transport: a Ping frame of ours is as cheap here.
 func (s *binarySocket) Probe() error { return errors.ErrUnsupported }

@@ -16,6 +16,8 @@ type path struct {
 	carrier *carrier.Carrier
 	slot    carrier.Slot
 	sends   bool   // new frames go by it
+	awaited bool   // client: it will take new frames, and its first record says so
+	alone   bool   // client: a Use says that no other takes any
 	opened  bool   // client: the Open frame went by it
 	use     bool   // client: it is to say Use
 	acked   bool   // an Ack has come by it
@@ -38,6 +40,9 @@ func (t *Tunnel) pathOf(c *carrier.Carrier) *path {
 // sendBy has what is sent go by c from now on, by it alone or by others too. It returns
 // nil if c is dead. t.mu is held.
 func (t *Tunnel) sendBy(c *carrier.Carrier, alone bool) *path {
+	for _, o := range t.paths {
+		o.alone = false
+	}
 	p, before := t.pathOf(c), t.current()
 	if p == nil {
 		p = &path{tunnel: t, carrier: c}
@@ -60,7 +65,7 @@ func (t *Tunnel) sendBy(c *carrier.Carrier, alone bool) *path {
 			o.sends = o == p
 		}
 	}
-	p.sends = true
+	p.sends, p.awaited, p.alone = true, false, alone
 	t.replacePump()
 	t.paths = append(slices.DeleteFunc(t.paths, func(o *path) bool { return o == p }), p)
 	if t.recv.ackDue {
@@ -129,13 +134,13 @@ func (p *path) Lost() {
 		t.bury(p)
 	}
 	t.send.lose(p, false)
-	p.opened = false
+	p.opened, p.use = false, p.use || p.awaited
 	t.recv.ackDue, t.recv.ackSoon = true, false // the last may be lost, too
 	if cur := t.current(); cur != nil && t.table.isClient {
 		for _, o := range t.paths {
 			o.sends = o == cur // a Use does not name the one of several that has died
 		}
-		cur.use = true
+		cur.use, cur.alone = true, true
 	}
 	t.ready(nil)
 }
@@ -210,8 +215,11 @@ func (p *path) Fill(b []byte, turn carrier.Turn) ([]byte, int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	begin := len(b)
-	if t.isOver() || t.phase == waiting || !p.sends {
+	if t.isOver() || t.phase == waiting || !p.sends && !(p.awaited && p.use) {
 		return b, 0
+	}
+	if p.awaited {
+		return t.appendControl(b, p), 0
 	}
 	messages := p.carrier.Profile().Messages
 	if t.phase == opening && (!p.opened || p.use && messages && !turn.Early) {
@@ -301,7 +309,7 @@ func (t *Tunnel) appendControl(b []byte, p *path) []byte {
 		p.use = false
 		t.order++
 		f := wire.Frame{Kind: wire.Use, Tunnel: t.id, Num: t.order}
-		if !t.shares(p) {
+		if p.alone || !t.shares(p) && !t.awaits(p) {
 			f.Code |= wire.Alone
 		}
 		p.told = t.deaths
@@ -316,6 +324,11 @@ func (t *Tunnel) appendControl(b []byte, p *path) []byte {
 		t.reader.rest()
 	}
 	return b
+}
+
+// awaits reports whether others than p are to take what is sent. t.mu is held.
+func (t *Tunnel) awaits(p *path) bool {
+	return slices.ContainsFunc(t.paths, func(o *path) bool { return o.awaited && o != p })
 }
 
 // shares reports whether others than p take what is sent. t.mu is held.

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -323,6 +324,21 @@ func (t *Tunnel) Attach(c *carrier.Carrier, lost bool) { t.attach(c, lost, true)
 // that was added last goes on alone.
 func (t *Tunnel) Add(c *carrier.Carrier) { t.attach(c, false, false) }
 
+// Await has a client's c, which cannot be written to yet, say in its first record that it takes what
+// is sent, too. Add follows when it can.
+func (t *Tunnel) Await(c *carrier.Carrier) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.isOver() || t.phase != open || t.session != SessionOf(c) || t.pathOf(c) != nil {
+		return
+	}
+	p := &path{tunnel: t, carrier: c, awaited: true, use: true}
+	c.Adopt(&p.slot, p)
+	t.carriers++
+	t.paths = slices.Insert(t.paths, 0, p)
+	p.slot.Ready(0)
+}
+
 func (t *Tunnel) attach(c *carrier.Carrier, lost, alone bool) {
 	s := SessionOf(c)
 	if t.giveUpForsaken() || s == nil || !s.begin(t) {
@@ -333,7 +349,7 @@ func (t *Tunnel) attach(c *carrier.Carrier, lost, alone bool) {
 	if p := t.current(); t.isOver() || t.session != s || p != nil && p.carrier == c && !(alone && t.shares(p)) {
 		return
 	}
-	if lost || t.current() == nil && t.carriers > 0 && t.deaths == t.healed {
+	if lost {
 		t.deaths++
 	}
 	if p := t.sendBy(c, alone); p != nil {

@@ -25,6 +25,7 @@ func TestTheTextHoldsTheNumbersOfTheCode(t *testing.T) {
 		"RecordOverhead":          fmt.Sprint(RecordOverhead),
 		"MaxRecord":               fmt.Sprint(MaxRecord),
 		"MaxMessage":              fmt.Sprint(MaxMessage),
+		"MaxAhead":                fmt.Sprint(MaxAhead),
 		"MaxEarly, MaxEarlyOpens": fmt.Sprintf("%d, %d", MaxEarly, MaxEarlyOpens),
 		"FirstWindow, MaxWindow":  fmt.Sprintf("%d, %d", FirstWindow, MaxWindow),
 		"HoldTunnel":              fmt.Sprintf("%.0f s", HoldTunnel.Seconds()),

@@ -70,6 +70,26 @@ func ParseToken(s string) (t Token, err error) {
 	return t, nil
 }
 
+// MaxAhead bounds the first message of a carrier that comes with its token, in bytes.
+const MaxAhead = 1200
+
+// WithAhead is what the cookie holds at the stream door: a token, and the first message of the
+// carrier that it opens; nil: that comes by the carrier.
+func (t *Token) WithAhead(first []byte) string { return t.Text() + tokenText.EncodeToString(first) }
+
+// CutAhead reads what WithAhead wrote: the token's text, and the first message. ok is false if
+// there is something behind the token that is no message.
+func CutAhead(s string) (token string, first []byte, ok bool) {
+	if len(s) <= TokenLen {
+		return s, nil, true
+	}
+	if tokenText.DecodedLen(len(s)-TokenLen) > MaxAhead {
+		return "", nil, false
+	}
+	first, err := tokenText.DecodeString(s[TokenLen:])
+	return s[:TokenLen], first, err == nil
+}
+
 // User is whose token it says it is.
 func (t *Token) User() uint32 { return binary.BigEndian.Uint32(t[1:]) }
 

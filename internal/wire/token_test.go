@@ -86,6 +86,27 @@ func TestTokensAreRefused(t *testing.T) {
 	}
 }
 
+func TestWhatComesBehindATokenIsCutOff(t *testing.T) {
+	t.Parallel()
+	token := newToken(7, start)
+	for _, first := range [][]byte{nil, {1}, bytes.Repeat([]byte{7}, MaxAhead)} {
+		text, got, ok := CutAhead(token.WithAhead(first))
+		if !ok || text != token.Text() || !bytes.Equal(got, first) {
+			t.Errorf("%d bytes: got %q, %d bytes, %v", len(first), text, len(got), ok)
+		}
+	}
+	for name, behind := range map[string]string{
+		"no base64": "A", "padded": "AA==", "spelled another way": "AB", "too much": strings.Repeat("A", (MaxAhead+3)/3*4),
+	} {
+		if _, _, ok := CutAhead(token.Text() + behind); ok {
+			t.Errorf("%s: it was taken", name)
+		}
+	}
+	if text, _, ok := CutAhead("short"); !ok || text != "short" {
+		t.Error("what is shorter than a token is not left to ParseToken")
+	}
+}
+
 func TestKeysOfTokensAreNotPrinted(t *testing.T) {
 	t.Parallel()
 	link := struct {

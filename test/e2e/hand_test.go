@@ -49,11 +49,17 @@ func (w *world) carrier(addr string, user uint32, s *session.Client) *hand {
 // upgraded is a WebSocket that a token has opened, and nothing else.
 func (w *world) upgraded(addr string, token wire.Token) *hand {
 	w.Helper()
+	return w.upgradedBy(addr, token.Text())
+}
+
+// upgradedBy is upgraded, by what the cookie holds.
+func (w *world) upgradedBy(addr, cookie string) *hand {
+	w.Helper()
 	conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
 	must(w, err)
 	w.Cleanup(func() { conn.Close() })
 	conn.SetDeadline(time.Now().Add(20 * time.Second))
-	from, err := frames.Dial(conn, addr, "/", http.Header{"Cookie": {wire.TokenCookie + "=" + token.Text()}})
+	from, err := frames.Dial(conn, addr, "/", http.Header{"Cookie": {wire.TokenCookie + "=" + cookie}})
 	must(w, err)
 	return &hand{t: w, conn: conn, from: from}
 }

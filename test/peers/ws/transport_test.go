@@ -24,7 +24,7 @@ func dial(t *testing.T) (conn net.Conn, far transport.Transport) {
 	t.Helper()
 	accepted := make(chan transport.Transport, 1)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s, err := transport.Accept(w, r); err == nil {
+		if s, err := transport.Accept(w, r, nil); err == nil {
 			accepted <- s
 		}
 	}))

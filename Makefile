@@ -22,7 +22,7 @@ CLOUD          = bin/cloud $@ $(call given,PROFILE,profile) $(call given_anywher
   $(call given,ARCH,arch) $(call given_anywhere,BUDGET,budget) $(call given_anywhere,EMAIL,email) $(call given,SET,set) \
   $(call given,USERS,users) $(call given,USER,user) $(call given,FRONT,front) $(call given,DOCTOR,doctor) $(call given,YES,yes)
 
-.PHONY: all build run demo test race bench censor hostile fuzz lint staticcheck fmt image sbom ci clean help functions invoke \
+.PHONY: all build run demo test race bench censor hostile long fuzz lint staticcheck fmt image sbom ci clean help functions invoke \
   bin/cloud deploy update status link rotate revoke destroy \
   build-ConnectFunction build-MessageFunction build-DisconnectFunction build-OriginLayer
 
@@ -50,6 +50,11 @@ race: ## all tests with the race detector, also those that take minutes (needs a
 	CULVERT_BUBBLES=only go test -race -p 2 -cpu 1 -parallel 8 -timeout 30m $$(go list ./... | grep -v /fronting$$)
 	CULVERT_BUBBLES=no go test -race -timeout 30m ./test/e2e
 	CULVERT_LONG= go -C test/peers test -race ./...
+
+long: export CULVERT_LONG := 1
+long: ## the tests that mostly wait, for minutes
+	CULVERT_BUBBLES=no go test -timeout 30m ./test/e2e
+	go test ./test/censor/network
 
 bench: build ## report the benchmarks, and what clients cost: idle ones, and busy ones at the gateway door; never fails by time
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...

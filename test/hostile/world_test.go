@@ -237,11 +237,12 @@ func (t trips) String() string {
 	return fmt.Sprintf("%d messages, p50 %v, p99 %v, max %v", len(t), t.at(0.5), t.at(0.99), t.at(1))
 }
 
-// wantCalm wants a chat to be little slower than when it was quiet: the attacker takes
-// time of the same processors, which is not what is tried.
+// wantCalm wants a chat to be little slower than when it was quiet: the attacker, and whatever
+// else this machine does, take time of the same processors, which is not what is tried. So
+// the slowest of a few hundred messages are shown and not judged; the soak judges them.
 func wantCalm(t testing.TB, who string, quiet, beside trips, err error) {
 	t.Helper()
-	if err != nil || beside.at(0.5) > max(2*quiet.at(0.5), 5*time.Millisecond) || beside.at(0.99) > max(3*quiet.at(0.99), 60*time.Millisecond) {
+	if err != nil || beside.at(0.5) > max(2*quiet.at(0.5), 5*time.Millisecond) || beside.at(0.95) > max(3*quiet.at(0.95), 100*time.Millisecond) {
 		t.Errorf("%s: got %v and %v, want about %v", who, beside, err, quiet)
 	}
 }

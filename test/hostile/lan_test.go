@@ -10,14 +10,21 @@ import (
 // phone is an address of another machine on the household's network.
 func phone(i int) string { return fmt.Sprintf("10.9.%d.%d", i/250, 1+i%250) }
 
-// onLAN skips the test where there is no such network: .ci/hostile makes one.
-func onLAN(t *testing.T) {
-	t.Helper()
+// errNoLAN says that there is no such network.
+func errNoLAN() error {
 	ln, err := net.Listen("tcp", phone(0)+":0")
 	if err != nil {
-		t.Skip("there is no network 10.9.0.0/16 on this machine; .ci/hostile makes one where it is root")
+		return fmt.Errorf("there is no network 10.9.0.0/16 on this machine, and .ci/hostile makes one for root alone: %w", err)
 	}
-	ln.Close()
+	return ln.Close()
+}
+
+// onLAN skips the test where there is no such network.
+func onLAN(t *testing.T) {
+	t.Helper()
+	if err := errNoLAN(); err != nil {
+		t.Skip(err)
+	}
 }
 
 // A stranger on a household's network opens 9,000 connections, each with the beginning of a

@@ -96,7 +96,8 @@ func userOf(r *http.Request) uint32 {
 	if err != nil {
 		return 0
 	}
-	token, err := wire.ParseToken(cookie.Value)
+	text, _, _ := wire.CutAhead(cookie.Value)
+	token, err := wire.ParseToken(text)
 	if err != nil {
 		return 0
 	}

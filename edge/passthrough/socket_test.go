@@ -167,9 +167,11 @@ func TestSocketsAreBounded(t *testing.T) {
 func TestASocketIsOfTheUserWhoseTokenItIs(t *testing.T) {
 	t.Parallel()
 	token := wire.NewToken(77, wire.TokenKey{}, [32]byte{}, time.Now())
-	r := &http.Request{Header: http.Header{"Cookie": {wire.TokenCookie + "=" + token.Text()}}}
-	if got := userOf(r); got != 77 {
-		t.Errorf("got user %d, want 77", got)
+	for _, cookie := range []string{token.Text(), token.WithAhead([]byte("a first message"))} {
+		r := &http.Request{Header: http.Header{"Cookie": {wire.TokenCookie + "=" + cookie}}}
+		if got := userOf(r); got != 77 {
+			t.Errorf("got user %d, want 77", got)
+		}
 	}
 	if got := userOf(&http.Request{Header: http.Header{"Cookie": {wire.TokenCookie + "=x"}}}); got != 0 {
 		t.Errorf("got user %d of garbage, want none", got)

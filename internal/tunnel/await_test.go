@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"culvert/internal/carrier"
@@ -68,6 +69,9 @@ func TestAnAwaitedCarrierThatDoesNotComeLosesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, n *Net) {
 		one, _ := n.first()
 		app, service, tun := joined(t, n, one)
+		two, _ := n.carrier(fate{}, fate{})
+		tun.Add(two)
+		time.Sleep(time.Second)
 		near, far, first := n.awaited(tun, func(wire.Frame) {})
 		n.socket(near).WriteMessage(first)
 		n.serving.Go(func() { far.Serve() }) // the origin has it, and sends by it
@@ -76,6 +80,12 @@ func TestAnAwaitedCarrierThatDoesNotComeLosesNothing(t *testing.T) {
 		time.Sleep(time.Second)
 		near.Close()
 		n.serving.Go(func() { near.Serve() })
+		synctest.Wait()
+		tun.mu.Lock()
+		if sends := len(tun.paths); sends != 2 || !tun.paths[0].sends || !tun.paths[1].sends {
+			t.Errorf("got %d paths, want two that send as before", sends)
+		}
+		tun.mu.Unlock()
 		got := make([]byte, 40<<10)
 		if _, err := io.ReadFull(app, got); err != nil || !bytes.Equal(got, bytesOf(40<<10, 1)) {
 			t.Errorf("got other bytes, or %v", err)

@@ -137,12 +137,21 @@ func (p *path) Lost() {
 	p.opened, p.use = false, p.use || p.awaited
 	t.recv.ackDue, t.recv.ackSoon = true, false // the last may be lost, too
 	if cur := t.current(); cur != nil && t.table.isClient {
-		for _, o := range t.paths {
-			o.sends = o == cur // a Use does not name the one of several that has died
+		cur.use = true
+		if !p.awaited { // else the others were sent by before, and are
+			t.useAlone(cur)
 		}
-		cur.use, cur.alone = true, true
 	}
 	t.ready(nil)
+}
+
+// useAlone has p take alone what several did: a Use does not name the one of them that has died.
+// t.mu is held.
+func (t *Tunnel) useAlone(p *path) {
+	for _, o := range t.paths {
+		o.sends = o == p
+	}
+	p.alone = true
 }
 
 // Spent implements carrier.Sender.
@@ -219,7 +228,10 @@ func (p *path) Fill(b []byte, turn carrier.Turn) ([]byte, int) {
 		return b, 0
 	}
 	if p.awaited {
-		return t.appendControl(b, p), 0
+		due := t.recv.ackDue
+		b = t.appendControl(b, p)
+		t.recv.ackDue = due // it goes by a carrier that is there, too
+		return b, 0
 	}
 	messages := p.carrier.Profile().Messages
 	if t.phase == opening && (!p.opened || p.use && messages && !turn.Early) {
@@ -306,17 +318,7 @@ func (t *Tunnel) appendOpen(b []byte, p *path, room int) []byte {
 // appendControl appends what is to be said beside the stream. t.mu is held.
 func (t *Tunnel) appendControl(b []byte, p *path) []byte {
 	if p.use {
-		p.use = false
-		t.order++
-		f := wire.Frame{Kind: wire.Use, Tunnel: t.id, Num: t.order}
-		if p.alone || !t.shares(p) && !t.awaits(p) {
-			f.Code |= wire.Alone
-		}
-		p.told = t.deaths
-		if t.deaths > t.healed {
-			f.Code |= wire.Lost
-		}
-		b = f.Append(b)
+		b = t.appendUse(b, p)
 	}
 	if t.recv.ackDue {
 		f := t.recv.ackNow(t.id)
@@ -324,6 +326,21 @@ func (t *Tunnel) appendControl(b []byte, p *path) []byte {
 		t.reader.rest()
 	}
 	return b
+}
+
+// appendUse names p's carrier as one to send by. t.mu is held.
+func (t *Tunnel) appendUse(b []byte, p *path) []byte {
+	p.use = false
+	t.order++
+	f := wire.Frame{Kind: wire.Use, Tunnel: t.id, Num: t.order}
+	if p.alone || !p.awaited && !t.shares(p) && !t.awaits(p) {
+		f.Code |= wire.Alone
+	}
+	p.told = t.deaths
+	if t.deaths > t.healed {
+		f.Code |= wire.Lost
+	}
+	return f.Append(b)
 }
 
 // awaits reports whether others than p are to take what is sent. t.mu is held.

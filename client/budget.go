@@ -23,6 +23,7 @@ type budget struct {
 	silent *activeCarrier // fell silent, and perhaps froze; nil: none did
 	at     int            // how much it had brought
 	frozen int            // what one brought that froze; 0: none has
+	since  time.Time      // when that began
 	limit  int            // what any may bring; 0: it is not known
 	known  bool           // two agreed on that; else it is suspected
 	trial  bool           // a carrier of bulk was let find out whether what is suspected is so
@@ -196,6 +197,7 @@ func (f *budget) answered() {
 		f.rest.cut(rest, true)
 	} else {
 		f.freeze(f.at, true)
+		f.since = l.began
 	}
 }
 
@@ -233,14 +235,21 @@ func (c *Client) areTight() (are bool) {
 	return are
 }
 
-// passed notes how much l has brought: a budget that is exceeded by half is none.
+// passed notes how much l has brought: a budget that is exceeded by half is none, nor is what one
+// brought that began earlier, and fell silent, a freeze.
 func (b *budgets) passed(l *activeCarrier) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if f := b.of(l.front); f.limit > 0 && l.total() > f.limit*3/2 {
+	switch f := b.of(l.front); {
+	case f.limit > 0 && isMore(l.total(), f.limit):
 		*f = budget{answer: f.answer, minute: f.minute, rest: f.rest}
+	case f.limit == 0 && l.began.After(f.since) && isMore(l.total(), f.frozen): // that one had another reason
+		f.frozen = 0
 	}
 }
+
+// isMore reports whether one carrier has brought so much more than another that no limit explains it.
+func isMore(one, other int) bool { return one > other*3/2 }
 
 // onSpending has another carrier take the place of one whose budget ends.
 func (c *Client) onSpending(in *carrier.Carrier) {

@@ -103,3 +103,40 @@ func TestABudgetThatIsRightIsTriedMoreRarely(t *testing.T) {
 		}
 	})
 }
+
+// Carriers may fall silent after as much by chance, as a front dies: one that began later and brought
+// more in between shows that they did not freeze.
+func TestWhatALaterCarrierPassesIsNoFreeze(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var b budgets
+		brings := func(n int) *activeCarrier {
+			time.Sleep(time.Second)
+			return &activeCarrier{began: time.Now(), brought: func() int { return n }}
+		}
+		silent := func(l *activeCarrier) {
+			b.of(0).freeze(l.total(), true)
+			b.of(0).since = l.began
+		}
+		old := brings(2_000_000)
+		silent(brings(100_000))
+		b.passed(old) // began before: what freezes now may not have frozen it
+		silent(brings(100_000))
+		if !b.isTight(0) {
+			t.Error("two that agree were disproved by one that is older")
+		}
+		b.forget()
+		silent(brings(100_000))
+		b.passed(brings(2_000_000))
+		silent(brings(100_000))
+		if b.isTight(0) {
+			t.Error("two that agree are believed, though one in between brought more")
+		}
+		h, one, more := &home{}, brings(100_000), brings(2_000_000)
+		h.begin(one)
+		h.begin(more)
+		if !h.hasPassedMore(one) || h.hasPassedMore(more) {
+			t.Error("one that serves, began later and has brought more does not count, or an older one does")
+		}
+	})
+}

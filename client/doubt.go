@@ -19,7 +19,9 @@ func (c *Client) onDoubted(in *carrier.Carrier) {
 		if l == nil {
 			return
 		}
-		c.budgets.fellSilent(l)
+		if !l.home.hasPassedMore(l) {
+			c.budgets.fellSilent(l)
+		}
 		to := c.insteadOf(l)
 		if to != nil {
 			l.home.session.Shift(l.Carrier, to.Carrier, c.spread.has)

@@ -178,6 +178,16 @@ func (h *home) workingBut(not *activeCarrier) *activeCarrier {
 	return nil
 }
 
+// hasPassedMore reports whether a carrier by the same front, which began later, has brought so much more
+// than l that nothing freezes them there.
+func (h *home) hasPassedMore(l *activeCarrier) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.ContainsFunc(h.carriers, func(o *activeCarrier) bool {
+		return o.front == l.front && o.began.After(l.began) && isMore(o.total(), l.total())
+	})
+}
+
 // activeOf finds what serves a carrier; nil if nothing here does.
 func (h *home) activeOf(in *carrier.Carrier) *activeCarrier {
 	h.mu.Lock()

@@ -56,11 +56,12 @@ const byHand = "  python3 -m venv " + venv + "\n  " + venv + "/bin/pip install -
 
 // offerTools installs both, for they have to fit each other.
 func (c *cloud) offerTools(ctx context.Context) error {
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		return advice.New("Install Python 3.10 or newer with its venv module (on Debian: sudo apt-get install python3-venv; on macOS: "+
-			"xcode-select --install) and run this again, or install both as AWS says: https://aws.amazon.com/cli and https://aws.amazon.com/serverless/sam",
-			"the AWS and SAM command lines are missing, and so is Python to install them")
+	python, found := c.look("python3")
+	if !found {
+		return advice.New(newerPython, "the AWS and SAM command lines are missing, and so is Python to install them")
+	}
+	if err := c.newEnough(ctx, python); err != nil {
+		return err
 	}
 	c.Step(term.Warned, 0, "The AWS or the SAM command line is missing.")
 	if !c.agrees(fmt.Sprintf("Install both into %s of this folder (500 MB, some minutes)?", venv)) {
@@ -71,6 +72,24 @@ func (c *cloud) offerTools(ctx context.Context) error {
 		return &advice.Advice{Problem: "the command lines could not be installed", Try: "Is this machine online? By hand:\n" + byHand, Err: err}
 	}
 	c.Path, c.samPath = filepath.Join(venv, "bin", "aws"), filepath.Join(venv, "bin", "sam")
+	return nil
+}
+
+const newerPython = "Install Python 3.10 or newer with its venv module (on Debian: sudo apt-get install python3-venv; on macOS: " +
+	"from https://www.python.org/downloads, or brew install python, as Apple's own is older) so that python3 is that one, and run this again, " +
+	"or install both as AWS says: https://aws.amazon.com/cli and https://aws.amazon.com/serverless/sam"
+
+// newEnough refuses a Python for which the command lines in requirements are not made.
+func (c *cloud) newEnough(ctx context.Context, python string) error {
+	said, err := c.Run(ctx, aws.Call{Name: python, Args: []string{"-c", "import sys; print('%d.%d' % sys.version_info[:2])"}})
+	if err != nil {
+		return &advice.Advice{Problem: "the AWS and SAM command lines are missing, and Python to install them does not run", Try: newerPython, Err: err}
+	}
+	version := strings.TrimSpace(string(said))
+	var major, minor int
+	if n, err := fmt.Sscanf(version, "%d.%d", &major, &minor); n < 2 || err != nil || major < 3 || major == 3 && minor < 10 {
+		return advice.New(newerPython, "the AWS and SAM command lines are missing, and Python here is too old to install them: %.20s", version)
+	}
 	return nil
 }
 

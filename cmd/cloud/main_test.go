@@ -30,15 +30,38 @@ func installed(name string) (string, bool) { return name, true }
 
 func TestMissingCommandLinesAreOfferedAndNotInstalledUnasked(t *testing.T) {
 	t.Parallel()
-	c, r, said := testCloud(t, nil)
-	c.look = func(name string) (string, bool) { return "", name == "aws" }
+	c, r, said := testCloud(t, map[string][]string{"python3": {"3.10\n"}})
+	c.look = func(name string) (string, bool) { return name, name != "sam" }
 	if err := c.needTools(t.Context(), false); err != nil {
 		t.Errorf("got %v where SAM's is not needed, want no error", err)
 	}
 	c.report(c.needTools(t.Context(), true))
-	awstest.WantSaid(t, said.String(), "command line")
-	if len(r.Calls) > 0 {
-		t.Errorf("ran %q unasked", r.Asked(""))
+	awstest.WantSaid(t, said.String(), "command line is missing", "YES=1")
+	if len(r.Calls) != 1 {
+		t.Errorf("ran %q, want Python's version asked and nothing installed", r.Asked(""))
+	}
+}
+
+func TestAPythonThatCannotInstallThemIsNamedWithTheWayToAnother(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		found        bool
+		says, reason string
+	}{
+		"none":             {false, "", "so is Python"},
+		"Apple's":          {true, "3.9\n", "too old to install them: 3.9"},
+		"of another age":   {true, "2.7\n", "too old to install them: 2.7"},
+		"Apple's stand-in": {true, "!xcode-select: note: no developer tools were found", "does not run"},
+		"no Python at all": {true, "hello\n", "too old to install them: hello"},
+	} {
+		cloud, r, said := testCloud(t, map[string][]string{"python3": {c.says}})
+		cloud.yes = true
+		cloud.look = func(name string) (string, bool) { return name, name == "python3" && c.found }
+		cloud.report(cloud.needTools(t.Context(), true))
+		text := strings.Join(strings.Fields(said.String()), " ")
+		if !strings.Contains(text, c.reason) || !strings.Contains(text, "python.org") || len(r.Calls) > 1 {
+			t.Errorf("%s: got %q and %d programs run, want %q, a way out and nothing installed", name, text, len(r.Calls), c.reason)
+		}
 	}
 }
 

@@ -36,7 +36,7 @@ need it; whoever has it can make links and read what the origin reads. Lose it
 and every link has to be made anew. A file that it goes to becomes its owner's alone.
 
 Example:
-  culvert link secret > secret`
+  (umask 077; culvert link secret > secret)`
 
 func linkSecret(_ context.Context, args []string, stdout, _ io.Writer) error {
 	if err := term.NewFlags("culvert link secret", "", secretAbout).ParseNone(args, stdout); err != nil {
@@ -73,10 +73,10 @@ have both in one, "master TEXT" and "gate TEXT" on a line each. Of several
 masters or gates the first counts.
 
 Examples:
-  culvert link new --secret-file secret --front wss://d111111abcdef8.cloudfront.net/ > link
-  culvert link new --secret-file secret --user 7 --qr \
+  (umask 077; culvert link new --secret-file secret --front wss://d111111abcdef8.cloudfront.net/ > link)
+  (umask 077; culvert link new --secret-file secret --user 7 --qr \
     --front wss://origin.example:8443/ --pin cert.pem \
-    --front 'wss://cdn.example/;host=origin.example;dial=192.0.2.10;sni=none' > link`
+    --front 'wss://cdn.example/;host=origin.example;dial=192.0.2.10;sni=none' > link)`
 
 // newOptions is the command line of "culvert link new".
 type newOptions struct {
@@ -121,7 +121,7 @@ func linkNew(_ context.Context, args []string, stdout, _ io.Writer) error {
 func (o *newOptions) check() error {
 	switch {
 	case o.secret == "":
-		return o.flags.Wrong("--secret-file is missing; make one with: culvert link secret > secret")
+		return o.flags.Wrong("--secret-file is missing; make one with: (umask 077; culvert link secret > secret)")
 	case o.secret == "-" && o.gate == "-":
 		return o.flags.Wrong("--secret-file and --gate-file are both the standard input: send both secrets in one, \"master TEXT\" and \"gate TEXT\" on a line each")
 	case len(o.fronts) == 0:

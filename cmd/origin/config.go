@@ -53,6 +53,7 @@ func (c *config) Check() []serve.SettingError {
 		misplaced("CULVERT_GATE"),
 		c.readSecret(),
 		c.readGate(),
+		c.Posts.check(),
 		c.checkGateway(),
 		serve.Wrong("CULVERT_REVOKED", revoked, "CULVERT_REVOKED=3,17 or a file with one number a line"),
 		serve.Positive("CULVERT_MAX_TUNNELS", c.MaxTunnels, "100000"),
@@ -73,7 +74,7 @@ func misplaced(name string) serve.SettingError {
 
 // readSecret fills masters.
 func (c *config) readSecret() serve.SettingError {
-	const try = "CULVERT_SECRET_FILE=/etc/culvert/secret, after 'culvert link secret > /etc/culvert/secret'"
+	const try = "CULVERT_SECRET_FILE=/etc/culvert/secret, after '(umask 077; culvert link secret > /etc/culvert/secret)'"
 	if c.SecretFile == "" {
 		return serve.SettingError{Name: "CULVERT_SECRET_FILE", Problem: "is not set", Try: try}
 	}
@@ -88,6 +89,10 @@ func (c *config) readSecret() serve.SettingError {
 func (c *config) readGate() serve.SettingError {
 	if c.GateFile == "" {
 		return serve.SettingError{}
+	}
+	if c.GateFile == "-" && c.SecretFile == "-" {
+		return serve.SettingError{Name: "CULVERT_GATE_FILE", Problem: "is the standard input, and so is CULVERT_SECRET_FILE: it holds one of them",
+			Try: "CULVERT_GATE_FILE=/etc/culvert/gate, and the master secret by the standard input"}
 	}
 	text, err := secret.Read(c.GateFile, os.Stdin)
 	if err == nil {

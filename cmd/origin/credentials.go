@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"culvert/internal/secret"
+	"culvert/internal/serve"
 )
 
 // credentialsFile names a file with AWS credentials, as credential_process prints them:
@@ -20,6 +21,15 @@ type credentialsFile string
 
 // renewBefore is how long before their end credentials are read again.
 const renewBefore = 10 * time.Minute
+
+// check refuses the standard input, which can be read only once.
+func (f credentialsFile) check() serve.SettingError {
+	if f != "-" {
+		return serve.SettingError{}
+	}
+	return serve.SettingError{Name: "CULVERT_GATEWAY_CREDENTIALS", Problem: "is the standard input, which has nothing more when the credentials expire",
+		Try: "CULVERT_GATEWAY_CREDENTIALS=/run/culvert-posts/credentials, a file that is replaced in time"}
+}
 
 // provider reads the file when credentials are needed first, and in time before they expire.
 func (f credentialsFile) provider() aws.CredentialsProvider {

@@ -50,6 +50,22 @@ func TestCredentialsThatEndSoonAreReadAgain(t *testing.T) {
 	}
 }
 
+func TestTheStandardInputIsReadOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		vars  map[string]string
+		blame string
+	}{
+		"two secrets": {map[string]string{"CULVERT_SECRET_FILE": "-", "CULVERT_GATE_FILE": "-"}, "CULVERT_GATE_FILE: is the standard input, and so is CULVERT_SECRET_FILE"},
+		"credentials": {map[string]string{"CULVERT_SECRET_FILE": secretFile(t), "CULVERT_GATEWAY_CREDENTIALS": "-"}, "CULVERT_GATEWAY_CREDENTIALS: is the standard input"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := load(t, c.vars); err == nil || !strings.Contains(err.Error(), c.blame) || !strings.Contains(err.Error(), "\ttry CULVERT_") {
+				t.Errorf("got %v, want %q and a way out", err, c.blame)
+			}
+		})
+	}
+}
+
 func TestAFileWithoutCredentialsIsNamed(t *testing.T) {
 	t.Parallel()
 	for name, file := range map[string]string{"missing": "/none", "empty": secretFile(t, "{}"), "no JSON": secretFile(t, "hunter2")} {

@@ -60,7 +60,7 @@ func check(name string, info fs.FileInfo) error {
 	if open == 0 || runtime.GOOS == "windows" || !info.Mode().IsRegular() || isHandedOver(name) {
 		return nil
 	}
-	return fmt.Errorf("%w: make it its owner's alone with: chmod 600 %s", ErrOpen, name)
+	return fmt.Errorf("%w: make it its owner's alone with: chmod 600 %s (where that changes nothing, send it to the standard input, and name - as the file)", ErrOpen, name)
 }
 
 // isHandedOver reports whether systemd or a container's engine shows the file to this

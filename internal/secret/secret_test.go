@@ -38,7 +38,7 @@ func TestASecretIsReadFromWhereItIsKept(t *testing.T) {
 	} {
 		got, err := Read(c.file, strings.NewReader("hunter2"))
 		switch {
-		case c.refused && (!errors.Is(err, ErrOpen) || got != "" || !strings.Contains(err.Error(), "chmod 600 "+c.file)):
+		case c.refused && (!errors.Is(err, ErrOpen) || got != "" || !strings.Contains(err.Error(), "chmod 600 "+c.file) || !strings.Contains(err.Error(), "name - as the file")):
 			t.Errorf("%s: got %q and %v, want a refusal that says what to do", name, got, err)
 		case !c.refused && (err != nil || got != "hunter2"):
 			t.Errorf("%s: got %q and %v, want the secret", name, got, err)

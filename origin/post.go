@@ -74,7 +74,7 @@ func (p *poster) to(c *connection) func(context.Context, []byte) error {
 		left, payer := c.texts.Add(size)
 		defer c.texts.Give(size)
 		if payer != nil && payer != c.texts {
-			payer.Of.(*connection).conn.Close()
+			payer.Of.(*connection).pay(c)
 		}
 		if left < 0 {
 			return p.conclude(ctx, c, overloaded)
@@ -87,6 +87,16 @@ func (p *poster) to(c *connection) func(context.Context, []byte) error {
 			a = p.inTurn(ctx, c, text, a)
 		}
 		return p.conclude(ctx, c, a)
+	}
+}
+
+// pay ends a connection whose texts keep those of another waiting.
+func (c *connection) pay(another *connection) {
+	select {
+	case <-c.conn.Done(): // it has paid, and its texts have yet to go
+	default:
+		c.conn.Close()
+		c.texts.Pay(another.texts)
 	}
 }
 

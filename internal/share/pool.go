@@ -2,18 +2,22 @@ package share
 
 import (
 	"cmp"
+	"math"
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 )
 
 // Pool bounds what strangers have: sockets, or requests that wait. There is always room for
 // another, in the place of one that has it longest and has shown nothing. It may be used by
 // many goroutines.
 type Pool[K, W comparable] struct {
-	bound *Bound[K]
+	bound     *Bound[K]
+	strange   *Bound[K] // the places alone that have shown nothing; it is never used up
+	displaced atomic.Uint64
 
-	mu sync.Mutex // guards the following; taken before the bound's
+	mu sync.Mutex // guards the following; taken before the bounds'
 	of map[within[K, W]]*held[K, W]
 }
 
@@ -39,6 +43,7 @@ type Place[K, W comparable] struct {
 // held is the places of one within a name: those that have shown nothing, and those that have.
 type held[K, W comparable] struct {
 	account *Account[K]
+	unshown *Account[K]
 	key     within[K, W]
 	strange line[K, W]
 	shown   line[K, W]
@@ -52,7 +57,7 @@ func (h *held[K, W]) first() *Place[K, W] { return cmp.Or(h.strange.first, h.sho
 
 // NewPool makes a pool with room for size.
 func NewPool[K, W comparable](size int) *Pool[K, W] {
-	return &Pool[K, W]{bound: NewBound[K](int64(size)), of: map[within[K, W]]*held[K, W]{}}
+	return &Pool[K, W]{bound: NewBound[K](int64(size)), strange: NewBound[K](math.MaxInt64), of: map[within[K, W]]*held[K, W]{}}
 }
 
 // Guests is a Pool by addresses of one network.
@@ -101,22 +106,41 @@ func (p *Pool[K, W]) Enter(name K, one W, end func()) *Place[K, W] {
 	p.mu.Lock()
 	h := p.held(within[K, W]{name, one})
 	payer, ok := h.account.Take(1)
-	if !ok { // its own name pays
-		payer = h.account.eldest()
+	var lost *Place[K, W]
+	if payer != nil || !ok {
+		lost = p.first()
+		lost.leave()
+	}
+	if !ok {
 		h.account.Add(1)
 	}
 	place := &Place[K, W]{pool: p, held: h, end: end}
-	h.strange.push(place)
-	var lost *Place[K, W]
-	if payer != nil {
-		lost = payer.Of.(*held[K, W]).first()
-		lost.leave()
-	}
+	h.put(place, &h.strange)
 	p.mu.Unlock()
 	if lost != nil {
+		p.displaced.Add(1)
 		lost.end()
 	}
 	return place
+}
+
+// first is the place that is lost for another; nil if there is none. It has shown nothing, and is of
+// whoever has most of those. Where less than the reserve has shown nothing, whoever has more than
+// that in all is asked first, so that nobody fills the pool with what has shown something.
+func (p *Pool[K, W]) first() *Place[K, W] {
+	payer, _ := p.strange.most()
+	if p.strange.Taken() < max(1, p.bound.reserve) {
+		if most, has := p.bound.most(); payer == nil || has > p.bound.reserve {
+			payer = most
+		}
+	}
+	if payer == nil {
+		return nil
+	}
+	if own := p.strange.mostOf(payer.name.key); own != nil {
+		payer = own
+	}
+	return payer.Of.(*held[K, W]).first()
 }
 
 // held finds or makes the places of one. p.mu is held.
@@ -124,20 +148,10 @@ func (p *Pool[K, W]) held(key within[K, W]) *held[K, W] {
 	h := p.of[key]
 	if h == nil {
 		h = &held[K, W]{key: key}
-		h.account = p.bound.Open(key.name, h)
+		h.account, h.unshown = p.bound.Open(key.name, h), p.strange.Open(key.name, h)
 		p.of[key] = h
 	}
 	return h
-}
-
-// eldest is the account of a's name that has most, which is a if nobody in it has anything.
-func (a *Account[K]) eldest() *Account[K] {
-	a.bound.mu.Lock()
-	defer a.bound.mu.Unlock()
-	if top := a.name.ranks.top(); top != nil {
-		return top
-	}
-	return a
 }
 
 // Len is how many places are taken.
@@ -147,9 +161,7 @@ func (p *Pool[K, W]) Len() int { return int(p.bound.Taken()) }
 func (p *Pool[K, W]) Size() int { return int(p.bound.size) }
 
 // Displaced is how many have lost their place to another.
-func (p *Pool[K, W]) Displaced() uint64 {
-	return p.bound.Ended() + p.bound.EndedWithin() + p.bound.Refused()
-}
+func (p *Pool[K, W]) Displaced() uint64 { return p.displaced.Load() }
 
 // Stir notes that something has come: of those that have shown as much, others lose their
 // place before. Of none it does nothing.
@@ -171,8 +183,8 @@ func (l *Place[K, W]) move(shown bool) {
 	if shown {
 		to = &l.held.shown
 	}
-	l.line.remove(l)
-	to.push(l)
+	l.held.take(l)
+	l.held.put(l, to)
 }
 
 // Leave gives the place back. It may be called more than once.
@@ -192,12 +204,29 @@ func (l *Place[K, W]) leave() {
 	}
 	l.left = true
 	h := l.held
-	l.line.remove(l)
+	h.take(l)
 	h.account.Give(1)
-	if h.first() == nil {
+	if h.account.Has() == 0 {
 		h.account.Close()
+		h.unshown.Close()
 		delete(l.pool.of, h.key)
 	}
+}
+
+// put puts a place at the end of a line.
+func (h *held[K, W]) put(l *Place[K, W], to *line[K, W]) {
+	to.push(l)
+	if to == &h.strange {
+		h.unshown.Add(1)
+	}
+}
+
+// take undoes put.
+func (h *held[K, W]) take(l *Place[K, W]) {
+	if l.line == &h.strange {
+		h.unshown.Give(1)
+	}
+	l.line.remove(l)
 }
 
 func (h *line[K, W]) push(l *Place[K, W]) {

@@ -9,8 +9,9 @@
 //     whoever has most has taken, something ends: what has shown nothing before what has, and
 //     the oldest first.
 //  5. The same holds within a name. Whoever has nothing has less than any other.
-//  6. Of strangers, whose sockets have shown nothing, one who may not take displaces the
-//     oldest of its own name: behind a CDN all of them have one.
+//  6. Another stranger always takes. What ends for it has shown nothing, and is of whoever has most of that; what
+//     has shown something ends where there is nothing else, or where it fills all but the reserve and is of one who
+//     has more than the reserve.
 //  7. What has joined a session is counted for its user, and for no address any more.
 //
 // Who has most is told to a factor of two where many have much; of two who are alike, the one that
@@ -19,6 +20,7 @@ package share
 
 import (
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -41,7 +43,8 @@ type Bound[K comparable] struct {
 // pressure is how often a bound has bitten.
 type pressure struct{ refused, ended, endedWithin atomic.Uint64 }
 
-// Refused is how often somebody who had most might not take more.
+// Refused is how often somebody who had most might not take more, or something of what that one had too
+// much ended.
 func (p *pressure) Refused() uint64 { return p.refused.Load() }
 
 // Ended is how often something had to end, so that one of another name could take.
@@ -50,12 +53,15 @@ func (p *pressure) Ended() uint64 { return p.ended.Load() }
 // EndedWithin is how often something had to end, so that another of the same name could take.
 func (p *pressure) EndedWithin() uint64 { return p.endedWithin.Load() }
 
-// bite counts that something of payer's has to end for a.
-func (b *Bound[K]) bite(payer, a *Account[K]) {
-	if payer.name == a.name {
-		b.endedWithin.Add(1)
-	} else {
-		b.ended.Add(1)
+// Pay counts that something of the account has ended for another.
+func (a *Account[K]) Pay(another *Account[K]) {
+	switch {
+	case a == another:
+		a.bound.refused.Add(1)
+	case a.name == another.name:
+		a.bound.endedWithin.Add(1)
+	default:
+		a.bound.ended.Add(1)
 	}
 }
 
@@ -64,7 +70,43 @@ type name[K comparable] struct {
 	node[*name[K]]
 	key      K
 	accounts int
-	ranks    ranks[*Account[K]]
+	few      []*Account[K]       // all of them, while there are no more than are compared
+	ranks    *ranks[*Account[K]] // after that
+}
+
+// top is the account that has most; nil if none has anything.
+func (n *name[K]) top() (most *Account[K]) {
+	if n.ranks != nil {
+		return n.ranks.top()
+	}
+	for _, a := range n.few {
+		if a.node.n > 0 && (most == nil || a.node.n > most.node.n) {
+			most = a
+		}
+	}
+	return most
+}
+
+func (n *name[K]) open(a *Account[K]) {
+	n.accounts++
+	if n.ranks == nil && len(n.few) < compared {
+		n.few = append(n.few, a)
+		return
+	}
+	if n.ranks == nil {
+		n.ranks = &ranks[*Account[K]]{}
+		for _, a := range n.few {
+			n.ranks.add(&a.node, 0)
+		}
+		n.few = nil
+	}
+}
+
+func (n *name[K]) close(a *Account[K]) {
+	n.accounts--
+	if i := slices.Index(n.few, a); i >= 0 {
+		n.few = slices.Delete(n.few, i, i+1)
+	}
 }
 
 // Account is what one within a name has taken. Whoever opens it closes it when all is given
@@ -102,9 +144,9 @@ func (b *Bound[K]) Open(key K, of any) *Account[K] {
 		n.of = n
 		b.names[key] = n
 	}
-	n.accounts++
 	a := &Account[K]{Of: of, name: n, bound: b}
 	a.node.of = a
+	n.open(a)
 	return a
 }
 
@@ -118,7 +160,7 @@ func (a *Account[K]) Close() {
 	defer b.mu.Unlock()
 	a.add(-a.node.n)
 	a.closed = true
-	if a.name.accounts--; a.name.accounts == 0 {
+	if a.name.close(a); a.name.accounts == 0 {
 		delete(b.names, a.name.key)
 	}
 }
@@ -128,6 +170,37 @@ func (b *Bound[K]) Taken() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.taken
+}
+
+// Excess is whoever is to end something as more is taken than there is; nil if it is not.
+func (b *Bound[K]) Excess() *Account[K] {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.taken <= b.size {
+		return nil
+	}
+	return b.top()
+}
+
+// most is the account that has most of the name that has most; nil if nobody has anything. has is what
+// that name has.
+func (b *Bound[K]) most() (a *Account[K], has int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if a = b.top(); a != nil {
+		has = a.name.n
+	}
+	return a, has
+}
+
+// mostOf is the account of a name that has most; nil if it has nothing.
+func (b *Bound[K]) mostOf(key K) *Account[K] {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := b.names[key]; n != nil {
+		return n.top()
+	}
+	return nil
 }
 
 // Size is how much there is.
@@ -148,9 +221,6 @@ func (a *Account[K]) Take(n int64) (payer *Account[K], ok bool) {
 		if left >= 0 {
 			payer = nil
 		}
-	}
-	if payer != nil {
-		b.bite(payer, a)
 	}
 	a.add(n)
 	return payer, true
@@ -189,8 +259,7 @@ func (a *Account[K]) Add(n int64) (left int64, payer *Account[K]) {
 		}
 	}
 	if n > 0 && b.taken > b.size {
-		payer = b.ranks.top().ranks.top()
-		b.bite(payer, a)
+		payer = b.top()
 	}
 	return left, payer
 }
@@ -221,7 +290,11 @@ func (a *Account[K]) add(n int64) {
 		return
 	}
 	a.bound.taken += n
-	a.name.ranks.add(&a.node, n)
+	if a.name.ranks != nil {
+		a.name.ranks.add(&a.node, n)
+	} else {
+		a.node.n += n
+	}
 	a.bound.ranks.add(&a.name.node, n)
 }
 
@@ -229,9 +302,9 @@ func (a *Account[K]) add(n int64) {
 // nobody.
 func (a *Account[K]) behind(n int64) *Account[K] {
 	if top := a.bound.ranks.top(); top != nil && top != a.name && isLess(a.name.n, n, top.n) {
-		return top.ranks.top()
+		return top.top()
 	}
-	if top := a.name.ranks.top(); top != nil && top != a && isLess(a.node.n, n, top.node.n) {
+	if top := a.name.top(); top != nil && top != a && isLess(a.node.n, n, top.node.n) {
 		return top
 	}
 	return nil
@@ -239,12 +312,20 @@ func (a *Account[K]) behind(n int64) *Account[K] {
 
 func isLess(has, more, than int64) bool { return has+more < than || has == 0 && more <= than }
 
+// top is most; mu is held.
+func (b *Bound[K]) top() *Account[K] {
+	if n := b.ranks.top(); n != nil {
+		return n.top()
+	}
+	return nil
+}
+
 // lag is how much less the account has than who has most: of all, or in its name.
 func (a *Account[K]) lag() (n int64) {
 	if top := a.bound.ranks.top(); top != nil && top != a.name {
 		n = top.n - a.name.n
 	}
-	if top := a.name.ranks.top(); top != nil && top != a {
+	if top := a.name.top(); top != nil && top != a {
 		n = max(n, top.node.n-a.node.n)
 	}
 	return n

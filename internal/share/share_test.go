@@ -2,6 +2,7 @@ package share
 
 import (
 	"net/netip"
+	"runtime"
 	"testing"
 )
 
@@ -186,4 +187,103 @@ func TestAPrefixIsOfANetwork(t *testing.T) {
 			t.Errorf("%s: got %v and %v, want %v", from, network, within, prefixes)
 		}
 	}
+}
+
+// A machine with thousands of addresses, of which none has shown anything, costs a phone no chat that
+// has; what has shown something pays when nothing else is left.
+func TestWhoHasShownSomethingStaysWhileOthersHaveNot(t *testing.T) {
+	t.Parallel()
+	p, gone := NewGuests(80), 0
+	phone, laptop := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.1.0.0")
+	for range 3 {
+		p.Enter(phone, struct{}{}, func() { gone++ }).Show()
+	}
+	for range 1000 {
+		laptop = laptop.Next()
+		p.Enter(laptop, struct{}{}, func() {})
+	}
+	want(t, "a phone's that are gone", int64(gone), 0)
+	p.Enter(phone, struct{}{}, func() {}).Show()
+	want(t, "a phone's that are gone for its own next", int64(gone), 0)
+	want(t, "places", int64(p.Len()), 80)
+	want(t, "displaced", int64(p.Displaced()), 1003+1-80)
+}
+
+// Whoever fills a pool with what has shown something keeps nobody out.
+func TestWhoHasShownMostPaysWhereFewHaveNot(t *testing.T) {
+	t.Parallel()
+	p, others := NewGuests(80), 0
+	greedy, other := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.1.0.0")
+	for range 100 {
+		p.Enter(greedy, struct{}{}, func() {}).Show()
+	}
+	for range 9 {
+		other = other.Next()
+		p.Enter(other, struct{}{}, func() { others++ })
+	}
+	for range 100 {
+		p.Enter(greedy, struct{}{}, func() {}).Show()
+	}
+	want(t, "others' that are gone", int64(others), 0)
+}
+
+func TestOnlyWhatEndsIsCounted(t *testing.T) {
+	t.Parallel()
+	b := NewBound[int](8)
+	alone := b.Open(1, nil)
+	for range 5 { // as chunks do while one tunnel is reset
+		_, payer := alone.Add(9)
+		if payer != alone {
+			t.Fatalf("got %v to pay, want whoever is alone", payer)
+		}
+	}
+	want(t, "before anything has ended", int64(b.Refused()+b.Ended()+b.EndedWithin()), 0)
+	alone.Pay(alone)
+	alone.Pay(b.Open(1, nil))
+	alone.Pay(b.Open(2, nil))
+	want(t, "of its own excess", int64(b.Refused()), 1)
+	want(t, "for another of its name", int64(b.EndedWithin()), 1)
+	want(t, "for another", int64(b.Ended()), 1)
+}
+
+// However many accounts a name has, the one with most is found.
+func TestTheOneWithMostIsFoundAmongManyOfAName(t *testing.T) {
+	t.Parallel()
+	b := NewBound[int](1 << 20)
+	var all []*Account[int]
+	for i := range 4 * compared {
+		all = append(all, b.Open(1, i))
+		all[i].Add(int64(1) << (i % 12))
+	}
+	most, has := b.most()
+	want(t, "most", most.Has(), 1<<11)
+	if has != b.Taken() {
+		t.Errorf("got %d of the name, want %d", has, b.Taken())
+	}
+	for _, a := range all {
+		a.Close()
+	}
+	want(t, "taken", b.Taken(), 0)
+}
+
+// What a user costs who has nothing now.
+func TestANameIsSmall(t *testing.T) {
+	const names = 10_000
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	b := NewBound[int](1 << 20)
+	for i := range names {
+		a := b.Open(i, nil)
+		a.Add(1000)
+		a.Give(1000)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	each := int64(after.HeapAlloc-before.HeapAlloc) / names
+	t.Logf("a name and an account: %d bytes", each)
+	if each > 300 {
+		t.Errorf("got %d bytes a name, want 300 at most", each)
+	}
+	runtime.KeepAlive(b)
 }

@@ -9,6 +9,7 @@ import (
 	"culvert/internal/carrier"
 	"culvert/internal/pace"
 	"culvert/internal/session"
+	"culvert/internal/share"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
@@ -22,16 +23,18 @@ type Session struct {
 	client *session.Client  // at the client
 	agreed *session.Session // at the origin
 
-	accounts accounts     // at the origin
-	paying   atomic.Bool  // for memory
-	owed     atomic.Int64 // tunnels that are to end for others
+	accounts accounts    // at the origin
+	paying   atomic.Bool // for memory
 
 	opening sync.Mutex // held while a tunnel begins at the origin; taken before mu
+
+	owedMu sync.Mutex               // guards the following
+	owed   []*share.Account[uint32] // for whom tunnels are to end
 
 	pathsMu sync.Mutex // guards the following; taken after all others
 	paths   []pathWindow
 
-	mu       sync.Mutex // guards the following; never held across I/O; taken before Tunnel.mu
+	mu       sync.Mutex // guards the following; never held across I/O; taken before Tunnel.mu and Table.mu
 	tunnels  map[uint32]*Tunnel
 	last     uint32 // client: the number of the tunnel that began last
 	over     []over // how tunnels ended, the oldest first
@@ -39,6 +42,8 @@ type Session struct {
 	carriers int
 	charged  []*carrier.Carrier // those that the user is charged with
 	unused   time.Time          // since when it has had neither carrier nor tunnel
+
+	given time.Time // when it was given to a carrier last, which may not have joined yet; Table.mu guards it
 }
 
 // over is the last word of a tunnel: an Ack when all was in order, else a Reset.
@@ -441,22 +446,31 @@ func (s *Session) Window(path byte, trip time.Duration) *pace.Window {
 	return s.paths[i].Window
 }
 
-// isUnused reports that the session has had nothing for long.
-func (s *Session) isUnused(now time.Time) bool {
+// dropUnused forgets a session that has had nothing for long.
+func (tb *Table) dropUnused(s *Session, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.carriers == 0 && len(s.tunnels) == 0 && now.Sub(s.unused) > wire.HoldTunnel
+	if s.carriers > 0 || len(s.tunnels) > 0 || now.Sub(s.unused) <= wire.HoldTunnel {
+		return
+	}
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	if now.Sub(s.given) > wire.HoldTunnel {
+		tb.drop(s)
+	}
 }
 
 // sessionOf is the tunnels of what a carrier of an origin has agreed on.
 func (tb *Table) sessionOf(agreed *session.Session) *Session {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
+	now := time.Now()
 	if s := tb.agreed[agreed]; s != nil {
+		s.given = now
 		return s
 	}
 	s := tb.newSession(agreed.User)
-	s.agreed = agreed
+	s.agreed, s.given = agreed, now
 	agreed.Hold()
 	tb.agreed[agreed], tb.sessions[s] = s, struct{}{}
 	return s
@@ -466,6 +480,11 @@ func (tb *Table) sessionOf(agreed *session.Session) *Session {
 func (tb *Table) dropSession(s *Session) {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
+	tb.drop(s)
+}
+
+// drop is dropSession; mu is held.
+func (tb *Table) drop(s *Session) {
 	if _, ok := tb.sessions[s]; !ok {
 		return
 	}

@@ -47,8 +47,9 @@ func (t *Tunnel) accounts() *accounts {
 // keep counts bytes that are kept more, or less, and has whoever keeps most give some up if
 // there are too many. t.mu is held.
 func (t *Tunnel) keep(n int64) {
-	if _, payer := t.accounts().memory.Add(n); payer != nil {
-		payer.Of.(*Session).payMemory()
+	account := t.accounts().memory
+	if _, payer := account.Add(n); payer != nil {
+		payer.Of.(*Session).payMemory(account)
 	}
 }
 
@@ -58,25 +59,29 @@ func (t *Tunnel) roomFor() int64 {
 	return left
 }
 
-// payMemory resets the tunnel that keeps most, soon and one at a time.
-func (s *Session) payMemory() {
+// payMemory resets the tunnel that keeps most, soon and one at a time, for another account.
+func (s *Session) payMemory(another *share.Account[uint32]) {
 	if s.paying.Swap(true) {
 		return
 	}
 	paid := s.table.tasks.Go(func() {
 		defer s.paying.Store(false)
-		s.pay(math.MaxInt, func(t *Tunnel) int64 { return t.send.bytes + t.recv.bytes })
+		if s.pay(math.MaxInt, func(t *Tunnel) int64 { return t.send.bytes + t.recv.bytes }) {
+			s.accounts.memory.Pay(another)
+		}
 	})
 	if !paid {
 		s.paying.Store(false)
 	}
 }
 
-// pay resets the tunnel of which by says most, of all or of some by chance.
-func (s *Session) pay(of int, by func(*Tunnel) int64) {
-	if t := s.most(of, by); t != nil {
+// pay resets the tunnel of which by says most, of all or of some by chance; false if there is none.
+func (s *Session) pay(of int, by func(*Tunnel) int64) bool {
+	t := s.most(of, by)
+	if t != nil {
 		t.Reset(wire.Busy)
 	}
+	return t != nil
 }
 
 func (s *Session) most(of int, by func(*Tunnel) int64) (most *Tunnel) {
@@ -117,28 +122,42 @@ func (s *Session) Charge() bool {
 		return ok
 	}
 	of := payer.Of.(*Session)
-	if of.User == s.User && of.owed.Load() >= maxOwed { // a user who opens faster than tunnels end
+	if !of.owe(s.accounts.tunnels, of.User == s.User) { // a user who opens faster than tunnels end
 		s.Uncharge()
 		return false
 	}
-	of.payTunnel()
 	return true
 }
 
 // maxOwed is how many tunnels a session may have to end for others of its user's.
 const maxOwed = 64
 
-// payTunnel ends a tunnel soon: those that are owed one after another, so that what is to end
-// keeps nothing else waiting.
-func (s *Session) payTunnel() {
-	if s.owed.Add(1) > 1 {
-		return
+// owe has a tunnel end soon for another account: those that are owed one after another, so that what is
+// to end keeps nothing else waiting. It returns false if as many are owed as may be.
+func (s *Session) owe(another *share.Account[uint32], bounded bool) bool {
+	s.owedMu.Lock()
+	defer s.owedMu.Unlock()
+	if bounded && len(s.owed) >= maxOwed {
+		return false
 	}
-	s.table.tasks.Go(func() {
-		for owes := true; owes; owes = s.owed.Add(-1) > 0 {
-			s.pay(compared, (*Tunnel).idleFor)
+	if s.owed = append(s.owed, another); len(s.owed) == 1 {
+		s.table.tasks.Go(s.payOwed)
+	}
+	return true
+}
+
+// payOwed ends as many tunnels as are owed.
+func (s *Session) payOwed() {
+	for owes := true; owes; {
+		ended := s.pay(compared, (*Tunnel).idleFor)
+		s.owedMu.Lock()
+		if ended {
+			s.accounts.tunnels.Pay(s.owed[0])
 		}
-	})
+		s.owed[0], s.owed = nil, s.owed[1:]
+		owes = len(s.owed) > 0
+		s.owedMu.Unlock()
+	}
 }
 
 // ChargeAnyway counts a tunnel that has begun.
@@ -160,9 +179,11 @@ func (s *Session) Admit(c *carrier.Carrier) bool {
 		s.dismiss(c)
 	}
 	s.mu.Unlock()
-	if payer != nil {
-		of := payer.Of.(*Session)
-		s.table.tasks.Go(of.endOldest)
+	for ; payer != nil; payer = s.table.Shares.Carriers.Excess() {
+		if !payer.Of.(*Session).endOldest(c) {
+			break // those who have most are about to be charged with it
+		}
+		payer.Pay(s.accounts.carriers)
 	}
 	return true
 }
@@ -175,18 +196,22 @@ func (s *Session) dismiss(c *carrier.Carrier) {
 	}
 }
 
-// endOldest ends the carrier that has been silent for longest.
-func (s *Session) endOldest() {
+// endOldest ends the carrier that has been silent for longest, and counts it no more from now on; false if
+// there is none but newest.
+func (s *Session) endOldest(newest *carrier.Carrier) bool {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	now := time.Now()
 	var oldest *carrier.Carrier
 	for _, c := range s.charged {
-		if oldest == nil || c.Quiet(now) > oldest.Quiet(now) {
+		if c != newest && (oldest == nil || c.Quiet(now) > oldest.Quiet(now)) {
 			oldest = c
 		}
 	}
-	s.mu.Unlock()
-	if oldest != nil {
-		oldest.Close()
+	if oldest == nil {
+		return false
 	}
+	s.dismiss(oldest)
+	s.table.tasks.Go(oldest.Close)
+	return true
 }

@@ -2,9 +2,12 @@ package tunnel
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"culvert/internal/carrier"
 	"culvert/internal/share"
+	"culvert/internal/wire"
 )
 
 // Where tunnels are scarce, one of whoever has most ends for another's, and none of whoever has
@@ -31,6 +34,81 @@ func TestATunnelOfWhoeverHasMostEndsForAnother(t *testing.T) {
 		time.Sleep(time.Second)
 		if left := mine.Tunnels(); left != many-2 {
 			t.Errorf("got %d tunnels left, want %d: two ended for others", left, many-2)
+		}
+	})
+}
+
+// Carriers that prove themselves all at once end as many others, before one of those has told its end.
+func TestABurstOfCarriersLeavesNoMoreThanThereMayBe(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, n *Net) {
+		const most = 16
+		n.far.Shares.Carriers = share.NewBound[uint32](most)
+		var all []*carrier.Carrier
+		admit := func(s *Session) bool {
+			a, b := socketPair(1, fate{}, fate{})
+			_, c := n.between(n.session, a, b, a, b)
+			all = append(all, c)
+			return s.Admit(c)
+		}
+		mine, other := n.far.newSession(testUser), n.far.newSession(testUser+1)
+		for range 14 {
+			if !admit(mine) {
+				t.Fatal("got a carrier refused while there is room")
+			}
+		}
+		for range 8 {
+			if !admit(other) {
+				t.Error("got another user's carrier refused, who has less")
+			}
+			if taken := n.far.Shares.Carriers.Taken(); taken > most {
+				t.Errorf("got %d carriers, want %d at most", taken, most)
+			}
+		}
+		synctest.Wait()
+		left := 0
+		for _, c := range all {
+			if !c.Dead() {
+				left++
+			}
+		}
+		if ended := n.far.Shares.Carriers.Ended(); left != most || ended != 6 {
+			t.Errorf("got %d carriers left and %d told as ended, want %d and 6", left, ended, most)
+		}
+	})
+}
+
+// A session that a carrier is about to join is not forgotten for having had nothing for long.
+func TestASessionThatACarrierIsAboutToJoinStays(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, n *Net) {
+		near, far := n.first()
+		s := SessionOf(far)
+		near.Close()
+		time.Sleep(wire.HoldTunnel + time.Nanosecond)
+		n.far.sessionOf(s.agreed) // by a carrier that has yet to say that it has joined
+		n.far.dropUnused(s, time.Now())
+		if n.far.sessionOf(s.agreed) != s {
+			t.Error("got the session forgotten")
+		}
+	})
+}
+
+// A session that pays for itself more often than tunnels end counts what ended.
+func TestATunnelIsToldAsEndedWhenItHas(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, n *Net) {
+		n.far.Shares.Tunnels = share.NewBound[uint32](8)
+		mine, second := n.far.newSession(testUser), n.far.newSession(testUser)
+		for range 7 {
+			mine.Charge()
+		}
+		for range 2 {
+			second.Charge() // of which none ends, as there is none
+		}
+		synctest.Wait()
+		if b := n.far.Shares.Tunnels; b.Ended()+b.EndedWithin() != 0 {
+			t.Errorf("got %d and %d told as ended, want none", b.Ended(), b.EndedWithin())
 		}
 	})
 }

@@ -235,9 +235,7 @@ func (tb *Table) sweep(now time.Time) {
 		return
 	}
 	for _, s := range tb.allSessions() {
-		if s.isUnused(now) {
-			tb.dropSession(s)
-		}
+		tb.dropUnused(s, now)
 	}
 }
 

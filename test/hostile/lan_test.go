@@ -28,8 +28,17 @@ func onLAN(t *testing.T) {
 }
 
 // A stranger on a household's network opens 9,000 connections, each with the beginning of a
-// chat. Neither another phone there nor another household notices.
+// chat, by one address and by a thousand. Neither another phone there nor another household notices.
 func TestAStrangerOnTheLANKeepsNobodyOut(t *testing.T) {
+	for name, from := range map[string]func(int) string{
+		"one address":        func(int) string { return phone(7) },
+		"a thousand of them": func(i int) string { return phone(250 + i%1000) },
+	} {
+		t.Run(name, func(t *testing.T) { keepsNobodyOut(t, from) })
+	}
+}
+
+func keepsNobodyOut(t *testing.T, from func(int) string) {
 	onLAN(t)
 	w := newWorld(t)
 	home, away := w.lan(1), w.user(2)
@@ -37,7 +46,7 @@ func TestAStrangerOnTheLANKeepsNobodyOut(t *testing.T) {
 	must(t, err)
 	held, refused := newCrowd(t), 0
 	beside, err := home.chatsWhile(phone(1), func(<-chan struct{}) {
-		refused = strangers(t, held, 9000, home.chat, opening, func(int) string { return phone(7) })
+		refused = strangers(t, held, 9000, home.chat, opening, from)
 	})
 	began := time.Now()
 	_, late := home.talkFrom(phone(2), 0, time.Millisecond)

@@ -109,11 +109,11 @@ func (p *Pool[K, W]) Enter(name K, one W, end func()) *Place[K, W] {
 	var lost *Place[K, W]
 	if payer != nil || !ok {
 		lost = p.first()
-		lost.leave()
 	}
 	if !ok {
 		h.account.Add(1)
 	}
+	lost.leave() // after that, so that what the name has does not come to nothing
 	place := &Place[K, W]{pool: p, held: h, end: end}
 	h.put(place, &h.strange)
 	p.mu.Unlock()

@@ -209,6 +209,24 @@ func TestWhoHasShownSomethingStaysWhileOthersHaveNot(t *testing.T) {
 	want(t, "displaced", int64(p.Displaced()), 1003+1-80)
 }
 
+// A pool with room for one has the newest, of one name or many.
+func TestOfOnePlaceTheNewestHasIt(t *testing.T) {
+	t.Parallel()
+	p, gone := NewGuests(1), 0
+	from := netip.MustParseAddr("10.0.0.1")
+	var last *Guest
+	for i := range 10 {
+		if i > 5 {
+			from = from.Next()
+		}
+		last = p.Enter(from, struct{}{}, func() { gone++ })
+	}
+	want(t, "gone", int64(gone), 9)
+	last.Leave()
+	want(t, "places", int64(p.Len()), 0)
+	want(t, "names", int64(len(p.bound.names)+len(p.strange.names)+len(p.of)), 0)
+}
+
 // Whoever fills a pool with what has shown something keeps nobody out.
 func TestWhoHasShownMostPaysWhereFewHaveNot(t *testing.T) {
 	t.Parallel()

@@ -1,94 +1,187 @@
 package origin
 
 import (
+	"context"
+	"slices"
 	"sync"
 
 	"culvert/internal/tasks"
 	"culvert/internal/tunnel"
 )
 
-// userDials is how many dials of one user are under way at once: with a trip of 100 ms to
-// WhatsApp, hundreds a second. More wait, as goroutines that are all ready to run would keep those
-// of chat waiting, and each has 8 KiB of stack.
-const userDials = 32
+const (
+	// userDials is how many dials of one user are under way at once: with a trip of 100 ms to
+	// WhatsApp, hundreds a second. More wait, as goroutines that are all ready to run would keep those
+	// of chat waiting, and each has 8 KiB of stack.
+	userDials = 32
+	// chatDials of these are for chat alone, and one session has sessionDials at most: dials that hang
+	// keep no chat waiting, and no other session's.
+	chatDials    = 8
+	sessionDials = userDials / 2
+)
 
 // dials are those of all users. Its methods may be called by many goroutines.
 type dials struct {
+	ctx   context.Context // ends all of them
 	tasks *tasks.Group
 
 	mu sync.Mutex // guards the following
 	of map[uint32]*userQueue
+	by map[tunnelKey]*oneDial // that wait or are under way
 }
 
-// userQueue is one user's: how many are under way, and the sessions that have more, by turns.
+// oneDial is a tunnel's.
+type oneDial struct {
+	key    tunnelKey
+	isChat bool
+	dial   func(context.Context)
+	cancel context.CancelFunc // nil: it waits
+}
+
+// userQueue is one user's: how many are under way, and the sessions that have any, by turns.
 type userQueue struct {
-	running int
-	waiting []*sessionQueue
+	chats, others int
+	sessions      []*sessionQueue
 }
 
-// sessionQueue is the dials of one session that wait, the oldest first.
+// sessionQueue is the dials of one session: how many are under way, and those that wait, chat
+// and others, the oldest first.
 type sessionQueue struct {
-	of  *tunnel.Session
-	all []func()
+	of      *tunnel.Session
+	running int
+	waiting [2][]*oneDial
 }
 
-func newDials(by *tasks.Group) *dials { return &dials{tasks: by, of: map[uint32]*userQueue{}} }
+// lane is where a dial waits: chat goes first.
+func (o *oneDial) lane() int {
+	if o.isChat {
+		return 0
+	}
+	return 1
+}
 
-// run has dial run in a goroutine of its own, soon or when those before it have ended.
-func (d *dials) run(s *tunnel.Session, dial func()) {
+func newDials(ctx context.Context, by *tasks.Group) *dials {
+	return &dials{ctx: ctx, tasks: by, of: map[uint32]*userQueue{}, by: map[tunnelKey]*oneDial{}}
+}
+
+// run has a tunnel's dial run in a goroutine of its own, soon or when those before it have ended. Its
+// context ends with the tunnel.
+func (d *dials) run(key tunnelKey, isChat bool, dial func(context.Context)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	q := d.of[s.User]
+	q := d.of[key.session.User]
 	if q == nil {
 		q = &userQueue{}
-		d.of[s.User] = q
+		d.of[key.session.User] = q
 	}
-	if q.running >= userDials {
-		q.put(s, dial)
-		return
-	}
-	q.running++
-	d.tasks.Go(func() { d.work(s.User, dial) })
+	one := &oneDial{key: key, isChat: isChat, dial: dial}
+	d.by[key] = one
+	s := q.session(key.session)
+	s.waiting[one.lane()] = append(s.waiting[one.lane()], one)
+	d.start(q)
 }
 
-// work runs a dial of user's, and those that have waited for it.
-func (d *dials) work(user uint32, dial func()) {
-	for ; dial != nil; dial = d.next(user) {
-		dial()
-	}
-}
-
-// next is what user's next dial is; nil: none waits, and the one that asks has ended.
-func (d *dials) next(user uint32) func() {
+// end is told that a tunnel is over: its dial ends, or does not begin.
+func (d *dials) end(key tunnelKey) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	q := d.of[user]
-	if len(q.waiting) > 0 {
-		return q.take()
+	one := d.by[key]
+	if one == nil {
+		return
 	}
-	if q.running--; q.running == 0 {
-		delete(d.of, user)
+	if one.cancel != nil {
+		one.cancel()
+		return
+	}
+	delete(d.by, key)
+	q := d.of[key.session.User]
+	s := q.session(key.session)
+	s.waiting[one.lane()] = slices.DeleteFunc(s.waiting[one.lane()], func(other *oneDial) bool { return other == one })
+	d.tidy(q, s)
+}
+
+// start begins what of a user's may. d.mu is held.
+func (d *dials) start(q *userQueue) {
+	for one := q.take(); one != nil; one = q.take() {
+		var ctx context.Context
+		ctx, one.cancel = context.WithCancel(d.ctx)
+		d.tasks.Go(func() {
+			one.dial(ctx)
+			d.ended(q, one)
+		})
+	}
+}
+
+// ended has what waited for a dial begin.
+func (d *dials) ended(q *userQueue, one *oneDial) {
+	one.cancel()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.by, one.key)
+	s := q.session(one.key.session)
+	s.running--
+	q.count(one, -1)
+	d.start(q)
+	d.tidy(q, s)
+}
+
+// tidy forgets a session that has no dial any more, and its user with the last. d.mu is held.
+func (d *dials) tidy(q *userQueue, s *sessionQueue) {
+	if s.running > 0 || len(s.waiting[0])+len(s.waiting[1]) > 0 {
+		return
+	}
+	q.sessions = slices.DeleteFunc(q.sessions, func(other *sessionQueue) bool { return other == s })
+	if len(q.sessions) == 0 {
+		delete(d.of, s.of.User)
+	}
+}
+
+func (q *userQueue) count(one *oneDial, n int) {
+	if one.isChat {
+		q.chats += n
+	} else {
+		q.others += n
+	}
+}
+
+// session finds or makes a session's dials.
+func (q *userQueue) session(of *tunnel.Session) *sessionQueue {
+	if i := slices.IndexFunc(q.sessions, func(s *sessionQueue) bool { return s.of == of }); i >= 0 {
+		return q.sessions[i]
+	}
+	s := &sessionQueue{of: of}
+	q.sessions = append(q.sessions, s)
+	return s
+}
+
+// take is the next dial that may begin, of the session whose turn it is; nil if none may.
+func (q *userQueue) take() *oneDial {
+	if q.chats+q.others >= userDials {
+		return nil
+	}
+	for i, s := range q.sessions {
+		one := s.take(q.others < userDials-chatDials)
+		if one != nil {
+			q.sessions = append(slices.Delete(q.sessions, i, i+1), s)
+			q.count(one, 1)
+			return one
+		}
 	}
 	return nil
 }
 
-func (q *userQueue) put(s *tunnel.Session, dial func()) {
-	for _, w := range q.waiting {
-		if w.of == s {
-			w.all = append(w.all, dial)
-			return
+// take is the session's next dial that may begin, of chat alone or of any.
+func (s *sessionQueue) take(any bool) *oneDial {
+	if s.running >= sessionDials {
+		return nil
+	}
+	for lane := range s.waiting {
+		if w := s.waiting[lane]; len(w) > 0 && (lane == 0 || any) {
+			one := w[0]
+			w[0], s.waiting[lane] = nil, w[1:]
+			s.running++
+			return one
 		}
 	}
-	q.waiting = append(q.waiting, &sessionQueue{of: s, all: []func(){dial}})
-}
-
-// take is the next dial of the session whose turn it is.
-func (q *userQueue) take() func() {
-	w := q.waiting[0]
-	dial := w.all[0]
-	w.all[0], w.all = nil, w.all[1:]
-	if q.waiting = q.waiting[1:]; len(w.all) > 0 {
-		q.waiting = append(q.waiting, w)
-	}
-	return dial
+	return nil
 }

@@ -29,7 +29,7 @@ type gatewayDoor struct {
 	poster    *poster
 	metrics   *metrics
 	coming    *share.Strangers // bodies on their way, of which nobody knows yet who sends them
-	taking    chan struct{}    // holds one for each body of a function that is in memory
+	taking    *taking          // bodies of functions
 	tasks     *tasks.Group     // they watch connections
 
 	mu     sync.Mutex // guards the following
@@ -66,18 +66,16 @@ func (g *gatewayDoor) serve(w http.ResponseWriter, r *http.Request) bool {
 	if !mayBeHanded(r) {
 		return false
 	}
-	buf := handedBodies.Get().(*[wire.MaxHanded]byte)
-	defer handedBodies.Put(buf)
-	body := buf[:r.ContentLength]
+	body, putBack := bodyFor(r.ContentLength)
+	defer putBack()
 	if g.read(w, r, body) != nil {
 		return false
 	}
 	h, err := g.checker.Check(body, time.Now())
-	if err != nil || !g.begin(r) {
+	if err != nil {
 		return false
 	}
-	defer func() { <-g.taking }()
-	status := g.handle(r, h, body)
+	status := g.inTurn(r, h, body)
 	g.metrics.gotHanded(status)
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Connection", "close") // another origin may be behind the same address
@@ -86,7 +84,47 @@ func (g *gatewayDoor) serve(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
+// inTurn is handle once there is a place for the body.
+func (g *gatewayDoor) inTurn(r *http.Request, h wire.Handed, body []byte) int {
+	up, err := wire.ParseUp(h.Text)
+	if err != nil && h.Event == wire.Message {
+		return http.StatusGone
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), takeWait)
+	defer cancel()
+	leave, ok := g.taking.begin(ctx, g.userOf(h, up), int64(cap(body)))
+	if !ok {
+		return http.StatusServiceUnavailable
+	}
+	defer leave()
+	return g.handle(r, h, up, body)
+}
+
+// userOf is whom a message counts for: the user of its connection, or that its token names; 0 if
+// it is for another origin.
+func (g *gatewayDoor) userOf(h wire.Handed, up wire.Up) uint32 {
+	if c := g.find(h.Conn); c != nil {
+		return c.user
+	}
+	if token, err := wire.ParseToken(up.Token); err == nil {
+		return token.User()
+	}
+	return 0
+}
+
+// smallBody is up to how large a body has a buffer of its own size.
+const smallBody = 8 << 10
+
 var handedBodies = sync.Pool{New: func() any { return new([wire.MaxHanded]byte) }}
+
+// bodyFor is a buffer for a body, and what takes it back.
+func bodyFor(size int64) (body []byte, putBack func()) {
+	if size <= smallBody {
+		return make([]byte, size), func() {}
+	}
+	buf := handedBodies.Get().(*[wire.MaxHanded]byte)
+	return buf[:size], func() { handedBodies.Put(buf) }
+}
 
 // mayBeHanded leaves to the site what net/http would not read whole before it
 // answers: it waits for a body with any other request, too.
@@ -98,42 +136,52 @@ func mayBeHanded(r *http.Request) bool {
 // longAgo is a deadline that has passed.
 var longAgo = time.Unix(1, 0)
 
-// read reads r's body. Where many are on their way the oldest of whoever sends most gives way to
+// read reads r's body. Where many are on their way one that shows nothing gives way to
 // another, so that a function's, which is there at once, does not wait for a stranger's.
 func (g *gatewayDoor) read(w http.ResponseWriter, r *http.Request, body []byte) error {
-	// Not every ResponseWriter has deadlines; the server's own is behind it.
-	deadline := http.NewResponseController(w).SetReadDeadline
-	_ = deadline(time.Now().Add(bodyWait))
+	d := deadline{set: http.NewResponseController(w).SetReadDeadline}
+	d.until(time.Now().Add(bodyWait))
 	from, _ := netip.ParseAddrPort(r.RemoteAddr)
 	network, within := share.Prefix(from.Addr())
-	place := g.coming.Enter(network, within, func() { _ = deadline(longAgo) })
+	place := g.coming.Enter(network, within, func() { d.until(longAgo) })
 	defer place.Leave()
 	_, err := io.ReadFull(r.Body, body)
+	d.over(err == nil)
 	return err
 }
 
-// begin waits for a place for a function's body.
-func (g *gatewayDoor) begin(r *http.Request) bool {
-	ctx, cancel := context.WithTimeout(r.Context(), takeWait)
-	defer cancel()
-	select {
-	case g.taking <- struct{}{}:
-		return true
-	case <-ctx.Done():
-		return false
+// deadline is that of a body, until it has been read: net/http goes on reading, and what
+// fails then ends the request.
+type deadline struct {
+	set func(time.Time) error // not every ResponseWriter has one; the server's own is behind it
+
+	mu     sync.Mutex // guards the following
+	isOver bool
+}
+
+func (d *deadline) until(t time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.isOver {
+		_ = d.set(t)
+	}
+}
+
+// over has no deadline set any more, and what there is taken away where the body is whole.
+func (d *deadline) over(isWhole bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.isOver = true; isWhole {
+		_ = d.set(time.Time{})
 	}
 }
 
 // handle does what h says and returns the answer's status. body is h as it was
 // signed.
-func (g *gatewayDoor) handle(r *http.Request, h wire.Handed, body []byte) int {
+func (g *gatewayDoor) handle(r *http.Request, h wire.Handed, up wire.Up, body []byte) int {
 	if h.Event == wire.Disconnect {
 		g.disconnected(h.Conn)
 		return http.StatusNoContent
-	}
-	up, err := wire.ParseUp(h.Text)
-	if err != nil {
-		return http.StatusGone
 	}
 	if up.Token != "" {
 		return g.hello(r, h.Conn, up, body)

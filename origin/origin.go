@@ -96,7 +96,7 @@ func (o *Origin) newGatewayDoor(cfg Config, metrics *metrics) *gatewayDoor {
 		admission: o.admission, fleet: o.fleet, checker: wire.NewChecker(cfg.Gates), metrics: metrics, tasks: o.tasks,
 		poster: newPoster(cfg.Gateway, metrics, cfg.Log, share.NewBound[uint32](cfg.Windows/waitingPart)),
 		coming: share.NewStrangers(cfg.readings() / 2),
-		taking: make(chan struct{}, cfg.readings()/2),
+		taking: newTaking(int64(cfg.readings()/4) * wire.MaxHanded),
 		conns:  map[string]*connection{},
 	}
 	metrics.gauge("culvert_gateway_connections", "Connections of API Gateway now.", g.connections)

@@ -26,10 +26,8 @@ type acceptor struct {
 	revoked func(user uint32) bool
 	metrics *metrics
 	log     *slog.Logger
-	ctx     context.Context // ends the dials
-	tasks   *tasks.Group    // they run the dials
 
-	dials    *dials // which may outlive the tunnels
+	dials    *dials
 	rates    *share.Rates[uint32]
 	early    *earlyTunnels
 	refusing atomic.Bool // no new tunnel is accepted any more
@@ -39,8 +37,8 @@ type acceptor struct {
 // with ctx.
 func newAcceptor(ctx context.Context, cfg Config, by *tasks.Group) *acceptor {
 	return &acceptor{
-		dial: cfg.Dial, revoked: cfg.Revoked, log: cfg.Log, ctx: ctx, tasks: by,
-		dials: newDials(by), rates: share.NewRates[uint32](openRate, openBurst), early: newEarlyTunnels(cfg.MaxTunnels/4, by),
+		dial: cfg.Dial, revoked: cfg.Revoked, log: cfg.Log,
+		dials: newDials(ctx, by), rates: share.NewRates[uint32](openRate, openBurst), early: newEarlyTunnels(cfg.MaxTunnels/4, by),
 	}
 }
 
@@ -66,7 +64,7 @@ func (a *acceptor) open(c *carrier.Carrier, s *tunnel.Session, id uint32, svc wi
 		a.early.began(key, t)
 	}
 	a.metrics.opens.WithLabelValues(label(svc.Kind.String())).Inc()
-	a.dials.run(s, func() { a.connect(t, svc) })
+	a.dials.run(key, svc.Kind == wire.Chat, func(ctx context.Context) { a.connect(ctx, t, svc) })
 }
 
 // mayOpen counts the tunnel if it is allowed, and says why it is not. Users may be
@@ -95,17 +93,19 @@ func (a *acceptor) uncharge(key tunnelKey) {
 
 // ended is told of each tunnel that was accepted and has ended.
 func (a *acceptor) ended(e tunnel.End) {
-	a.uncharge(tunnelKey{e.Session, e.ID})
+	key := tunnelKey{e.Session, e.ID}
+	a.dials.end(key)
+	a.uncharge(key)
 	a.metrics.ended(e)
 	a.log.Info("tunnel ended", "tunnel", e)
 }
 
 // connect dials the service of a tunnel and joins the two.
-func (a *acceptor) connect(t *tunnel.Tunnel, s wire.Service) {
+func (a *acceptor) connect(ctx context.Context, t *tunnel.Tunnel, s wire.Service) {
 	if t.IsOver() {
-		return // while it waited for others
+		return // before it was known here
 	}
-	ctx, cancel := context.WithTimeout(a.ctx, dialLimit)
+	ctx, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
 	stream, err := a.dial(ctx, s)
 	switch {
@@ -142,6 +142,7 @@ type earlyTunnels struct {
 type earlyTunnel struct {
 	*tunnel.Tunnel // nil until it is accepted
 	leave          func()
+	displaced      bool
 }
 
 const (
@@ -178,19 +179,27 @@ func (e *earlyTunnels) add(c *carrier.Carrier, key tunnelKey, now time.Time) boo
 // displace resets a tunnel that has lost its place.
 func (e *earlyTunnels) displace(key tunnelKey) {
 	e.mu.Lock()
-	t := e.of[key]
+	var t *tunnel.Tunnel
+	if early := e.of[key]; early != nil {
+		t, early.displaced = early.Tunnel, true
+	}
 	e.mu.Unlock()
-	if t != nil && t.Tunnel != nil {
+	if t != nil {
 		t.Reset(wire.Busy)
 	}
 }
 
-// began notes the tunnel, unless it has ended already.
+// began notes the tunnel, unless it has ended already. One that has lost its place ends now.
 func (e *earlyTunnels) began(key tunnelKey, t *tunnel.Tunnel) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if early := e.of[key]; early != nil {
+	early := e.of[key]
+	if early != nil {
 		early.Tunnel = t
+	}
+	displaced := early != nil && early.displaced
+	e.mu.Unlock()
+	if displaced {
+		t.Reset(wire.Busy)
 	}
 }
 

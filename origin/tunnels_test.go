@@ -1,12 +1,16 @@
 package origin
 
 import (
+	"net"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"culvert/internal/seal"
+	"culvert/internal/tasks"
+	"culvert/internal/tunnel"
+	"culvert/internal/wire"
 )
 
 // A dial that takes a second to notice that it is not wanted any more is waited for.
@@ -27,4 +31,25 @@ func TestCloseWaitsForWhatIsUnderWay(t *testing.T) {
 			t.Error("got an error of a second Close")
 		}
 	})
+}
+
+// A tunnel that has lost its place before it has begun ends as it begins.
+func TestATunnelThatLostItsPlaceBeforeItBeganEnds(t *testing.T) {
+	t.Parallel()
+	table := tunnel.NewTable(tunnel.Events{}, tunnel.NewWindows(0), true)
+	defer table.Close()
+	mine, app := net.Pipe()
+	defer app.Close()
+	begun, ok := table.StartTunnel(wire.Service{Kind: wire.Chat}, nil, mine)
+	if !ok {
+		t.Fatal("got no tunnel")
+	}
+	by := tasks.NewGroup()
+	e, key := newEarlyTunnels(1, by), tunnelKey{nil, 1}
+	e.of[key] = &earlyTunnel{leave: func() {}}
+	e.displace(key)
+	if e.began(key, begun); !begun.IsOver() {
+		t.Error("got it running on without a place")
+	}
+	by.Wait()
 }

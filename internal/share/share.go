@@ -226,6 +226,20 @@ func (a *Account[K]) Take(n int64) (payer *Account[K], ok bool) {
 	return payer, true
 }
 
+// TakeFree takes n of what there is, where nothing can end: from the reserve if the account's name has nothing, or less
+// than another.
+func (a *Account[K]) TakeFree(n int64) bool {
+	b := a.bound
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	left, top := b.size-b.taken-n, b.ranks.top()
+	may := left >= b.reserve || left >= 0 && (a.name.n == 0 || top != a.name && isLess(a.name.n, n, top.n))
+	if may {
+		a.add(n)
+	}
+	return may
+}
+
 // Claim takes n of what is not there yet: while there is so much left, or the account has less
 // than another. Nobody pays. Of nothing it takes none.
 func (a *Account[K]) Claim(n int64) bool {

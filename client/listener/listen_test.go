@@ -335,7 +335,7 @@ func TestServeLeavesNoGoroutine(t *testing.T) {
 		go func() { served <- l.Serve(ctx, ln) }()
 		hello := goHello(t, helloConfigs["plain"])
 		var apps []net.Conn
-		for _, said := range []string{"", string(hello[:100]), "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /", "WA"} {
+		for _, said := range []string{"", string(hello[:100]), "GET / HTTP/1.1\r\nHost: localhost" + goes + "\r\n", "GET /", "WA"} {
 			app := ln.dial()
 			io.WriteString(app, said)
 			apps = append(apps, app)

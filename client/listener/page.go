@@ -63,13 +63,15 @@ func (r *reception) help(conn net.Conn, begun []byte) {
 }
 
 // isPersons reports whether a request is one that a browser makes when a person enters
-// this listener's address, and that no page of the web can have it make.
+// this listener's address. Upgrade-Insecure-Requests comes with that, and not with what a
+// page of the web fetches: a picture, a script, an answer it may not read. Sec-Fetch-Site, which no page can
+// change either, comes to loopback alone, and says who asks there.
 func (r *reception) isPersons(q *http.Request, local net.Addr) bool {
 	h := q.Header
-	from := h.Get("Sec-Fetch-Site") // which browsers send to loopback, and a page cannot change
+	from := h.Get("Sec-Fetch-Site")
 	return (q.Method == http.MethodGet || q.Method == http.MethodHead) && q.ContentLength == 0 &&
-		len(h["Origin"]) == 0 && len(h["Upgrade"]) == 0 && (from == "" || from == "none" || from == "same-origin") &&
-		r.isOurs(q.Host, local)
+		h.Get("Upgrade-Insecure-Requests") == "1" && (from == "" || from == "none" || from == "same-origin") &&
+		len(h["Origin"]) == 0 && len(h["Upgrade"]) == 0 && r.isOurs(q.Host, local)
 }
 
 // isOurs reports whether host, perhaps with a port, is this listener's: its address, what

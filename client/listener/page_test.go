@@ -15,6 +15,9 @@ func bothWays(t *testing.T, address string) []net.Conn {
 	return []net.Conn{connectTo(t, address), tls.Client(connectTo(t, address), &tls.Config{InsecureSkipVerify: true})}
 }
 
+// goes is what browsers send when a person goes to an address.
+const goes = "\r\nUpgrade-Insecure-Requests: 1\r\n"
+
 func TestAPersonsBrowserSeesTheHelpPage(t *testing.T) {
 	t.Parallel()
 	address, _ := loopback(t, &Listener{Host: "proxy.example"})
@@ -28,7 +31,7 @@ func TestAPersonsBrowserSeesTheHelpPage(t *testing.T) {
 		method, _, _ := strings.Cut(request, " ")
 		for _, browser := range bothWays(t, address) {
 			io.WriteString(browser, request[:9])
-			io.WriteString(browser, request[9:]+"\r\n\r\n")
+			io.WriteString(browser, request[9:]+goes+"\r\n")
 			got, err := http.ReadResponse(bufio.NewReader(browser), &http.Request{Method: method})
 			if err != nil {
 				t.Fatalf("%q: %v", request, err)
@@ -64,7 +67,7 @@ func TestNoPageOfTheWebGetsAnAnswer(t *testing.T) {
 		"no HTTP":                       "GET me that\r\n",
 	} {
 		for _, page := range bothWays(t, address) {
-			io.WriteString(page, request+"\r\n")
+			io.WriteString(page, strings.TrimSuffix(request, "\r\n")+goes+"\r\n")
 			if b, _ := io.ReadAll(page); len(b) > 0 {
 				t.Errorf("%s: got %q, want an end without a byte", name, b)
 			}
@@ -73,9 +76,33 @@ func TestNoPageOfTheWebGetsAnAnswer(t *testing.T) {
 	}
 }
 
+// Browsers say nothing of a page that asks for a picture at an address of the network.
+func TestAPictureAtAnAddressOfTheNetworkGetsNoAnswer(t *testing.T) {
+	t.Parallel()
+	r, at := &reception{}, &net.TCPAddr{IP: net.IPv4(192, 168, 1, 7), Port: 5222}
+	for name, c := range map[string]struct {
+		header string
+		want   bool
+	}{
+		"a person":                {"Upgrade-Insecure-Requests: 1\r\n", true},
+		"a picture":               {"", false},
+		"a script's request":      {"Accept: */*\r\nReferer: http://a.example/\r\n", false},
+		"what says it will not":   {"Upgrade-Insecure-Requests: 0\r\n", false},
+		"what names it elsewhere": {"Access-Control-Request-Headers: upgrade-insecure-requests\r\n", false},
+	} {
+		q, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET / HTTP/1.1\r\nHost: 192.168.1.7:5222\r\n" + c.header + "\r\n")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.isPersons(q, at); got != c.want {
+			t.Errorf("%s: got an answer: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
 // However a request is written, nobody gets an answer under a name that is not ours.
 func FuzzPage(f *testing.F) {
-	f.Add("GET / HTTP/1.1\r\nHost: 127.0.0.1:5222\r\n\r\n")
+	f.Add("GET / HTTP/1.1\r\nHost: 127.0.0.1:5222" + goes + "\r\n")
 	f.Add("GET http://a.example/ HTTP/1.1\r\nHost: localhost\r\nOrigin: null\r\n\r\n")
 	r, at := &reception{}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5222}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -84,7 +111,7 @@ func FuzzPage(f *testing.F) {
 			return
 		}
 		host := strings.ToLower(q.Host)
-		if !strings.Contains(host, "localhost") && !strings.Contains(host, "127.0.0.1") && !strings.Contains(host, "7f00:1") || q.Header.Get("Origin") != "" {
+		if !strings.Contains(host, "localhost") && !strings.Contains(host, "127.0.0.1") && !strings.Contains(host, "7f00:1") || q.Header.Get("Origin") != "" || q.Header.Get("Upgrade-Insecure-Requests") == "" {
 			t.Errorf("answered %q", text)
 		}
 	})

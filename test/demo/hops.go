@@ -102,7 +102,7 @@ func (d *Demo) mediaHop(ctx context.Context) error {
 // pageLimit bounds a page from this machine.
 const pageLimit = 5 * time.Second
 
-// askPage measures connecting, and an HTTP request and its answer.
+// askPage measures connecting, and an HTTP request, as a person's browser makes it, and its answer.
 func askPage(ctx context.Context, dial func(context.Context) (net.Conn, error)) (connect, trip time.Duration, err error) {
 	start := time.Now()
 	conn, err := dial(ctx)
@@ -113,7 +113,7 @@ func askPage(ctx context.Context, dial func(context.Context) (net.Conn, error)) 
 	connect = time.Since(start)
 	conn.SetDeadline(start.Add(pageLimit))
 	start = time.Now()
-	if _, err := fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+	if _, err := fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade-Insecure-Requests: 1\r\n\r\n"); err != nil {
 		return 0, 0, err
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)

@@ -171,7 +171,7 @@ func TestAPageOfTheWebFindsNothing(t *testing.T) {
 		c, err := net.Dial("tcp", u.chat)
 		must(t, err)
 		c.SetDeadline(time.Now().Add(10 * time.Second))
-		io.WriteString(c, request+"\r\n\r\n")
+		io.WriteString(c, request+"\r\nUpgrade-Insecure-Requests: 1\r\n\r\n")
 		got, _ := io.ReadAll(c)
 		if want := answered; strings.HasPrefix(string(got), "HTTP/1.1 "+fmt.Sprint(http.StatusOK)) != want || !answered && len(got) > 0 {
 			t.Errorf("%q: got %.40q, want an answer: %v", request, got, want)

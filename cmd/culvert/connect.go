@@ -53,7 +53,7 @@ func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if o.DialRate <= 0 || o.DialRate > 100 {
 		return f.Wrong("--dial-rate is more than 0 and at most 100")
 	}
-	l, err := source.read(rest, os.Stdin, stderr)
+	l, err := source.read(ctx, rest, os.Stdin, stderr)
 	if err != nil {
 		return err
 	}

@@ -176,15 +176,16 @@ func readTrust(chatRoot, mediaCA string) (doctor.Trust, error) {
 	return t, nil
 }
 
-// examine fails only if the command line is wrong.
+// examine fails only if the command line is wrong, or a person who is asked for the link gives up.
 func (o *doctorOptions) examine(ctx context.Context, args []string, t doctor.Trust, tell doctor.Listener) (*doctor.Report, error) {
 	if o.direct {
 		return doctor.ExamineDirect(ctx, &o.upstream, t, tell), nil
 	}
-	l, err := o.link.read(args, os.Stdin, os.Stderr)
+	l, err := o.link.read(ctx, args, os.Stdin, os.Stderr)
 	var usage term.UsageError
+	var gaveUp term.ExitCode
 	switch {
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &gaveUp):
 		return nil, err
 	case err != nil:
 		return doctor.ExamineBadLink(err, tell), nil

@@ -192,14 +192,14 @@ Examples:
   culvert link show --link-file link
   culvert link show`
 
-func linkShow(_ context.Context, args []string, stdout, stderr io.Writer) error {
+func linkShow(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f := term.NewFlags("culvert link show", "[--link-file FILE]", showAbout)
 	source := linkFlag(f)
 	rest, err := f.ParseAll(args, stdout)
 	if err != nil {
 		return err
 	}
-	l, err := source.read(rest, os.Stdin, stderr)
+	l, err := source.read(ctx, rest, os.Stdin, stderr)
 	if err != nil {
 		return err
 	}
@@ -223,22 +223,37 @@ func linkFlag(f *term.Flags) *linkSource {
 // read gives the link that --link-file names, or that a person at a terminal pastes, who is
 // asked by ask. Space and line breaks in it are dropped: no link has any, and mail programs
 // add them.
-func (s *linkSource) read(args []string, stdin io.Reader, ask io.Writer) (*link.Link, error) {
-	text, err := s.text(args, stdin, ask)
+func (s *linkSource) read(ctx context.Context, args []string, stdin io.Reader, ask io.Writer) (*link.Link, error) {
+	text, err := s.text(ctx, args, stdin, ask)
 	if err != nil {
 		return nil, err
 	}
-	l, err := link.Parse(strings.Join(strings.Fields(text), ""))
+	l, err := parseLink(text)
 	if err != nil {
 		return nil, fmt.Errorf("read link: %w", err)
 	}
 	return l, nil
 }
 
+// parseLink reads a link that may have been broken into lines.
+func parseLink(text string) (*link.Link, error) {
+	return link.Parse(strings.Join(strings.Fields(text), ""))
+}
+
+// pasted asks for a link, of which a mail program may have made several lines.
+var pasted = term.Hidden{
+	Ask:  "Paste the link, which starts with " + link.Scheme + ", and press Enter. It is not shown: ",
+	More: "This is not the whole link yet: paste the rest and press Enter, or Enter alone to give up: ",
+	Whole: func(lines string) bool {
+		_, err := parseLink(lines)
+		return strings.TrimSpace(lines) != "" && !errors.Is(err, link.ErrCut)
+	},
+}
+
 // errArgument is for who puts a link where ps and the shell's history show it.
 const errArgument = "a link on the command line can be read by every program of this machine: leave it out and paste it when you are asked, or name its file with --link-file"
 
-func (s *linkSource) text(args []string, stdin io.Reader, ask io.Writer) (string, error) {
+func (s *linkSource) text(ctx context.Context, args []string, stdin io.Reader, ask io.Writer) (string, error) {
 	file := s.file
 	switch {
 	case len(args) == 1 && args[0] == "-" && file == "":
@@ -246,7 +261,7 @@ func (s *linkSource) text(args []string, stdin io.Reader, ask io.Writer) (string
 	case len(args) > 0:
 		return "", s.flags.Wrong(errArgument)
 	case file == "" && term.IsTerminal(stdin):
-		return term.AskHidden(stdin, ask, "Paste the link, the line that starts with "+link.Scheme+" and press Enter. It is not shown: ")
+		return term.AskHidden(ctx, stdin.(*os.File), ask, pasted)
 	case file == "":
 		return "", s.flags.Wrong("the link is missing: name its file with --link-file, or with - send it to the standard input")
 	}

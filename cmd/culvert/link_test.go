@@ -174,9 +174,22 @@ func TestALinkIsReadFromStandardInput(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := source.read(rest, strings.NewReader(l.String()+"\n"), io.Discard)
+		got, err := source.read(t.Context(), rest, strings.NewReader(l.String()+"\n"), io.Discard)
 		if err != nil || got.String() != l.String() {
 			t.Errorf("%v: got %v, want the link", args, err)
+		}
+	}
+}
+
+func TestAPastedLinkMayBeBrokenIntoLines(t *testing.T) {
+	t.Parallel()
+	l := testLink(t).String()
+	for lines, want := range map[string]bool{
+		l + "\n": true, strings.ToUpper(l) + "\n": true, l[:40] + "\n  " + l[40:] + "\n": true, "https://example.com\n": true, l + "x\n": true,
+		"\n": false, link.Scheme + "\n": false, l[:40] + "\n": false, l[:40] + "\n\n" + l[40:80] + "\n": false,
+	} {
+		if got := pasted.Whole(lines); got != want {
+			t.Errorf("%.60q: got %v, want %v: is it all that is to be read?", lines, got, want)
 		}
 	}
 }

@@ -43,6 +43,9 @@ type Link struct {
 // the byte mode, 8 bits for 6.
 var encoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
+// ErrCut is Parse's for the beginning of a link: more text may make a link of it.
+var ErrCut = errors.New("the link is cut off")
+
 // Errors of Parse for a text that was damaged on its way.
 var (
 	errNoLink  = errors.New("this is no link: one starts with " + Scheme + " and is one line")
@@ -115,7 +118,7 @@ func bodyText(s string) (string, error) {
 		return "", errChar
 	}
 	if len(text) < 8 {
-		return "", errors.New("the link is cut off right after its start: copy it whole")
+		return "", fmt.Errorf("%w right after its start: copy it whole", ErrCut)
 	}
 	head, err := encoding.DecodeString(text[:8])
 	if err != nil {
@@ -136,8 +139,8 @@ func checkHead(head []byte, n int) error {
 	case size < minBody || size > maxBody:
 		return errChanged
 	case n < want:
-		return fmt.Errorf("the link is cut off: %d of its %d characters are here; copy it whole",
-			len(Scheme)+n, len(Scheme)+want)
+		return fmt.Errorf("%w: %d of its %d characters are here; copy it whole",
+			ErrCut, len(Scheme)+n, len(Scheme)+want)
 	case n > want:
 		return fmt.Errorf("the link is %d characters too long, something was pasted behind it: copy it alone", n-want)
 	}

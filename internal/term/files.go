@@ -6,8 +6,6 @@ import (
 	"io"
 	"os"
 	"strings"
-
-	"golang.org/x/term"
 )
 
 // MaxSmall bounds the files that are read whole: certificates, and days of prices.
@@ -28,21 +26,6 @@ func ReadSmall(name string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return b, nil
-}
-
-// IsTerminal reports whether a person types what in reads.
-func IsTerminal(in io.Reader) bool {
-	f, ok := in.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// AskHidden asks a person at the terminal in, and returns the line that is typed there,
-// which is not shown.
-func AskHidden(in io.Reader, out io.Writer, question string) (string, error) {
-	fmt.Fprint(out, question)
-	b, err := term.ReadPassword(int(in.(*os.File).Fd()))
-	fmt.Fprintln(out)
-	return string(b), err
 }
 
 // Quoted is a file's name as a shell takes it.

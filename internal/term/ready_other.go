@@ -1,0 +1,7 @@
+//go:build !unix
+
+package term
+
+const readsEnd = false
+
+func isReady(int) bool { return true }

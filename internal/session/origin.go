@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"crypto/rand"
 	"io"
 	"slices"
@@ -37,6 +38,8 @@ type Session struct {
 	origin  *Origin
 	i       [16]byte
 	dropped atomic.Bool
+	moved   atomic.Int64 // when a stream's byte moved last, or the session began; Unix ns
+	living  atomic.Int64 // tunnels
 
 	// Origin.mu guards the following.
 	root        [32]byte      // zero: it has proved nothing
@@ -46,6 +49,7 @@ type Session struct {
 	idle        time.Time     // since when held is 0
 	renewed     [4]time.Time  // when it was renewed last, by turns
 	renewals    uint          // how often
+	displaced   func()        // is told that another session has this one's place; nil: nobody is
 }
 
 // NewOrigin makes an origin that knows nobody.
@@ -96,6 +100,19 @@ func (s *Session) Release(now time.Time) {
 	s.held--
 	s.idle = now
 }
+
+// OnDisplaced has f called when another session of the user's takes the place of this one. It must not wait.
+func (s *Session) OnDisplaced(f func()) {
+	s.origin.mu.Lock()
+	defer s.origin.mu.Unlock()
+	s.displaced = f
+}
+
+// Moved notes when a stream's byte moved, in Unix ns.
+func (s *Session) Moved(now int64) { s.moved.Store(now) }
+
+// Living counts tunnels that begin, or end.
+func (s *Session) Living(n int64) { s.living.Add(n) }
 
 // Sweep drops what has idled and erases what is old. Call it every ten seconds or so.
 func (o *Origin) Sweep(now time.Time) {
@@ -164,30 +181,53 @@ func (o *Origin) session(user uint32, h hello, now time.Time) (*Session, [32]byt
 			return s, s.root, nil
 		}
 	}
-	if o.draining.Load() || !o.room(user) {
+	if o.draining.Load() {
 		return nil, [32]byte{}, ErrBusy
 	}
+	o.room(user)
 	s := &Session{User: user, origin: o, i: h.i, idle: now}
+	s.Moved(now.UnixNano())
 	o.users[user] = append(o.users[user], s)
 	return s, s.root, nil
 }
 
-// room makes room for another session of user, among the user's own: the oldest goes
-// that has proved nothing, or that nobody holds.
-func (o *Origin) room(user uint32) bool {
-	all, unproven := o.users[user], 0
-	for _, s := range all {
-		unproven += int(bit(!s.proven()))
+// room makes room for another session of user's that has proved nothing yet: of too many the oldest goes.
+func (o *Origin) room(user uint32) {
+	var unproven []*Session
+	for _, s := range o.users[user] {
+		if !s.proven() {
+			unproven = append(unproven, s)
+		}
 	}
-	if len(all) < UserSessions && unproven < UserUnproven {
-		return true
+	if len(unproven) >= UserUnproven {
+		o.drop(unproven[0])
 	}
-	i := slices.IndexFunc(all, func(s *Session) bool { return !s.proven() || unproven < UserUnproven && s.held == 0 })
-	if i >= 0 {
-		o.drop(all[i])
-	}
-	return i >= 0
 }
+
+// displace makes room for a session that has proved itself: of too many of its user's the one goes that
+// nobody holds, or that has moved no stream's byte for longest. Whoever has the link, too, cannot keep another
+// device out by holding as many as there may be.
+func (o *Origin) displace(by *Session, now time.Time) {
+	all := slices.DeleteFunc(slices.Clone(o.users[by.User]), func(s *Session) bool { return !s.proven() || s == by })
+	if len(all) < UserSessions {
+		return
+	}
+	payer := slices.MinFunc(all, func(a, b *Session) int {
+		return cmp.Or(int(bit(a.held > 0))-int(bit(b.held > 0)), int(bit(a.isBusy(now)))-int(bit(b.isBusy(now))), cmp.Compare(a.moved.Load(), b.moved.Load()))
+	})
+	o.drop(payer)
+	if payer.displaced != nil {
+		payer.displaced()
+	}
+}
+
+// isBusy reports that the session has tunnels and has moved something of late.
+func (s *Session) isBusy(now time.Time) bool {
+	return s.living.Load() > 0 && now.UnixNano()-s.moved.Load() < int64(busyFor)
+}
+
+// busyFor is for how long a session with tunnels that has moved something is no worse than any other.
+const busyFor = time.Minute
 
 // adopt keeps a generation that has proved nothing yet. It displaces none of those that
 // have: a carrier that is slow may turn to one after others have turned to a later.
@@ -235,6 +275,7 @@ func (o *Origin) prove(g *generation, n uint32) (err error) {
 	case !s.proven():
 		s.root, err = g.derive("culvert 2 root")
 		s.erase(func(other *generation) bool { return other != g }) // they would begin the session, too
+		o.displace(s, g.born)
 	}
 	g.proved = true
 	return err

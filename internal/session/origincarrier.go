@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"encoding/binary"
+	"errors"
 	"io"
 	"slices"
 	"time"
@@ -227,8 +228,8 @@ func (c *OriginCarrier) prove(k *key) (err error) {
 	return err
 }
 
-// Again answers the body of an Again frame with that of an Answer frame. The carrier
-// is Live.
+// Again answers the body of an Again frame with that of an Answer frame; nothing where the session
+// agrees too often. The carrier is Live.
 func (c *OriginCarrier) Again(body []byte, now time.Time) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -238,5 +239,8 @@ func (c *OriginCarrier) Again(body []byte, now time.Time) ([]byte, error) {
 		return nil, c.fail(ErrOrder)
 	}
 	_, answer, _, err := c.agreement(body, at, now)
+	if errors.Is(err, ErrBusy) {
+		return nil, nil
+	}
 	return answer, c.fail(err)
 }

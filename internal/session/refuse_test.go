@@ -20,34 +20,21 @@ func TestAUsersSessionsAreBounded(t *testing.T) {
 		l := w.dial(w.client(1), 1, Stream, w.process)
 		l.settle()
 		if i%2 == 0 {
-			l.talk(t)
-			l.o.Session().Release(w.now.Add(time.Duration(i)))
-			l.o.Session().Hold() // none is held
-			l.o.Session().held = 0
+			l.talk(t) // nobody holds it
 		}
 	}
-	if n := len(w.process.users[1]); n > UserSessions {
-		t.Errorf("got %d sessions, want %d at most", n, UserSessions)
+	if n := len(w.process.users[1]); n > UserSessions+UserUnproven {
+		t.Errorf("got %d sessions, want %d at most", n, UserSessions+UserUnproven)
 	}
 	begun.talk(t)
 	w.dial(mine, 2, Stream, w.process).talk(t)
 	if len(w.process.users[2]) != 1 {
 		t.Error("another user's session is gone")
 	}
-	for i := range 2 * UserSessions { // all of them prove themselves and are held
-		l := w.dial(w.client(1), 1, Stream, w.process)
-		if l.settle() == nil {
-			l.talk(t)
-		}
-		for _, s := range w.process.users[1] {
-			s.held = i
-		}
+	for range UserUnproven { // all that is left has proved nothing
+		w.dial(w.client(1), 1, Stream, w.process).settle()
 	}
-	l := w.dial(w.client(1), 1, Stream, w.process)
-	l.down("")
-	if err := l.up(""); len(w.process.users[1]) != UserSessions || !errors.Is(err, ErrBusy) {
-		t.Errorf("got %v, want %v", err, ErrBusy)
-	}
+	begun.talk(t)
 	for _, s := range w.process.users[1] {
 		s.held = 0
 	}
@@ -55,6 +42,65 @@ func TestAUsersSessionsAreBounded(t *testing.T) {
 	if n := w.process.Sessions(); n > 0 {
 		t.Errorf("%d sessions are left", n)
 	}
+}
+
+// Whoever has a link, too, and holds as many sessions as there may be keeps no other device out: of those
+// the one goes that has moved nothing for longest, and the busy ones last.
+func TestHeldSessionsKeepNoOtherDeviceOut(t *testing.T) {
+	w := newWorld(t)
+	var all []*Session
+	gone := map[int]bool{}
+	for i := range UserSessions {
+		l := w.dial(w.client(1), 1, Stream, w.process)
+		l.talk(t)
+		s := l.o.Session()
+		s.Hold()
+		s.OnDisplaced(func() { gone[i] = true })
+		s.Moved(w.now.Add(-time.Duration(i) * time.Minute / UserSessions).UnixNano())
+		s.Living(1)
+		all = append(all, s)
+	}
+	quietest, idle := UserSessions-1, 3
+	all[idle].Living(-1)
+	device := func() *Session {
+		l := w.dial(w.client(1), 1, Stream, w.process)
+		if l.settle(); len(gone) > 0 && !gone[idle] {
+			t.Error("got a session displaced by one that has proved nothing")
+		}
+		l.talk(t)
+		l.o.Session().Hold()
+		l.o.Session().Living(1)
+		return l.o.Session()
+	}
+	device()
+	if len(gone) != 1 || !gone[idle] || !all[idle].dropped.Load() {
+		t.Errorf("got %v gone, want the one without tunnels", gone)
+	}
+	device()
+	if !gone[quietest] || len(gone) != 2 {
+		t.Errorf("got %v gone, want the one that has moved nothing for longest", gone)
+	}
+	if n := len(w.process.users[1]); n != UserSessions {
+		t.Errorf("got %d sessions, want %d", n, UserSessions)
+	}
+}
+
+// A carrier outlives that its session agrees too often: the origin does not answer.
+func TestAnAgainTooManyIsNotAnswered(t *testing.T) {
+	w := newWorld(t)
+	l := w.dial(w.client(1), 1, Stream, w.process)
+	l.talk(t)
+	w.now = w.now.Add(GenerationLife)
+	for l.o.Session().mayRenew(w.now) {
+	}
+	body, ok := l.c.Again(w.now)
+	if !ok {
+		t.Fatal("it does not agree again")
+	}
+	if answer, err := l.o.Again(body, w.now); answer != nil || err != nil {
+		t.Errorf("got %x and %v, want neither", answer, err)
+	}
+	l.talk(t)
 }
 
 func TestStrangersTakeNoShare(t *testing.T) {

@@ -238,7 +238,9 @@ func (t *Tunnel) wrote(n int, err error) bool {
 			t.guest.Show()
 		}
 		t.keep(-t.recv.wrote(n))
-		t.table.active.Store(time.Now().UnixNano())
+		now := time.Now().UnixNano()
+		t.table.active.Store(now)
+		t.session.moved(now)
 		t.table.moved[t.Service.Kind].received.Add(uint64(n))
 		t.afterWrite()
 	}

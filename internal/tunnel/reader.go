@@ -208,6 +208,7 @@ func (t *Tunnel) push(buf []byte, n, number int) bool {
 	t.keep(int64(cap(buf)))
 	t.reader.last = time.Now().UnixNano()
 	t.table.active.Store(t.reader.last)
+	t.session.moved(t.reader.last)
 	t.table.moved[t.Service.Kind].sent.Add(uint64(n))
 	t.noteBulk()
 	p, unsent := t.current(), t.send.unsent()

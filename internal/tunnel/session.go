@@ -194,6 +194,33 @@ func (s *Session) GiveUp(why wire.Reason) {
 	s.table.dropSession(s)
 }
 
+// giveWay ends all, as another session of the user's has the place of this one at the origin.
+func (s *Session) giveWay() {
+	for _, c := range s.table.Carriers.All() {
+		if SessionOf(c) == s {
+			c.Close()
+		}
+	}
+	for _, t := range s.All() {
+		t.Reset(wire.Busy)
+	}
+}
+
+// moved notes that a stream's byte moved. It does nothing at the client.
+func (s *Session) moved(now int64) {
+	if s != nil && s.agreed != nil {
+		s.agreed.Moved(now)
+	}
+}
+
+// living counts a tunnel that begins or ends.
+func (s *Session) living(n int64) {
+	s.table.tunnels.Add(n)
+	if s.agreed != nil {
+		s.agreed.Living(n)
+	}
+}
+
 // Deliver implements carrier.Handler.
 func (s *Session) Deliver(c *carrier.Carrier, f wire.Frame, isEarly bool, whole []byte) (kept bool, err error) {
 	if t := s.find(f.Tunnel); t != nil {
@@ -258,7 +285,7 @@ func (s *Session) Accept(c *carrier.Carrier, id uint32, svc wire.Service, early 
 	if isClosed {
 		return nil, false
 	}
-	s.table.tunnels.Add(1)
+	s.living(1)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(early) > 0 {
@@ -285,7 +312,7 @@ func (s *Session) ended(id uint32, word wire.Frame, said bool, c *carrier.Carrie
 		s.unused = time.Now()
 	}
 	s.mu.Unlock()
-	s.table.tunnels.Add(-1)
+	s.living(-1)
 	if word.Kind == wire.Pad {
 		return
 	}
@@ -472,6 +499,7 @@ func (tb *Table) sessionOf(agreed *session.Session) *Session {
 	s := tb.newSession(agreed.User)
 	s.agreed, s.given = agreed, now
 	agreed.Hold()
+	agreed.OnDisplaced(func() { tb.tasks.Go(s.giveWay) })
 	tb.agreed[agreed], tb.sessions[s] = s, struct{}{}
 	return s
 }

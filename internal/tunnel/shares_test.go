@@ -112,3 +112,18 @@ func TestATunnelIsToldAsEndedWhenItHas(t *testing.T) {
 		}
 	})
 }
+
+// A session whose place another has taken ends with its carriers and tunnels, and the client begins anew.
+func TestASessionThatGivesWayEndsWhole(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, n *Net) {
+		near, far := n.first()
+		joined(t, n, near)
+		s := SessionOf(far)
+		s.giveWay()
+		synctest.Wait()
+		if !far.Dead() || s.Tunnels() != 0 {
+			t.Errorf("got a carrier that is dead: %v, and %d tunnels; want none", far.Dead(), s.Tunnels())
+		}
+	})
+}

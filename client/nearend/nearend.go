@@ -72,6 +72,9 @@ type port struct {
 // Open listens; nothing is served before Serve is called. Whoever does not call
 // Serve calls Close. An error about an address names the flag that changes it.
 func Open(ctx context.Context, l *link.Link, o Options, logs io.Writer) (*NearEnd, error) {
+	if o.Guests < 0 {
+		return nil, fmt.Errorf("--max-guests %d: no number of connections: give one of 1 or more, or leave it out for 1024", o.Guests)
+	}
 	own, clients := loggers(logs, o.Verbose)
 	n := &NearEnd{log: own, fronts: len(l.Fronts)}
 	var err error

@@ -91,3 +91,11 @@ func TestTheAppsLinkSaysAllThatTheAppWouldGuess(t *testing.T) {
 		t.Errorf("got %s without a port, want an error", got)
 	}
 }
+
+func TestNoNumberOfGuestsIsRefused(t *testing.T) {
+	t.Parallel()
+	l := &link.Link{Keys: seal.NewMaster().Client(1), Fronts: []link.Front{deadFront(t)}}
+	if _, err := Open(t.Context(), l, Options{Guests: -1}, t.Output()); err == nil || !strings.Contains(err.Error(), "--max-guests") {
+		t.Errorf("got %v, want what to change", err)
+	}
+}

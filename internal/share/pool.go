@@ -17,8 +17,9 @@ type Pool[K, W comparable] struct {
 	strange   *Bound[K] // the places alone that have shown nothing; it is never used up
 	displaced atomic.Uint64
 
-	mu sync.Mutex // guards the following; taken before the bounds'
-	of map[within[K, W]]*held[K, W]
+	mu    sync.Mutex // guards the following; taken before the bounds'
+	of    map[within[K, W]]*held[K, W]
+	shown line[K, W] // the places of all that have shown something, the one that did least lately first
 }
 
 // within is one within a name.
@@ -32,12 +33,12 @@ type Strangers = Pool[netip.Prefix, netip.Prefix]
 
 // Place is what a stranger has in a Pool.
 type Place[K, W comparable] struct {
-	pool       *Pool[K, W]
-	held       *held[K, W]
-	end        func()
-	line       *line[K, W]
-	prev, next *Place[K, W]
-	left       bool
+	pool     *Pool[K, W]
+	held     *held[K, W]
+	end      func()
+	line     *line[K, W]
+	own, all links[K, W] // in line, and in the pool's shown
+	left     bool
 }
 
 // held is the places of one within a name: those that have shown nothing, and those that have.
@@ -51,6 +52,12 @@ type held[K, W comparable] struct {
 
 // line is places in their order: the first is lost first.
 type line[K, W comparable] struct{ first, last *Place[K, W] }
+
+// links are a place's in a line.
+type links[K, W comparable] struct{ prev, next *Place[K, W] }
+
+func ofOwn[K, W comparable](l *Place[K, W]) *links[K, W] { return &l.own }
+func ofAll[K, W comparable](l *Place[K, W]) *links[K, W] { return &l.all }
 
 // first is the place that is lost first.
 func (h *held[K, W]) first() *Place[K, W] { return cmp.Or(h.strange.first, h.shown.first) }
@@ -124,15 +131,18 @@ func (p *Pool[K, W]) Enter(name K, one W, end func()) *Place[K, W] {
 	return place
 }
 
-// first is the place that is lost for another; nil if there is none. It has shown nothing, and is of
-// whoever has most of those. Where less than the reserve has shown nothing, whoever has more than
-// that in all is asked first, so that nobody fills the pool with what has shown something.
+// first is the place that is lost for another; nil if there is none. While as many as the reserve have shown
+// nothing it is one of those, of whoever has most of them. Else it is of whoever has more than the
+// reserve, and where nobody has, the one that has shown nothing for longest: those that are about to show
+// something are not lost for the next that come.
 func (p *Pool[K, W]) first() *Place[K, W] {
 	payer, _ := p.strange.most()
 	if p.strange.Taken() < max(1, p.bound.reserve) {
-		if most, has := p.bound.most(); payer == nil || has > p.bound.reserve {
-			payer = most
+		most, has := p.bound.most()
+		if has <= p.bound.reserve && p.shown.first != nil {
+			return p.shown.first
 		}
+		payer = most
 	}
 	if payer == nil {
 		return nil
@@ -215,40 +225,45 @@ func (l *Place[K, W]) leave() {
 
 // put puts a place at the end of a line.
 func (h *held[K, W]) put(l *Place[K, W], to *line[K, W]) {
-	to.push(l)
+	l.line = to
+	to.push(l, ofOwn)
 	if to == &h.strange {
 		h.unshown.Add(1)
+	} else {
+		l.pool.shown.push(l, ofAll)
 	}
 }
 
 // take undoes put.
 func (h *held[K, W]) take(l *Place[K, W]) {
+	l.line.remove(l, ofOwn)
 	if l.line == &h.strange {
 		h.unshown.Give(1)
+	} else {
+		l.pool.shown.remove(l, ofAll)
 	}
-	l.line.remove(l)
 }
 
-func (h *line[K, W]) push(l *Place[K, W]) {
-	l.line = h
-	if l.prev = h.last; l.prev == nil {
+func (h *line[K, W]) push(l *Place[K, W], of func(*Place[K, W]) *links[K, W]) {
+	if of(l).prev = h.last; h.last == nil {
 		h.first = l
 	} else {
-		l.prev.next = l
+		of(h.last).next = l
 	}
 	h.last = l
 }
 
-func (h *line[K, W]) remove(l *Place[K, W]) {
-	if l.prev != nil {
-		l.prev.next = l.next
+func (h *line[K, W]) remove(l *Place[K, W], of func(*Place[K, W]) *links[K, W]) {
+	at := of(l)
+	if at.prev != nil {
+		of(at.prev).next = at.next
 	} else {
-		h.first = l.next
+		h.first = at.next
 	}
-	if l.next != nil {
-		l.next.prev = l.prev
+	if at.next != nil {
+		of(at.next).prev = at.prev
 	} else {
-		h.last = l.prev
+		h.last = at.prev
 	}
-	l.prev, l.next = nil, nil
+	*at = links[K, W]{}
 }

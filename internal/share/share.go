@@ -9,9 +9,9 @@
 //     whoever has most has taken, something ends: what has shown nothing before what has, and
 //     the oldest first.
 //  5. The same holds within a name. Whoever has nothing has less than any other.
-//  6. Another stranger always takes. What ends for it has shown nothing, and is of whoever has most of that; what
-//     has shown something ends where there is nothing else, or where it fills all but the reserve and is of one who
-//     has more than the reserve.
+//  6. Another stranger always takes. What ends for it has shown nothing, and is of whoever has most of that. Where
+//     less than the reserve has shown nothing it is of whoever has more than the reserve, or else what has
+//     shown nothing for longest.
 //  7. What has joined a session is counted for its user, and for no address any more.
 //
 // Who has most is told to a factor of two where many have much; of two who are alike, the one that

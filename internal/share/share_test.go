@@ -245,6 +245,33 @@ func TestWhoHasShownMostPaysWhereFewHaveNot(t *testing.T) {
 	want(t, "others' that are gone", int64(others), 0)
 }
 
+// A machine with thousands of addresses, each of which has shown something once, neither ends a phone's that goes
+// on, nor keeps another from showing something.
+func TestWhoShowsSomethingOnceCostsNobodyWhoGoesOn(t *testing.T) {
+	t.Parallel()
+	p, gone := NewGuests(80), 0
+	end := func() { gone++ }
+	var phone []*Guest
+	for range 3 {
+		phone = append(phone, p.Enter(netip.MustParseAddr("10.0.0.1"), struct{}{}, end))
+		phone[len(phone)-1].Show()
+	}
+	laptop := netip.MustParseAddr("10.1.0.0")
+	flood := func(n int) {
+		for range n {
+			laptop = laptop.Next()
+			p.Enter(laptop, struct{}{}, func() {}).Show()
+			for _, l := range phone {
+				l.Stir()
+			}
+		}
+	}
+	flood(1000)
+	phone = append(phone, p.Enter(netip.MustParseAddr("10.0.0.2"), struct{}{}, end))
+	flood(1000) // while another phone's has yet to show something
+	want(t, "gone", int64(gone), 0)
+}
+
 func TestOnlyWhatEndsIsCounted(t *testing.T) {
 	t.Parallel()
 	b := NewBound[int](8)

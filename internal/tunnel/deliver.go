@@ -225,6 +225,22 @@ func (t *Tunnel) writeRest() {
 	}
 }
 
+// shows keeps a guest's place from others, as somebody at the other end knows it. t.mu is held.
+func (t *Tunnel) shows(now int64) {
+	switch {
+	case t.guest == nil || now-t.shown < int64(showEvery):
+	case t.shown == 0:
+		t.guest.Show()
+		t.shown = now
+	default:
+		t.guest.Stir()
+		t.shown = now
+	}
+}
+
+// showEvery is how often a guest shows that it goes on.
+const showEvery = 50 * time.Millisecond
+
 // wrote accounts for n bytes that the stream took; false if it failed or the tunnel has
 // ended meanwhile.
 func (t *Tunnel) wrote(n int, err error) bool {
@@ -234,11 +250,9 @@ func (t *Tunnel) wrote(n int, err error) bool {
 		return false
 	}
 	if n > 0 {
-		if t.guest != nil && t.recv.written == 0 { // somebody at the other end knows it
-			t.guest.Show()
-		}
-		t.keep(-t.recv.wrote(n))
 		now := time.Now().UnixNano()
+		t.shows(now)
+		t.keep(-t.recv.wrote(n))
 		t.table.active.Store(now)
 		t.session.moved(now)
 		t.table.moved[t.Service.Kind].received.Add(uint64(n))

@@ -41,6 +41,7 @@ type Tunnel struct {
 	phase    phase
 	bulkTold bool         // Events.Bulk was told
 	guest    *share.Guest // client: its place among those of other machines
+	shown    int64        // when it has kept that last, Unix ns
 	session  *Session     // nil: waiting
 	id       uint32       // its number in the session
 	stream   net.Conn     // nil at the origin until Join

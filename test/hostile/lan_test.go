@@ -54,6 +54,9 @@ func keepsNobodyOut(t *testing.T, from func(int) string) {
 	elsewhere, slowest := away.opens(50)
 	t.Logf("9,000 connections, %d refused: a phone beside it %v, quiet %v, another's first message after %v; another household %d of 50, the slowest in %v; client %d MiB, origin %d MiB, %v tunnels",
 		refused, beside, quiet, took, elsewhere, slowest, home.rss(), w.origin.rss(), w.metrics()["culvert_tunnels"])
+	if n := held.len(); n < 3000 {
+		t.Errorf("got a crowd of %d: it was no attack", n)
+	}
 	wantCalm(t, "a phone beside it", quiet, beside, err)
 	if late != nil || took > time.Second {
 		t.Errorf("another phone: got %v and its first message after %v, want it within 1 s", late, took)

@@ -271,3 +271,15 @@ func (w *world) metrics() map[string]float64 {
 	}
 	return all
 }
+
+// counted is the sum of the origin's metrics of a name, whose labels have these words.
+func (w *world) counted(name string, labels ...string) (sum float64) {
+	w.Helper()
+	for full, n := range w.metrics() {
+		has := func(label string) bool { return strings.Contains(full, label) }
+		if base, _, _ := strings.Cut(full, "{"); base == name && !slices.ContainsFunc(labels, func(l string) bool { return !has(l) }) {
+			sum += n
+		}
+	}
+	return sum
+}

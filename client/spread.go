@@ -40,6 +40,8 @@ const (
 	spreadRecent = 2 * time.Second
 	// spreadEvery is how often it is seen to that there are enough.
 	spreadEvery = 50 * time.Millisecond
+	// dialLate is how late a dial may be, as there were enough carriers, for the next to come sooner.
+	dialLate = 200 * time.Millisecond
 	// lateDials is how many head starts a dial may take.
 	lateDials = 2
 )
@@ -117,8 +119,8 @@ func (s *spread) run(c *Client) {
 	for c.running.Err() == nil && s.goesOn() {
 		now := time.Now()
 		if s.wants() && !now.Before(next) && c.isCalm() && s.begin(c, now) {
-			if next.Before(now.Add(-spreadEvery)) {
-				next = now
+			if late := now.Add(-dialLate); next.Before(late) {
+				next = late
 			}
 			next = next.Add(every*3/4 + rand.N(every/2))
 			c.task(func() {

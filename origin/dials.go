@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"container/list"
 	"context"
 	"slices"
 	"sync"
@@ -36,6 +37,7 @@ type oneDial struct {
 	isChat bool
 	dial   func(context.Context)
 	cancel context.CancelFunc // nil: it waits
+	place  *list.Element      // where it waits
 }
 
 // userQueue is one user's: how many are under way, and the sessions that have any, by turns.
@@ -49,7 +51,7 @@ type userQueue struct {
 type sessionQueue struct {
 	of      *tunnel.Session
 	running int
-	waiting [2][]*oneDial
+	waiting [2]list.List
 }
 
 // lane is where a dial waits: chat goes first.
@@ -77,7 +79,7 @@ func (d *dials) run(key tunnelKey, isChat bool, dial func(context.Context)) {
 	one := &oneDial{key: key, isChat: isChat, dial: dial}
 	d.by[key] = one
 	s := q.session(key.session)
-	s.waiting[one.lane()] = append(s.waiting[one.lane()], one)
+	one.place = s.waiting[one.lane()].PushBack(one)
 	d.start(q)
 }
 
@@ -96,7 +98,7 @@ func (d *dials) end(key tunnelKey) {
 	delete(d.by, key)
 	q := d.of[key.session.User]
 	s := q.session(key.session)
-	s.waiting[one.lane()] = slices.DeleteFunc(s.waiting[one.lane()], func(other *oneDial) bool { return other == one })
+	s.waiting[one.lane()].Remove(one.place)
 	d.tidy(q, s)
 }
 
@@ -127,7 +129,7 @@ func (d *dials) ended(q *userQueue, one *oneDial) {
 
 // tidy forgets a session that has no dial any more, and its user with the last. d.mu is held.
 func (d *dials) tidy(q *userQueue, s *sessionQueue) {
-	if s.running > 0 || len(s.waiting[0])+len(s.waiting[1]) > 0 {
+	if s.running > 0 || s.waiting[0].Len()+s.waiting[1].Len() > 0 {
 		return
 	}
 	q.sessions = slices.DeleteFunc(q.sessions, func(other *sessionQueue) bool { return other == s })
@@ -176,11 +178,9 @@ func (s *sessionQueue) take(any bool) *oneDial {
 		return nil
 	}
 	for lane := range s.waiting {
-		if w := s.waiting[lane]; len(w) > 0 && (lane == 0 || any) {
-			one := w[0]
-			w[0], s.waiting[lane] = nil, w[1:]
+		if w := &s.waiting[lane]; w.Len() > 0 && (lane == 0 || any) {
 			s.running++
-			return one
+			return w.Remove(w.Front()).(*oneDial)
 		}
 	}
 	return nil

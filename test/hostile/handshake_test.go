@@ -3,6 +3,7 @@ package hostile
 import (
 	"crypto/rand"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -32,14 +33,23 @@ func TestHandshakesAndGarbageDoNotSlowChat(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			number++
 			d := w.device(number)
-			before := w.origin.cpu()
+			before, refused := w.origin.cpu(), w.counted("culvert_tokens_refused_total")
 			attempts.Store(0)
 			beside, err := u.chatsWhile("", func(stop <-chan struct{}) { attack(d, stop) })
 			t.Logf("quiet %v; beside %d attempts %v, %v; origin %.1f s of CPU, %d MiB", quiet, attempts.Load(), beside, err, w.origin.cpu()-before, w.origin.rss())
 			wantCalm(t, "another user", quiet, beside, err)
+			if n := attempts.Load(); n < leastAttempts {
+				t.Errorf("got %d attempts, want %d at least: it was no attack", n, leastAttempts)
+			}
+			if strings.HasSuffix(name, "token") && w.counted("culvert_tokens_refused_total") < refused+leastAttempts/2 {
+				t.Error("got hardly a token refused: it was no attack")
+			}
 		})
 	}
 }
+
+// leastAttempts is how many an attack makes at least, in which the machine has much else to do.
+const leastAttempts = 50
 
 // attempts is how often until has repeated something.
 var attempts atomic.Int64

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"culvert/internal/seal"
+	"culvert/test/screen"
 )
 
 // honest is what ten users have seen: how long their messages took, new connections among them,
@@ -147,13 +148,17 @@ const asAttackers = "CULVERT_TEST_AS_ATTACKERS"
 func (w *world) attacked(home *user) (retreat func()) {
 	w.Helper()
 	c := exec.Command("nice", "-n", "19", os.Args[0], "-test.run=^TestAttackers$", "-test.timeout=0")
+	out := screen.New()
+	c.Stdout, c.Stderr, c.WaitDelay = out, out, time.Second
 	c.Env = append(os.Environ(), asAttackers+"="+strings.Join([]string{w.door, w.front, home.chat, w.secret}, " "))
 	end, err := c.StdinPipe()
 	must(w, err)
 	must(w, c.Start())
 	return sync.OnceFunc(func() {
 		end.Close()
-		c.Wait()
+		if err := c.Wait(); err != nil {
+			w.Errorf("the attackers: %v\n%s", err, out)
+		}
 	})
 }
 
@@ -209,6 +214,9 @@ func TestSoak(t *testing.T) {
 		if n > 0 && (len(name) > 20 && name[:20] == "culvert_shares_total" || name == "culvert_strangers_displaced_total") {
 			t.Logf("%s %.0f", name, n)
 		}
+	}
+	if n := w.counted("culvert_strangers_displaced_total"); n == 0 || w.counted("culvert_shares_total") == 0 {
+		t.Errorf("got %.0f strangers displaced, or no share used up: it was no attack", n)
 	}
 	if len(beside.cut) > 0 || beside.chat.at(0.99) > 3*max(quiet.chat.at(0.99), 20*time.Millisecond) {
 		t.Errorf("got a p99 of %v and %d cut, want less than three times %v and none", beside.chat.at(0.99), len(beside.cut), quiet.chat.at(0.99))

@@ -71,8 +71,8 @@ type Config struct {
 	Windows int64            // bytes that windows may grow by in all; 0: 128 MiB
 	Now     func() time.Time // the machine's wall clock; nil: time.Now
 
-	// Guests bounds the connections that come from other machines; 0: 1,024. Whoever of them
-	// has most loses one when they are scarce, such as whoever has got no answer.
+	// Guests bounds the connections that come from other machines; 0: 1,024. When they are scarce
+	// those end first that have had no answer.
 	Guests int
 
 	// Keep is a directory for what is learned of networks; empty: it is forgotten with the Client.

@@ -44,7 +44,7 @@ func (o *Options) AddFlags(f *term.Flags) {
 	f.StringVar(&o.Chat, "chat", "", "`ADDR`, host:port, that serves chat (default 127.0.0.1:5222)")
 	f.StringVar(&o.Media, "media", "", "`ADDR`, host:port, that serves media (default 127.0.0.1:7777)")
 	f.BoolVar(&o.LAN, "lan", false, "let phones on the same network in")
-	f.IntVar(&o.Guests, "max-guests", 1024, "`NUMBER` of connections that other machines may have at once with --lan; when they get scarce whoever has most loses one")
+	f.IntVar(&o.Guests, "max-guests", 1024, "`NUMBER` of connections that other machines may have at once with --lan; when they get scarce those that have had no answer end first")
 	f.StringVar(&o.Host, "host", "", "`NAME` or IPv4 address by which phones reach this machine, if culvert finds a wrong one")
 	f.BoolVar(&o.Verbose, "verbose", false, "log every connection that ends")
 }

@@ -101,11 +101,15 @@ func (s *Session) Release(now time.Time) {
 	s.idle = now
 }
 
-// OnDisplaced has f called when another session of the user's takes the place of this one. It must not wait.
+// OnDisplaced has f called when another session of the user's takes the place of this one, or has it. It must not
+// wait, nor call s.
 func (s *Session) OnDisplaced(f func()) {
 	s.origin.mu.Lock()
 	defer s.origin.mu.Unlock()
 	s.displaced = f
+	if s.dropped.Load() {
+		f()
+	}
 }
 
 // Moved notes when a stream's byte moved, in Unix ns.

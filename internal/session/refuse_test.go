@@ -80,6 +80,10 @@ func TestHeldSessionsKeepNoOtherDeviceOut(t *testing.T) {
 	if !gone[quietest] || len(gone) != 2 {
 		t.Errorf("got %v gone, want the one that has moved nothing for longest", gone)
 	}
+	told := false
+	if all[quietest].OnDisplaced(func() { told = true }); !told {
+		t.Error("got somebody who came late not told")
+	}
 	if n := len(w.process.users[1]); n != UserSessions {
 		t.Errorf("got %d sessions, want %d", n, UserSessions)
 	}

@@ -164,25 +164,6 @@ func (s *Session) Orphans() []*Tunnel {
 	return slices.DeleteFunc(s.All(), func(t *Tunnel) bool { return t.Carrier() != nil })
 }
 
-// Move has the tunnels of one carrier of the client, but those that stay, go on by another. Both
-// live: nothing is sent again.
-func (s *Session) Move(from, to *carrier.Carrier, stays func(*Tunnel) bool) {
-	for _, t := range s.All() {
-		if t.Carrier() == from && !stays(t) {
-			t.Attach(to, false)
-		}
-	}
-}
-
-// Part ends a carrier of the client by which nothing goes any more, and by which all has
-// come that was on its way: its end is no loss to a tunnel that has moved.
-func (s *Session) Part(c *carrier.Carrier) {
-	for _, t := range s.All() {
-		t.part(c)
-	}
-	c.Close()
-}
-
 // GiveUp resets all tunnels and forgets the session, at the client.
 func (s *Session) GiveUp(why wire.Reason) {
 	s.mu.Lock()
@@ -399,38 +380,10 @@ func (s *Session) Doubted(c *carrier.Carrier) {
 	}
 }
 
-// Leave has the tunnels that go by others, too, go no more by a carrier of the client whose budget
-// is spent. Part ends it once all has come.
-func (s *Session) Leave(c *carrier.Carrier) {
-	for _, t := range s.All() {
-		t.leave(c)
-	}
-}
-
 // Spending implements carrier.Handler.
 func (s *Session) Spending(c *carrier.Carrier) {
 	if s.table.Spending != nil {
 		s.table.Spending(c)
-	}
-}
-
-// Shift has the tunnels that go by one carrier of the client, but those that stay, go on by another, and
-// what that took and was not acked go again, both ways: it may be dead. What it brings yet counts all
-// the same.
-func (s *Session) Shift(from, to *carrier.Carrier, stays func(*Tunnel) bool) {
-	for _, t := range s.All() {
-		if t.Carrier() == from && !stays(t) {
-			t.Attach(to, true)
-		}
-		t.suspect(from)
-	}
-}
-
-// Flee is Shift for one tunnel of the client, from the carrier that it has.
-func (t *Tunnel) Flee(to *carrier.Carrier) {
-	if from := t.Carrier(); from != nil && from != to {
-		t.Attach(to, true)
-		t.suspect(from)
 	}
 }
 

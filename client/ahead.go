@@ -21,7 +21,11 @@ func (c *Client) goAhead(s *socket, i int, conn net.Conn, w wanted) (first []byt
 	s.cost, s.brought = cork.Brought()+answer, cork.Brought
 	s.ahead = c.newCarrier(s, i, w.home)
 	s.ahead.Hold()
-	w.home.paths.follow(s.ahead, inOneFlight(c.budgets.left(s.ahead, true)))
+	budget := c.budgets.left(s.ahead, true)
+	if c.cfg.DialRate > spreadMost { // else there are fewer of them than there may be, and each brings what it can
+		budget = inOneFlight(budget)
+	}
+	w.home.paths.follow(s.ahead, budget)
 	s.ahead.Ping()
 	w.bulk.await(s.ahead)
 	if first = s.ahead.First(wire.MaxAhead); first == nil {

@@ -10,7 +10,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -22,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"culvert/test/programs"
 	"culvert/test/screen"
 )
 
@@ -34,26 +34,7 @@ var (
 var bin string
 
 func TestMain(m *testing.M) {
-	code, err := buildAndRun(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	os.Exit(code)
-}
-
-func buildAndRun(m *testing.M) (int, error) {
-	var err error
-	if bin, err = os.MkdirTemp("", "fronting"); err != nil {
-		return 1, err
-	}
-	defer os.RemoveAll(bin)
-	// As the Makefile does it, so that what was compiled before is not compiled again.
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin+"/", "culvert/cmd/culvert", "culvert/cmd/edge", "culvert/cmd/origin")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("build: %w\n%s", err, out)
-	}
-	return m.Run(), nil
+	os.Exit(programs.Run(m, &bin))
 }
 
 // need is the path of a program that is not ours.

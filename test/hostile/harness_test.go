@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"culvert/test/programs"
 	"culvert/test/screen"
 )
 
@@ -29,26 +30,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asAttackers) != "" {
 		os.Exit(m.Run())
 	}
-	code, err := buildAndRun(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	os.Exit(code)
-}
-
-func buildAndRun(m *testing.M) (int, error) {
-	var err error
-	if bin, err = os.MkdirTemp("", "hostile"); err != nil {
-		return 1, err
-	}
-	defer os.RemoveAll(bin)
-	// As the Makefile does it, so that what was compiled before is not compiled again.
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin+"/", "culvert/cmd/culvert", "culvert/cmd/edge", "culvert/cmd/origin")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("build: %w\n%s", err, out)
-	}
-	return m.Run(), nil
+	os.Exit(programs.Run(m, &bin))
 }
 
 func must(t testing.TB, err error) {

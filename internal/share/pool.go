@@ -2,6 +2,7 @@ package share
 
 import (
 	"cmp"
+	"container/list"
 	"math"
 	"net"
 	"net/netip"
@@ -19,7 +20,7 @@ type Pool[K, W comparable] struct {
 
 	mu    sync.Mutex // guards the following; taken before the bounds'
 	of    map[within[K, W]]*held[K, W]
-	shown line[K, W] // the places of all that have shown something, the one that did least lately first
+	shown list.List // of the *Place of all that have shown something, the one that did least lately first
 }
 
 // within is one within a name.
@@ -36,8 +37,8 @@ type Place[K, W comparable] struct {
 	pool     *Pool[K, W]
 	held     *held[K, W]
 	end      func()
-	line     *line[K, W]
-	own, all links[K, W] // in line, and in the pool's shown
+	line     *list.List    // one of held's
+	own, all *list.Element // in line, and in the pool's shown
 	left     bool
 }
 
@@ -46,21 +47,22 @@ type held[K, W comparable] struct {
 	account *Account[K]
 	unshown *Account[K]
 	key     within[K, W]
-	strange line[K, W]
-	shown   line[K, W]
+	strange list.List // of *Place, that which is lost first in front
+	shown   list.List
 }
 
-// line is places in their order: the first is lost first.
-type line[K, W comparable] struct{ first, last *Place[K, W] }
-
-// links are a place's in a line.
-type links[K, W comparable] struct{ prev, next *Place[K, W] }
-
-func ofOwn[K, W comparable](l *Place[K, W]) *links[K, W] { return &l.own }
-func ofAll[K, W comparable](l *Place[K, W]) *links[K, W] { return &l.all }
+// front is the place in front of a line; nil if there is none.
+func front[K, W comparable](line *list.List) *Place[K, W] {
+	if e := line.Front(); e != nil {
+		return e.Value.(*Place[K, W])
+	}
+	return nil
+}
 
 // first is the place that is lost first.
-func (h *held[K, W]) first() *Place[K, W] { return cmp.Or(h.strange.first, h.shown.first) }
+func (h *held[K, W]) first() *Place[K, W] {
+	return cmp.Or(front[K, W](&h.strange), front[K, W](&h.shown))
+}
 
 // NewPool makes a pool with room for size.
 func NewPool[K, W comparable](size int) *Pool[K, W] {
@@ -139,8 +141,8 @@ func (p *Pool[K, W]) first() *Place[K, W] {
 	payer, _ := p.strange.most()
 	if p.strange.Taken() < max(1, p.bound.reserve) {
 		most, has := p.bound.most()
-		if has <= p.bound.reserve && p.shown.first != nil {
-			return p.shown.first
+		if idle := front[K, W](&p.shown); has <= p.bound.reserve && idle != nil {
+			return idle
 		}
 		payer = most
 	}
@@ -224,46 +226,21 @@ func (l *Place[K, W]) leave() {
 }
 
 // put puts a place at the end of a line.
-func (h *held[K, W]) put(l *Place[K, W], to *line[K, W]) {
-	l.line = to
-	to.push(l, ofOwn)
+func (h *held[K, W]) put(l *Place[K, W], to *list.List) {
+	l.line, l.own = to, to.PushBack(l)
 	if to == &h.strange {
 		h.unshown.Add(1)
 	} else {
-		l.pool.shown.push(l, ofAll)
+		l.all = l.pool.shown.PushBack(l)
 	}
 }
 
 // take undoes put.
 func (h *held[K, W]) take(l *Place[K, W]) {
-	l.line.remove(l, ofOwn)
+	l.line.Remove(l.own)
 	if l.line == &h.strange {
 		h.unshown.Give(1)
 	} else {
-		l.pool.shown.remove(l, ofAll)
+		l.pool.shown.Remove(l.all)
 	}
-}
-
-func (h *line[K, W]) push(l *Place[K, W], of func(*Place[K, W]) *links[K, W]) {
-	if of(l).prev = h.last; h.last == nil {
-		h.first = l
-	} else {
-		of(h.last).next = l
-	}
-	h.last = l
-}
-
-func (h *line[K, W]) remove(l *Place[K, W], of func(*Place[K, W]) *links[K, W]) {
-	at := of(l)
-	if at.prev != nil {
-		of(at.prev).next = at.next
-	} else {
-		h.first = at.next
-	}
-	if at.next != nil {
-		of(at.next).prev = at.prev
-	} else {
-		h.last = at.prev
-	}
-	*at = links[K, W]{}
 }

@@ -117,7 +117,7 @@ func TestDoctorNeverHangs(t *testing.T) {
 	l := &link.Link{Keys: seal.NewMaster().Client(1), Fronts: []link.Front{mutedFront(t)}}
 	begin := time.Now()
 	code, r := diagnose(t, "--link-file", file(t, "link", l.String(), 0o600), "--timeout", "200ms")
-	if took := time.Since(begin); code != 1 || took > 5*time.Second {
+	if took := time.Since(begin); code != 1 || took > 20*time.Second {
 		t.Errorf("got code %d after %v, want 1 at once", code, took)
 	}
 	if got := statuses(r); !strings.HasPrefix(got, "link=ok network=ok tls=failed gate=skipped") || r.Checks[2].Cause != doctor.TLSSilent {

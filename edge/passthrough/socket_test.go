@@ -6,11 +6,15 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"culvert/internal/wire"
 	"culvert/test/frames"
@@ -103,19 +107,52 @@ func holdDoor() http.Handler {
 	return rawDoor("x", func(c net.Conn, in *bufio.Reader) { in.ReadByte() })
 }
 
+// Periods end here when the test says so, however slow the machine is.
 func TestASocketThatIsIdleEndsAndOneThatMovesDoesNot(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, false, http.HandlerFunc(echoDoor), Options{Idle: 50 * time.Millisecond})
+	r := newRig(t, false, http.HandlerFunc(echoDoor), Options{Idle: time.Hour})
 	c, in := r.open(t)
-	start := time.Now()
-	for time.Since(start) < 250*time.Millisecond { // five periods, paced by the echo below
+	for range 5 {
 		c.Write(frames.Masked(frames.Ping, true, nil))
 		if _, _, err := frames.Read(in, 0); err != nil {
 			t.Fatalf("while moving: got %v, want a pong", err)
 		}
+		r.endPeriod()
 	}
+	r.endPeriod()
 	if _, err := in.ReadByte(); !errors.Is(err, io.EOF) {
 		t.Errorf("while idle: got %v, want an end", err)
+	}
+}
+
+// endPeriod is the end of a period of all sockets.
+func (r *rig) endPeriod() {
+	all := &r.proxy.sockets
+	all.mu.Lock()
+	open := slices.Collect(maps.Keys(all.open))
+	all.mu.Unlock()
+	for _, x := range open {
+		x.idle()
+	}
+}
+
+func TestAnIdleSocketEndsByItself(t *testing.T) {
+	t.Parallel()
+	counters := prometheus.NewRegistry()
+	r := newRig(t, false, http.HandlerFunc(echoDoor), Options{Idle: 50 * time.Millisecond, Metrics: counters})
+	c := r.dial(t)
+	io.WriteString(c, upgrade+"\r\n")
+	if _, err := io.ReadAll(c); err != nil {
+		t.Errorf("got %v, want an end", err)
+	}
+	families, err := counters.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if n := f.GetMetric()[0].GetCounter().GetValue(); f.GetName() == "culvert_edge_sockets_idle_total" && n != 1 {
+			t.Errorf("got %v sockets counted that were idle, want 1", n)
+		}
 	}
 }
 

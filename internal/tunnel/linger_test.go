@@ -73,7 +73,7 @@ func TestACloseInOrderLosesNothing(t *testing.T) {
 	mine.(*net.TCPConn).SetWriteBuffer(4 << 20)
 	app.(*net.TCPConn).CloseWrite()
 	io.ReadAll(mine)
-	mine.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+	mine.SetWriteDeadline(time.Now().Add(time.Second))
 	sent, _ := mine.Write(make([]byte, 16<<20)) // as much as fits, as nobody reads before the close
 	mine.(*net.TCPConn).CloseWrite()
 	closeInOrder(mine)

@@ -36,6 +36,9 @@ type world struct {
 	cert   string // of the edge, a file
 
 	settings []string // of the origin, beside those that all have
+
+	other *world // apart; nil until it is asked for
+	first *user  // honest; nil until it is asked for
 }
 
 // nano is the settings of a machine with 512 MiB, as infra/host/update makes them.
@@ -235,25 +238,6 @@ func (t trips) at(part float64) time.Duration {
 
 func (t trips) String() string {
 	return fmt.Sprintf("%d messages, p50 %v, p99 %v, max %v", len(t), t.at(0.5), t.at(0.99), t.at(1))
-}
-
-// wantCalm wants a chat to be little slower than when it was quiet: the attacker, and whatever
-// else this machine does, take time of the same processors, which is not what is tried. So
-// the slowest of a few hundred messages are shown and not judged; the soak judges them.
-func wantCalm(t testing.TB, who string, quiet, beside trips, err error) {
-	t.Helper()
-	if err != nil || beside.at(0.5) > max(2*quiet.at(0.5), 5*time.Millisecond) || beside.at(0.95) > max(3*quiet.at(0.95), 100*time.Millisecond) {
-		t.Errorf("%s: got %v and %v, want about %v", who, beside, err, quiet)
-	}
-}
-
-// chatsWhile is the chat of an honest user, from an address, while attack runs, which is
-// told by stop when it is over.
-func (u *user) chatsWhile(from string, attack func(stop <-chan struct{})) (trips, error) {
-	stop, over := make(chan struct{}), make(chan struct{})
-	go func() { defer close(over); attack(stop) }()
-	defer func() { close(stop); <-over }()
-	return u.talkFrom(from, 10*time.Millisecond, 4*time.Second)
 }
 
 // metrics are the origin's, by name with labels.

@@ -79,6 +79,9 @@ func flipped(t testing.TB, token string, bit int) string {
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
+// ahead is the length of the longest message that comes behind a token.
+var ahead = base64.RawURLEncoding.EncodedLen(wire.MaxAhead)
+
 // claim is what becomes of a visit.
 type claim struct {
 	name string
@@ -107,13 +110,15 @@ func claims(t testing.TB) []claim {
 		{"the cookie twice", visitWith(map[string]any{"session": two}), false},
 		{"empty", visitBy(""), false},
 		{"too short", visitBy(good[:wire.TokenLen-1]), false},
-		{"too long", visitBy(good + "A"), false},
+		{"a first message behind it", visitBy(good + strings.Repeat("A", ahead)), true},
+		{"too long a message behind it", visitBy(good + strings.Repeat("A", ahead+1)), false},
 		{"padded", visitBy(good + "="), false},
 		{"a line end after it", visitBy(good + "\n"), false},
 		{"a line end for the last character", visitBy(good[:wire.TokenLen-1] + "\n"), false},
 		{"quoted", visitBy(`"` + good + `"`), false},
 		{"the other base64", visitBy(strings.Repeat("+/", wire.TokenLen/2)), false},
 		{"huge", visitBy(strings.Repeat(good, 200)), false},
+		{"a message behind it that is none", visitBy(good + "A+"), false},
 		{"not ASCII", visitBy(strings.Repeat("ä", wire.TokenLen)), false},
 		{"not characters", visitBy(strings.Repeat("\xff", wire.TokenLen)), false},
 	}
@@ -167,7 +172,8 @@ func TestASecretAloneOpensTheGate(t *testing.T) {
 	}
 }
 
-// The function at the edge and Admit of internal/wire agree on every token.
+// The function at the edge and Admit of internal/wire agree on every token. Whether what stands
+// behind it is a message the function leaves to the origin.
 func FuzzGate(f *testing.F) {
 	keys, err := wire.ParseGateKeys(current + " " + previous)
 	if err != nil {
@@ -179,16 +185,26 @@ func FuzzGate(f *testing.F) {
 			token = flipped(f, token, bit)
 		}
 		f.Add(token, int64(0))
+		f.Add(token+"Ahead_-", int64(0))
 		f.Add(token, (300 * time.Second).Milliseconds())
 	}
 	f.Add("", int64(0))
 	f.Fuzz(func(t *testing.T, token string, later int64) {
 		v := visitBy(token)
 		v.Now += later % (1 << 41)
-		read, err := wire.ParseToken(token)
-		want := err == nil && read.Admit(keys, time.UnixMilli(v.Now))
+		text, behind := token, ""
+		if len(token) > wire.TokenLen {
+			text, behind = token[:wire.TokenLen], token[wire.TokenLen:]
+		}
+		read, err := wire.ParseToken(text)
+		want := err == nil && read.Admit(keys, time.UnixMilli(v.Now)) && len(behind) <= ahead && isBase64(behind)
 		if got := admitted(t, v, run(t, inGo, current+" "+previous, v)[0]); got != want {
 			t.Errorf("got admitted %v, and %v from Admit", got, want)
 		}
 	})
+}
+
+func isBase64(s string) bool {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	return strings.Trim(s, letters) == ""
 }

@@ -21,5 +21,5 @@ const secrets = "GATE_SECRETS"
 // one first and spaces between, or with whatever a template writes for them.
 // CloudFront takes one file that exports nothing.
 func Code(texts string) string {
-	return strings.Replace(handler, secrets, texts, 1) + strings.ReplaceAll(rules, "\nexport ", "\n")
+	return strings.Replace(handler, secrets, texts, 1) + "\n" + strings.ReplaceAll(rules, "\nexport ", "\n")
 }

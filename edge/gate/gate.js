@@ -37,4 +37,3 @@ function handler(event) {
 function admits(cookie) {
   return cookie !== undefined && !(cookie.multiValue && cookie.multiValue.length > 1) && opens(cookie.value, secrets, crypto);
 }
-

@@ -10,7 +10,7 @@ const maxAhead = 1600; // MaxAhead bytes, as base64url
 // readSecrets reads the texts of gate secrets, the current one first, with spaces between. What
 // is not the text of a secret opens nothing.
 export function readSecrets(texts) {
-  return texts.split(' ').filter(text => text.length === 64 && !/[^A-Za-z0-9]/.test(text));
+  return texts.split(' ').filter((text) => text.length === 64 && !/[^A-Za-z0-9]/.test(text));
 }
 
 // opens says whether the value of the cookie "session" holds a valid, fresh token. The first message
@@ -29,7 +29,7 @@ function isText(value) {
 // origin believes.
 function isGood(raw, secrets, crypto) {
   const age = Math.abs(Date.now() - raw.readUInt32BE(5) * 1000);
-  return raw[0] === 2 && age <= tokenLife && secrets.some(text => isSigned(raw, text, crypto));
+  return raw[0] === 2 && age <= tokenLife && secrets.some((text) => isSigned(raw, text, crypto));
 }
 
 function isSigned(raw, text, crypto) {

@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,6 +53,19 @@ func show(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", p.kind)
 	w.Header().Set("Etag", p.etag)
 	http.ServeContent(w, r, "", changed, bytes.NewReader(p.body))
+}
+
+// Paths are the addresses of all pages, sorted, for edges that show the site in
+// another way.
+func Paths() []string {
+	var all []string
+	for at := range shelf() {
+		if strings.HasPrefix(at, "/") {
+			all = append(all, at)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // refuseBody makes sure that a body, which nobody here wants, neither keeps

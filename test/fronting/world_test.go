@@ -26,23 +26,33 @@ type world struct {
 	standIn *standin.Server
 	master  seal.Master
 	secret  string // file
+	gate    string // file with the gates' own secret; empty: they have none
 	mediaCA string // file
 	origin  string // host:port
+	far     *program
 	admin   string
 }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t testing.TB) *world { return newGatedWorld(t, "") }
+
+// newGatedWorld is one whose gates have a secret of their own, unless it is empty.
+func newGatedWorld(t testing.TB, gate string) *world {
 	t.Helper()
 	onLinux(t)
 	w := &world{TB: t, dir: t.TempDir(), master: seal.NewMaster()}
+	if gate != "" {
+		keys, err := wire.ParseGateKeys(gate)
+		must(t, err)
+		w.master, w.gate = w.master.WithGate(keys[0]), write(t, gate+"\n", w.dir, "gate")
+	}
 	chat, media := w.whatsapp()
 	w.secret = write(t, w.master.Text()+"\n", w.dir, "secret")
 	w.origin, w.admin = freePort(t), freePort(t)
-	p := start(t, []string{
-		"CULVERT_LISTEN=" + w.origin, "CULVERT_SECRET_FILE=" + w.secret, "CULVERT_ADMIN_LISTEN=" + w.admin,
+	w.far = start(t, []string{
+		"CULVERT_LISTEN=" + w.origin, "CULVERT_SECRET_FILE=" + w.secret, "CULVERT_GATE_FILE=" + w.gate, "CULVERT_ADMIN_LISTEN=" + w.admin,
 		"CULVERT_UPSTREAM_CHAT=" + chat, "CULVERT_UPSTREAM_MEDIA=" + media, "CULVERT_ALLOW_PRIVATE=true", "CULVERT_DRAIN=1s",
 	}, filepath.Join(bin, "origin"))
-	p.up(w.origin)
+	w.far.up(w.origin)
 	return w
 }
 
@@ -87,14 +97,18 @@ func (w *world) link(pin string, fronts ...string) (file string) {
 	if pin != "" {
 		args = append(args, "--pin", pin)
 	}
+	if w.gate != "" {
+		args = append(args, "--gate-file", w.gate)
+	}
 	out, err := output(filepath.Join(bin, "culvert"), args...)
 	must(w, err)
 	return write(w, out, w.TempDir(), "link")
 }
 
-func (w *world) token() string {
-	keys := w.master.Client(7)
-	token := wire.NewToken(keys.User, keys.Token, w.master.Pair(7).ProofKey(), time.Now())
+func (w *world) token() string { return w.tokenOf(7, time.Now()) }
+
+func (w *world) tokenOf(user uint32, at time.Time) string {
+	token := wire.NewToken(user, w.master.Client(user).Token, w.master.Pair(user).ProofKey(), at)
 	return wire.TokenCookie + "=" + token.Text()
 }
 

@@ -1,0 +1,18 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"testing"
+)
+
+func TestTheWorkerShowsTheSiteOfToday(t *testing.T) {
+	t.Parallel()
+	want, err := code()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile("../pages.js"); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%s is stale (%v): go run ./edge/worker/embed", module, err)
+	}
+}

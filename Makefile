@@ -22,7 +22,7 @@ CLOUD          = bin/cloud $@ $(call given,PROFILE,profile) $(call given_anywher
   $(call given,ARCH,arch) $(call given_anywhere,BUDGET,budget) $(call given_anywhere,EMAIL,email) $(call given,SET,set) \
   $(call given,USERS,users) $(call given,USER,user) $(call given,FRONT,front) $(call given,DOCTOR,doctor) $(call given,YES,yes)
 
-.PHONY: all build run demo test race bench censor hostile long fuzz lint staticcheck fmt image sbom ci clean help functions invoke \
+.PHONY: all build run demo test race bench censor hostile long fuzz lint staticcheck fmt image sbom ci clean help functions invoke worker \
   bin/cloud deploy update status link rotate revoke destroy \
   build-ConnectFunction build-MessageFunction build-DisconnectFunction build-OriginLayer
 
@@ -36,6 +36,9 @@ run: build ## run the whole relay on this machine; phones on the same network ma
 
 demo: build ## the same against a stand-in WhatsApp, without internet; ends by itself
 	bin/local demo
+
+worker: build ## the same as run with the edge as a Cloudflare Worker, in Cloudflare's own runtime (needs npm)
+	bin/local run --lan --worker="$$(.ci/worker-tools)/workerd"
 
 test: ## the tests that take seconds
 	go test ./...

@@ -35,6 +35,9 @@ With --door=gateway carriers go through Amazon API Gateway and its functions, as
 an emulator in this process has them, and not straight to the origin. What AWS
 would charge is shown at the end.
 
+With --worker=PROGRAM, which is workerd, the edge is the Cloudflare Worker of
+edge/worker; "make worker" installs that program. The link is printed.
+
 Examples:
   local run --lan
   local run --upstream=stand-in --save try`
@@ -71,6 +74,7 @@ type options struct {
 	ports    nearend.Options // where the app's connections are taken
 	upstream upstream
 	door     string
+	worker   string
 	save     string
 
 	demo  bool          // show what the relay does, and end
@@ -98,6 +102,7 @@ func newDemoOptions() *options {
 func newOptions(f *term.Flags) *options {
 	o := &options{flags: f, limit: proofLimit}
 	f.StringVar(&o.door, "door", "stream", "`DOOR` that carriers go through: stream or gateway")
+	f.StringVar(&o.worker, "worker", "", "`PROGRAM` that runs the edge as a Cloudflare Worker: workerd")
 	return o
 }
 
@@ -110,6 +115,9 @@ func (o *options) parse(args []string, stdout io.Writer) error {
 	}
 	if o.door != "stream" && o.door != "gateway" {
 		return o.flags.Wrong("--door is stream or gateway")
+	}
+	if o.door == "gateway" && o.worker != "" {
+		return o.flags.Wrong("--worker is an edge of the stream door: leave --door away")
 	}
 	return nil
 }
@@ -148,7 +156,7 @@ var errNoWhatsApp = errors.New("WhatsApp cannot be reached from this machine; to
 func (r *relay) showStandIn(ctx context.Context) error {
 	r.out.Title("WhatsApp is not reached from here: a stand-in takes its place")
 	instead := newDemoOptions()
-	instead.door, instead.size, instead.limit, instead.ports.Verbose = r.door, r.size, r.limit, r.ports.Verbose
+	instead.door, instead.worker, instead.size, instead.limit, instead.ports.Verbose = r.door, r.worker, r.size, r.limit, r.ports.Verbose
 	if err := (&relay{options: instead, out: r.out, logs: r.logs}).run(ctx, new(whatsapp.Upstream)); err != nil {
 		return err
 	}
@@ -221,12 +229,9 @@ func (r *relay) all(ctx context.Context) error {
 // start starts the parts, from WhatsApp's side to the app's.
 func (r *relay) start(ctx context.Context) error {
 	r.out.Title("Starting the relay on this machine")
-	master := seal.NewMaster()
-	if r.door == "gateway" {
-		var err error
-		if r.Gateway, err = local.NewGateway(); err != nil {
-			return fmt.Errorf("start gateway: %w", err)
-		}
+	master, err := r.chooseEdge(seal.NewMaster())
+	if err != nil {
+		return err
 	}
 	if r.upstream == standIn {
 		begin := time.Now()
@@ -245,6 +250,9 @@ func (r *relay) start(ctx context.Context) error {
 		return fmt.Errorf("start edge: %w", err)
 	}
 	r.out.Step(term.Good, time.Since(begin), "%s on %s, with a new certificate, pinned in a link", r.edgeName(), r.EdgeAt)
+	if r.Worker != nil {
+		r.out.Hint("%s", r.Link)
+	}
 	begin = time.Now()
 	if err := r.OpenNear(ctx, r.ports, r.logs); err != nil {
 		return fmt.Errorf("start client: %w", err)
@@ -253,9 +261,29 @@ func (r *relay) start(ctx context.Context) error {
 	return nil
 }
 
+// chooseEdge makes what takes the place of the usual edge, and returns the master secret for its gate.
+func (r *relay) chooseEdge(master seal.Master) (seal.Master, error) {
+	var err error
+	switch {
+	case r.door == "gateway":
+		if r.Gateway, err = local.NewGateway(); err != nil {
+			return master, fmt.Errorf("start gateway: %w", err)
+		}
+	case r.worker != "":
+		if r.Worker, err = local.NewWorker(r.worker); err != nil {
+			return master, fmt.Errorf("start worker: %w", err)
+		}
+		master = r.Worker.Master(master)
+	}
+	return master, nil
+}
+
 func (r *relay) edgeName() string {
 	if r.Gateway != nil {
 		return "API Gateway and functions, emulated,"
+	}
+	if r.Worker != nil {
+		return "Cloudflare Worker in workerd, TLS"
 	}
 	return "Edge"
 }

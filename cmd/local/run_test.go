@@ -245,3 +245,15 @@ func TestRunGoesOnWithWhatWorks(t *testing.T) {
 		t.Errorf("got %s, want that chat works and media does not", text)
 	}
 }
+
+func TestAWorkerThatCannotRunIsSaidAtOnce(t *testing.T) {
+	t.Parallel()
+	for want, args := range map[string][]string{
+		"leave --door away":     {"demo", "--worker=workerd", "--door=gateway"},
+		"the folder of a clone": {"demo", "--worker=workerd"}, // a test's folder is none
+	} {
+		if code, _, stderr := command(t, args...); code == 0 || !strings.Contains(stderr, want) {
+			t.Errorf("%q: got %d and %q, want %q", args, code, stderr, want)
+		}
+	}
+}

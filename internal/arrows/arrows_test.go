@@ -49,6 +49,7 @@ var mayImport = map[string][]string{
 	"edge":             {"internal/handover", "internal/wire"},
 	"edge/gate":        {},
 	"edge/passthrough": {"internal/netpoll", "internal/share", "internal/site", "internal/wire"},
+	"edge/worker":      {"internal/site"},
 	"functions":        {"edge", "internal/wire"},
 
 	"client/doctor":  {"client", "client/front", "internal/link", "internal/tunnel", "internal/term", "internal/whatsapp", "internal/wire"},

@@ -45,6 +45,7 @@ type Relay struct {
 	Upstream *whatsapp.Upstream // where the origin connects; StartStandIn replaces it
 	Trust    doctor.Trust       // whom to take for WhatsApp
 	Gateway  *Gateway           // not nil: carriers go through the gateway door
+	Worker   *Worker            // not nil: the edge is a Cloudflare Worker, behind TLS as there
 	Failed   func(error)        // told why a part stopped by itself; required
 
 	OriginAt, EdgeAt net.Addr
@@ -119,7 +120,7 @@ func (r *Relay) StartOrigin(master seal.Master) error {
 		return err
 	}
 	r.OriginAt = ln.Addr()
-	cfg := origin.Config{Master: master, Dial: r.dial, Site: site.Handler()}
+	cfg := origin.Config{Master: master, Dial: r.dial, Site: site.Handler()} // verifies by the key of master's gate
 	if r.Gateway != nil {
 		r.Gateway.forOrigin(&cfg, r.OriginAt)
 		r.stops = append(r.stops, func() { r.Gateway.posts.Close() }) // in case no edge is started
@@ -185,8 +186,15 @@ func (r *Relay) edge(master seal.Master) (http.Handler, func(context.Context) er
 	if r.Gateway != nil {
 		return r.startGateway(master)
 	}
+	behind := r.OriginAt.String()
+	if r.Worker != nil {
+		var err error
+		if behind, err = r.startWorker(); err != nil {
+			return nil, nil, err
+		}
+	}
 	r.metrics = prometheus.NewRegistry()
-	proxy := passthrough.New(&url.URL{Scheme: "http", Host: r.OriginAt.String()}, passthrough.Options{Metrics: r.metrics})
+	proxy := passthrough.New(&url.URL{Scheme: "http", Host: behind}, passthrough.Options{Metrics: r.metrics})
 	return proxy, proxy.Drain, nil
 }
 

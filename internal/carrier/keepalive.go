@@ -42,6 +42,8 @@ func (s *Set) CheckIn(now time.Time) time.Duration {
 const (
 	askOverdue = 15 * time.Second
 	maxOverdue = 40 * time.Second
+	askOfLast  = 30 * time.Second // an origin, when it does not know whether its last messages came
+	slowLink   = 4 << 10          // bytes a second, at which they may be coming
 )
 
 // liveness is what a carrier knows of its peer's being there.
@@ -199,6 +201,17 @@ func (c *Carrier) keep(now time.Time) {
 	every -= every * time.Duration(c.alive.early.Load()) / 100
 	if every > 0 && (idle >= every || idle < 0) { // below 0 the clock was set back
 		c.Put(wire.Frame{Kind: wire.Pong})
+	}
+}
+
+// askWhatCame has an origin ask when nobody else would notice that its last messages are lost: a client
+// that has an answer to all it has said does not know of them.
+func (c *Carrier) askWhatCame(now time.Time) {
+	c.mu.Lock()
+	unheard := c.out.sent - c.out.confirmed
+	c.mu.Unlock()
+	if c.messages.shouldAsk(now, c.Quiet(now), askOfLast+time.Duration(unheard/slowLink)*time.Second) {
+		c.Put(wire.Frame{Kind: wire.Ping})
 	}
 }
 

@@ -40,6 +40,7 @@ type messages struct {
 	first   uint32
 	final   uint32
 	since   time.Time // when first had gone, or later
+	asked   int       // how often an origin has asked since the peer has said so of any
 }
 
 // errGot means that the peer has messages that were not sent.
@@ -55,9 +56,11 @@ func (c *Carrier) writeMessage() error {
 	defer func() { transport.PutBody(body) }()
 	turns := c.turns.Load()
 	body, may := c.head(body)
-	head, lazy := len(body), true
+	head, lazy, answers := len(body), true, false
 	if may {
 		body, lazy = c.messageFrames(body, c.isEarly())
+		lazy = lazy && !holdsStream(body[head:]) // an ack's turn takes what has just been read, too
+		answers = !c.set.asks && holdsReceived(body[head:])
 		c.loseAfter(turns)
 		if len(body) == head && head > numberLen+plainTurn { // a record shows that the message is whole
 			body = append(body, byte(wire.Pad))
@@ -77,10 +80,26 @@ func (c *Carrier) writeMessage() error {
 	c.alive.lastTx.Store(m.last.UnixNano())
 	c.writing(len(body), told{})
 	err := c.transport.WriteMessage(body)
-	if !lazy || head > numberLen+plainTurn {
+	switch {
+	case answers:
+		m.answered()
+	case !lazy, head > numberLen+plainTurn:
 		m.ask(number)
 	}
 	return err
+}
+
+// holdsReceived reports whether there is a Received among frames, as the peer has said what needs an
+// answer.
+func holdsReceived(b []byte) bool {
+	for len(b) > 0 {
+		f, more, err := wire.NextFrame(b)
+		if err != nil || f.Kind == wire.Received {
+			return err == nil
+		}
+		b = more
+	}
+	return false
 }
 
 // plainTurn is the length of a Turn, which asks for no answer.
@@ -271,6 +290,26 @@ func (m *messages) ask(number uint32) {
 	}
 }
 
+// answered notes that an origin's message has gone that the client waits for: if it is lost, the
+// client asks, and then misses those before, too.
+func (m *messages) answered() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waiting = false
+}
+
+// shouldAsk reports whether an origin should ask now, as it does not know whether the last messages
+// have come and has heard nothing for longer than patience. Each time it takes twice as long to the next.
+func (m *messages) shouldAsk(now time.Time, quiet, patience time.Duration) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.waiting || min(quiet, now.Sub(m.since)) < patience<<m.asked {
+		return false
+	}
+	m.asked++
+	return true
+}
+
 // confirm notes that the peer has all messages before got, as it says. The error is errGot.
 func (m *messages) confirm(got uint32) error {
 	m.mu.Lock()
@@ -280,7 +319,7 @@ func (m *messages) confirm(got uint32) error {
 	}
 	m.got = max(m.got, got)
 	if m.waiting && got > m.first {
-		m.waiting, m.first, m.since = got <= m.final, got, time.Now()
+		m.waiting, m.first, m.since, m.asked = got <= m.final, got, time.Now(), 0
 	}
 	return nil
 }

@@ -234,6 +234,81 @@ func TestAClientMissesAnAnswerToItsMessage(t *testing.T) {
 	}
 }
 
+// What a client says is asked for though an ack is due, too, or has its turn when the bytes come.
+func TestBytesBesideAnAckNeedAnAnswer(t *testing.T) {
+	t.Parallel()
+	for name, say := range map[string]func(s *bulk){
+		"an ack that is due":        func(s *bulk) { s.slot.ScheduleAck(time.Hour); s.add(100) },
+		"bytes in the turn of acks": func(s *bulk) { s.before = func() { s.left = 100 }; s.slot.Ready(0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := newDoor(transport.GatewayProfile())
+				c, _ := newOver(d)
+				say(c.newBulk(1))
+				time.Sleep(time.Second)
+				if got := c.overdue(time.Now().Add(time.Minute)); len(d.messages()) != 1 || got < time.Minute {
+					t.Errorf("got %d messages and an answer missed for %v, want one, and a minute", len(d.messages()), got)
+				}
+				c.Close()
+				c.set.tasks.Wait()
+			})
+		})
+	}
+}
+
+// An origin asks when it does not know whether its last messages have come, but for what a client
+// waits for; again and again, and ever more rarely, until it hears.
+func TestAnOriginAsksWhetherItsLastMessagesCame(t *testing.T) {
+	t.Parallel()
+	answers := func(c *Carrier) { // what it says next
+		c.count(100)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.in.elicits = true
+	}
+	for name, c := range map[string]struct {
+		say  func(c *Carrier, s *bulk)
+		asks int
+	}{
+		"bytes":                      {func(_ *Carrier, s *bulk) { s.add(100) }, 5},
+		"an answer":                  {func(c *Carrier, s *bulk) { answers(c); s.add(100) }, 0},
+		"bytes behind an answer":     {func(c *Carrier, s *bulk) { answers(c); s.add(100); time.Sleep(time.Second); s.add(100) }, 5},
+		"bytes that have come":       {func(c *Carrier, s *bulk) { s.add(100); time.Sleep(time.Second); c.messages.confirm(1) }, 0},
+		"nothing but an ack":         {func(_ *Carrier, s *bulk) { s.slot.Ready(0) }, 0},
+		"bytes before an answer":     {func(c *Carrier, s *bulk) { s.add(100); time.Sleep(time.Second); answers(c); s.add(100) }, 0},
+		"bytes that come in the end": {func(c *Carrier, s *bulk) { s.add(100); time.Sleep(50 * time.Second); c.messages.confirm(2) }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := newDoor(transport.GatewayProfile())
+				car, _ := newOf(d, false)
+				asked := func() (n int) {
+					for _, m := range d.messages() {
+						if f, _, err := wire.NextFrame(m[numberLen : len(m)-wire.RecordOverhead]); err == nil && f.Kind == wire.Ping {
+							n++
+						}
+					}
+					return n
+				}
+				done := make(chan struct{})
+				go func() { defer close(done); c.say(car, car.newBulk(1)) }()
+				for end := time.Now().Add(15 * time.Minute); time.Now().Before(end); time.Sleep(5 * time.Second) {
+					car.set.Sweep(time.Now())
+				}
+				<-done
+				if got := asked(); got != c.asks {
+					t.Errorf("got %d questions, want %d", got, c.asks)
+				}
+				car.Close()
+				car.set.tasks.Wait()
+			})
+		})
+	}
+}
+
 // An edge that cuts the record off a message has it missed, or ends the carrier: that it has
 // come is not believed.
 func TestAMessageWithoutItsRecordHasNotCome(t *testing.T) {

@@ -31,9 +31,12 @@ type writeQueue struct {
 	dead    bool
 }
 
-// add gives s a turn for n bytes of a stream.
+// add gives s a turn for n bytes of a stream. One that waits with some already goes on doing so
+// when an ack is due.
 func (q *writeQueue) add(s *Slot, n int) {
-	s.pending = n
+	if n > 0 || !s.small && !s.bulk {
+		s.pending = n
+	}
 	if n > smallTurn {
 		if !s.bulk {
 			s.bulk = true

@@ -156,6 +156,9 @@ func (s *Set) Sweep(now time.Time) {
 		case c.rest():
 			s.idle++
 		}
+		if !s.asks && c.profile.Messages && c.Live() {
+			c.askWhatCame(now)
+		}
 	}
 	s.release(now)
 }

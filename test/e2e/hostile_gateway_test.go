@@ -234,6 +234,35 @@ func changing(done *atomic.Bool, change func(d *direction, m *textMessage) bool)
 	}
 }
 
+// The last message of an answer of several is lost, and nobody says anything more: the client does not
+// know of it. The origin asks, and the answer goes on by another carrier.
+func TestTheLastMessageOfAnAnswerMayBeLost(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.api(apiOptions{})
+		h := w.hostileAt(true, 0, a.posts.addr)
+		var done atomic.Bool
+		letters := 0
+		h.change = func(d *direction, msg []byte) []parcelOf {
+			if d.way == 1 {
+				letters += len(msg)
+			}
+			if wire.BytesLen(letters) > 339_000 && !done.Swap(true) {
+				return nil
+			}
+			return []parcelOf{{by: d, msg: msg}}
+		}
+		n := w.clientBy(1, w.textFront(h.addr())).ready()
+		began := time.Now()
+		if err := n.order(order{Do: exchange, Seed: 1, Up: 2000, Down: 340_000}); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); !done.Load() || took > 2*time.Minute {
+			t.Errorf("took %v (lost %v), want one lost, and 2 minutes at most", took, done.Load())
+		}
+		checkEnds(t, n)
+	})
+}
+
 // textFields are all fields that messages have, up and down, by the first carrier of a
 // client and by the next.
 var textFields = [2][]string{

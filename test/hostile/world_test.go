@@ -36,6 +36,7 @@ type world struct {
 	cert   string // of the edge, a file
 
 	settings []string // of the origin, beside those that all have
+	program  string   // that is the origin
 
 	other *world // apart; nil until it is asked for
 	first *user  // honest; nil until it is asked for
@@ -53,7 +54,7 @@ func newWorld(t testing.TB, more ...func(*world) []string) *world {
 // newWorldWith is newWorld with far in WhatsApp's place.
 func newWorldWith(t testing.TB, far string, more ...func(*world) []string) *world {
 	t.Helper()
-	w := &world{TB: t, dir: t.TempDir(), master: seal.NewMaster()}
+	w := &world{TB: t, dir: t.TempDir(), master: seal.NewMaster(), program: "origin"}
 	w.secret = write(t, w.master.Text()+"\n", w.dir, "secret")
 	w.far = far
 	w.door, w.admin, w.front = freePort(t), freePort(t), freePort(t)
@@ -74,7 +75,7 @@ func newWorldWith(t testing.TB, far string, more ...func(*world) []string) *worl
 // startOrigin starts the origin, perhaps once more.
 func (w *world) startOrigin() {
 	w.Helper()
-	w.origin = start(w, "origin", append([]string{
+	w.origin = start(w, w.program, append([]string{
 		"CULVERT_LISTEN=" + w.door, "CULVERT_SECRET_FILE=" + w.secret, "CULVERT_ADMIN_LISTEN=" + w.admin,
 		"CULVERT_UPSTREAM_CHAT=" + w.far, "CULVERT_UPSTREAM_MEDIA=" + w.far, "CULVERT_ALLOW_PRIVATE=true", "CULVERT_DRAIN=1s",
 	}, w.settings...))

@@ -196,26 +196,42 @@ func TestATokenOfAnotherYearIsNone(t *testing.T) {
 	}
 }
 
-// Six links come with handshakes of two minutes from now, as many as they can. Nobody else
-// waits for any of it.
+// Six links come with handshakes of two minutes from now, as many as they can for a quarter of a minute, every fourth of which
+// begins a session. Nobody else waits for any of it, and what the origin remembers stays as it is.
 func TestHandshakesOfTheFutureFillNothing(t *testing.T) {
 	w := newWorld(t)
-	u := w.user(1)
-	began, n := time.Now(), atomic.Int64{}
-	var all sync.WaitGroup
+	u, stop, all := w.user(1), make(chan struct{}), sync.WaitGroup{}
+	var upgrades, sessions atomic.Int64
 	for link := range uint32(6) {
 		d := w.device(10 + link)
+		d.ahead = 118 * time.Second
 		all.Go(func() {
-			for time.Since(began) < 3*time.Second {
-				token := wire.NewToken(d.keys.User, d.keys.Token, d.pair.ProofKey(), time.Now().Add(118*time.Second))
-				if s, err := d.upgrade(token); err == nil {
-					n.Add(1)
+			until(stop, 1, func() {
+				if s, err := d.upgrade(d.token()); err == nil {
 					s.Close()
 				}
-			}
+				if upgrades.Add(1)%4 == 0 {
+					if r, err := d.begin(); err == nil {
+						sessions.Add(1)
+						r.Close()
+					}
+				}
+			})
 		})
 	}
+	var rss []int
+	for range 5 {
+		time.Sleep(3 * time.Second)
+		rss = append(rss, w.origin.rss())
+		u.wantPrompt(t, "another user", 50, 2*time.Second)
+	}
+	close(stop)
 	all.Wait()
-	t.Logf("%d handshakes of six links; origin %d MiB", n.Load(), w.origin.rss())
-	u.wantPrompt(t, "another user", 50, 2*time.Second)
+	t.Logf("%d handshakes of six links, and %d sessions; MiB of the origin every three seconds: %v", upgrades.Load(), sessions.Load(), rss)
+	if upgrades.Load() < 500 || sessions.Load() == 0 {
+		t.Error("got hardly any handshake: it was no attack")
+	}
+	if first, last := rss[1], rss[len(rss)-1]; last > first*5/4+4 {
+		t.Errorf("got %d MiB in the end after %d, want it flat", last, first)
+	}
 }

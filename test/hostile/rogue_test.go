@@ -23,8 +23,9 @@ type device struct {
 	keys    seal.ClientKeys
 	pair    *seal.Pair
 	session *session.Client
-	door    string // of the origin
-	from    string // the address that it comes from; empty: any
+	door    string        // of the origin
+	from    string        // the address that it comes from; empty: any
+	ahead   time.Duration // by which its clock is
 }
 
 func (w *world) device(number uint32) *device {
@@ -35,9 +36,9 @@ func (w *world) device(number uint32) *device {
 	return &device{keys: keys, pair: pair, session: session.NewClient(pair, session.AESGCM), door: w.door}
 }
 
-// token is a new one, by the right time.
+// token is a new one.
 func (d *device) token() wire.Token {
-	return wire.NewToken(d.keys.User, d.keys.Token, d.pair.ProofKey(), time.Now())
+	return wire.NewToken(d.keys.User, d.keys.Token, d.pair.ProofKey(), time.Now().Add(d.ahead))
 }
 
 // upgrade asks for a WebSocket by a token.

@@ -34,6 +34,7 @@ const (
 	Slow           Cause = "slow"                // few bits a second pass
 	IdleCut        Cause = "idle_cut"            // a connection that rests is cut
 	Connections    Cause = "connections_limited" // a new connection is not answered after some within a minute
+	SharesUsedUp   Cause = "shares_used_up"      // the origin has limited some
 	Other          Cause = "other"               // none of these
 )
 

@@ -14,7 +14,7 @@ import (
 type Hop string
 
 // The hops, in the order of the way. A link is checked once, those from Network
-// to Path for each front, and the last three are what the app needs.
+// to Path for each front, and then comes what the app needs. An origin's shares are looked at on its machine.
 const (
 	Link      Hop = "link"
 	Network   Hop = "network"
@@ -25,9 +25,10 @@ const (
 	Chat      Hop = "chat"
 	MediaDown Hop = "media_down"
 	MediaUp   Hop = "media_up"
+	Shares    Hop = "shares"
 )
 
-// Services are the hops that the app needs, and the last of the way.
+// Services are the hops that the app needs.
 var Services = []Hop{Chat, MediaDown, MediaUp}
 
 // ofFront are the hops of each front.
@@ -65,6 +66,8 @@ type Check struct {
 	Expires    string `json:"expires,omitempty"` // when the certificate ends that was seen, RFC 3339
 	LeafSerial uint64 `json:"leaf_serial,omitempty"`
 	HTTPStatus int    `json:"http_status,omitempty"`
+
+	Limits []Limit `json:"limits,omitempty"` // of an origin's shares
 }
 
 // Took is how long the check took.

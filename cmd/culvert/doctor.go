@@ -25,7 +25,8 @@ names neither fronts nor addresses and may be shown to others; --names adds the
 fronts. --via and the environment name a proxy, and --resolver whom to ask for names,
 as for culvert connect.
 
-On the origin's machine, --direct asks WhatsApp from there, without a relay.
+On the origin's machine, --direct asks WhatsApp from there, without a relay, and
+--admin says what the origin there limits, by kind and how often, never who.
 
 It ends with 0 only if chat, media down and media up all work, each by one front
 at least, or with --every by every front; else with 1.
@@ -38,7 +39,7 @@ at least, or with --every by every front; else with 1.
   checks   a list, in the order of the way, of {
     "front":   its number from 1; missing where there is none
     "hop":     "link", and for each front "network", "tls", "gate", "origin",
-               "path"; then "chat", "media_down", "media_up"
+               "path"; then "chat", "media_down", "media_up"; "shares" by --admin
     "status":  "ok", "failed" or "skipped", if an earlier hop but path failed
     "ms":      how long it took
     "detail":  what was seen
@@ -49,11 +50,16 @@ at least, or with --every by every front; else with 1.
     "bytes", "kbit_s", "idle_s", "connections": the number in it
     "expires": when the certificate ends that was seen, RFC 3339
     "leaf_serial": number of chat's certificate
-    "http_status": of media's answer }
+    "http_status": of media's answer
+    "limits": a list, of what the origin has limited since it started, of {
+      "of":    "tunnels", "carriers", "memory", "texts", "posts" or "connections"
+      "whose": whose share was used up: "user", "session" or "stranger"
+      "did":   "refused", or "ended" for another
+      "times": how often } }
 
 Examples:
   culvert doctor --link-file link
-  culvert doctor --direct --json`
+  culvert doctor --direct --admin 127.0.0.1:9090`
 
 // doctorOptions is the command line of "culvert doctor".
 type doctorOptions struct {
@@ -61,6 +67,7 @@ type doctorOptions struct {
 	link     *linkSource
 	dialer   *dialerSource
 	direct   bool
+	admin    string
 	json     bool
 	names    bool
 	every    bool
@@ -74,6 +81,7 @@ func newDoctorOptions() *doctorOptions {
 	f := term.NewFlags("culvert doctor", "[--link-file FILE | --direct] [flags]", doctorAbout)
 	o := &doctorOptions{flags: f, link: linkFlag(f), dialer: dialerFlags(f)}
 	f.BoolVar(&o.direct, "direct", false, "ask WhatsApp from this machine, without a relay")
+	f.StringVar(&o.admin, "admin", "", "`ADDR`, with --direct: say what the origin limits whose CULVERT_ADMIN_LISTEN this is")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	f.BoolVar(&o.names, "names", false, "name the fronts")
 	f.BoolVar(&o.every, "every", false, "want every front to work")
@@ -137,6 +145,8 @@ func (o *doctorOptions) check(args []string) (doctor.Trust, error) {
 		return doctor.Trust{}, o.flags.Wrong("--direct asks from this machine and takes no link")
 	case o.direct && (o.dialer.via != "" || len(o.dialer.resolvers) > 0):
 		return doctor.Trust{}, o.flags.Wrong("--via and --resolver are for fronts, and --direct asks without any")
+	case !o.direct && o.admin != "":
+		return doctor.Trust{}, o.flags.Wrong("--admin goes with --direct, on the origin's machine")
 	case !o.direct && (o.upstream.Chat != "" || o.upstream.Media != ""):
 		return doctor.Trust{}, o.flags.Wrong("--upstream-chat and --upstream-media go with --direct alone")
 	case o.rest < 0 || o.rest > doctor.MaxRest:
@@ -179,7 +189,11 @@ func readTrust(chatRoot, mediaCA string) (doctor.Trust, error) {
 // examine fails only if the command line is wrong, or a person who is asked for the link gives up.
 func (o *doctorOptions) examine(ctx context.Context, args []string, t doctor.Trust, tell doctor.Listener) (*doctor.Report, error) {
 	if o.direct {
-		return doctor.ExamineDirect(ctx, &o.upstream, t, tell), nil
+		r := doctor.ExamineDirect(ctx, &o.upstream, t, tell)
+		if o.admin != "" {
+			r.AddLimits(ctx, o.admin, tell)
+		}
+		return r, nil
 	}
 	l, err := o.link.read(ctx, args, os.Stdin, os.Stderr)
 	var usage term.UsageError
@@ -219,6 +233,7 @@ func (p *prose) Front(number int, f link.Front) {
 var hopText = map[doctor.Hop]string{
 	doctor.Link: "Link", doctor.Network: "Network", doctor.TLS: "TLS", doctor.Gate: "Gate", doctor.Origin: "Origin", doctor.Path: "Path",
 	doctor.Chat: "Chat", doctor.MediaDown: "Media down", doctor.MediaUp: "Media up",
+	doctor.Shares: "Shares",
 }
 
 // Check says how a hop went.

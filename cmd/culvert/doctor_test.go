@@ -140,6 +140,9 @@ func TestDoctorAsksDirectly(t *testing.T) {
 	if code != 1 || statuses(broken) != "chat=failed media_down=failed media_up=failed" {
 		t.Errorf("got %d, %+v, want 1 and all failed", code, broken)
 	}
+	if _, r := diagnose(t, "--direct", "--upstream-chat", nobody, "--upstream-media", nobody, "--admin", nobody); !strings.HasSuffix(statuses(r), " shares=failed") {
+		t.Errorf("got %+v, want no word of the origin", r)
+	}
 }
 
 func TestDoctorRefusesWhatMakesNoSense(t *testing.T) {
@@ -147,6 +150,7 @@ func TestDoctorRefusesWhatMakesNoSense(t *testing.T) {
 	for name, args := range map[string][]string{
 		"nothing to go by":               {},
 		"two ways at once":               {"--direct", "culvert:a"},
+		"an origin's limits from afar":   {"culvert:a", "--admin", "127.0.0.1:1"},
 		"an upstream of links":           {"culvert:a", "--upstream-chat", "127.0.0.1:1"},
 		"no time":                        {"--direct", "--timeout", "0s"},
 		"a rest that is too long":        {"culvert:a", "--patient", "2m"},

@@ -1,6 +1,9 @@
 package hostile
 
 import (
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,6 +29,11 @@ func TestAUserWithManyTunnelsKeepsNobodyOut(t *testing.T) {
 	t.Logf("of 8,700 tunnels %d were reset; origin %d MiB", resets.Load(), w.origin.rss())
 	if refused := w.counted("culvert_shares_total", `of="tunnels"`); resets.Load() < 500 || refused < 500 {
 		t.Errorf("got %d tunnels reset and a share used up %.0f times: it was no attack", resets.Load(), refused)
+	}
+	doctor := exec.Command(filepath.Join(bin, "culvert"), "doctor", "--direct", "--upstream-chat", "127.0.0.1:1", "--upstream-media", "127.0.0.1:1", "--admin", w.admin)
+	said, _ := doctor.Output() // its code says that nobody is there in WhatsApp's place
+	if !strings.Contains(string(said), "users' shares") {
+		t.Errorf("got %s, want the operator told that a user's share was used up", said)
 	}
 }
 

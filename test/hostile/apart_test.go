@@ -34,12 +34,12 @@ type chats struct {
 
 // chatsWhile chats from an address while attack runs, which is told by stop when it is over.
 func (u *user) chatsWhile(from string, attack func(stop <-chan struct{})) (c chats) {
-	const pause = 10 * time.Millisecond
+	const pause, during = 10 * time.Millisecond, 3 * time.Second
 	other := u.w.apart().honest()
 	stop, over := make(chan struct{}), make(chan struct{}, 2)
 	go func() { attack(stop); over <- struct{}{} }()
-	go func() { c.apart, _ = other.talk(pause, 4*time.Second); over <- struct{}{} }()
-	c.beside, c.err = u.talkFrom(from, pause, 4*time.Second)
+	go func() { c.apart, _ = other.talk(pause, during); over <- struct{}{} }()
+	c.beside, c.err = u.talkFrom(from, pause, during)
 	close(stop)
 	<-over
 	<-over
@@ -70,8 +70,8 @@ func wantCalm(t testing.TB, who string, c chats) {
 	}
 }
 
-// wantPrompt wants n chats that u begins at once to bring a message back within a time, and what
-// a user apart has beginning as many at the same time.
+// wantPrompt wants n chats that u begins at once to bring a message back within a time, and ten times what
+// a user apart waits that begins as many at the same time. Whoever is kept out waits for much longer.
 func (u *user) wantPrompt(t testing.TB, who string, n int, within time.Duration) {
 	t.Helper()
 	u.promptAs(t, u.w.apart().honest(), who, n, within)
@@ -83,7 +83,7 @@ func (u *user) promptAs(t testing.TB, other *user, who string, n int, within tim
 	apart := make(chan time.Duration, 1)
 	go func() { _, slowest := other.opens(n); apart <- slowest }()
 	admitted, slowest := u.opens(n)
-	limit := within + 2*<-apart
+	limit := within + 10*<-apart
 	t.Logf("%s: %d of %d tunnels, the slowest in %v, where %v would do", who, admitted, n, slowest, limit)
 	if admitted != n || slowest > limit {
 		t.Errorf("%s: got %d of %d tunnels, the slowest in %v, want all within %v", who, admitted, n, slowest, limit)

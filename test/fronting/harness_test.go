@@ -1,5 +1,5 @@
 // Package fronting holds tests of the programs as people run them, against
-// programs that are not ours: nginx and HAProxy as CDNs, unbound as a resolver, curl,
+// programs that are not ours: nginx and HAProxy as CDNs, others as edges, unbound as a resolver, curl,
 // openssl, and another implementation of WebSockets.
 //
 // A test whose program is missing is skipped, unless CULVERT_REAL is set: then

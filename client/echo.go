@@ -18,7 +18,7 @@ type Echoed struct {
 const (
 	echoTick    = 20 * time.Millisecond
 	echoSilence = 4 * time.Second // as much as Check has: a path that brings nothing for so long has frozen
-	echoTrips   = 4               // what comes within so many round trips is limited by TCP's first windows
+	echoTrips   = 4               // what comes within so many round trips, or ticks, is limited by TCP's first windows, or looked at too seldom
 )
 
 // Echo has the origin bring about n bytes down by the main carrier, for which as many
@@ -66,7 +66,7 @@ func (e *echo) look(now time.Time) bool {
 
 func (e *echo) seen() Echoed {
 	seen := Echoed{Came: e.came, End: whyLost(e.carrier)}
-	if took := e.last.Sub(e.first); took > echoTrips*e.carrier.RTT() {
+	if took := e.last.Sub(e.first); took > echoTrips*max(e.carrier.RTT(), echoTick) {
 		seen.Rate = int(float64(8*(e.came-e.firstCame)) / took.Seconds())
 	}
 	return seen

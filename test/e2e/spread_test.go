@@ -144,6 +144,9 @@ func (w *world) spreadTunnels(one far, s *spread, client func(user uint32) *near
 		pingAll("after a cut")
 	}
 	down := nears[0].download(1, 8<<20)
+	if err := down.upTo(1, patience); err != nil { // else its app, which says no more, is given up while no carrier is there for 3 s
+		w.Fatal(err)
+	}
 	drained := make(chan error, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,7 +22,7 @@ import (
 // Limits are the settings that bound what strangers take.
 type Limits struct {
 	Strangers int     `env:"CULVERT_MAX_STRANGERS" envDefault:"4096" help:"connections open at once that are no WebSocket yet, about 30 kB of memory each with TLS. When they get scarce, the network (/24 or /48) and address with most loses its oldest" try:"4096"`
-	Proxies   Proxies `env:"CULVERT_PROXIES" help:"addresses or networks, with commas between, of proxies before this server whose X-Forwarded-For is believed, so that strangers behind them are told apart. It is never logged or passed on" try:"10.0.0.0/8,2001:db8::/32"`
+	Proxies   Proxies `env:"CULVERT_PROXIES" help:"addresses or networks, with commas between, of proxies before this server whose X-Forwarded-For is believed, so that strangers behind them are told apart; or none, if there are none. Either way one address may come 50 times a second. Addresses are never logged or passed on" try:"10.0.0.0/8,2001:db8::/32"`
 }
 
 // Check wants a number above 0.
@@ -29,11 +30,16 @@ func (l *Limits) Check() SettingError {
 	return Positive("CULVERT_MAX_STRANGERS", l.Strangers, "4096")
 }
 
-// Proxies are networks whose word on others' addresses is believed.
+// Proxies are networks whose word on others' addresses is believed. They are nil where nobody has said whether there are
+// any: an address may be a CDN's then, by which everybody comes.
 type Proxies []netip.Prefix
 
-// UnmarshalText reads addresses and prefixes with commas between.
+// UnmarshalText reads addresses and prefixes with commas between, or none.
 func (p *Proxies) UnmarshalText(b []byte) error {
+	if string(b) == "none" {
+		*p = Proxies{}
+		return nil
+	}
 	for word := range strings.SplitSeq(string(b), ",") {
 		word = strings.TrimSpace(word)
 		prefix, err := netip.ParsePrefix(word)
@@ -77,6 +83,8 @@ func (p Proxies) visitor(h http.Header) (from netip.Addr) {
 type Strangers struct {
 	pool    *share.Strangers
 	proxies Proxies
+	rates   *share.Rates[netip.Prefix] // of an address; nil: an address may be everybody's
+	refused atomic.Uint64
 
 	mu sync.Mutex // guards the following
 	at map[net.Conn]*place
@@ -84,15 +92,40 @@ type Strangers struct {
 
 type place = share.Place[netip.Prefix, netip.Prefix]
 
+// One address may come strangerRate times a second for long, and strangerBurst times at once: a household's client
+// begins ten connections a second at most, and many households may share an address.
+const (
+	strangerRate  = 50
+	strangerBurst = 1000
+)
+
 // NewStrangers makes the bound of a server, with metrics unless r is nil.
 func NewStrangers(l Limits, r prometheus.Registerer) *Strangers {
 	s := &Strangers{pool: share.NewStrangers(l.Strangers), proxies: l.Proxies, at: map[net.Conn]*place{}}
+	if l.Proxies != nil {
+		s.rates = share.NewRates[netip.Prefix](strangerRate, strangerBurst)
+	}
 	f := promauto.With(r)
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "culvert_connections_strange", Help: "Connections now that are no WebSocket yet."},
 		func() float64 { return float64(s.pool.Len()) })
 	f.NewCounterFunc(prometheus.CounterOpts{Name: "culvert_strangers_displaced_total", Help: "Connections that were no WebSocket yet and ended, as others needed their place."},
 		func() float64 { return float64(s.pool.Displaced()) })
+	f.NewCounterFunc(prometheus.CounterOpts{Name: "culvert_strangers_refused_total", Help: "Connections, or requests by a proxy, of addresses that came too often."},
+		func() float64 { return float64(s.refused.Load()) })
 	return s
+}
+
+// mayCome reports whether an address may come once more now, and counts it.
+func (s *Strangers) mayCome(from netip.Addr) bool {
+	if s.rates == nil || !from.IsValid() {
+		return true
+	}
+	_, within := share.Prefix(from)
+	may := s.rates.Allow(within, time.Now())
+	if !may {
+		s.refused.Add(1)
+	}
+	return may
 }
 
 // peer is the address at the other end of c; the zero value in tests without one.
@@ -110,6 +143,10 @@ func (s *Strangers) state(c net.Conn, now http.ConnState) {
 		s.leave(c)
 	case now == http.StateNew:
 		if from := peer(c); !s.proxies.has(from) {
+			if !s.mayCome(from) {
+				cut(c)
+				return
+			}
 			s.enter(c, from)
 		}
 	case now == http.StateIdle && s.proxies.has(peer(c)):
@@ -164,7 +201,13 @@ func (s *Strangers) count(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, _ := r.Context().Value(connKey{}).(net.Conn)
 		if c != nil && s.proxies.has(peer(c)) {
-			s.enter(c, s.proxies.visitor(r.Header))
+			from := s.proxies.visitor(r.Header)
+			if !s.mayCome(from) {
+				w.Header().Set("Connection", "close")
+				w.WriteHeader(http.StatusTooManyRequests)
+				return
+			}
+			s.enter(c, from)
 			defer s.leave(c) // what was hijacked has left before
 		}
 		h.ServeHTTP(w, r)
@@ -178,7 +221,7 @@ const tellEvery = time.Minute
 func (s *Strangers) tell(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(tellEvery)
 	defer tick.Stop()
-	for last := uint64(0); ; {
+	for last, refused := uint64(0), uint64(0); ; {
 		select {
 		case <-ctx.Done():
 			return
@@ -188,6 +231,11 @@ func (s *Strangers) tell(ctx context.Context, log *slog.Logger) {
 			log.Warn("strangers' connections are scarce: the oldest were closed", "closed", now-last, "open", s.pool.Len(),
 				"try", "nothing, if users are well; else CULVERT_MAX_STRANGERS, or CULVERT_PROXIES behind a CDN")
 			last = now
+		}
+		if now := s.refused.Load(); now != refused {
+			log.Warn("an address comes too often: what it began was closed", "closed", now-refused,
+				"try", "nothing, if users are well; CULVERT_PROXIES, if it is a proxy's")
+			refused = now
 		}
 	}
 }

@@ -5,10 +5,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // few is room for n strangers.
@@ -150,5 +152,75 @@ func TestProxiesSayWhoVisits(t *testing.T) {
 	}
 	if new(Proxies).UnmarshalText([]byte("10.0.0.0/8,example.org")) == nil {
 		t.Error("got a name taken for an address")
+	}
+}
+
+// One address comes as often as it may, and others are served; where nobody has said what proxies there are, an
+// address may be everybody's, and has no bound.
+func TestAnAddressThatIsNoProxysHasARate(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		proxies Proxies
+		refused uint64
+	}{"none": {Proxies{}, 500}, "not said": {nil, 0}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				strangers, ln := NewStrangers(Limits{Strangers: 5000, Proxies: c.proxies}, nil), make(pipes)
+				srv := newServer(http.HandlerFunc(hello), strangers, quiet)
+				go srv.Serve(ln)
+				defer srv.Close()
+				var last net.Conn
+				for range strangerBurst + 500 {
+					last = visit(ln, "192.0.2.1:1")
+				}
+				if isCut(last) != (c.refused > 0) || strangers.refused.Load() != c.refused {
+					t.Errorf("got %d refused, want %d", strangers.refused.Load(), c.refused)
+				}
+				if isCut(visit(ln, "192.0.2.2:1")) {
+					t.Error("got another address refused")
+				}
+				time.Sleep(time.Second)
+				if isCut(visit(ln, "192.0.2.1:1")) {
+					t.Error("got the address refused a second later")
+				}
+			})
+		})
+	}
+}
+
+// Behind a proxy that is named each visitor has a rate, and the proxy none, nor has whoever it says nothing of.
+func TestAVisitorBehindAProxyHasARate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var proxies Proxies
+		if err := proxies.UnmarshalText([]byte("10.0.0.0/8")); err != nil {
+			t.Fatal(err)
+		}
+		handler := NewStrangers(Limits{Strangers: 5000, Proxies: proxies}, nil).count(http.HandlerFunc(hello))
+		ask := func(visitor string) int {
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r.Header.Set("X-Forwarded-For", visitor)
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, r.WithContext(withConn(r.Context(), from{nil, "10.1.2.3:1"})))
+			return w.Code
+		}
+		for range strangerBurst {
+			ask("192.0.2.1")
+			ask("")
+		}
+		for visitor, want := range map[string]int{"192.0.2.1": http.StatusTooManyRequests, "192.0.2.2": http.StatusOK, "": http.StatusOK} {
+			if got := ask(visitor); got != want {
+				t.Errorf("visitor %q: got %d, want %d", visitor, got, want)
+			}
+		}
+	})
+}
+
+func TestNoneAreProxiesThatAreSaid(t *testing.T) {
+	t.Parallel()
+	var none Proxies
+	if err := none.UnmarshalText([]byte("none")); err != nil || none == nil || len(none) > 0 {
+		t.Errorf("got %v and %v, want none that are said", none, err)
 	}
 }

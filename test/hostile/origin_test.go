@@ -67,6 +67,22 @@ func idleStrangers(t *testing.T, at string, from func(int) string) {
 	t.Logf("%d sockets at the %s, %d refused; %d MiB", sockets, at, refused, victim.rss())
 }
 
+// One address comes 2,500 times at once, to an origin that was told that no address is a proxy's.
+// Whoever comes by another gets in.
+func TestAnAddressThatComesTooOftenIsRefusedAlone(t *testing.T) {
+	w := newWorld(t, func(*world) []string { return []string{"CULVERT_PROXIES=none"} })
+	other := w.apart().user(2)
+	began := time.Now()
+	strangers(t, newCrowd(t), 2500, w.door, "GET / HT", func(int) string { return "127.9.9.9" })
+	took := time.Since(began)
+	w.user(1).promptAs(t, other, "a user", 1, time.Second)
+	n := w.counted("culvert_strangers_refused_total")
+	t.Logf("of 2,500 connections within %v %.0f were refused", took, n)
+	if n == 0 && took < 15*time.Second {
+		t.Error("got none refused")
+	}
+}
+
 // Users who never ack what they are sent, and whose tunnels are never acked, keep nobody
 // from moving bytes.
 func TestWhoeverDoesNotAckPays(t *testing.T) {

@@ -82,7 +82,7 @@ func (w *world) refusals() map[string]upgrade {
 		"no token":              w.upgrade(""),
 		"an empty token":        w.upgrade("").with("Host", "Host: front.example\r\nCookie: "+wire.TokenCookie+"="),
 		"an expired token":      w.upgrade(w.tokenAt(1, wire.TokenLife+10*time.Second)),
-		"a token of the future": w.upgrade(w.tokenAt(1, -wire.TokenLife-10*time.Second)),
+		"a token of the future": w.upgrade(w.tokenAt(1, -wire.TokenLife-time.Hour)),
 		"another user's key":    w.upgrade(w.forged(w.master.GateKey().TokenKey(2), proof)),
 		"another gate":          w.upgrade(w.forged(wire.GateKey{}.TokenKey(1), proof)),
 		"what a gate has made":  w.upgrade(w.forged(key, [32]byte{})),
@@ -127,7 +127,7 @@ func answer(t testing.TB, dial func() net.Conn, method, request string) string {
 	t.Helper()
 	c := dial()
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	io.WriteString(c, request)
 	io.WriteString(c, "GET /after HTTP/1.1\r\nHost: front.example\r\nConnection: close\r\n\r\n")
 	all, err := io.ReadAll(c)

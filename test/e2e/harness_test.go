@@ -287,7 +287,7 @@ func (w *world) listenFor(l *listener.Listener) process {
 
 func (n *near) ready() *near {
 	n.w.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	must(n.w, n.WaitReady(ctx))
 	return n

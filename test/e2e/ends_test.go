@@ -17,7 +17,7 @@ func readEnd(c interface {
 	io.Reader
 	SetReadDeadline(time.Time) error
 }) (int64, error) {
-	c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	c.SetReadDeadline(time.Now().Add(patience))
 	return io.Copy(io.Discard, struct{ io.Reader }{c})
 }
 
@@ -91,13 +91,13 @@ func TestAResetOfTheAppReachesTheServer(t *testing.T) {
 			c.Write([]byte("hello"))
 			c.Read(make([]byte, 1))
 		}
-		wantSoon(t, 5*time.Second, "a stream at the server", func() bool { return w.up.live() == 1 })
+		wantSoon(t, time.Minute, "a stream at the server", func() bool { return w.up.live() == 1 })
 		abort(c)
 		if err := <-w.up.ended; err == nil {
 			t.Errorf("%c: upstream saw an end in order, want a reset", do)
 		}
 	}
-	wantSoon(t, 5*time.Second, "no tunnels left", func() bool { return n.Status().Tunnels == 0 })
+	wantSoon(t, time.Minute, "no tunnels left", func() bool { return n.Status().Tunnels == 0 })
 }
 
 func TestAResetOfTheServerReachesTheApp(t *testing.T) {
@@ -110,7 +110,7 @@ func TestAResetOfTheServerReachesTheApp(t *testing.T) {
 	go sendPattern(c, 1, 2<<20)
 	_, err := readEnd(c)
 	wantReset(t, "the app", err)
-	wantSoon(t, 5*time.Second, "no tunnels left", func() bool { return n.Status().Tunnels == 0 })
+	wantSoon(t, time.Minute, "no tunnels left", func() bool { return n.Status().Tunnels == 0 })
 }
 
 func TestAnUpstreamThatCannotBeReachedIsAReset(t *testing.T) {

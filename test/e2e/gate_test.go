@@ -199,7 +199,7 @@ func TestAValidTokenOpensEachDoor(t *testing.T) {
 	w := newWorld(t)
 	for door, dial := range w.doors() {
 		c := dial()
-		c.SetDeadline(time.Now().Add(20 * time.Second))
+		c.SetDeadline(time.Now().Add(patience))
 		io.WriteString(c, w.upgrade(w.token(1)).String())
 		res, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil || res.StatusCode != http.StatusSwitchingProtocols {

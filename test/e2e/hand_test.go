@@ -58,7 +58,7 @@ func (w *world) upgradedBy(addr, cookie string) *hand {
 	conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
 	must(w, err)
 	w.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(patience))
 	from, err := frames.Dial(conn, addr, "/", http.Header{"Cookie": {wire.TokenCookie + "=" + cookie}})
 	must(w, err)
 	return &hand{t: w, conn: conn, from: from}

@@ -86,7 +86,7 @@ func TestAStolenTokenIsAnOrdinaryVisit(t *testing.T) {
 	for door, dial := range w.doors() {
 		u := w.upgrade(w.token(1))
 		c := dial()
-		c.SetDeadline(time.Now().Add(20 * time.Second))
+		c.SetDeadline(time.Now().Add(patience))
 		c.Write([]byte(u.String()))
 		var b [12]byte
 		if _, err := c.Read(b[:]); err != nil || string(b[:]) != "HTTP/1.1 101" {
@@ -117,7 +117,7 @@ func TestAReplayedOpeningIsRefused(t *testing.T) {
 	f = victim.want(wire.Fin)
 	victim.send(wire.Frame{Kind: wire.Fin, Tunnel: 11, Pos: uint64(orderLen)}, wire.Frame{Kind: wire.Ack, Tunnel: 11, Pos: f.Pos + 1})
 	<-w.up.ended
-	wantSoon(t, 5*time.Second, "the tunnel to end", func() bool { return gauge(t, counters, "culvert_tunnels") == 0 })
+	wantSoon(t, time.Minute, "the tunnel to end", func() bool { return gauge(t, counters, "culvert_tunnels") == 0 })
 	for name, replayed := range map[string][][]byte{"the first flight": early, "everything": victim.sent} {
 		thief := w.upgraded(o.addr, w.newToken(1, time.Now()))
 		thief.replay(replayed)

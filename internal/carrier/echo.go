@@ -6,8 +6,12 @@ import (
 	"culvert/internal/wire"
 )
 
-// echoMark is in the Pings of Echo, and so in their Pongs. Those of Ping have zeros.
-const echoMark = 1
+// echoMark is in the Pings of Echo, and so in their Pongs, and paceMark in those that ask, where
+// messages are paid for, how much has come. Those of Ping have zeros.
+const (
+	echoMark = 1
+	paceMark = 2
+)
 
 // echoLen is the length of a Ping, and of a Pong.
 const echoLen = 1 + 8

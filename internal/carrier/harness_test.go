@@ -210,7 +210,25 @@ func newOf(d *door, isClient bool) (*Carrier, *plainParty) {
 	c.live.Store(true)
 	c.join()
 	d.peer = c
+	if d.profile.Messages {
+		c.path.window = freePath()
+	}
 	return c, p
+}
+
+// freePath is a window that has seen a path pass all messages at once.
+func freePath() *pace.Window {
+	w := pace.New(time.Millisecond)
+	l := w.NewMessageLane(0, wire.MaxTextBody, false, func() {})
+	defer l.Close()
+	for now, sent := time.Now(), 0; sent < 8<<20; now = now.Add(time.Millisecond) {
+		for n := l.Room(now); n > 0; n = l.Room(now) {
+			sent += n
+			l.Sent(now, n, true)
+		}
+		l.Came(now.Add(time.Millisecond), uint64(sent), uint64(now.UnixMicro()))
+	}
+	return w
 }
 
 // bulk is a Sender of so many bytes of one tunnel.

@@ -81,6 +81,9 @@ func (c *Carrier) pong(pos uint64) {
 		c.alive.echoed.Add(1)
 		return
 	}
+	if pos == paceMark {
+		return
+	}
 	at := c.alive.pinged.Swap(0)
 	if at == 0 {
 		return

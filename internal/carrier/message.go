@@ -56,11 +56,11 @@ func (c *Carrier) writeMessage() error {
 	defer func() { transport.PutBody(body) }()
 	turns := c.turns.Load()
 	body, may := c.head(body)
-	head, lazy, answers := len(body), true, false
+	head, t := len(body), composed{lazy: true}
 	if may {
-		body, lazy = c.messageFrames(body, c.isEarly())
-		lazy = lazy && !holdsStream(body[head:]) // an ack's turn takes what has just been read, too
-		answers = !c.set.asks && holdsReceived(body[head:])
+		body, t = c.messageFrames(body, c.isEarly())
+		t.lazy = t.lazy && !holdsStream(body[head:]) // an ack's turn takes what has just been read, too
+		t.replies = !c.set.asks && c.replies(body[head:])
 		c.loseAfter(turns)
 		if len(body) == head && head > numberLen+plainTurn { // a record shows that the message is whole
 			body = append(body, byte(wire.Pad))
@@ -78,24 +78,29 @@ func (c *Carrier) writeMessage() error {
 	}
 	number := m.sent()
 	c.alive.lastTx.Store(m.last.UnixNano())
-	c.writing(len(body), told{})
+	c.writing(len(body)-head, told{bulk: t.answers || t.asks, asks: t.asks})
 	err := c.transport.WriteMessage(body)
 	switch {
-	case answers:
+	case t.replies:
 		m.answered()
-	case !lazy, head > numberLen+plainTurn:
+	case !t.lazy, head > numberLen+plainTurn:
 		m.ask(number)
 	}
 	return err
 }
 
-// holdsReceived reports whether there is a Received among frames, as the peer has said what needs an
-// answer.
-func holdsReceived(b []byte) bool {
+// replies reports whether there is a Received among frames that the peer waits for, as it has said what
+// needs an answer.
+func (c *Carrier) replies(b []byte) bool {
 	for len(b) > 0 {
 		f, more, err := wire.NextFrame(b)
-		if err != nil || f.Kind == wire.Received {
-			return err == nil
+		if err != nil {
+			return false
+		}
+		if f.Kind == wire.Received {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return c.in.replies
 		}
 		b = more
 	}
@@ -105,42 +110,6 @@ func holdsReceived(b []byte) bool {
 // plainTurn is the length of a Turn, which asks for no answer.
 const plainTurn = 3
 
-// messageFrames appends the frames of a message. lazy says that none needs an answer.
-func (c *Carrier) messageFrames(b []byte, early bool) (_ []byte, lazy bool) {
-	begin := len(b)
-	limit := wire.MaxTextBody - wire.RecordOverhead
-	c.mu.Lock()
-	if c.profile.Paid { // a message goes anyway
-		c.queueAcks()
-	}
-	lazy = c.isLazy()
-	keeps := c.queue.keeps()
-	c.queue.asks = c.queue.asks && early // a Ping waits on then
-	c.mu.Unlock()
-	if !early {
-		b = c.messages.appendGot(b)
-		b = c.ownFrames(b, limit-begin, !keeps)
-	}
-	for next, bulk := c.smallTurn, false; limit-len(b) >= leastFill; {
-		s := next()
-		switch {
-		case s != nil:
-			b = c.fill(b, s, Turn{Room: limit - len(b), Bulk: bulk, Early: early})
-		case bulk:
-			return b, lazy
-		default:
-			next, bulk = c.anyBulk, true
-		}
-	}
-	return b, lazy
-}
-
-func (c *Carrier) anyBulk() *Slot {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.queue.nextBulk()
-}
-
 // isLazy reports that what waits needs no answer: acks and the like. c.mu is held.
 func (c *Carrier) isLazy() bool {
 	for _, s := range c.queue.small {
@@ -148,7 +117,7 @@ func (c *Carrier) isLazy() bool {
 			return false
 		}
 	}
-	return len(c.queue.bulk) == 0 && !c.queue.asks
+	return (len(c.queue.bulk) == 0 || c.queue.paced) && !c.queue.asks
 }
 
 // waitPace waits until the next message should go; false if there is none any more.
@@ -175,14 +144,12 @@ func (c *Carrier) wake() {
 
 // patience is how long what has waited since then may wait on. c.mu is held.
 func (c *Carrier) patience(since, now time.Time) time.Duration {
-	q, bytes := &c.queue, 0
-	for _, s := range q.bulk {
-		bytes += s.pending
-	}
+	q := &c.queue
+	isBulk := len(q.bulk) > 0 && !q.paced
 	switch {
-	case q.speak || bytes >= wire.MaxTextBody:
+	case q.speak, isBulk && c.fillsMessage():
 		return 0
-	case len(q.bulk) > 0 || c.isLazy():
+	case isBulk || c.isLazy():
 		return fillWait - now.Sub(since)
 	case c.messages.heardLast():
 		return 0
@@ -255,14 +222,17 @@ func (c *Carrier) takeBoth(number uint32, p session.Plain, plain, sealed []byte)
 	if err != nil {
 		return err
 	}
-	if err := c.messages.came(number); err != nil {
+	isNew, err := c.messages.came(number)
+	if err != nil {
 		return err
+	}
+	if isNew && len(sealed) > 0 {
+		c.count(len(sealed))
 	}
 	if err := c.happened(ev, p == session.Unknown, state); err != nil || frames == nil {
 		return err
 	}
 	c.alive.hear()
-	c.count(len(sealed))
 	_, err = c.deliver(c.join(), frames, early, nil)
 	return err
 }
@@ -331,8 +301,8 @@ func (m *messages) heardLast() bool {
 	return m.got >= m.number
 }
 
-// came notes a message of the peer.
-func (m *messages) came(number uint32) error {
+// came notes a message of the peer, and reports whether it has not come before.
+func (m *messages) came(number uint32) (isNew bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.in.note(number)
@@ -377,23 +347,24 @@ type arrivals struct {
 // would not be told from repeats.
 const maxAhead = session.WindowSize
 
-// note takes message n. The error is ErrMissing.
-func (a *arrivals) note(n uint32) error {
+// note takes message n, and reports whether it has not come before. The error is ErrMissing.
+func (a *arrivals) note(n uint32) (isNew bool, err error) {
+	_, again := a.ahead[n]
 	switch {
-	case n < a.next:
-		return nil
+	case n < a.next || again:
+		return false, nil
 	case n-a.next > maxAhead:
-		return ErrMissing
+		return false, ErrMissing
 	case n == a.next:
 		a.advance()
-		return nil
+		return true, nil
 	}
 	if len(a.ahead) == 0 {
 		a.ahead = map[uint32]struct{}{}
 		a.gap = time.Now()
 	}
 	a.ahead[n] = struct{}{}
-	return nil
+	return true, nil
 }
 
 func (a *arrivals) advance() {

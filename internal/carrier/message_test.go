@@ -172,16 +172,16 @@ func TestMessagesInAnyOrderAreNewOnce(t *testing.T) {
 		}{
 			{0, 1, false}, {0, 1, false}, {3, 1, true}, {3, 1, true}, {2, 1, true}, {1, 4, false}, {2, 4, false}, {4, 5, false},
 		} {
-			err := a.note(c.n)
+			_, err := a.note(c.n)
 			time.Sleep(time.Second)
 			if missing := a.missing(time.Now()) > 0; err != nil || a.next != c.next || missing != c.missing {
 				t.Errorf("%d: got up to %d, missing %v, %v, want %v", c.n, a.next, missing, err, c)
 			}
 		}
-		if err := a.note(5 + maxAhead + 1); err != ErrMissing {
+		if _, err := a.note(5 + maxAhead + 1); err != ErrMissing {
 			t.Errorf("got %v, want %v for one too far ahead", err, ErrMissing)
 		}
-		if err := a.note(5 + maxAhead); err != nil {
+		if _, err := a.note(5 + maxAhead); err != nil {
 			t.Errorf("got %v for one just near enough", err)
 		}
 	})

@@ -139,16 +139,26 @@ func (c *Carrier) mayFly() int {
 	if c.dead.Load() { // its lane was closed, or would never be
 		return 0
 	}
-	if c.path.lane == nil {
-		if c.path.window == nil {
-			c.path.window = c.Handler().Window(c.path.number, c.RTT())
-		}
+	c.makeLane()
+	return c.path.lane.Room(time.Now())
+}
+
+// makeLane has what goes be counted on its path, if it is not yet. c.mu is held.
+func (c *Carrier) makeLane() {
+	if c.path.lane != nil {
+		return
+	}
+	if c.path.window == nil {
+		c.path.window = c.Handler().Window(c.path.number, c.RTT())
+	}
+	if c.profile.Messages {
+		c.path.lane = c.path.window.NewMessageLane(c.out.sent, wire.MaxTextBody, c.doubted.Load(), c.flies)
+	} else {
 		c.path.lane = c.path.window.NewLane(c.out.sent, c.doubted.Load(), c.flies)
 		if c.path.budget > 0 {
 			c.path.lane.Brief()
 		}
 	}
-	return c.path.lane.Room(time.Now())
 }
 
 // flies is told that the path may have room.

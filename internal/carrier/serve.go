@@ -21,6 +21,8 @@ type inbound struct {
 	at       time.Duration // when the last did, since started
 	reported uint64        // what of them the peer was told
 	elicits  bool          // some had bytes of streams since
+	waits    bool          // the peer waits for a Received, as some needed an answer
+	replies  bool          // it did so for the last
 }
 
 // Serve reads until the transport fails or brings what it must not, then ends the carrier
@@ -296,7 +298,7 @@ func (c *Carrier) report() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	in := &c.in
-	in.elicits = true
+	in.elicits, in.waits = true, true
 	switch {
 	case c.profile.Paid || c.queue.spent:
 	case in.bytes-in.reported >= max(receivedEvery, min(in.bytes/16, mostUnreported)):
@@ -307,12 +309,20 @@ func (c *Carrier) report() {
 	}
 }
 
+// elicit has a Received go with what is sent, for which the peer waits or does not.
+func (c *Carrier) elicit(waits bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.in.elicits, c.in.waits = true, c.in.waits || waits
+}
+
 // appendReceived tells the peer what has come, if it does not know. Carrier.mu is held.
 func (in *inbound) appendReceived(b []byte) []byte {
 	if !in.elicits || in.bytes == in.reported {
 		return b
 	}
 	in.reported, in.elicits = in.bytes, false
+	in.replies, in.waits = in.waits, false
 	f := wire.Frame{Kind: wire.Received, Pos: in.bytes, Clock: uint64(in.at.Microseconds())}
 	return f.Append(b)
 }
@@ -324,11 +334,12 @@ var started = time.Now()
 func (c *Carrier) carrierWide(h Handler, f wire.Frame) error {
 	switch f.Kind {
 	case wire.Ping:
-		c.mu.Lock()
-		c.in.elicits = true
-		c.mu.Unlock()
+		c.elicit(true)
 		c.Put(wire.Frame{Kind: wire.Pong, Pos: f.Pos})
 	case wire.Pong:
+		if c.profile.Messages {
+			c.elicit(false)
+		}
 		c.pong(f.Pos)
 	case wire.Leave:
 		c.draining.Store(true)

@@ -248,6 +248,9 @@ func (c *Carrier) writing(n int, t told) {
 	if c.out.composing = false; n == 0 {
 		return
 	}
+	if c.profile.Messages {
+		c.beginLane()
+	}
 	c.out.sent += uint64(n)
 	if !c.set.asks {
 		c.spend(n)

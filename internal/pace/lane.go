@@ -19,6 +19,8 @@ type Lane struct {
 	came    uint64   // of those, what the peer has counted
 	fly     int64    // bytes that are in flight
 	packets []packet // sent and not counted, the oldest first
+	whole   int64    // the most that one message holds, where each is paid for; 0: none is
+	asked   uint64   // bytes that had gone when the peer was last asked how many came
 }
 
 // packet is bytes that were sent at once.
@@ -56,6 +58,13 @@ func (l *Lane) Brief() {
 	l.brief = true
 }
 
+// NewMessageLane is NewLane where messages are paid for, of which none holds more than whole bytes.
+func (w *Window) NewMessageLane(sent uint64, whole int, doubted bool, ready func()) *Lane {
+	l := w.NewLane(sent, doubted, ready)
+	l.whole = int64(whole)
+	return l
+}
+
 // Room is how many bytes the next frame may have; 0 if there is no room for one, and then ready
 // is called when there may be some. A lane in doubt has none while it is.
 func (l *Lane) Room(now time.Time) int {
@@ -67,6 +76,10 @@ func (l *Lane) Room(now time.Time) int {
 		return 0
 	}
 	w.rest(now)
+	if l.whole > 0 {
+		l.asks, l.waits = false, false
+		return l.roomForMessage()
+	}
 	frame := int64(w.frame())
 	if l.brief && w.rate()*briefTime.Seconds() >= briefFrame {
 		frame = max(frame, briefFrame)
@@ -89,11 +102,56 @@ func (l *Lane) Room(now time.Time) int {
 	return int(frame)
 }
 
+// roomForMessage is Room where messages are paid for: they are whole where the path passes them fast.
+// A lane of which nothing is in flight has room for one, since what others have in flight the peer may
+// not tell before it is asked. w.mu is held.
+func (l *Lane) roomForMessage() int {
+	w := l.window
+	message := w.message(l.whole)
+	room := min(int64(w.size)-w.fly, max(w.share(l), message)-l.fly)
+	switch {
+	case l.fly == 0:
+		return int(min(message, max(room, leastFrame)))
+	case room < message:
+		w.limited = w.limited || int64(w.size)-w.fly < message
+		l.asks = true
+		return 0
+	}
+	return int(message)
+}
+
 // most is what may be in flight on the lane, however much on the path: the TCP beyond an edge has
 // its slow start to come, and where a carrier passes little what is in flight then is lost.
 func (l *Lane) most() int64 {
 	came := int64(l.came - l.from)
 	return first + came + (startGrowth-1)*max(0, came-little)
+}
+
+// Asks reports, where messages are paid for, whether one of n bytes that goes now should ask the peer how
+// many came, and notes that it does. A message of 0 bytes asks for nothing else: one goes if the lane
+// waits and nothing that has gone asks.
+func (l *Lane) Asks(n int) bool {
+	w := l.window
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	open := l.asked > l.came
+	switch half := int64(w.size / 2); {
+	case l.whole == 0, l.doubted, n == 0 && (open || !l.asks), n > 0 && w.fly+int64(n) < half:
+		return false
+	case n > 0 && half > l.whole && w.fly+int64(n)+w.message(l.whole) < int64(w.size): // the next may go, too
+		return false
+	case open && int64(l.sent-l.asked)+int64(n) < half:
+		return false
+	}
+	l.asked = l.sent + uint64(n)
+	return true
+}
+
+// Asked notes that the peer will soon say, of itself, that n bytes have come that go now.
+func (l *Lane) Asked(n int) {
+	l.window.mu.Lock()
+	defer l.window.mu.Unlock()
+	l.asked = l.sent + uint64(n)
 }
 
 // Sent counts bytes that are about to be written. Those that are not bulk are never in flight: they
@@ -109,8 +167,8 @@ func (l *Lane) Sent(now time.Time, n int, bulk bool) {
 	p := packet{sent: now, bytes: int64(n), total: l.sent, came: w.came, cameAt: w.cameAt, counted: w.fly > 0 && w.cameAt != 0}
 	w.sent += uint64(n)
 	w.moved = now
-	p.upto = w.sent
 	l.add(p.bytes)
+	p.upto = w.sent
 	if k := len(l.packets); k == maxPackets {
 		last := &l.packets[k-1]
 		last.bytes, last.total, last.upto = last.bytes+p.bytes, p.total, p.upto
@@ -141,10 +199,10 @@ func (l *Lane) Came(now time.Time, count, at uint64) error {
 		return nil
 	}
 	l.came = count
-	if p, bytes := l.last(count); bytes > 0 {
+	if p, large, bytes := l.last(count); bytes > 0 {
 		l.add(-bytes)
 		w.came += uint64(bytes)
-		w.learn(now, clock(at%mostClock), bytes, &p)
+		w.learn(now, clock(at%mostClock), bytes, &p, &large, l.whole > 0)
 	}
 	ready := w.waiting()
 	w.mu.Unlock()
@@ -154,17 +212,19 @@ func (l *Lane) Came(now time.Time, count, at uint64) error {
 	return nil
 }
 
-// last takes off the packets that have come, and returns the last of them and the bytes of all.
-func (l *Lane) last(count uint64) (p packet, bytes int64) {
+// last takes off the packets that have come, and returns the last of them, the largest and the bytes of all.
+func (l *Lane) last(count uint64) (p, large packet, bytes int64) {
 	n := 0
 	for ; n < len(l.packets) && l.packets[n].total <= count; n++ {
-		p = l.packets[n]
+		if p = l.packets[n]; p.bytes >= large.bytes {
+			large = p
+		}
 		bytes += p.bytes
 	}
 	if l.packets = slices.Delete(l.packets, 0, n); len(l.packets) == 0 {
 		l.packets = nil
 	}
-	return p, bytes
+	return p, large, bytes
 }
 
 // Doubt says whether what is in flight on the lane may never come: others need not wait for it.

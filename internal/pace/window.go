@@ -33,6 +33,16 @@ const (
 	// startGrowth is how many bytes more may be in flight for each that has come in slow start
 	// while nothing queues: the window is four times as large a round trip later. TCP's, below, doubles.
 	startGrowth = 3
+	// messageTime is what a message that is paid for takes on the path, if it is not less than
+	// leastFrame; firstMessage is one while no rate is known.
+	messageTime  = 250 * time.Millisecond
+	firstMessage = 12 << 10
+	// messageGrowth is startGrowth where messages are paid for and so is each that says what has come;
+	// messageQueue is the queue in which it is one.
+	messageGrowth = 16
+	messageQueue  = 250 * time.Millisecond
+	// messageSample is the least of which a rate is taken where a message is alone, as a rule.
+	messageSample = 4 << 10
 	// little is what a carrier passes at least that passes everything.
 	little = 64 << 10
 	// mostQueue is how long nothing waits on a path: the clock is another's, of an origin that has begun anew.
@@ -112,7 +122,28 @@ func (w *Window) frame() float64 {
 	return min(max(w.rate()*frameTime.Seconds(), leastFrame), mostFrame, w.size/2)
 }
 
-// rate is how many bytes a second the path has carried of late; 0 if that is not known.
+// Message is how many bytes one message should have where they are paid for: no more than whole.
+func (w *Window) Message(whole int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return int(w.message(int64(whole)))
+}
+
+// message is how many bytes a message has that is paid for, and holds no more than whole.
+func (w *Window) message(whole int64) int64 {
+	if len(w.rates) == 0 {
+		return min(firstMessage, whole)
+	}
+	return min(max(int64(w.rate()*messageTime.Seconds()), leastFrame), whole)
+}
+
+// Rate is how many bytes a second the path has carried of late; 0 if that is not known.
+func (w *Window) Rate() float64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.rate()
+}
+
 func (w *Window) rate() float64 {
 	if len(w.rates) == 0 {
 		return 0
@@ -143,28 +174,54 @@ func (w *Window) remember(now time.Time, value float64) {
 	w.rates = append(w.rates, rate{now, value})
 }
 
-// learn takes what a count says: bytes more have come, the last of them by p.
-func (w *Window) learn(now time.Time, at clock, bytes int64, p *packet) {
+// learn takes what a count says: bytes more have come, the last of them by p and the
+// most of them by large.
+func (w *Window) learn(now time.Time, at clock, bytes int64, p, large *packet, isMessage bool) {
 	w.trip = min(w.trip, max(now.Sub(p.sent), time.Microsecond))
 	q := w.waited(now, at, p)
+	if isMessage { // those that went at once waited for one another
+		q = max(0, q-startQueue)
+	}
 	if !w.seen || q < w.least {
 		w.least, w.seen = q, true
 	}
-	if took := at - p.cameAt; p.counted && took > 0 {
-		span := max(micros(took), w.trip/2)
-		w.remember(now, float64(w.came-p.came)/span.Seconds())
+	slow := q
+	if isMessage {
+		slow = w.waited(now, at, large)
+		if large.bytes >= messageSample { // the path took no longer for it than it waited
+			w.remember(now, float64(large.bytes)/max(slow, leastQueue).Seconds())
+		}
+	}
+	if took, came := at-p.cameAt, w.came-p.came; p.counted && took > 0 && (!isMessage || came >= messageSample && q > startQueue) {
+		w.remember(now, float64(came)/max(micros(took), w.trip/2).Seconds())
 	}
 	w.cameAt = at
-	if w.start && (w.limited || w.filled) && q <= max(2*w.aim(), startQueue) {
-		if q <= w.aim()/4 {
-			bytes *= startGrowth
-		}
-		w.size += float64(bytes)
+	if isMessage && w.start && slow > messageQueue { // the next would make the same queue
+		w.start, w.size = false, w.full()+w.step()
+	}
+	if w.start && (w.limited || w.filled) {
+		w.size += float64(bytes * w.growth(slow, isMessage))
 	}
 	if p.upto > w.turn {
 		w.turn = w.sent
 		w.roundTrip(now)
+		if isMessage { // one goes while the one before is counted
+			w.size = max(w.size, 2*float64(w.message(mostFrame)))
+		}
 	}
+}
+
+// growth is how many bytes more may be in flight, in slow start, for each that has come after q in queues.
+func (w *Window) growth(q time.Duration, isMessage bool) int64 {
+	switch {
+	case isMessage && q <= messageQueue:
+		return min(messageGrowth, int64(messageQueue/max(q, 1)))
+	case q <= w.aim()/4:
+		return startGrowth
+	case q <= max(2*w.aim(), startQueue):
+		return 1
+	}
+	return 0
 }
 
 // waited is how long p waited in queues.
@@ -176,11 +233,16 @@ func (w *Window) waited(now time.Time, at clock, p *packet) time.Duration {
 	return micros(took - w.base)
 }
 
+// full is what the path holds without a queue.
+func (w *Window) full() float64 { return w.rate() * w.trip.Seconds() }
+
+// step is what the window may have beside.
+func (w *Window) step() float64 { return max(2*w.frame(), w.rate()*w.aim().Seconds()) }
+
 // roundTrip sets the window, once in a round trip.
 func (w *Window) roundTrip(now time.Time) {
 	rate, frame, aim := w.rate(), w.frame(), w.aim()
-	step := max(2*frame, rate*aim.Seconds())
-	full := rate * w.trip.Seconds()
+	step, full := w.step(), w.full()
 	switch {
 	case w.start:
 		if w.least > aim && w.last > 0 && rate < 1.25*w.last {

@@ -260,10 +260,8 @@ func spreads(t *testing.T, n *Net, dies bool) {
 			f.shuffle, f.twice = true, true
 		}
 		near, far = n.carrier(f, f)
-		if n.door == session.Stream {
-			paths++
-			near.Follow(paths, pace.New(0), 0)
-		}
+		paths++
+		near.Follow(paths, pace.New(0), 0)
 		for _, c := range []*carrier.Carrier{near, far} {
 			n.watch(c, func(f wire.Frame) {
 				mu.Lock()

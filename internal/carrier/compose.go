@@ -1,0 +1,166 @@
+package carrier
+
+import "culvert/internal/wire"
+
+// composed is what a message of the gateway door holds.
+type composed struct {
+	lazy    bool // nothing that needs an answer
+	answers bool // frames of which the peer says with what it sends next that they came
+	asks    bool // a Ping that has it say so at once
+	replies bool // what the peer waits for, who asks if it does not come
+}
+
+// messageFrames appends the frames of a message.
+func (c *Carrier) messageFrames(b []byte, early bool) (_ []byte, t composed) {
+	begin := len(b)
+	limit := wire.MaxTextBody - wire.RecordOverhead - echoLen // a Ping may come last
+	c.mu.Lock()
+	if c.profile.Paid { // a message goes anyway
+		c.queueAcks()
+	}
+	t.lazy = c.isLazy()
+	keeps := c.queue.keeps()
+	c.queue.asks = c.queue.asks && early // a Ping waits on then
+	c.mu.Unlock()
+	if !early {
+		b = c.messages.appendGot(b)
+		b = c.ownFrames(b, limit-begin, !keeps)
+	}
+	b = c.smallFrames(b, limit, early)
+	small := len(b)
+	b = c.bulkFrames(b, limit, early, small > begin)
+	if early {
+		return b, t
+	}
+	var opens bool
+	if t.answers, opens = isAnswered(b[begin:]); t.answers {
+		b, t.asks = c.appendAsk(b, begin, len(b) > small, opens)
+	}
+	return b, t
+}
+
+// smallFrames appends small frames of all that have some, while there is room below limit.
+func (c *Carrier) smallFrames(b []byte, limit int, early bool) []byte {
+	for limit-len(b) >= leastFill {
+		s := c.smallTurn()
+		if s == nil {
+			return b
+		}
+		b = c.fill(b, s, Turn{Room: limit - len(b), Early: early})
+	}
+	return b
+}
+
+// bulkFrames appends bulk as far as the path has room for it, but none behind small frames where it
+// would hold them back on a path that is slow.
+func (c *Carrier) bulkFrames(b []byte, limit int, early, isBehind bool) []byte {
+	if !early {
+		limit = c.paced(len(b), limit, isBehind)
+	}
+	for limit-len(b) >= leastFill {
+		c.mu.Lock()
+		s := c.queue.nextBulk()
+		c.mu.Unlock()
+		if s == nil {
+			return b
+		}
+		b = c.fill(b, s, Turn{Room: limit - len(b), Bulk: true, Early: early})
+	}
+	return b
+}
+
+// leastWhole is the least room for bulk beside which small frames are not held back by it: what
+// one part of a message holds, by which it is paid.
+const leastWhole = wire.MaxTextPart * 3 / 4
+
+// paced is limit, or what a message of begun bytes may grow to where its path passes less. A message
+// of parts is whole parts.
+func (c *Carrier) paced(begun, limit int, isBehind bool) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue.bulk) == 0 {
+		return limit
+	}
+	most := c.mayFly()
+	if c.queue.paced = most == 0; c.queue.paced {
+		c.askLate()
+		return 0
+	}
+	if w := c.path.window; isBehind && w.Rate() > 0 && w.Message(leastWhole) < leastWhole {
+		return 0
+	}
+	const more = wire.RecordOverhead + echoLen
+	limit = min(limit, begun+most)
+	if whole := wire.WholeParts(limit+more) - more; limit < wire.MaxTextBody-more && whole > begun+leastFill {
+		return whole
+	}
+	return limit
+}
+
+// askLate has a message go that asks what has come, as bulk waits for that and nothing on its way
+// asks. c.mu is held.
+func (c *Carrier) askLate() {
+	if c.path.lane != nil && c.path.lane.Asks(0) {
+		f := wire.Frame{Kind: wire.Ping, Pos: paceMark}
+		c.queue.control = f.Append(c.queue.control)
+		c.queue.asks = true
+	}
+}
+
+// appendAsk has a message that begins at begin, and has bulk, ask what has come if it is time to. One
+// that opens a tunnel is answered anyway.
+func (c *Carrier) appendAsk(b []byte, begin int, isBulk, opens bool) (_ []byte, asks bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch n := len(b) - begin; {
+	case c.path.lane == nil:
+		return b, false
+	case opens:
+		c.path.lane.Asked(n)
+		return b, false
+	case !isBulk || !c.path.lane.Asks(n):
+		return b, false
+	}
+	f := wire.Frame{Kind: wire.Ping, Pos: paceMark}
+	return f.Append(b), true
+}
+
+// isAnswered reports whether the peer will say that it has what is among frames, and whether it does so
+// soon as a tunnel opens.
+func isAnswered(b []byte) (is, opens bool) {
+	for len(b) > 0 {
+		f, more, err := wire.NextFrame(b)
+		if err != nil {
+			return is, opens
+		}
+		switch f.Kind {
+		case wire.Open:
+			return true, true
+		case wire.Data, wire.Fin, wire.Ping, wire.Pong:
+			is = true
+		}
+		b = more
+	}
+	return is, false
+}
+
+// fillsMessage reports whether bulk waits for nothing more to fill a message. c.mu is held.
+func (c *Carrier) fillsMessage() bool {
+	bytes, most := 0, wire.MaxTextBody
+	for _, s := range c.queue.bulk {
+		bytes += s.pending
+	}
+	if w := c.path.window; w != nil {
+		most = w.Message(wire.MaxTextBody)
+	}
+	return bytes >= most
+}
+
+// beginLane has what goes by a carrier of the gateway door be counted from its first message on: the
+// small ones show how long the path is. c.mu is held.
+func (c *Carrier) beginLane() {
+	if c.path.lane != nil || c.dead.Load() || c.path.window == nil && c.Handler() == nil {
+		return
+	}
+	c.makeLane()
+}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type budgets struct {
 type budget struct {
 	silent *activeCarrier // fell silent, and perhaps froze; nil: none did
 	at     int            // how much it had brought
+	exact  bool           // to the byte
 	frozen int            // what one brought that froze; 0: none has
 	since  time.Time      // when that began
 	limit  int            // what any may bring; 0: it is not known
@@ -78,9 +80,6 @@ func (b *budgets) of(front int) *budget {
 
 // left is what l, which begins, may bring beside what it took to begin; 0: any.
 func (b *budgets) left(l *activeCarrier, isBulk bool) uint32 {
-	if l.gateway {
-		return 0
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f := b.of(l.front)
@@ -177,13 +176,13 @@ func (b *budgets) compareRoom(one, other int) int {
 
 // fellSilent notes that l is doubted. Whether it froze shows when another answers.
 func (b *budgets) fellSilent(l *activeCarrier) {
-	if l.gateway || !l.Live() || l.Spent() { // one that is spent has nothing to answer with
+	if !l.Live() || l.Spent() { // one that is spent has nothing to answer with
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f := b.of(l.front)
-	f.silent, f.at = l, l.total()
+	f.silent, f.at, f.exact = l, l.total(), l.gateway && l.brought != nil
 }
 
 // answered notes that the front has opened a connection: one that is silent froze, or rested for too
@@ -216,15 +215,19 @@ func (f *budget) freeze(at int, isSilent bool) {
 		f.until = now.Add(f.pause)
 	case f.limit == 0 && at <= mostSuspect:
 		f.limit = at * 4 / 5
+		if f.exact {
+			f.limit = at - slack // so much has come
+		}
 		f.until = now.Add(suspected)
 	}
 }
 
-// areTight reports whether there are fronts of the stream door, and carriers by each may bring
-// little.
+// areTight reports whether carriers by each front of the stream door may bring little, or by each front
+// if there is no such one.
 func (c *Client) areTight() (are bool) {
+	hasStream := slices.ContainsFunc(c.cfg.Link.Fronts, streamFront)
 	for i, f := range c.cfg.Link.Fronts {
-		if f.Gateway {
+		if f.Gateway && hasStream {
 			continue
 		}
 		if !c.budgets.isTight(i) {

@@ -94,6 +94,9 @@ func (c *Client) dialFor(ctx context.Context, w wanted) (*activeCarrier, error) 
 	}
 	h.session.SendClosures(l.Carrier)
 	l.Ping()
+	if isBulk && l.gateway { // its first message names it
+		c.spread.take(l)
+	}
 	c.tasks.Go(func() { c.serve(l) })
 	return l, nil
 }

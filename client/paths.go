@@ -16,9 +16,6 @@ type paths struct {
 // follow tells l which path it takes. Fronts beyond the last number that a path may have
 // share that one. budget is how much l may bring, 0 for any.
 func (p *paths) follow(l *activeCarrier, budget uint32) {
-	if l.gateway {
-		return
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	number := min(l.front, wire.MaxPaths-1)

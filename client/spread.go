@@ -215,6 +215,13 @@ func (s *spread) dial(c *Client) {
 	if err != nil {
 		return
 	}
+	if !l.gateway {
+		s.take(l)
+	}
+}
+
+// take has the tunnels go by l, too.
+func (s *spread) take(l *activeCarrier) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.running { // all have ended meanwhile

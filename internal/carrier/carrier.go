@@ -147,6 +147,7 @@ var (
 func New(s *Set, t transport.Transport, p Party, user uint32) *Carrier {
 	c := &Carrier{User: user, transport: t, profile: t.Profile(), party: p, set: s}
 	c.queue.work.L = &c.mu
+	c.path.texts = c.profile.Messages
 	c.writer, c.ackFlush = c.write, c.flushAcks
 	now := time.Now().UnixNano()
 	c.alive.lastRx.Store(now)

@@ -13,8 +13,16 @@ type composed struct {
 // messageFrames appends the frames of a message.
 func (c *Carrier) messageFrames(b []byte, early bool) (_ []byte, t composed) {
 	begin := len(b)
-	limit := wire.MaxTextBody - wire.RecordOverhead - echoLen // a Ping may come last
+	limit := wire.MaxTextBody
 	c.mu.Lock()
+	if !c.set.asks {
+		limit = c.path.body()
+	}
+	if limit -= wire.RecordOverhead + echoLen; limit < begin+leastFill {
+		c.tellSpent()
+		c.mu.Unlock()
+		return b, composed{lazy: true}
+	}
 	if c.profile.Paid { // a message goes anyway
 		c.queueAcks()
 	}

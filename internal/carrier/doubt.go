@@ -74,8 +74,8 @@ func (c *Carrier) Doubted() bool { return c.doubted.Load() }
 // owe notes that the record that goes now asks for an answer. c.mu is held.
 func (c *Carrier) owe(now time.Time) {
 	d := &c.doubt
-	if c.profile.Messages {
-		return
+	if c.profile.AsksEdge && c.set.asks {
+		return // the edge is asked
 	}
 	d.upto = c.out.sent
 	if d.owed.IsZero() {
@@ -119,6 +119,11 @@ func (c *Carrier) suspect() {
 	}
 	c.doubted.Store(true)
 	c.mu.Unlock()
+	c.tellDoubted()
+}
+
+// tellDoubted has others not wait for what the carrier has in flight, and a client go on by another.
+func (c *Carrier) tellDoubted() {
 	c.doubtLane()
 	if c.set.asks {
 		c.Handler().Doubted(c)

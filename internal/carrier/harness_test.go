@@ -204,9 +204,12 @@ func framesOf(t *testing.T, b []byte) (all []wire.Frame) {
 // newOver makes a living client's carrier over d, alone in a set.
 func newOver(d *door) (*Carrier, *plainParty) { return newOf(d, true) }
 
-func newOf(d *door, isClient bool) (*Carrier, *plainParty) {
+func newOf(d *door, isClient bool) (*Carrier, *plainParty) { return newOfTransport(d, d, isClient) }
+
+// newOfTransport makes one over t, which is d or wraps it.
+func newOfTransport(d *door, t transport.Transport, isClient bool) (*Carrier, *plainParty) {
 	p := &plainParty{state: session.Live, handler: new(counter)}
-	c := New(NewSet(time.Now, tasks.NewGroup(), isClient), d, p, 7)
+	c := New(NewSet(time.Now, tasks.NewGroup(), isClient), t, p, 7)
 	c.live.Store(true)
 	c.join()
 	d.peer = c

@@ -92,6 +92,9 @@ func (c *Carrier) pong(pos uint64) {
 	if took <= 0 { // the clock was set back
 		return
 	}
+	if c.profile.AsksEdge {
+		c.edgeAnswered(time.Duration(took))
+	}
 	if old := c.alive.rtt.Load(); old == 0 || took < old {
 		c.alive.rtt.Store(took)
 	}
@@ -184,6 +187,7 @@ func (c *Carrier) ask() {
 		c.Ping()
 		return
 	}
+	c.awaitEdge()
 	if c.alive.probing.CompareAndSwap(false, true) {
 		c.set.tasks.Go(c.probe)
 	}
@@ -191,8 +195,10 @@ func (c *Carrier) ask() {
 
 func (c *Carrier) probe() {
 	defer c.alive.probing.Store(false)
+	began := time.Now()
 	if c.transport.Probe() == nil {
 		c.alive.lastRx.Store(time.Now().UnixNano())
+		c.edgeAnswered(time.Since(began))
 	} else if c.Quiet(time.Now()) >= transport.ProbeLimit {
 		c.CloseFor(Silent)
 	}

@@ -26,7 +26,7 @@ func TestACarrierThatBroughtMuchIsAskedSoon(t *testing.T) {
 		if asks(pingBulk) {
 			t.Error("a carrier that has brought nothing is asked as soon as one of bulk")
 		}
-		c.count(muchCame)
+		c.count(muchCame, muchCame)
 		if asks(pingBulk - time.Millisecond) {
 			t.Error("asked at once")
 		}
@@ -36,7 +36,7 @@ func TestACarrierThatBroughtMuchIsAskedSoon(t *testing.T) {
 		if asks(pingBulk) {
 			t.Error("asked again, want that once until more has come")
 		}
-		c.count(muchCame)
+		c.count(muchCame, muchCame)
 		c.alive.rtt.Store(int64(time.Second))
 		if asks(time.Second) {
 			t.Error("asked after a round trip, in which bytes may be on their way")

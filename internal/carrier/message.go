@@ -78,13 +78,14 @@ func (c *Carrier) writeMessage() error {
 	}
 	number := m.sent()
 	c.alive.lastTx.Store(m.last.UnixNano())
-	c.writing(len(body)-head, told{bulk: t.answers || t.asks, asks: t.asks})
+	c.writing(len(body)-head, len(body), told{bulk: t.answers || t.asks, asks: t.asks})
 	err := c.transport.WriteMessage(body)
 	switch {
 	case t.replies:
 		m.answered()
 	case !t.lazy, head > numberLen+plainTurn:
 		m.ask(number)
+		c.awaitEdge()
 	}
 	return err
 }
@@ -196,7 +197,7 @@ func (c *Carrier) takeBody(body []byte) error {
 	if err != nil {
 		return err
 	}
-	err = c.takeBoth(number, p, plain, sealed)
+	err = c.takeBoth(number, p, plain, sealed, len(body))
 	if errors.Is(err, session.ErrRepeated) {
 		return nil
 	}
@@ -204,8 +205,9 @@ func (c *Carrier) takeBody(body []byte) error {
 }
 
 // takeBoth gives the session the two parts of a message, of which no other may come in between.
-// Unknown alone has no record: without one, nothing says which message it is that has come.
-func (c *Carrier) takeBoth(number uint32, p session.Plain, plain, sealed []byte) error {
+// Unknown alone has no record: without one, nothing says which message it is that has come. size is the whole
+// message's.
+func (c *Carrier) takeBoth(number uint32, p session.Plain, plain, sealed []byte, size int) error {
 	if (len(sealed) == 0) != (p == session.Unknown) {
 		return session.ErrMessage
 	}
@@ -227,12 +229,13 @@ func (c *Carrier) takeBoth(number uint32, p session.Plain, plain, sealed []byte)
 		return err
 	}
 	if isNew && len(sealed) > 0 {
-		c.count(len(sealed))
+		c.count(len(sealed), size)
 	}
 	if err := c.happened(ev, p == session.Unknown, state); err != nil || frames == nil {
 		return err
 	}
 	c.alive.hear()
+	c.trust()
 	_, err = c.deliver(c.join(), frames, early, nil)
 	return err
 }

@@ -16,6 +16,7 @@ type path struct {
 	budget uint64       // bytes that the origin may send, as wire.BudgetHead says; 0: any
 	spent  uint64       // of those
 	half   bool         // client: half of the budget is spent, and the handler was told
+	texts  bool         // records are text messages
 }
 
 // leastLeft is what is left of a budget that is too little for a record.
@@ -33,11 +34,36 @@ func (p *path) left() int {
 	return int(p.budget - min(p.spent+wire.BudgetHead, p.budget))
 }
 
-// isSpent reports whether no record may go any more.
-func (p *path) isSpent() bool { return p.budget > 0 && p.spent+leastLeft > p.budget }
+// body is how many bytes a message of the gateway door may have.
+func (p *path) body() int {
+	if p.budget == 0 {
+		return wire.MaxTextBody
+	}
+	return min(wire.BudgetedBody(int(p.budget-min(p.spent, p.budget))), wire.MaxTextBody)
+}
 
-// spend counts a record.
-func (p *path) spend(n int) { p.spent += uint64(n) + wire.BudgetHead }
+// isSpent reports whether no record may go any more.
+func (p *path) isSpent() bool {
+	switch {
+	case p.budget == 0:
+		return false
+	case p.texts:
+		return p.body() < leastBody
+	}
+	return p.spent+leastLeft > p.budget
+}
+
+// leastBody is what is left of a budget that is too little for a message.
+const leastBody = numberLen + plainTurn + leastFill + echoLen + wire.RecordOverhead
+
+// spend counts a record, or the body of a message.
+func (p *path) spend(n int) {
+	if p.texts {
+		p.spent += uint64(wire.MessageBudget(n))
+	} else {
+		p.spent += uint64(n) + wire.BudgetHead
+	}
+}
 
 // Follow tells a client's carrier which path it takes, what may be in flight there, and how much
 // it may bring, 0 for any. The peer is told.

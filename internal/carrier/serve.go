@@ -239,7 +239,7 @@ func (c *Carrier) takeRecord(number uint32, sealed, whole []byte) (kept bool, er
 	}
 	if plain == nil { // it was dropped unread
 		if !c.profile.Messages {
-			c.count(size)
+			c.count(size, size)
 		}
 		return false, nil
 	}
@@ -248,7 +248,7 @@ func (c *Carrier) takeRecord(number uint32, sealed, whole []byte) (kept bool, er
 		c.becomeLive()
 	}
 	c.alive.hear()
-	c.count(size)
+	c.count(size, size)
 	return c.deliver(h, plain, early, whole)
 }
 
@@ -282,10 +282,10 @@ func (c *Carrier) deliver(h Handler, plain []byte, early bool, whole []byte) (ke
 	return kept, nil
 }
 
-// count notes a record for the next Received.
-func (c *Carrier) count(size int) {
+// count notes a record of n bytes for the next Received, which counts as size of a budget.
+func (c *Carrier) count(n, size int) {
 	c.mu.Lock()
-	c.in.bytes, c.in.at = c.in.bytes+uint64(size), time.Since(started)
+	c.in.bytes, c.in.at = c.in.bytes+uint64(n), time.Since(started)
 	tell := c.set.asks && c.path.bring(size)
 	c.mu.Unlock()
 	if tell {

@@ -75,7 +75,7 @@ func (c *Carrier) writeNext() error {
 	if err != nil {
 		return err
 	}
-	c.writing(record, turn)
+	c.writing(record, record, turn)
 	if len(b) == 0 {
 		return nil
 	}
@@ -241,11 +241,11 @@ func (o *outbound) most() int {
 	return int(min(max(leastRecord, o.confirmed/2), wire.MaxRecord+messageHead))
 }
 
-// writing counts bytes of records that are about to go.
-func (c *Carrier) writing(n int, t told) {
+// writing counts a record of n bytes that is about to go, which counts as size of a budget.
+func (c *Carrier) writing(n, size int, t told) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.out.composing = false; n == 0 {
+	if c.out.composing = false; size == 0 {
 		return
 	}
 	if c.profile.Messages {
@@ -253,7 +253,7 @@ func (c *Carrier) writing(n int, t told) {
 	}
 	c.out.sent += uint64(n)
 	if !c.set.asks {
-		c.spend(n)
+		c.spend(size)
 	}
 	now := time.Now()
 	switch {
@@ -271,7 +271,14 @@ func (c *Carrier) writing(n int, t told) {
 // spend counts a record of an origin's. What does not go any more goes by others. c.mu is held.
 func (c *Carrier) spend(n int) {
 	c.path.spend(n)
-	if c.queue.spent || !c.path.isSpent() {
+	if c.path.isSpent() {
+		c.tellSpent()
+	}
+}
+
+// tellSpent has nothing more go, once. c.mu is held.
+func (c *Carrier) tellSpent() {
+	if c.queue.spent {
 		return
 	}
 	c.queue.spent = true

@@ -41,6 +41,8 @@ const (
 	// messageQueue is the queue in which it is one.
 	messageGrowth = 16
 	messageQueue  = 250 * time.Millisecond
+	// mostLoop is how long what says that messages came may wait, at most, as far as the window makes up for it.
+	mostLoop = 1500 * time.Millisecond
 	// messageSample is the least of which a rate is taken where a message is alone, as a rule.
 	messageSample = 4 << 10
 	// little is what a carrier passes at least that passes everything.
@@ -83,10 +85,11 @@ type Window struct {
 	start   bool      // slow start has not ended
 	last    float64   // the rate a round trip ago
 	least   time.Duration
-	seen    bool      // least is of this round trip
-	moved   time.Time // when something was last sent
-	limited bool      // the window held something back in this round trip
-	filled  bool      // it did in the one before
+	seen    bool          // least is of this round trip
+	loop    time.Duration // messages: the shortest of this one, without the queue: what says that they came may wait, too
+	moved   time.Time     // when something was last sent
+	limited bool          // the window held something back in this round trip
+	filled  bool          // it did in the one before
 	turn    uint64
 	lanes   []*Lane
 }
@@ -151,6 +154,20 @@ func (w *Window) rate() float64 {
 	return w.rates[0].value
 }
 
+// Wait is how long what is in flight takes to pass, about.
+func (w *Window) Wait() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	rate := w.rate()
+	if rate == 0 {
+		rate = unknownRate
+	}
+	return time.Duration(float64(w.fly) / rate * float64(time.Second))
+}
+
+// unknownRate is the bytes a second of a path of which no rate is known: it may be slow.
+const unknownRate = 8 << 10
+
 // rest forgets what was learned when nothing has moved for long: the path may be another.
 func (w *Window) rest(now time.Time) {
 	if w.fly > 0 || now.Sub(w.moved) < restAfter || w.moved.IsZero() {
@@ -179,18 +196,20 @@ func (w *Window) remember(now time.Time, value float64) {
 func (w *Window) learn(now time.Time, at clock, bytes int64, p, large *packet, isMessage bool) {
 	w.trip = min(w.trip, max(now.Sub(p.sent), time.Microsecond))
 	q := w.waited(now, at, p)
-	if isMessage { // those that went at once waited for one another
-		q = max(0, q-startQueue)
-	}
-	if !w.seen || q < w.least {
-		w.least, w.seen = q, true
-	}
 	slow := q
 	if isMessage {
 		slow = w.waited(now, at, large)
+		if loop := min(now.Sub(p.sent)-q, w.trip+mostLoop); w.loop == 0 || loop < w.loop {
+			w.loop = loop
+		}
 		if large.bytes >= messageSample { // the path took no longer for it than it waited
 			w.remember(now, float64(large.bytes)/max(slow, leastQueue).Seconds())
 		}
+	}
+	if isMessage && large.bytes >= leastFrame { // those that went at once waited for one another
+		w.note(max(0, slow-startQueue))
+	} else if !isMessage {
+		w.note(q)
 	}
 	if took, came := at-p.cameAt, w.came-p.came; p.counted && took > 0 && (!isMessage || came >= messageSample && q > startQueue) {
 		w.remember(now, float64(came)/max(micros(took), w.trip/2).Seconds())
@@ -204,7 +223,9 @@ func (w *Window) learn(now time.Time, at clock, bytes int64, p, large *packet, i
 	}
 	if p.upto > w.turn {
 		w.turn = w.sent
-		w.roundTrip(now)
+		if w.seen {
+			w.roundTrip(now)
+		}
 		if isMessage { // one goes while the one before is counted
 			w.size = max(w.size, 2*float64(w.message(mostFrame)))
 		}
@@ -222,6 +243,13 @@ func (w *Window) growth(q time.Duration, isMessage bool) int64 {
 		return 1
 	}
 	return 0
+}
+
+// note takes how long bytes waited.
+func (w *Window) note(q time.Duration) {
+	if !w.seen || q < w.least {
+		w.least, w.seen = q, true
+	}
 }
 
 // waited is how long p waited in queues.
@@ -259,10 +287,10 @@ func (w *Window) roundTrip(now time.Time) {
 			step = max(step, w.size)
 		}
 		w.size *= w.trip.Seconds() / (w.trip + w.least).Seconds()
-		w.size = max(w.size+step, 1.5*full+2*frame) // a TCP that loses packets needs more before it than is under way
+		w.size = max(w.size+step, max(1.5*full, 1.2*rate*w.loop.Seconds())+2*frame) // a TCP that loses packets needs more before it than is under way
 	}
 	w.size = max(w.size, 2*leastFrame)
-	w.seen, w.filled, w.limited = false, w.limited, false
+	w.seen, w.filled, w.limited, w.loop = false, w.limited, false, 0
 }
 
 // waiting returns what is to be called, without w.mu, as there may be room. A lane that asks no

@@ -93,9 +93,15 @@ func (t *Tunnel) used(c *carrier.Carrier, f wire.Frame) error {
 	case t.table.isClient:
 		return wire.ErrFrame
 	case f.Num <= t.order:
+		if c.Profile().Messages { // a function may hold it up for seconds
+			t.usedLate(c, f)
+		}
 		return nil
 	}
 	t.order = f.Num
+	if f.Code&(wire.Alone|wire.Lost) != 0 {
+		t.aloneAt = f.Num
+	}
 	c.Suspect(false)
 	if p := t.sendBy(c, f.Code&wire.Alone != 0); p != nil && f.Code&wire.Lost != 0 {
 		t.send.lose(p, true)
@@ -109,6 +115,18 @@ func (t *Tunnel) used(c *carrier.Carrier, f wire.Frame) error {
 	t.ready(nil)
 	t.dropIdlePaths()
 	return nil
+}
+
+// usedLate takes a Use that a newer one has overtaken: both carriers are meant, if neither is alone and
+// the newer does not say that some have died.
+// t.mu is held.
+func (t *Tunnel) usedLate(c *carrier.Carrier, f wire.Frame) {
+	if f.Code&wire.Alone == 0 && f.Num > t.aloneAt && t.pathOf(c) == nil && !c.Spent() {
+		if cur := t.current(); t.sendBy(c, false) != nil && cur != nil {
+			t.sendBy(cur.carrier, false) // it is the newest yet
+		}
+		t.ready(nil)
+	}
 }
 
 // takeAck drops what the peer has, as it said by c. t.mu is held.

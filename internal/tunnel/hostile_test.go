@@ -271,6 +271,37 @@ func TestAUseThatIsOlderThanTheLastMovesNothing(t *testing.T) {
 	})
 }
 
+// Of two carriers that are to be used beside others the one whose Use comes late is used, too, unless a
+// newer one named a carrier alone.
+func TestAUseThatAnotherOvertakesCountsBesideIt(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, n *Net) {
+		n.door = session.Gateway
+		one, _ := n.first()
+		two, farTwo := n.carrier(fate{}, fate{})
+		three, farThree := n.carrier(fate{}, fate{})
+		four, farFour := n.carrier(fate{}, fate{})
+		joined(t, n, one)
+		use := func(c *carrier.Carrier, order uint32, how byte) {
+			c.Put(wire.Frame{Kind: wire.Use, Tunnel: 1, Num: order, Code: how})
+			time.Sleep(time.Second)
+		}
+		use(one, 7, wire.Alone)
+		use(three, 9, 0)
+		use(two, 8, 0)
+		use(four, 6, 0)
+		far := n.far.allTunnels()[0]
+		far.mu.Lock()
+		defer far.mu.Unlock()
+		if p := far.pathOf(farTwo); p == nil || !p.sends || far.current().carrier != farThree {
+			t.Error("the carrier of a Use that came late is not used, or is the newest")
+		}
+		if p := far.pathOf(farFour); p != nil && p.sends {
+			t.Error("a carrier is used that was named before another was alone")
+		}
+	})
+}
+
 func TestMessagesInAnyOrderAndTwiceGiveTheSameBytes(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, n *Net) {

@@ -51,6 +51,7 @@ type Tunnel struct {
 	paths    []*path   // carriers that take what is sent, or have frames of ours; the one in use last
 	orphaned time.Time // since when none takes what is sent
 	order    uint32    // of the last Use
+	aloneAt  uint32    // origin: of the last that named a carrier alone, or said Lost
 	deaths   uint32    // client: carriers that have died here, as each Use says
 	healed   uint32    // client: of those, what the origin has heard of
 	carriers uint32    // how many there were

@@ -118,6 +118,25 @@ const (
 	BudgetHead  = 32
 )
 
+// budgetPart is what a front passes on of a text message by one TLS record, at least.
+const budgetPart = 4 << 10
+
+// MessageBudget is what a text message of the gateway door counts, whose body has n bytes: its text, as
+// long as with a ticket, and BudgetHead for each part that a front may cut it into.
+func MessageBudget(n int) int {
+	text := 1 + TicketLen + TextLen(n)
+	return text + BudgetHead*(1+text/budgetPart)
+}
+
+// BudgetedBody is how many bytes of a body a budget of n allows; below 0 if none.
+func BudgetedBody(n int) int {
+	text := n - BudgetHead*(1+n/budgetPart) - 1 - TicketLen
+	if text < 0 {
+		return -1
+	}
+	return BytesLen(text)
+}
+
 // ErrFrame means that bytes are no frame. End the carrier that brought them; its
 // tunnels go on through another.
 var ErrFrame = errors.New("not a frame")

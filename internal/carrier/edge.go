@@ -1,0 +1,74 @@
+package carrier
+
+import (
+	"time"
+
+	"culvert/internal/tasks"
+)
+
+// Where a client asks the edge, which costs nothing, no answer of the peer's is owed: a function may take
+// seconds. What waits for one has the edge asked once nothing has come for edgeAfter, and the carrier is
+// doubted when the edge is silent, too.
+const edgeAfter = 300 * time.Millisecond
+
+// edgeStep is how often it is looked whether the edge has answered.
+const edgeStep = 100 * time.Millisecond
+
+// awaitEdge has the edge asked if nothing comes soon after a message that needs an answer.
+func (c *Carrier) awaitEdge() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := &c.doubt
+	if !c.set.asks || !c.profile.AsksEdge || !c.live.Load() || c.dead.Load() || !d.timer.IsZero() {
+		return
+	}
+	d.owed = time.Now()
+	d.timer = c.set.tasks.AfterFunc(edgeAfter, c.askEdge)
+}
+
+// askEdge asks the edge unless something has come, and doubts the carrier when nothing does for long.
+func (c *Carrier) askEdge() {
+	c.mu.Lock()
+	d, now := &c.doubt, time.Now()
+	d.timer = tasks.Timer{}
+	silent := now.Sub(d.owed)
+	if c.dead.Load() || d.owed.IsZero() || c.doubted.Load() || c.alive.lastRx.Load() > d.owed.UnixNano() {
+		d.owed = time.Time{}
+		c.mu.Unlock()
+		return
+	}
+	patience := d.patience(now)
+	if w := c.path.window; w != nil {
+		patience += w.Wait()
+	}
+	isLong := silent >= patience
+	if isLong {
+		c.doubted.Store(true)
+	} else {
+		d.timer = c.set.tasks.AfterFunc(min(edgeStep, patience-silent), c.askEdge)
+	}
+	c.mu.Unlock()
+	if isLong {
+		c.tellDoubted()
+	} else if c.alive.probing.CompareAndSwap(false, true) {
+		c.set.tasks.Go(c.probe)
+	}
+}
+
+// edgeAnswered takes how long the edge took to answer.
+func (c *Carrier) edgeAnswered(took time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.doubt.learn(time.Now(), took)
+}
+
+// trust takes back a doubt, as something has come that the peer has sealed.
+func (c *Carrier) trust() {
+	if !c.doubted.Load() || !c.doubted.Swap(false) {
+		return
+	}
+	c.mu.Lock()
+	c.doubt.wrong(time.Now())
+	c.mu.Unlock()
+	c.doubtLane()
+}

@@ -28,7 +28,7 @@ type budget struct {
 	since  time.Time      // when that began
 	limit  int            // what any may bring; 0: it is not known
 	known  bool           // two agreed on that; else it is suspected
-	trial  bool           // a carrier of bulk was let find out whether what is suspected is so
+	trial  int            // carriers of bulk that began while it is: one is let find out whether it is so
 	until  time.Time      // when a carrier of bulk is to try for more, or what is suspected is forgotten
 	pause  time.Duration  // how long limit was believed the last time
 	answer int            // what its answer to a request for a socket takes, about; 0: it is not known
@@ -48,6 +48,8 @@ const (
 	believed, mostBelieved = 10 * time.Minute, 24 * time.Hour
 	// suspected is for how long one freeze alone is believed.
 	suspected = 2 * time.Minute
+	// exactTrial carriers bring an answer of 64 kB where each brings 15.
+	exactTrial = 5
 	// slack is what a budget leaves for what nobody counts.
 	slack = 300
 	// A carrier of bulk that tries whether a front's carriers may bring more has five thirds of
@@ -73,7 +75,7 @@ func (b *budgets) of(front int) *budget {
 	}
 	f := b.fronts[front]
 	if !f.known && time.Now().After(f.until) {
-		f.limit, f.trial = 0, false
+		f.limit, f.trial = 0, 0
 	}
 	return f
 }
@@ -92,11 +94,21 @@ func (b *budgets) left(l *activeCarrier, isBulk bool) uint32 {
 	case isBulk && now.After(f.until): // it, and no other for a while, tries for more
 		limit, f.until = limit*probeNumerator/probeDenominator, now.Add(suspected)
 	}
-	if isBulk && !f.known && !f.trial {
-		f.trial = true
-		return 0
+	if isBulk && !f.known {
+		if f.trial++; f.trial == f.trialAt() {
+			return 0
+		}
 	}
 	return uint32(max(limit-l.cost, wire.LeastBudget))
+}
+
+// trialAt is which carrier of bulk finds out whether what is suspected is so: it may freeze, which takes long
+// to notice, and so comes after some where it is known to the byte how much was brought.
+func (f *budget) trialAt() int {
+	if f.exact {
+		return exactTrial
+	}
+	return 1
 }
 
 // forget forgets all, as the network is another.
@@ -211,6 +223,9 @@ func (f *budget) freeze(at int, isSilent bool) {
 	switch {
 	case before > 0 && max(before, at)-min(before, at) <= freezeSpread:
 		f.limit, f.known = min(before, at)*93/100-slack, true
+		if f.exact {
+			f.limit = min(before, at) - slack
+		}
 		f.pause = min(max(2*f.pause, believed), mostBelieved)
 		f.until = now.Add(f.pause)
 	case f.limit == 0 && at <= mostSuspect:
@@ -282,7 +297,7 @@ func (c *Client) part(l *activeCarrier) {
 	over := time.Now().Add(partMost)
 	for {
 		dial.Sleep(c.running, partEvery)
-		if l.AllCame() || l.Dead() || c.running.Err() != nil || time.Now().After(over) {
+		if l.AllCame() || l.EdgeAnswers() || l.Dead() || c.running.Err() != nil || time.Now().After(over) {
 			break
 		}
 	}

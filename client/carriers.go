@@ -94,8 +94,8 @@ func (c *Client) dialFor(ctx context.Context, w wanted) (*activeCarrier, error) 
 	}
 	h.session.SendClosures(l.Carrier)
 	l.Ping()
-	if isBulk && l.gateway { // its first message names it
-		c.spread.take(l)
+	if w.bulk != nil && l.gateway { // its first message names it
+		w.bulk.take(l)
 	}
 	c.tasks.Go(func() { c.serve(l) })
 	return l, nil

@@ -19,6 +19,7 @@ func (c *Client) onDoubted(in *carrier.Carrier) {
 		if l == nil {
 			return
 		}
+		c.cfg.Log.Debug("carrier in doubt", "front", l.front+1, "brought", l.total())
 		if !l.home.hasPassedMore(l) {
 			c.budgets.fellSilent(l)
 		}

@@ -69,6 +69,8 @@ func (s *spread) join(t *tunnel.Tunnel, l *activeCarrier) {
 		return
 	}
 	switch at := t.Carrier(); {
+	case at != nil && at.Doubted() && l.gateway: // what is new would leave no room for what that took
+		t.Flee(l.Carrier)
 	case at != nil && (!s.made[at] || at.Doubted()):
 		t.Attach(l.Carrier, false)
 	case at != nil && at.Spent(): // there was no other until now
@@ -118,7 +120,7 @@ func (s *spread) run(c *Client) {
 	next := time.Now()
 	for c.running.Err() == nil && s.goesOn() {
 		now := time.Now()
-		if s.wants() && !now.Before(next) && c.isCalm() && s.begin(c, now) {
+		if s.wants(c.pool.current().messagesOpen()) && !now.Before(next) && c.isCalm() && s.begin(c, now) {
 			if late := now.Add(-dialLate); next.Before(late) {
 				next = late
 			}
@@ -195,15 +197,16 @@ func (s *spread) goesOn() bool {
 }
 
 // wants reports whether another carrier is to be dialled beside those that are: there is one, and
-// as many more as were spent of late.
-func (s *spread) wants() bool {
+// as many more as were spent of late. Of the gateway door's, open are in all: there those in doubt, which may
+// answer yet, are kept for long.
+func (s *spread) wants(open int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.carriers = slices.DeleteFunc(s.carriers, func(l *activeCarrier) bool { return !l.isGood() || l.Spent() })
 	maps.DeleteFunc(s.made, func(l *carrier.Carrier, _ bool) bool { return l.Dead() })
 	s.recent = slices.DeleteFunc(s.recent, func(at time.Time) bool { return time.Since(at) > spreadRecent })
 	isFree := slices.ContainsFunc(s.carriers, func(l *activeCarrier) bool { return !l.Budgeted() })
-	return !isFree && len(s.carriers)+len(s.pending) < min(1+len(s.recent), spreadMost-s.parting)
+	return !isFree && len(s.carriers)+len(s.pending) < min(1+len(s.recent), spreadMost-s.parting) && open+len(s.pending) <= spreadMost
 }
 
 // dial makes one carrier more.

@@ -24,7 +24,7 @@ func (c *Carrier) First(most int) []byte {
 		c.CloseFor(causeOf(err))
 		return nil
 	}
-	c.writing(record, turn)
+	c.writing(record, record, turn)
 	if record == 0 {
 		return nil
 	}

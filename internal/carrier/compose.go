@@ -18,8 +18,13 @@ func (c *Carrier) messageFrames(b []byte, early bool) (_ []byte, t composed) {
 	if !c.set.asks {
 		limit = c.path.body()
 	}
+	if c.beginLane(); c.path.lane != nil {
+		limit = min(limit, begin+c.path.lane.Careful(limit))
+	}
 	if limit -= wire.RecordOverhead + echoLen; limit < begin+leastFill {
-		c.tellSpent()
+		if c.path.isSpent() { // else what the session says first takes what is left
+			c.tellSpent()
+		}
 		c.mu.Unlock()
 		return b, composed{lazy: true}
 	}
@@ -115,8 +120,8 @@ func (c *Carrier) askLate() {
 	}
 }
 
-// appendAsk has a message that begins at begin, and has bulk, ask what has come if it is time to. One
-// that opens a tunnel is answered anyway.
+// appendAsk has a message that begins at begin, and has bulk, ask what has come if it is time to, as has the
+// last of a budget. One that opens a tunnel is answered anyway.
 func (c *Carrier) appendAsk(b []byte, begin int, isBulk, opens bool) (_ []byte, asks bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -126,6 +131,8 @@ func (c *Carrier) appendAsk(b []byte, begin int, isBulk, opens bool) (_ []byte, 
 	case opens:
 		c.path.lane.Asked(n)
 		return b, false
+	case c.path.isLast(len(b) + wire.RecordOverhead + echoLen):
+		c.path.lane.Asked(n)
 	case !isBulk || !c.path.lane.Asks(n):
 		return b, false
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"culvert/internal/tasks"
+	"culvert/internal/wire"
 )
 
 // doubt tells a carrier that is silent from one that is slow, at the stream door: the peer
@@ -21,6 +22,7 @@ type doubt struct {
 	minute   time.Time        // when this minute began
 	boosts   int              // how often a doubt was wrong
 	wrongAt  time.Time        // when one was last
+	repeats  int              // origin, gateway door: how often it was asked anew for what is owed
 	rest     time.Duration    // for which nothing had moved when what is owed was asked for
 	longRest time.Duration    // the longest after which an answer has come
 }
@@ -81,7 +83,25 @@ func (c *Carrier) owe(now time.Time) {
 	if d.owed.IsZero() {
 		d.owed, d.rest = now, c.rested(now)
 	}
-	c.suspectIn(now, d.patience(now))
+	if d.repeats == 0 {
+		c.suspectIn(now, d.patience(now))
+	}
+}
+
+// askAgain asks the peer of an origin's carrier of the gateway door anew: the answer may be lost, which nobody else
+// would notice. c.mu is held.
+func (c *Carrier) askAgain(now time.Time) {
+	d := &c.doubt
+	if now.Sub(d.owed) > maxOverdue && now.UnixNano()-c.alive.lastRx.Load() > int64(maxOverdue) {
+		c.set.tasks.Go(func() { c.CloseFor(Silent) })
+		return
+	}
+	d.repeats++
+	f := wire.Frame{Kind: wire.Ping, Pos: paceMark}
+	c.queue.control = f.Append(c.queue.control)
+	c.queue.asks = true
+	c.kick()
+	c.suspectIn(now, min(d.patience(now)<<d.repeats, doubtMost))
 }
 
 // suspectIn has suspect called in time: sooner than it would be, perhaps, as the patience of
@@ -104,7 +124,7 @@ func (c *Carrier) suspect() {
 	c.mu.Lock()
 	d, now := &c.doubt, time.Now()
 	d.timer = tasks.Timer{}
-	if d.owed.IsZero() || c.dead.Load() || c.doubted.Load() {
+	if d.owed.IsZero() || c.dead.Load() || c.doubted.Load() && !c.profile.Messages {
 		c.mu.Unlock()
 		return
 	}
@@ -118,6 +138,9 @@ func (c *Carrier) suspect() {
 		return
 	}
 	c.doubted.Store(true)
+	if c.profile.Messages {
+		c.askAgain(now)
+	}
 	c.mu.Unlock()
 	c.tellDoubted()
 }
@@ -166,7 +189,7 @@ func (c *Carrier) settle(n uint64, now time.Time) (trusted bool) {
 	if trusted = c.doubted.Load() && c.doubted.Swap(false); trusted {
 		d.wrong(now)
 	}
-	if d.owed.IsZero() {
+	if d.repeats = 0; d.owed.IsZero() {
 		return trusted
 	}
 	d.learn(now, now.Sub(d.owed))

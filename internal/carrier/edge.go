@@ -26,17 +26,23 @@ func (c *Carrier) awaitEdge() {
 	d.timer = c.set.tasks.AfterFunc(edgeAfter, c.askEdge)
 }
 
-// askEdge asks the edge unless something has come, and doubts the carrier when nothing does for long.
+// askEdge asks the edge unless something has come, and doubts the carrier when nothing does for long. The
+// edge owes an answer, too, if something came once it was asked.
 func (c *Carrier) askEdge() {
 	c.mu.Lock()
 	d, now := &c.doubt, time.Now()
 	d.timer = tasks.Timer{}
-	silent := now.Sub(d.owed)
-	if c.dead.Load() || d.owed.IsZero() || c.doubted.Load() || c.alive.lastRx.Load() > d.owed.UnixNano() {
+	heard := time.Unix(0, c.alive.lastRx.Load())
+	hasCome := d.owed.IsZero() || heard.After(d.owed)
+	if c.dead.Load() || c.doubted.Load() || hasCome && !c.alive.probing.Load() {
 		d.owed = time.Time{}
 		c.mu.Unlock()
 		return
 	}
+	if hasCome {
+		d.owed = heard
+	}
+	silent := now.Sub(d.owed)
 	patience := d.patience(now)
 	if w := c.path.window; w != nil {
 		patience += w.Wait()

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"culvert/internal/pace"
 	"culvert/internal/session"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
@@ -103,6 +104,84 @@ func TestAMessageThatComesAgainCountsOnce(t *testing.T) {
 		}
 		if c.in.bytes != record {
 			t.Errorf("got %d bytes counted, want %d", c.in.bytes, record)
+		}
+		c.Close()
+		c.set.tasks.Wait()
+	})
+}
+
+// A client whose first Ping is not answered, as the message that answers it froze, asks the edge all the
+// same, and doubts the carrier soon.
+func TestACarrierThatFreezesInItsFirstMessageIsDoubted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := &edgeDoor{newDoor(transport.GatewayProfile()), true}
+		c, _ := newOfTransport(d.door, d, true)
+		c.alive.pinged.Store(time.Now().UnixNano())
+		time.Sleep(100 * time.Millisecond)
+		c.heard() // of a part of a message
+		began := time.Now()
+		for !c.Doubted() && time.Since(began) < 20*time.Second {
+			time.Sleep(checkBulk)
+			c.Check(time.Now())
+			synctest.Wait()
+		}
+		if took := time.Since(began); took > doubtFirst+time.Second {
+			t.Errorf("got a doubt after %v, want that within %v", took, doubtFirst+time.Second)
+		}
+		c.Close()
+		c.set.tasks.Wait()
+	})
+}
+
+// What a client answers may be lost, which it does not notice: an origin asks again, and gives the carrier
+// up in the end.
+func TestAnOriginAsksAgainWhatHasCome(t *testing.T) {
+	t.Parallel()
+	for _, answers := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDoor(transport.GatewayProfile())
+			c, _ := newOf(d, false)
+			c.path.window = pace.New(0)
+			c.newBulk(1).add(1 << 20)
+			time.Sleep(5 * time.Second)
+			if !c.Doubted() {
+				t.Error("a carrier is not doubted whose client does not say what has come")
+			}
+			sent := c.Moved()
+			if answers {
+				if err := c.confirm(sent, 1); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(time.Minute)
+			if went := c.Moved() > sent+(4<<10); went != answers || !answers && !c.Dead() {
+				t.Errorf("answers %v: got more sent %v, dead %v", answers, went, c.Dead())
+			}
+			c.Close()
+			c.set.tasks.Wait()
+		})
+	}
+}
+
+// The last message of a budget asks what has come, so that the end of its carrier loses nothing.
+func TestTheLastMessageOfABudgetAsks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(transport.GatewayProfile())
+		c, _ := newOf(d, false)
+		c.takePath(0, 12_000)
+		c.newBulk(1).add(1 << 20)
+		time.Sleep(time.Second)
+		if c.mu.Lock(); !c.queue.spent || c.doubt.upto != c.out.sent {
+			t.Errorf("got spent %v, an answer owed to %d bytes of %d, want that to all", c.queue.spent, c.doubt.upto, c.out.sent)
+		}
+		c.mu.Unlock()
+		if c.AllCame() {
+			t.Error("all has come before the client says so")
+		}
+		if err := c.confirm(c.Moved(), 1); err != nil || !c.AllCame() {
+			t.Errorf("got %v, all came %v, once the client has said so", err, c.AllCame())
 		}
 		c.Close()
 		c.set.tasks.Wait()

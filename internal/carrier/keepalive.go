@@ -57,6 +57,7 @@ type liveness struct {
 	echoed   atomic.Int64  // Pongs that Echo has asked for
 	resting  atomic.Int64  // until when nothing is asked, Unix ns
 	every    atomic.Int64  // how often to ask a carrier in use that is idle, ns; 0: as pingIdle says
+	ponged   atomic.Int64  // when the edge last answered, Unix ns
 	asked    atomic.Uint64 // bytes of records that had come when Check last asked
 	standsBy atomic.Bool   // nobody uses it yet
 	early    atomic.Int64  // by how many hundredths of its time the next question comes early
@@ -82,6 +83,7 @@ func (c *Carrier) pong(pos uint64) {
 		return
 	}
 	if pos == paceMark {
+		c.answered()
 		return
 	}
 	at := c.alive.pinged.Swap(0)
@@ -122,23 +124,44 @@ func (c *Carrier) Check(now time.Time) {
 	if now.UnixNano() < c.alive.resting.Load() {
 		return
 	}
-	quiet, wait := c.Quiet(now), c.profile.PongWait
-	if at := c.alive.pinged.Load(); at != 0 {
-		if now.UnixNano() < at { // the clock was set back
-			c.alive.pinged.Store(now.UnixNano())
-		} else if now.UnixNano()-at >= int64(wait) && quiet >= wait {
-			c.CloseFor(Silent)
+	switch at := c.alive.pinged.Load(); {
+	case at != 0:
+		c.awaitPong(now, at)
+		if !c.profile.AsksEdge { // which may have fallen silent meanwhile
+			return
 		}
-		return
-	}
-	if c.overdue(now) > askOverdue {
+	case c.overdue(now) > askOverdue:
 		c.Ping()
 		return
 	}
 	c.keep(now)
-	if quiet >= c.askAfter(now) {
+	if c.Quiet(now) >= c.askAfter(now) {
 		c.ask()
 	}
+}
+
+// awaitPong ends the carrier if the answer to the Ping that was sent then stays out, and all else. What the
+// edge says is no word of the peer's.
+func (c *Carrier) awaitPong(now time.Time, at int64) {
+	quiet, wait := c.Quiet(now), c.profile.PongWait
+	if c.profile.AsksEdge {
+		quiet = min(c.peerQuiet(now), max(quiet, c.peerQuiet(now)-maxBefore*c.transport.Lag()))
+	}
+	if now.UnixNano() < at { // the clock was set back
+		c.alive.pinged.Store(now.UnixNano())
+	} else if now.UnixNano()-at >= int64(wait) && quiet >= wait {
+		c.CloseFor(Silent)
+	}
+}
+
+// peerQuiet is for how long no record has come.
+func (c *Carrier) peerQuiet(now time.Time) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.in.at == 0 {
+		return pingIdle
+	}
+	return now.Sub(started.Add(c.in.at))
 }
 
 // StandBy says whether a client's carrier waits to take over from another: each Pong would take a
@@ -164,13 +187,25 @@ func (c *Carrier) askAfter(now time.Time) time.Duration {
 		limit = pingActive
 	}
 	limit -= limit * time.Duration(c.alive.early.Load()) / 100
-	c.mu.Lock()
-	came := c.in.bytes
-	c.mu.Unlock()
-	if came-c.alive.asked.Load() >= muchCame && !c.profile.Paid && !c.alive.standsBy.Load() {
+	if c.hasBrought() && !c.alive.standsBy.Load() {
 		limit = max(pingBulk, 2*c.RTT())
 	}
 	return limit
+}
+
+// hasBrought reports whether much has come since the peer was last asked, or, where the edge is, a part of
+// a message and not its end.
+func (c *Carrier) hasBrought() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.in.bytes-c.alive.asked.Load() >= muchCame {
+		return true
+	}
+	var came int64
+	if c.in.at != 0 {
+		came = started.Add(c.in.at).UnixNano()
+	}
+	return c.profile.AsksEdge && c.alive.lastRx.Load() > max(came, c.alive.ponged.Load(), c.alive.pinged.Load())
 }
 
 // mostEarly is how early a question may come, by chance: those of many clients whose
@@ -197,7 +232,9 @@ func (c *Carrier) probe() {
 	defer c.alive.probing.Store(false)
 	began := time.Now()
 	if c.transport.Probe() == nil {
-		c.alive.lastRx.Store(time.Now().UnixNano())
+		now := time.Now().UnixNano()
+		c.alive.ponged.Store(now)
+		c.alive.lastRx.Store(now)
 		c.edgeAnswered(time.Since(began))
 	} else if c.Quiet(time.Now()) >= transport.ProbeLimit {
 		c.CloseFor(Silent)
@@ -217,10 +254,12 @@ func (c *Carrier) keep(now time.Time) {
 // that has an answer to all it has said does not know of them.
 func (c *Carrier) askWhatCame(now time.Time) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	unheard := c.out.sent - c.out.confirmed
-	c.mu.Unlock()
 	if c.messages.shouldAsk(now, c.Quiet(now), askOfLast+time.Duration(unheard/slowLink)*time.Second) {
-		c.Put(wire.Frame{Kind: wire.Ping})
+		f := wire.Frame{Kind: wire.Ping} // it is no doubt: the client may sleep
+		c.queue.control = f.Append(c.queue.control)
+		c.kick()
 	}
 }
 

@@ -74,6 +74,7 @@ func (c *Carrier) writeMessage() error {
 		}
 		body = sealed
 	case head == numberLen, head == numberLen+plainTurn: // a Turn alone says nothing
+		c.writing(0, 0, told{})
 		return nil
 	}
 	number := m.sent()
@@ -228,7 +229,7 @@ func (c *Carrier) takeBoth(number uint32, p session.Plain, plain, sealed []byte,
 	if err != nil {
 		return err
 	}
-	if isNew && len(sealed) > 0 {
+	if isNew {
 		c.count(len(sealed), size)
 	}
 	if err := c.happened(ev, p == session.Unknown, state); err != nil || frames == nil {

@@ -263,10 +263,10 @@ func TestBytesBesideAnAckNeedAnAnswer(t *testing.T) {
 func TestAnOriginAsksWhetherItsLastMessagesCame(t *testing.T) {
 	t.Parallel()
 	answers := func(c *Carrier) { // what it says next
-		c.count(100)
+		c.count(100, 100)
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.in.elicits = true
+		c.in.elicits, c.in.waits = true, true
 	}
 	for name, c := range map[string]struct {
 		say  func(c *Carrier, s *bulk)

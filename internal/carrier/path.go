@@ -53,6 +53,13 @@ func (p *path) isSpent() bool {
 	return p.spent+leastLeft > p.budget
 }
 
+// isLast reports whether nothing goes any more after a message whose body has n bytes.
+func (p *path) isLast(n int) bool {
+	after := *p
+	after.spend(n)
+	return !p.isSpent() && after.isSpent()
+}
+
 // leastBody is what is left of a budget that is too little for a message.
 const leastBody = numberLen + plainTurn + leastFill + echoLen + wire.RecordOverhead
 
@@ -93,15 +100,26 @@ func (c *Carrier) takePath(number byte, budget uint32) {
 	}
 	c.path.budget = uint64(budget)
 	c.queue.spent = c.path.isSpent()
+	c.sayLimit()
 	c.kick()
 }
 
 // AllCame reports whether the peer has said that all bytes of streams came that it was sent by this
-// carrier of the stream door: its death loses none.
+// carrier: its death loses none. Messages may overtake one another, so that there all bytes have to.
 func (c *Carrier) AllCame() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.live.Load() && !c.profile.Messages && !c.out.composing && c.out.confirmed >= c.doubt.upto
+	upto := c.doubt.upto
+	if c.profile.Messages {
+		upto = c.out.sent
+	}
+	return c.live.Load() && !c.out.composing && c.out.confirmed >= upto
+}
+
+// EdgeAnswers waits for the edge of a carrier of the gateway door, which has passed on by then what it got before, and
+// reports whether it answers.
+func (c *Carrier) EdgeAnswers() bool {
+	return c.profile.AsksEdge && c.transport.Probe() == nil
 }
 
 // Brought is how many bytes have come by a client's carrier, as a budget counts them.
@@ -184,6 +202,39 @@ func (c *Carrier) makeLane() {
 		if c.path.budget > 0 {
 			c.path.lane.Brief()
 		}
+	}
+	c.sayLimit()
+}
+
+// sayLimit has an origin's lane know that a budget says how much it passes. c.mu is held.
+func (c *Carrier) sayLimit() {
+	if c.path.lane != nil && c.path.budget > 0 && !c.set.asks {
+		c.path.lane.Limit()
+	}
+}
+
+// Talk is told by a sender whose bytes somebody waits for that some go. Where messages are paid for, those of bulk
+// are short while any do.
+func (c *Carrier) Talk() {
+	if !c.profile.Messages {
+		return
+	}
+	c.mu.Lock()
+	w := c.path.window
+	c.mu.Unlock()
+	if w != nil {
+		w.Talk(time.Now())
+	}
+}
+
+// answered is told that the peer has said, where messages are paid for, what had come when it was asked. The
+// Received that comes with that has the path's others go on.
+func (c *Carrier) answered() {
+	c.mu.Lock()
+	lane := c.path.lane
+	c.mu.Unlock()
+	if lane != nil {
+		lane.Answered()
 	}
 }
 

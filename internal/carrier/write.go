@@ -248,9 +248,6 @@ func (c *Carrier) writing(n, size int, t told) {
 	if c.out.composing = false; size == 0 {
 		return
 	}
-	if c.profile.Messages {
-		c.beginLane()
-	}
 	c.out.sent += uint64(n)
 	if !c.set.asks {
 		c.spend(size)

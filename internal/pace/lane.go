@@ -20,6 +20,7 @@ type Lane struct {
 	fly     int64    // bytes that are in flight
 	packets []packet // sent and not counted, the oldest first
 	whole   int64    // the most that one message holds, where each is paid for; 0: none is
+	known   bool     // how much the lane passes is known
 	asked   uint64   // bytes that had gone when the peer was last asked how many came
 }
 
@@ -77,6 +78,7 @@ func (l *Lane) Room(now time.Time) int {
 	}
 	w.rest(now)
 	if l.whole > 0 {
+		w.quiet = now.Sub(w.talked) > talkFor
 		l.asks, l.waits = false, false
 		return l.roomForMessage()
 	}
@@ -102,13 +104,17 @@ func (l *Lane) Room(now time.Time) int {
 	return int(frame)
 }
 
-// roomForMessage is Room where messages are paid for: they are whole where the path passes them fast.
+// roomForMessage is Room where messages are paid for: they are whole where the path passes them fast, and
+// small by a lane that has passed little where another has lost some.
 // A lane of which nothing is in flight has room for one, since what others have in flight the peer may
 // not tell before it is asked. w.mu is held.
 func (l *Lane) roomForMessage() int {
 	w := l.window
 	message := w.message(l.whole)
 	room := min(int64(w.size)-w.fly, max(w.share(l), message)-l.fly)
+	if most, is := l.careful(); is {
+		message, room = min(message, most), min(room, 2*most-l.fly) // one is counted before the lane is full
+	}
 	switch {
 	case l.fly == 0:
 		return int(min(message, max(room, leastFrame)))
@@ -123,8 +129,58 @@ func (l *Lane) roomForMessage() int {
 // most is what may be in flight on the lane, however much on the path: the TCP beyond an edge has
 // its slow start to come, and where a carrier passes little what is in flight then is lost.
 func (l *Lane) most() int64 {
-	came := int64(l.came - l.from)
+	came := l.passed()
 	return first + came + (startGrowth-1)*max(0, came-little)
+}
+
+// passed is how much the peer has counted.
+func (l *Lane) passed() int64 { return int64(l.came - l.from) }
+
+// Limit says that it is known how much the lane passes, so that messages are as large as that allows.
+func (l *Lane) Limit() {
+	l.window.mu.Lock()
+	defer l.window.mu.Unlock()
+	l.known = true
+}
+
+// Careful is whole, or how much a message may have at most that goes by the lane, whatever is in it.
+func (l *Lane) Careful(whole int) int {
+	l.window.mu.Lock()
+	defer l.window.mu.Unlock()
+	if most, is := l.careful(); is {
+		return min(whole, int(most))
+	}
+	return whole
+}
+
+// careful is how much a message may have where lanes may pass no more, and reports whether that is so.
+// w.mu is held.
+func (l *Lane) careful() (most int64, is bool) {
+	return max(l.window.most, l.passed()/2), l.window.most > 0 && !l.known
+}
+
+// lose notes that what has gone by the lane and was not counted may be lost. A lane that has passed nothing
+// else may pass no message as large. w.mu is held.
+func (l *Lane) lose() {
+	w, lost := l.window, int64(l.sent-l.came)
+	if l.whole == 0 || lost < leastFrame || l.passed() >= leastFrame {
+		return
+	}
+	if w.most > 0 {
+		lost = min(lost, w.most)
+	}
+	w.most = max(lost/2, leastFrame)
+}
+
+// pass notes what a lane has passed: others may, too. w.mu is held.
+func (l *Lane) pass() {
+	switch w := l.window; {
+	case w.most == 0:
+	case l.passed() >= little:
+		w.most = 0
+	default:
+		w.most = max(w.most, l.passed()/2)
+	}
 }
 
 // Asks reports, where messages are paid for, whether one of n bytes that goes now should ask the peer how
@@ -138,7 +194,7 @@ func (l *Lane) Asks(n int) bool {
 	switch half := int64(w.size / 2); {
 	case l.whole == 0, l.doubted, n == 0 && (open || !l.asks), n > 0 && w.fly+int64(n) < half:
 		return false
-	case n > 0 && half > l.whole && w.fly+int64(n)+w.message(l.whole) < int64(w.size): // the next may go, too
+	case n > 0 && half > l.whole && (w.start || half < 4*l.whole) && w.fly+int64(n)+w.message(l.whole) < int64(w.size): // the next may go, too
 		return false
 	case open && int64(l.sent-l.asked)+int64(n) < half:
 		return false
@@ -152,6 +208,14 @@ func (l *Lane) Asked(n int) {
 	l.window.mu.Lock()
 	defer l.window.mu.Unlock()
 	l.asked = l.sent + uint64(n)
+}
+
+// Answered notes that the peer has said what had come when it was asked. What asked may have overtaken some,
+// which is asked for anew.
+func (l *Lane) Answered() {
+	l.window.mu.Lock()
+	defer l.window.mu.Unlock()
+	l.asked = min(l.asked, l.came)
 }
 
 // Sent counts bytes that are about to be written. Those that are not bulk are never in flight: they
@@ -199,6 +263,7 @@ func (l *Lane) Came(now time.Time, count, at uint64) error {
 		return nil
 	}
 	l.came = count
+	l.pass()
 	if p, large, bytes := l.last(count); bytes > 0 {
 		l.add(-bytes)
 		w.came += uint64(bytes)
@@ -235,8 +300,8 @@ func (l *Lane) Doubt(yes bool) {
 		w.mu.Unlock()
 		return
 	}
-	l.doubted = yes
-	if yes {
+	if l.doubted = yes; yes {
+		l.lose()
 		w.fly -= l.fly
 	} else {
 		w.fly += l.fly
@@ -253,6 +318,7 @@ func (l *Lane) Close() {
 	w := l.window
 	w.mu.Lock()
 	if !l.doubted {
+		l.lose()
 		w.fly -= l.fly
 	}
 	l.doubted, l.closed = true, true

@@ -43,6 +43,11 @@ const (
 	messageQueue  = 250 * time.Millisecond
 	// mostLoop is how long what says that messages came may wait, at most, as far as the window makes up for it.
 	mostLoop = 1500 * time.Millisecond
+	// quietTime is what one may take where nobody has talked within talkFor, and quietMessage what it then has at
+	// least if that takes no longer: one part, by which it is paid.
+	quietTime    = 4 * time.Second
+	talkFor      = time.Minute
+	quietMessage = 27 << 10
 	// messageSample is the least of which a rate is taken where a message is alone, as a rule.
 	messageSample = 4 << 10
 	// little is what a carrier passes at least that passes everything.
@@ -88,8 +93,11 @@ type Window struct {
 	seen    bool          // least is of this round trip
 	loop    time.Duration // messages: the shortest of this one, without the queue: what says that they came may wait, too
 	moved   time.Time     // when something was last sent
+	talked  time.Time     // when something was that somebody waits for
+	quiet   bool          // nothing of the kind was of late
 	limited bool          // the window held something back in this round trip
 	filled  bool          // it did in the one before
+	most    int64         // messages: what one has by a lane that has passed little, as larger ones were lost; 0: any
 	turn    uint64
 	lanes   []*Lane
 }
@@ -137,7 +145,18 @@ func (w *Window) message(whole int64) int64 {
 	if len(w.rates) == 0 {
 		return min(firstMessage, whole)
 	}
-	return min(max(int64(w.rate()*messageTime.Seconds()), leastFrame), whole)
+	most := max(int64(w.rate()*messageTime.Seconds()), leastFrame)
+	if w.quiet {
+		most = max(most, min(int64(w.rate()*quietTime.Seconds()), quietMessage))
+	}
+	return min(most, whole)
+}
+
+// Talk notes that something goes that is small and that somebody waits for: messages of bulk are to be short.
+func (w *Window) Talk(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.talked, w.quiet = now, false
 }
 
 // Rate is how many bytes a second the path has carried of late; 0 if that is not known.
@@ -202,9 +221,7 @@ func (w *Window) learn(now time.Time, at clock, bytes int64, p, large *packet, i
 		if loop := min(now.Sub(p.sent)-q, w.trip+mostLoop); w.loop == 0 || loop < w.loop {
 			w.loop = loop
 		}
-		if large.bytes >= messageSample { // the path took no longer for it than it waited
-			w.remember(now, float64(large.bytes)/max(slow, leastQueue).Seconds())
-		}
+		w.sample(now, large, slow)
 	}
 	if isMessage && large.bytes >= leastFrame { // those that went at once waited for one another
 		w.note(max(0, slow-startQueue))
@@ -229,6 +246,22 @@ func (w *Window) learn(now time.Time, at clock, bytes int64, p, large *packet, i
 		if isMessage { // one goes while the one before is counted
 			w.size = max(w.size, 2*float64(w.message(mostFrame)))
 		}
+	}
+}
+
+// sample takes a rate of the largest message of those that came, which was in queues for so long: the path took
+// no longer for it. If it waited for nothing, what is known of the path's length may be from such a one, and its
+// round trip shows more. A small one shows no more than that the path has become faster.
+func (w *Window) sample(now time.Time, large *packet, slow time.Duration) {
+	if slow < leastQueue {
+		slow = max(slow, now.Sub(large.sent)-w.trip)
+	}
+	value := float64(large.bytes) / max(slow, leastQueue).Seconds()
+	switch {
+	case large.bytes >= messageSample:
+		w.remember(now, value)
+	case large.bytes >= leastFrame && len(w.rates) > 0 && value > w.rate():
+		w.remember(now, min(value, 2*w.rate()))
 	}
 }
 
@@ -267,6 +300,15 @@ func (w *Window) full() float64 { return w.rate() * w.trip.Seconds() }
 // step is what the window may have beside.
 func (w *Window) step() float64 { return max(2*w.frame(), w.rate()*w.aim().Seconds()) }
 
+// floor is what the window has at least: a TCP that loses packets needs more before it than is under way,
+// and messages that are counted seldom need more yet.
+func (w *Window) floor() float64 {
+	if w.loop == 0 {
+		return 1.5 * w.full()
+	}
+	return w.rate() * max(w.trip*3/2, w.loop*6/5, w.trip+messageTime).Seconds()
+}
+
 // roundTrip sets the window, once in a round trip.
 func (w *Window) roundTrip(now time.Time) {
 	rate, frame, aim := w.rate(), w.frame(), w.aim()
@@ -287,7 +329,7 @@ func (w *Window) roundTrip(now time.Time) {
 			step = max(step, w.size)
 		}
 		w.size *= w.trip.Seconds() / (w.trip + w.least).Seconds()
-		w.size = max(w.size+step, max(1.5*full, 1.2*rate*w.loop.Seconds())+2*frame) // a TCP that loses packets needs more before it than is under way
+		w.size = max(w.size+step, w.floor()+2*frame)
 	}
 	w.size = max(w.size, 2*leastFrame)
 	w.seen, w.filled, w.limited, w.loop = false, w.limited, false, 0

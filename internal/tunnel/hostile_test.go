@@ -291,13 +291,26 @@ func TestAUseThatAnotherOvertakesCountsBesideIt(t *testing.T) {
 		use(two, 8, 0)
 		use(four, 6, 0)
 		far := n.far.allTunnels()[0]
-		far.mu.Lock()
-		defer far.mu.Unlock()
-		if p := far.pathOf(farTwo); p == nil || !p.sends || far.current().carrier != farThree {
-			t.Error("the carrier of a Use that came late is not used, or is the newest")
+		sends := func(c *carrier.Carrier) (by, newest bool) {
+			far.mu.Lock()
+			defer far.mu.Unlock()
+			p := far.pathOf(c)
+			return p != nil && p.sends, far.current().carrier == c
 		}
-		if p := far.pathOf(farFour); p != nil && p.sends {
+		if by, _ := sends(farTwo); !by {
+			t.Error("the carrier of a Use that came late is not used")
+		}
+		if _, newest := sends(farThree); !newest {
+			t.Error("the carrier of a Use that came late is the newest")
+		}
+		if by, _ := sends(farFour); by {
 			t.Error("a carrier is used that was named before another was alone")
+		}
+		five, farFive := n.carrier(fate{}, fate{})
+		use(one, 12, wire.Lost)
+		use(five, 11, 0)
+		if by, _ := sends(farFive); by {
+			t.Error("a carrier is used that was named before the news that some have died, and may be among them")
 		}
 	})
 }

@@ -247,6 +247,9 @@ func (p *path) Fill(b []byte, turn carrier.Turn) ([]byte, int) {
 	}
 	unsent, room := t.send.unsent(), turn.Room-(len(b)-begin)
 	if turn.Bulk || unsent <= min(room, transport.SmallFrame) {
+		if unsent > 0 && !turn.Bulk && t.Service.Kind == wire.Chat {
+			p.carrier.Talk()
+		}
 		return p.fillBytes(b, room)
 	}
 	return b, unsent

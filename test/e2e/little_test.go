@@ -97,16 +97,35 @@ func TestBulkGoesThroughCarriersThatPassLittle(t *testing.T) {
 		for n := int64(6_000); n <= 40_000; n += size(8_500, 1_700) {
 			t.Run(fmt.Sprintf("%d bytes, freezes %v", n, freezes), func(t *testing.T) {
 				bubble(t, func(t *testing.T, w *world) {
-					began := time.Now()
-					path := newLittleWorld(w, "stream").run(order{Do: exchange, Seed: 3, Up: 300_000, Down: 300_000},
-						func(int64) limits { return limits{bytes: [2]int64{n, n}, freezes: freezes} })
-					carriers, took := path.dials.Load(), time.Since(began)
-					t.Logf("%d carriers, %v", carriers, took.Round(time.Second))
-					if most := 2*300_000*5/4/(n-4_000) + 10; carriers > most {
-						t.Errorf("got %d carriers, want %d at most", carriers, most)
-					}
+					newLittleWorld(w, "stream").runLittle(n, freezes, 300_000, 2*300_000*5/4/(n-4_000)+10)
 				})
 			})
 		}
+	}
+}
+
+// Messages are larger than records, at first, and their text is longer than what it says.
+func TestBulkGoesThroughTextThatPassesLittle(t *testing.T) {
+	for _, freezes := range []bool{false, true} {
+		for n := int64(14_500); n <= 40_000; n += size(17_000, 1_700) {
+			t.Run(fmt.Sprintf("%d bytes, freezes %v", n, freezes), func(t *testing.T) {
+				bubble(t, func(t *testing.T, w *world) {
+					newLittleWorld(w, "gateway").runLittle(n, freezes, 100_000, 2*100_000*2/(n-6_000)+25)
+				})
+			})
+		}
+	}
+}
+
+// runLittle moves so much bulk each way by carriers of which each passes n bytes, and wants most of them at most.
+func (w *littleWorld) runLittle(n int64, freezes bool, bulk, most int64) {
+	w.Helper()
+	began := time.Now()
+	path := w.run(order{Do: exchange, Seed: 3, Up: bulk, Down: bulk},
+		func(int64) limits { return limits{bytes: [2]int64{n, n}, freezes: freezes} })
+	carriers, took := path.dials.Load(), time.Since(began)
+	w.Logf("%d carriers, %v", carriers, took.Round(time.Second))
+	if carriers > most {
+		w.Errorf("got %d carriers, want %d at most", carriers, most)
 	}
 }

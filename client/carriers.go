@@ -46,7 +46,7 @@ func (l *activeCarrier) wasAstray() bool { return errors.Is(l.why, session.ErrEl
 // API Gateway ends a connection after two hours. A random time before that
 // keeps a household's carriers from being renewed all at once.
 const (
-	gatewayLife = 95 * time.Minute
+	gatewayLife = 100 * time.Minute
 	gatewayMore = 15 * time.Minute
 	renewRetry  = time.Minute
 	renewLimit  = 30 * time.Second // for the search for a successor

@@ -154,7 +154,7 @@ func Usual() Assumptions {
 		Units: 46, Acks: 5, // measured through the emulator, as the next: test/e2e/price_test.go
 		Growth: 1.25, // text
 		Chats:  100, PerChat: 2,
-		KeepAlive: 6600, // one in 9 minutes, and a new connection every 100 minutes
+		KeepAlive: 6600, // one in 8.5 minutes, and a new connection every 108 minutes
 		FunctionS: 0.256 * 0.010,
 		LogBytes:  0, // functions log failures alone
 

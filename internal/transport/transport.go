@@ -130,10 +130,10 @@ var gatewayProfile = &Profile{
 	AckSoon:  time.Second,
 	AckFirst: 250 * time.Millisecond,
 	AckAfter: 2,
-	GrowAt:   2,                // fewer acks
-	Grow:     8,                // round trips differ by much
-	PongWait: 10 * time.Second, // a function that starts, in a VPC, may take seconds
-	Keep:     9 * time.Minute,
+	GrowAt:   2,                              // fewer acks
+	Grow:     8,                              // round trips differ by much
+	PongWait: 10 * time.Second,               // a function that starts, in a VPC, may take seconds
+	Keep:     9*time.Minute + 30*time.Second, // API Gateway ends what is idle for 10
 	Silent:   12 * time.Minute,
 	Paid:     true,
 	AsksEdge: true,

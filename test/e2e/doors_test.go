@@ -89,7 +89,7 @@ func TestAGatewayCarrierIsReplacedBeforeItsEnd(t *testing.T) {
 			t.Errorf("a chat that was idle for five hours: %v", err)
 		}
 		if got := f.dials.Load(); got < 3 || got > 4 {
-			t.Errorf("got %d connections in five hours, want 3 or 4: each is used for 95 to 110 minutes", got)
+			t.Errorf("got %d connections in five hours, want 3 or 4: each is used for 100 to 115 minutes", got)
 		}
 	})
 }

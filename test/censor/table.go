@@ -87,7 +87,6 @@ var known = map[string]bool{
 	"says-frozen: causes":                      true,
 	"slow-down-gateway: chat p50":              true,
 	"slow-down-gateway: chat p95":              true,
-	"slow-down-gateway: chat max":              true,
 	"slow-down-gateway: link down full":        true,
 	"slow-both-gateway: chat p95":              true,
 	"slow-both-gateway: link down full":        true,

@@ -38,7 +38,7 @@ demo: build ## the same against a stand-in WhatsApp, without internet; ends by i
 	bin/local demo
 
 worker: build ## the same as run with the edge as a Cloudflare Worker, in Cloudflare's own runtime (needs npm)
-	bin/local run --lan --worker="$$(.ci/worker-tools)/workerd"
+	tools=$$(.ci/worker-tools) && bin/local run --lan --worker="$$tools/workerd"
 
 test: ## the tests that take seconds
 	go test ./...

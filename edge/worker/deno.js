@@ -25,6 +25,12 @@ server.on('upgrade', (incoming, near, early) => {
     near.destroy(); // a request that cannot be put to the origin
   }
 });
+server.on('connect', (incoming, near) => {
+  bound(near);
+  refuse(asRequest(incoming), near);
+});
+server.keepAliveTimeout = 120_000; // ms, as bin/edge has it
+server.headersTimeout = 10_000;
 listen(process.env.LISTEN ?? '127.0.0.1:8080');
 
 function listen(at) {
@@ -37,7 +43,8 @@ async function reply(incoming, to) {
   try {
     const response = await visit(asRequest(incoming), settings);
     to.removeHeader('Connection'); // and with it Keep-Alive, which says what program this is
-    to.writeHead(response.status, Object.fromEntries([...response.headers].map(([name, value]) => [spelled(name), value])));
+    for (const [name, value] of response.headers) to.appendHeader(spelled(name), value);
+    to.writeHead(response.status);
     if (response.body === null) to.end();
     else await pipeline(Readable.fromWeb(response.body), to);
   } catch {
@@ -45,13 +52,14 @@ async function reply(incoming, to) {
   }
 }
 
+// asRequest takes the path alone of a URL that names a host, too, as proxies are asked.
 function asRequest({ method, url, headers }) {
-  const at = 'http://edge.invalid' + (url.startsWith('/') ? url : '/');
+  const at = URL.canParse(url) ? url : 'http://edge.invalid' + (url.startsWith('/') ? url : '/');
   return { method, url: at, headers: asHeaders(headers), body: hasBody(headers) ? {} : null };
 }
 
 function asHeaders(headers) {
-  return new Headers(Object.entries(headers).map(([name, value]) => [name, String(value)]));
+  return new Headers(Object.entries(headers).flatMap(([name, values]) => [values].flat().map((value) => [name, String(value)])));
 }
 
 function hasBody(headers) {
@@ -60,7 +68,7 @@ function hasBody(headers) {
 
 // pass asks the origin for a socket, and shows what else it answers.
 function pass(incoming, near, early) {
-  near.on('error', () => near.destroy());
+  bound(near);
   const request = asRequest(incoming);
   if (!wantsSocket(request, settings)) return refuse(asPage(request), near);
   const ask = requestOf(request);
@@ -70,6 +78,13 @@ function pass(incoming, near, early) {
   ask.on('timeout', () => ask.destroy(new Error('the origin does not answer')));
   ask.on('error', (err) => refuse(request, near, () => Promise.reject(err)));
   ask.end();
+}
+
+// bound ends a connection that the server has let go if it rests for longer than the origin may take;
+// join gives it longer.
+function bound(near) {
+  near.on('error', () => near.destroy());
+  near.setTimeout(2 * patience, () => near.destroy());
 }
 
 // asPage is the request without the wish for a socket, which fetch cannot fulfil.

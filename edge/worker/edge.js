@@ -15,14 +15,14 @@ export const patience = 10_000; // ms that the origin may take to answer: what t
 // names the visitor.
 const passedOn = ['If-Match', 'If-None-Match', 'If-Modified-Since', 'If-Unmodified-Since', 'If-Range', 'Range'];
 
-// The headers of plain answers that tell what stands behind the edge.
-const keptBack = ['Server', 'Via', 'Alt-Svc', 'X-Powered-By'];
+// The headers of plain answers that tell what stands behind the edge, or that are of the connection to it.
+const keptBack = ['Server', 'Via', 'Alt-Svc', 'X-Powered-By', 'Connection', 'Keep-Alive', 'Transfer-Encoding'];
 
 // readSettings reads the two settings: ORIGIN is the URL of the origin, and may have a path that is put
 // before every request's; GATE_SECRETS, a secret, holds the texts of the gate secrets, the current one
 // first. What is missing is said in the log: visitors see the website in any case.
 export function readSettings(env) {
-  const origin = URL.canParse(env.ORIGIN) ? new URL(env.ORIGIN) : null;
+  const origin = /^https?:/i.test(env.ORIGIN) && URL.canParse(env.ORIGIN) ? new URL(env.ORIGIN) : null;
   const secrets = readSecrets((env.GATE_SECRETS ?? '').trim().replace(/\s+/g, ' '));
   if (origin === null) {
     console.error('ORIGIN is not the URL of an origin: everybody sees the website. Try ORIGIN=https://origin.example');
@@ -80,8 +80,10 @@ export function forSocket({ headers }) {
   return { Upgrade: 'websocket', Cookie: headers.get('Cookie') };
 }
 
+// forPage are those of a plain visit. What came packed, some runtimes would unpack and still call packed.
 function forPage({ headers }) {
-  return Object.fromEntries(passedOn.filter((name) => headers.has(name)).map((name) => [name, headers.get(name)]));
+  const passed = passedOn.filter((name) => headers.has(name)).map((name) => [name, headers.get(name)]);
+  return { ...Object.fromEntries(passed), 'Accept-Encoding': 'identity' };
 }
 
 // disguise is a plain answer of the origin's as the edge shows it.

@@ -45,6 +45,7 @@ var runtimes = []workerRuntime{
 	{"Deno", "CULVERT_DENO", func(*testing.T, string) []string {
 		return []string{"run", "--quiet", "--no-prompt", "--allow-env", "--allow-net", "../../edge/worker/deno.js"}
 	}},
+	{"Node.js", "CULVERT_NODE", func(*testing.T, string) []string { return []string{"../../edge/worker/deno.js"} }},
 }
 
 const workerConfig = "../../edge/worker/workerd.capnp"
@@ -141,7 +142,8 @@ type attempt struct {
 	body   string
 }
 
-// seen is what shows of an answer, whatever order and spelling of headers the runtime has.
+// seen is what shows of an answer, whatever words for the status, and order and
+// spelling of headers, the runtime has.
 func (v attempt) seen(t testing.TB, at string) string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), v.method, "http://"+at+v.path, strings.NewReader(v.body))
@@ -170,7 +172,7 @@ func (v attempt) seen(t testing.TB, at string) string {
 	check(t, v.name, err)
 	var headers strings.Builder
 	res.Header.Write(&headers) // sorted
-	return res.Status + "\n" + headers.String() + "\n" + string(body)
+	return fmt.Sprintln(res.StatusCode) + headers.String() + "\n" + string(body)
 }
 
 // upgrade asks for a WebSocket, with these headers changed or, where they are empty, left out.
@@ -214,6 +216,18 @@ func strangers(w *world) []attempt {
 		{name: "a part", method: "GET", path: "/style.css", header: []string{"Range", "bytes=5-9"}},
 		{name: "an end", method: "GET", path: "/style.css", header: []string{"Range", "bytes=-9"}},
 		{name: "a rest", method: "GET", path: "/style.css", header: []string{"Range", "bytes=600-"}},
+		{name: "a part beyond the end", method: "GET", path: "/style.css", header: []string{"Range", "bytes=9000-"}},
+		{name: "a part that ends before it begins", method: "GET", path: "/style.css", header: []string{"Range", "bytes=9-5"}},
+		{name: "a part in another unit", method: "GET", path: "/style.css", header: []string{"Range", "lines=1-2"}},
+		{name: "a part of another page", method: "GET", path: "/style.css", header: []string{"Range", "bytes=5-9", "If-Range", `"x"`}},
+		{name: "a page by another tag", method: "GET", path: "/", header: []string{"If-Match", `"x"`, "If-None-Match", "*"}},
+		{name: "a page of whatever tag", method: "GET", path: "/", header: []string{"If-Match", "*"}},
+		{name: "a page of before", method: "GET", path: "/", header: []string{"If-Unmodified-Since", "Sun, 12 Oct 2025 16:20:06 GMT"}},
+		{name: "a date of ISO 8601", method: "GET", path: "/", header: []string{"If-Modified-Since", "2026-10-12T16:20:07Z"}},
+		{name: "a date of asctime", method: "GET", path: "/", header: []string{"If-Modified-Since", "Sun Oct 12 16:20:07 2025"}},
+		{name: "a date of RFC 850", method: "GET", path: "/", header: []string{"If-Modified-Since", "Sunday, 12-Oct-25 16:20:06 GMT"}},
+		{name: "an escaped path", method: "GET", path: "/%61bout"},
+		{name: "an escaped path that is no text", method: "GET", path: "/%ff"},
 		{name: "an upgrade", method: "GET", path: "/", header: upgrade()},
 		{name: "an upgrade elsewhere", method: "GET", path: "/v1", header: upgrade()},
 		{name: "a token, and no upgrade", method: "GET", path: "/", header: []string{"Cookie", good}},

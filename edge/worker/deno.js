@@ -18,17 +18,15 @@ const idle = 15 * 60 * 1000; // ms: a socket without a byte for this long is cut
 const settings = readSettings(process.env);
 
 const server = http.createServer((incoming, to) => reply(incoming, to));
-server.on('upgrade', (incoming, near, early) => {
-  try {
-    pass(incoming, near, early);
-  } catch {
-    near.destroy(); // a request that cannot be put to the origin
-  }
-});
-server.on('connect', (incoming, near) => {
-  bound(near);
-  refuse(asRequest(incoming), near);
-});
+for (const event of ['upgrade', 'connect']) {
+  server.on(event, (incoming, near, early) => {
+    try {
+      pass(incoming, near, early);
+    } catch {
+      near.destroy(); // a request that cannot be put to the origin
+    }
+  });
+}
 server.keepAliveTimeout = 120_000; // ms, as bin/edge has it
 server.headersTimeout = 10_000;
 listen(process.env.LISTEN ?? '127.0.0.1:8080');
@@ -52,9 +50,11 @@ async function reply(incoming, to) {
   }
 }
 
-// asRequest takes the path alone of a URL that names a host, too, as proxies are asked.
+// asRequest takes a URL that names a host, too, as proxies are asked. What is neither that nor a path
+// becomes one that no page has.
 function asRequest({ method, url, headers }) {
-  const at = URL.canParse(url) ? url : 'http://edge.invalid' + (url.startsWith('/') ? url : '/');
+  const isWhole = /^https?:/i.test(url) && URL.canParse(url);
+  const at = isWhole ? url : 'http://edge.invalid' + (url.startsWith('/') ? url : '//');
   return { method, url: at, headers: asHeaders(headers), body: hasBody(headers) ? {} : null };
 }
 
@@ -66,9 +66,11 @@ function hasBody(headers) {
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 }
 
-// pass asks the origin for a socket, and shows what else it answers.
+// pass asks the origin for a socket, and shows what else it answers. The server has let the connection
+// go: one that rests for longer than the origin may take is ended here. join gives it longer.
 function pass(incoming, near, early) {
-  bound(near);
+  near.on('error', () => near.destroy());
+  near.setTimeout(2 * patience, () => near.destroy());
   const request = asRequest(incoming);
   if (!wantsSocket(request, settings)) return refuse(asPage(request), near);
   const ask = requestOf(request);
@@ -78,13 +80,6 @@ function pass(incoming, near, early) {
   ask.on('timeout', () => ask.destroy(new Error('the origin does not answer')));
   ask.on('error', (err) => refuse(request, near, () => Promise.reject(err)));
   ask.end();
-}
-
-// bound ends a connection that the server has let go if it rests for longer than the origin may take;
-// join gives it longer.
-function bound(near) {
-  near.on('error', () => near.destroy());
-  near.setTimeout(2 * patience, () => near.destroy());
 }
 
 // asPage is the request without the wish for a socket, which fetch cannot fulfil.

@@ -51,6 +51,7 @@ func TestAWorkerOfNoPlatformAnswersOddRequestsAsAnEdgeDoes(t *testing.T) {
 			"GET http://example.com/nope":  404,
 			"GET http://example.com/about": 200,
 			"CONNECT example.com:443":      405,
+			"GET *":                        404,
 		} {
 			if got := statusOf(t, at, head); got != want {
 				t.Errorf("%s: got %d, want %d", head, got, want)

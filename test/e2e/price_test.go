@@ -218,7 +218,7 @@ var troubles = map[string]struct {
 	"none":                   {func(*testing.T, *api, *forwarder, *faults) {}, 0.004},
 	"origin down":            {func(_ *testing.T, a *api, _ *forwarder, _ *faults) { a.crash() }, 0.012},
 	"void link":              {func(_ *testing.T, _ *api, way *forwarder, f *faults) { f.revoked.Store(true); way.kill() }, 0.012},
-	"functions fail":         {func(_ *testing.T, _ *api, _ *forwarder, f *faults) { f.killed.Store(100) }, 0.012},
+	"functions fail":         {func(_ *testing.T, _ *api, _ *forwarder, f *faults) { f.killed.Store(100) }, 0.015},
 	"half of functions fail": {func(_ *testing.T, _ *api, _ *forwarder, f *faults) { f.killed.Store(50) }, 0.06},
 	"posts throttled":        {func(_ *testing.T, _ *api, _ *forwarder, f *faults) { f.status.Store(429) }, 0.006},
 	"posts fail":             {func(_ *testing.T, _ *api, _ *forwarder, f *faults) { f.status.Store(500) }, 0.006},

@@ -114,9 +114,7 @@ func (c *Carrier) paced(begun, limit int, isBehind bool) int {
 // asks. c.mu is held.
 func (c *Carrier) askLate() {
 	if c.path.lane != nil && c.path.lane.Asks(0) {
-		f := wire.Frame{Kind: wire.Ping, Pos: paceMark}
-		c.queue.control = f.Append(c.queue.control)
-		c.queue.asks = true
+		c.askPace()
 	}
 }
 

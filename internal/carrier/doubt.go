@@ -22,7 +22,7 @@ type doubt struct {
 	minute   time.Time        // when this minute began
 	boosts   int              // how often a doubt was wrong
 	wrongAt  time.Time        // when one was last
-	repeats  int              // origin, gateway door: how often it was asked anew for what is owed
+	repeats  int              // origin, gateway door: how often it was asked anew since more was counted
 	rest     time.Duration    // for which nothing had moved when what is owed was asked for
 	longRest time.Duration    // the longest after which an answer has come
 }
@@ -33,6 +33,9 @@ const (
 	doubtMost  = 10 * time.Second
 	maxBoosts  = 2
 	boostFor   = 2 * time.Minute
+	// mostRepeats is how often an origin asks anew, and pays for it, a client that says something but not what
+	// has come.
+	mostRepeats = 8
 )
 
 // patience is how long the peer may be silent that owes an answer.
@@ -89,19 +92,38 @@ func (c *Carrier) owe(now time.Time) {
 }
 
 // askAgain asks the peer of an origin's carrier of the gateway door anew: the answer may be lost, which nobody else
-// would notice. c.mu is held.
+// would notice. One that answers nothing, or all but this, is given up. c.mu is held.
 func (c *Carrier) askAgain(now time.Time) {
 	d := &c.doubt
-	if now.Sub(d.owed) > maxOverdue && now.UnixNano()-c.alive.lastRx.Load() > int64(maxOverdue) {
+	isSilent := now.Sub(d.owed) > maxOverdue && now.UnixNano()-c.alive.lastRx.Load() > int64(maxOverdue)
+	if isSilent || d.repeats >= mostRepeats {
 		c.set.tasks.Go(func() { c.CloseFor(Silent) })
 		return
 	}
 	d.repeats++
-	f := wire.Frame{Kind: wire.Ping, Pos: paceMark}
-	c.queue.control = f.Append(c.queue.control)
-	c.queue.asks = true
+	c.askPace()
 	c.kick()
 	c.suspectIn(now, min(d.patience(now)<<d.repeats, doubtMost))
+}
+
+// askPace has the next message ask what has come, unless one that has not gone does. c.mu is held.
+func (c *Carrier) askPace() {
+	if c.queue.asks = true; !asksPace(c.queue.control) {
+		f := wire.Frame{Kind: wire.Ping, Pos: paceMark}
+		c.queue.control = f.Append(c.queue.control)
+	}
+}
+
+// asksPace reports whether there is a Ping among frames that asks what has come.
+func asksPace(b []byte) bool {
+	for len(b) > 0 {
+		f, more, err := wire.NextFrame(b)
+		if err != nil || f.Kind == wire.Ping && f.Pos == paceMark {
+			return err == nil
+		}
+		b = more
+	}
+	return false
 }
 
 // suspectIn has suspect called in time: sooner than it would be, perhaps, as the patience of
@@ -182,14 +204,17 @@ func (c *Carrier) doubtLane() {
 	}
 }
 
-// settle takes a count of what has come to the peer, which is an answer. c.mu is held. It
-// reports whether the carrier was in doubt.
-func (c *Carrier) settle(n uint64, now time.Time) (trusted bool) {
+// settle takes a count of what has come to the peer, which is an answer, and to one that asked anew if it is
+// news. c.mu is held. It reports whether the carrier was in doubt.
+func (c *Carrier) settle(n uint64, isNews bool, now time.Time) (trusted bool) {
 	d := &c.doubt
 	if trusted = c.doubted.Load() && c.doubted.Swap(false); trusted {
 		d.wrong(now)
 	}
-	if d.repeats = 0; d.owed.IsZero() {
+	if isNews {
+		d.repeats = 0
+	}
+	if d.owed.IsZero() {
 		return trusted
 	}
 	d.learn(now, now.Sub(d.owed))

@@ -164,6 +164,62 @@ func TestAnOriginAsksAgainWhatHasCome(t *testing.T) {
 	}
 }
 
+// A client that says something, now and then, but never what has come, or never more of it, has an origin ask, and
+// pay, no more than so often before it ends the carrier.
+func TestAnOriginPaysForFewQuestions(t *testing.T) {
+	t.Parallel()
+	for name, say := range map[string]func(c *Carrier) error{
+		"anything":     func(c *Carrier) error { c.heard(); return nil },
+		"an old count": func(c *Carrier) error { c.heard(); return c.confirm(1, 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := newDoor(transport.GatewayProfile())
+				c, _ := newOf(d, false)
+				c.path.window = pace.New(0)
+				c.newBulk(1).add(1 << 20)
+				time.Sleep(time.Second)
+				began := len(d.messages())
+				for i := 0; i < 10 && !c.Dead(); i++ {
+					if err := say(c); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(30 * time.Second)
+				}
+				if asked := len(d.messages()) - began; !c.Dead() || asked > mostRepeats+1 {
+					t.Errorf("got %d messages more, and dead %v after %d answers", asked, c.Dead(), 10)
+				}
+				c.Close()
+				c.set.tasks.Wait()
+			})
+		})
+	}
+}
+
+// A question of a carrier that takes nothing now waits once.
+func TestAQuestionThatWaitsIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(transport.GatewayProfile())
+		d.stuck = make(chan struct{})
+		c, _ := newOf(d, false)
+		c.newBulk(1).add(100)
+		time.Sleep(time.Second)
+		for range 3 {
+			c.mu.Lock()
+			c.askAgain(time.Now())
+			c.mu.Unlock()
+		}
+		if c.mu.Lock(); len(c.queue.control) != 9 {
+			t.Errorf("got %d bytes that wait, want one Ping", len(c.queue.control))
+		}
+		c.mu.Unlock()
+		c.Close()
+		c.set.tasks.Wait()
+	})
+}
+
 // The last message of a budget asks what has come, so that the end of its carrier loses nothing.
 func TestTheLastMessageOfABudgetAsks(t *testing.T) {
 	t.Parallel()

@@ -368,9 +368,9 @@ func (c *Carrier) confirm(n, clock uint64) error {
 		c.mu.Unlock()
 		return wire.ErrFrame
 	}
-	now := time.Now()
+	now, isNews := time.Now(), n > c.out.confirmed
 	c.out.confirmed = max(c.out.confirmed, n)
-	lane, trusted := c.path.lane, c.settle(n, now)
+	lane, trusted := c.path.lane, c.settle(n, isNews, now)
 	c.mu.Unlock()
 	if lane == nil {
 		return nil

@@ -54,9 +54,7 @@ func (s *spread) add(c *Client, t *tunnel.Tunnel) {
 		return
 	}
 	s.tunnels = append(s.tunnels, t)
-	for _, l := range s.carriers {
-		s.join(t, l)
-	}
+	s.joinAll(t)
 	if !s.running {
 		s.running = true
 		c.task(func() { s.run(c) })
@@ -70,7 +68,7 @@ func (s *spread) join(t *tunnel.Tunnel, l *activeCarrier) {
 	}
 	switch at := t.Carrier(); {
 	case at != nil && at.Doubted() && l.gateway: // what is new would leave no room for what that took
-		t.Flee(l.Carrier)
+		t.Replace(l.Carrier)
 	case at != nil && (!s.made[at] || at.Doubted()):
 		t.Attach(l.Carrier, false)
 	case at != nil && at.Spent(): // there was no other until now
@@ -85,6 +83,11 @@ func (s *spread) join(t *tunnel.Tunnel, l *activeCarrier) {
 func (s *spread) rejoin(t *tunnel.Tunnel) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.joinAll(t)
+}
+
+// joinAll has t go by all carriers that are good. mu is held.
+func (s *spread) joinAll(t *tunnel.Tunnel) {
 	for _, l := range s.carriers {
 		if l.isGood() && !l.Spent() {
 			s.join(t, l)

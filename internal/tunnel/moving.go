@@ -41,6 +41,17 @@ func (s *Session) Shift(from, to *carrier.Carrier, stays func(*Tunnel) bool) {
 	}
 }
 
+// Replace has the tunnel go by to, a carrier of the client, beside those of its carriers that are not in doubt,
+// and no more by those that are: what they took and was not acked goes again, both ways.
+func (t *Tunnel) Replace(to *carrier.Carrier) {
+	t.Add(to)
+	for _, c := range t.sendsInDoubt() {
+		if c != to {
+			t.suspect(c)
+		}
+	}
+}
+
 // Flee is Shift for one tunnel of the client, from the carrier that it has.
 func (t *Tunnel) Flee(to *carrier.Carrier) {
 	if from := t.Carrier(); from != nil && from != to {

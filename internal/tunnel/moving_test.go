@@ -300,3 +300,38 @@ func spreads(t *testing.T, n *Net, dies bool) {
 		}
 	}
 }
+
+// A tunnel whose newest carrier is in doubt goes on by those that are not, and by another.
+func TestACarrierInDoubtIsReplacedBesideThoseThatAreNot(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, n *Net) {
+		one, _ := n.first()
+		two, _ := n.carrier(fate{}, fate{})
+		three, _ := n.carrier(fate{}, fate{})
+		app, service, tun := joined(t, n, one)
+		tun.Add(two)
+		time.Sleep(time.Second)
+		n.socket(two).change(func(f *fate) { f.silent = true })
+		n.socket(one).change(func(f *fate) { f.room = 1 })
+		go app.Write(bytesOf(200<<10, 1))
+		began := time.Now()
+		for !two.Doubted() && time.Since(began) < 10*time.Second {
+			time.Sleep(50 * time.Millisecond)
+		}
+		if !two.Doubted() || tun.Carrier() != two {
+			t.Fatal("the newest carrier, which takes nothing along, is not in doubt")
+		}
+		tun.Replace(three)
+		tun.mu.Lock()
+		for c, want := range map[*carrier.Carrier]bool{one: true, two: false, three: true} {
+			if p := tun.pathOf(c); p == nil || p.sends != want {
+				t.Errorf("got %+v, want that it sends %v", p, want)
+			}
+		}
+		tun.mu.Unlock()
+		got := make([]byte, 200<<10)
+		if _, err := io.ReadFull(service, got); err != nil || !bytes.Equal(got, bytesOf(200<<10, 1)) {
+			t.Errorf("got %v, want all that was sent", err)
+		}
+	})
+}

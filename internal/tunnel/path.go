@@ -29,6 +29,18 @@ type path struct {
 // come by the one that died: where a carrier passes little, the same would go for ever.
 const blindly = 2 << 10
 
+// sendsInDoubt lists the carriers in doubt that take what is sent.
+func (t *Tunnel) sendsInDoubt() (all []*carrier.Carrier) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range t.paths {
+		if p.sends && p.carrier.Doubted() {
+			all = append(all, p.carrier)
+		}
+	}
+	return all
+}
+
 // pathOf is the tunnel's path by c; nil if there is none. t.mu is held.
 func (t *Tunnel) pathOf(c *carrier.Carrier) *path {
 	if i := slices.IndexFunc(t.paths, func(p *path) bool { return p.carrier == c }); i >= 0 {

@@ -79,8 +79,8 @@ func (c *Carrier) Doubted() bool { return c.doubted.Load() }
 // owe notes that the record that goes now asks for an answer. c.mu is held.
 func (c *Carrier) owe(now time.Time) {
 	d := &c.doubt
-	if c.profile.AsksEdge && c.set.asks {
-		return // the edge is asked
+	if c.asksEdge() {
+		return
 	}
 	d.upto = c.out.sent
 	if d.owed.IsZero() {
@@ -236,8 +236,8 @@ func (c *Carrier) rested(now time.Time) time.Duration {
 	return max(now.Sub(at), 0)
 }
 
-// Rested is for how long nothing had moved on a carrier of the stream door when what its peer owes an
-// answer to was sent; or has not, if it owes none. survived is the longest such rest after which an
+// Rested is for how long nothing had moved on a carrier when what its peer, or the edge, owes an answer to
+// was sent; or has not, if it owes none. survived is the longest such rest after which an
 // answer came. Networks forget connections that rest.
 func (c *Carrier) Rested(now time.Time) (rest, survived time.Duration) {
 	c.mu.Lock()

@@ -14,12 +14,23 @@ const edgeAfter = 300 * time.Millisecond
 // edgeStep is how often it is looked whether the edge has answered.
 const edgeStep = 100 * time.Millisecond
 
+// asksEdge reports whether the edge is asked for what the peer would owe else.
+func (c *Carrier) asksEdge() bool { return c.set.asks && c.profile.AsksEdge }
+
+// noteRest notes for how long nothing had moved when the edge is to be asked next, or something goes.
+// c.mu is held.
+func (c *Carrier) noteRest(now time.Time) {
+	if d := &c.doubt; c.asksEdge() && d.timer.IsZero() && !c.doubted.Load() {
+		d.rest = c.rested(now)
+	}
+}
+
 // awaitEdge has the edge asked if nothing comes soon after a message that needs an answer.
 func (c *Carrier) awaitEdge() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	d := &c.doubt
-	if !c.set.asks || !c.profile.AsksEdge || !c.live.Load() || c.dead.Load() || !d.timer.IsZero() {
+	if !c.asksEdge() || !c.live.Load() || c.dead.Load() || c.doubted.Load() || !d.timer.IsZero() {
 		return
 	}
 	d.owed = time.Now()
@@ -34,6 +45,9 @@ func (c *Carrier) askEdge() {
 	d.timer = tasks.Timer{}
 	heard := time.Unix(0, c.alive.lastRx.Load())
 	hasCome := d.owed.IsZero() || heard.After(d.owed)
+	if hasCome {
+		d.longRest, d.rest = max(d.longRest, d.rest), 0
+	}
 	if c.dead.Load() || c.doubted.Load() || hasCome && !c.alive.probing.Load() {
 		d.owed = time.Time{}
 		c.mu.Unlock()
@@ -74,7 +88,10 @@ func (c *Carrier) trust() {
 		return
 	}
 	c.mu.Lock()
-	c.doubt.wrong(time.Now())
+	d := &c.doubt
+	if d.wrong(time.Now()); c.asksEdge() {
+		d.longRest, d.rest, d.owed = max(d.longRest, d.rest), 0, time.Time{}
+	}
 	c.mu.Unlock()
 	c.doubtLane()
 }

@@ -243,3 +243,34 @@ func TestTheLastMessageOfABudgetAsks(t *testing.T) {
 		c.set.tasks.Wait()
 	})
 }
+
+// A client tells for how long a carrier of the gateway door had rested that is silent now: it may have been cut,
+// and did not freeze at what it had brought. What is said to one in doubt does not change that.
+func TestACarrierWhoseEdgeIsSilentTellsHowLongItHadRested(t *testing.T) {
+	t.Parallel()
+	for name, say := range map[string]func(*Carrier){
+		"a message":           func(c *Carrier) { c.newBulk(1).add(100) },
+		"a question":          (*Carrier).ask,
+		"a Pong, a message":   func(c *Carrier) { c.Put(wire.Frame{Kind: wire.Pong}); c.newBulk(1).add(100) },
+		"a message, and more": func(c *Carrier) { c.newBulk(1).add(100); time.Sleep(5 * time.Second); c.newBulk(2).add(100); c.ask() },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := &edgeDoor{newDoor(transport.GatewayProfile()), false}
+			c, _ := newOfTransport(d.door, d, true)
+			c.edgeAnswered(150 * time.Millisecond)
+			time.Sleep(10 * time.Second)
+			c.ask()
+			time.Sleep(20 * time.Second)
+			d.isSilent = true
+			say(c)
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			rest, survived := c.Rested(time.Now())
+			if !c.Doubted() || rest.Round(time.Second) != 20*time.Second || survived.Round(time.Second) != 10*time.Second {
+				t.Errorf("%s: got doubted %v, %v of rest, %v survived, want 20 s and 10", name, c.Doubted(), rest, survived)
+			}
+			c.Close()
+			c.set.tasks.Wait()
+		})
+	}
+}

@@ -216,6 +216,7 @@ const mostEarly = 20
 func (c *Carrier) ask() {
 	c.mu.Lock()
 	c.alive.asked.Store(c.in.bytes)
+	c.noteRest(time.Now())
 	c.mu.Unlock()
 	c.alive.early.Store(rand.N[int64](mostEarly))
 	if !c.profile.AsksEdge {

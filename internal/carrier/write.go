@@ -253,6 +253,7 @@ func (c *Carrier) writing(n, size int, t told) {
 		c.spend(size)
 	}
 	now := time.Now()
+	c.noteRest(now)
 	switch {
 	case t.asks:
 		c.owe(now)

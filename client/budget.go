@@ -297,7 +297,7 @@ func (c *Client) part(l *activeCarrier) {
 	over := time.Now().Add(partMost)
 	for {
 		dial.Sleep(c.running, partEvery)
-		if l.AllCame() || l.EdgeAnswers() || l.Dead() || c.running.Err() != nil || time.Now().After(over) {
+		if l.AllCame() || l.EdgeAnswers(time.Until(over)) || l.Dead() || c.running.Err() != nil || time.Now().After(over) {
 			break
 		}
 	}

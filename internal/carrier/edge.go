@@ -82,6 +82,16 @@ func (c *Carrier) edgeAnswered(took time.Duration) {
 	c.doubt.learn(time.Now(), took)
 }
 
+// countPong counts an answer of the edge's, which takes a part of the budget, too.
+func (c *Carrier) countPong() {
+	c.mu.Lock()
+	tell := c.path.bringPong()
+	c.mu.Unlock()
+	if tell {
+		c.Handler().Spending(c)
+	}
+}
+
 // trust takes back a doubt, as something has come that the peer has sealed.
 func (c *Carrier) trust() {
 	if !c.doubted.Load() || !c.doubted.Swap(false) {

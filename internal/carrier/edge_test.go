@@ -274,3 +274,42 @@ func TestACarrierWhoseEdgeIsSilentTellsHowLongItHadRested(t *testing.T) {
 		})
 	}
 }
+
+// What the edge answers comes by the connection, too, and so takes a part of what that may bring.
+func TestAnswersOfTheEdgeTakeAPartOfTheBudget(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := &edgeDoor{newDoor(transport.GatewayProfile()), false}
+		c, _ := newOfTransport(d.door, d, true)
+		c.Follow(0, nil, wire.LeastBudget)
+		for asked := 0; !c.Spent(); asked++ {
+			if asked == wire.LeastBudget/wire.BudgetHead {
+				t.Fatal("the edge has answered as much as the carrier may bring, and the budget is not spent")
+			}
+			c.ask()
+			time.Sleep(time.Second)
+		}
+		if !c.HalfSpent() {
+			t.Error("the budget is spent, and half of it is not")
+		}
+		c.Close()
+		c.set.tasks.Wait()
+	})
+}
+
+// Whoever waits for the edge before it ends a carrier waits no longer than it says.
+func TestASilentEdgeIsWaitedForNoLongerThanAsked(t *testing.T) {
+	t.Parallel()
+	for _, isSilent := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			d := &edgeDoor{newDoor(transport.GatewayProfile()), isSilent}
+			c, _ := newOfTransport(d.door, d, true)
+			began := time.Now()
+			if answers := c.EdgeAnswers(2 * time.Second); answers == isSilent || time.Since(began) > 2*time.Second {
+				t.Errorf("silent %v: got %v after %v", isSilent, answers, time.Since(began))
+			}
+			c.Close()
+			c.set.tasks.Wait()
+		})
+	}
+}

@@ -237,6 +237,7 @@ func (c *Carrier) probe() {
 		c.alive.ponged.Store(now)
 		c.alive.lastRx.Store(now)
 		c.edgeAnswered(time.Since(began))
+		c.countPong()
 	} else if c.Quiet(time.Now()) >= transport.ProbeLimit {
 		c.CloseFor(Silent)
 	}

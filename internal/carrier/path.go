@@ -117,9 +117,20 @@ func (c *Carrier) AllCame() bool {
 }
 
 // EdgeAnswers waits for the edge of a carrier of the gateway door, which has passed on by then what it got before, and
-// reports whether it answers.
-func (c *Carrier) EdgeAnswers() bool {
-	return c.profile.AsksEdge && c.transport.Probe() == nil
+// reports whether it answers within that.
+func (c *Carrier) EdgeAnswers(within time.Duration) bool {
+	answer := make(chan error, 1)
+	if !c.profile.AsksEdge || !c.set.tasks.Go(func() { answer <- c.transport.Probe() }) {
+		return false
+	}
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case err := <-answer:
+		return err == nil
+	case <-timer.C:
+		return false
+	}
 }
 
 // Brought is how many bytes have come by a client's carrier, as a budget counts them.
@@ -172,6 +183,18 @@ func (c *Carrier) Budgeted() bool {
 func (p *path) bring(n int) (tell bool) {
 	before := p.isSpent()
 	p.spend(n)
+	return p.tells(before)
+}
+
+// bringPong counts an answer of the edge's, which comes beside what the origin counts.
+func (p *path) bringPong() (tell bool) {
+	before := p.isSpent()
+	p.spent += wire.BudgetHead
+	return p.tells(before)
+}
+
+// tells reports, and notes, that the handler is to be told; before says that all was spent.
+func (p *path) tells(before bool) bool {
 	half := p.budget > 0 && !p.half && (p.spent >= p.budget/2 || p.budget-p.spent < nearlySpent)
 	p.half = p.half || half
 	return half || !before && p.isSpent()

@@ -47,7 +47,7 @@ func (c *Carrier) messageFrames(b []byte, early bool) (_ []byte, t composed) {
 	}
 	var opens bool
 	if t.answers, opens = isAnswered(b[begin:]); t.answers {
-		b, t.asks = c.appendAsk(b, begin, len(b) > small, opens)
+		b, t.asks = c.appendAsk(b, begin, small, opens)
 	}
 	return b, t
 }
@@ -118,20 +118,22 @@ func (c *Carrier) askLate() {
 	}
 }
 
-// appendAsk has a message that begins at begin, and has bulk, ask what has come if it is time to, as has the
-// last of a budget. One that opens a tunnel is answered anyway.
-func (c *Carrier) appendAsk(b []byte, begin int, isBulk, opens bool) (_ []byte, asks bool) {
+// appendAsk has a message that begins at begin, and has bulk from small on, ask what has come if it is time to, as
+// has the last of an origin's budget. One that opens a tunnel is answered anyway. It reports whether one asks: it
+// may have before.
+func (c *Carrier) appendAsk(b []byte, begin, small int, opens bool) (_ []byte, asks bool) {
+	asked := asksPace(b[begin:small])
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch n := len(b) - begin; {
 	case c.path.lane == nil:
-		return b, false
-	case opens:
+		return b, asked
+	case opens, asked:
 		c.path.lane.Asked(n)
-		return b, false
-	case c.path.isLast(len(b) + wire.RecordOverhead + echoLen):
+		return b, asked
+	case !c.set.asks && c.path.isLast(len(b)+wire.RecordOverhead+echoLen):
 		c.path.lane.Asked(n)
-	case !isBulk || !c.path.lane.Asks(n):
+	case len(b) == small || !c.path.lane.Asks(n):
 		return b, false
 	}
 	f := wire.Frame{Kind: wire.Ping, Pos: paceMark}

@@ -7,10 +7,11 @@ import (
 	"culvert/internal/wire"
 )
 
-// doubt tells a carrier that is silent from one that is slow, at the stream door: the peer
-// owes an answer within 25 ms to bytes of a stream and to a Ping. A client goes on by another
-// then; an origin sends no more bulk, and has others not wait for what may be lost. Carrier.mu
-// guards it.
+// doubt tells a carrier that is silent from one that is slow. At the stream door the peer owes
+// an answer within 25 ms to bytes of a stream and to a Ping; at the gateway door the client owes
+// one to a message that asks what has come, and the edge to the client that asks it. A client
+// goes on by another then; an origin sends no more bulk, and has others not wait for what may be
+// lost. Carrier.mu guards it.
 type doubt struct {
 	owed     time.Time   // since when an answer is owed, or when some of it came last; zero: none is
 	upto     uint64      // bytes of records, of which the last that asks for an answer is the end

@@ -220,6 +220,55 @@ func TestAQuestionThatWaitsIsNotRepeated(t *testing.T) {
 	})
 }
 
+// A question that goes alone, as the path is full of what asks nothing, is one whose answer is owed.
+func TestAQuestionThatGoesAloneIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := newOf(newDoor(transport.GatewayProfile()), false)
+		c.path.window = pace.New(0)
+		c.mu.Lock()
+		c.makeLane()
+		c.mu.Unlock()
+		c.writing(20<<10, 20<<10, told{bulk: true})
+		c.newBulk(1).add(1 << 20)
+		time.Sleep(time.Second)
+		if c.mu.Lock(); c.doubt.owed.IsZero() || c.doubt.upto != c.out.sent || c.out.sent == 20<<10 {
+			t.Errorf("got an answer owed to %d bytes of %d, want that to all, and a question", c.doubt.upto, c.out.sent)
+		}
+		c.mu.Unlock()
+		if time.Sleep(2 * doubtFirst); !c.Doubted() {
+			t.Error("the carrier is not doubted")
+		}
+		c.Close()
+		c.set.tasks.Wait()
+	})
+}
+
+// What a client's carrier may bring says nothing of what it may send: its budget has no upload ask.
+func TestABudgetHasNoUploadAsk(t *testing.T) {
+	t.Parallel()
+	var asks [2]int
+	for i, budget := range []uint32{0, 12_000} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDoor(transport.GatewayProfile())
+			c, _ := newOf(d, true)
+			c.Follow(0, freePath(), budget)
+			c.newBulk(1).add(3 << 20)
+			time.Sleep(2 * time.Second)
+			for _, m := range d.messages() {
+				if asksPace(m[numberLen : len(m)-wire.RecordOverhead]) {
+					asks[i]++
+				}
+			}
+			c.Close()
+			c.set.tasks.Wait()
+		})
+	}
+	if asks[0] != asks[1] {
+		t.Errorf("got %d messages that ask by a carrier with a budget, %d by one without", asks[1], asks[0])
+	}
+}
+
 // The last message of a budget asks what has come, so that the end of its carrier loses nothing.
 func TestTheLastMessageOfABudgetAsks(t *testing.T) {
 	t.Parallel()

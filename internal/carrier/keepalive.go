@@ -14,7 +14,8 @@ import (
 // profile's PongWait, with CheckEvery 8.5 s together at the stream door; when
 // all is idle it pings every pingIdle, less than the 60 s at which common CDNs
 // cut. Where much has come and then nothing, perhaps because it is lost, it asks after pingBulk:
-// whoever only takes is owed no answer. The origin only waits.
+// whoever only takes is owed no answer. The origin waits, but at the gateway door asks for what it
+// does not know to have come.
 const (
 	CheckEvery = time.Second
 	pingActive = 2500 * time.Millisecond

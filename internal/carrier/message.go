@@ -52,20 +52,8 @@ func (c *Carrier) writeMessage() error {
 		return nil
 	}
 	m := &c.messages
-	body := binary.BigEndian.AppendUint32(transport.GetBody(wire.MaxTextBody), m.number)
+	body, head, t := c.composeMessage(binary.BigEndian.AppendUint32(transport.GetBody(wire.MaxTextBody), m.number))
 	defer func() { transport.PutBody(body) }()
-	turns := c.turns.Load()
-	body, may := c.head(body)
-	head, t := len(body), composed{lazy: true}
-	if may {
-		body, t = c.messageFrames(body, c.isEarly())
-		t.lazy = t.lazy && !holdsStream(body[head:]) // an ack's turn takes what has just been read, too
-		t.replies = !c.set.asks && c.replies(body[head:])
-		c.loseAfter(turns)
-		if len(body) == head && head > numberLen+plainTurn { // a record shows that the message is whole
-			body = append(body, byte(wire.Pad))
-		}
-	}
 	switch {
 	case len(body) > head:
 		sealed, err := c.party.SealMessage(m.number, body, head)
@@ -89,6 +77,24 @@ func (c *Carrier) writeMessage() error {
 		c.awaitEdge()
 	}
 	return err
+}
+
+// composeMessage appends to a message's number what the session has to say, and from head on the frames, which are
+// not sealed yet.
+func (c *Carrier) composeMessage(body []byte) (_ []byte, head int, t composed) {
+	turns := c.turns.Load()
+	body, may := c.head(body)
+	if head = len(body); !may {
+		return body, head, composed{lazy: true}
+	}
+	body, t = c.messageFrames(body, c.isEarly())
+	t.lazy = t.lazy && !holdsStream(body[head:]) // an ack's turn takes what has just been read, too
+	t.replies = !c.set.asks && c.replies(body[head:])
+	c.loseAfter(turns)
+	if len(body) == head && head > numberLen+plainTurn { // a record shows that the message is whole
+		body = append(body, byte(wire.Pad))
+	}
+	return body, head, t
 }
 
 // replies reports whether there is a Received among frames that the peer waits for, as it has said what

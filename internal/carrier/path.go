@@ -12,7 +12,7 @@ import (
 type path struct {
 	number byte         // as the client counts them
 	window *pace.Window // nil: the handler's, by number
-	lane   *pace.Lane   // nil: no bulk has gone yet
+	lane   *pace.Lane   // nil: nothing has gone yet that is counted on the path
 	budget uint64       // bytes that the origin may send, as wire.BudgetHead says; 0: any
 	spent  uint64       // of those
 	half   bool         // client: half of the budget is spent, and the handler was told

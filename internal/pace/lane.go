@@ -113,7 +113,7 @@ func (l *Lane) roomForMessage() int {
 	message := w.message(l.whole)
 	room := min(int64(w.size)-w.fly, max(w.share(l), message)-l.fly)
 	if most, is := l.careful(); is {
-		message, room = min(message, most), min(room, 2*most-l.fly) // one is counted before the lane is full
+		message, room = min(message, most), min(room, 2*most-l.fly)
 	}
 	switch {
 	case l.fly == 0:
@@ -187,20 +187,41 @@ func (l *Lane) pass() {
 // many came, and notes that it does. A message of 0 bytes asks for nothing else: one goes if the lane
 // waits and nothing that has gone asks.
 func (l *Lane) Asks(n int) bool {
-	w := l.window
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	l.window.mu.Lock()
+	defer l.window.mu.Unlock()
 	open := l.asked > l.came
-	switch half := int64(w.size / 2); {
-	case l.whole == 0, l.doubted, n == 0 && (open || !l.asks), n > 0 && w.fly+int64(n) < half:
+	switch {
+	case l.whole == 0, l.doubted, n == 0 && (open || !l.asks):
 		return false
-	case n > 0 && half > l.whole && (w.start || half < 4*l.whole) && w.fly+int64(n)+w.message(l.whole) < int64(w.size): // the next may go, too
-		return false
-	case open && int64(l.sent-l.asked)+int64(n) < half:
+	case n > 0 && !l.fills(int64(n), open) && !l.isHalf(int64(n), open):
 		return false
 	}
 	l.asked = l.sent + uint64(n)
 	return true
+}
+
+// fills reports whether a message of n bytes is the last that goes by a careful lane before something is
+// counted, and nothing that is on its way asks. w.mu is held.
+func (l *Lane) fills(n int64, open bool) bool {
+	most, is := l.careful()
+	return is && !open && l.fly+n+min(l.window.message(l.whole), most) > 2*most
+}
+
+// halves is how many whole messages half of a window holds that is very large: then half of it asks, as on one
+// that is short.
+const halves = 4
+
+// isHalf reports whether half of the window is in flight with a message of n bytes, and as much has gone since
+// the last that asks, if it has no answer yet. In a window between short and very large, and in slow start, the
+// message that fills it asks. w.mu is held.
+func (l *Lane) isHalf(n int64, open bool) bool {
+	w := l.window
+	half, isNext := int64(w.size/2), w.fly+n+w.message(l.whole) < int64(w.size) // the next may go, too
+	switch {
+	case w.fly+n < half, open && int64(l.sent-l.asked)+n < half:
+		return false
+	}
+	return !isNext || half <= l.whole || !w.start && half >= halves*l.whole
 }
 
 // Asked notes that the peer will soon say, of itself, that n bytes have come that go now.
@@ -219,7 +240,8 @@ func (l *Lane) Answered() {
 }
 
 // Sent counts bytes that are about to be written. Those that are not bulk are never in flight: they
-// are few, and the peer may not tell that they came.
+// are few, and the peer may not tell that they came. Where messages are paid for, those are bulk of which
+// it tells.
 func (l *Lane) Sent(now time.Time, n int, bulk bool) {
 	w := l.window
 	w.mu.Lock()
@@ -313,7 +335,7 @@ func (l *Lane) Doubt(yes bool) {
 	}
 }
 
-// Close takes the lane off the path, with what is in flight on it.
+// Close takes the lane off the path, with what is in flight on it, which may be lost.
 func (l *Lane) Close() {
 	w := l.window
 	w.mu.Lock()

@@ -150,6 +150,26 @@ func TestMessagesAreSmallWhereLanesPassLittle(t *testing.T) {
 	}
 }
 
+// The second of two messages that fill a careful lane asks: none goes that asks for nothing else.
+func TestACarefulLaneAsksBeforeItIsFull(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1e9, 0)
+	w := New(50 * time.Millisecond)
+	lost := w.NewMessageLane(0, wholeMessage, false, func() {})
+	lost.Sent(now, 4<<10, true)
+	lost.Close()
+	l := w.NewMessageLane(0, wholeMessage, false, func() {})
+	var asks []bool
+	for n := l.Room(now); n > 0; n = l.Room(now) {
+		n -= 40 // a record's head
+		asks = append(asks, l.Asks(n))
+		l.Sent(now, n+40, true)
+	}
+	if !slices.Equal(asks, []bool{false, true}) || l.Asks(0) {
+		t.Errorf("got messages of which %v ask, want the second of two, and none alone", asks)
+	}
+}
+
 // A path whose first message was large, and all that was known of its length, is not taken for a fast one.
 func TestALargeFirstMessageShowsHowSlowAPathIs(t *testing.T) {
 	t.Parallel()

@@ -44,7 +44,7 @@ const (
 	// mostLoop is how long what says that messages came may wait, at most, as far as the window makes up for it.
 	mostLoop = 1500 * time.Millisecond
 	// quietTime is what one may take where nobody has talked within talkFor, and quietMessage what it then has at
-	// least if that takes no longer: one part, by which it is paid.
+	// least if that takes no longer: about one part, by which it is paid.
 	quietTime    = 4 * time.Second
 	talkFor      = time.Minute
 	quietMessage = 27 << 10

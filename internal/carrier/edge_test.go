@@ -310,6 +310,7 @@ func TestACarrierWhoseEdgeIsSilentTellsHowLongItHadRested(t *testing.T) {
 			time.Sleep(10 * time.Second)
 			c.ask()
 			time.Sleep(20 * time.Second)
+			synctest.Wait()
 			d.isSilent = true
 			say(c)
 			time.Sleep(2 * time.Second)

@@ -143,18 +143,13 @@ func (c *Carrier) appendAsk(b []byte, begin, small int, opens bool) (_ []byte, a
 // isAnswered reports whether the peer will say that it has what is among frames, and whether it does so
 // soon as a tunnel opens.
 func isAnswered(b []byte) (is, opens bool) {
-	for len(b) > 0 {
-		f, more, err := wire.NextFrame(b)
-		if err != nil {
-			return is, opens
-		}
+	for f := range eachFrame(b) {
 		switch f.Kind {
 		case wire.Open:
 			return true, true
 		case wire.Data, wire.Fin, wire.Ping, wire.Pong:
 			is = true
 		}
-		b = more
 	}
 	return is, false
 }

@@ -117,12 +117,10 @@ func (c *Carrier) askPace() {
 
 // asksPace reports whether there is a Ping among frames that asks what has come.
 func asksPace(b []byte) bool {
-	for len(b) > 0 {
-		f, more, err := wire.NextFrame(b)
-		if err != nil || f.Kind == wire.Ping && f.Pos == paceMark {
-			return err == nil
+	for f := range eachFrame(b) {
+		if f.Kind == wire.Ping && f.Pos == paceMark {
+			return true
 		}
-		b = more
 	}
 	return false
 }

@@ -100,17 +100,12 @@ func (c *Carrier) composeMessage(body []byte) (_ []byte, head int, t composed) {
 // replies reports whether there is a Received among frames that the peer waits for, as it has said what
 // needs an answer.
 func (c *Carrier) replies(b []byte) bool {
-	for len(b) > 0 {
-		f, more, err := wire.NextFrame(b)
-		if err != nil {
-			return false
-		}
+	for f := range eachFrame(b) {
 		if f.Kind == wire.Received {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			return c.in.replies
 		}
-		b = more
 	}
 	return false
 }

@@ -1,6 +1,7 @@
 package carrier
 
 import (
+	"iter"
 	"slices"
 	"time"
 
@@ -173,14 +174,25 @@ func (c *Carrier) frames(b []byte, room int, early bool) (_ []byte, t told) {
 // holdsStream reports whether there are bytes of a stream, or its end, among frames: the peer says
 // that it has them, and says so of no others.
 func holdsStream(b []byte) bool {
-	for len(b) > 0 {
-		f, more, err := wire.NextFrame(b)
-		if err != nil || f.Kind == wire.Open || f.Kind == wire.Data || f.Kind == wire.Fin {
-			return err == nil
+	for f := range eachFrame(b) {
+		if f.Kind == wire.Open || f.Kind == wire.Data || f.Kind == wire.Fin {
+			return true
 		}
-		b = more
 	}
 	return false
+}
+
+// eachFrame goes through the frames in b, up to what is none.
+func eachFrame(b []byte) iter.Seq[wire.Frame] {
+	return func(yield func(wire.Frame) bool) {
+		for len(b) > 0 {
+			f, more, err := wire.NextFrame(b)
+			if err != nil || !yield(f) {
+				return
+			}
+			b = more
+		}
+	}
 }
 
 // fill asks s for its frames. In early records it asks for as many Open frames as they

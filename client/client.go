@@ -59,7 +59,7 @@ type (
 
 // ParseLink reads a link. Its errors are for the user: they say what to try next,
 // and quote nothing of the link.
-func ParseLink(text string) (*Link, error) { return link.Parse(text) }
+func ParseLink(text string) (*Link, error) { return link.Find(text) }
 
 // Config is what a Client works with. All but Link may be zero. Neither the link
 // nor the functions may be changed while the Client works.

@@ -99,7 +99,7 @@ func (a AppSettings) Print(out *term.Console, code bool) error {
 		return nil
 	}
 	fmt.Fprintln(out)
-	return out.QR(link)
+	return out.QR(link, "")
 }
 
 // text tells a person what to do.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"strconv"
 	"strings"
 
 	"culvert/internal/link"
@@ -50,9 +51,11 @@ func linkSecret(_ context.Context, args []string, stdout, _ io.Writer) error {
 }
 
 const newAbout = `
-Prints a link, and nothing else; with --qr a QR code of it follows. The link is
-a secret: whoever holds it is the user. A file that it goes to becomes its owner's
-alone. The same secret, user and fronts make the same link again.
+Prints a link, and nothing else; with --qr a QR code of it follows, if the terminal
+shows the whole of it. --qr-file makes a picture of the code. The link is a secret:
+whoever holds it is the user. A file that it goes to becomes its owner's alone. Give
+each person a number of their own, so that one link can be revoked alone. The same
+secret, user and fronts make the same link again.
 
 A front is wss://HOST:PORT/PATH; the port is 443 and the path / unless given.
 What its host does not say rides behind it, in quotes because of the semicolons:
@@ -73,8 +76,8 @@ have both in one, "master TEXT" and "gate TEXT" on a line each. Of several
 masters or gates the first counts.
 
 Examples:
-  (umask 077; culvert link new --secret-file secret --front wss://d111111abcdef8.cloudfront.net/ > link)
-  (umask 077; culvert link new --secret-file secret --user 7 --qr \
+  (umask 077; culvert link new --secret-file secret --user 1 --front wss://d111111abcdef8.cloudfront.net/ > link)
+  (umask 077; culvert link new --secret-file secret --user 7 --qr-file link.png \
     --front wss://origin.example:8443/ --pin cert.pem \
     --front 'wss://cdn.example/;host=origin.example;dial=192.0.2.10;sni=none' > link)`
 
@@ -86,8 +89,9 @@ type newOptions struct {
 	fronts []string
 	asked  []string // resolvers
 	pins   []string
-	user   uint
+	user   uint32
 	qr     bool
+	qrFile string
 }
 
 func linkNew(_ context.Context, args []string, stdout, _ io.Writer) error {
@@ -97,8 +101,9 @@ func linkNew(_ context.Context, args []string, stdout, _ io.Writer) error {
 	o.flags.Texts(&o.fronts, "front", "`URL` of an edge, with its options; repeat it for more, the first is tried first")
 	o.flags.Texts(&o.asked, "resolver", "`URL` of a resolver over HTTPS, with its options; may be repeated")
 	o.flags.Texts(&o.pins, "pin", "`CERT.pem`, a certificate whose key every front must show; needs no public CA; may be repeated")
-	o.flags.UintVar(&o.user, "user", 1, "`NUMBER` of the user, by which the origin can revoke the link")
+	o.flags.Func("user", "`NUMBER` of the user, by which the origin can revoke the link; one for each person", o.setUser)
 	o.flags.BoolVar(&o.qr, "qr", false, "print a QR code of the link as well")
+	o.flags.StringVar(&o.qrFile, "qr-file", "", "`FILE` that gets a picture of the link's QR code; its name ends in .png or .svg")
 	if err := o.flags.ParseNone(args, stdout); err != nil {
 		return err
 	}
@@ -109,13 +114,37 @@ func linkNew(_ context.Context, args []string, stdout, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if err := o.writePicture(l.QR()); err != nil {
+		return fmt.Errorf("write QR code: %w", err)
+	}
 	if err := secret.Keep(stdout); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintln(stdout, l); err != nil || !o.qr {
 		return err
 	}
-	return term.NewConsole(stdout).QR(l.QR())
+	return term.NewConsole(stdout).QR(l.QR(), ", or have a picture of it with --qr-file link.png")
+}
+
+// writePicture makes the picture that is wanted, for its owner alone.
+func (o *newOptions) writePicture(code string) error {
+	if o.qrFile == "" {
+		return nil
+	}
+	picture, err := term.QRPicture(o.qrFile, code)
+	if err != nil {
+		return err
+	}
+	return secret.Write(o.qrFile, picture)
+}
+
+func (o *newOptions) setUser(s string) error {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil {
+		return fmt.Errorf("it is a number up to %d", uint32(math.MaxUint32))
+	}
+	o.user = uint32(n)
+	return nil
 }
 
 func (o *newOptions) check() error {
@@ -126,8 +155,10 @@ func (o *newOptions) check() error {
 		return o.flags.Wrong("--secret-file and --gate-file are both the standard input: send both secrets in one, \"master TEXT\" and \"gate TEXT\" on a line each")
 	case len(o.fronts) == 0:
 		return o.flags.Wrong("--front is missing: where is the edge, for example --front wss://edge.example/")
-	case o.user > math.MaxUint32:
-		return o.flags.Wrong("--user is a number up to %d", uint32(math.MaxUint32))
+	case !o.flags.Given("user"):
+		return o.flags.Wrong("--user is missing: whom is the link for? Count people from 1, with --user 1, so that each link can be revoked alone")
+	case o.qrFile != "" && !term.IsPicture(o.qrFile):
+		return o.flags.Wrong("--qr-file makes a picture, and its name ends in .png or .svg")
 	}
 	return nil
 }
@@ -145,7 +176,7 @@ func (o *newOptions) link() (*link.Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read secret: %w", err)
 	}
-	l := &link.Link{Keys: master.Client(uint32(o.user)), Fronts: fronts, Resolvers: resolvers}
+	l := &link.Link{Keys: master.Client(o.user), Fronts: fronts, Resolvers: resolvers}
 	if err := l.Validate(); err != nil {
 		return nil, fmt.Errorf("make link: %w", err)
 	}
@@ -221,32 +252,27 @@ func linkFlag(f *term.Flags) *linkSource {
 }
 
 // read gives the link that --link-file names, or that a person at a terminal pastes, who is
-// asked by ask. Space and line breaks in it are dropped: no link has any, and mail programs
-// add them.
+// asked by ask. It may stand in a letter: see link.Find.
 func (s *linkSource) read(ctx context.Context, args []string, stdin io.Reader, ask io.Writer) (*link.Link, error) {
 	text, err := s.text(ctx, args, stdin, ask)
 	if err != nil {
 		return nil, err
 	}
-	l, err := parseLink(text)
+	l, err := link.Find(text)
 	if err != nil {
 		return nil, fmt.Errorf("read link: %w", err)
 	}
 	return l, nil
 }
 
-// parseLink reads a link that may have been broken into lines.
-func parseLink(text string) (*link.Link, error) {
-	return link.Parse(strings.Join(strings.Fields(text), ""))
-}
-
-// pasted asks for a link, of which a mail program may have made several lines.
+// pasted asks for a link, of which a mail program may have made several lines, and which may
+// have lines before it.
 var pasted = term.Hidden{
 	Ask:  "Paste the link, which starts with " + link.Scheme + ", and press Enter. It is not shown: ",
 	More: "This is not the whole link yet: paste the rest and press Enter, or Enter alone to give up: ",
 	Whole: func(lines string) bool {
-		_, err := parseLink(lines)
-		return strings.TrimSpace(lines) != "" && !errors.Is(err, link.ErrCut)
+		_, err := link.Find(lines)
+		return !errors.Is(err, link.ErrCut) && !errors.Is(err, link.ErrNone)
 	},
 }
 

@@ -90,7 +90,7 @@ func TestANewLinkHoldsTheUsersKeysAndTheFronts(t *testing.T) {
 			"--front=wss://d.example/", "-pin", cert}, 7, []string{
 			"wss://b.example/x;dial=192.0.2.1:8443;sni=none;verify=c.example;pin=" + pin.String(), "wss://d.example/;pin=" + pin.String()}},
 	} {
-		code, stdout, stderr := culvert(t, append([]string{"link", "new", "--secret-file", secret}, c.args...)...)
+		code, stdout, stderr := culvert(t, append([]string{"link", "new", "--secret-file", secret, "--user", "1"}, c.args...)...)
 		if code != 0 || stderr != "" || strings.Count(stdout, "\n") != 1 {
 			t.Errorf("%s: got code %d, %q, %q, want one line", name, code, stdout, stderr)
 			continue
@@ -115,7 +115,7 @@ func TestWhatOthersCanReadIsRefused(t *testing.T) {
 	t.Parallel()
 	for mode, open := range map[os.FileMode]bool{0o600: false, 0o400: false, 0o640: true, 0o604: true} {
 		secret, _ := secretFile(t, mode)
-		code, stdout, stderr := culvert(t, "link", "new", "--secret-file", secret, "--front", "wss://a.example/")
+		code, stdout, stderr := culvert(t, "link", "new", "--secret-file", secret, "--user", "1", "--front", "wss://a.example/")
 		if refused := code == 1 && stdout == "" && strings.Contains(stderr, "chmod 600 "+secret); refused != open || !open && code != 0 {
 			t.Errorf("secret, mode %o: got code %d and %q, want a refusal: %v", mode, code, stderr, open)
 		}
@@ -185,8 +185,9 @@ func TestAPastedLinkMayBeBrokenIntoLines(t *testing.T) {
 	t.Parallel()
 	l := testLink(t).String()
 	for lines, want := range map[string]bool{
-		l + "\n": true, strings.ToUpper(l) + "\n": true, l[:40] + "\n  " + l[40:] + "\n": true, "https://example.com\n": true, l + "x\n": true,
-		"\n": false, link.Scheme + "\n": false, l[:40] + "\n": false, l[:40] + "\n\n" + l[40:80] + "\n": false,
+		l + "\n": true, strings.ToUpper(l) + "\n": true, l[:40] + "\n  " + l[40:] + "\n": true, l + "x\n": true,
+		"Your link:\n" + l + "\n": true, l[:40] + "8\n": true,
+		"\n": false, "Your link:\n": false, link.Scheme + "\n": false, l[:40] + "\n": false, l[:40] + "\n\n" + l[40:80] + "\n": false,
 	} {
 		if got := pasted.Whole(lines); got != want {
 			t.Errorf("%.60q: got %v, want %v: is it all that is to be read?", lines, got, want)
@@ -208,7 +209,7 @@ func TestWhatCannotBeDoneIsRefusedWithAWayOut(t *testing.T) {
 	master, _ := secretFile(t, 0o600)
 	text := testLink(t).String()
 	new := func(args ...string) []string {
-		return append([]string{"link", "new", "--secret-file", master}, args...)
+		return append([]string{"link", "new", "--secret-file", master, "--user", "1"}, args...)
 	}
 	front := []string{"--front", "wss://a.example/"}
 	for name, c := range map[string]struct {
@@ -226,16 +227,19 @@ func TestWhatCannotBeDoneIsRefusedWithAWayOut(t *testing.T) {
 		"no secret":            {[]string{"link", "new", "--front", "wss://a/"}, 2, "--secret-file is missing"},
 		"two standard inputs":  {[]string{"link", "new", "--secret-file", "-", "--gate-file", "-"}, 2, "both the standard input"},
 		"a bad gate file":      {new(append(front, "--gate-file", master)...), 1, "not a gate secret"},
+		"no user":              {append([]string{"link", "new", "--secret-file", master}, front...), 2, "--user is missing"},
+		"a picture of a kind":  {new(append(front, "--qr-file", "link.gif")...), 2, ".png or .svg"},
+		"a picture nowhere":    {new(append(front, "--qr-file", filepath.Join(master, "link.png"))...), 1, "write QR code"},
 		"no front":             {new(), 2, "--front is missing"},
-		"no secret file":       {append([]string{"link", "new", "--secret-file", master + "x"}, front...), 1, "no such file"},
-		"a wrong secret file":  {append([]string{"link", "new", "--secret-file", file(t, "f", "x", 0o600)}, front...), 1, "culvert link secret"},
-		"an endless file":      {append([]string{"link", "new", "--secret-file", file(t, "f", strings.Repeat("x", secret.MaxFile+1), 0o600)}, front...), 1, "too large"},
+		"no secret file":       {append([]string{"link", "new", "--user", "1", "--secret-file", master + "x"}, front...), 1, "no such file"},
+		"a wrong secret file":  {append([]string{"link", "new", "--user", "1", "--secret-file", file(t, "f", "x", 0o600)}, front...), 1, "culvert link secret"},
+		"an endless file":      {append([]string{"link", "new", "--user", "1", "--secret-file", file(t, "f", strings.Repeat("x", secret.MaxFile+1), 0o600)}, front...), 1, "too large"},
 		"a bad front":          {new("--front", "http://a.example/"), 2, "--front, number 1 of 1: front: write it as wss://"},
 		"the same front twice": {new(append(front, front...)...), 1, "same as front 1"},
 		"no certificate file":  {new(append(front, "--pin", master+"x")...), 1, "read pin: open"},
 		"no certificate in it": {new(append(front, "--pin", master)...), 1, "no certificate in it"},
-		"a user too large":     {new(append(front, "--user", "4294967296")...), 2, "--user is a number up to 4294967295"},
-		"a user below zero":    {new(append(front, "--user", "-1")...), 2, "invalid value"},
+		"a user too large":     {new(append(front, "--user", "4294967296")...), 2, "a number up to 4294967295"},
+		"a user below zero":    {new(append(front, "--user", "-1")...), 2, "a number up to"},
 		"no link":              {[]string{"link", "show"}, 2, "the link is missing"},
 		"no link file":         {[]string{"link", "show", "--link-file", master + "x"}, 1, "no such file"},
 		"half a link":          {[]string{"link", "show", "--link-file", file(t, "f", text[:100], 0o600)}, 1, "cut off: 100 of"},
@@ -273,13 +277,30 @@ func TestEveryCommandHasHelpWithAnExample(t *testing.T) {
 func TestQRPrintsTheLinkAndACodeOfIt(t *testing.T) {
 	t.Parallel()
 	secret, _ := secretFile(t, 0o600)
-	code, stdout, stderr := culvert(t, "link", "new", "--secret-file", secret, "--front", "wss://a.example/", "--qr")
+	code, stdout, stderr := culvert(t, "link", "new", "--secret-file", secret, "--front", "wss://a.example/", "--user", "1", "--qr")
 	text, art, _ := strings.Cut(stdout, "\n")
 	if code != 0 || stderr != "" {
 		t.Fatalf("got code %d, %q, want a link and a code", code, stderr)
 	}
 	var want bytes.Buffer // scanners read what term draws, as its tests show
-	if err := term.QR(&want, strings.ToUpper(text), 0, false); err != nil || art != want.String() {
+	if err := term.QR(&want, strings.ToUpper(text), term.Screen{}, false, ""); err != nil || art != want.String() {
 		t.Errorf("got %v and\n%s\nwant the code of %q", err, art, strings.ToUpper(text))
+	}
+}
+
+func TestAPictureOfTheCodeIsItsOwnersAlone(t *testing.T) {
+	t.Parallel()
+	master, _ := secretFile(t, 0o600)
+	for _, c := range []struct{ end, start string }{{"png", "\x89PNG"}, {"svg", "<svg "}} {
+		name := file(t, "link."+c.end, "what was there", 0o644)
+		code, stdout, stderr := culvert(t, "link", "new", "--secret-file", master, "--user", "1", "--front", "wss://a.example/", "--qr-file", name)
+		picture, err := os.ReadFile(name)
+		info, _ := os.Stat(name)
+		if code != 0 || stderr != "" || !strings.HasPrefix(stdout, link.Scheme) || err != nil || !strings.HasPrefix(string(picture), c.start) || info.Mode() != 0o600 {
+			t.Errorf("%s: got code %d, %q, %v, %v, %.9q, want a link, and a picture for its owner", c.end, code, stderr, err, info.Mode(), picture)
+		}
+		if left, _ := filepath.Glob(name + "*"); len(left) != 1 {
+			t.Errorf("got %v, want the picture alone", left)
+		}
 	}
 }

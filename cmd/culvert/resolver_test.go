@@ -95,7 +95,7 @@ func TestALinkHoldsItsResolvers(t *testing.T) {
 	t.Parallel()
 	secret, _ := secretFile(t, 0o600)
 	const one, two = "https://dns.example/dns-query;dial=192.0.2.53", "https://9.9.9.9/dns-query"
-	code, stdout, stderr := culvert(t, "link", "new", "--secret-file", secret, "--front", "wss://a.example/", "--resolver", one, "--resolver", two)
+	code, stdout, stderr := culvert(t, "link", "new", "--secret-file", secret, "--user", "1", "--front", "wss://a.example/", "--resolver", one, "--resolver", two)
 	l, err := link.Parse(strings.TrimSuffix(stdout, "\n"))
 	if code != 0 || err != nil || len(l.Resolvers) != 2 || l.Resolvers[0].String() != one+":443" || l.Resolvers[1].String() != two {
 		t.Errorf("got code %d, %s, %v, want both", code, stderr, err)
@@ -107,7 +107,7 @@ func TestAWrongResolverIsRefused(t *testing.T) {
 	l := file(t, "link", (&link.Link{Keys: seal.NewMaster().Client(1), Fronts: []link.Front{localtest.DeadFront(t)}}).String(), 0o600)
 	secret, _ := secretFile(t, 0o600)
 	for _, command := range [][]string{
-		{"connect", "--link-file", l}, {"doctor", "--link-file", l}, {"link", "new", "--secret-file", secret, "--front", "wss://a.example/"},
+		{"connect", "--link-file", l}, {"doctor", "--link-file", l}, {"link", "new", "--secret-file", secret, "--user", "1", "--front", "wss://a.example/"},
 	} {
 		code, _, stderr := culvert(t, append(command, "--resolver", "https://9.9.9.9/", "--resolver", "9.9.9.9")...)
 		if code != 2 || !strings.Contains(stderr, "--resolver, number 2 of 2: resolver: write it as https://") {

@@ -128,3 +128,24 @@ func Keep(out io.Writer) error {
 	}
 	return nil
 }
+
+// Write makes the named file hold b, for its owner alone. The file is whole at any moment:
+// the old one, or the new.
+func Write(name string, b []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.new") // for its owner alone
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Sync()
+	}
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}

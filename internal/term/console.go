@@ -56,14 +56,14 @@ func isTerminal(w io.Writer) bool {
 // (no-color.org).
 func coloured(w io.Writer) bool { return isTerminal(w) && os.Getenv("NO_COLOR") == "" }
 
-// columns is the width of the terminal w, or 0 if w is none.
-func columns(w io.Writer) int {
+// screen is what the terminal w shows, or without end if it is none.
+func screen(w io.Writer) Screen {
 	if f, ok := w.(*os.File); ok {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
-			return width
+		if width, height, err := term.GetSize(int(f.Fd())); err == nil {
+			return Screen{Columns: width, Lines: height}
 		}
 	}
-	return 0
+	return Screen{}
 }
 
 // Live says whether a status is shown: whether somebody sees the lines at once.
@@ -72,7 +72,7 @@ func (c *Console) Live() bool { return c.live }
 // Width is how many columns a status may have. The terminal's last column stays
 // free, as some terminals wrap after it.
 func (c *Console) Width() int {
-	if n := columns(c.w); n > 0 {
+	if n := screen(c.w).Columns; n > 0 {
 		return n - 1
 	}
 	return TextWidth

@@ -1,8 +1,10 @@
 package term
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
 	qrcode "rsc.io/qr"
@@ -15,31 +17,92 @@ const (
 	narrowMargin = 2
 )
 
-// QR draws text as a QR code of half blocks on w, at most width columns wide;
-// 0 means any width. With colours the code is black on white, whatever the
-// terminal's colours are. Without, the blocks are the light modules, as most
-// terminals that such a text is looked at in are dark. A code that would be too
-// wide is replaced by a line that says so: lines that wrap cannot be scanned.
+// Screen is how much a terminal shows at once; 0 is for what has no end, as a file.
+type Screen struct{ Columns, Lines int }
+
+// QR draws text as a QR code of half blocks on w, if the whole of it fits screen. With
+// colours the code is black on white, whatever the terminal's colours are. Without, the
+// blocks are the light modules, as most terminals that such a text is looked at in are dark.
+// A code that does not fit is replaced by a line that says so and what else there is:
+// one that is cut off or has lines that wrap cannot be scanned.
 // The error is for text that no QR code holds, or w's.
-func QR(w io.Writer, text string, width int, colours bool) error {
+func QR(w io.Writer, text string, screen Screen, colours bool, otherwise string) error {
 	code, err := encodeQR(text)
 	if err != nil {
 		return err
 	}
 	margin := wideMargin
-	if width > 0 && code.Size+2*margin > width {
+	if !screen.holds(code, margin) {
 		margin = narrowMargin
 	}
-	if need := code.Size + 2*margin; width > 0 && need > width {
-		_, err = fmt.Fprintf(w, "The QR code needs %d columns and the terminal has %d: make it wider, or its letters smaller.\n", need, width)
+	if !screen.holds(code, margin) {
+		need := screenOf(code, margin)
+		_, err = fmt.Fprintf(w, "The QR code needs %d columns and %d lines, and the terminal has %d and %d: make it larger, or its letters smaller%s.\n",
+			need.Columns, need.Lines, screen.Columns, screen.Lines, otherwise)
 		return err
 	}
 	_, err = io.WriteString(w, draw(code, margin, colours))
 	return err
 }
 
-// QR draws text as a QR code that fits the console.
-func (c *Console) QR(text string) error { return QR(c.w, text, columns(c.w), c.colour) }
+// QR draws text as a QR code that fits the console, or says what else there is.
+func (c *Console) QR(text, otherwise string) error {
+	return QR(c.w, text, screen(c.w), c.colour, otherwise)
+}
+
+// screenOf is what code and its margins need.
+func screenOf(code *qrcode.Code, margin int) Screen {
+	n := code.Size + 2*margin
+	return Screen{Columns: n, Lines: (n + 1) / 2}
+}
+
+// holds reports whether all of code and its margins can be seen.
+func (s Screen) holds(code *qrcode.Code, margin int) bool {
+	need := screenOf(code, margin)
+	return (s.Columns == 0 || need.Columns <= s.Columns) && (s.Lines == 0 || need.Lines <= s.Lines)
+}
+
+// The kinds of picture that QRPicture makes, by the end of a file's name.
+const (
+	pngEnd = ".png"
+	svgEnd = ".svg"
+)
+
+// IsPicture reports whether QRPicture knows the kind of picture that a file's name ends in.
+func IsPicture(name string) bool {
+	end := strings.ToLower(filepath.Ext(name))
+	return end == pngEnd || end == svgEnd
+}
+
+// QRPicture is text as the picture of a QR code, of the kind that the file's name ends in:
+// .svg, or else .png.
+func QRPicture(name, text string) ([]byte, error) {
+	code, err := encodeQR(text)
+	if err != nil {
+		return nil, err
+	}
+	if strings.ToLower(filepath.Ext(name)) == svgEnd {
+		return drawSVG(code), nil
+	}
+	return code.PNG(), nil
+}
+
+// drawSVG makes one path of all dark modules, so that no lines show between them.
+func drawSVG(code *qrcode.Code) []byte {
+	var b bytes.Buffer
+	n := code.Size + 2*wideMargin
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" shape-rendering="crispEdges"><path fill="#fff" d="M0 0h%dv%dH0z"/><path d="`,
+		n, n, n*code.Scale, n*code.Scale, n, n)
+	for y := range code.Size {
+		for x := range code.Size {
+			if code.Black(x, y) {
+				fmt.Fprintf(&b, "M%d %dh1v1h-1z", x+wideMargin, y+wideMargin)
+			}
+		}
+	}
+	b.WriteString("\"/></svg>\n")
+	return b.Bytes()
+}
 
 // encodeQR makes the smallest code that holds text, with as much error
 // correction as fits into that size.
@@ -56,31 +119,47 @@ func encodeQR(text string) (*qrcode.Code, error) {
 	return smallest, nil
 }
 
-// blackOnWhite has colours 16 and 231, pure black and white, which no theme
-// changes.
-const blackOnWhite = "\x1b[38;5;16;48;5;231m"
-
-// draw makes two rows of modules a line of text. With colours dark modules are
-// ink, the foreground; without, light ones are.
+// draw makes two rows of modules a line of text.
 func draw(code *qrcode.Code, margin int, colours bool) string {
-	before, after := "", "\n"
+	paint, end := plainCell, "\n"
 	if colours {
-		before, after = blackOnWhite, "\x1b[0m\n"
-	}
-	halves := [2][2]string{{" ", "▄"}, {"▀", "█"}} // by ink above, ink below
-	bit := func(x, y int) int {
-		if code.Black(x, y) == colours {
-			return 1
-		}
-		return 0
+		paint, end = colourCell, "\x1b[0m\n"
 	}
 	var b strings.Builder
 	for y := -margin; y < code.Size+margin; y += 2 {
-		b.WriteString(before)
 		for x := -margin; x < code.Size+margin; x++ {
-			b.WriteString(halves[bit(x, y)][bit(x, y+1)])
+			b.WriteString(paint(code.Black(x, y), code.Black(x, y+1)))
 		}
-		b.WriteString(after)
+		b.WriteString(end)
 	}
 	return b.String()
+}
+
+// plainCell is two modules, one above the other, of which light ones are blocks.
+func plainCell(upper, lower bool) string {
+	switch {
+	case upper && lower:
+		return " "
+	case upper:
+		return "▄"
+	case lower:
+		return "▀"
+	}
+	return "█"
+}
+
+// colourCell is two modules, one above the other, in pure black and white, colours 16 and 231,
+// which no theme changes. Where both are alike it is a space of that background: a block
+// is drawn as a letter, and most letters leave a line between them and the next, on which scanners
+// trip.
+func colourCell(upper, lower bool) string {
+	switch {
+	case upper && lower:
+		return "\x1b[48;5;16m "
+	case upper:
+		return "\x1b[38;5;231;48;5;16m▄"
+	case lower:
+		return "\x1b[38;5;16;48;5;231m▄"
+	}
+	return "\x1b[48;5;231m "
 }

@@ -36,24 +36,39 @@ func qrSize(t *testing.T, text string) int {
 	return code.Size
 }
 
-func TestACodeTooWideForTheTerminalIsReplacedByAWordOnWidth(t *testing.T) {
+func TestACodeThatDoesNotFitIsReplacedByAWordOnItsSize(t *testing.T) {
 	t.Parallel()
 	text := testLink(t).QR()
-	need := qrSize(t, text) + 2*narrowMargin
-	var b bytes.Buffer
-	if err := term.QR(&b, text, need-1, false); err != nil {
-		t.Fatal(err)
+	n := qrSize(t, text) + 2*narrowMargin
+	for _, screen := range []term.Screen{{Columns: n - 1}, {Lines: (n+1)/2 - 1}, {Columns: n - 1, Lines: 200}, {Columns: 200, Lines: 10}} {
+		var b bytes.Buffer
+		if err := term.QR(&b, text, screen, false, ", or else"); err != nil {
+			t.Fatal(err)
+		}
+		want := fmt.Sprintf("needs %d columns and %d lines, and the terminal has %d and %d:", n, (n+1)/2, screen.Columns, screen.Lines)
+		if strings.Count(b.String(), "\n") != 1 || !strings.Contains(b.String(), want) || !strings.HasSuffix(b.String(), ", or else.\n") {
+			t.Errorf("got %q, want one line with %q", b.String(), want)
+		}
 	}
-	want := fmt.Sprintf("needs %d columns and the terminal has %d", need, need-1)
-	if strings.Count(b.String(), "\n") != 1 || !strings.Contains(b.String(), want) {
-		t.Errorf("got %q, want one line with %q", b.String(), want)
+	var b bytes.Buffer
+	if err := term.QR(&b, text, term.Screen{Columns: n, Lines: (n + 1) / 2}, false, ""); err != nil || strings.Count(b.String(), "\n") != (n+1)/2 {
+		t.Errorf("got %v and %q, want a code of all the terminal's lines", err, b.String())
+	}
+}
+
+// A block is a letter, and fonts leave lines between letters.
+func TestAColouredCodeIsPaintedAndHasNoWholeBlocks(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	if err := term.QR(&b, testLink(t).QR(), term.Screen{}, true, ""); err != nil || strings.ContainsAny(b.String(), "█▀") {
+		t.Errorf("got %v and a code with letters that fill a cell", err)
 	}
 }
 
 func TestATextThatNoCodeHoldsIsAnError(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
-	if err := term.QR(&b, strings.Repeat("x", 3000), 0, false); err == nil || b.Len() > 0 {
+	if err := term.QR(&b, strings.Repeat("x", 3000), term.Screen{Columns: 0}, false, ""); err == nil || b.Len() > 0 {
 		t.Errorf("got %v and %d bytes, want an error", err, b.Len())
 	}
 }
@@ -61,7 +76,7 @@ func TestATextThatNoCodeHoldsIsAnError(t *testing.T) {
 func TestAWriterThatFailsFailsTheCode(t *testing.T) {
 	t.Parallel()
 	for _, width := range []int{0, 1} {
-		if err := term.QR(brokenPipe{}, "x", width, false); !errors.Is(err, errPipe) {
+		if err := term.QR(brokenPipe{}, "x", term.Screen{Columns: width}, false, ""); !errors.Is(err, errPipe) {
 			t.Errorf("width %d: got %v, want %v", width, err, errPipe)
 		}
 	}

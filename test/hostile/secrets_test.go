@@ -115,7 +115,7 @@ func TestMisplacedSecretsAreRefused(t *testing.T) {
 func TestFilesWithSecretsAreTheirOwners(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	shell := exec.Command("/bin/sh", "-c", `umask 022; "$0" link secret > secret && "$0" link new --secret-file secret --front wss://a.example/ > link`, filepath.Join(bin, "culvert"))
+	shell := exec.Command("/bin/sh", "-c", `umask 022; "$0" link secret > secret && "$0" link new --secret-file secret --user 1 --front wss://a.example/ > link`, filepath.Join(bin, "culvert"))
 	shell.Dir = dir
 	if out, err := shell.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

@@ -109,7 +109,7 @@ func (c *chaos) culvert(ctx context.Context, args ...string) ([]byte, error) {
 }
 
 func (c *chaos) makeLink(ctx context.Context) error {
-	link, err := c.culvert(ctx, "link", "new", "--secret-file", c.file("secret"), "--gate-file", c.file("gate"),
+	link, err := c.culvert(ctx, "link", "new", "--user", "1", "--secret-file", c.file("secret"), "--gate-file", c.file("gate"),
 		"--front", "wss://"+c.edgeAt+"/v1;door=gateway", "--pin", c.file("cert.pem"))
 	if err != nil {
 		return err

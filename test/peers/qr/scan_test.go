@@ -4,8 +4,13 @@ package qr
 
 import (
 	"bytes"
+	"encoding/xml"
 	"image"
 	"image/color"
+	"image/draw"
+	"image/png"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -93,7 +98,7 @@ func TestAScannerReadsThePlainArtOnADarkTerminal(t *testing.T) {
 	for _, text := range qrTexts(t) {
 		for _, width := range []int{0, qrSize(t, text) + 2*wideMargin, qrSize(t, text) + 2*narrowMargin} {
 			var b bytes.Buffer
-			if err := term.QR(&b, text, width, false); err != nil {
+			if err := term.QR(&b, text, term.Screen{Columns: width}, false, ""); err != nil {
 				t.Fatal(err)
 			}
 			if got := scan(t, photo(t, b.String(), white, black)); got != text {
@@ -103,24 +108,90 @@ func TestAScannerReadsThePlainArtOnADarkTerminal(t *testing.T) {
 	}
 }
 
+// painted is what a phone sees of coloured art: each cell begins with its colours, of which
+// 16 is black and 231 white.
+func painted(t *testing.T, art string) image.Image {
+	t.Helper()
+	const scale = 8
+	lines := strings.Split(strings.TrimSuffix(art, "\x1b[0m\n"), "\x1b[0m\n")
+	img := image.NewGray(image.Rect(0, 0, strings.Count(lines[0], "\x1b")*scale, len(lines)*2*scale))
+	shade := map[bool]color.Gray{true: black, false: white}
+	for y, line := range lines {
+		for x, cell := range strings.Split(line, "\x1b[")[1:] {
+			colours, letter, ok := strings.Cut(cell, "m")
+			upper := shade[strings.HasSuffix(colours, "48;5;16")]
+			lower := upper
+			if letter == "▄" {
+				lower = shade[strings.HasPrefix(colours, "38;5;16;")]
+			}
+			if !ok || letter != " " && letter != "▄" {
+				t.Fatalf("got cell %q, want colours and a space or lower half", cell)
+			}
+			draw.Draw(img, image.Rect(x*scale, 2*y*scale, (x+1)*scale, (2*y+1)*scale), image.NewUniform(upper), image.Point{}, draw.Src)
+			draw.Draw(img, image.Rect(x*scale, (2*y+1)*scale, (x+1)*scale, 2*(y+1)*scale), image.NewUniform(lower), image.Point{}, draw.Src)
+		}
+	}
+	return img
+}
+
 func TestAScannerReadsTheColouredArt(t *testing.T) {
 	t.Parallel()
 	for _, text := range qrTexts(t) {
-		var coloured bytes.Buffer
-		if err := term.QR(&coloured, text, 0, true); err != nil {
+		var art bytes.Buffer
+		if err := term.QR(&art, text, term.Screen{}, true, ""); err != nil {
 			t.Fatal(err)
 		}
-		var bare strings.Builder // of its colours, which each line sets and ends
-		for line := range strings.Lines(coloured.String()) {
-			inner, ok := strings.CutPrefix(line, "\x1b[38;5;16;48;5;231m")
-			inner, ended := strings.CutSuffix(inner, "\x1b[0m\n")
-			if !ok || !ended {
-				t.Fatalf("got line %q, want colours set and ended", line)
-			}
-			bare.WriteString(inner + "\n")
-		}
-		if got := scan(t, photo(t, bare.String(), black, white)); got != text {
+		if got := scan(t, painted(t, art.String())); got != text {
 			t.Errorf("got %q, want %q", got, text)
+		}
+	}
+}
+
+func TestAScannerReadsThePicture(t *testing.T) {
+	t.Parallel()
+	for _, text := range qrTexts(t) {
+		b, err := term.QRPicture("link.PNG", text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		img, err := png.Decode(bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := scan(t, img); got != text {
+			t.Errorf("got %q, want %q", got, text)
+		}
+	}
+}
+
+// dark is a module in the path of a picture in SVG.
+var dark = regexp.MustCompile(`M(\d+) (\d+)h1v1h-1z`)
+
+func TestAScannerReadsTheDrawing(t *testing.T) {
+	t.Parallel()
+	const scale = 8
+	for _, text := range qrTexts(t) {
+		b, err := term.QRPicture("link.svg", text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var size struct {
+			Width int    `xml:"width,attr"`
+			Box   string `xml:"viewBox,attr"`
+		}
+		if err := xml.Unmarshal(b, &size); err != nil || !strings.HasPrefix(size.Box, "0 0 ") {
+			t.Fatalf("got %v and a view of %q, want a drawing", err, size.Box)
+		}
+		side := (qrSize(t, text) + 2*wideMargin) * scale
+		img := image.NewGray(image.Rect(0, 0, side, side))
+		draw.Draw(img, img.Rect, image.NewUniform(white), image.Point{}, draw.Src)
+		for _, at := range dark.FindAllSubmatch(b, -1) {
+			x, _ := strconv.Atoi(string(at[1]))
+			y, _ := strconv.Atoi(string(at[2]))
+			draw.Draw(img, image.Rect(x*scale, y*scale, (x+1)*scale, (y+1)*scale), image.NewUniform(black), image.Point{}, draw.Src)
+		}
+		if got := scan(t, img); got != text || size.Width != side {
+			t.Errorf("got %q, %d wide, want %q", got, size.Width, text)
 		}
 	}
 }

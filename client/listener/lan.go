@@ -12,82 +12,120 @@ import (
 // on the same network can reach. Ask the user for it.
 var ErrNoLAN = errors.New("no address on a local network found; name this machine's IPv4 address yourself")
 
-// LANAddress is the IPv4 address at which phones on the same network reach
-// this machine, as its interfaces tell; nothing is sent. Never IPv6: the app
-// splits what is typed at colons. Any error is ErrNoLAN, which newer Android
+// LANAddresses are the IPv4 addresses at which phones on the same network may reach this
+// machine, as its interfaces and routes tell, the likeliest first; nothing is sent. Never IPv6:
+// the app splits what is typed at colons. Any error is ErrNoLAN, which newer Android
 // also causes by hiding its interfaces.
-func LANAddress() (netip.Addr, error) {
+func LANAddresses() ([]netip.Addr, error) {
 	interfaces, err := net.Interfaces()
 	if err != nil {
-		return netip.Addr{}, ErrNoLAN
+		return nil, ErrNoLAN
 	}
+	out := leadingOut()
 	var all []lanCandidate
 	for _, i := range interfaces {
-		all = append(all, candidatesOf(i)...)
+		for _, addr := range addressesOf(i) {
+			all = append(all, lanCandidate{i.Name, i.Flags, addr, addr == out, isMachines(i)})
+		}
 	}
-	return bestLAN(all)
+	return sortLAN(all)
 }
 
-// lanCandidate is an address of one of this machine's interfaces.
-type lanCandidate struct {
-	name  string
-	flags net.Flags
-	addr  netip.Addr
-}
-
-func candidatesOf(i net.Interface) []lanCandidate {
-	addrs, err := i.Addrs()
+// leadingOut is the own address by which the default route leads, or none. Nothing is sent.
+func leadingOut() netip.Addr {
+	conn, err := net.Dial("udp4", "192.0.2.1:9") // RFC 5737: nobody has it
 	if err != nil {
-		return nil
+		return netip.Addr{}
 	}
-	var found []lanCandidate
+	defer conn.Close()
+	at, _ := netip.ParseAddrPort(conn.LocalAddr().String())
+	return at.Addr().Unmap()
+}
+
+func addressesOf(i net.Interface) (found []netip.Addr) {
+	addrs, _ := i.Addrs()
 	for _, a := range addrs {
 		if n, ok := a.(*net.IPNet); ok {
 			addr, _ := netip.AddrFromSlice(n.IP)
-			found = append(found, lanCandidate{i.Name, i.Flags, addr.Unmap()})
+			found = append(found, addr.Unmap())
 		}
 	}
 	return found
 }
 
-// bestLAN returns the candidate of the highest rank, the first among equals.
-func bestLAN(all []lanCandidate) (netip.Addr, error) {
-	best, rank := netip.Addr{}, 0
+// lanCandidate is an address of one of this machine's interfaces.
+type lanCandidate struct {
+	name     string
+	flags    net.Flags
+	addr     netip.Addr
+	out      bool // the default route leads by it
+	machines bool // it leads to virtual machines, as its hardware address or the system says
+}
+
+// sortLAN leaves out what phones cannot use, and puts the highest rank first; what is virtual is
+// named only where there is nothing else.
+func sortLAN(all []lanCandidate) (found []netip.Addr, err error) {
+	slices.SortStableFunc(all, func(a, b lanCandidate) int { return b.rank() - a.rank() })
 	for _, c := range all {
-		if r := c.rank(); r > rank {
-			best, rank = c.addr, r
+		if r := c.rank(); r > rankVirtual || r == rankVirtual && len(found) == 0 {
+			found = append(found, c.addr)
 		}
 	}
-	if rank == 0 {
-		return netip.Addr{}, ErrNoLAN
+	if len(found) == 0 {
+		return nil, ErrNoLAN
 	}
-	return best, nil
+	return found, nil
 }
 
 var homeNetwork = netip.MustParsePrefix("192.168.0.0/16")
 
-// virtual are the names of interfaces that lead to containers, virtual
-// machines and VPNs, where no phone is.
-var virtual = []string{"docker", "br-", "veth", "virbr", "vmnet", "vboxnet", "vEthernet", "cni", "flannel",
-	"lxc", "podman", "tailscale", "zt", "wg", "tun", "tap", "utun", "ppp", "rmnet", "pdp_ip"}
+// Names of interfaces that lead to no phone, as they begin: those of containers and virtual
+// machines, unless the default route leads by them, and those of VPNs, modems and direct links.
+var (
+	machineNames = []string{"docker", "br-", "veth", "virbr", "vmnet", "vboxnet", "vEthernet", "VMware", "VirtualBox",
+		"bridge1", "vmenet", "vnet", "cni", "flannel", "lxc", "lxd", "incus", "podman", "waydroid", "anbox"}
+	tunnelNames = []string{"tailscale", "zt", "wg", "tun", "tap", "utun", "ppp", "ipsec", "nordlynx", "proton",
+		"rmnet", "pdp_ip", "wwan", "awdl", "llw"}
+)
 
-// rank is 0 for an address that phones cannot use. A private one is better
-// than a public one, which is mostly behind a firewall.
+// machineHardware begins the hardware addresses that VMware, VirtualBox and Hyper-V give to the
+// adapters by which a host reaches its virtual machines.
+var machineHardware = []string{"00:50:56:c0:", "0a:00:27:", "00:15:5d:"}
+
+// isMachines reports whether an interface's hardware is a virtual machine's network.
+func isMachines(i net.Interface) bool {
+	address := i.HardwareAddr.String()
+	return slices.ContainsFunc(machineHardware, func(prefix string) bool { return strings.HasPrefix(address, prefix) })
+}
+
+// Ranks of addresses, the best last. A private one is better than a public one, which is mostly
+// behind a firewall.
+const (
+	rankNone = iota
+	rankVirtual
+	rankPublic
+	rankPrivate
+	rankHome
+	rankOut
+)
+
 func (c lanCandidate) rank() int {
 	switch {
 	case c.flags&net.FlagUp == 0, c.flags&(net.FlagLoopback|net.FlagPointToPoint) != 0,
 		!c.addr.Is4(), !c.addr.IsGlobalUnicast():
-		return 0
-	case c.isVirtual():
-		return 1
+		return rankNone
+	case c.isNamed(tunnelNames), !c.out && (c.machines || c.isNamed(machineNames)):
+		return rankVirtual
 	case !c.addr.IsPrivate():
-		return 2
-	case !homeNetwork.Contains(c.addr):
-		return 3
+		return rankPublic
+	case c.out:
+		return rankOut
+	case homeNetwork.Contains(c.addr):
+		return rankHome
 	}
-	return 4
+	return rankPrivate
 }
 
-func (c lanCandidate) isVirtual() bool {
-	return slices.ContainsFunc(virtual, func(prefix string) bool { return strings.HasPrefix(c.name, prefix) })
+func (c lanCandidate) isNamed(prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(c.name, prefix) })
 }

@@ -17,7 +17,8 @@ type AppSettings struct {
 	Chat, Media uint16 // ports
 
 	lan     bool
-	unnamed bool // phones are let in, and we know no address for them
+	unnamed bool         // phones are let in, and we know no address for them
+	others  []netip.Addr // at which phones may reach this machine, if Host is not it
 	raw     []string
 }
 
@@ -58,16 +59,17 @@ func (a AppSettings) reachable(named string) (AppSettings, error) {
 		a.Host = "127.0.0.1"
 		return a, nil
 	}
-	return a.onLAN(listener.LANAddress()), nil
+	return a.onLAN(listener.LANAddresses()), nil
 }
 
-// onLAN takes the address that was found. Without one, this machine can use the
+// onLAN takes the first of the addresses that were found. Without one, this machine can use the
 // ports all the same, and whoever knows the address can name it.
-func (a AppSettings) onLAN(found netip.Addr, err error) AppSettings {
-	a.Host, a.unnamed = "127.0.0.1", err != nil
-	if err == nil {
-		a.Host = found.String()
+func (a AppSettings) onLAN(found []netip.Addr, err error) AppSettings {
+	if a.unnamed = err != nil; a.unnamed {
+		a.Host = "127.0.0.1"
+		return a
 	}
+	a.Host, a.others = found[0].String(), found[1:]
 	return a
 }
 
@@ -119,8 +121,19 @@ func (a AppSettings) text() string {
 	switch {
 	case a.unnamed:
 		b.WriteString("No address on a local network was found. Phones need this machine's: give it\nwith --host.\n")
+	case len(a.others) > 0:
+		fmt.Fprintf(&b, "If phones do not reach it there, have it name another of its addresses:\n%s", otherHosts(a.others))
 	case !a.lan:
 		b.WriteString("This machine alone can use it; --lan lets phones on the same network in.\n")
+	}
+	return b.String()
+}
+
+// otherHosts are the flags that name the other addresses, a line each.
+func otherHosts(others []netip.Addr) string {
+	var b strings.Builder
+	for _, o := range others {
+		fmt.Fprintf(&b, "  --host %s\n", o)
 	}
 	return b.String()
 }

@@ -67,11 +67,14 @@ func TestTheAppsSettingsFollowTheListeners(t *testing.T) {
 func TestWithoutALANAddressTheUserIsAskedForIt(t *testing.T) {
 	t.Parallel()
 	a := AppSettings{Chat: 5222, Media: 7777, lan: true}
-	if got := a.onLAN(netip.Addr{}, listener.ErrNoLAN).text(); !strings.Contains(got, "--host") || !strings.Contains(got, "host 127.0.0.1,") {
+	if got := a.onLAN(nil, listener.ErrNoLAN).text(); !strings.Contains(got, "--host") || !strings.Contains(got, "host 127.0.0.1,") {
 		t.Errorf("got %q, want loopback and what to give", got)
 	}
-	if got := a.onLAN(netip.MustParseAddr("192.168.1.7"), nil).text(); strings.Contains(got, "--host") || !strings.Contains(got, "host 192.168.1.7,") {
+	if got := a.onLAN([]netip.Addr{netip.MustParseAddr("192.168.1.7")}, nil).text(); strings.Contains(got, "--host") || !strings.Contains(got, "host 192.168.1.7,") {
 		t.Errorf("got %q, want the address found", got)
+	}
+	if got := a.onLAN([]netip.Addr{netip.MustParseAddr("192.168.1.7"), netip.MustParseAddr("10.0.0.3")}, nil).text(); !strings.Contains(got, "host 192.168.1.7,") || !strings.Contains(got, "--host 10.0.0.3\n") {
+		t.Errorf("got %q, want the likeliest address, and how to name the other", got)
 	}
 }
 

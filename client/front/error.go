@@ -100,12 +100,12 @@ func describeTLS(err error) string {
 
 // wasCut reports whether a connection ended without a word.
 func wasCut(err error) bool {
-	for _, cut := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, syscall.ECONNRESET, syscall.EPIPE} {
+	for _, cut := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe} {
 		if errors.Is(err, cut) {
 			return true
 		}
 	}
-	return false
+	return dial.IsErrno(err, syscall.ECONNRESET) || dial.IsErrno(err, syscall.ECONNABORTED) || dial.IsErrno(err, syscall.EPIPE)
 }
 
 func describeNetwork(err error) string {

@@ -52,9 +52,9 @@ func symptomOf(err error) Symptom {
 		return certificateSymptom(err)
 	case errors.As(err, &dns):
 		return NoName
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case dial.IsErrno(err, syscall.ECONNREFUSED):
 		return Refusal
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), dial.IsErrno(err, syscall.ETIMEDOUT):
 		return Silence
 	case wasCut(err):
 		return Cut

@@ -84,13 +84,21 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 		lc.KeepAliveConfig = net.KeepAliveConfig{Enable: true, Idle: 4 * time.Minute, Interval: 30 * time.Second, Count: 4}
 	}
 	ln, err := lc.Listen(ctx, "tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("listen: the port is taken, choose another: %w", err)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
+		return nil, fmt.Errorf("listen%s: %w", adviceOn(err), err)
 	}
 	return ln, nil
+}
+
+// adviceOn says what to try where a port cannot be had.
+func adviceOn(err error) string {
+	switch {
+	case dial.IsErrno(err, syscall.EADDRINUSE):
+		return ": the port is taken, choose another"
+	case dial.IsErrno(err, syscall.EACCES): // below 1024 on Unix; what Hyper-V keeps for itself on Windows
+		return ": the system keeps this port, choose one above 1024 or another"
+	}
+	return ""
 }
 
 // Address is where a listener with port belongs: on loopback, or on all
@@ -202,12 +210,12 @@ func (r *reception) mayCome(c net.Conn) bool {
 }
 
 // passing are errors of accept after which the next accept may succeed.
-var passing = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
+var passing = []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
 	syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EINTR}
 
 func passes(err error) bool {
 	var e net.Error
-	return slices.ContainsFunc(passing, func(p error) bool { return errors.Is(err, p) }) || errors.As(err, &e) && e.Timeout()
+	return slices.ContainsFunc(passing, func(p syscall.Errno) bool { return dial.IsErrno(err, p) }) || errors.As(err, &e) && e.Timeout()
 }
 
 // errnoOf leaves the address out of err.

@@ -11,7 +11,7 @@ import (
 const maxLetter = 64 << 10
 
 // ErrNone is Find's for a text without the beginning of a link: more text may bring one.
-var ErrNone = errors.New("there is no link here, which would start with " + Scheme + " and be one line: copy it again")
+var ErrNone = errors.New("there is no link here: one starts with " + Scheme + " and is one line")
 
 var errLetter = errors.New("this is too long for a letter with a link in it: copy the link alone")
 

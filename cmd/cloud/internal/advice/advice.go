@@ -86,40 +86,22 @@ var meanings = []meaning{
 		"the AWS credentials on this machine are not complete", useConfigure},
 	{ignoringCase(`signature expired|RequestTimeTooSkewed|signature not yet current|RequestExpired`),
 		"AWS takes this request for an old one: this machine's clock is wrong", "Set the clock, for example with: sudo timedatectl set-ntp true\nThen run this again."},
-	{ignoringCase(`ExpiredToken|token.{0,40}(has )?expired|session.{0,80}expired|error loading sso token|pending_authorization_expired`),
+	{ignoringCase(`ExpiredToken|token.{0,40}(has )?expired|session.{0,80}expired|session token not found or invalid|error loading sso token|pending_authorization_expired`),
 		"your AWS credentials have expired", newKeys},
 	{ignoringCase(`InvalidClientTokenId|UnrecognizedClientException|AuthFailure|InvalidAccessKeyId`),
 		"AWS does not know these credentials in region {region}", "Either the keys were deleted or mistyped:\n  aws configure --profile {profile}\nor the region is not enabled for the account: AWS console, Account, AWS Regions, enable {region}; or take another, such as REGION=us-east-1."},
+	{ignoringCase(`\(ForbiddenException\).*GetRoleCredentials|GetRoleCredentials.*(No access|ForbiddenException)`),
+		"single sign-on does not give you the role that the profile names", "Ask whoever runs single sign-on for the role, or choose one that you have:\n  aws configure sso --profile {profile}"},
 	{ignoringCase(`SignatureDoesNotMatch`),
 		"AWS does not accept the secret access key", "Copy it again, without spaces:\n  aws configure --profile {profile}"},
 	{ignoringCase(`OptInRequired|SubscriptionRequiredException|needs? a subscription`),
 		"the AWS account is not fully set up for this service", "Complete the sign-up (payment method, phone number) in the AWS console, wait for AWS's mail, and run this again."},
 
-	// Whether AWS is reached.
-	{ignoringCase(`could not connect to the endpoint URL: "?https?://([^/"]*)|EndpointConnectionError|failed to resolve|name or service not known|connect timeout|ConnectTimeoutError|network is unreachable`),
-		"AWS cannot be reached", "Is this machine online? Is {region} the region that you meant? Behind a proxy set HTTPS_PROXY. Then run this again; what is done stays done."},
-	{ignoringCase(`CERTIFICATE_VERIFY_FAILED|SSL validation failed`),
-		"somebody between this machine and AWS shows a certificate that is not AWS's", "Use another network. If your organisation inspects TLS, give its certificates in AWS_CA_BUNDLE=file."},
-	{ignoringCase(`read timeout|connection was closed|connection reset|ServiceUnavailable|InternalFailure|InternalError\b|\(50[0234]\)`),
-		"AWS did not answer properly", again},
-	{ignoringCase(`throttl|rate exceeded|TooManyRequests|RequestLimitExceeded`),
-		"AWS asks us to be slower", again},
-
-	// What is allowed.
-	{ignoringCase(`budgets:(View|Modify|Create)|Budgets?,? .{0,40}(AccessDenied|Status Code: 400)|is a linked account`),
-		"the account may not have a budget, or your credentials may not make it", "Deploy without: make deploy BUDGET=0\n" + AllowBudget},
-	{ignoringCase(`not have permissions to call CreateNetworkInterface|cannot be assumed by Lambda|Invalid IAM Instance Profile`),
-		"AWS has not yet made a new role known everywhere", again + " If it stays so, an organisation's rule forbids what the role allows."},
-	{ignoringCase(`not authorized to perform:? ([A-Za-z0-9:*-]+).*explicit deny in (a|an) ([a-z -]+)`),
-		"your credentials may not do $1: a $3 forbids it", "The account's administrator has to change it, or use an account of your own."},
-	{ignoringCase(`not authorized to perform:? ([A-Za-z0-9:*-]+)`),
-		"your credentials lack the permission $1", "Use an administrator's profile (PROFILE=name), or let one give you the permission $1; the simplest for a first deployment is the policy AdministratorAccess, in an account that holds nothing else."},
-	{ignoringCase(`UnauthorizedOperation|AccessDenied|Access Denied|\(403\)`),
-		"your credentials lack a permission for this", "Use an administrator's profile (PROFILE=name), or the policy AdministratorAccess, in an account that holds nothing else."},
-
 	// What an account may have.
-	{ignoringCase(`account must be verified before|PendingVerification|currently being validated|account is currently blocked`),
+	{ignoringCase(`account must be verified before|account is currently blocked`),
 		"AWS has not verified the account yet, and refuses this until it has", askSupport},
+	{ignoringCase(`PendingVerification|region is being validated|currently being validated`),
+		"AWS checks the account for region {region}, and makes no machine there until it has", "That takes minutes, at most four hours, and a mail says when it is over; then run this again. Another region (REGION=name) is checked, too. If it stays so, write to aws-verification@amazon.com."},
 	{ignoringCase(`not eligible for Free Tier`),
 		"the account is on AWS's free plan, which does not have this kind of machine", "Take one that it has: make deploy INSTANCE=t4g.micro. Or upgrade the account: " + Upgrade},
 	{ignoringCase(`VcpuLimitExceeded|requested more vCPU capacity|L-1216C47A`),
@@ -138,10 +120,14 @@ var meanings = []meaning{
 		"CloudFront's list of addresses does not fit the account's quota of rules for a security group", Quota("vpc", "L-0EA8095F", "N", "rules for a security group")},
 	{ignoringCase(`LimitExceeded|ServiceQuotaExceeded|quota (has been )?exceeded|TooMany[A-Z][a-z]+s`),
 		"a quota of the account is used up", "AWS's words above say which. Ask for more in the console: Service Quotas. Or delete what is not needed, or take another region."},
-	{ignoringCase(`InsufficientInstanceCapacity|insufficient capacity`),
-		"AWS has no free machine of this kind there at the moment", "Wait some minutes and run this again, or take another: INSTANCE=t4g.micro, or another region."},
+	{ignoringCase(`InsufficientInstanceCapacity|insufficient capacity|do not have sufficient .{0,40}capacity`),
+		"AWS has no free machine of this kind there at the moment", "Wait some minutes and run this again, or take another kind (INSTANCE=t4g.micro) or another region. AWS's words above may name zones that have some."},
 	{ignoringCase(`not supported in your requested Availability Zone|InvalidInstanceType|Unsupported\b.*instance type`),
 		"this kind of machine does not exist in that part of {region}", "Take another, such as INSTANCE=t4g.small, or another region."},
+
+	// Whether a machine gets ready.
+	{ignoringCase(`did not stabili[sz]e|NotStabilized|Received \d+ SUCCESS signal|WaitCondition (timed out|received failed)|Association.{0,80}(failed|timed out)`),
+		"the machine was made, and Culvert was not installed on it in time", "See what the machine says:\n  make status\nThen have it try again; what is done stays done:\n  make deploy"},
 
 	// What a region has.
 	{ignoringCase(`InvalidParameterValue.*RegionName|Invalid region|is not a valid region|invalid endpoint`),
@@ -162,6 +148,28 @@ var meanings = []meaning{
 		"the bucket of uploads is not empty", "Run make destroy again."},
 	{ignoringCase(`has dependencies and cannot be deleted|DependencyViolation|has a dependent object|resource .* in use`),
 		"AWS still uses a part of the network: it needs up to 20 minutes to let go of the functions' and CloudFront's interfaces", "Wait, and run the same command again; it goes on where it stopped."},
+
+	// What is allowed.
+	{ignoringCase(`budgets:(View|Modify|Create)|Budgets?,? .{0,40}(AccessDenied|Status Code: 400)|is a linked account`),
+		"the account may not have a budget, or your credentials may not make it", "Deploy without: make deploy BUDGET=0\n" + AllowBudget},
+	{ignoringCase(`not have permissions to call CreateNetworkInterface|cannot be assumed by Lambda|Invalid IAM Instance Profile`),
+		"AWS has not yet made a new role known everywhere", again + " If it stays so, an organisation's rule forbids what the role allows."},
+	{ignoringCase(`not authorized to perform:? ([a-z0-9-]+:[A-Za-z*]+).*explicit deny in (a|an) ([a-z-]+(?: [a-z-]+)*)`),
+		"your credentials may not do $1: a $3 forbids it", "Some organisations allow only some regions: ask which, and take one (REGION=name). Else the account's administrator has to change it, or use an account of your own."},
+	{ignoringCase(`not authorized to perform:? ([a-z0-9-]+:[A-Za-z*]+)`),
+		"your credentials lack the permission $1", "Use an administrator's profile (PROFILE=name), or let one give you the permission $1; the simplest for a first deployment is the policy AdministratorAccess, in an account that holds nothing else."},
+	{ignoringCase(`UnauthorizedOperation|AccessDenied|Access Denied|\(403\)`),
+		"your credentials lack a permission for this", "Use an administrator's profile (PROFILE=name), or the policy AdministratorAccess, in an account that holds nothing else."},
+
+	// Whether AWS is reached.
+	{ignoringCase(`could not connect to the endpoint URL: "?https?://([^/"]*)|EndpointConnectionError|failed to resolve|name or service not known|connect timeout|ConnectTimeoutError|network is unreachable`),
+		"AWS cannot be reached", "Is this machine online? Is {region} the region that you meant? Behind a proxy set HTTPS_PROXY. Then run this again; what is done stays done."},
+	{ignoringCase(`CERTIFICATE_VERIFY_FAILED|SSL validation failed`),
+		"somebody between this machine and AWS shows a certificate that is not AWS's", "Use another network. If your organisation inspects TLS, give its certificates in AWS_CA_BUNDLE=file."},
+	{ignoringCase(`read timeout|connection was closed|connection reset|ServiceUnavailable|InternalFailure|InternalError\b|\(50[0234]\)`),
+		"AWS did not answer properly", again},
+	{ignoringCase(`throttl|rate exceeded|TooManyRequests|RequestLimitExceeded`),
+		"AWS asks us to be slower", again},
 
 	// This machine.
 	{ignoringCase(`executable file not found`),

@@ -35,7 +35,7 @@ func newAdmission(cfg Config) *admission {
 	agreements := share.NewRates[uint32](agreeRate, agreeBurst)
 	return &admission{
 		gates: cfg.Gates, revoked: cfg.Revoked,
-		pairs: &pairs{masters: append([]seal.Master{cfg.Master}, cfg.Older...), of: map[uint32][]*seal.Pair{}},
+		pairs: newPairs(append([]seal.Master{cfg.Master}, cfg.Older...)...),
 		taken: newTakenTokens(), unproven: share.NewPool[uint32, struct{}](max(leastUnproven, cfg.MaxCarriers/4)),
 		sessions: session.NewOrigin(session.Config{Address: cfg.address(), Allow: agreements.Allow}),
 	}
@@ -48,26 +48,37 @@ type bearer struct {
 	pair  *seal.Pair // whose key has proved the token
 }
 
-// verify says whose token this is, if that user has made it and may use it. A token that
-// no gate lets in costs a hash, and the curve is asked last. Nothing is remembered of a
-// token that is refused.
+// verify says whose token this is, if that user has made it and may use it. Nothing is
+// remembered of a token that is refused.
 func (a *admission) verify(text string, now time.Time) (b bearer, ok bool) {
-	token, err := wire.ParseToken(text)
-	user, why := token.User(), ""
-	switch {
-	case err != nil:
-		why = "malformed"
-	case !token.Admit(a.gates, now):
-		why = "not admitted"
-	case a.revoked(user):
-		why = "revoked"
-	default:
-		if b = (bearer{user, token, a.pairs.prove(&token)}); b.pair == nil {
-			why = "not proved"
-		}
-	}
+	b, why := a.judge(text, now)
 	a.metrics.refusedToken(why)
 	return b, why == ""
+}
+
+// judge is verify without counting; why is empty if b may come in. Whatever the text is, even
+// none, it costs the same hashes, so that no stranger learns by the time how near a token was.
+// The curve is asked only of a token that a gate lets in.
+func (a *admission) judge(text string, now time.Time) (b bearer, why string) {
+	token, err := wire.ParseToken(text)
+	admitted, revoked := token.Admit(a.gates, now), a.revoked(token.User())
+	b = bearer{user: token.User(), token: token}
+	if admitted && !revoked {
+		b.pair = a.pairs.prove(&token)
+	} else {
+		a.pairs.pretend(&token)
+	}
+	switch {
+	case err != nil:
+		return b, "malformed"
+	case !admitted:
+		return b, "not admitted"
+	case revoked:
+		return b, "revoked"
+	case b.pair == nil:
+		return b, "not proved"
+	}
+	return b, ""
 }
 
 // take takes b's token, which was verified, for the connection conn of API Gateway, or
@@ -138,9 +149,15 @@ func (a *admission) sweep(now time.Time) {
 // multiplication on the curve.
 type pairs struct {
 	masters []seal.Master // the newest first
+	nobody  *seal.Pair    // of no user: what refused tokens are tried with
 
 	mu sync.Mutex // guards the following
 	of map[uint32][]*seal.Pair
+}
+
+// newPairs are those of users whose links are by one of masters, the newest first.
+func newPairs(masters ...seal.Master) *pairs {
+	return &pairs{masters: masters, nobody: seal.NewMaster().Pair(0), of: map[uint32][]*seal.Pair{}}
 }
 
 // maxPairs bounds the users whose pairs are kept: about 6 MiB.
@@ -163,6 +180,13 @@ func (p *pairs) prove(t *wire.Token) *seal.Pair {
 		}
 	}
 	return nil
+}
+
+// pretend does for a token that is refused what prove does for one of a user who is known.
+func (p *pairs) pretend(t *wire.Token) {
+	p.known(t.User())
+	t.Proved(p.nobody.ProofKey())
+	p.keep(t.User(), nil) // looks whether there is something to keep
 }
 
 // known are user's pairs by the first of the masters, as far as they are kept.

@@ -8,11 +8,6 @@ import (
 	"culvert/internal/wire"
 )
 
-// newPairs are an origin's that accepts links of masters.
-func newPairs(masters ...seal.Master) *pairs {
-	return &pairs{masters: masters, of: map[uint32][]*seal.Pair{}}
-}
-
 // provedToken is one that user has made with a link of m's.
 func provedToken(t testing.TB, m seal.Master, user uint32) wire.Token {
 	t.Helper()

@@ -37,22 +37,33 @@ func (d *streamDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // admit says whose carrier r asks for, and takes the token. Each of two origins takes
 // it, the one that passes r on and the one that serves r: if the second refuses a copy
 // of r, then so has the first. first is the message that came with it; nil: none did.
+// The work is the same for whoever is refused, with a token or without one.
 func (d *streamDoor) admit(r *http.Request) (b bearer, first []byte, ok bool) {
-	if !isUpgrade(r) {
-		return b, nil, false
+	now, asks := time.Now(), isUpgrade(r)
+	text, first, brings := tokenOf(r)
+	b, why := d.admission.judge(text, now)
+	if asks && brings {
+		d.metrics.refusedToken(why)
 	}
-	if cookie, err := r.Cookie(wire.TokenCookie); err == nil {
-		now := time.Now()
-		var text string
-		if text, first, ok = wire.CutAhead(cookie.Value); ok {
-			b, ok = d.admission.verify(text, now)
-		}
-		ok = ok && d.admission.take(&b, "", now)
+	if ok = asks && brings && why == ""; ok {
+		ok = d.admission.take(&b, "", now)
+	} else {
+		d.admission.taken.pretend(&b.token)
 	}
-	if !ok {
+	if asks && !ok {
 		d.metrics.strangers.Inc()
 	}
 	return b, first, ok
+}
+
+// tokenOf is the token that r brings, and the message behind it. text is empty if there is none
+// that could be one.
+func tokenOf(r *http.Request) (text string, first []byte, ok bool) {
+	cookie, err := r.Cookie(wire.TokenCookie)
+	if err != nil {
+		return "", nil, false
+	}
+	return wire.CutAhead(cookie.Value)
 }
 
 // passOn has the origin that r's ticket names serve r. It returns false, and has

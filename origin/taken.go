@@ -61,6 +61,15 @@ func (k *takenTokens) take(t *wire.Token, conn string, now time.Time) bool {
 	return true
 }
 
+// pretend looks for t as take does, for a token that is refused before.
+func (k *takenTokens) pretend(t *wire.Token) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r := k.users[t.User()]; r != nil {
+		r.find(t.Nonce())
+	}
+}
+
 // spend notes that a carrier was made by t. No connection may bring it again.
 func (k *takenTokens) spend(t *wire.Token) {
 	k.mu.Lock()

@@ -100,9 +100,11 @@ function mark(settings, isDown) {
   console.warn(isDown ? 'the origin does not answer: showing the website' : 'the origin answers again');
 }
 
-// wantsSocket says whether the request asks for a WebSocket and brings a token.
+// wantsSocket says whether the request asks for a WebSocket and brings a token. Whatever it brings is
+// looked at in the same way, so that the time of a refusal tells nothing.
 export function wantsSocket(request, settings) {
-  return reachesOrigin(request, settings) && isUpgrade(request) && admits(request.headers.get('Cookie') ?? '', settings.secrets);
+  const isAdmitted = admits(request.headers.get('Cookie') ?? '', settings.secrets);
+  return isAdmitted && reachesOrigin(request, settings) && isUpgrade(request);
 }
 
 // isUpgrade checks all that the runtime or the origin would answer with an error of its own.
@@ -119,5 +121,5 @@ function hasWord(list, word) {
 // admits wants exactly one cookie: of two, the origin might read the other.
 function admits(cookies, secrets) {
   const tokens = cookies.split(';').map((pair) => pair.trim()).filter((pair) => pair.startsWith('session='));
-  return tokens.length === 1 && opens(tokens[0].slice('session='.length), secrets, crypto);
+  return opens(tokens.length === 1 ? tokens[0].slice('session='.length) : '', secrets, crypto);
 }

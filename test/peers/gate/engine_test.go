@@ -27,6 +27,7 @@ type visit struct {
 type outcome struct {
 	Request map[string]any `json:"request"`
 	Origin  string         `json:"origin"`
+	Hashes  int            `json:"hashes"` // computed, where that is counted
 }
 
 // An engine runs a script and returns the value of its last statement, result.

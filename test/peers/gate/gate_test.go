@@ -147,6 +147,27 @@ func TestOnlyAFreshTokenOpensTheGate(t *testing.T) {
 	}
 }
 
+// The time of the function tells nothing: it computes the same hashes whatever comes.
+func TestEveryVisitCostsTheSameHashes(t *testing.T) {
+	t.Parallel()
+	all := claims(t)
+	visits := make([]visit, len(all))
+	for i, c := range all {
+		visits[i] = c.visit
+	}
+	counted := func(t testing.TB, script string) string {
+		return inGo(t, strings.NewReplacer("crypto.createHash(", "count(crypto).createHash(", "crypto.createHmac(", "count(crypto).createHmac(",
+			"origin = '';", "origin = ''; hashes = 0;", "origin: origin", "origin: origin === '' ? 'in' : 'out', hashes: hashes").Replace(script)+
+			"\nfunction count(crypto) { hashes++; return crypto; }\nvar hashes;\n")
+	}
+	outcomes := run(t, counted, current+" "+previous, visits...)
+	for i, got := range outcomes {
+		if got.Hashes == 0 || got.Hashes != outcomes[0].Hashes {
+			t.Errorf("%s: got %d hashes, want %d as for %s", all[i].name, got.Hashes, outcomes[0].Hashes, all[0].name)
+		}
+	}
+}
+
 func TestWhatIsNoSecretOpensNothing(t *testing.T) {
 	t.Parallel()
 	for name, texts := range map[string]string{

@@ -5,6 +5,7 @@ STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.6.1
 BENCHTIME     ?= 1s
 FUZZTIME      ?= 10s
 CLIENTS       ?= 2000
+TRIES         ?= 8000
 
 # What runs in the cloud, for ARCH: arm64 or x86_64. Functions are stamped with no commit, so that
 # one that changes none of them deploys none.
@@ -22,7 +23,7 @@ CLOUD          = bin/cloud $@ $(call given,PROFILE,profile) $(call given_anywher
   $(call given,ARCH,arch) $(call given_anywhere,BUDGET,budget) $(call given_anywhere,EMAIL,email) $(call given,SET,set) \
   $(call given,USERS,users) $(call given,USER,user) $(call given,FRONT,front) $(call given,DOCTOR,doctor) $(call given,YES,yes)
 
-.PHONY: all build run demo test race bench censor hostile long fuzz lint staticcheck fmt image sbom ci clean help functions invoke worker \
+.PHONY: all build run demo test race bench censor hostile long probing fuzz lint staticcheck fmt image sbom ci clean help functions invoke worker \
   bin/cloud deploy update status link rotate revoke destroy \
   build-ConnectFunction build-MessageFunction build-DisconnectFunction build-OriginLayer
 
@@ -69,6 +70,11 @@ censor: ## try the programs on paths that freeze, starve, count and die, and pri
 
 hostile: ## attack the programs for half an hour beside ten honest users, and print what those notice (Linux)
 	@.ci/hostile soak
+
+probing: export CULVERT_REAL := 1
+probing: export CULVERT_TRIES := $(TRIES)
+probing: ## measure exactly, on an idle machine, whether the time of a refusal tells why (TRIES of each)
+	go test ./test/probing -count 1 -v -timeout 1h -run TestRefusalsTakeTheSameTime
 
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	.ci/fuzz $(FUZZTIME)

@@ -2,6 +2,7 @@ package origin
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,6 +61,9 @@ func (a *admission) verify(text string, now time.Time) (b bearer, ok bool) {
 // none, it costs the same hashes, so that no stranger learns by the time how near a token was.
 // The curve is asked only of a token that a gate lets in.
 func (a *admission) judge(text string, now time.Time) (b bearer, why string) {
+	if len(text) != wire.TokenLen {
+		text = noToken
+	}
 	token, err := wire.ParseToken(text)
 	admitted, revoked := token.Admit(a.gates, now), a.revoked(token.User())
 	b = bearer{user: token.User(), token: token}
@@ -70,23 +74,26 @@ func (a *admission) judge(text string, now time.Time) (b bearer, why string) {
 	}
 	switch {
 	case err != nil:
-		return b, "malformed"
+		return b, malformed
 	case !admitted:
-		return b, "not admitted"
+		return b, notAdmitted
 	case revoked:
-		return b, "revoked"
+		return b, isRevoked
 	case b.pair == nil:
-		return b, "not proved"
+		return b, notProved
 	}
 	return b, ""
 }
+
+// noToken is what is judged in the place of what cannot be one. It is malformed.
+var noToken = strings.Repeat("A", wire.TokenLen)
 
 // take takes b's token, which was verified, for the connection conn of API Gateway, or
 // for a request of the stream door if conn is empty. It returns false if it was used.
 func (a *admission) take(b *bearer, conn string, now time.Time) bool {
 	fresh := a.taken.take(&b.token, conn, now)
 	if !fresh {
-		a.metrics.refusedToken("taken before")
+		a.metrics.refusedToken(takenBefore)
 	}
 	return fresh
 }

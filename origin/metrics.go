@@ -15,19 +15,19 @@ import (
 // metrics answer what an operator asks. None has a label that names a user or
 // a host.
 type metrics struct {
-	opens     *prometheus.CounterVec // how much is it used, for what?
-	ends      *prometheus.CounterVec // why do tunnels end?
-	refusals  *prometheus.CounterVec // are valid users turned away?
-	strangers prometheus.Counter     // is somebody probing?
-	tokens    *prometheus.CounterVec // why is a token of no use?
-	carriers  prometheus.Counter     // carriers used by tunnels that ended: are carriers being cut?
-	lost      *prometheus.CounterVec // why do carriers end: is somebody cutting or freezing them?
-	passes    *prometheus.CounterVec // do carriers and messages come to the wrong origin?
-	handed    *prometheus.CounterVec // is the gateway door used, and does it turn messages away?
-	posts     *prometheus.CounterVec // what does API Gateway say?
-	repeats   *prometheus.CounterVec // does it throttle, or fail?
-	posting   prometheus.Gauge       // do posts wait?
-	make      promauto.Factory       // registers what it makes, if there is where
+	opens     *prometheus.CounterVec        // how much is it used, for what?
+	ends      *prometheus.CounterVec        // why do tunnels end?
+	refusals  *prometheus.CounterVec        // are valid users turned away?
+	strangers prometheus.Counter            // is somebody probing?
+	tokens    map[string]prometheus.Counter // why is a token of no use?
+	carriers  prometheus.Counter            // carriers used by tunnels that ended: are carriers being cut?
+	lost      *prometheus.CounterVec        // why do carriers end: is somebody cutting or freezing them?
+	passes    *prometheus.CounterVec        // do carriers and messages come to the wrong origin?
+	handed    *prometheus.CounterVec        // is the gateway door used, and does it turn messages away?
+	posts     *prometheus.CounterVec        // what does API Gateway say?
+	repeats   *prometheus.CounterVec        // does it throttle, or fail?
+	posting   prometheus.Gauge              // do posts wait?
+	make      promauto.Factory              // registers what it makes, if there is where
 }
 
 func newMetrics(r prometheus.Registerer, t *tunnel.Table, sessions func() int) *metrics {
@@ -37,7 +37,7 @@ func newMetrics(r prometheus.Registerer, t *tunnel.Table, sessions func() int) *
 		ends:      counters(f, "culvert_tunnels_ended_total", "Tunnels ended.", "service", "reason"),
 		refusals:  counters(f, "culvert_refused_total", "Tunnels and carriers of valid users refused.", "reason"),
 		strangers: f.NewCounter(prometheus.CounterOpts{Name: "culvert_strangers_total", Help: "Upgrades without a valid token."}),
-		tokens:    counters(f, "culvert_tokens_refused_total", "Tokens that let nobody in.", "reason"),
+		tokens:    tokenCounters(f),
 		carriers:  f.NewCounter(prometheus.CounterOpts{Name: "culvert_tunnel_carriers_total", Help: "Carriers used by tunnels that have ended."}),
 		lost:      counters(f, "culvert_carriers_ended_total", "Carriers ended.", "cause"),
 		passes:    counters(f, "culvert_passed_total", "Carriers and messages passed on to the origin that owns their tunnels.", "what"),
@@ -87,10 +87,29 @@ func label(s string) string { return strings.ReplaceAll(strings.ToLower(s), " ",
 
 func (m *metrics) refused(why wire.Reason) { m.refusals.WithLabelValues(label(why.String())).Inc() }
 
+// These are why a token is refused.
+const (
+	malformed   = "malformed"
+	notAdmitted = "not admitted"
+	isRevoked   = "revoked"
+	notProved   = "not proved"
+	takenBefore = "taken before"
+)
+
+// tokenCounters are made once, so that counting takes as little time for one reason as for another.
+func tokenCounters(f promauto.Factory) map[string]prometheus.Counter {
+	all := counters(f, "culvert_tokens_refused_total", "Tokens that let nobody in.", "reason")
+	of := map[string]prometheus.Counter{}
+	for _, why := range []string{malformed, notAdmitted, isRevoked, notProved, takenBefore} {
+		of[why] = all.WithLabelValues(label(why))
+	}
+	return of
+}
+
 // refusedToken counts a token by why it was refused; not at all if why is empty.
 func (m *metrics) refusedToken(why string) {
-	if why != "" {
-		m.tokens.WithLabelValues(label(why)).Inc()
+	if c := m.tokens[why]; c != nil {
+		c.Inc()
 	}
 }
 

@@ -153,7 +153,7 @@ func TestAnEdgeShowsTheSiteAndStops(t *testing.T) {
 	log, ended := started{slog.DiscardHandler, make(chan struct{})}, make(chan error, 1)
 	go func() { ended <- cfg.run(ctx, slog.New(log), serve.NewFiles(slog.New(log))) }()
 	<-log.ready
-	res, err := http.Get("http://" + at + "/about")
+	res, err := http.Get("http://" + at + "/about.html")
 	if err != nil {
 		t.Fatal(err)
 	}

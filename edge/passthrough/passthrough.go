@@ -30,6 +30,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"culvert/internal/guise"
 	"culvert/internal/share"
 	"culvert/internal/site"
 )
@@ -121,9 +122,9 @@ func (p *Proxy) Drain(ctx context.Context) error {
 	return p.sockets.drain(ctx)
 }
 
-// isSocket leaves out HTTP/1.0, which has no upgrades (RFC 9110, section 7.8).
+// isSocket leaves out HTTP/1.0, which has no upgrades (RFC 9110, section 7.8), and HTTP/2, which has others.
 func isSocket(r *http.Request) bool {
-	return r.ProtoAtLeast(1, 1) && strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+	return r.ProtoMajor == 1 && r.ProtoAtLeast(1, 1) && strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 }
 
 // errOrigin means that something in front of the origin, or the origin in
@@ -136,8 +137,12 @@ func (p *Proxy) answer(res *http.Response) error {
 		return errOrigin
 	}
 	p.mark("")
-	if res.StatusCode == http.StatusSwitchingProtocols {
-		return res.Request.Context().Value(exchangeKey{}).(*exchange).takeOver(res)
+	x := res.Request.Context().Value(exchangeKey{}).(*exchange)
+	switch res.StatusCode {
+	case http.StatusSwitchingProtocols:
+		return x.takeOver(res)
+	case http.StatusPreconditionFailed:
+		guise.EndUnsaid(x.ResponseWriter, x.in)
 	}
 	for _, name := range keptBack {
 		res.Header.Del(name)
@@ -175,8 +180,9 @@ func (p *Proxy) mark(failure string) {
 // removed the hop-by-hop ones already. A list of what may pass cannot forget a
 // header that names the user, as a list of what may not would (X-Forwarded-For,
 // Forwarded, X-Real-Ip, CloudFront-Viewer-Address, Cf-Connecting-Ip, ...).
-// User-Agent, Origin and languages describe the user and serve nobody here. The
-// names are spelled as net/http spells them.
+// User-Agent, Origin and languages describe the user and serve nobody here, and of
+// Accept-Encoding the origin hears whether a page may come packed. The names are
+// spelled as net/http spells them.
 var passedOn = []string{
 	"Cookie",                // the token
 	"Connection", "Upgrade", // as ReverseProxy set them, for a socket
@@ -199,6 +205,9 @@ func rewrite(r *httputil.ProxyRequest, origin *url.URL) {
 	if !isSocket(r.In) {
 		r.Out.Header.Del("Connection")
 		r.Out.Header.Del("Upgrade")
+	}
+	if guise.TakesGzip(r.In) {
+		r.Out.Header.Set("Accept-Encoding", "gzip")
 	}
 }
 

@@ -63,7 +63,7 @@ func TestNobodySeesWhetherTheOriginIsThere(t *testing.T) {
 	}
 	const host = " HTTP/1.1\r\nHost: edge.example\r\n"
 	for _, request := range []string{
-		"GET /" + host + "\r\n", "GET /about?a=b" + host + "\r\n", "GET /style.css" + host + "\r\n", "GET /none" + host + "\r\n",
+		"GET /" + host + "\r\n", "GET /about.html?a=b" + host + "\r\n", "GET /style.css" + host + "\r\n", "GET /none" + host + "\r\n",
 		"HEAD /" + host + "\r\n", "HEAD /none" + host + "\r\n", "OPTIONS /" + host + "\r\n", "DELETE /x" + host + "\r\n",
 		"GET /" + host + "If-Modified-Since: Sun, 12 Oct 2025 16:20:07 GMT\r\n\r\n",
 		"GET /" + host + "Range: bytes=1-5\r\n\r\n",
@@ -136,7 +136,7 @@ func TestAnOriginThatComesBackIsUsedAgain(t *testing.T) {
 	var log bytes.Buffer
 	proxy := newProxy(t, first.URL, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	edge := serve(t, false, proxy).Listener.Addr().String()
-	const request = "GET /about HTTP/1.1\r\nHost: a\r\n\r\n"
+	const request = "GET /about.html HTTP/1.1\r\nHost: a\r\n\r\n"
 	if got := look(t, edge, request); !strings.HasSuffix(got, "here") {
 		t.Fatalf("before: got %q, want the origin's answer", got)
 	}

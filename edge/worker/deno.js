@@ -12,6 +12,7 @@ import process from 'node:process';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { forSocket, patience, readSettings, target, visit, wantsSocket } from './edge.js';
+import { reasons } from './site.js';
 
 const idle = 15 * 60 * 1000; // ms: a socket without a byte for this long is cut
 
@@ -41,8 +42,8 @@ async function reply(incoming, to) {
   try {
     const response = await visit(asRequest(incoming), settings);
     to.removeHeader('Connection'); // and with it Keep-Alive, which says what program this is
-    for (const [name, value] of response.headers) to.appendHeader(spelled(name), value);
-    to.writeHead(response.status);
+    for (const [name, value] of dressed(response, to.shouldKeepAlive === false)) to.appendHeader(name, value);
+    to.writeHead(response.status, wordsFor(response.status));
     if (response.body === null) to.end();
     else await pipeline(Readable.fromWeb(response.body), to);
   } catch {
@@ -51,10 +52,10 @@ async function reply(incoming, to) {
 }
 
 // asRequest takes a URL that names a host, too, as proxies are asked. What is neither that nor a path
-// becomes one that no page has.
+// becomes one that is malformed.
 function asRequest({ method, url, headers }) {
   const isWhole = /^https?:/i.test(url) && URL.canParse(url);
-  const at = isWhole ? url : 'http://edge.invalid' + (url.startsWith('/') ? url : '//');
+  const at = isWhole ? url : 'http://edge.invalid' + (url.startsWith('/') ? url : '/%00');
   return { method, url: at, headers: asHeaders(headers), body: hasBody(headers) ? {} : null };
 }
 
@@ -130,12 +131,27 @@ async function refuse(request, near, ask) {
   try {
     const response = await visit(request, settings, ask);
     const body = Buffer.from(await response.arrayBuffer());
-    const headers = [...response.headers, ['connection', 'close']].map(([name, value]) => `${spelled(name)}: ${value}\r\n`);
-    near.write(`HTTP/1.1 ${response.status} ${http.STATUS_CODES[response.status]}\r\n${headers.join('')}\r\n`);
+    const headers = dressed(response, true).map(([name, value]) => `${name}: ${value}\r\n`);
+    near.write(`HTTP/1.1 ${response.status} ${wordsFor(response.status)}\r\n${headers.join('')}\r\n`);
     near.end(body);
   } catch {
     near.destroy(); // the origin has gone in the middle of a page
   }
+}
+
+// The order of nginx's headers; others come behind.
+const order = 'server date content-type content-length last-modified transfer-encoding connection vary etag'.split(' ');
+
+// dressed are the headers of an answer in the order and spelling of nginx's.
+function dressed({ headers }, ends) {
+  const rank = (name) => order.includes(name) ? order.indexOf(name) : order.length;
+  return [...headers, ['connection', ends ? 'close' : 'keep-alive']]
+    .sort(([a], [b]) => rank(a) - rank(b))
+    .map(([name, value]) => [name === 'etag' ? 'ETag' : spelled(name), value]);
+}
+
+function wordsFor(status) {
+  return reasons[status] ?? http.STATUS_CODES[status];
 }
 
 function spelled(name) {

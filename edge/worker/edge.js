@@ -90,6 +90,7 @@ function forPage({ headers }) {
 function disguise(response) {
   const headers = new Headers(response.headers);
   for (const name of keptBack) headers.delete(name);
+  headers.set('Server', 'nginx'); // as internal/guise has it
   return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
 }
 

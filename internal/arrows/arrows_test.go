@@ -23,7 +23,8 @@ var mayImport = map[string][]string{
 	"internal/pace":      {},
 	"internal/dial":      {},
 	"internal/doh":       {},
-	"internal/site":      {},
+	"internal/guise":     {},
+	"internal/site":      {"internal/guise"},
 	"internal/cost":      {},
 	"internal/aws":       {},
 	"internal/version":   {},
@@ -38,7 +39,7 @@ var mayImport = map[string][]string{
 	"internal/tunnel":    {"internal/pace", "internal/carrier", "internal/netpoll", "internal/session", "internal/share", "internal/tasks", "internal/transport", "internal/wire"},
 	"internal/whatsapp":  {"internal/dial", "internal/wire"},
 	"internal/link":      {"internal/seal", "internal/wire"},
-	"internal/serve":     {"internal/netpoll", "internal/secret", "internal/share", "internal/version"},
+	"internal/serve":     {"internal/guise", "internal/netpoll", "internal/secret", "internal/share", "internal/version"},
 
 	"client/front":    {"internal/dial", "internal/doh", "internal/link"},
 	"client/listener": {"internal/dial", "internal/netpoll", "internal/share", "internal/whatsapp", "internal/wire"},
@@ -48,7 +49,7 @@ var mayImport = map[string][]string{
 
 	"edge":             {"internal/handover", "internal/wire"},
 	"edge/gate":        {},
-	"edge/passthrough": {"internal/netpoll", "internal/share", "internal/site", "internal/wire"},
+	"edge/passthrough": {"internal/guise", "internal/netpoll", "internal/share", "internal/site", "internal/wire"},
 	"edge/worker":      {"internal/site"},
 	"functions":        {"edge", "internal/wire"},
 

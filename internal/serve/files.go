@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"culvert/internal/guise"
 	"culvert/internal/netpoll"
 )
 
@@ -163,14 +164,11 @@ func (f TLSFiles) Listen(at Address, shared bool, wrap func(net.Listener) net.Li
 	if wrap != nil {
 		listener = wrap(listener)
 	}
-	if secure != nil {
-		listener = tls.NewListener(listener, secure)
-	}
-	return listener, nil
+	return guise.Listen(listener, secure), nil
 }
 
-// config returns nil if no certificate is set. It offers HTTP/1.1 alone, as
-// classic WebSockets need it, and full records from the first byte on.
+// config returns nil if no certificate is set. It offers HTTP/2, as websites do, and HTTP/1.1, which
+// WebSockets ask for; and full records from the first byte on.
 func (f TLSFiles) config(files *Files) (*tls.Config, error) {
 	if f.Cert == "" {
 		return nil, nil
@@ -181,7 +179,7 @@ func (f TLSFiles) config(files *Files) (*tls.Config, error) {
 	}
 	return &tls.Config{
 		MinVersion:                  tls.VersionTLS12,
-		NextProtos:                  []string{"http/1.1"},
+		NextProtos:                  []string{"h2", "http/1.1"},
 		DynamicRecordSizingDisabled: true,
 		GetCertificate:              func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.Get(), nil },
 	}, nil

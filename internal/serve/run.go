@@ -20,13 +20,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"culvert/internal/guise"
 	"culvert/internal/secret"
 	"culvert/internal/version"
 )
 
 // Service is a handler on its listener until it is told to stop.
 type Service struct {
-	Listener net.Listener // with TLS on it, if there is to be any; Run closes it
+	Listener net.Listener // TLSFiles.Listen's, where answers are to look like another program's; Run closes it
 	Lasting  net.Listener // accepts until the drain is over, and Listener only until it begins; nil: Listener lasts
 	Handler  http.Handler
 	Admin    AdminAddress
@@ -65,8 +66,13 @@ func (s Service) Run(ctx context.Context) error {
 	serving.Go(func() { s.Strangers.tell(telling, s.Log) })
 	failed := make(chan error, 1) // Listener's error comes when server is closed at the latest
 	serving.Go(func() { failed <- server.Serve(s.Listener) })
+	if front, ok := s.Listener.(*guise.Listener); ok {
+		second := newSecond(server)
+		defer second.Close()
+		serving.Go(func() { second.Serve(front.HTTP2()) })
+	}
 	if s.Lasting != nil {
-		serving.Go(func() { server.Serve(s.Lasting) }) // if this fails, it shows when it is needed: nobody is cut before
+		serving.Go(func() { server.Serve(guise.Listen(s.Lasting, nil)) }) // if this fails, it shows when it is needed: nobody is cut before
 	}
 	admin := string(Off)
 	if adminListener != nil {
@@ -157,6 +163,9 @@ const (
 	maxHead        = 16 << 10          // net/http adds 4 KiB of slack
 )
 
+// maxStreams is how many requests of one connection may be under way over HTTP/2.
+const maxStreams = 128
+
 // maxStrangers is how many connections may wait that have not become WebSockets. At
 // about 30 kB each with TLS they take 120 MB.
 const maxStrangers = 4096
@@ -166,7 +175,7 @@ func newServer(h http.Handler, strangers *Strangers, to *slog.Logger) *http.Serv
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Server{
-		Handler:                      strangers.count(h),
+		Handler:                      guise.Handler(strangers.count(h)),
 		Protocols:                    protocols,
 		ReadHeaderTimeout:            headerPatience,
 		ReadTimeout:                  bodyPatience,
@@ -176,7 +185,26 @@ func newServer(h http.Handler, strangers *Strangers, to *slog.Logger) *http.Serv
 		DisableGeneralOptionsHandler: true, // OPTIONS * sees what all others see
 		ErrorLog:                     log.New(panics{to}, "", 0),
 		ConnState:                    strangers.state,
-		ConnContext:                  withConn,
+		ConnContext:                  func(ctx context.Context, c net.Conn) context.Context { return guise.WithConn(withConn(ctx, c), c) },
+	}
+}
+
+// newSecond serves HTTP/2 to the connections of first that agree on that: first counts them, and ends them
+// when it ends.
+func newSecond(first *http.Server) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true) // TLS is beneath what net/http sees
+	return &http.Server{
+		Handler:           first.Handler,
+		Protocols:         protocols,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: 64 << 10, MaxReceiveBufferPerStream: 64 << 10},
+		ReadHeaderTimeout: first.ReadHeaderTimeout,
+		ReadTimeout:       first.ReadTimeout,
+		WriteTimeout:      first.WriteTimeout,
+		IdleTimeout:       first.IdleTimeout,
+		MaxHeaderBytes:    first.MaxHeaderBytes,
+		ErrorLog:          first.ErrorLog,
+		ConnContext:       first.ConnContext,
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"culvert/internal/guise"
 	"culvert/internal/share"
 )
 
@@ -204,14 +205,28 @@ func (s *Strangers) count(h http.Handler) http.Handler {
 			from := s.proxies.visitor(r.Header)
 			if !s.mayCome(from) {
 				w.Header().Set("Connection", "close")
-				w.WriteHeader(http.StatusTooManyRequests)
+				guise.Refuse(w, r, http.StatusTooManyRequests)
 				return
 			}
-			s.enter(c, from)
-			defer s.leave(c) // what was hijacked has left before
+			var leave func()
+			r, leave = s.enterBy(c, r, from)
+			defer leave()
 		}
 		h.ServeHTTP(w, r)
 	})
+}
+
+// enterBy has a request from a proxy count for its visitor. Over HTTP/2 others share the connection, so that the
+// request alone ends where its place is needed.
+func (s *Strangers) enterBy(c net.Conn, r *http.Request, from netip.Addr) (_ *http.Request, leave func()) {
+	if r.ProtoMajor == 1 {
+		s.enter(c, from)
+		return r, func() { s.leave(c) } // what was hijacked has left before
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	network, within := share.Prefix(from)
+	p := s.pool.Enter(network, within, cancel)
+	return r.WithContext(ctx), func() { p.Leave(); cancel() }
 }
 
 // tellEvery is how often at most the log says that a bound bites.

@@ -2,15 +2,15 @@
 // everyone who brings no valid, fresh token: a scanner, a censor, a lost
 // reader. It is small, static, needs no JavaScript and names no other host.
 //
-// The answer depends on method, path and the conditional headers alone, so
-// that no refusal differs from another or from a plain visit. No Server header
-// is sent: net/http sends none either when it refuses a malformed request, and
-// one that named another program would be found to lie by the first of those.
+// The answer depends on method, path and the headers that ask for a page in
+// another form alone, so that no refusal differs from another or from a plain
+// visit. It is what nginx answers for a folder of files; internal/guise has the
+// bytes of it leave as nginx writes them.
 package site
 
 import (
 	"bytes"
-	"crypto/sha256"
+	"compress/gzip"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -21,38 +21,44 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"culvert/internal/guise"
 )
 
 // changed is the Last-Modified of every page: a constant, so that all edges
 // and origins agree. Advance it together with the pages.
 var changed = time.Date(2025, time.October, 12, 16, 20, 7, 0, time.UTC)
 
-// bodyPatience is how long net/http may drain the body of a refused request
-// (it drains 256 KiB at most) before the connection is closed.
-const bodyPatience = 2 * time.Second
-
 // Handler shows the site. It may be shared by any number of servers. It reads
-// no body, looks at no header but the conditional ones and Range, and leaves
-// Date to net/http: clients with a wrong clock learn the time from it, so
-// caches are asked to come back each time.
+// no body, and leaves Date to net/http.
 func Handler() http.Handler { return http.HandlerFunc(show) }
 
 func show(w http.ResponseWriter, r *http.Request) {
-	refuseBody(w, r)
-	w.Header().Set("Cache-Control", "no-cache")
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		shelf()["405"].sendAs(w, r, http.StatusMethodNotAllowed)
+	guise.LeaveBody(w, r)
+	isRead := r.Method == http.MethodGet || r.Method == http.MethodHead
+	if !isRead && r.Method != http.MethodPost {
+		guise.Refuse(w, r, http.StatusMethodNotAllowed)
 		return
 	}
-	p, ok := shelf()[r.URL.Path]
-	if !ok {
-		shelf()["404"].sendAs(w, r, http.StatusNotFound)
-		return
+	at := address(r.URL.Path)
+	f, ok := shelf()[at]
+	switch {
+	case !ok || at == missing:
+		showMissing(w, r)
+	case !isRead:
+		guise.Refuse(w, r, http.StatusMethodNotAllowed)
+	default:
+		showFile(w, r, f)
 	}
-	w.Header().Set("Content-Type", p.kind)
-	w.Header().Set("Etag", p.etag)
-	http.ServeContent(w, r, "", changed, bytes.NewReader(p.body))
+}
+
+// address is the file that a path asks for.
+func address(asked string) string {
+	at := path.Clean("/" + asked)
+	if strings.HasSuffix(asked, "/") {
+		at = path.Join(at, "index.html")
+	}
+	return at
 }
 
 // Paths are the addresses of all pages, sorted, for edges that show the site in
@@ -60,7 +66,7 @@ func show(w http.ResponseWriter, r *http.Request) {
 func Paths() []string {
 	var all []string
 	for at := range shelf() {
-		if strings.HasPrefix(at, "/") {
+		if at != missing {
 			all = append(all, at)
 		}
 	}
@@ -68,69 +74,122 @@ func Paths() []string {
 	return all
 }
 
-// refuseBody makes sure that a body, which nobody here wants, neither keeps
-// the connection nor decides by its length whether it is kept.
-func refuseBody(w http.ResponseWriter, r *http.Request) {
-	if r.ContentLength == 0 {
-		return
-	}
-	w.Header().Set("Connection", "close")
-	// Not every ResponseWriter has deadlines; the server's ReadTimeout is behind it.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience))
-}
-
 //go:embed pages
 var files embed.FS
 
-// page is one file of the site, ready to be sent.
-type page struct {
-	body []byte
-	kind string // Content-Type
-	etag string // from the body: the same in every build that has the same page
+// missing is the page that is shown for all that there is not.
+const missing = "/404.html"
+
+// file is one file of the site, ready to be sent.
+type file struct {
+	body   []byte
+	packed []byte // by gzip; nil: it is sent as it is alone
+	kind   string // Content-Type
 }
 
-// sendAs answers with the page under a status of its own; such answers are
-// neither conditional nor ranged.
-func (p page) sendAs(w http.ResponseWriter, r *http.Request, status int) {
-	w.Header().Set("Content-Type", p.kind)
-	w.Header().Set("Content-Length", strconv.Itoa(len(p.body)))
-	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(p.body) // the visitor may have gone
-	}
-}
-
-// shelf holds the pages by the path that asks for them; "404" and "405",
-// which no request path equals, are the refusals. Built at the first visit.
-var shelf = sync.OnceValue(func() map[string]page {
-	pages := map[string]page{}
+// shelf holds the files by the path that asks for them. Built at the first visit.
+var shelf = sync.OnceValue(func() map[string]file {
+	all := map[string]file{}
 	names, _ := fs.Glob(files, "pages/*") // the pattern is well-formed
 	for _, name := range names {
 		body, _ := files.ReadFile(name) // embedded: cannot fail
-		sum := sha256.Sum256(body)
-		pages[address(path.Base(name))] = page{body, kinds[path.Ext(name)], fmt.Sprintf(`"%x"`, sum[:8])}
+		all["/"+path.Base(name)] = newFile(path.Ext(name), body)
 	}
-	return pages
+	return all
 })
 
-// address is the path that asks for a file: pages have no extension.
-func address(name string) string {
-	bare, isPage := strings.CutSuffix(name, ".html")
-	switch {
-	case bare == "index":
-		return "/"
-	case bare == "404" || bare == "405":
-		return bare
-	case isPage:
-		return "/" + bare
+func newFile(extension string, body []byte) file {
+	f := file{body: body, kind: kinds[extension]}
+	if extension == ".html" || extension == ".css" {
+		f.packed = pack(body)
 	}
-	return "/" + name
+	return f
 }
+
+func pack(body []byte) []byte {
+	var b bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // there is that level
+	w.OS = 3                                              // Unix, as gzip says there
+	w.Write(body)
+	w.Close()
+	return b.Bytes()
+}
+
+// etag is nginx's: when a file changed, and its length.
+func etag(body []byte) string { return fmt.Sprintf(`"%x-%x"`, changed.Unix(), len(body)) }
 
 // kinds are given here, as the machine's MIME table differs from one to the next.
 var kinds = map[string]string{
 	".html": "text/html; charset=utf-8",
-	".css":  "text/css; charset=utf-8",
+	".css":  "text/css",
 	".txt":  "text/plain; charset=utf-8",
 	".ico":  "image/x-icon",
+}
+
+// choose is the form of f that r gets, and sets what depends on that.
+func choose(w http.ResponseWriter, r *http.Request, f file) (body []byte, packed bool) {
+	w.Header().Set("Content-Type", f.kind)
+	if f.packed == nil {
+		return f.body, false
+	}
+	w.Header().Set("Vary", "Accept-Encoding")
+	if !guise.TakesGzip(r) {
+		return f.body, false
+	}
+	return f.packed, true
+}
+
+func showMissing(w http.ResponseWriter, r *http.Request) {
+	body, packed := choose(w, r, shelf()[missing])
+	w.Header().Set("Etag", etag(body))
+	send(w, r, http.StatusNotFound, body, packed)
+}
+
+func showFile(w http.ResponseWriter, r *http.Request, f file) {
+	body, packed := choose(w, r, f)
+	tag := etag(body)
+	switch judge(r.Header, tag) {
+	case http.StatusPreconditionFailed:
+		guise.Refuse(w, r, http.StatusPreconditionFailed)
+		return
+	case http.StatusNotModified:
+		w.Header().Del("Content-Type")
+		w.Header().Set("Last-Modified", changed.Format(http.TimeFormat))
+		w.Header().Set("Etag", tag)
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	if from, to, asks := span(r.Header, tag, len(body)); asks && !packed {
+		sendPart(w, r, body, from, to)
+		return
+	}
+	w.Header().Set("Last-Modified", changed.Format(http.TimeFormat))
+	w.Header().Set("Etag", tag)
+	if !packed {
+		w.Header().Set("Accept-Ranges", "bytes")
+	}
+	send(w, r, http.StatusOK, body, packed)
+}
+
+func sendPart(w http.ResponseWriter, r *http.Request, body []byte, from, to int) {
+	if from >= to {
+		w.Header().Set("Content-Range", "bytes */"+strconv.Itoa(len(body)))
+		guise.Refuse(w, r, http.StatusRequestedRangeNotSatisfiable)
+		return
+	}
+	w.Header().Set("Last-Modified", changed.Format(http.TimeFormat))
+	w.Header().Set("Etag", etag(body))
+	w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to-1, len(body)))
+	send(w, r, http.StatusPartialContent, body[from:to], false)
+}
+
+func send(w http.ResponseWriter, r *http.Request, status int, body []byte, packed bool) {
+	if packed {
+		w.Header().Set("Content-Encoding", "gzip")
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // the visitor may have gone
+	}
 }

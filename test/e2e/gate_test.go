@@ -109,7 +109,7 @@ func (w *world) refusals() map[string]upgrade {
 		u.method = method
 		all["method "+method] = u
 	}
-	for _, path := range []string{"/about", "/missing", "//", "/?x=y", "/%2e%2e/", "/index.html", "/robots.txt", "/ws"} {
+	for _, path := range []string{"/about.html", "/missing", "//", "/?x=y", "/%2e%2e/", "/index.html", "/robots.txt", "/ws"} {
 		u := w.upgrade("")
 		u.path = path
 		all["no token at "+path] = u

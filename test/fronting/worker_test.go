@@ -201,7 +201,7 @@ func strangers(w *world) []attempt {
 	good := w.token()
 	return []attempt{
 		{name: "the first page", method: "GET", path: "/"},
-		{name: "another page", method: "GET", path: "/about?x=1"},
+		{name: "another page", method: "GET", path: "/about.html?x=1"},
 		{name: "a picture", method: "GET", path: "/favicon.ico"},
 		{name: "no such page", method: "GET", path: "/wp-login.php"},
 		{name: "a name that objects have", method: "GET", path: "/__proto__"},

@@ -30,7 +30,7 @@ func TestAWorkerPassesAPageOnAsItCame(t *testing.T) {
 		w := newGatedWorld(t, gateSecret)
 		at := run(origin.URL)
 		for name, header := range map[string][]string{"a visit": nil, "a socket refused": upgrade("Cookie", w.token())} {
-			const want = "200\nContent-Length: 4\r\nContent-Type: text/plain; charset=utf-8\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\npage"
+			const want = "200\nContent-Length: 4\r\nContent-Type: text/plain; charset=utf-8\r\nServer: nginx\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\npage"
 			if got := (attempt{name: name, method: "GET", path: "/", header: header}).seen(t, at); got != want {
 				t.Errorf("%s: got %q, want %q", name, got, want)
 			}
@@ -47,11 +47,11 @@ func TestAWorkerOfNoPlatformAnswersOddRequestsAsAnEdgeDoes(t *testing.T) {
 		}
 		at := run("ftp://127.0.0.1") // which is no origin: the website that is here
 		for head, want := range map[string]int{
-			"GET /%zz":                     400,
-			"GET http://example.com/nope":  404,
-			"GET http://example.com/about": 200,
-			"CONNECT example.com:443":      405,
-			"GET *":                        404,
+			"GET /%zz":                          400,
+			"GET http://example.com/nope":       404,
+			"GET http://example.com/about.html": 200,
+			"CONNECT example.com:443":           400,
+			"GET *":                             400,
 		} {
 			if got := statusOf(t, at, head); got != want {
 				t.Errorf("%s: got %d, want %d", head, got, want)

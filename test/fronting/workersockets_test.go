@@ -188,7 +188,7 @@ func TestAWorkerShowsTheSiteForAnOriginThatIsSilent(t *testing.T) {
 		defer ln.Close()
 		at := run("http://" + ln.Addr().String())
 		begin := time.Now()
-		got := attempt{method: "GET", path: "/about"}.seen(t, at)
+		got := attempt{method: "GET", path: "/about.html"}.seen(t, at)
 		if took := time.Since(begin); took < 9*time.Second || took > 20*time.Second || got[:3] != "200" {
 			t.Errorf("got %q after %v, want the page after 10 s", got, took)
 		}

@@ -32,7 +32,8 @@ func main() {
 // page is an answer of the site's, without what is the same in all of them.
 type page struct {
 	Type   string `json:"type"`
-	Etag   string `json:"etag,omitempty"`
+	Etag   string `json:"etag"`
+	Packs  bool   `json:"packs,omitempty"` // other edges may pack it
 	Text   string `json:"text,omitempty"`
 	Base64 []byte `json:"base64,omitempty"`
 }
@@ -42,36 +43,31 @@ func code() ([]byte, error) {
 	pages := map[string]page{}
 	var changed string
 	for _, at := range site.Paths() {
-		answer := visit(http.MethodGet, at)
+		answer := visit(at)
 		pages[at], changed = read(answer), answer.Header().Get("Last-Modified")
-	}
-	refusals := map[string]page{
-		"404": read(visit(http.MethodGet, "/no-such-page")),
-		"405": read(visit(http.MethodPost, "/")),
 	}
 	var b bytes.Buffer
 	b.WriteString("// The pages of internal/site, by their addresses: \"go run ./edge/worker/embed\" writes this.\n")
-	fmt.Fprintf(&b, "export const changed = '%s';\n", changed)
-	for _, part := range []struct {
-		name  string
-		pages map[string]page
-	}{{"pages", pages}, {"refusals", refusals}} {
-		fmt.Fprintf(&b, "export const %s = ", part.name)
-		if err := write(&b, part.pages); err != nil {
-			return nil, err
-		}
+	fmt.Fprintf(&b, "export const changed = '%s';\nexport const pages = Object.assign(Object.create(null), ", changed)
+	if err := write(&b, pages); err != nil {
+		return nil, err
 	}
+	b.WriteString(");\nexport const missing = ")
+	if err := write(&b, read(visit("/no-such-page"))); err != nil {
+		return nil, err
+	}
+	b.WriteString(";\n")
 	return b.Bytes(), nil
 }
 
-func visit(method, at string) *httptest.ResponseRecorder {
+func visit(at string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	site.Handler().ServeHTTP(w, httptest.NewRequest(method, at, nil))
+	site.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, at, nil))
 	return w
 }
 
 func read(answer *httptest.ResponseRecorder) page {
-	p := page{Type: answer.Header().Get("Content-Type"), Etag: answer.Header().Get("Etag")}
+	p := page{Type: answer.Header().Get("Content-Type"), Etag: answer.Header().Get("Etag"), Packs: answer.Header().Get("Vary") != ""}
 	if body := answer.Body.Bytes(); utf8.Valid(body) {
 		p.Text = string(body)
 	} else {
@@ -80,16 +76,14 @@ func read(answer *httptest.ResponseRecorder) page {
 	return p
 }
 
-// write writes an object without a prototype, so that no path finds what no page is.
-func write(b *bytes.Buffer, pages map[string]page) error {
-	b.WriteString("Object.assign(Object.create(null), ")
+// write writes a value as JavaScript. Object.assign gives the pages no prototype, so that no path finds what no page is.
+func write(b *bytes.Buffer, value any) error {
 	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	if err := e.Encode(pages); err != nil {
+	if err := e.Encode(value); err != nil {
 		return err
 	}
 	b.Truncate(b.Len() - len("\n"))
-	b.WriteString(");\n")
 	return nil
 }

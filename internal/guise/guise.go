@@ -1,0 +1,137 @@
+// Package guise has net/http answer as nginx does: the same headers in the same order and spelling, the same
+// pages for what is malformed, too long or not allowed, on HTTP and where HTTPS is spoken. What net/http
+// answers by itself, in words that say what program this is, is replaced on its way out.
+//
+// nginx is the one whose answers a stranger expects of a website. What it answers was read from version 1.22,
+// with server_tokens off, charset utf-8, gzip_static and gzip_vary on, max_ranges 1; a test in test/probing
+// compares the two byte for byte, and lists what is not the same.
+//
+// A server uses all three parts: Listen, Handler and WithConn.
+package guise
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strings"
+)
+
+// Name is what the header Server says.
+const Name = "nginx"
+
+// maxLine is nginx's large_client_header_buffers: the request's line fits in one, and each header.
+const maxLine = 8 << 10
+
+type connKey struct{}
+
+// WithConn is an http.Server's ConnContext.
+func WithConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// LeaveBody has the answer not wait for a body that nobody wants. The connection ends behind the answer, though
+// nginx would read the body and go on: net/http reads it before it answers, or not at all.
+func LeaveBody(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		EndUnsaid(w, r)
+	}
+}
+
+// EndUnsaid ends the connection behind the answer, which says so only where the visitor has asked for that.
+func EndUnsaid(w http.ResponseWriter, r *http.Request) {
+	if c, ok := r.Context().Value(connKey{}).(*Conn); ok {
+		c.unsaid = !r.Close
+	}
+	if r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
+}
+
+// Handler is h behind what nginx refuses before it looks for a page. Requests of connections that are no
+// Listener's go to h as they are.
+func Handler(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch c := r.Context().Value(connKey{}).(type) {
+		case *Conn:
+			c.begin()
+			w = &writer{w, c}
+		case *frames:
+		default:
+			h.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Server", Name)
+		if status := refusal(r); status != 0 {
+			Refuse(w, r, status)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// writer hands out the connection beneath, whose type is what whoever takes it over relies on.
+type writer struct {
+	http.ResponseWriter
+	conn *Conn
+}
+
+// Unwrap is for http.ResponseController.
+func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// refusal is what nginx answers a request that net/http finds well-formed; 0 if it looks for a page.
+func refusal(r *http.Request) int {
+	switch {
+	case isStrange(r):
+		return http.StatusBadRequest
+	case len(r.Method)+len(r.RequestURI)+len("  HTTP/1.1\r\n") > maxLine:
+		return http.StatusRequestURITooLong
+	case hasLongHeader(r.Header):
+		return headerTooLarge
+	case r.Method == http.MethodTrace:
+		return http.StatusMethodNotAllowed
+	}
+	return 0
+}
+
+// isStrange reports whether nginx cannot read the request: only capital letters make a method, and only a
+// path, or a URL with one, says what is wanted.
+func isStrange(r *http.Request) bool {
+	isCapital := func(c rune) bool { return c >= 'A' && c <= 'Z' || c == '_' || c == '-' }
+	at := r.RequestURI
+	if rest, isURL := strings.CutPrefix(at, "http://"); isURL {
+		at = "/" + rest
+	} else if rest, isURL = strings.CutPrefix(at, "https://"); isURL {
+		at = "/" + rest
+	}
+	return strings.IndexFunc(r.Method, func(c rune) bool { return !isCapital(c) }) >= 0 ||
+		!strings.HasPrefix(at, "/") || r.Host == "" && r.ProtoAtLeast(1, 1) || strings.Contains(r.Host, "/") ||
+		strings.Contains(r.URL.Path, "\x00") || climbs(r.URL.Path)
+}
+
+// climbs reports whether a path leads above where it begins.
+func climbs(path string) bool {
+	depth := 0
+	for part := range strings.SplitSeq(path, "/") {
+		switch part {
+		case "", ".":
+		case "..":
+			if depth--; depth < 0 {
+				return true
+			}
+		default:
+			depth++
+		}
+	}
+	return false
+}
+
+func hasLongHeader(h http.Header) bool {
+	for name, values := range h {
+		for _, v := range values {
+			if len(name)+len(v)+len(": \r\n") > maxLine {
+				return true
+			}
+		}
+	}
+	return false
+}

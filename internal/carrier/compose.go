@@ -39,9 +39,10 @@ func (c *Carrier) messageFrames(b []byte, early bool) (_ []byte, t composed) {
 		b = c.messages.appendGot(b)
 		b = c.ownFrames(b, limit-begin, !keeps)
 	}
+	own := len(b)
 	b = c.smallFrames(b, limit, early)
 	small := len(b)
-	b = c.bulkFrames(b, limit, early, small > begin)
+	b = c.bulkFrames(b, limit, early, holdsStream(b[own:small]) || c.replies(b[begin:own]))
 	if early {
 		return b, t
 	}
@@ -64,8 +65,9 @@ func (c *Carrier) smallFrames(b []byte, limit int, early bool) []byte {
 	return b
 }
 
-// bulkFrames appends bulk as far as the path has room for it, but none behind small frames where it
-// would hold them back on a path that is slow.
+// bulkFrames appends bulk as far as the path has room for it, but none behind what somebody waits for where it
+// would hold that back on a path that is slow. Acks and the like ride with it: a message of their own would be
+// paid for.
 func (c *Carrier) bulkFrames(b []byte, limit int, early, isBehind bool) []byte {
 	if !early {
 		limit = c.paced(len(b), limit, isBehind)

@@ -234,6 +234,22 @@ func freePath() *pace.Window {
 	return w
 }
 
+// slowPath is a window that has seen a path pass 8 kB a second, by which somebody talks.
+func slowPath() *pace.Window {
+	w := pace.New(300 * time.Millisecond)
+	l := w.NewMessageLane(0, wire.MaxTextBody, false, func() {})
+	defer l.Close()
+	now, sent := time.Now(), 0
+	for _, n := range []int{100, 8 << 10} {
+		sent += n
+		l.Sent(now, n, true)
+		now = now.Add(300*time.Millisecond + time.Duration(n)*time.Second/(8<<10))
+		l.Came(now, uint64(sent), uint64(now.UnixMicro()))
+	}
+	w.Talk(time.Now())
+	return w
+}
+
 // bulk is a Sender of so many bytes of one tunnel.
 type bulk struct {
 	slot Slot

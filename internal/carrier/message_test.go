@@ -346,3 +346,45 @@ func TestAMessageWithoutFramesHasARecord(t *testing.T) {
 		c.set.tasks.Wait()
 	})
 }
+
+// Where the path is slow no bulk goes behind what somebody waits for, but an ack, and news of what has come, which
+// nobody does, ride with bulk: they would be paid for else.
+func TestAnAckRidesWithBulkOnASlowPath(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		say  func(c *Carrier)
+		want []wire.Kind // of the first message, but for a question
+	}{
+		"an ack": {func(c *Carrier) { a := &acker{}; c.Adopt(&a.slot, a); a.slot.Ready(0) }, []wire.Kind{wire.Ack, wire.Data}},
+		"news":   {func(c *Carrier) { c.messages.came(0) }, []wire.Kind{wire.Got, wire.Data}},
+		"answer": {func(c *Carrier) { c.count(100, 100); c.elicit(true) }, []wire.Kind{wire.Received}},
+		"chat":   {func(c *Carrier) { c.newBulk(2).add(100) }, []wire.Kind{wire.Data}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := newDoor(transport.GatewayProfile())
+				car, _ := newOf(d, false)
+				car.path.window = slowPath()
+				car.mu.Lock()
+				car.queue.running = true // until both wait
+				car.mu.Unlock()
+				car.newBulk(1).add(50_000)
+				c.say(car)
+				car.Release()
+				time.Sleep(time.Second)
+				var got []wire.Kind
+				for _, f := range framesOf(t, d.messages()[0][numberLen:len(d.messages()[0])-wire.RecordOverhead]) {
+					if f.Kind != wire.Ping {
+						got = append(got, f.Kind)
+					}
+				}
+				if !slices.Equal(got, c.want) {
+					t.Errorf("got %v in the first message, want %v", got, c.want)
+				}
+				car.Close()
+				car.set.tasks.Wait()
+			})
+		})
+	}
+}

@@ -252,7 +252,9 @@ func (l *Lane) Sent(now time.Time, n int, bulk bool) {
 	}
 	p := packet{sent: now, bytes: int64(n), total: l.sent, came: w.came, cameAt: w.cameAt, counted: w.fly > 0 && w.cameAt != 0}
 	w.sent += uint64(n)
-	w.moved = now
+	if n >= leastFrame || l.whole == 0 { // small messages tell next to nothing of the path
+		w.moved = now
+	}
 	l.add(p.bytes)
 	p.upto = w.sent
 	if k := len(l.packets); k == maxPackets {

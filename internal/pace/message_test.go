@@ -221,3 +221,22 @@ func TestAnAnswerThatCountsLessLetsAnotherAsk(t *testing.T) {
 		t.Errorf("got none that asks, of %d bytes, after an answer that left some out", n)
 	}
 }
+
+// What was learned of a path is forgotten when no bulk has moved for long, also where small messages go all the
+// time, and one is in flight of which the peer says nothing.
+func TestSmallMessagesKeepNoOldFigures(t *testing.T) {
+	t.Parallel()
+	for _, pong := range []time.Duration{time.Hour, 20 * time.Second} {
+		r := &road{rate: 4e6, trip: 100 * time.Millisecond, now: time.Unix(1e9, 0), talks: true}
+		l := New(0).NewMessageLane(0, wholeMessage, false, func() {})
+		r.first(l, 100)
+		r.run(l, 5*time.Second)
+		for end := r.now.Add(2 * time.Hour); r.now.Before(end); r.now = r.now.Add(pong) {
+			l.Came(r.now, l.sent, uint64(r.now.UnixMicro()))
+			l.Sent(r.now, 50, true)
+		}
+		if n := l.Room(r.now); n != firstMessage {
+			t.Errorf("got a first message of %d bytes two hours later, with a small one every %v, want %d", n, pong, firstMessage)
+		}
+	}
+}

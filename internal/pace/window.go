@@ -92,7 +92,7 @@ type Window struct {
 	least   time.Duration
 	seen    bool          // least is of this round trip
 	loop    time.Duration // messages: the shortest of this one, without the queue: what says that they came may wait, too
-	moved   time.Time     // when something was last sent
+	moved   time.Time     // when bulk was last sent
 	talked  time.Time     // when something was that somebody waits for
 	quiet   bool          // nothing of the kind was of late
 	limited bool          // the window held something back in this round trip
@@ -187,9 +187,10 @@ func (w *Window) Wait() time.Duration {
 // unknownRate is the bytes a second of a path of which no rate is known: it may be slow.
 const unknownRate = 8 << 10
 
-// rest forgets what was learned when nothing has moved for long: the path may be another.
+// rest forgets what was learned when no bulk has moved for long: the path may be another. What little is in
+// flight then keeps nothing: the peer may not say of it that it came before it has something to say.
 func (w *Window) rest(now time.Time) {
-	if w.fly > 0 || now.Sub(w.moved) < restAfter || w.moved.IsZero() {
+	if w.fly >= leastFrame || now.Sub(w.moved) < restAfter || w.moved.IsZero() {
 		return
 	}
 	w.size, w.start, w.based, w.rates, w.last = max(first, min(w.size, restSize)), true, false, nil, 0

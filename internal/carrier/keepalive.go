@@ -39,9 +39,10 @@ func (s *Set) CheckIn(now time.Time) time.Duration {
 }
 
 // A function has 29 s to hand a message on, so a message that is missing for
-// longer is lost. A client asks before.
+// longer is lost. A client asks before, and again after twice as long each time, as each question is paid for.
 const (
 	askOverdue = 15 * time.Second
+	askAgain   = 5 * time.Second
 	maxOverdue = 40 * time.Second
 	askOfLast  = 30 * time.Second // an origin, when it does not know whether its last messages came
 	slowLink   = 4 << 10          // bytes a second, at which they may be coming
@@ -131,7 +132,7 @@ func (c *Carrier) Check(now time.Time) {
 		if !c.profile.AsksEdge { // which may have fallen silent meanwhile
 			return
 		}
-	case c.overdue(now) > askOverdue:
+	case c.messages.asksAfter(c.overdue(now)):
 		c.Ping()
 		return
 	}

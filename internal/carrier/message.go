@@ -41,6 +41,7 @@ type messages struct {
 	final   uint32
 	since   time.Time // when first had gone, or later
 	asked   int       // how often an origin has asked since the peer has said so of any
+	chased  int       // how often a client has asked, as one was missing for long
 }
 
 // errGot means that the peer has messages that were not sent.
@@ -339,6 +340,21 @@ func (m *messages) overdue(now time.Time, asks bool, lag time.Duration) time.Dur
 		late = max(late, now.Sub(m.since))
 	}
 	return max(late-maxBefore*lag, 0)
+}
+
+// asksAfter reports, and notes, that a client should ask now, as a message has been missing for so long.
+func (m *messages) asksAfter(late time.Duration) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if late <= askOverdue {
+		m.chased = 0
+		return false
+	}
+	if late <= askOverdue+askAgain<<m.chased-askAgain {
+		return false
+	}
+	m.chased++
+	return true
 }
 
 // arrivals notes which messages have come, in any order.

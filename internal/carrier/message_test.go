@@ -388,3 +388,30 @@ func TestAnAckRidesWithBulkOnASlowPath(t *testing.T) {
 		})
 	}
 }
+
+// A client that misses a message, and has each question answered, asks three times before it gives the carrier up.
+func TestAClientAsksSeldomWhatItMisses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(transport.GatewayProfile())
+		c, _ := newOver(d)
+		c.messages.came(1)
+		var at []time.Duration
+		for began := time.Now(); time.Since(began) < maxOverdue; time.Sleep(CheckEvery) {
+			before := len(d.messages())
+			c.Check(time.Now())
+			synctest.Wait()
+			if after := d.messages(); len(after) > before {
+				at = append(at, time.Since(began))
+				c.messages.confirm(uint32(len(after)))
+				c.heard()
+				c.pong(0)
+			}
+		}
+		if want := []time.Duration{16 * time.Second, 21 * time.Second, 31 * time.Second}; !slices.Equal(at, want) {
+			t.Errorf("got questions at %v, want %v", at, want)
+		}
+		c.Close()
+		c.set.tasks.Wait()
+	})
+}

@@ -16,15 +16,17 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
 
-// Bounds of what is kept. Beyond them the network goes that was not used for longest.
+// Bounds of what is kept. Beyond them the network, or file, goes that was not used for longest.
 const (
 	maxNetworks = 16
 	maxFronts   = 32        // of one network
 	maxSize     = 256 << 10 // of the file
+	maxFiles    = 32        // of one directory: each link has one, and links come and go
 )
 
 // version begins a file; a newer one has another number.
@@ -144,8 +146,43 @@ func (s *Store) replace(body []byte) error {
 	}
 	if err != nil {
 		os.Remove(f.Name())
+		return pathless(err)
 	}
-	return pathless(err)
+	s.tidy(dir)
+	return nil
+}
+
+// tidy removes the files of links that nobody uses, beyond maxFiles, and what programs that were killed have left
+// half-written. What cannot be removed stays.
+func (s *Store) tidy(dir string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	var all []os.FileInfo
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || !info.Mode().IsRegular() || !isOurs(e.Name()) || e.Name() == filepath.Base(s.path) {
+			continue
+		}
+		all = append(all, info)
+	}
+	slices.SortFunc(all, func(a, b os.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
+	for i, info := range all {
+		isExcess := i >= maxFiles-1 || filepath.Ext(info.Name()) == ".new"
+		if isExcess && time.Since(info.ModTime()) > halfWritten {
+			os.Remove(filepath.Join(dir, info.Name()))
+		}
+	}
+}
+
+// halfWritten is longer than a file is being written.
+const halfWritten = time.Minute
+
+// isOurs reports whether a file has a name as ours have.
+func isOurs(name string) bool {
+	tag, is := strings.CutPrefix(name, "learned-")
+	return is && (isTag(tag) || filepath.Ext(tag) == ".new")
 }
 
 func (s *Store) sum(body []byte) []byte {

@@ -166,3 +166,44 @@ func TestNetworksAreBounded(t *testing.T) {
 		t.Error("another network was forgotten than the oldest")
 	}
 }
+
+// Each link has a file. Of more than are kept those go that were written least lately, and what was left
+// half-written; but not what has another name.
+func TestFilesAreBounded(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name string, age time.Duration) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		then := time.Now().Add(-age)
+		if err := os.Chtimes(path, then, then); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const old = "learned-00000000000000ff"
+	for i := range maxFiles - 2 {
+		write(fmt.Sprintf("learned-%016x", i), time.Duration(i+1)*time.Hour)
+	}
+	write(old, 9000*time.Hour)
+	write("learned-1.new", time.Hour)
+	write("learned-2.new", 0)
+	write("learned-notes.txt", 9999*time.Hour)
+	s, _, _ := filled(t, dir)
+	has := func(name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err == nil
+	}
+	if !has(filepath.Base(s.path)) || !has("learned-0000000000000000") || !has("learned-2.new") || !has("learned-notes.txt") {
+		t.Error("a file is removed that was in use, or nobody's of ours")
+	}
+	if has(old) || has("learned-1.new") {
+		t.Error("a file is kept that nobody has used for longest, or that was left half-written")
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) > maxFiles+2 {
+		t.Errorf("got %d files, %v, want %d", len(files), err, maxFiles)
+	}
+}

@@ -105,16 +105,27 @@ func (t *Tunnel) used(c *carrier.Carrier, f wire.Frame) error {
 	c.Suspect(false)
 	if p := t.sendBy(c, f.Code&wire.Alone != 0); p != nil && f.Code&wire.Lost != 0 {
 		t.send.lose(p, true)
-		for _, o := range t.paths {
-			if o != p && !o.sends {
-				o.carrier.Suspect(true)
-			}
-		}
+		t.suspectOthers(p)
 	}
 	t.recv.ackDue = true
 	t.ready(nil)
 	t.dropIdlePaths()
 	return nil
+}
+
+// silentFor is for how long nothing has come by a carrier of which its client may say that it died: half of what
+// a doubt takes at least.
+const silentFor = 500 * time.Millisecond
+
+// suspectOthers has an origin that hears of a death by p send no bulk by those that may have died: a Use that is
+// not alone does not name them. t.mu is held.
+func (t *Tunnel) suspectOthers(p *path) {
+	now := time.Now()
+	for _, o := range t.paths {
+		if o != p && (!o.sends || o.carrier.Quiet(now) > silentFor) {
+			o.carrier.Suspect(true)
+		}
+	}
 }
 
 // usedLate takes a Use that a newer one has overtaken: both carriers are meant, if neither is alone and

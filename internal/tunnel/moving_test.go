@@ -335,3 +335,35 @@ func TestACarrierInDoubtIsReplacedBesideThoseThatAreNot(t *testing.T) {
 		}
 	})
 }
+
+// A Use beside others that says that some have died does not name them: an origin suspects those that are silent,
+// and no other, so that what it sends next is not lost with them.
+func TestAnOriginSuspectsWhoIsSilentWhenItHearsOfADeath(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, n *Net) {
+		slow := fate{delay: 30 * time.Millisecond, room: 2}
+		n.first()
+		one, farOne := n.carrier(slow, slow)
+		two, farTwo := n.carrier(slow, slow)
+		three, farThree := n.carrier(slow, slow)
+		app, service, tun := joined(t, n, one)
+		go io.Copy(io.Discard, app)
+		tun.Add(two)
+		time.Sleep(time.Second)
+		go service.Write(bytesOf(16<<20, 1))
+		time.Sleep(100 * time.Millisecond)
+		for _, c := range []*carrier.Carrier{two, farTwo} {
+			n.socket(c).change(func(f *fate) { f.silent = true })
+		}
+		time.Sleep(silentFor + 100*time.Millisecond)
+		if farTwo.Doubted() {
+			t.Fatal("the origin doubts a carrier by itself before its client does")
+		}
+		tun.Add(three)
+		tun.suspect(two)
+		time.Sleep(100 * time.Millisecond)
+		if !farTwo.Doubted() || farOne.Doubted() || farThree.Doubted() {
+			t.Errorf("got suspected %v, %v and %v, want the second alone", farOne.Doubted(), farTwo.Doubted(), farThree.Doubted())
+		}
+	})
+}

@@ -95,6 +95,19 @@ func (s *spread) joinAll(t *tunnel.Tunnel) {
 	}
 }
 
+// regain has the tunnels go by all carriers that are good again which did until another died.
+func (s *spread) regain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.tunnels {
+		for _, l := range s.carriers {
+			if l.isGood() && !l.Spent() {
+				t.Regain(l.Carrier)
+			}
+		}
+	}
+}
+
 // has reports whether t goes by several carriers, or is about to.
 func (s *spread) has(t *tunnel.Tunnel) bool {
 	s.mu.Lock()
@@ -123,6 +136,7 @@ func (s *spread) run(c *Client) {
 	next := time.Now()
 	for c.running.Err() == nil && s.goesOn() {
 		now := time.Now()
+		s.regain()
 		if s.wants(c.pool.current().messagesOpen()) && !now.Before(next) && c.isCalm() && s.begin(c, now) {
 			if late := now.Add(-dialLate); next.Before(late) {
 				next = late

@@ -1,6 +1,10 @@
 package tunnel
 
-import "culvert/internal/carrier"
+import (
+	"time"
+
+	"culvert/internal/carrier"
+)
 
 // Move has the tunnels of one carrier of the client, but those that stay, go on by another. Both
 // live: nothing is sent again.
@@ -50,6 +54,24 @@ func (t *Tunnel) Replace(to *carrier.Carrier) {
 			t.suspect(c)
 		}
 	}
+}
+
+// regainAfter is how long after a carrier's death the tunnel's others are named again: by then the origin has heard
+// that one of them takes alone what several did.
+const regainAfter = time.Second
+
+// Regain has the tunnel go by c again, a carrier of the client, if it did until another died.
+func (t *Tunnel) Regain(c *carrier.Carrier) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p, cur := t.pathOf(c), t.current()
+	if t.isOver() || p == nil || p.lost == 0 || cur == nil || cur.use || time.Now().UnixNano()-p.lost < int64(regainAfter) {
+		return
+	}
+	if p := t.sendBy(c, false); p != nil {
+		p.use, p.known = true, t.deaths
+	}
+	t.ready(nil)
 }
 
 // Flee is Shift for one tunnel of the client, from the carrier that it has.

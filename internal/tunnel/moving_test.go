@@ -367,3 +367,49 @@ func TestAnOriginSuspectsWhoIsSilentWhenItHearsOfADeath(t *testing.T) {
 		}
 	})
 }
+
+// When one of several carriers dies the newest goes on alone, until the origin has heard of it: then the others take
+// what is sent again, at both ends.
+func TestCarriersAreRegainedWhenOneOfThemHasDied(t *testing.T) {
+	t.Parallel()
+	doors(t, func(t *testing.T, n *Net) {
+		one, farOne := n.first()
+		two, _ := n.carrier(fate{}, fate{})
+		three, farThree := n.carrier(fate{}, fate{})
+		_, _, tun := joined(t, n, one)
+		for _, c := range []*carrier.Carrier{two, three} {
+			tun.Add(c)
+			time.Sleep(time.Second)
+		}
+		far := n.far.allTunnels()[0]
+		lost := 0
+		n.watch(one, func(f wire.Frame) {
+			if f.Kind == wire.Use && f.Code&wire.Lost != 0 {
+				lost++
+			}
+		})
+		sends := func(tun *Tunnel, c *carrier.Carrier) bool {
+			tun.mu.Lock()
+			defer tun.mu.Unlock()
+			p := tun.pathOf(c)
+			return p != nil && p.sends
+		}
+		two.Close()
+		synctest.Wait()
+		tun.Regain(one)
+		if time.Sleep(regainAfter); sends(tun, one) || !sends(tun, three) || sends(far, farOne) {
+			t.Error("got others than the newest to send by before the origin has heard of a death, or not that")
+		}
+		for range 2 {
+			tun.Regain(one)
+			tun.Regain(two)
+			time.Sleep(10 * time.Second)
+		}
+		if !sends(tun, one) || !sends(tun, three) || !sends(far, farOne) || !sends(far, farThree) {
+			t.Error("got a carrier that does not take what is sent, want all that live")
+		}
+		if lost > 0 {
+			t.Errorf("got %d times that some have died, want none: all would go again", lost)
+		}
+	})
+}

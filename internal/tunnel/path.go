@@ -20,8 +20,10 @@ type path struct {
 	alone   bool   // client: a Use says that no other takes any
 	opened  bool   // client: the Open frame went by it
 	use     bool   // client: it is to say Use
+	lost    int64  // client: when another's death had it take no more, Unix ns; 0: it was not so
 	acked   bool   // an Ack has come by it
 	told    uint32 // client: of so many deaths it said Lost
+	known   uint32 // client: of so many it need not: another has
 	blind   uint32 // client: bytes that may go before the origin has said by it what it has; 0: any
 }
 
@@ -77,7 +79,7 @@ func (t *Tunnel) sendBy(c *carrier.Carrier, alone bool) *path {
 			o.sends = o == p
 		}
 	}
-	p.sends, p.awaited, p.alone = true, false, alone
+	p.sends, p.awaited, p.alone, p.lost = true, false, alone, 0
 	t.replacePump()
 	t.paths = append(slices.DeleteFunc(t.paths, func(o *path) bool { return o == p }), p)
 	if t.recv.ackDue {
@@ -157,13 +159,15 @@ func (p *path) Lost() {
 	t.ready(nil)
 }
 
-// useAlone has p take alone what several did: a Use does not name the one of them that has died.
-// t.mu is held.
+// useAlone has p take alone what several did: a Use does not name the one of them that has died. Regain has the
+// others do so again. t.mu is held.
 func (t *Tunnel) useAlone(p *path) {
 	for _, o := range t.paths {
-		o.sends = o == p
+		if o != p && o.sends {
+			o.sends, o.lost = false, time.Now().UnixNano()
+		}
 	}
-	p.alone = true
+	p.sends, p.alone = true, true
 }
 
 // Spent implements carrier.Sender.
@@ -352,7 +356,7 @@ func (t *Tunnel) appendUse(b []byte, p *path) []byte {
 		f.Code |= wire.Alone
 	}
 	p.told = t.deaths
-	if t.deaths > t.healed {
+	if t.deaths > max(t.healed, p.known) {
 		f.Code |= wire.Lost
 	}
 	return f.Append(b)

@@ -65,6 +65,12 @@ type Listener struct {
 	// sends nothing: for odd clients and benchmarks.
 	Raw bool
 
+	// Web takes browsers and other programs, by SOCKS5 and HTTP CONNECT, for WhatsApp's names
+	// alone, and no app. Script is the path, which begins with a slash and is hard to guess, of the
+	// script that configures browsers; empty: there is none.
+	Web    bool
+	Script string
+
 	// ProxyHeader demands a PROXY header, version 1 or 2, before everything
 	// else, as a load balancer in front of this listener sends it. A listener
 	// with it serves nobody who sends none.
@@ -149,7 +155,7 @@ func newReception(l *Listener) (*reception, error) {
 		size = 4 << 10
 	}
 	r.buffers.New = func() any { return new(make([]byte, 0, size)) }
-	if !r.Raw && r.Certificate == nil {
+	if !r.Raw && !r.Web && r.Certificate == nil {
 		made, err := NewChatCertificate(time.Now())
 		if err != nil {
 			return nil, err

@@ -3,6 +3,7 @@ package listener
 import (
 	"bufio"
 	"bytes"
+	"crypto/subtle"
 	"fmt"
 	"io"
 	"net"
@@ -50,16 +51,48 @@ func (r *reception) help(conn net.Conn, begun []byte) {
 		return
 	}
 	q, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(text)))
-	if err != nil || !r.isPersons(q, conn.LocalAddr()) {
+	if err != nil {
 		return
 	}
-	if _, err := conn.Write(answer(q)); err != nil {
+	r.showPage(conn, q)
+}
+
+// showPage answers who may see a page of this listener's, and nobody else.
+func (r *reception) showPage(conn net.Conn, q *http.Request) {
+	switch {
+	case r.isScripts(q, conn.LocalAddr()):
+		end(conn, answer(q, "application/x-ns-proxy-autoconfig", pac(proxyAddress(q.Host, conn.LocalAddr()))))
+	case !r.Web && r.isPersons(q, conn.LocalAddr()):
+		end(conn, answer(q, "text/html; charset=utf-8", helpPage))
+	}
+}
+
+// proxyAddress is where a browser finds this listener that has asked for host, which is ours.
+func proxyAddress(host string, local net.Addr) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	_, port, _ := net.SplitHostPort(local.String())
+	return net.JoinHostPort(strings.Trim(host, "[]"), port)
+}
+
+// end writes the last that is said on conn, so that it arrives though bytes were not read.
+func end(conn net.Conn, last []byte) {
+	conn.SetDeadline(time.Now().Add(helpTime))
+	if _, err := conn.Write(last); err != nil {
 		return
 	}
 	if c, ok := conn.(interface{ CloseWrite() error }); ok {
 		c.CloseWrite()
 	}
 	io.CopyN(io.Discard, conn, maxRest)
+}
+
+// isScripts reports whether a request is for the script that configures browsers. Its path is a secret that a
+// page of the web, which could fetch it, does not know.
+func (r *reception) isScripts(q *http.Request, local net.Addr) bool {
+	return r.Script != "" && q.Method == http.MethodGet && len(q.Header["Origin"]) == 0 && r.isOurs(q.Host, local) &&
+		subtle.ConstantTimeCompare([]byte(q.URL.Path), []byte(r.Script)) == 1
 }
 
 // isPersons reports whether a request is one that a browser makes when a person enters
@@ -89,12 +122,12 @@ func (r *reception) isOurs(host string, local net.Addr) bool {
 	return err == nil && bad == nil && named.Unmap() == at.Addr().Unmap().WithZone("")
 }
 
-// answer is the response to a person's request.
-func answer(q *http.Request) []byte {
-	body := helpPage
+// answer is the response to a request that gets text.
+func answer(q *http.Request, kind, text string) []byte {
+	body := text
 	if q.Method == http.MethodHead {
 		body = ""
 	}
-	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n"+
-		"Content-Length: %d\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s", len(helpPage), body)
+	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\n"+
+		"Content-Length: %d\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s", kind, len(text), body)
 }

@@ -51,6 +51,9 @@ func (r *reception) identify(conn net.Conn) (arrival, bool) {
 	if r.Raw {
 		return identifyRaw(conn, b)
 	}
+	if r.Web {
+		return r.identifyWeb(conn, b)
+	}
 	return r.identifySniffed(conn, b)
 }
 

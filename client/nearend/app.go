@@ -1,13 +1,17 @@
 package nearend
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"net/url"
 	"strings"
 
 	"culvert/client/listener"
+	"culvert/internal/link"
 	"culvert/internal/term"
 )
 
@@ -20,18 +24,22 @@ type AppSettings struct {
 	unnamed bool         // phones are let in, and we know no address for them
 	others  []netip.Addr // at which phones may reach this machine, if Host is not it
 	raw     []string
+	web     string // where browsers find their proxy; empty: nowhere
+	script  string // the path of what configures them
 }
 
 // settingsFor reads off the listeners what the app has to be told: the first
 // that is not raw is for chat, the next, or the same, for media.
-func settingsFor(o *Options, listeners []port) (AppSettings, error) {
-	a := AppSettings{lan: o.LAN}
+func settingsFor(o *Options, listeners []port, script string) (AppSettings, error) {
+	a := AppSettings{lan: o.LAN, script: script}
 	for _, l := range listeners {
 		at, err := netip.ParseAddrPort(l.Addr().String())
 		switch {
 		case err != nil:
 			return a, fmt.Errorf("listener's address: %w", err)
-		case l.raw:
+		case l.kind == forWeb:
+			a.web = loopbackOf(at)
+		case l.kind == forRaw:
 			a.raw = append(a.raw, at.String())
 		case a.Chat == 0:
 			a.Host, a.Chat, a.Media = at.Addr().Unmap().String(), at.Port(), at.Port()
@@ -41,6 +49,34 @@ func settingsFor(o *Options, listeners []port) (AppSettings, error) {
 	}
 	return a.reachable(o.Host)
 }
+
+// loopbackOf is at, where it means all addresses as this machine dials it.
+func loopbackOf(at netip.AddrPort) string {
+	if at.Addr().IsUnspecified() {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port()).String()
+	}
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port()).String()
+}
+
+// scriptOf is a path that only a link's user knows, and that stays while the link does: it is
+// entered into browsers.
+func scriptOf(l *link.Link) string {
+	mac := hmac.New(sha256.New, l.Keys.Private[:])
+	io.WriteString(mac, "culvert proxy.pac")
+	return fmt.Sprintf("/%x/proxy.pac", mac.Sum(nil)[:8])
+}
+
+// ForWeb tells a person what browsers and WhatsApp Desktop are to be told, or is empty.
+func (a AppSettings) ForWeb() string {
+	if a.web == "" {
+		return ""
+	}
+	return fmt.Sprintf("WhatsApp Web and Desktop: as SOCKS5 or HTTP proxy enter\n  %s\n"+
+		"or, so that all else goes its usual way, as automatic configuration (PAC)\n  http://%[1]s%s\n", a.web, a.script)
+}
+
+// Web is host:port of the proxy for browsers, or empty.
+func (a AppSettings) Web() string { return a.web }
 
 // reachable replaces an address that means all addresses by one that a phone
 // can dial, or by the one that the user named.
@@ -110,6 +146,7 @@ func (a AppSettings) text() string {
 	for _, r := range a.raw {
 		fmt.Fprintf(&b, "Raw chat on %s\n", r)
 	}
+	b.WriteString(a.ForWeb())
 	if a.Host == "" {
 		return b.String()
 	}

@@ -27,6 +27,7 @@ import (
 type Options struct {
 	Chat, Media string // host:port to listen at; empty: the ports that the app expects
 	Raw         string // host:port that takes every connection for chat; alone, it is the only one
+	Web         string // host:port that serves browsers and other programs, by SOCKS5 and HTTP CONNECT
 	LAN         bool   // phones on the same network are let in
 	Guests      int    // connections from other machines at once; 0: 1,024
 	Host        string // what phones dial; empty: found out
@@ -43,6 +44,7 @@ type Options struct {
 func (o *Options) AddFlags(f *term.Flags) {
 	f.StringVar(&o.Chat, "chat", "", "`ADDR`, host:port, that serves chat (default 127.0.0.1:5222)")
 	f.StringVar(&o.Media, "media", "", "`ADDR`, host:port, that serves media (default 127.0.0.1:7777)")
+	f.StringVar(&o.Web, "web", "", "`ADDR`, host:port, that serves WhatsApp Web and Desktop as a SOCKS5 and HTTP proxy; for WhatsApp's names alone")
 	f.BoolVar(&o.LAN, "lan", false, "let phones on the same network in")
 	f.IntVar(&o.Guests, "max-guests", 1024, "`NUMBER` of connections that other machines may have at once with --lan; when they get scarce those that have had no answer end first")
 	f.StringVar(&o.Host, "host", "", "`NAME` or IPv4 address by which phones reach this machine, if culvert finds a wrong one")
@@ -66,8 +68,17 @@ type NearEnd struct {
 // port is a listener for the app.
 type port struct {
 	net.Listener
-	raw bool
+	kind kind
 }
+
+// kind is whom a listener serves.
+type kind int
+
+const (
+	forApp kind = iota
+	forRaw      // every connection is chat
+	forWeb      // browsers
+)
 
 // Open listens; nothing is served before Serve is called. Whoever does not call
 // Serve calls Close. An error about an address names the flag that changes it.
@@ -83,7 +94,7 @@ func Open(ctx context.Context, l *link.Link, o Options, logs io.Writer) (*NearEn
 		return nil, err
 	}
 	if err = n.listen(ctx, &o); err == nil {
-		n.App, err = settingsFor(&o, n.listeners)
+		n.App, err = settingsFor(&o, n.listeners, scriptOf(l))
 	}
 	if err != nil {
 		n.Close()
@@ -103,8 +114,13 @@ func loggers(to io.Writer, verbose bool) (own, clients *slog.Logger) {
 }
 
 func (n *NearEnd) listen(ctx context.Context, o *Options) error {
+	if o.Web != "" {
+		if err := n.add(ctx, "--web", o.Web, forWeb); err != nil {
+			return err
+		}
+	}
 	if o.Raw != "" {
-		if err := n.add(ctx, "--raw-chat", o.Raw, true); err != nil {
+		if err := n.add(ctx, "--raw-chat", o.Raw, forRaw); err != nil {
 			return err
 		}
 		if o.Chat == "" && o.Media == "" {
@@ -113,13 +129,13 @@ func (n *NearEnd) listen(ctx context.Context, o *Options) error {
 	}
 	chat := cmp.Or(o.Chat, listener.Address(o.LAN, listener.DefaultChatPort))
 	media := cmp.Or(o.Media, listener.Address(o.LAN, listener.DefaultMediaPort))
-	if err := n.add(ctx, "--chat", chat, false); err != nil {
+	if err := n.add(ctx, "--chat", chat, forApp); err != nil {
 		return err
 	}
 	if media == chat && !anyPort(media) {
 		return nil
 	}
-	return n.add(ctx, "--media", media, false)
+	return n.add(ctx, "--media", media, forApp)
 }
 
 // anyPort says whether the system chooses the port: each time another.
@@ -128,7 +144,7 @@ func anyPort(address string) bool {
 	return err == nil && (port == "0" || port == "")
 }
 
-func (n *NearEnd) add(ctx context.Context, flag, address string, raw bool) error {
+func (n *NearEnd) add(ctx context.Context, flag, address string, kind kind) error {
 	ln, err := listener.Listen(ctx, address)
 	if errors.Is(err, os.ErrPermission) {
 		return fmt.Errorf("%w; %s chooses another address, ports from 1024 on need no privileges", err, flag)
@@ -136,7 +152,7 @@ func (n *NearEnd) add(ctx context.Context, flag, address string, raw bool) error
 	if err != nil {
 		return fmt.Errorf("%w; %s chooses another address, port 0 any free one", err, flag)
 	}
-	n.listeners = append(n.listeners, port{ln, raw})
+	n.listeners = append(n.listeners, port{ln, kind})
 	return nil
 }
 
@@ -156,7 +172,7 @@ func (n *NearEnd) Serve(ctx context.Context) error {
 	group.Go(func() { n.Client.Run(ctx) })
 	carry := func(conn net.Conn, s wire.Service, first []byte) { n.Client.Carry(conn, s, first) }
 	for _, l := range n.listeners {
-		app := listener.Listener{Raw: l.raw, Host: n.App.Host, Log: n.log, Carry: carry}
+		app := listener.Listener{Raw: l.kind == forRaw, Web: l.kind == forWeb, Script: n.App.script, Host: n.App.Host, Log: n.log, Carry: carry}
 		group.Go(func() {
 			if err := app.Serve(ctx, l.Listener); err != nil {
 				cancel(err)
@@ -174,7 +190,9 @@ func (n *NearEnd) Serve(ctx context.Context) error {
 // the same.
 func (n *NearEnd) Addresses() (all []string) {
 	for _, l := range n.listeners {
-		all = append(all, l.Addr().String())
+		if l.kind != forWeb {
+			all = append(all, l.Addr().String())
+		}
 	}
 	return all
 }

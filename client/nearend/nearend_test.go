@@ -3,6 +3,7 @@ package nearend
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -100,5 +101,25 @@ func TestNoNumberOfGuestsIsRefused(t *testing.T) {
 	l := &link.Link{Keys: seal.NewMaster().Client(1), Fronts: []link.Front{deadFront(t)}}
 	if _, err := Open(t.Context(), l, Options{Guests: -1}, t.Output()); err == nil || !strings.Contains(err.Error(), "--max-guests") {
 		t.Errorf("got %v, want what to change", err)
+	}
+}
+
+func TestBrowsersHaveAListenerOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	o := AnyPorts
+	o.Web = "127.0.0.1:0"
+	mine, another := &link.Link{Keys: seal.NewMaster().Client(1), Fronts: []link.Front{deadFront(t)}}, &link.Link{Keys: seal.NewMaster().Client(1)}
+	near, err := Open(t.Context(), mine, o, t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer near.Close()
+	text := near.App.text()
+	if web := near.App.Web(); web == "" || slices.Contains(near.Addresses(), web) || len(near.Addresses()) != 2 ||
+		!strings.Contains(text, "\n  "+web+"\n") || !strings.Contains(text, "http://"+web+"/") || !strings.Contains(text, "/proxy.pac\n") {
+		t.Errorf("got %q beside %v, want an address of its own in %q", web, near.Addresses(), text)
+	}
+	if scriptOf(mine) != scriptOf(mine) || scriptOf(mine) == scriptOf(another) {
+		t.Errorf("got %s and %s, want a path for each link", scriptOf(mine), scriptOf(another))
 	}
 }

@@ -19,6 +19,10 @@ It listens for programs of this machine only, unless --lan is given; then it
 also draws a QR code that sets the app. It runs until it is interrupted and goes
 on trying when there is no way through. culvert doctor says where it ends.
 
+WhatsApp Web and Desktop use it as a proxy, SOCKS5 or HTTP, at --web ADDR: for WhatsApp's
+names alone, which the origin resolves. --browser opens WhatsApp Web in a browser, with a
+profile of its own, that cannot reach anything else, and nothing without Culvert.
+
 Where only a proxy leads out, HTTPS_PROXY or ALL_PROXY name it, and NO_PROXY what
 is reached without it; --via URL comes before them. A password is safer there than
 in --via, which other users of this machine can see.
@@ -35,7 +39,8 @@ command line every program of this machine could read it.
 
 Examples:
   culvert connect
-  culvert connect --link-file link --lan`
+  culvert connect --link-file link --lan
+  culvert connect --link-file link --browser`
 
 func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f := term.NewFlags("culvert connect", "[--link-file FILE] [flags]", connectAbout)
@@ -46,6 +51,7 @@ func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	f.Float64Var(&o.DialRate, "dial-rate", 1, "connections a `SECOND` that media may begin where a network lets each bring little; many are easily seen")
 	f.StringVar(&o.Keep, "state", stateDir(), "`DIR` for what is learned of networks, such as how many bytes a connection may bring, or none")
 	qr := f.Bool("qr", false, "draw the QR code in any case")
+	opens := f.Bool("browser", false, "open WhatsApp Web in a browser that goes by Culvert with all that it asks for")
 	rest, err := f.ParseAll(args, stdout)
 	if err != nil {
 		return err
@@ -63,6 +69,7 @@ func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if o.Keep == noState {
 		o.Keep = ""
 	}
+	o.Web = webAddress(o.Web, *opens)
 	frugal()
 	out := term.NewConsole(stdout)
 	near, err := nearend.Open(ctx, l, o, out.Beside(stderr))
@@ -72,6 +79,14 @@ func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if err := near.App.Print(out, *qr || o.LAN && out.Live()); err != nil {
 		near.Close()
 		return err
+	}
+	if *opens {
+		end, err := openBrowser(ctx, near.App.Web(), o.Keep, out.Beside(stderr))
+		if err != nil {
+			near.Close()
+			return err
+		}
+		defer end()
 	}
 	return near.Run(ctx, out)
 }

@@ -306,6 +306,6 @@ func (r *relay) tellPorts() error {
 	}
 	a := r.Near.App
 	_, err := fmt.Fprintf(r.out, "The stand-in answers through %s, chat port %d, media port %d.\n"+
-		"WhatsApp's app cannot log in to it; without --upstream it can.\n", a.Host, a.Chat, a.Media)
+		"WhatsApp's app cannot log in to it; without --upstream it can.\n%s", a.Host, a.Chat, a.Media, a.ForWeb())
 	return err
 }

@@ -18,10 +18,10 @@ func IsMediaHost(sni string) bool {
 	return ok && within(host, "whatsapp.net")
 }
 
-// isAllowed reports whether an origin may dial host on port: whatsapp.net,
+// IsAllowed reports whether an origin may dial host on port: whatsapp.net,
 // whatsapp.com and what is below them, and wa.me, on 443, 5222 and 80. Case
 // and a trailing dot do not matter. Addresses are never allowed.
-func isAllowed(host string, port int) bool {
+func IsAllowed(host string, port int) bool {
 	name, ok := wire.HostName(host)
 	return ok && allowedPort(port) &&
 		(within(name, "whatsapp.net") || within(name, "whatsapp.com") || name == "wa.me")

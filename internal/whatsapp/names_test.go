@@ -12,8 +12,8 @@ func TestAllowedNamesAndPorts(t *testing.T) {
 		"WhatsApp.NET.", "web.whatsapp.com", "whatsapp.com", "wa.me", "WA.ME.", "a.b.c.d.fna.whatsapp.net",
 	} {
 		for _, port := range []int{443, 5222, 80} {
-			if !isAllowed(host, port) {
-				t.Errorf("isAllowed(%q, %d): got false, want true", host, port)
+			if !IsAllowed(host, port) {
+				t.Errorf("IsAllowed(%q, %d): got false, want true", host, port)
 			}
 		}
 	}
@@ -31,12 +31,12 @@ func TestHostileNamesAndPortsAreNotAllowed(t *testing.T) {
 		"evilwa.me", "x.wa.me", "wa.me.evil.com", "wa.me..",
 		strings.Repeat("a", 64) + ".whatsapp.net", strings.Repeat("a.", 130) + "whatsapp.net",
 	} {
-		if isAllowed(host, 443) {
-			t.Errorf("isAllowed(%q, 443): got true, want false", host)
+		if IsAllowed(host, 443) {
+			t.Errorf("IsAllowed(%q, 443): got true, want false", host)
 		}
 	}
 	for _, port := range []int{-1, 0, 22, 25, 53, 79, 81, 442, 444, 5221, 5223, 8080, 65979, 1<<16 + 443} {
-		if isAllowed("g.whatsapp.net", port) {
+		if IsAllowed("g.whatsapp.net", port) {
 			t.Errorf("Allowed on port %d: got true, want false", port)
 		}
 	}
@@ -60,7 +60,7 @@ func FuzzAllowed(f *testing.F) {
 	f.Add("g.whatsapp.net")
 	f.Add("whatsapp.net.evil.com\x00")
 	f.Fuzz(func(t *testing.T, host string) {
-		if !isAllowed(host, 443) {
+		if !IsAllowed(host, 443) {
 			return
 		}
 		name := strings.TrimSuffix(strings.ToLower(host), ".")

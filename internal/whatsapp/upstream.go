@@ -141,7 +141,7 @@ func (u *Upstream) plan(s wire.Service) (plan, error) {
 		return replaced(u.Chat, plan{groups: groupOf(chatEndpoints...)})
 	case s.Kind == wire.Media && s.Host == "":
 		return replaced(u.Media, plan{groups: groupOf(mediaEndpoint)})
-	case s.Kind != wire.Media && s.Kind != wire.Web, !isAllowed(s.Host, 443):
+	case s.Kind != wire.Media && s.Kind != wire.Web, !IsAllowed(s.Host, 443):
 		return plan{}, ErrNotAllowed
 	case s.Kind == wire.Media:
 		second := dial.Group{After: fallback, Endpoints: []dial.Endpoint{mediaEndpoint}}

@@ -107,7 +107,7 @@ func (r *Relay) StartStandIn() error {
 	r.run(func(context.Context) error { return s.ServeMedia(media) })
 	r.stops = append(r.stops, func() { s.Close() }) // first, so that both end
 	r.standIn, r.Trust = s, doctor.Trust{Root: s.Root(), CAs: s.CAs()}
-	r.Upstream = &whatsapp.Upstream{Chat: chat.Addr().String(), Media: media.Addr().String(), AllowPrivate: true}
+	r.Upstream = &whatsapp.Upstream{Chat: chat.Addr().String(), Media: media.Addr().String(), Web: media.Addr().String(), AllowPrivate: true}
 	return nil
 }
 

@@ -30,7 +30,8 @@ type Uploaded struct {
 
 // ServeMedia serves media on l, over TLS and HTTP/1.1 or 2, until Close, when it
 // returns nil, or until l fails. It closes l. GET /media/N answers with the N
-// bytes of Pattern(N); a POST or PUT to any path answers with an Uploaded.
+// bytes of Pattern(N); a POST or PUT to any path answers with an Uploaded; GET / is WhatsApp
+// Web's stand-in, a page with a WebSocket.
 func (s *Server) ServeMedia(l net.Listener) error {
 	server := &http.Server{
 		Handler:           s.mediaHandler(),
@@ -67,6 +68,7 @@ func (s *Server) mediaHandler() http.Handler {
 	mux.HandleFunc("GET /media/{n}", download)
 	mux.HandleFunc("POST /", upload)
 	mux.HandleFunc("PUT /", upload)
+	s.handleWeb(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.begin() { // HTTP/2 has handlers that outlive their connection
 			defer s.wg.Done()

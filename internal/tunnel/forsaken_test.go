@@ -28,71 +28,53 @@ func (n *Net) allBegun() int {
 
 func TestWhatNobodyWaitsForIsNotOpened(t *testing.T) {
 	t.Parallel()
-	doors(t, func(t *testing.T, n *Net) {
-		app, near := n.waitingTunnel()
-		time.Sleep(time.Second)
-		app.SetLinger(0)
-		app.Close()
-		time.Sleep(forsakenAfter)
-		c, _ := n.first()
-		near.Attach(c, true)
-		time.Sleep(2 * sweepEvery)
-		if got := n.allBegun(); got != 0 {
-			t.Errorf("got %d tunnels at the origin, want none", got)
-		}
-		n.wantTunnels(t, 0, 0)
-	})
-}
-
-// An app that has asked and half-closed waits for its answer, however long the first carrier takes; also where one
-// that came first brought nothing.
-func TestAnAppThatHasSaidAllWaitsForItsAnswer(t *testing.T) {
-	t.Parallel()
-	for name, first := range map[string]func(n *Net) (*memStream, *Tunnel){
-		"no carrier": (*Net).waitingTunnel,
-		"a carrier that brings nothing": func(n *Net) (*memStream, *Tunnel) {
-			app, near := n.waitingTunnel()
-			c, _ := n.carrier(fate{silent: true}, fate{silent: true})
-			near.Attach(c, false)
-			time.Sleep(time.Second)
-			c.Close()
-			return app, near
-		},
+	for name, leave := range map[string]func(*memStream){
+		"closed": func(a *memStream) { a.Close() },
+		"reset":  func(a *memStream) { a.SetLinger(0); a.Close() },
+		"ended":  func(a *memStream) { a.CloseWrite() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			doors(t, func(t *testing.T, n *Net) {
-				app, near := first(n)
-				app.CloseWrite()
-				time.Sleep(time.Minute)
+				app, near := n.waitingTunnel()
+				time.Sleep(time.Second)
+				leave(app)
+				time.Sleep(forsakenAfter)
 				c, _ := n.first()
 				near.Attach(c, true)
-				if time.Sleep(time.Second); near.IsOver() {
-					t.Fatal("got a tunnel ended whose app waits for an answer")
+				time.Sleep(2 * sweepEvery)
+				if got := n.allBegun(); got != 0 {
+					t.Errorf("got %d tunnels at the origin, want none", got)
 				}
-				service := <-n.service(near.number())
-				wantRead(t, service, "WA\x06\x03hello")
-				if rest, err := io.ReadAll(service); len(rest) > 0 || err != nil {
-					t.Errorf("got %d bytes more and %v, want an EOF", len(rest), err)
-				}
-				service.Write([]byte("answer"))
-				service.CloseWrite()
-				wantRead(t, app, "answer")
-				synctest.Wait()
+				n.wantTunnels(t, 0, 0)
 			})
 		})
 	}
 }
 
-// One that nobody answers is given up like any.
-func TestAnAppThatHasSaidAllDoesNotWaitForEver(t *testing.T) {
+// Also where no carrier ever comes, and by one that brought nothing and died.
+func TestWhatNobodyWaitsForIsNotHeld(t *testing.T) {
 	t.Parallel()
 	doors(t, func(t *testing.T, n *Net) {
 		app, _ := n.waitingTunnel()
 		app.CloseWrite()
-		time.Sleep(wire.HoldTunnel + 2*sweepEvery)
+		time.Sleep(forsakenAfter + sweepEvery)
 		n.wantTunnels(t, 0, 0)
 		if _, err := app.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("got %v, want %v", err, syscall.ECONNRESET)
+		}
+	})
+	doors(t, func(t *testing.T, n *Net) {
+		c, _ := n.carrier(fate{silent: true}, fate{silent: true})
+		app, near := n.dial(c, []byte("WA"))
+		app.CloseWrite()
+		time.Sleep(time.Second)
+		c.Close()
+		time.Sleep(forsakenAfter)
+		second, _ := n.first()
+		near.Attach(second, true)
+		time.Sleep(time.Second)
+		if got := n.allBegun(); got != 0 {
+			t.Errorf("got %d tunnels at the origin, want none", got)
 		}
 	})
 }

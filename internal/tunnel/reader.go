@@ -25,7 +25,6 @@ type streamReader struct {
 	closing bool  // the peer's Fin is being passed on
 	pumps   int   // how many pumps there were; the last one reads
 	sending bool  // it is writing to a carrier
-	asked   bool  // the system asks whether the stream's peer is there
 	last    int64 // when bytes were last read, Unix ns
 }
 
@@ -123,22 +122,6 @@ func (r *streamReader) tryWrite(b []byte) (n int, blocked bool, err error) {
 
 // gone reports that the stream's peer has closed both directions.
 func (r *streamReader) gone() bool { return r.nonblocking != nil && r.nonblocking.Gone() }
-
-// askEvery is how often a stream's peer is asked whether it is there that says no more. A system forgets what a program
-// has closed within a minute, as a rule, and says so when it is asked.
-const askEvery = 10 * time.Second
-
-// isThere reports whether the peer of a stream that has ended may yet read. It is asked from the first call on.
-// Tunnel.mu is held.
-func (r *streamReader) isThere() bool {
-	if conn, ok := r.conn.(interface {
-		SetKeepAliveConfig(net.KeepAliveConfig) error
-	}); ok && !r.asked {
-		conn.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: askEvery, Interval: askEvery, Count: 3})
-	}
-	r.asked = true
-	return !r.gone()
-}
 
 // cancel ends a park.
 func (r *streamReader) cancel() {

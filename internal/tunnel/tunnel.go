@@ -202,16 +202,13 @@ func (t *Tunnel) sweep(now time.Time) {
 	}
 }
 
-// forsakenAfter is how long a tunnel whose app says no more waits for a carrier before it is asked whether the
-// app is there.
+// forsakenAfter is how long a tunnel may wait for a carrier whose app says no more.
 const forsakenAfter = 3 * time.Second
 
-// isForsaken reports that nobody waits for what the tunnel leads to: the app has ended its stream
-// before it heard a byte, there is no carrier, and the app's end is no more. One that has said all that it
-// asks may wait for the answer. t.mu is held.
+// isForsaken reports that nobody waits for what the tunnel leads to: the app has ended
+// its stream before it heard a byte, and there is no carrier. t.mu is held.
 func (t *Tunnel) isForsaken(now time.Time) bool {
-	maybe := t.send.state != sendOpen && t.isUnbegun() && t.current() == nil && now.Sub(t.orphaned) > forsakenAfter
-	return maybe && !t.reader.isThere()
+	return t.send.state != sendOpen && t.isUnbegun() && t.current() == nil && now.Sub(t.orphaned) > forsakenAfter
 }
 
 // isUnbegun reports that no origin has said anything of a client's tunnel. t.mu is held.

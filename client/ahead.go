@@ -26,6 +26,7 @@ func (c *Client) goAhead(s *socket, i int, conn net.Conn, w wanted) (first []byt
 		budget = inOneFlight(budget)
 	}
 	w.home.paths.follow(s.ahead, budget)
+	s.ahead.SayKnown(c.fronts.known())
 	s.ahead.Ping()
 	w.bulk.await(s.ahead)
 	if first = s.ahead.First(wire.MaxAhead); first == nil {

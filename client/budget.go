@@ -1,7 +1,6 @@
 package client
 
 import (
-	"slices"
 	"sync"
 	"time"
 
@@ -240,9 +239,9 @@ func (f *budget) freeze(at int, isSilent bool) {
 // areTight reports whether carriers by each front of the stream door may bring little, or by each front
 // if there is no such one.
 func (c *Client) areTight() (are bool) {
-	hasStream := slices.ContainsFunc(c.cfg.Link.Fronts, streamFront)
-	for i, f := range c.cfg.Link.Fronts {
-		if f.Gateway && hasStream {
+	hasStream := c.fronts.has(streamFront)
+	for _, i := range c.fronts.inOrder() {
+		if c.fronts.at(i).Gateway && hasStream {
 			continue
 		}
 		if !c.budgets.isTight(i) {

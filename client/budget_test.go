@@ -79,7 +79,7 @@ func TestBulkIsSpreadWhereAllFrontsAreTight(t *testing.T) {
 		"beside a gateway": {[]link.Front{gateway, stream}, []int{1}, true},
 		"a gateway alone":  {[]link.Front{gateway}, nil, false},
 	} {
-		client := &Client{cfg: Config{Link: &link.Link{Fronts: c.fronts}}}
+		client := &Client{fronts: newFronts(&link.Link{Fronts: c.fronts}, time.Now)}
 		for _, i := range c.tight {
 			client.budgets.of(i).freeze(15_000, true)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -84,6 +83,7 @@ func (c *Client) dialFor(ctx context.Context, w wanted) (*activeCarrier, error) 
 	if l == nil {
 		l = c.newCarrier(sock, at, h)
 		h.paths.follow(l, c.budgets.left(l, w.bulk != nil))
+		l.SayKnown(c.fronts.known())
 	} else {
 		l.Release()
 	}
@@ -105,12 +105,13 @@ func (c *Client) dialFor(ctx context.Context, w wanted) (*activeCarrier, error) 
 func (c *Client) newCarrier(sock *socket, at int, h *home) *activeCarrier {
 	l := &activeCarrier{home: h, ticket: sock.offered, led: sock.led, front: at, began: time.Now()}
 	door := session.Stream
-	if l.gateway = c.cfg.Link.Fronts[at].Gateway; l.gateway {
+	if l.gateway = c.fronts.at(at).Gateway; l.gateway {
 		door = session.Gateway
 		l.until = time.Now().Add(gatewayLife + rand.N(gatewayMore))
 	}
 	l.Carrier = h.session.NewCarrier(sock.Transport, door, sock.token)
 	l.cost, l.brought = sock.cost, sock.brought
+	l.Fronts = c.onFronts
 	return l
 }
 
@@ -154,18 +155,20 @@ func (c *Client) renewAfter(main *activeCarrier) time.Duration {
 	switch {
 	case !main.gateway:
 		return 1 << 62 // never
-	case slices.ContainsFunc(c.cfg.Link.Fronts, streamFront):
+	case c.fronts.has(streamFront):
 		every = backToStream
 	}
 	return every - rand.N(every/4)
 }
 
-// renew makes main's successor, through the stream door unless time is over, and
+// renew makes main's successor, through the stream door unless its time is over or its front is gone, and
 // moves its tunnels there while bytes flow. It returns nil if main is to stay, or
 // if over was closed: tunnels wait when main has ended, so the search does not.
 func (c *Client) renew(ctx context.Context, main *activeCarrier, over <-chan struct{}) *activeCarrier {
 	may, now := streamFront, time.Now()
 	switch {
+	case c.fronts.isGone(main.front):
+		may = anyFront
 	case now.After(main.until):
 		may = anyFront
 	case now.Before(c.health.streamAt()):
@@ -179,6 +182,7 @@ func (c *Client) renew(ctx context.Context, main *activeCarrier, over <-chan str
 	if !next.gateway {
 		c.pool.renewBulkAt(now)
 	}
+	c.leaveGone(next)
 	return next
 }
 

@@ -24,7 +24,7 @@
 // front did, budget.go what carriers by it may bring, and learned.go keeps that for each
 // network; redial.go holds back dials by fronts that fail, doubt.go finds what falls silent
 // a successor; ways.go says what carries and why carriers ended, echo.go examines the main
-// one; socket.go is the way from a front to a socket, frontclock.go the time in its token.
+// one; fronts.go has the fronts and their order, later.go the lists that add some; socket.go is the way from a front to a socket, frontclock.go the time in its token.
 // A frame's way goes from the app's connection through a tunnel of the table to its
 // carrier, none of which is done here.
 package client
@@ -36,6 +36,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -46,7 +47,6 @@ import (
 	"culvert/internal/share"
 	"culvert/internal/tasks"
 	"culvert/internal/tunnel"
-	"culvert/internal/version"
 	"culvert/internal/wire"
 )
 
@@ -78,6 +78,9 @@ type Config struct {
 	// Keep is a directory for what is learned of networks; empty: it is forgotten with the Client.
 	Keep string
 
+	// Confine says at which addresses the link's fronts may be; nil: at any.
+	Confine func(netip.Addr) bool
+
 	// DialRate is how many connections a second bulk may begin where each brings little; 0: one.
 	DialRate float64
 }
@@ -92,7 +95,8 @@ type Client struct {
 	table   *tunnel.Table
 	ends    ends
 	pool    *pool
-	clocks  []frontClock // of the link's fronts, in their order
+	fronts  *fronts
+	later   later
 	health  frontHealth
 	budgets budgets
 	redials redials
@@ -135,17 +139,21 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client: the link's keys: %w", err)
 	}
-	c := &Client{cfg: cfg, pair: pair, clocks: make([]frontClock, len(cfg.Link.Fronts))}
-	for i := range c.clocks {
-		c.clocks[i].built = version.Read().Time
-	}
-	c.spread, c.health.fronts = newSpread(), len(cfg.Link.Fronts)
+	c := &Client{cfg: cfg, pair: pair, fronts: newFronts(cfg.Link, cfg.Now)}
+	c.spread, c.health.after = newSpread(), c.fronts.after
 	c.pool, c.tasks, c.reach = newPool(), tasks.NewGroup(), c.dialSocket
 	c.table = tunnel.NewTable(tunnel.Events{
 		Ended: c.ended, Bulk: c.promote, Draining: c.pool.onDrain, Doubted: c.onDoubted, Spending: c.onSpending, Expired: c.expired,
 	}, tunnel.NewWindows(cfg.Windows), true)
 	c.table.Guests = share.NewGuests(cmp.Or(cfg.Guests, 1024))
 	c.pool.move(nil, newHome(c.table, pair))
+	if cfg.Confine != nil {
+		for _, f := range cfg.Link.Fronts {
+			cfg.Dialer.Confine(f, cfg.Confine)
+		}
+	}
+	c.openLater(pair)
+	c.health.prefer(c.fronts.inOrder()[0])
 	c.openLearned(pair)
 	c.running, c.stop = context.WithCancel(context.Background())
 	return c, nil
@@ -226,7 +234,7 @@ func (c *Client) WaitReady(ctx context.Context) error {
 type Status struct {
 	Connected bool          // there is a main carrier, and it lives, or Resting
 	Resting   bool          // there is none, as nobody uses the client, and the network would cut it
-	Front     int           // index of the front in use, or of the next to be tried
+	Front     int           // number, from 0, of the front in use, or of the next to be tried: the link's come first
 	RTT       time.Duration // the shortest round trip to the origin; 0: not measured
 	Carriers  int           // sockets to the origin
 	Tunnels   int           // connections of the app
@@ -236,6 +244,8 @@ type Status struct {
 	Ways      []Way         // what carries, in the order of the link's fronts
 	Ends      map[Cause]int // how many carriers have ended, by why
 	LastEnd   LastEnd       // of the carrier that ended last
+	Later     int           // how many fronts may be used that came later, by a list
+	List      uint32        // version of that list; 0: there is none
 }
 
 // Status says how things are now.
@@ -250,6 +260,7 @@ func (c *Client) Status() Status {
 		s.Connected, s.Resting = true, true
 	}
 	s.Ways = c.ways()
+	s.Later, s.List = c.fronts.later()
 	s.Ends, s.LastEnd = c.ends.read()
 	return s
 }

@@ -54,8 +54,8 @@ const (
 // whether the stream door is worth going back to, and whether somebody answers
 // who does not let us in. All goroutines of a client may use it.
 type frontHealth struct {
-	fronts int          // how many the link has
-	hurry  atomic.Int32 // how many carriers in doubt are being replaced
+	after func(front int) int // the one after a front, in the order in which to try them
+	hurry atomic.Int32        // how many carriers in doubt are being replaced
 
 	mu         sync.Mutex            // guards the following
 	best       int                   // the front to be tried first
@@ -79,6 +79,13 @@ func (h *frontHealth) reached(front int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.best, h.led = front, true
+}
+
+// prefer has a front be tried first, of which nothing is known yet.
+func (h *frontHealth) prefer(front int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.best, h.led = front, false
 }
 
 // good is the front to be tried first, if any has led to an origin in this network.
@@ -127,7 +134,7 @@ func (h *frontHealth) answeredIn(front int, d time.Duration) {
 func (h *frontHealth) pass(front int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.best = (front + 1) % h.fronts
+	h.best = h.after(front)
 }
 
 // carrierDied learns from the end of a main carrier. After some short-lived ones
@@ -151,7 +158,7 @@ func (h *frontHealth) carrierDied(front int, gateway bool, lived time.Duration) 
 		h.streamFrom = time.Now().Add(backToStream << min(h.died-maxShortLived, maxDoublings))
 	}
 	if h.best == front {
-		h.best = (front + 1) % h.fronts
+		h.best = h.after(front)
 	}
 }
 

@@ -11,10 +11,13 @@ import (
 	"culvert/internal/wire"
 )
 
+// ring is the order of n fronts.
+func ring(n int) func(int) int { return func(front int) int { return (front + 1) % n } }
+
 func TestShortLivedCarriersTurnTheClientToTheNextFront(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h := frontHealth{fronts: 2}
+		h := frontHealth{after: ring(2)}
 		h.reached(1)
 		h.carrierDied(1, false, time.Second)
 		if got := h.first(); got != 1 || !h.streamAt().IsZero() {
@@ -64,7 +67,7 @@ func TestAFrontHasTwiceAsLongAsItUsedToTake(t *testing.T) {
 
 func TestAShortLifeAtAnotherFrontBeginsTheCountAnew(t *testing.T) {
 	t.Parallel()
-	h := frontHealth{fronts: 3}
+	h := frontHealth{after: ring(3)}
 	h.reached(1)
 	for _, front := range []int{1, 2, 1} {
 		h.carrierDied(front, false, time.Second)
@@ -76,7 +79,7 @@ func TestAShortLifeAtAnotherFrontBeginsTheCountAnew(t *testing.T) {
 
 func TestTheGatewayDoorsShortLivesLeaveTheStreamDoorAlone(t *testing.T) {
 	t.Parallel()
-	h := frontHealth{fronts: 2}
+	h := frontHealth{after: ring(2)}
 	for range 5 {
 		h.carrierDied(0, true, time.Second)
 	}

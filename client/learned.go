@@ -71,9 +71,10 @@ func (c *Client) lookAround() {
 
 // recall has what is known be n.
 func (c *Client) recall(n kept.Network) {
-	best := 0
+	best := c.fronts.inOrder()[0]
 	c.budgets.forget()
-	for i, f := range c.cfg.Link.Fronts {
+	for _, i := range c.fronts.inOrder() {
+		f := c.fronts.at(i).Front
 		tag, known := "", kept.Front{}
 		if c.learned.store != nil {
 			tag = c.learned.store.Tag("front", f.String())
@@ -95,7 +96,8 @@ func (c *Client) putLearned() {
 		return
 	}
 	n := kept.Network{Fronts: map[string]kept.Front{}}
-	for i, f := range c.cfg.Link.Fronts {
+	for _, i := range c.fronts.inOrder() {
+		f := c.fronts.at(i).Front
 		known := c.budgets.known(i)
 		known.Small = c.cfg.Dialer.Small(f)
 		if known != (kept.Front{}) {
@@ -103,7 +105,7 @@ func (c *Client) putLearned() {
 		}
 	}
 	if best, led := c.health.good(); led {
-		n.Best = s.Tag("front", c.cfg.Link.Fronts[best].String())
+		n.Best = s.Tag("front", c.fronts.at(best).String())
 	}
 	s.Put(s.Tag("network", c.learned.here), n, c.cfg.Now())
 }

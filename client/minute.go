@@ -150,8 +150,8 @@ func (b *budgets) hasRoom(front int) bool {
 
 // streamFronts are those of the stream door.
 func (c *Client) streamFronts() (all []int) {
-	for i, f := range c.cfg.Link.Fronts {
-		if !f.Gateway {
+	for _, i := range c.fronts.inOrder() {
+		if !c.fronts.at(i).Gateway {
 			all = append(all, i)
 		}
 	}

@@ -117,7 +117,7 @@ func TestAFailureIsNoLimitByItself(t *testing.T) {
 func TestBulkLeavesConnectionsToChat(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := &Client{cfg: Config{Link: twoFronts()}, pool: newPool()}
+		c := &Client{fronts: newFronts(twoFronts(), time.Now), pool: newPool()}
 		c.budgets.of(0).minute = minuteLimit{limit: 4, known: true, until: time.Now().Add(time.Hour)}
 		if !c.mayDialBulk(10) {
 			t.Error("one front is free: got bulk held back")

@@ -326,6 +326,10 @@ func (c *Client) watch(ctx context.Context, main *activeCarrier, wait *dial.Back
 		}
 		select {
 		case <-now.changed:
+		case <-c.fronts.changed:
+			if next := c.followList(ctx, main, renew, now.changed); next != nil {
+				return next
+			}
 		case <-renew.C:
 			if next := c.renew(ctx, main, now.changed); next != nil {
 				return next

@@ -50,12 +50,12 @@ var (
 // the front's clock is kept. It takes as long as ctx allows, at most 25 seconds, and as
 // long again after an answer that another token may change.
 func (c *Client) Probe(ctx context.Context, front int) Probed {
-	p := Probed{Pinned: len(c.cfg.Link.Fronts[front].Pins) > 0}
+	p := Probed{Pinned: len(c.fronts.at(front).Pins) > 0}
 	if c.probe(ctx, front, &p) {
 		p.Hops, p.Status = nil, 0 // once more, by another token
 		c.probe(ctx, front, &p)
 	}
-	p.Ahead = c.clocks[front].gap()
+	p.Ahead = c.fronts.at(front).clock.gap()
 	return p
 }
 

@@ -93,16 +93,12 @@ func (c *Client) dialSocket(ctx context.Context, w wanted) (*socket, int, error)
 // was good last, or else the one after it, comes first, and those whose carriers may bring little
 // come last.
 func (c *Client) frontsToTry(may func(link.Front) bool) (fronts []int) {
-	for i, f := range c.cfg.Link.Fronts {
-		if may(f) {
+	for _, i := range c.fronts.inOrder() {
+		if may(c.fronts.at(i).Front) {
 			fronts = append(fronts, i)
 		}
 	}
-	good := c.health.first()
-	if at := slices.IndexFunc(fronts, func(i int) bool { return i >= good }); at > 0 {
-		first := fronts[at]
-		fronts = slices.Insert(slices.Delete(fronts, at, at+1), 0, first)
-	}
+	c.fronts.from(c.health.first(), fronts)
 	slices.SortStableFunc(fronts, func(a, b int) int { return c.budgets.compare(a, b) })
 	c.giveWay(fronts)
 	return fronts
@@ -113,7 +109,7 @@ func (c *Client) frontsToTry(may func(link.Front) bool) (fronts []int) {
 func (c *Client) giveWay(fronts []int) {
 	best := 0
 	for n, i := range fronts {
-		isAlike := c.cfg.Link.Fronts[i].Gateway == c.cfg.Link.Fronts[fronts[0]].Gateway && c.budgets.compare(fronts[0], i) >= 0
+		isAlike := c.fronts.at(i).Gateway == c.fronts.at(fronts[0]).Gateway && c.budgets.compare(fronts[0], i) >= 0
 		if isAlike && c.hindrance(i) < c.hindrance(fronts[best]) {
 			best = n
 		}
@@ -148,7 +144,7 @@ func (c *Client) tryFront(ctx context.Context, i int, ticket string, w wanted) (
 // token, is worth it after a refusal.
 func (c *Client) openSocket(ctx context.Context, i int, ticket string, w wanted) (s *socket, way front.Way, again bool, err error) {
 	var repeat atomic.Bool
-	s, way, err = front.Open(ctx, c.cfg.Dialer, c.cfg.Link.Fronts[i], func(ctx context.Context, conn *tls.Conn) (*socket, error) {
+	s, way, err = front.Open(ctx, c.cfg.Dialer, c.fronts.at(i).Front, func(ctx context.Context, conn *tls.Conn) (*socket, error) {
 		s, again, err := c.enter(ctx, conn, i, ticket, w)
 		if again {
 			repeat.Store(true)
@@ -189,20 +185,20 @@ func (c *Client) learnDate(i int, answer *http.Response) bool {
 		return false
 	}
 	date, err := http.ParseTime(answer.Header.Get("Date"))
-	return err == nil && c.clocks[i].Learn(date, c.cfg.Now())
+	return err == nil && c.fronts.at(i).clock.Learn(date, c.cfg.Now())
 }
 
 // mayBeRepeated reports whether a front has perhaps sent our request twice, as
 // CloudFront may, and has answered with what the second brought: the origin had taken
 // the token by then. The gateway door takes it later.
 func (c *Client) mayBeRepeated(i int, err error) bool {
-	return errors.Is(err, ErrNotLetIn) && !c.cfg.Link.Fronts[i].Gateway
+	return errors.Is(err, ErrNotLetIn) && !c.fronts.at(i).Gateway
 }
 
 // upgrade asks on conn for a socket by a new token. The answer is nil if none came.
 func (c *Client) upgrade(ctx context.Context, conn net.Conn, i int, ticket string, w wanted) (*socket, *http.Response, error) {
-	keys, f := c.cfg.Link.Keys, c.cfg.Link.Fronts[i]
-	s := &socket{token: wire.NewToken(keys.User, keys.Token, c.pair.ProofKey(), c.clocks[i].read(c.cfg.Now())), led: ticket != ""}
+	keys, f := c.cfg.Link.Keys, c.fronts.at(i)
+	s := &socket{token: wire.NewToken(keys.User, keys.Token, c.pair.ProofKey(), f.clock.read(c.cfg.Now())), led: ticket != ""}
 	if f.Gateway {
 		var answer *http.Response
 		var err error

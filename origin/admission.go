@@ -24,6 +24,7 @@ type admission struct {
 	pairs    *pairs
 	taken    *takenTokens
 	revoked  func(user uint32) bool
+	fronts   func(seal.PublicKey, uint32) ([]byte, uint32) // nil: there are none to tell of
 	sessions *session.Origin
 	table    *tunnel.Table
 	unproven *share.Pool[uint32, struct{}] // carriers, of each user
@@ -35,7 +36,7 @@ type admission struct {
 func newAdmission(cfg Config) *admission {
 	agreements := share.NewRates[uint32](agreeRate, agreeBurst)
 	return &admission{
-		gates: cfg.Gates, revoked: cfg.Revoked,
+		gates: cfg.Gates, revoked: cfg.Revoked, fronts: cfg.Fronts,
 		pairs: newPairs(append([]seal.Master{cfg.Master}, cfg.Older...)...),
 		taken: newTakenTokens(), unproven: share.NewPool[uint32, struct{}](max(leastUnproven, cfg.MaxCarriers/4)),
 		sessions: session.NewOrigin(session.Config{Address: cfg.address(), Allow: agreements.Allow}),
@@ -109,6 +110,9 @@ func (a *admission) newCarrier(sock transport.Transport, door session.Door, b *b
 	c := a.table.NewCarrier(sock, oc, b.user)
 	place := a.unproven.Enter(b.user, struct{}{}, func() { c.Close() })
 	c.Settled = place.Leave
+	if pair := b.pair; a.fronts != nil {
+		c.Newest = func() ([]byte, uint32) { return a.fronts(pair.PublicKey(), c.User) }
+	}
 	return c
 }
 
@@ -139,12 +143,15 @@ func (a *admission) drain() {
 	}
 }
 
-// sweep forgets what is over, and ends the carriers of users who were revoked after they
-// had come. Their tunnels end later, when no carrier has come for them.
+// sweep forgets what is over, tells of fronts that came later, and ends the carriers of users who were
+// revoked after they had come. Their tunnels end later, when no carrier has come for them.
 func (a *admission) sweep(now time.Time) {
 	for _, c := range a.table.Carriers.All() {
 		if a.revoked(c.User) {
 			c.Close()
+		}
+		if c.Live() { // the others ask when they have proved themselves
+			c.OfferFronts()
 		}
 	}
 	a.sessions.Sweep(now)

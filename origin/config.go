@@ -34,6 +34,10 @@ type Config struct {
 	Advertise   netip.AddrPort                                        // where functions and other origins reach this one; zero: none do
 	Gateway     Gateway                                               // zero: no gateway door
 
+	// Fronts is the newest list of fronts, with its version, for a user whose link has that key of the origin;
+	// version 0: there is none. nil: there are none at all. The list is not changed.
+	Fronts func(key seal.PublicKey, user uint32) (list []byte, version uint32)
+
 	// Reach dials other origins; nil: a net.Dialer does.
 	Reach func(ctx context.Context, network, address string) (net.Conn, error)
 }

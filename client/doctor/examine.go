@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -46,6 +47,7 @@ func (Silent) Check(Check) {}
 // Options say how to examine. Their zero value is ready.
 type Options struct {
 	Dialer *front.Dialer // whose settings are used; nil: those of its zero value
+	Later  client.Later  // fronts that came after the link: they are examined, too
 	Rest   time.Duration // how long a connection may rest, at most, to see whether that is cut; 0: not at all
 }
 
@@ -54,20 +56,32 @@ type Options struct {
 // a minute at most besides twice the rest. Tell hears of the fronts in their order.
 func Examine(ctx context.Context, l *link.Link, o Options, t Trust, tell Listener) *Report {
 	r := newReport(ByLink)
-	r.add(tell, Check{Hop: Link, Status: Passed,
-		Detail: fmt.Sprintf("valid, for user %d, with %s", l.Keys.User, term.Count(len(l.Fronts), "front"))})
-	results := make([]chan []Check, len(l.Fronts))
-	for i := range l.Fronts {
+	r.add(tell, Check{Hop: Link, Status: Passed, Detail: describeLink(l, o.Later)})
+	fronts := slices.Concat(l.Fronts, o.Later.Fronts)
+	results := make([]chan []Check, len(fronts))
+	for i, f := range fronts {
 		results[i] = make(chan []Check, 1)
-		go func() { results[i] <- examineFront(ctx, l, i, o, t) }()
+		go func() { results[i] <- examineFront(ctx, l, i, f, o, t) }()
 	}
-	for i, f := range l.Fronts {
+	for i, f := range fronts {
 		tell.Front(i+1, f)
 		for _, c := range <-results[i] {
 			r.add(tell, c)
 		}
 	}
 	return r
+}
+
+// describeLink says what the link holds, and what has changed since it was made.
+func describeLink(l *link.Link, later client.Later) string {
+	text := fmt.Sprintf("valid, for user %d, with %s", l.Keys.User, term.Count(len(l.Fronts), "front"))
+	if n := len(later.Fronts); n > 0 {
+		text += fmt.Sprintf("; %d more came later, from number %d on", n, len(l.Fronts)+1)
+	}
+	for _, i := range later.Withdrawn {
+		text += fmt.Sprintf("; front %d is withdrawn", i+1)
+	}
+	return text
 }
 
 // ExamineBadLink is the report of a link that could not be read, and why.
@@ -87,12 +101,16 @@ func ExamineDirect(ctx context.Context, u *whatsapp.Upstream, t Trust, tell List
 }
 
 // examineFront goes the whole way by one front alone.
-func examineFront(ctx context.Context, l *link.Link, i int, o Options, t Trust) []Check {
-	alone := &link.Link{Keys: l.Keys, Fronts: l.Fronts[i : i+1]}
-	p := &subject{number: i + 1, front: l.Fronts[i], tally: &tally{}}
+func examineFront(ctx context.Context, l *link.Link, i int, f link.Front, o Options, t Trust) []Check {
+	alone := &link.Link{Keys: l.Keys, Fronts: []link.Front{f}}
+	p := &subject{number: i + 1, front: f, tally: &tally{}}
 	p.dialer = p.tally.over(o.Dialer)
 	ends := newCloseReasons()
-	c, err := client.New(client.Config{Link: alone, Dialer: p.dialer, Ended: ends.add})
+	cfg := client.Config{Link: alone, Dialer: p.dialer, Ended: ends.add}
+	if i >= len(l.Fronts) {
+		cfg.Confine = o.Later.MayLeadTo
+	}
+	c, err := client.New(cfg)
 	if err != nil {
 		return skip(i+1, []Check{{Front: i + 1, Hop: Network, Status: Failed, Problem: err.Error()}})
 	}

@@ -5,6 +5,7 @@ package front
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -117,14 +118,21 @@ func endpoints(f link.Front) (all []dial.Endpoint, err error) {
 	return all, nil
 }
 
-// hosts is how to connect to what groupsOf lists.
-func (d *Dialer) hosts() *dial.Hosts {
-	return &dial.Hosts{Lookup: d.lookup, Connect: d.connect, Via: d.via, Patience: stepTimeout}
+// hosts is how to connect to what groupsOf lists for a front.
+func (d *Dialer) hosts(m *frontMemory) *dial.Hosts {
+	connect := func(ctx context.Context, address netip.AddrPort) (net.Conn, error) {
+		if !m.mayLeadTo(address.Addr()) {
+			return nil, errConfined
+		}
+		return d.dialTCP(ctx, address.String())
+	}
+	return &dial.Hosts{Lookup: d.lookup, Connect: connect, Via: d.via, Patience: stepTimeout}
 }
 
-func (d *Dialer) connect(ctx context.Context, address netip.AddrPort) (net.Conn, error) {
-	return d.dialTCP(ctx, address.String())
-}
+var errConfined = errors.New("it leads into a private network, and the link has no such address; ask for a new link")
+
+// Confine has connections of f's go to addresses alone that may says. Proxies connect where they like.
+func (d *Dialer) Confine(f link.Front, may func(netip.Addr) bool) { d.memory(f).confine(may) }
 
 func (d *Dialer) dialTCP(ctx context.Context, address string) (net.Conn, error) {
 	if d.Connect != nil {

@@ -20,6 +20,21 @@ type frontMemory struct {
 	small  bool          // a smaller ClientHello is sent
 
 	answers map[string]answer // of resolvers, by network and host
+
+	may func(netip.Addr) bool // where connections may go; nil: anywhere
+}
+
+func (m *frontMemory) confine(may func(netip.Addr) bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.may = may
+}
+
+func (m *frontMemory) mayLeadTo(a netip.Addr) bool {
+	m.mu.Lock()
+	may := m.may
+	m.mu.Unlock()
+	return may == nil || may(a)
 }
 
 // answer is the addresses that a resolver gave, which are kept for a while.

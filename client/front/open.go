@@ -39,7 +39,7 @@ func Open[T io.Closer](ctx context.Context, d *Dialer, f link.Front, enter func(
 		var none T
 		return none, Way{}, Failed(StepConnect, err)
 	}
-	won, err := dial.Use(ctx, d.hosts(), groups, func(ctx context.Context, r *dial.Reached) (opened[T], error) {
+	won, err := dial.Use(ctx, d.hosts(o.memory), groups, func(ctx context.Context, r *dial.Reached) (opened[T], error) {
 		return through(ctx, o, r, enter)
 	}, func(late opened[T]) { late.value.Close() })
 	if err != nil {

@@ -131,30 +131,36 @@ func (s *Store) Save() error {
 }
 
 func (s *Store) replace(body []byte) error {
-	dir := filepath.Dir(s.path)
+	return replaceFile(s.path, fmt.Appendf(nil, "%s\n%s\n%x\n", version, body, s.sum(body)))
+}
+
+// replaceFile has a file of the owner's alone hold text: as a whole, at any moment.
+func replaceFile(path string, text []byte) error {
+	dir, name := filepath.Split(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return pathless(err)
 	}
-	f, err := os.CreateTemp(dir, "learned-*.new") // for its owner alone
+	kind, _, _ := strings.Cut(name, "-")
+	f, err := os.CreateTemp(dir, kind+"-*.new")
 	if err != nil {
 		return pathless(err)
 	}
-	_, err = fmt.Fprintf(f, "%s\n%s\n%x\n", version, body, s.sum(body))
+	_, err = f.Write(text)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), s.path)
+		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
 		os.Remove(f.Name())
 		return pathless(err)
 	}
-	s.tidy(dir)
+	tidy(dir, kind, name)
 	return nil
 }
 
-// tidy removes the files of links that nobody uses, beyond maxFiles, and what programs that were killed have left
-// half-written. What cannot be removed stays.
-func (s *Store) tidy(dir string) {
+// tidy removes the files of a kind of links that nobody uses, beyond maxFiles, and what programs that were killed have
+// left half-written; but not the one that has just been written. What cannot be removed stays.
+func tidy(dir, kind, own string) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return
@@ -162,7 +168,7 @@ func (s *Store) tidy(dir string) {
 	var all []os.FileInfo
 	for _, e := range entries {
 		info, err := e.Info()
-		if err != nil || !info.Mode().IsRegular() || !isOurs(e.Name()) || e.Name() == filepath.Base(s.path) {
+		if err != nil || !info.Mode().IsRegular() || !isOurs(kind, e.Name()) || e.Name() == own {
 			continue
 		}
 		all = append(all, info)
@@ -179,9 +185,9 @@ func (s *Store) tidy(dir string) {
 // halfWritten is longer than a file is being written.
 const halfWritten = time.Minute
 
-// isOurs reports whether a file has a name as ours have.
-func isOurs(name string) bool {
-	tag, is := strings.CutPrefix(name, "learned-")
+// isOurs reports whether a file has a name as ours of a kind have.
+func isOurs(kind, name string) bool {
+	tag, is := strings.CutPrefix(name, kind+"-")
 	return is && (isTag(tag) || filepath.Ext(tag) == ".new")
 }
 
@@ -198,7 +204,16 @@ var (
 )
 
 func (s *Store) read() (body []byte, err error) {
-	info, err := os.Stat(s.path)
+	text, err := readFile(s.path, maxSize)
+	if err != nil || text == nil {
+		return nil, err
+	}
+	return s.parse(text)
+}
+
+// readFile reads a file of at most most bytes; nil: there is none.
+func readFile(path string, most int64) (text []byte, err error) {
+	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return nil, nil
@@ -207,19 +222,19 @@ func (s *Store) read() (body []byte, err error) {
 	case !info.Mode().IsRegular():
 		return nil, errForeign
 	}
-	f, err := os.Open(s.path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, pathless(err)
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	text, err = io.ReadAll(io.LimitReader(f, most+1))
 	switch {
 	case err != nil:
 		return nil, pathless(err)
-	case len(text) > maxSize:
+	case int64(len(text)) > most:
 		return nil, errLarge
 	}
-	return s.parse(text)
+	return text, nil
 }
 
 // parse takes a file, or nothing of it.

@@ -46,7 +46,7 @@ func (n *NearEnd) greet(ctx context.Context, out *term.Console, patience time.Du
 	case ctx.Err() != nil:
 		return false
 	case err == nil:
-		out.Step(term.Good, time.Since(start), "Connected by front %d", s.Front+1)
+		out.Step(term.Good, time.Since(start), "Connected by %s", frontName(s.Front, n.fronts))
 		return true
 	case s.LastError != nil:
 		out.Step(term.Bad, 0, "Not connected yet, and trying on")
@@ -71,6 +71,8 @@ type Watcher struct {
 	Opened  func() int // how many carriers there were; may be nil
 	Fronts  int        // of the link
 
+	several   bool   // there is more than one front
+	list      uint32 // version of the list of fronts that came later, of which it was told
 	last      Traffic
 	lastAt    time.Time
 	said      time.Time // when a line was written
@@ -114,6 +116,7 @@ func (w *Watcher) pause(before Traffic) time.Duration {
 // update redraws the line and says what changed.
 func (w *Watcher) update(now time.Time) {
 	s := w.Status()
+	w.hear(s)
 	parts := w.parts(s, now)
 	w.Out.Show(w.fit(s, parts))
 	if s.Connected == w.connected && (w.Out.Live() || now.Sub(w.said) < repeat) {
@@ -130,7 +133,7 @@ func (w *Watcher) update(now time.Time) {
 func (w *Watcher) change(s client.Status) {
 	at := time.Now().Format(time.TimeOnly)
 	if s.Connected {
-		w.Out.Step(term.Good, 0, "%s connected again, by front %d", at, s.Front+1)
+		w.Out.Step(term.Good, 0, "%s connected again, by %s", at, w.front(s.Front))
 		return
 	}
 	w.Out.Step(term.Bad, 0, "%s connection lost, trying again", at)
@@ -177,8 +180,8 @@ func (w *Watcher) connection(s client.Status) string {
 	switch {
 	case s.Resting:
 		return "at rest until it is used"
-	case s.Connected && w.Fronts > 1:
-		return fmt.Sprintf("connected by front %d", s.Front+1)
+	case s.Connected && w.several:
+		return "connected by " + w.front(s.Front)
 	case s.Connected:
 		return "connected"
 	case s.LastError != nil && !w.Out.Live(): // a terminal shows it above

@@ -24,6 +24,32 @@ func (s *told) watcher(out *term.Console) *Watcher {
 
 var begin = time.Unix(1_800_000_000, 0)
 
+// What came after the link is said when it comes, and of the front that carries.
+func TestAListOfFrontsIsTold(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	w := Watcher{Out: term.NewConsole(&out), Fronts: 1, Traffic: func() Traffic { return Traffic{} }}
+	for _, c := range []struct {
+		s    client.Status
+		want string
+	}{
+		{client.Status{Connected: true}, ""},
+		{client.Status{Connected: true, List: 7, Later: 2}, "a list of fronts that came later than the link, with 2 new fronts"},
+		{client.Status{Connected: true, List: 7, Later: 2}, ""},
+		{client.Status{Connected: true}, "has expired"},
+	} {
+		out.Reset()
+		w.hear(c.s)
+		if got := out.String(); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+	w.hear(client.Status{List: 8, Later: 1})
+	if got := w.connection(client.Status{Connected: true, Front: 1, Later: 1}); got != "connected by front 2, which came later" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestOnATerminalTheStatusIsRedrawn(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer

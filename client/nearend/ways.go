@@ -26,12 +26,37 @@ func (w *Watcher) ways(all []client.Way) string {
 // the usual one.
 func (w *Watcher) name(way client.Way) string {
 	switch {
-	case w.Fronts < 2:
+	case !w.several:
 		return "the gateway door"
 	case way.Gateway:
-		return fmt.Sprintf("front %d (gateway door)", way.Front+1)
+		return w.front(way.Front) + " (gateway door)"
 	}
-	return fmt.Sprintf("front %d", way.Front+1)
+	return w.front(way.Front)
+}
+
+// front names a front.
+func (w *Watcher) front(number int) string { return frontName(number, w.Fronts) }
+
+// frontName is the number of a front, from 1, and whether it came after a link of so many; 0: it is not known of how
+// many.
+func frontName(number, ofLink int) string {
+	if ofLink > 0 && number >= ofLink {
+		return fmt.Sprintf("front %d, which came later", number+1)
+	}
+	return fmt.Sprintf("front %d", number+1)
+}
+
+// hear notes what the origin has told of fronts, and says that it is something new.
+func (w *Watcher) hear(s client.Status) {
+	w.several = w.Fronts > 1 || s.Later > 0
+	if s.List == w.list {
+		return
+	}
+	if w.list = s.List; s.List == 0 {
+		w.Out.Step(term.Warned, 0, "The list of fronts that came later has expired")
+		return
+	}
+	w.Out.Step(term.Good, 0, "There is a list of fronts that came later than the link, with %s", term.Count(s.Later, "new front"))
 }
 
 // endShown is how long an end is worth telling.
@@ -43,8 +68,8 @@ func (w *Watcher) lastEnd(e client.LastEnd, now time.Time) string {
 		return ""
 	}
 	front := ""
-	if w.Fronts > 1 {
-		front = fmt.Sprintf(" by front %d", e.Front+1)
+	if w.several {
+		front = " by " + w.front(e.Front)
 	}
 	return fmt.Sprintf("last carrier%s ended after %s: %s", front, term.Span(e.Lived), e.Cause)
 }

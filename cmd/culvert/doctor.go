@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"culvert/client"
 	"culvert/client/doctor"
 	"culvert/internal/link"
 	"culvert/internal/term"
@@ -71,6 +72,7 @@ type doctorOptions struct {
 	json     bool
 	names    bool
 	every    bool
+	state    string
 	timeout  time.Duration
 	rest     time.Duration
 	root, ca string
@@ -85,6 +87,7 @@ func newDoctorOptions() *doctorOptions {
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	f.BoolVar(&o.names, "names", false, "name the fronts")
 	f.BoolVar(&o.every, "every", false, "want every front to work")
+	f.StringVar(&o.state, "state", stateDir(), "`DIR` where culvert connect keeps the fronts that came after the link, or none; they are tested, too")
 	f.DurationVar(&o.timeout, "timeout", 40*time.Second, "`TIME` for everything")
 	f.DurationVar(&o.rest, "patient", 0, "`TIME`, up to 80s, for which a connection may rest, to see whether it is cut then; takes twice as long")
 	f.StringVar(&o.root, "chat-root", "", "`HEX`, for tests: take this key for WhatsApp's when chat proves itself; what is proved then is NOT that WhatsApp answers")
@@ -208,7 +211,19 @@ func (o *doctorOptions) examine(ctx context.Context, args []string, t doctor.Tru
 	if err != nil {
 		return nil, err
 	}
-	return doctor.Examine(ctx, l, doctor.Options{Dialer: d, Rest: o.rest}, t, tell), nil
+	return doctor.Examine(ctx, l, doctor.Options{Dialer: d, Rest: o.rest, Later: o.later(l)}, t, tell), nil
+}
+
+// later is what culvert connect has kept, if that is of use: else it says so itself.
+func (o *doctorOptions) later(l *link.Link) client.Later {
+	if o.state == noState {
+		return client.Later{}
+	}
+	found, err := client.ReadLater(l, o.state, time.Now())
+	if err != nil {
+		return client.Later{}
+	}
+	return found
 }
 
 // prose tells a person, line by line, as the checks go on.

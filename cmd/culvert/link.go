@@ -28,6 +28,7 @@ var linkProgram = term.Program{
 		{Name: "secret", Summary: "make the master secret of a new origin", Run: linkSecret},
 		{Name: "new", Summary: "make a link for one user", Run: linkNew},
 		{Name: "show", Summary: "say what is in a link, without its secrets", Run: linkShow},
+		{Name: "fronts", Summary: "tell users of fronts that came after their links", Run: frontsProgram.Dispatch},
 	},
 }
 

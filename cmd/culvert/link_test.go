@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -263,12 +264,19 @@ func TestEveryCommandHasHelpWithAnExample(t *testing.T) {
 			t.Errorf("culvert %s: got code %d, %q, %q, want help", help, code, stdout, stderr)
 		}
 	}
-	for _, c := range linkProgram.Commands {
-		for _, args := range [][]string{{"link", c.Name, "--help"}, {"link", "help", c.Name}} {
-			code, stdout, stderr := culvert(t, args...)
-			if code != 0 || stderr != "" || !strings.HasPrefix(stdout, "Usage: culvert link "+c.Name) ||
-				!strings.Contains(stdout, "\nExample") {
-				t.Errorf("%v: got code %d, %q, %q, want help with an example", args, code, stdout, stderr)
+	for _, p := range []term.Program{linkProgram, frontsProgram} {
+		words := strings.Fields(p.Name)[1:]
+		for _, c := range p.Commands {
+			if c.Name == "fronts" { // has commands of its own
+				continue
+			}
+			for _, last := range [][]string{{c.Name, "--help"}, {"help", c.Name}} {
+				args := slices.Concat(words, last)
+				code, stdout, stderr := culvert(t, args...)
+				if code != 0 || stderr != "" || !strings.HasPrefix(stdout, "Usage: "+p.Name+" "+c.Name) ||
+					!strings.Contains(stdout, "\nExample") {
+					t.Errorf("%v: got code %d, %q, %q, want help with an example", args, code, stdout, stderr)
+				}
 			}
 		}
 	}

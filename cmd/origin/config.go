@@ -29,6 +29,7 @@ type config struct {
 	SecretFile   string             `env:"CULVERT_SECRET_FILE" help:"required: the file that holds the master secret, which 'culvert link secret' makes, and that nobody else can read; or up to 4, one a line, the newest first: the links of all of them are good. - is the standard input" try:"/etc/culvert/secret"`
 	GateFile     string             `env:"CULVERT_GATE_FILE" help:"file that holds the gates' own secrets, one a line, 64 letters and digits each, the newest first, where edges have any" try:"/etc/culvert/gate"`
 	Revoked      revocation         `env:"CULVERT_REVOKED" help:"numbers of the users whose links are void, with commas between; or a file with one a line, which is read again when it changes" sighup:"reread" try:"3,17"`
+	Fronts       publication        `env:"CULVERT_FRONTS" help:"file of lists of fronts that came after the links, which 'culvert link fronts' makes and of which clients are told; read again when it changes" sighup:"reread" try:"/etc/culvert/fronts"`
 	Gateway      serve.URL          `env:"CULVERT_GATEWAY" help:"the stage of an API Gateway whose functions hand messages on to this origin, which posts back to it; needs CULVERT_ADVERTISE, and AWS credentials, by CULVERT_GATEWAY_CREDENTIALS or as the AWS command line finds them" try:"https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/v1"`
 	Posts        credentialsFile    `env:"CULVERT_GATEWAY_CREDENTIALS" help:"file with the AWS credentials to post back by, as credential_process prints them; read again before they expire" try:"/run/culvert-posts/credentials"`
 	Advertise    advertised         `env:"CULVERT_ADVERTISE" help:"IP address and port where other origins and functions reach this one in their network, in plain HTTP. A port that is not CULVERT_LISTEN's, or a range to take a free one from, lets a new process take CULVERT_LISTEN over while this one drains" try:"10.0.1.7:8090-8099"`
@@ -48,11 +49,13 @@ type config struct {
 // Check finds what no single setting shows, and reads the files.
 func (c *config) Check() []serve.SettingError {
 	_, revoked := c.Revoked.read()
+	secret := c.readSecret()
 	return append(c.TLS.Check(),
 		misplaced("CULVERT_SECRET"),
 		misplaced("CULVERT_GATE"),
-		c.readSecret(),
+		secret,
 		c.readGate(),
+		c.checkFronts(),
 		c.Posts.check(),
 		c.checkGateway(),
 		serve.Wrong("CULVERT_REVOKED", revoked, "CULVERT_REVOKED=3,17 or a file with one number a line"),
@@ -99,6 +102,15 @@ func (c *config) readGate() serve.SettingError {
 		c.gates, err = wire.ParseGateKeys(text)
 	}
 	return serve.Wrong("CULVERT_GATE_FILE", err, "CULVERT_GATE_FILE=/etc/culvert/gate with the secret that the edge has")
+}
+
+// checkFronts reads the lists, which the master secret has to have signed.
+func (c *config) checkFronts() serve.SettingError {
+	if len(c.masters) == 0 { // that is an error of its own
+		return serve.SettingError{}
+	}
+	_, err := c.Fronts.read(c.masters)
+	return serve.Wrong("CULVERT_FRONTS", err, "CULVERT_FRONTS=/etc/culvert/fronts, a file that culvert link fronts publish has made by this secret")
 }
 
 // advertised is CULVERT_ADVERTISE: an IP address and the ports that one is

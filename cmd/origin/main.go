@@ -73,6 +73,10 @@ func (c *config) origin(ctx context.Context, advertise netip.AddrPort, log *slog
 	if err != nil {
 		return nil, err
 	}
+	fronts, err := c.Fronts.watch(files, c.masters)
+	if err != nil {
+		return nil, err
+	}
 	gateway, err := c.gateway(ctx)
 	if err != nil {
 		return nil, err
@@ -81,7 +85,7 @@ func (c *config) origin(ctx context.Context, advertise netip.AddrPort, log *slog
 	return origin.New(origin.Config{
 		Master: c.masters[0], Older: c.masters[1:], Gates: c.gates,
 		Dial: upstream.Dial, Site: site.Handler(), Log: log, Metrics: metrics,
-		MaxTunnels: c.MaxTunnels, MaxCarriers: c.MaxCarriers, Revoked: revoked, Windows: windows(),
+		MaxTunnels: c.MaxTunnels, MaxCarriers: c.MaxCarriers, Revoked: revoked, Fronts: fronts, Windows: windows(),
 		Advertise: advertise, Gateway: gateway,
 	})
 }

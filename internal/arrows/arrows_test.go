@@ -56,10 +56,10 @@ var mayImport = map[string][]string{
 	"client/doctor":  {"client", "client/front", "internal/link", "internal/tunnel", "internal/term", "internal/whatsapp", "internal/wire"},
 	"client/nearend": {"client", "client/front", "client/listener", "internal/link", "internal/term", "internal/wire"},
 
-	"cmd/culvert": {"client/doctor", "client/front", "client/nearend", "internal/link", "internal/seal", "internal/secret", "internal/term", "internal/whatsapp", "internal/wire"},
+	"cmd/culvert": {"client", "client/doctor", "client/front", "client/nearend", "internal/link", "internal/seal", "internal/secret", "internal/term", "internal/whatsapp", "internal/wire"},
 	"cmd/edge":    {"edge/passthrough", "internal/serve"},
 	"cmd/local":   {"any"},
-	"cmd/origin":  {"internal/seal", "internal/secret", "internal/serve", "internal/site", "internal/whatsapp", "internal/wire", "origin"},
+	"cmd/origin":  {"internal/link", "internal/seal", "internal/secret", "internal/serve", "internal/site", "internal/whatsapp", "internal/wire", "origin"},
 	"cmd/cloud":   {"internal/aws", "cmd/cloud/internal/advice", "cmd/cloud/internal/cfn", "internal/cost", "internal/term"},
 
 	"cmd/cloud/internal/advice": {"internal/aws"},

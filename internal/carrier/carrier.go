@@ -34,6 +34,12 @@ type Carrier struct {
 	// carrier has ended before. It must not wait. nil: nobody is told. Set before Start.
 	Settled func()
 
+	// Newest is, at the origin, the newest list of fronts for the user, and its version, or 0; nil: there
+	// are none. Fronts is told, at the client, of a list that came, and must not keep it; nil: none
+	// is wanted. Neither waits. Set before Start or Serve.
+	Newest func() (list []byte, version uint32)
+	Fronts func(list []byte)
+
 	transport transport.Transport
 	profile   *transport.Profile // the transport's
 	party     Party
@@ -59,6 +65,7 @@ type Carrier struct {
 	out         outbound
 	path        path
 	doubt       doubt
+	lists       lists
 	senders     slotSet
 	unusedSince int64  // when a sender last left it, Unix ns
 	moved       uint64 // bytes of records, both ways, when it last rested

@@ -37,7 +37,7 @@ func (c *Carrier) messageFrames(b []byte, early bool) (_ []byte, t composed) {
 	c.mu.Unlock()
 	if !early {
 		b = c.messages.appendGot(b)
-		b = c.ownFrames(b, limit-begin, !keeps)
+		b = c.appendFronts(c.ownFrames(b, limit-begin, !keeps), begin, limit-begin)
 	}
 	own := len(b)
 	b = c.smallFrames(b, limit, early)

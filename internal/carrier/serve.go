@@ -170,6 +170,7 @@ func (c *Carrier) happened(ev session.Event, unknown bool, state session.State) 
 		c.alive.pinged.Store(0)
 		c.lose()
 		c.sayPath()
+		c.sayKnown()
 	}
 	if ev&session.Restarted != 0 {
 		c.join()
@@ -351,6 +352,10 @@ func (c *Carrier) carrierWide(h Handler, f wire.Frame) error {
 			return wire.ErrFrame
 		}
 		c.takePath(f.Code, f.Num)
+	case wire.Known:
+		return c.takeKnown(f.Num)
+	case wire.Fronts:
+		return c.takeFronts(f.Body)
 	case wire.Got:
 		err := c.messages.confirm(f.Num)
 		c.wake() // what waited for this may go

@@ -141,7 +141,7 @@ type told struct {
 func (c *Carrier) frames(b []byte, room int, early bool) (_ []byte, t told) {
 	begin := len(b)
 	if !early {
-		b = c.ownFrames(b, room, true)
+		b = c.appendFronts(c.ownFrames(b, room, true), begin, room)
 		c.mu.Lock()
 		t.asks, c.queue.asks = c.queue.asks, false
 		c.mu.Unlock()
@@ -314,6 +314,17 @@ func (c *Carrier) ownFrames(b []byte, room int, mayRenew bool) []byte {
 		c.queue.control = nil
 	}
 	return c.in.appendReceived(b)
+}
+
+// appendFronts appends a list of fronts that waits if there is room for it among the room bytes of a
+// record's frames, which begin at begin, and if there are others.
+func (c *Carrier) appendFronts(b []byte, begin, room int) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(b) == begin {
+		return b
+	}
+	return c.lists.append(b, room-(len(b)-begin))
 }
 
 // appendAgain has the session agreed on again when it is time to, and there is something

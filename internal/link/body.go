@@ -137,6 +137,11 @@ func cleanFronts(fronts []Front) ([]Front, error) {
 	if len(fronts) == 0 || len(fronts) > maxFronts {
 		return nil, fmt.Errorf("a link has 1 to %d fronts, not %d", maxFronts, len(fronts))
 	}
+	return cleanEach(fronts)
+}
+
+// cleanEach is cleanFronts of any number of them.
+func cleanEach(fronts []Front) ([]Front, error) {
 	clean := make([]Front, len(fronts))
 	seen := make(map[string]int)
 	for i, f := range fronts {

@@ -45,6 +45,9 @@ func newPair(private PrivateKey, peer, origin, client PublicKey) (*Pair, error) 
 // ProofKey proves to the origin, and to it alone, that a token is the user's.
 func (p *Pair) ProofKey() [32]byte { return Expand(p.prk[:], "culvert 2 token key") }
 
+// PublicKey is the own key's: at an origin, the key that the user's link has of it.
+func (p *Pair) PublicKey() PublicKey { return PublicKey(p.private.PublicKey().Bytes()) }
+
 // MAC is HMAC-SHA256 of parts, by a key of the pair that label names.
 func (p *Pair) MAC(label string, parts ...[]byte) []byte {
 	key := Expand(p.prk[:], label)

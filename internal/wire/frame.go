@@ -25,6 +25,8 @@ const (
 	Answer               // origin: Body is an Agreed's
 	Got                  // gateway door: all messages before Num have come
 	Path                 // client: Code says which of its paths the carrier takes, Num how much it may bring; 0: any
+	Known                // client: Num is the version of the list of fronts that it has; 0: it has none
+	Fronts               // origin: Body is a list of fronts
 	kinds
 )
 
@@ -89,7 +91,7 @@ type Frame struct {
 }
 
 // heads is how long a frame of each kind is at least: with the length of its body, but
-// not the body of an Open, Data or Pad.
+// not the body of an Open, Data, Fronts or Pad.
 var heads = [kinds]uint8{
 	Pad:      1,
 	Open:     1 + 4 + 2,
@@ -106,7 +108,12 @@ var heads = [kinds]uint8{
 	Answer:   1 + answerLen,
 	Got:      1 + 4,
 	Path:     1 + 1 + 4,
+	Known:    1 + 4,
+	Fronts:   1 + 2,
 }
+
+// MaxFronts bounds a list of fronts: it fits into the first record of a carrier.
+const MaxFronts = 1920
 
 // MaxPaths bounds the numbers of paths.
 const MaxPaths = 16
@@ -150,10 +157,10 @@ func NextFrame(b []byte) (f Frame, more []byte, err error) {
 	n := int(heads[f.Kind])
 	ok := f.readHead(b)
 	switch f.Kind {
-	case Open, Data:
+	case Open, Data, Fronts:
 		at := n
 		n += int(binary.BigEndian.Uint16(b[at-2:]))
-		if ok = ok && at < n && n <= len(b); ok {
+		if ok = ok && at < n && n <= len(b) && (f.Kind != Fronts || n-at <= MaxFronts); ok {
 			f.Body = b[at:n]
 		}
 	case Pad:
@@ -182,7 +189,7 @@ func (f *Frame) readHead(b []byte) bool {
 		f.Pos = binary.BigEndian.Uint64(b[1:])
 	case Received:
 		f.Pos, f.Clock = binary.BigEndian.Uint64(b[1:]), binary.BigEndian.Uint64(b[9:])
-	case Got:
+	case Got, Known:
 		f.Num = binary.BigEndian.Uint32(b[1:])
 	case Path:
 		f.Code, f.Num = b[1], binary.BigEndian.Uint32(b[2:])
@@ -219,11 +226,11 @@ func (f *Frame) Append(b []byte) []byte {
 		b = binary.BigEndian.AppendUint64(b, f.Pos)
 	}
 	switch f.Kind {
-	case Ack, Use, Got:
+	case Ack, Use, Got, Known:
 		b = binary.BigEndian.AppendUint32(b, f.Num)
 	case Received:
 		return binary.BigEndian.AppendUint64(b, f.Clock)
-	case Open, Data:
+	case Open, Data, Fronts:
 		b = binary.BigEndian.AppendUint16(b, uint16(len(f.Body)))
 	}
 	switch f.Kind {

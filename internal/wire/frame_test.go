@@ -28,6 +28,9 @@ func examples() []Frame {
 		{Kind: Again, Body: bytes.Repeat([]byte{1}, againLen)},
 		{Kind: Answer, Body: bytes.Repeat([]byte{2}, answerLen)},
 		{Kind: Got, Num: 5},
+		{Kind: Path, Code: 3, Num: LeastBudget},
+		{Kind: Known, Num: 1 << 31},
+		{Kind: Fronts, Body: []byte("list")},
 		{Kind: Pad, Body: []byte{0, 0}},
 	}
 }
@@ -76,6 +79,9 @@ func TestFramesAreRefused(t *testing.T) {
 		"ack 2^62":       {byte(Ack), 0, 0, 0, 1, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
 		"reason 0":       {byte(Reset), 0, 0, 0, 1, 0},
 		"how 4":          {byte(Use), 0, 0, 0, 1, 0, 0, 0, 1, 4},
+		"no fronts":      {byte(Fronts), 0, 0},
+		"cut fronts":     {byte(Fronts), 0, 2, 1},
+		"long fronts":    append([]byte{byte(Fronts), (MaxFronts + 1) >> 8, (MaxFronts + 1) & 255}, make([]byte, MaxFronts+1)...),
 		"path 16":        {byte(Path), 16, 0, 0, 0, 0},
 		"budget 2047":    {byte(Path), 1, 0, 0, 7, 255},
 		"empty data":     {byte(Data), 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},

@@ -29,6 +29,7 @@ func TestTheTextHoldsTheNumbersOfTheCode(t *testing.T) {
 		"MaxEarly, MaxEarlyOpens": fmt.Sprintf("%d, %d", MaxEarly, MaxEarlyOpens),
 		"FirstWindow, MaxWindow":  fmt.Sprintf("%d, %d", FirstWindow, MaxWindow),
 		"HoldTunnel":              fmt.Sprintf("%.0f s", HoldTunnel.Seconds()),
+		"MaxFronts":               fmt.Sprint(MaxFronts),
 		"TokenLife":               fmt.Sprintf("%.0f s", TokenLife.Seconds()),
 		"TicketLife, HandedLife":  fmt.Sprintf("%.0f s, %.0f s", TicketLife.Seconds(), HandedLife.Seconds()),
 		"MaxText, MaxTextPart":    fmt.Sprintf("%d, %d", MaxText, MaxTextPart),
@@ -76,7 +77,7 @@ func TestTheTextNamesKindsAndReasonsAsTheCodeDoes(t *testing.T) {
 	t.Parallel()
 	text := protocolText(t)
 	names := map[Kind]string{Pad: "Pad", Open: "Open", Data: "Data", Fin: "Fin", Ack: "Ack", Use: "Use", Reset: "Reset", Leave: "Leave",
-		Received: "Received", Got: "Got", Path: "Path"}
+		Received: "Received", Got: "Got", Path: "Path", Known: "Known", Fronts: "Fronts"}
 	rows := []string{fmt.Sprintf("| %d, %d | Ping, Pong |", Ping, Pong), fmt.Sprintf("| %d, %d | Again, Answer | client, origin | %d, %d |", Again, Answer, againLen, answerLen)}
 	for kind, name := range names {
 		rows = append(rows, fmt.Sprintf("| %d | %s |", kind, name))

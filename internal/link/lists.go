@@ -1,0 +1,259 @@
+package link
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"culvert/internal/seal"
+)
+
+// Users are a group of users. The zero value is nobody.
+type Users struct{ ranges []userRange }
+
+type userRange struct{ first, last uint32 }
+
+// Everybody is all users who are in no other group.
+var Everybody = Users{[]userRange{{0, 1<<32 - 1}}}
+
+const everybody = "all"
+
+var errUsers = errors.New("users are numbers and ranges with commas between, such as 1-50,77, or " + everybody)
+
+// maxRanges bounds the ranges of one group.
+const maxRanges = 10_000
+
+// ParseUsers reads "all", or numbers and ranges with commas between, in any order.
+func ParseUsers(s string) (u Users, err error) {
+	if s == everybody {
+		return Everybody, nil
+	}
+	for word := range strings.SplitSeq(s, ",") {
+		first, last, isRange := strings.Cut(word, "-")
+		if !isRange {
+			last = first
+		}
+		from, err1 := strconv.ParseUint(first, 10, 32)
+		to, err2 := strconv.ParseUint(last, 10, 32)
+		if err1 != nil || err2 != nil || from > to || len(u.ranges) == maxRanges {
+			return Users{}, errUsers
+		}
+		u.ranges = append(u.ranges, userRange{uint32(from), uint32(to)})
+	}
+	slices.SortFunc(u.ranges, func(a, b userRange) int { return cmp.Compare(a.first, b.first) })
+	u.merge()
+	return u, nil
+}
+
+// merge makes one of ranges that meet, which are in order.
+func (u *Users) merge() {
+	var merged []userRange
+	for _, r := range u.ranges {
+		if n := len(merged); n > 0 && uint64(r.first) <= uint64(merged[n-1].last)+1 {
+			merged[n-1].last = max(merged[n-1].last, r.last)
+		} else {
+			merged = append(merged, r)
+		}
+	}
+	u.ranges = merged
+}
+
+// String is the one spelling of u, which ParseUsers reads.
+func (u Users) String() string {
+	if u.isEverybody() {
+		return everybody
+	}
+	var words []string
+	for _, r := range u.ranges {
+		word := fmt.Sprint(r.first)
+		if r.last > r.first {
+			word += "-" + fmt.Sprint(r.last)
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, ",")
+}
+
+func (u Users) isEverybody() bool { return slices.Equal(u.ranges, Everybody.ranges) }
+
+// Has reports whether a user is one of u.
+func (u Users) Has(user uint32) bool {
+	_, found := slices.BinarySearchFunc(u.ranges, user, userRange.compare)
+	return found
+}
+
+// compare says where r lies, as seen from a user.
+func (r userRange) compare(user uint32) int {
+	switch {
+	case r.last < user:
+		return -1
+	case r.first > user:
+		return 1
+	}
+	return 0
+}
+
+// Meets reports whether somebody is in both groups; Everybody is those who are in no other.
+func (u Users) Meets(other Users) bool {
+	if u.isEverybody() != other.isEverybody() {
+		return false
+	}
+	return slices.ContainsFunc(u.ranges, func(r userRange) bool {
+		return slices.ContainsFunc(other.ranges, func(o userRange) bool { return r.first <= o.last && o.first <= r.last })
+	})
+}
+
+// Published is what a file of lists holds: a line for each group of users and each origin's key.
+type Published []PublishedList
+
+// PublishedList is a list as one group of users gets it whose links have one origin's key.
+type PublishedList struct {
+	Users  Users
+	Origin seal.PublicKey
+	List   *List
+	Signed []byte
+}
+
+const publishedHead = "# Lists of fronts, made by culvert link fronts. An origin reads them (CULVERT_FRONTS); other changes are refused.\n"
+
+// Bounds of such a file.
+const (
+	maxPublished  = 1 << 20 // bytes
+	maxPublishers = 1000    // lines with lists
+)
+
+var errNotHere = errors.New("none of its lists is signed by the master secret here: publish them with: culvert link fronts publish")
+
+// ParsePublished reads such a file. Lists that none of the keys has signed are left out; it is
+// an error if there are no others. Errors name a line and quote nothing.
+func ParsePublished(text string, keys []seal.PublicKey) (all Published, err error) {
+	if len(text) > maxPublished {
+		return nil, fmt.Errorf("a file of lists has at most %d bytes", maxPublished)
+	}
+	number, others := 0, 0
+	for line := range strings.Lines(text) {
+		number++
+		line, _, _ = strings.Cut(line, "#")
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		p, err := parsePublishedLine(line, keys)
+		if errors.Is(err, errListOther) {
+			others++
+			continue
+		}
+		if err == nil {
+			err = all.mayHave(p)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", number, err)
+		}
+		all = append(all, p)
+	}
+	if len(all) == 0 && others > 0 {
+		return nil, errNotHere
+	}
+	return all, nil
+}
+
+func parsePublishedLine(line string, keys []seal.PublicKey) (p PublishedList, err error) {
+	words := strings.Fields(line)
+	if len(words) != 2 {
+		return p, errors.New("a line is the users, a space, and their list")
+	}
+	if p.Users, err = ParseUsers(words[0]); err != nil {
+		return p, err
+	}
+	if p.Signed, err = parseListText(words[1]); err != nil {
+		return p, err
+	}
+	err = errListOther
+	for _, key := range keys {
+		if p.List, err = ParseList(p.Signed, key); !errors.Is(err, errListOther) {
+			p.Origin = key
+			break
+		}
+	}
+	return p, err
+}
+
+// mayHave says why p cannot be beside the others.
+func (all Published) mayHave(p PublishedList) error {
+	if len(all) == maxPublishers {
+		return fmt.Errorf("a file holds at most %d lists", maxPublishers)
+	}
+	if slices.ContainsFunc(all, func(o PublishedList) bool { return o.Origin == p.Origin && o.Users.Meets(p.Users) }) {
+		return errors.New("a user is in two groups")
+	}
+	return nil
+}
+
+// Text is what ParsePublished reads.
+func (all Published) Text() string {
+	var b bytes.Buffer
+	b.WriteString(publishedHead)
+	for _, p := range all {
+		fmt.Fprintf(&b, "%s %s\n", p.Users, ListText(p.Signed))
+	}
+	return b.String()
+}
+
+// Book finds the list of a user among many. It does not change: many goroutines may use it.
+type Book struct{ of map[seal.PublicKey]*chapter }
+
+// chapter is the lists of one key.
+type chapter struct {
+	groups []group        // in the order of their users
+	others *PublishedList // of who is in none of them; nil: there is none
+}
+
+type group struct {
+	userRange
+	list *PublishedList
+}
+
+// Book is what an origin asks.
+func (all Published) Book() *Book {
+	b := &Book{map[seal.PublicKey]*chapter{}}
+	for i := range all {
+		p := &all[i]
+		c := b.of[p.Origin]
+		if c == nil {
+			c = &chapter{}
+			b.of[p.Origin] = c
+		}
+		if p.Users.isEverybody() {
+			c.others = p
+			continue
+		}
+		for _, r := range p.Users.ranges {
+			c.groups = append(c.groups, group{r, p})
+		}
+	}
+	for _, c := range b.of {
+		slices.SortFunc(c.groups, func(a, b group) int { return cmp.Compare(a.first, b.first) })
+	}
+	return b
+}
+
+// For is what a user gets whose link has that key of the origin, and its version; 0: there is nothing,
+// or it has expired. The caller must not change it.
+func (b *Book) For(origin seal.PublicKey, user uint32, now time.Time) (signed []byte, version uint32) {
+	c := b.of[origin]
+	if c == nil {
+		return nil, 0
+	}
+	p := c.others
+	if i, found := slices.BinarySearchFunc(c.groups, user, func(g group, user uint32) int { return g.compare(user) }); found {
+		p = c.groups[i].list
+	}
+	if p == nil || !now.Before(p.List.Expires) {
+		return nil, 0
+	}
+	return p.Signed, p.List.Version
+}

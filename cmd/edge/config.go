@@ -2,10 +2,12 @@ package main
 
 import (
 	"crypto/x509"
+	"net/http"
 	"os"
 	"time"
 
 	"culvert/internal/serve"
+	"culvert/internal/site"
 )
 
 // config is what the environment says; its tags are the manual.
@@ -17,16 +19,24 @@ type config struct {
 	Admin      serve.AdminAddress `env:"CULVERT_ADMIN_LISTEN" envDefault:"off" empty:"off" help:"host:port of /healthz and /metrics, or off" try:"127.0.0.1:9091"`
 	DrainFor   time.Duration      `env:"CULVERT_DRAIN" envDefault:"20s" help:"how long WebSockets may go on after SIGTERM" try:"20s"`
 	MaxSockets int                `env:"CULVERT_MAX_SOCKETS" envDefault:"10000" help:"WebSockets open at once, about 100 kB of memory each at most; when they get scarce the user with most loses the oldest" try:"10000"`
+	Site       site.Setting       `env:"CULVERT_SITE" help:"the website that strangers see while the origin does not answer, as the origin's CULVERT_SITE has it; without it the one that the origin shows, unless that is a folder or another website" try:"panaderia:1a2b3c"`
 	Limits     serve.Limits
 
 	roots *x509.CertPool // from OriginCA
+	shown http.Handler   // from Site; nil: the origin's
 }
 
 // Check finds what no single setting shows, and reads the files.
 func (c *config) Check() []serve.SettingError {
 	var err error
 	c.roots, err = serve.Roots(c.OriginCA)
-	return append(c.TLS.Check(), wrongDoor(os.Getenv("CULVERT_DOOR")),
+	var bad error
+	if c.Site.IsSet() {
+		c.shown, bad = c.Site.Open(site.Choice{})
+	}
+	return append(c.TLS.Check(),
+		serve.Wrong("CULVERT_SITE", bad, "CULVERT_SITE=/srv/www, a folder with index.html that this user may read"),
+		wrongDoor(os.Getenv("CULVERT_DOOR")),
 		serve.Wrong("CULVERT_ORIGIN_CA", err, "CULVERT_ORIGIN_CA=/etc/culvert/origin.pem, a file in PEM form"),
 		serve.Positive("CULVERT_MAX_SOCKETS", c.MaxSockets, "10000"),
 		c.Limits.Check(),

@@ -24,12 +24,13 @@ func main() {
 func (c *config) run(ctx context.Context, log *slog.Logger, files *serve.Files) error {
 	metrics := serve.NewRegistry()
 	proxy := passthrough.New(&c.Origin.URL, passthrough.Options{
-		Roots: c.roots, MaxSockets: c.MaxSockets, Log: log, Metrics: metrics,
+		Roots: c.roots, MaxSockets: c.MaxSockets, Log: log, Metrics: metrics, Site: c.shown,
 	})
 	listener, err := c.TLS.Listen(c.Listen, false, nil, files)
 	if err != nil {
 		return err
 	}
+	go proxy.Learn(ctx, &c.Origin.URL)
 	return serve.Service{
 		Listener: listener, Handler: proxy, Admin: c.Admin, Metrics: metrics, Log: log,
 		DrainFor: c.DrainFor, Drain: proxy.Drain, Strangers: serve.NewStrangers(c.Limits, metrics),

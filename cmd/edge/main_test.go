@@ -68,9 +68,10 @@ func TestWrongSettingsAreSaidAtOnce(t *testing.T) {
 	t.Setenv("CULVERT_ADMIN_LISTEN", "on")
 	t.Setenv("CULVERT_DRAIN", "0s")
 	t.Setenv("CULVERT_MAX_SOCKETS", "0")
+	t.Setenv("CULVERT_SITE", "/none/such")
 	err := serve.Load(program, new(config), nil, nil)
 	for _, name := range []string{"CULVERT_LISTEN", "CULVERT_TLS_CERT", "CULVERT_ORIGIN", "CULVERT_ORIGIN_CA", "CULVERT_ADMIN_LISTEN",
-		"CULVERT_DRAIN", "CULVERT_MAX_SOCKETS"} {
+		"CULVERT_DRAIN", "CULVERT_MAX_SOCKETS", "CULVERT_SITE"} {
 		if err == nil || !strings.Contains(err.Error(), name+": ") {
 			t.Errorf("got %v, want %s named", err, name)
 		}
@@ -106,7 +107,7 @@ func TestHelpNamesEverySetting(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	serve.Load(program, new(config), []string{"--help"}, &out)
-	for _, name := range []string{"LISTEN", "TLS_CERT", "TLS_KEY", "ORIGIN", "ORIGIN_CA", "ADMIN_LISTEN", "DRAIN", "MAX_SOCKETS"} {
+	for _, name := range []string{"LISTEN", "TLS_CERT", "TLS_KEY", "ORIGIN", "ORIGIN_CA", "ADMIN_LISTEN", "DRAIN", "MAX_SOCKETS", "SITE"} {
 		if !strings.Contains(out.String(), "\n  CULVERT_"+name+"\n") {
 			t.Errorf("got %q, want %s in it", out.String(), name)
 		}

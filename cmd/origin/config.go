@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"regexp"
@@ -18,6 +19,7 @@ import (
 	"culvert/internal/seal"
 	"culvert/internal/secret"
 	"culvert/internal/serve"
+	"culvert/internal/site"
 	"culvert/internal/wire"
 	"culvert/origin"
 )
@@ -37,6 +39,7 @@ type config struct {
 	DrainFor     time.Duration      `env:"CULVERT_DRAIN" envDefault:"30s" help:"how long connections may go on after SIGTERM" try:"30s"`
 	MaxTunnels   int                `env:"CULVERT_MAX_TUNNELS" envDefault:"100000" help:"connections of all users' apps at once, about 10 kB of memory each when idle; users and their sessions share them" try:"100000"`
 	MaxCarriers  int                `env:"CULVERT_MAX_CARRIERS" envDefault:"50000" help:"WebSockets of all users at once, shared like these" try:"50000"`
+	Site         site.Setting       `env:"CULVERT_SITE" help:"the website that strangers see: soups, walkers, panaderia, foto, sabbak, farsh, caifeng or panchan (en, en, es, ru, ar, fa, zh, my), perhaps with a seed for its name and colours and with a name of your own, as in 'panaderia:1a2b3c?name=Horno+Viejo'; or a folder's absolute path; or the URL of another website, whose pages are shown. Without it one of the embedded follows from the gate's secret" try:"/srv/www"`
 	Limits       serve.Limits
 	Chat         serve.Address `env:"CULVERT_UPSTREAM_CHAT" help:"host:port that stands in for WhatsApp's chat servers, for tests and private networks" try:"127.0.0.1:5222"`
 	Media        serve.Address `env:"CULVERT_UPSTREAM_MEDIA" help:"host:port that stands in for WhatsApp's media servers, for tests and private networks" try:"127.0.0.1:7777"`
@@ -44,6 +47,7 @@ type config struct {
 
 	masters []seal.Master // from SecretFile, the newest first
 	gates   wire.GateKeys // from GateFile; nil: those that follow from masters
+	shown   http.Handler  // from Site
 }
 
 // Check finds what no single setting shows, and reads the files.
@@ -56,6 +60,7 @@ func (c *config) Check() []serve.SettingError {
 		secret,
 		c.readGate(),
 		c.checkFronts(),
+		c.openSite(),
 		c.Posts.check(),
 		c.checkGateway(),
 		serve.Wrong("CULVERT_REVOKED", revoked, "CULVERT_REVOKED=3,17 or a file with one number a line"),
@@ -111,6 +116,24 @@ func (c *config) checkFronts() serve.SettingError {
 	}
 	_, err := c.Fronts.read(c.masters)
 	return serve.Wrong("CULVERT_FRONTS", err, "CULVERT_FRONTS=/etc/culvert/fronts, a file that culvert link fronts publish has made by this secret")
+}
+
+// website is the one that follows from the gate's secret: deployments show different ones.
+func (c *config) website() site.Choice {
+	switch {
+	case c.gates != nil:
+		return site.Choice{Seed: c.gates[0].Website()}
+	case c.masters != nil:
+		return site.Choice{Seed: c.masters[0].GateKey().Website()}
+	}
+	return site.Choice{}
+}
+
+// openSite fills shown, once the secrets were read.
+func (c *config) openSite() serve.SettingError {
+	var err error
+	c.shown, err = c.Site.Open(c.website())
+	return serve.Wrong("CULVERT_SITE", err, "CULVERT_SITE=/srv/www, a folder with index.html that this user may read")
 }
 
 // advertised is CULVERT_ADVERTISE: an IP address and the ports that one is

@@ -14,7 +14,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"culvert/internal/serve"
-	"culvert/internal/site"
 	"culvert/internal/whatsapp"
 	"culvert/origin"
 )
@@ -41,6 +40,9 @@ func main() {
 
 func (c *config) run(ctx context.Context, log *slog.Logger, files *serve.Files) error {
 	c.warn(log)
+	if !c.Site.IsSet() {
+		log.Info("website follows from the gate's secret", "site", c.website().String(), "try", "CULVERT_SITE with this to keep it when the secret changes")
+	}
 	advertise, second, err := c.Advertise.listen(c.Listen)
 	if err != nil {
 		return err
@@ -84,7 +86,7 @@ func (c *config) origin(ctx context.Context, advertise netip.AddrPort, log *slog
 	upstream := &whatsapp.Upstream{Chat: string(c.Chat), Media: string(c.Media), AllowPrivate: c.AllowPrivate}
 	return origin.New(origin.Config{
 		Master: c.masters[0], Older: c.masters[1:], Gates: c.gates,
-		Dial: upstream.Dial, Site: site.Handler(), Log: log, Metrics: metrics,
+		Dial: upstream.Dial, Site: c.shown, Log: log, Metrics: metrics,
 		MaxTunnels: c.MaxTunnels, MaxCarriers: c.MaxCarriers, Revoked: revoked, Fronts: fronts, Windows: windows(),
 		Advertise: advertise, Gateway: gateway,
 	})

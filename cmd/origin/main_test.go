@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -111,6 +112,36 @@ func TestAGatesSecretComesFromAFile(t *testing.T) {
 				t.Errorf("got %v, want %q without the value", err, c.blame)
 			}
 		})
+	}
+}
+
+func TestTheWebsiteFollowsFromTheGatesSecretUnlessItIsSaid(t *testing.T) {
+	shown := func(vars map[string]string) string {
+		t.Helper()
+		cfg, err := load(t, vars)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		cfg.shown.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		return w.Header().Get("Last-Modified") + w.Body.String()
+	}
+	one := map[string]string{"CULVERT_SECRET_FILE": secretFile(t), "CULVERT_GATE_FILE": secretFile(t, newGate)}
+	first := shown(one)
+	if again := shown(one); again != first {
+		t.Error("got another website of the same secrets")
+	}
+	other := shown(map[string]string{"CULVERT_GATE_FILE": secretFile(t, oldGate)})
+	said := shown(map[string]string{"CULVERT_SITE": "farsh:1a2b3c?name=x"})
+	master := shown(map[string]string{"CULVERT_SITE": "", "CULVERT_GATE_FILE": ""})
+	if other == first || said == other || master == other || !strings.Contains(said, "<title>x</title>") {
+		t.Errorf("got the same website of other secrets, or not the one that was said: %q", said)
+	}
+	for _, bad := range []string{"shop", "/none/such", "https://a:b@example.org", "soups:zz"} {
+		_, err := load(t, map[string]string{"CULVERT_SITE": bad})
+		if err == nil || !strings.Contains(err.Error(), "CULVERT_SITE: ") || !strings.Contains(err.Error(), "try CULVERT_SITE=") {
+			t.Errorf("%s: got %v, want CULVERT_SITE named, and what to try", bad, err)
+		}
 	}
 }
 

@@ -32,7 +32,6 @@ import (
 
 	"culvert/internal/guise"
 	"culvert/internal/share"
-	"culvert/internal/site"
 )
 
 // Options are what a Proxy may be told; all of them are optional.
@@ -42,6 +41,7 @@ type Options struct {
 	Idle       time.Duration         // a socket without a byte either way for this long, twice at most, is closed. 0: DefaultIdle
 	Log        *slog.Logger          // nil: no logs
 	Metrics    prometheus.Registerer // nil: no metrics
+	Site       http.Handler          // what strangers see while the origin does not answer; nil: the one that Learn sees there
 }
 
 // DefaultMaxSockets keeps an edge under 1.5 GB: a socket over TLS both ways
@@ -58,7 +58,7 @@ const DefaultIdle = 15 * time.Minute
 type Proxy struct {
 	reverse   httputil.ReverseProxy
 	transport *http.Transport
-	site      http.Handler
+	site      *likeness
 	log       *slog.Logger
 	count     counters
 	sockets   sockets
@@ -72,7 +72,7 @@ type Proxy struct {
 // registered already.
 func New(origin *url.URL, o Options) *Proxy {
 	p := &Proxy{
-		site: site.Handler(), idle: cmp.Or(o.Idle, DefaultIdle), transport: newTransport(o.Roots),
+		site: newLikeness(o.Site), idle: cmp.Or(o.Idle, DefaultIdle), transport: newTransport(o.Roots),
 		log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), users: share.NewPool[uint32, struct{}](cmp.Or(o.MaxSockets, DefaultMaxSockets)),
 	}
 	p.count = newCounters(o.Metrics, p.users.Displaced)

@@ -57,7 +57,7 @@ var mayImport = map[string][]string{
 	"client/nearend": {"client", "client/front", "client/listener", "internal/link", "internal/term", "internal/wire"},
 
 	"cmd/culvert": {"client", "client/doctor", "client/front", "client/nearend", "internal/link", "internal/seal", "internal/secret", "internal/term", "internal/whatsapp", "internal/wire"},
-	"cmd/edge":    {"edge/passthrough", "internal/serve"},
+	"cmd/edge":    {"edge/passthrough", "internal/serve", "internal/site"},
 	"cmd/local":   {"any"},
 	"cmd/origin":  {"internal/link", "internal/seal", "internal/secret", "internal/serve", "internal/site", "internal/whatsapp", "internal/wire", "origin"},
 	"cmd/cloud":   {"internal/aws", "cmd/cloud/internal/advice", "cmd/cloud/internal/cfn", "internal/cost", "internal/term"},

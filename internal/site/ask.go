@@ -4,11 +4,12 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // judge is the status of a page by the conditions of a request: 200, 304 or 412. It weighs them as nginx
 // does, which takes If-Modified-Since for a day that is the page's own or is none.
-func judge(h http.Header, tag string) int {
+func judge(h http.Header, tag string, changed time.Time) int {
 	if t, err := http.ParseTime(h.Get("If-Unmodified-Since")); err == nil && t.Before(changed) {
 		return http.StatusPreconditionFailed
 	}
@@ -18,16 +19,16 @@ func judge(h http.Header, tag string) int {
 	since, tags := h.Get("If-Modified-Since"), h.Get("If-None-Match")
 	switch {
 	case since == "" && tags == "",
-		since != "" && !isDay(since),
+		since != "" && !isDay(since, changed),
 		tags != "" && !lists(tags, tag, true):
 		return http.StatusOK
 	}
 	return http.StatusNotModified
 }
 
-func isDay(text string) bool {
+func isDay(text string, day time.Time) bool {
 	t, err := http.ParseTime(text)
-	return err == nil && t.Equal(changed)
+	return err == nil && t.Equal(day)
 }
 
 // lists reports whether tag is among tags; weak ones count with weak.
@@ -49,9 +50,9 @@ func lists(tags, tag string, weak bool) bool {
 
 // span is the part of size bytes that a request asks for; asks is false if that is all of them. From is not
 // below to where there is no such part. More parts than one are answered by all.
-func span(h http.Header, tag string, size int) (from, to int, asks bool) {
+func span(h http.Header, tag string, changed time.Time, size int) (from, to int, asks bool) {
 	text, ok := strings.CutPrefix(strings.ToLower(h.Get("Range")), "bytes=")
-	if !ok || strings.Contains(text, ",") || !isMeant(h.Get("If-Range"), tag) {
+	if !ok || strings.Contains(text, ",") || !isMeant(h.Get("If-Range"), tag, changed) {
 		return 0, 0, false
 	}
 	first, last, dashed := strings.Cut(strings.TrimSpace(text), "-")
@@ -67,7 +68,9 @@ func span(h http.Header, tag string, size int) (from, to int, asks bool) {
 }
 
 // isMeant reports whether a request with this If-Range means the page of today.
-func isMeant(text, tag string) bool { return text == "" || text == tag || isDay(text) }
+func isMeant(text, tag string, changed time.Time) bool {
+	return text == "" || text == tag || isDay(text, changed)
+}
 
 func isNumber(text string) bool { return strings.Trim(text, "0123456789") == "" }
 

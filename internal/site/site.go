@@ -11,9 +11,7 @@ package site
 import (
 	"bytes"
 	"compress/gzip"
-	"embed"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"path"
 	"slices"
@@ -25,15 +23,20 @@ import (
 	"culvert/internal/guise"
 )
 
-// changed is the Last-Modified of every page: a constant, so that all edges
-// and origins agree. Advance it together with the pages.
-var changed = time.Date(2025, time.October, 12, 16, 20, 7, 0, time.UTC)
+// Site is a folder of files as a website. It is an http.Handler, and may be shared by any number of servers.
+// It reads no body, and leaves Date to net/http.
+type Site struct {
+	files map[string]file // by the path that asks for them
+}
 
-// Handler shows the site. It may be shared by any number of servers. It reads
-// no body, and leaves Date to net/http.
-func Handler() http.Handler { return http.HandlerFunc(show) }
+// Handler shows the first of the embedded sites as it is.
+func Handler() http.Handler { return First() }
 
-func show(w http.ResponseWriter, r *http.Request) {
+// First is the site that Handler shows.
+var First = sync.OnceValue(func() *Site { return Choice{Kind: kinds[0].name}.Site() })
+
+// ServeHTTP answers everything.
+func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	guise.LeaveBody(w, r)
 	isRead := r.Method == http.MethodGet || r.Method == http.MethodHead
 	if !isRead && r.Method != http.MethodPost {
@@ -41,10 +44,10 @@ func show(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	at := address(r.URL.Path)
-	f, ok := shelf()[at]
+	f, ok := s.files[at]
 	switch {
 	case !ok || at == missing:
-		showMissing(w, r)
+		s.showMissing(w, r)
 	case !isRead:
 		guise.Refuse(w, r, http.StatusMethodNotAllowed)
 	default:
@@ -63,9 +66,9 @@ func address(asked string) string {
 
 // Paths are the addresses of all pages, sorted, for edges that show the site in
 // another way.
-func Paths() []string {
+func (s *Site) Paths() []string {
 	var all []string
-	for at := range shelf() {
+	for at := range s.files {
 		if at != missing {
 			all = append(all, at)
 		}
@@ -74,56 +77,62 @@ func Paths() []string {
 	return all
 }
 
-//go:embed pages
-var files embed.FS
-
 // missing is the page that is shown for all that there is not.
 const missing = "/404.html"
 
-// file is one file of the site, ready to be sent.
+// file is one file of a site, ready to be sent.
 type file struct {
-	body   []byte
-	packed []byte // by gzip; nil: it is sent as it is alone
-	kind   string // Content-Type
+	body    []byte
+	packed  []byte // by gzip; nil: it is sent as it is alone
+	kind    string // Content-Type
+	changed time.Time
 }
 
-// shelf holds the files by the path that asks for them. Built at the first visit.
-var shelf = sync.OnceValue(func() map[string]file {
-	all := map[string]file{}
-	names, _ := fs.Glob(files, "pages/*") // the pattern is well-formed
-	for _, name := range names {
-		body, _ := files.ReadFile(name) // embedded: cannot fail
-		all["/"+path.Base(name)] = newFile(path.Ext(name), body)
-	}
-	return all
-})
-
-func newFile(extension string, body []byte) file {
-	f := file{body: body, kind: kinds[extension]}
-	if extension == ".html" || extension == ".css" {
+func newFile(name string, body []byte, changed time.Time) file {
+	f := file{body: body, kind: typeOf(name), changed: changed.UTC().Truncate(time.Second)}
+	if packs[path.Ext(name)] {
 		f.packed = pack(body)
 	}
 	return f
 }
 
+// packers are kept, as each holds a megabyte.
+var packers = sync.Pool{New: func() any {
+	w, _ := gzip.NewWriterLevel(nil, gzip.BestCompression) // there is that level
+	return w
+}}
+
 func pack(body []byte) []byte {
 	var b bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // there is that level
-	w.OS = 3                                              // Unix, as gzip says there
+	w := packers.Get().(*gzip.Writer)
+	defer packers.Put(w)
+	w.Reset(&b)
+	w.OS = 3 // Unix, as gzip says there
 	w.Write(body)
 	w.Close()
 	return b.Bytes()
 }
 
-// etag is nginx's: when a file changed, and its length.
-func etag(body []byte) string { return fmt.Sprintf(`"%x-%x"`, changed.Unix(), len(body)) }
+// etag is nginx's: when the file changed, and its length.
+func (f file) etag(body []byte) string { return fmt.Sprintf(`"%x-%x"`, f.changed.Unix(), len(body)) }
 
-// kinds are given here, as the machine's MIME table differs from one to the next.
-var kinds = map[string]string{
-	".html": "text/html; charset=utf-8",
-	".css":  "text/css",
-	".txt":  "text/plain; charset=utf-8",
-	".ico":  "image/x-icon",
+// types are given here, as the machine's table differs from one to the next. They are nginx's.
+var types = map[string]string{
+	".html": "text/html; charset=utf-8", ".htm": "text/html; charset=utf-8", ".txt": "text/plain; charset=utf-8",
+	".xml": "text/xml; charset=utf-8", ".css": "text/css", ".js": "application/javascript; charset=utf-8", ".json": "application/json",
+	".ico": "image/x-icon", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif",
+	".svg": "image/svg+xml", ".webp": "image/webp", ".woff": "font/woff", ".woff2": "font/woff2", ".pdf": "application/pdf",
+	".mp3": "audio/mpeg", ".mp4": "video/mp4",
+}
+
+// packs are the endings of what gets shorter when it is packed.
+var packs = map[string]bool{".html": true, ".htm": true, ".css": true, ".js": true, ".svg": true, ".xml": true, ".json": true}
+
+func typeOf(name string) string {
+	if t, ok := types[strings.ToLower(path.Ext(name))]; ok {
+		return t
+	}
+	return "application/octet-stream"
 }
 
 // choose is the form of f that r gets, and sets what depends on that.
@@ -139,48 +148,49 @@ func choose(w http.ResponseWriter, r *http.Request, f file) (body []byte, packed
 	return f.packed, true
 }
 
-func showMissing(w http.ResponseWriter, r *http.Request) {
-	body, packed := choose(w, r, shelf()[missing])
-	w.Header().Set("Etag", etag(body))
+func (s *Site) showMissing(w http.ResponseWriter, r *http.Request) {
+	f, ok := s.files[missing]
+	if !ok {
+		guise.Refuse(w, r, http.StatusNotFound)
+		return
+	}
+	body, packed := choose(w, r, f)
+	w.Header().Set("Etag", f.etag(body))
 	send(w, r, http.StatusNotFound, body, packed)
 }
 
 func showFile(w http.ResponseWriter, r *http.Request, f file) {
 	body, packed := choose(w, r, f)
-	tag := etag(body)
-	switch judge(r.Header, tag) {
+	tag, changed := f.etag(body), f.changed.Format(http.TimeFormat)
+	switch judge(r.Header, tag, f.changed) {
 	case http.StatusPreconditionFailed:
 		guise.Refuse(w, r, http.StatusPreconditionFailed)
 		return
 	case http.StatusNotModified:
 		w.Header().Del("Content-Type")
-		w.Header().Set("Last-Modified", changed.Format(http.TimeFormat))
+		w.Header().Set("Last-Modified", changed)
 		w.Header().Set("Etag", tag)
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	if from, to, asks := span(r.Header, tag, len(body)); asks && !packed {
-		sendPart(w, r, body, from, to)
-		return
-	}
-	w.Header().Set("Last-Modified", changed.Format(http.TimeFormat))
-	w.Header().Set("Etag", tag)
-	if !packed {
-		w.Header().Set("Accept-Ranges", "bytes")
-	}
-	send(w, r, http.StatusOK, body, packed)
-}
-
-func sendPart(w http.ResponseWriter, r *http.Request, body []byte, from, to int) {
-	if from >= to {
+	from, to, asks := span(r.Header, tag, f.changed, len(body))
+	asks = asks && !packed
+	if asks && from >= to {
 		w.Header().Set("Content-Range", "bytes */"+strconv.Itoa(len(body)))
 		guise.Refuse(w, r, http.StatusRequestedRangeNotSatisfiable)
 		return
 	}
-	w.Header().Set("Last-Modified", changed.Format(http.TimeFormat))
-	w.Header().Set("Etag", etag(body))
-	w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to-1, len(body)))
-	send(w, r, http.StatusPartialContent, body[from:to], false)
+	w.Header().Set("Last-Modified", changed)
+	w.Header().Set("Etag", tag)
+	if asks {
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to-1, len(body)))
+		send(w, r, http.StatusPartialContent, body[from:to], false)
+		return
+	}
+	if !packed {
+		w.Header().Set("Accept-Ranges", "bytes")
+	}
+	send(w, r, http.StatusOK, body, packed)
 }
 
 func send(w http.ResponseWriter, r *http.Request, status int, body []byte, packed bool) {

@@ -17,6 +17,7 @@ const (
 	gateLabel   = "culvert gate secret " // hashed before the text of a gate secret
 	handedLabel = "culvert handed"
 	ticketLabel = "culvert ticket"
+	siteLabel   = "culvert website"
 )
 
 // maxGateKeys bounds the generations of a secret that are accepted at once.
@@ -52,6 +53,12 @@ func isSecret(s string) bool {
 		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 	}) < 0
 	return plain && len(s) == gateSecretLen
+}
+
+// Website is a number below 1<<24, by which deployments differ in the website that they show. It tells nothing of g.
+func (g GateKey) Website() uint32 {
+	d := g.derive(siteLabel)
+	return uint32(d[0])<<16 | uint32(d[1])<<8 | uint32(d[2])
 }
 
 func (g GateKey) derive(label string) []byte {

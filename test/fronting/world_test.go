@@ -49,7 +49,7 @@ func newGatedWorld(t testing.TB, gate string) *world {
 	w.secret = write(t, w.master.Text()+"\n", w.dir, "secret")
 	w.origin, w.admin = freePort(t), freePort(t)
 	w.far = start(t, []string{
-		"CULVERT_LISTEN=" + w.origin, "CULVERT_SECRET_FILE=" + w.secret, "CULVERT_GATE_FILE=" + w.gate, "CULVERT_ADMIN_LISTEN=" + w.admin,
+		"CULVERT_LISTEN=" + w.origin, "CULVERT_SITE=soups", "CULVERT_SECRET_FILE=" + w.secret, "CULVERT_GATE_FILE=" + w.gate, "CULVERT_ADMIN_LISTEN=" + w.admin,
 		"CULVERT_UPSTREAM_CHAT=" + chat, "CULVERT_UPSTREAM_MEDIA=" + media, "CULVERT_ALLOW_PRIVATE=true", "CULVERT_DRAIN=1s",
 	}, filepath.Join(bin, "origin"))
 	w.far.up(w.origin)

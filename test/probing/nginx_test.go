@@ -94,7 +94,7 @@ func (w *world) write(name, text string) string {
 func (w *world) writePages(dir string) {
 	w.Helper()
 	os.Chmod(w.dir, 0o755)
-	for _, at := range append(site.Paths(), "/404.html") {
+	for _, at := range append(site.First().Paths(), "/404.html") {
 		for ending, coding := range map[string]string{"": "", ".gz": "gzip"} {
 			r := httptest.NewRequest(http.MethodGet, at, nil)
 			r.Header.Set("Accept-Encoding", coding)

@@ -118,7 +118,7 @@ func newWorld(t testing.TB) *world {
 	if err := os.WriteFile(secret, []byte(w.master.Text()+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w.start("origin", "CULVERT_LISTEN="+w.origin, "CULVERT_SECRET_FILE="+secret, "CULVERT_ADMIN_LISTEN=off", "CULVERT_REVOKED=9")
+	w.start("origin", "CULVERT_LISTEN="+w.origin, "CULVERT_SITE=soups", "CULVERT_SECRET_FILE="+secret, "CULVERT_ADMIN_LISTEN=off", "CULVERT_REVOKED=9")
 	w.start("edge", "CULVERT_LISTEN="+w.edge, "CULVERT_ORIGIN=http://"+w.origin)
 	return w
 }

@@ -1,6 +1,7 @@
-// Command embed writes the website that the origin shows into a module of the Worker:
+// Command embed writes the website that the origin shows into a module of the Worker. An argument is a website as
+// CULVERT_SITE names it, where the origin shows another than the first of those that are embedded:
 //
-//	go run ./edge/worker/embed
+//	go run ./edge/worker/embed panaderia:1a2b3c
 package main
 
 import (
@@ -20,7 +21,15 @@ const module = "edge/worker/pages.js"
 
 func main() {
 	log.SetFlags(0)
-	code, err := code()
+	shown := site.First()
+	if len(os.Args) > 1 {
+		choice, err := site.ParseChoice(os.Args[1])
+		if err != nil {
+			log.Fatalf("%s %v", os.Args[1], err)
+		}
+		shown = choice.Site()
+	}
+	code, err := code(shown)
 	if err == nil {
 		err = os.WriteFile(module, code, 0o644)
 	}
@@ -39,11 +48,11 @@ type page struct {
 }
 
 // code is the module.
-func code() ([]byte, error) {
+func code(shown *site.Site) ([]byte, error) {
 	pages := map[string]page{}
 	var changed string
-	for _, at := range site.Paths() {
-		answer := visit(at)
+	for _, at := range shown.Paths() {
+		answer := visit(shown, at)
 		pages[at], changed = read(answer), answer.Header().Get("Last-Modified")
 	}
 	var b bytes.Buffer
@@ -53,16 +62,16 @@ func code() ([]byte, error) {
 		return nil, err
 	}
 	b.WriteString(");\nexport const missing = ")
-	if err := write(&b, read(visit("/no-such-page"))); err != nil {
+	if err := write(&b, read(visit(shown, "/no-such-page"))); err != nil {
 		return nil, err
 	}
 	b.WriteString(";\n")
 	return b.Bytes(), nil
 }
 
-func visit(at string) *httptest.ResponseRecorder {
+func visit(shown *site.Site, at string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	site.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, at, nil))
+	shown.ServeHTTP(w, httptest.NewRequest(http.MethodGet, at, nil))
 	return w
 }
 

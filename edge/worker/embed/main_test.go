@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"os"
 	"testing"
+
+	"culvert/internal/site"
 )
 
 func TestTheWorkerShowsTheSiteOfToday(t *testing.T) {
 	t.Parallel()
-	want, err := code()
+	want, err := code(site.First())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ CLOUD          = bin/cloud $@ $(call given,PROFILE,profile) $(call given_anywher
   $(call given,ARCH,arch) $(call given_anywhere,BUDGET,budget) $(call given_anywhere,EMAIL,email) $(call given,SET,set) \
   $(call given,USERS,users) $(call given,USER,user) $(call given,FRONT,front) $(call given,DOCTOR,doctor) $(call given,YES,yes)
 
-.PHONY: all build run demo test race bench censor hostile long probing fuzz lint staticcheck fmt image sbom ci clean help functions invoke worker \
+.PHONY: all build run demo test race bench censor hostile looks long probing fuzz lint staticcheck fmt image sbom ci clean help functions invoke worker \
   bin/cloud deploy update status link rotate revoke destroy \
   build-ConnectFunction build-MessageFunction build-DisconnectFunction build-OriginLayer
 
@@ -67,6 +67,9 @@ bench: build ## report the benchmarks, and what clients cost: idle ones, and bus
 
 censor: ## try the programs on paths that freeze, starve, count and die, and print goals and figures (root, 20 minutes)
 	@.ci/censor all $(ROWS)
+
+looks: ## take from Debian's browsers anew how the client's connections begin (root, a minute)
+	@.ci/looks take
 
 hostile: ## attack the programs for half an hour beside ten honest users, and print what those notice (Linux)
 	@.ci/hostile soak

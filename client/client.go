@@ -135,6 +135,7 @@ func New(cfg Config) (*Client, error) {
 		cfg.Dialer = &front.Dialer{}
 	}
 	cfg.Dialer = prepared(cfg.Dialer)
+	cfg.Dialer.LookKey = front.LookKey(cfg.Link)
 	pair, err := seal.NewClientPair(cfg.Link.Keys)
 	if err != nil {
 		return nil, fmt.Errorf("client: the link's keys: %w", err)

@@ -80,6 +80,7 @@ func (c *Client) recall(n kept.Network) {
 			tag = c.learned.store.Tag("front", f.String())
 			known = n.Fronts[tag]
 		}
+		c.cfg.Dialer.SetLook(f, known.Look)
 		c.cfg.Dialer.SetSmall(f, known.Small)
 		c.budgets.recall(i, known)
 		if tag != "" && tag == n.Best {
@@ -99,7 +100,7 @@ func (c *Client) putLearned() {
 	for _, i := range c.fronts.inOrder() {
 		f := c.fronts.at(i).Front
 		known := c.budgets.known(i)
-		known.Small = c.cfg.Dialer.Small(f)
+		known.Small, known.Look = c.cfg.Dialer.Small(f), c.cfg.Dialer.LookOf(f)
 		if known != (kept.Front{}) {
 			n.Fronts[s.Tag("front", f.String())] = known
 		}

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -144,7 +143,7 @@ func (c *Client) tryFront(ctx context.Context, i int, ticket string, w wanted) (
 // token, is worth it after a refusal.
 func (c *Client) openSocket(ctx context.Context, i int, ticket string, w wanted) (s *socket, way front.Way, again bool, err error) {
 	var repeat atomic.Bool
-	s, way, err = front.Open(ctx, c.cfg.Dialer, c.fronts.at(i).Front, func(ctx context.Context, conn *tls.Conn) (*socket, error) {
+	s, way, err = front.Open(ctx, c.cfg.Dialer, c.fronts.at(i).Front, func(ctx context.Context, conn *front.Conn) (*socket, error) {
 		s, again, err := c.enter(ctx, conn, i, ticket, w)
 		if again {
 			repeat.Store(true)
@@ -227,11 +226,8 @@ func header(session, ticket string) http.Header {
 	if ticket != "" {
 		cookies += "; " + (&http.Cookie{Name: wire.TicketCookie, Value: ticket}).String()
 	}
-	return http.Header{"Cookie": {cookies}, "User-Agent": {userAgent}}
+	return http.Header{"Cookie": {cookies}}
 }
-
-// userAgent is what most visitors of a website say.
-const userAgent = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
 
 // prepared is a copy of d that readies connections for carriers. The cork lies
 // right beneath TLS, where the carrier looks for it, above what d's Wrap made.

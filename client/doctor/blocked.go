@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"time"
 
@@ -58,7 +57,7 @@ func (p *subject) answersOtherwise(ctx context.Context) bool {
 }
 
 // shakeHands is the last step to a front of which no more is wanted.
-func shakeHands(_ context.Context, conn *tls.Conn) (*tls.Conn, error) { return conn, nil }
+func shakeHands(_ context.Context, conn *front.Conn) (*front.Conn, error) { return conn, nil }
 
 // whyFailed says why a hop failed that client.Probe took last.
 func (p *subject) whyFailed(ctx context.Context, seen client.Probed) Cause {

@@ -105,6 +105,7 @@ func examineFront(ctx context.Context, l *link.Link, i int, f link.Front, o Opti
 	alone := &link.Link{Keys: l.Keys, Fronts: []link.Front{f}}
 	p := &subject{number: i + 1, front: f, tally: &tally{}}
 	p.dialer = p.tally.over(o.Dialer)
+	p.dialer.LookKey = front.LookKey(l)
 	ends := newCloseReasons()
 	cfg := client.Config{Link: alone, Dialer: p.dialer, Ended: ends.add}
 	if i >= len(l.Fronts) {

@@ -3,7 +3,6 @@ package doctor
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -83,7 +82,7 @@ func (p *subject) ask(ctx context.Context, more ...string) int {
 	for i := range baseLines {
 		more = append(more, line(fmt.Sprint("X-Filler-", i+1)))
 	}
-	got, _, err := front.Open(ctx, p.dialer, p.front, func(ctx context.Context, conn *tls.Conn) (answer, error) {
+	got, _, err := front.Open(ctx, p.dialer, p.front, func(ctx context.Context, conn *front.Conn) (answer, error) {
 		return visit(ctx, conn, p.front.Host, p.front.Path, more)
 	})
 	if err != nil {
@@ -102,11 +101,10 @@ func (answer) Close() error { return nil }
 const maxAnswerHead = 64 << 10
 
 // visit asks for a page as a browser does, and closes conn.
-func visit(ctx context.Context, conn *tls.Conn, host, path string, more []string) (answer, error) {
+func visit(ctx context.Context, conn *front.Conn, host, path string, more []string) (answer, error) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.NetConn().Close() })()
-	request := append([]string{"GET " + path + " HTTP/1.1", "Host: " + host, "Accept: */*"}, more...)
-	if _, err := io.WriteString(conn, strings.Join(request, "\r\n")+"\r\n\r\n"); err != nil {
+	if _, err := conn.Write(conn.AppendVisit(nil, host, path, more...)); err != nil {
 		return answer{}, front.Failed(front.StepUpgrade, err)
 	}
 	got, err := http.ReadResponse(bufio.NewReader(io.LimitReader(conn, maxAnswerHead)), nil)

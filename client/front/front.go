@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"culvert/client/look"
 	"culvert/internal/dial"
 	"culvert/internal/link"
 )
@@ -24,10 +25,10 @@ const (
 	openTimeout      = 25 * time.Second // for all addresses of a front together
 )
 
-// Dialer reaches fronts. Its zero value is ready, and its fields must not change
-// once it was used. It remembers which address of a front was good, how large a
-// ClientHello passes on the way there, and TLS sessions, so that a later connection is
-// faster and smaller. Several goroutines may use one Dialer. It starts no goroutine that
+// Dialer reaches fronts, and looks like a browser to whoever sees its connections. Its zero value
+// is ready, and its fields must not change once it was used. It remembers which address of a front was
+// good, which look and how large a ClientHello pass on the way there, and TLS sessions, so that a later
+// connection is faster and smaller. Several goroutines may use one Dialer. It starts no goroutine that
 // outlives a call. Its errors are *Error, and tell a person what to try.
 type Dialer struct {
 	// Wrap, if set, puts a connection between TCP and TLS.
@@ -51,8 +52,15 @@ type Dialer struct {
 	// Now is the time by which certificates without pins are judged. nil: time.Now.
 	Now func() time.Time
 
-	lookup    func(ctx context.Context, network, host string) ([]netip.Addr, error) // nil: the system's
-	protocols []string                                                              // to offer by ALPN; nil: what a WebSocket needs
+	// Look names the browser that all connections look like, one of look.Names. Empty: the one that the front
+	// names, or else one that LookKey chooses, until it is not let through.
+	Look string
+
+	// LookKey is a secret of the user's, so that nobody can tell which look is whose.
+	LookKey []byte
+
+	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error) // nil: the system's
+	kind   look.Kind                                                             // what the connections are for
 
 	mu        sync.Mutex              // guards the following
 	fronts    map[string]*frontMemory // by link.Front.String
@@ -61,7 +69,10 @@ type Dialer struct {
 
 // Clone returns a Dialer with d's settings and a memory of its own.
 func (d *Dialer) Clone() *Dialer {
-	return &Dialer{Wrap: d.Wrap, Roots: d.Roots, Connect: d.Connect, Proxy: d.Proxy, Resolvers: d.Resolvers, Now: d.Now, lookup: d.lookup}
+	return &Dialer{
+		Wrap: d.Wrap, Roots: d.Roots, Connect: d.Connect, Proxy: d.Proxy, Resolvers: d.Resolvers, Now: d.Now, Look: d.Look, LookKey: d.LookKey,
+		lookup: d.lookup,
+	}
 }
 
 func (d *Dialer) memory(f link.Front) *frontMemory {
@@ -70,7 +81,7 @@ func (d *Dialer) memory(f link.Front) *frontMemory {
 	key := f.String()
 	m := d.fronts[key]
 	if m == nil {
-		m = &frontMemory{}
+		m = &frontMemory{look: d.firstLook(f)}
 		if d.fronts == nil {
 			d.fronts = make(map[string]*frontMemory)
 		}

@@ -5,19 +5,23 @@ import (
 	"sync"
 	"time"
 
+	"culvert/client/look"
 	"culvert/internal/dial"
 	"culvert/internal/link"
 )
 
 // frontMemory is what a Dialer remembers of one front.
 type frontMemory struct {
-	tickets tickets
+	tickets look.Tickets
 
 	mu     sync.Mutex // guards the following
 	good   target
 	took   time.Duration // to connect to it
 	resets int           // handshakes with a whole ClientHello that were reset, since one was not
 	small  bool          // a smaller ClientHello is sent
+
+	look  *look.Look // that connections have
+	fails int        // how many Opens in a row, since one succeeded, ended as they do where a look is banned
 
 	answers map[string]answer // of resolvers, by network and host
 
@@ -118,7 +122,7 @@ func (m *frontMemory) wasReset(small bool) (again bool) {
 func (m *frontMemory) worked(small bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.resets, m.small = 0, small
+	m.resets, m.small, m.fails = 0, small, 0
 }
 
 // smallFailed notes that a smaller ClientHello did not help either.

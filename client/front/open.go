@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"culvert/client/look"
 	"culvert/internal/dial"
 	"culvert/internal/link"
 )
@@ -29,7 +30,7 @@ type Way struct {
 // front says, and ends Open. enter closes the connection if it fails. The way is that of
 // the attempt that succeeded or came furthest. The error is what those say that came as
 // far: an *Error, or what enter returned.
-func Open[T io.Closer](ctx context.Context, d *Dialer, f link.Front, enter func(context.Context, *tls.Conn) (T, error)) (T, Way, error) {
+func Open[T io.Closer](ctx context.Context, d *Dialer, f link.Front, enter func(context.Context, *Conn) (T, error)) (T, Way, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	o := &opening{d: d, f: f, memory: d.memory(f), cancel: cancel}
@@ -57,7 +58,7 @@ type opened[T any] struct {
 }
 
 // through is one attempt: from a connection to a T.
-func through[T any](ctx context.Context, o *opening, r *dial.Reached, enter func(context.Context, *tls.Conn) (T, error)) (won opened[T], err error) {
+func through[T any](ctx context.Context, o *opening, r *dial.Reached, enter func(context.Context, *Conn) (T, error)) (won opened[T], err error) {
 	won.to, won.way.Took = r.To, []time.Duration{r.Took}
 	conn, err := o.secure(ctx, r, &won.way)
 	if err != nil {
@@ -104,7 +105,7 @@ func silence(r *dial.Reached, least time.Duration) time.Duration {
 }
 
 // secure makes TLS of r, with a ClientHello that is small where whole ones are reset.
-func (o *opening) secure(ctx context.Context, r *dial.Reached, way *Way) (*tls.Conn, error) {
+func (o *opening) secure(ctx context.Context, r *dial.Reached, way *Way) (*Conn, error) {
 	small, began := o.memory.isSmall(), time.Now()
 	r.Expect(silence(r, silentTLS))
 	conn, err := o.d.secure(ctx, r.Conn, o.f, small)
@@ -124,6 +125,8 @@ func (o *opening) secure(ctx context.Context, r *dial.Reached, way *Way) (*tls.C
 // handshake was reset.
 func (o *opening) learnReset(r *dial.Reached, small bool, err error) {
 	switch {
+	case errors.Is(err, look.ErrTicket):
+		r.Again()
 	case !isReset(err):
 	case o.memory.wasReset(small):
 		r.Again()
@@ -191,20 +194,24 @@ func (o *opening) failure(err error) error {
 	if len(asked) > 0 {
 		causes = append(causes, &unresolvedError{errors.Join(asked...)})
 	}
-	return Failed(step, errors.Join(causes...))
+	failed := &Error{step, errors.Join(causes...)}
+	o.learnBan(failed)
+	return failed
 }
 
 // secure makes TLS of raw, a connection to f, and closes raw if that fails.
-func (d *Dialer) secure(ctx context.Context, raw net.Conn, f link.Front, small bool) (*tls.Conn, error) {
+func (d *Dialer) secure(ctx context.Context, raw net.Conn, f link.Front, small bool) (*Conn, error) {
 	if d.Wrap != nil {
 		raw = d.Wrap(raw)
 	}
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
-	conn := tls.Client(raw, d.tlsConfig(f, small))
-	if err := conn.HandshakeContext(ctx); err != nil {
+	m := d.memory(f)
+	conn, err := m.current().Handshake(ctx, raw, look.Config{
+		Kind: d.kind, Name: f.ServerName(), Small: small, Verify: d.verifier(f), Tickets: &m.tickets,
+	})
+	if err != nil {
 		raw.Close()
-		return nil, err
 	}
-	return conn, nil
+	return conn, err
 }

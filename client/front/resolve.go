@@ -2,13 +2,13 @@ package front
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
+	"culvert/client/look"
 	"culvert/internal/dial"
 	"culvert/internal/doh"
 	"culvert/internal/link"
@@ -62,12 +62,12 @@ func (d *Dialer) reserve(m *frontMemory, ends []dial.Endpoint, after time.Durati
 }
 
 // toResolvers is the Dialer that reaches d's resolvers, whose own names are asked of the
-// system alone. Resolvers speak HTTP/2, and not all of them HTTP/1.1.
+// system alone. Resolvers speak HTTP/2, and not all of them HTTP/1.1: a browser offers both.
 func (d *Dialer) toResolvers() *Dialer {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.resolving == nil {
-		d.resolving = &Dialer{Roots: d.Roots, Connect: d.Connect, Proxy: d.Proxy, Now: d.Now, lookup: d.lookup, protocols: []string{"h2", "http/1.1"}}
+		d.resolving = &Dialer{Roots: d.Roots, Connect: d.Connect, Proxy: d.Proxy, Now: d.Now, Look: d.Look, LookKey: d.LookKey, lookup: d.lookup, kind: look.Page}
 	}
 	return d.resolving
 }
@@ -100,7 +100,7 @@ var errLocal = errors.New("leads into a private network")
 func (a *asker) ask(ctx context.Context, r link.Resolver, network, host string) (findings, error) {
 	ctx, cancel := context.WithTimeout(ctx, askEach)
 	defer cancel()
-	found, _, err := Open(ctx, a.by, r.Front, func(ctx context.Context, conn *tls.Conn) (findings, error) {
+	found, _, err := Open(ctx, a.by, r.Front, func(ctx context.Context, conn *Conn) (findings, error) {
 		found, err := doh.Ask(ctx, conn, r.URL(), network, host)
 		switch {
 		case network == "ip6" && errors.Is(err, doh.ErrNoAddress):

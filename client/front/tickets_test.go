@@ -14,25 +14,6 @@ import (
 	"culvert/internal/link"
 )
 
-func TestTheNewestTicketsAreKeptAndEachGivenOnce(t *testing.T) {
-	t.Parallel()
-	var kept tickets
-	var all []*tls.ClientSessionState
-	for range maxTickets + 2 {
-		all = append(all, new(tls.ClientSessionState))
-		kept.Put("", all[len(all)-1])
-		kept.Put("", nil) // what crypto/tls calls once one has failed
-	}
-	for i := len(all) - 1; i >= 2; i-- {
-		if got, ok := kept.Get(""); !ok || got != all[i] {
-			t.Errorf("got %p, %v, want number %d of %d", got, ok, i+1, len(all))
-		}
-	}
-	if got, ok := kept.Get(""); ok || got != nil {
-		t.Errorf("got %p, %v, want none left", got, ok)
-	}
-}
-
 // resumer is a server of Go's that remembers which tickets came.
 type resumer struct {
 	cfg *tls.Config
@@ -97,7 +78,7 @@ func TestASessionIsResumedByATicketThatIsUsedOnce(t *testing.T) {
 			r := newResumer()
 			r.cfg.MaxVersion = version
 			d, f := &Dialer{Connect: r.connect}, pinnedTo("192.0.2.1")
-			for i, step := range []struct{ times, resumed int }{{1, 0}, {1, 1}, {1, 1}, {6, 1}, {6, maxTickets}, {1, 1}} {
+			for i, step := range []struct{ times, resumed int }{{1, 0}, {1, 1}, {1, 1}, {6, 1}, {6, 4}, {1, 1}} {
 				if got := r.openAtOnce(t, d, f, step.times); got != step.resumed {
 					t.Errorf("%s, step %d: got %d of %d resumed, want %d", tls.VersionName(version), i+1, got, step.times, step.resumed)
 				}

@@ -14,34 +14,9 @@ import (
 // errPin means that no certificate of the front has a key that the link pins.
 var errPin = errors.New("the certificate matches no pin of the link")
 
-// tlsConfig is how to speak TLS with f: recognisable as Go's. InsecureSkipVerify hands verification
-// over to VerifyConnection, because the name to verify and the name to send
-// are two; crypto/tls calls it in resumed handshakes too. ALPN offers a WebSocket what it
-// needs: an edge that may choose h2 would. A small ClientHello fits one
-// packet: it has no key share of ML-KEM, which alone takes 1184 bytes.
-func (d *Dialer) tlsConfig(f link.Front, small bool) *tls.Config {
-	var curves []tls.CurveID // nil: Go's
-	if small {
-		curves = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384}
-	}
-	protocols := d.protocols
-	if protocols == nil {
-		protocols = []string{"http/1.1"}
-	}
-	return &tls.Config{
-		CurvePreferences:            curves,
-		ServerName:                  f.ServerName(),
-		InsecureSkipVerify:          true,
-		VerifyConnection:            d.verifier(f),
-		NextProtos:                  protocols,
-		MinVersion:                  tls.VersionTLS12,
-		ClientSessionCache:          &d.memory(f).tickets,
-		DynamicRecordSizingDisabled: true,
-	}
-}
-
 // verifier returns the judge of f's certificate: one that matches a pin, if
-// there are pins, else one that public authorities vouch for under f's name.
+// there are pins, else one that public authorities vouch for under f's name. The name to
+// verify and the name to send are two.
 func (d *Dialer) verifier(f link.Front) func(tls.ConnectionState) error {
 	return func(state tls.ConnectionState) error {
 		chain := state.PeerCertificates

@@ -3,7 +3,6 @@ package front
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -18,7 +17,9 @@ import (
 
 	"golang.org/x/net/proxy"
 
+	"culvert/client/look"
 	"culvert/internal/dial"
+	"culvert/internal/link"
 )
 
 // proxyTimeout bounds the way to a proxy and what it does to reach the front.
@@ -87,8 +88,9 @@ func (d *Dialer) toProxy(ctx context.Context, u *url.URL) (net.Conn, error) {
 	if err != nil || u.Scheme != "https" {
 		return raw, err
 	}
-	conn := tls.Client(raw, &tls.Config{ServerName: u.Hostname(), RootCAs: d.Roots, Time: d.Now})
-	if err := conn.HandshakeContext(ctx); err != nil {
+	f := link.Front{Host: u.Host}
+	conn, err := d.firstLook(f).Handshake(ctx, raw, look.Config{Name: f.ServerName(), Verify: d.verifier(f)})
+	if err != nil {
 		raw.Close()
 		return nil, err
 	}
@@ -102,7 +104,7 @@ func (d *Dialer) byHTTP(ctx context.Context, u *url.URL, to string) (net.Conn, e
 		return nil, unanswered(ctx, false, err)
 	}
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
-	answer, err := askConnect(conn, u, to)
+	answer, err := d.askConnect(conn, u, to)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
 	}
@@ -119,16 +121,17 @@ func (d *Dialer) byHTTP(ctx context.Context, u *url.URL, to string) (net.Conn, e
 
 // askConnect sends a CONNECT, and reads the answer to it and not a byte more, unless a
 // proxy speaks before the front does, which then fails the handshake.
-func askConnect(conn net.Conn, u *url.URL, to string) (*http.Response, error) {
-	req := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: to}, Host: to, Header: http.Header{"User-Agent": {""}}}
+func (d *Dialer) askConnect(conn net.Conn, u *url.URL, to string) (*http.Response, error) {
+	var more []string
 	if u.User != nil {
 		password, _ := u.User.Password()
-		req.Header.Set("Proxy-Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password)))
+		more = []string{"Proxy-Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password))}
 	}
-	if err := req.Write(conn); err != nil {
+	head := d.firstLook(link.Front{Host: u.Host}).AppendConnect(nil, to, more...)
+	if _, err := conn.Write(head); err != nil {
 		return nil, err
 	}
-	return http.ReadResponse(bufio.NewReader(io.LimitReader(conn, maxProxyAnswer)), req)
+	return http.ReadResponse(bufio.NewReader(io.LimitReader(conn, maxProxyAnswer)), &http.Request{Method: http.MethodConnect})
 }
 
 func refusedByProxy(answer *http.Response) error {

@@ -37,7 +37,7 @@ func openWay(t *testing.T, d *Dialer, f link.Front) (Way, error) {
 var errRefused = errors.New("refused")
 
 // readGreeting is the last step to the fronts of these tests.
-func readGreeting(ctx context.Context, c *tls.Conn) (*tls.Conn, error) {
+func readGreeting(ctx context.Context, c *Conn) (*Conn, error) {
 	stop := context.AfterFunc(ctx, func() { c.NetConn().Close() })
 	defer stop()
 	b := make([]byte, 2)
@@ -176,12 +176,8 @@ const onePacket = 1400
 // serve is a site, and what is in between.
 func (n *fakeNet) serve(does behaviour, c net.Conn) {
 	defer c.Close()
-	hello := make([]byte, 5)
-	if _, err := io.ReadFull(c, hello); err != nil {
-		return
-	}
-	hello = append(hello, make([]byte, binary.BigEndian.Uint16(hello[3:]))...)
-	if _, err := io.ReadFull(c, hello[5:]); err != nil {
+	hello, err := readHello(c)
+	if err != nil {
 		return
 	}
 	n.mu.Lock()
@@ -194,6 +190,17 @@ func (n *fakeNet) serve(does behaviour, c net.Conn) {
 	default:
 		greet(does, &replayed{c, hello})
 	}
+}
+
+// readHello reads the record of a ClientHello.
+func readHello(c net.Conn) ([]byte, error) {
+	hello := make([]byte, 5)
+	if _, err := io.ReadFull(c, hello); err != nil {
+		return nil, err
+	}
+	hello = append(hello, make([]byte, binary.BigEndian.Uint16(hello[3:]))...)
+	_, err := io.ReadFull(c, hello[5:])
+	return hello, err
 }
 
 func greet(does behaviour, raw net.Conn) {

@@ -34,7 +34,8 @@ const version = "culvert learned 1"
 
 // Front is what is known of a front in one network. Zero means that it is not known.
 type Front struct {
-	Small bool `json:"small,omitempty"` // only a small ClientHello passes
+	Small bool   `json:"small,omitempty"` // only a small ClientHello passes
+	Look  string `json:"look,omitempty"`  // that passes, if the one to begin with does not
 
 	Frozen int   `json:"frozen,omitempty"` // bytes that a connection brought which froze
 	Limit  int   `json:"limit,omitempty"`  // bytes that one may bring
@@ -290,12 +291,13 @@ const (
 	mostRest   = 10 * 60 * 1000
 	mostMinute = 1000
 	mostPause  = 7 * 24 * 60 * 60
+	mostLook   = 16 // bytes of its name
 )
 
 func (f Front) isSane() bool {
 	within := func(n, most int64) bool { return n >= 0 && n <= most }
 	return within(int64(f.Frozen), mostBytes) && within(int64(f.Limit), mostBytes) && within(f.Rest, mostRest) &&
-		within(int64(f.Minute), mostMinute) && within(f.Pause, mostPause) && within(f.MinutePause, mostPause) && f.Until >= 0 && f.MinuteUntil >= 0
+		within(int64(f.Minute), mostMinute) && within(f.Pause, mostPause) && within(f.MinutePause, mostPause) && f.Until >= 0 && f.MinuteUntil >= 0 && len(f.Look) <= mostLook
 }
 
 // pathless is err without a path, which may have a person's name.

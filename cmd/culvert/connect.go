@@ -31,6 +31,9 @@ Where the network's answer to a front's name fails, or leads to somebody else, t
 name is asked of resolvers over HTTPS: those of the link and well-known ones, or
 those of --resolver alone. They, and nobody on the way, see which front is meant.
 
+Connections begin as a browser's do. Which browser's the client chooses and keeps to, and
+another's follows where that is not let through; --look names one.
+
 What it learns of a network, such as which front works or how many bytes a connection
 may bring, is kept in --state DIR, without names and addresses.
 

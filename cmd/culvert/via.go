@@ -3,8 +3,10 @@ package main
 import (
 	"os"
 	"slices"
+	"strings"
 
 	"culvert/client/front"
+	"culvert/client/look"
 	"culvert/internal/link"
 	"culvert/internal/term"
 )
@@ -13,14 +15,16 @@ import (
 type dialerSource struct {
 	flags     *term.Flags
 	via       string
+	look      string
 	resolvers []string
 }
 
-// dialerFlags adds --via and --resolver to f.
+// dialerFlags adds --via, --resolver and --look to f.
 func dialerFlags(f *term.Flags) *dialerSource {
 	s := &dialerSource{flags: f}
 	f.StringVar(&s.via, "via", "", "`URL` of a proxy to reach the fronts by, http://HOST:PORT or socks5://HOST:PORT, or none (default: as HTTPS_PROXY, ALL_PROXY and NO_PROXY say)")
 	f.Texts(&s.resolvers, "resolver", "`URL` of a resolver, https://HOST/dns-query, to ask for a front's name when the system's answer fails or is a lie, or none; may be repeated (default: the link's, then Cloudflare's, Google's and Quad9's)")
+	f.StringVar(&s.look, "look", front.AutoLook, "`BROWSER` that connections look like: "+strings.Join(look.Names(), ", ")+", or auto, which keeps to one while it is let through")
 	return s
 }
 
@@ -31,8 +35,12 @@ func (s *dialerSource) dialer(l *link.Link) (*front.Dialer, error) {
 	if err != nil {
 		return nil, err
 	}
+	looks, err := front.ParseLook(s.look)
+	if err != nil {
+		return nil, s.flags.Wrong("--look: %v", err)
+	}
 	resolvers, err := s.toAsk(l)
-	return &front.Dialer{Proxy: p, Resolvers: resolvers}, err
+	return &front.Dialer{Proxy: p, Resolvers: resolvers, Look: looks}, err
 }
 
 func (s *dialerSource) proxy() (*front.Proxy, error) {

@@ -80,3 +80,17 @@ func TestAWrongProxyIsNotQuoted(t *testing.T) {
 		}
 	}
 }
+
+func TestALookIsNamedOrRefused(t *testing.T) {
+	t.Parallel()
+	_, at, args := behindProxy(t)
+	for _, name := range []string{"chromium", "firefox", "auto"} {
+		if code, r := diagnose(t, append(args, "--via", "http://user:s3cret@"+at, "--look", name)...); code != 0 {
+			t.Errorf("%s: got code %d, %s, want all passed", name, code, statuses(r))
+		}
+	}
+	code, _, stderr := culvert(t, append([]string{"doctor"}, append(args, "--look", "go")...)...)
+	if code != 2 || !strings.Contains(stderr, "auto, chromium or firefox") {
+		t.Errorf("got code %d, %q, want what there is", code, stderr)
+	}
+}

@@ -41,7 +41,8 @@ var mayImport = map[string][]string{
 	"internal/link":      {"internal/seal", "internal/wire"},
 	"internal/serve":     {"internal/guise", "internal/netpoll", "internal/secret", "internal/share", "internal/version"},
 
-	"client/front":    {"internal/dial", "internal/doh", "internal/link"},
+	"client/look":     {},
+	"client/front":    {"client/look", "internal/dial", "internal/doh", "internal/link"},
 	"client/listener": {"internal/dial", "internal/netpoll", "internal/share", "internal/whatsapp", "internal/wire"},
 	"client/kept":     {},
 	"client":          {"client/front", "client/kept", "internal/dial", "internal/share", "internal/link", "internal/netpoll", "internal/pace", "internal/carrier", "internal/tunnel", "internal/seal", "internal/session", "internal/tasks", "internal/transport", "internal/version", "internal/wire"},
@@ -56,7 +57,7 @@ var mayImport = map[string][]string{
 	"client/doctor":  {"client", "client/front", "internal/link", "internal/tunnel", "internal/term", "internal/whatsapp", "internal/wire"},
 	"client/nearend": {"client", "client/front", "client/listener", "internal/link", "internal/term", "internal/wire"},
 
-	"cmd/culvert": {"client", "client/doctor", "client/front", "client/nearend", "internal/link", "internal/seal", "internal/secret", "internal/term", "internal/whatsapp", "internal/wire"},
+	"cmd/culvert": {"client", "client/doctor", "client/front", "client/look", "client/nearend", "internal/link", "internal/seal", "internal/secret", "internal/term", "internal/whatsapp", "internal/wire"},
 	"cmd/edge":    {"edge/passthrough", "internal/serve", "internal/site"},
 	"cmd/local":   {"any"},
 	"cmd/origin":  {"internal/link", "internal/seal", "internal/secret", "internal/serve", "internal/site", "internal/whatsapp", "internal/wire", "origin"},
@@ -73,22 +74,28 @@ var mayImport = map[string][]string{
 // neverReach lists what a room may not reach, by any number of steps, of ours or
 // of others.
 var neverReach = map[string][]string{
-	"edge":             {"culvert/origin", "culvert/client", "culvert/internal/tunnel", "culvert/internal/carrier", "culvert/internal/transport", "culvert/internal/session", "culvert/internal/seal"},
-	"edge/passthrough": {"culvert/origin", "culvert/client", "culvert/internal/tunnel", "culvert/internal/carrier", "culvert/internal/transport", "culvert/internal/session", "culvert/internal/seal"},
-	"origin":           {"culvert/edge", "culvert/client"},
+	"edge":             {"github.com/refraction-networking", "culvert/origin", "culvert/client", "culvert/internal/tunnel", "culvert/internal/carrier", "culvert/internal/transport", "culvert/internal/session", "culvert/internal/seal"},
+	"edge/passthrough": {"github.com/refraction-networking", "culvert/origin", "culvert/client", "culvert/internal/tunnel", "culvert/internal/carrier", "culvert/internal/transport", "culvert/internal/session", "culvert/internal/seal"},
+	"origin":           {"culvert/edge", "culvert/client", "github.com/refraction-networking"},
 	"client":           {"culvert/edge", "culvert/origin"},
 	"client/front":     {"culvert/edge", "culvert/origin", "culvert/internal/tunnel", "culvert/internal/carrier", "culvert/internal/transport"},
 	"client/listener":  {"culvert/edge", "culvert/origin", "culvert/internal/tunnel", "culvert/internal/carrier", "culvert/internal/transport"},
 	"client/doctor":    {"culvert/edge", "culvert/origin"},
 	"cmd/culvert": {"culvert/edge", "culvert/origin", "culvert/internal/serve", "culvert/internal/cost", "culvert/internal/site",
 		"culvert/cmd/cloud", "culvert/cmd/local", "github.com/prometheus", "github.com/aws", "github.com/caarlos0"},
-	"cmd/edge":           {"culvert/origin", "culvert/client", "culvert/internal/session", "culvert/internal/seal", "culvert/internal/cost", "github.com/aws", "github.com/flynn"},
-	"functions":          {"culvert/internal/session", "culvert/internal/seal", "culvert/internal/tunnel", "culvert/internal/carrier", "culvert/internal/transport", "github.com/coder/websocket"},
+	"cmd/origin":         {"culvert/client", "github.com/refraction-networking"},
+	"cmd/edge":           {"github.com/refraction-networking", "culvert/origin", "culvert/client", "culvert/internal/session", "culvert/internal/seal", "culvert/internal/cost", "github.com/aws", "github.com/flynn"},
+	"functions":          {"github.com/refraction-networking", "culvert/client", "culvert/internal/session", "culvert/internal/seal", "culvert/internal/tunnel", "culvert/internal/carrier", "culvert/internal/transport", "github.com/coder/websocket"},
 	"internal/wire":      {"github.com/"},
 	"internal/session":   {"culvert/internal/carrier", "culvert/internal/tunnel", "culvert/internal/transport", "culvert/internal/netpoll", "net/http"},
 	"internal/carrier":   {"culvert/internal/tunnel"},
 	"internal/transport": {"culvert/internal/session", "culvert/internal/seal", "culvert/internal/carrier", "culvert/internal/tunnel"},
 	"internal/netpoll":   {"culvert/", "github.com/"},
+}
+
+// onlyBy are libraries that one room alone may import.
+var onlyBy = map[string]string{
+	"github.com/refraction-networking/utls": "client/look",
 }
 
 // mayReachTest is the program that is made of stand-ins, too. No product that
@@ -151,6 +158,17 @@ func TestNoArrowIsNew(t *testing.T) {
 			to := room(name)
 			if ours && to != from && !slices.Contains(mayImport[from], "any") && !slices.Contains(mayImport[from], to) {
 				t.Errorf("%s imports %s, which %s may not", path, imported, from)
+			}
+		}
+	}
+}
+
+func TestALibraryOfOneRoomIsImportedThereAlone(t *testing.T) {
+	t.Parallel()
+	for path, imports := range packages(t, "Imports") {
+		for _, imported := range imports {
+			if only, ok := onlyBy[imported]; ok && room(strings.TrimPrefix(path, module)) != only {
+				t.Errorf("%s imports %s, which %s alone may", path, imported, only)
 			}
 		}
 	}

@@ -5,11 +5,9 @@ package doh
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"net/netip"
 )
@@ -17,9 +15,6 @@ import (
 // MaxAnswer is the longest answer that is read, in bytes: DNS messages have a length of
 // two bytes wherever else they are carried (RFC 1035, section 4.2.2).
 const MaxAnswer = 64 << 10
-
-// maxHeader bounds the header of an answer.
-const maxHeader = 16 << 10
 
 const mediaType = "application/dns-message"
 
@@ -42,13 +37,20 @@ var (
 	errStatus    = &Error{What: "does not answer as one over HTTPS does"}
 )
 
+// Conn is a connection to a resolver, and takes one request. How that is written is the connection's
+// affair. It follows no redirection, and knows no cookies and no compression.
+type Conn interface {
+	http.RoundTripper
+	Close() error
+}
+
 // Ask asks the resolver at url, to which conn leads, for the addresses of host; network is
 // ip4 or ip6. There are MaxAddrs at most. It closes conn, and leaves nothing that runs for
-// longer than that takes. Its protocol is the one that conn's TLS agreed on: HTTP/2 or 1.1.
+// longer than that takes.
 //
 // The error is an *Error: ErrNoAddress if the host has no address of the family. It wraps
 // the context's if that ended.
-func Ask(ctx context.Context, conn *tls.Conn, url, network, host string) ([]netip.Addr, error) {
+func Ask(ctx context.Context, conn Conn, url, network, host string) ([]netip.Addr, error) {
 	defer conn.Close()
 	q, err := newQuestion(network, host)
 	if err != nil {
@@ -62,15 +64,13 @@ func Ask(ctx context.Context, conn *tls.Conn, url, network, host string) ([]neti
 }
 
 // post sends a message, and returns the one that answers it.
-func post(ctx context.Context, conn *tls.Conn, url string, message []byte) ([]byte, error) {
+func post(ctx context.Context, conn Conn, url string, message []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(message))
 	if err != nil {
 		return nil, &Error{"has a URL that cannot be asked", err}
 	}
-	req.Header = http.Header{"Content-Type": {mediaType}, "Accept": {mediaType}, "User-Agent": {""}}
-	by := over(conn)
-	defer by.CloseIdleConnections()
-	answer, err := by.RoundTrip(req)
+	req.Header = http.Header{"Content-Type": {mediaType}, "Accept": {mediaType}}
+	answer, err := conn.RoundTrip(req)
 	if err != nil {
 		return nil, unanswered(ctx, err)
 	}
@@ -88,27 +88,6 @@ func post(ctx context.Context, conn *tls.Conn, url string, message []byte) ([]by
 		return nil, &Error{errCut.What, err}
 	}
 	return b, nil
-}
-
-// over sends one request on conn. It follows no redirection, and knows no cookies and no
-// compression.
-func over(conn *tls.Conn) *http.Transport {
-	given := make(chan net.Conn, 1)
-	given <- conn
-	return &http.Transport{
-		DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
-			select {
-			case c := <-given:
-				return c, nil
-			default: // a second try is the caller's, by another connection
-				return nil, errBroken
-			}
-		},
-		ForceAttemptHTTP2:      true,
-		DisableKeepAlives:      true,
-		DisableCompression:     true,
-		MaxResponseHeaderBytes: maxHeader,
-	}
 }
 
 // unanswered is why no answer came, or not all of it.

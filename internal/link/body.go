@@ -19,11 +19,12 @@ import (
 //	35  private  32  X25519 private key of the user
 //	67  token    16  key of the user's tokens
 //	83  user    1-5  number, as an unsigned varint of the shortest form
-//	    count     1  of fronts; 128 more if doors follow, 64 more if resolvers do
+//	    count     1  of fronts; 128 more if doors follow, 64 more if resolvers do, 32 more if looks do
 //	    doors     2  bit 0 for the first front, and so on: it leads to the gateway door
 //	    fronts       see below
 //	    count     1  of resolvers, if there are some
 //	    resolvers    each as a front
+//	    looks        of each front and then of each resolver: length 1, name
 //	    checksum  4  CRC-32 (IEEE) of all before it
 //
 // A front is a byte of flags and what they announce, in this order:
@@ -81,20 +82,39 @@ func (l *Link) encode() ([]byte, error) {
 	b = append(b, l.Keys.Private[:]...)
 	b = append(b, l.Keys.Token[:]...)
 	b = binary.AppendUvarint(b, uint64(l.Keys.User))
-	b = appendCount(b, fronts, len(resolvers) > 0)
+	looks := looksOf(fronts, resolvers)
+	b = appendCount(b, fronts, len(resolvers) > 0, len(looks) > 0)
 	for _, f := range fronts {
 		b = appendFront(b, f)
 	}
-	return finish(appendResolvers(b, resolvers))
+	return finish(append(appendResolvers(b, resolvers), looks...))
 }
 
 // What is added to the count of fronts when more follows.
 const (
 	countDoors     = 128
 	countResolvers = 64
+	countLooks     = 32
 )
 
-func appendCount(b []byte, fronts []Front, resolvers bool) []byte {
+// looksOf is how the looks are written of fronts and resolvers; nil: none has one.
+func looksOf(fronts []Front, resolvers []Resolver) (b []byte) {
+	has := false
+	for _, f := range fronts {
+		has = has || f.Look != ""
+		b = append(append(b, byte(len(f.Look))), f.Look...)
+	}
+	for _, r := range resolvers {
+		has = has || r.Look != ""
+		b = append(append(b, byte(len(r.Look))), r.Look...)
+	}
+	if !has {
+		return nil
+	}
+	return b
+}
+
+func appendCount(b []byte, fronts []Front, resolvers, looks bool) []byte {
 	var doors uint16
 	for i, f := range fronts {
 		if f.Gateway {
@@ -104,6 +124,9 @@ func appendCount(b []byte, fronts []Front, resolvers bool) []byte {
 	count := byte(len(fronts))
 	if resolvers {
 		count += countResolvers
+	}
+	if looks {
+		count += countLooks
 	}
 	if doors == 0 {
 		return append(b, count)
@@ -292,7 +315,7 @@ func decode(b []byte) (*Link, error) {
 	copy(l.Keys.Private[:], c.next(32))
 	copy(l.Keys.Token[:], c.next(16))
 	l.Keys.User = uint32(c.uvarint())
-	n, doors, more := c.count()
+	n, doors, more, looks := c.count()
 	if n > maxFronts {
 		return nil, errRules
 	}
@@ -304,20 +327,33 @@ func decode(b []byte) (*Link, error) {
 	if more {
 		l.Resolvers = c.resolvers()
 	}
+	if looks {
+		c.looks(l.Fronts)
+		for i := range l.Resolvers {
+			l.Resolvers[i].Look = c.text()
+		}
+	}
 	if !c.finished() {
 		return nil, errRules
 	}
 	return l, nil
 }
 
+// looks reads those of fronts.
+func (c *cursor) looks(of []Front) {
+	for i := range of {
+		of[i].Look = c.text()
+	}
+}
+
 // count is how many fronts there are, which lead to the gateway door, and whether
-// resolvers follow them.
-func (c *cursor) count() (n int, doors uint16, resolvers bool) {
+// resolvers and looks follow them.
+func (c *cursor) count() (n int, doors uint16, resolvers, looks bool) {
 	count := c.byte()
 	if count&countDoors != 0 {
 		doors = binary.BigEndian.Uint16(c.next(2))
 	}
-	return int(count &^ (countDoors | countResolvers)), doors, count&countResolvers != 0
+	return int(count &^ (countDoors | countResolvers | countLooks)), doors, count&countResolvers != 0, count&countLooks != 0
 }
 
 // resolvers are as many as there may be, and one more if there are too many.

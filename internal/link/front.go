@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strings"
 
 	"culvert/internal/wire"
 )
@@ -37,6 +38,7 @@ type Front struct {
 	Verify  string   // the name or IP address that the certificate must be valid for; empty means SNI's, else Host's
 	Pins    []Pin    // if any, one must match a certificate of the chain, which then need not lead to a public CA
 	Gateway bool     // it leads to the gateway door, which takes text, and not to the stream door
+	Look    string   // the browser that connections look like; empty, or not known to the client: the client chooses
 }
 
 // URL is what to hand to a WebSocket dialer: wss, Host and Path.
@@ -103,7 +105,24 @@ func (f Front) clean() (Front, error) {
 	if f.Pins, err = cleanPins(f.Pins); err != nil {
 		return f, fmt.Errorf("pin: %w", err)
 	}
-	return f, nil
+	return f, f.cleanLook()
+}
+
+// autoLook is the look option's word for what no option means.
+const autoLook = "auto"
+
+// maxLook bounds the name of a look, in bytes.
+const maxLook = 16
+
+func (f *Front) cleanLook() error {
+	if f.Look == autoLook {
+		f.Look = ""
+	}
+	other := func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }
+	if len(f.Look) > maxLook || strings.ContainsFunc(f.Look, other) {
+		return errors.New("look: it is the name of a browser in small letters, such as chromium or firefox, or auto")
+	}
+	return nil
 }
 
 // cleanDial is the one form of dial, which is nil if Host says the same.

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -158,6 +159,7 @@ func FuzzParseFront(f *testing.F) {
 			f.Add(s)
 		}
 	}
+	f.Add("wss://a.example/;look=firefox")
 	f.Add("wss://Cdn.example:8443/a%20b?c;host=192.0.2.1:99;dial=[::1]:7;sni=none;verify=B.")
 	keys := vectors(f)[0].parsed(f).Keys
 	f.Fuzz(func(t *testing.T, s string) {
@@ -213,6 +215,50 @@ func TestALinkHasOneSpellingOfItsDoors(t *testing.T) {
 		}
 		if got, err := Parse(Scheme + encoding.EncodeToString(bad)); err != errRules {
 			t.Errorf("doors %v: got %v, %v, want %v", doors, got, err, errRules)
+		}
+	}
+}
+
+// A link says of each front and resolver which look it is to see, and one without looks is no byte longer for that.
+func TestEveryFrontAndResolverKeepsItsLook(t *testing.T) {
+	t.Parallel()
+	keys := seal.NewMaster().Client(7)
+	l := &Link{Keys: keys, Fronts: []Front{
+		mustFront(t, "wss://a.example/;look=firefox"), mustFront(t, "wss://b.example/v1;door=gateway;look=auto"), mustFront(t, "wss://c.example/"),
+	}}
+	for range 2 {
+		got, err := Parse(l.String())
+		if err != nil || !reflect.DeepEqual(got, l) {
+			t.Errorf("got %+v, %v, want %+v", got, err, l)
+		}
+		l.Resolvers = []Resolver{mustResolver(t, "https://r.example/dns-query;look=chromium")}
+	}
+	if f := l.Fronts[0]; f.Look != "firefox" || f.String() != "wss://a.example/;look=firefox" || l.Fronts[1].Look != "" {
+		t.Errorf("got %v, want firefox for the first alone", l.Fronts)
+	}
+	for _, bad := range []string{"Firefox", "a b", strings.Repeat("a", maxLook+1), "../x"} {
+		if f, err := ParseFront("wss://a.example/;look=" + bad); err == nil || !strings.Contains(err.Error(), "look") {
+			t.Errorf("%q: got %v, %v, want what a look is", bad, f, err)
+		}
+	}
+}
+
+// A list of looks that names none has another spelling: no list.
+func TestALinkHasOneSpellingOfItsLooks(t *testing.T) {
+	t.Parallel()
+	l := &Link{Keys: seal.NewMaster().Client(1), Fronts: []Front{{Host: "a.example", Path: "/"}}}
+	b, err := l.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, looks := range []string{"\x00", "\x04auto", "\x07Firefox", ""} {
+		bad := append(bytes.Clone(b[:84]), 1+countLooks)
+		bad, err := finish(append(append(bad, b[85:len(b)-checksumLen]...), looks...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Parse(Scheme + encoding.EncodeToString(bad)); err != errRules {
+			t.Errorf("looks %q: got %v, %v, want %v", looks, got, err, errRules)
 		}
 	}
 }

@@ -193,6 +193,9 @@ func (f Front) explain(b *bytes.Buffer) {
 	if f.Gateway {
 		b.WriteString("  door      gateway\n")
 	}
+	if f.Look != "" {
+		fmt.Fprintf(b, "  look      %s\n", f.Look)
+	}
 }
 
 func (f Front) trust() string {

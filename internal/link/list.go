@@ -21,8 +21,9 @@ import (
 //	 1  origin    8  the first bytes of the key that the link has of the origin
 //	 9  version   4  seconds of Unix time when it was made, or one more than the last: it only grows
 //	13  expires   4  seconds of Unix time
-//	17  count     1  of fronts; 128 more if doors follow
+//	17  count     1  of fronts; 128 more if doors follow, 32 more if looks do
 //	    doors     2  and the fronts, each as in a link, in the order in which to try them
+//	    looks        of each front: length 1, and the name of a browser
 //	    count     1  of what is withdrawn
 //	    withdrawn 8  each: SHA-256 of `culvert front ` and a front's one spelling, or its Host alone, cut
 //	    signature 64 XEdDSA (R, s) over `culvert 2 fronts` and all before it
@@ -126,10 +127,12 @@ func (l *List) encode(key seal.PublicKey) ([]byte, error) {
 	b := append([]byte{listFormat}, key[:8]...)
 	b = binary.BigEndian.AppendUint32(b, l.Version)
 	b = binary.BigEndian.AppendUint32(b, uint32(l.Expires.Unix()))
-	b = appendCount(b, fronts, false)
+	looks := looksOf(fronts, nil)
+	b = appendCount(b, fronts, false, len(looks) > 0)
 	for _, f := range fronts {
 		b = appendFront(b, f)
 	}
+	b = append(b, looks...)
 	gone := slices.Clone(l.Withdrawn)
 	slices.SortFunc(gone, compareWithdrawals)
 	gone = slices.Compact(gone)
@@ -168,7 +171,7 @@ func ParseList(b []byte, origin seal.PublicKey) (*List, error) {
 func parseSigned(body []byte, origin seal.PublicKey) (*List, error) {
 	c := &cursor{b: body[9:]}
 	l := &List{Version: c.uint32(), Expires: time.Unix(int64(c.uint32()), 0)}
-	n, doors, more := c.count()
+	n, doors, more, looks := c.count()
 	if n > maxFronts || more {
 		return nil, errListRules
 	}
@@ -176,6 +179,9 @@ func parseSigned(body []byte, origin seal.PublicKey) (*List, error) {
 		f := c.front()
 		f.Gateway = doors>>i&1 == 1
 		l.Fronts = append(l.Fronts, f)
+	}
+	if looks {
+		c.looks(l.Fronts)
 	}
 	for range c.byte() {
 		l.Withdrawn = append(l.Withdrawn, Withdrawal(c.next(len(Withdrawal{}))))

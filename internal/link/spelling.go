@@ -25,7 +25,7 @@ const maxFront = 8 << 10
 // String is the one spelling of f that ParseFront reads back:
 // wss://HOST:PORT/PATH, then ;dial= once for each address, ;sni=, ;verify= and
 // ;pin= once for each pin, each only if it does not follow from the host, and
-// ;door=gateway.
+// ;door=gateway and ;look=.
 func (f Front) String() string { return f.URL() + f.options() }
 
 // options is what follows the URL.
@@ -49,11 +49,14 @@ func (f Front) options() string {
 	if f.Gateway {
 		b.WriteString(";door=" + gatewayDoor)
 	}
+	if f.Look != "" {
+		b.WriteString(";look=" + f.Look)
+	}
 	return b.String()
 }
 
 // ParseFront reads "wss://HOST:PORT/PATH;dial=ADDR;sni=NAME|none;host=NAME;
-// verify=NAME;pin=HEX;door=stream|gateway". Port and path may be missing, as may
+// verify=NAME;pin=HEX;door=stream|gateway;look=NAME|auto". Port and path may be missing, as may
 // every option; dial and pin may be repeated. An address to dial without a port has the
 // URL's. With host=NAME the URL's host is where to go (dial and sni, unless
 // they are given), and NAME is asked for there. The result is in its one form;
@@ -130,12 +133,14 @@ func (r *frontReader) option(s string) error {
 		f.Verify = value
 	case "door":
 		return r.door(value)
+	case "look":
+		f.Look = value
 	case "sni":
 		if f.NoSNI = value == noName; !f.NoSNI {
 			f.SNI = value
 		}
 	default:
-		return errors.New("unknown option: there are dial, sni, host, verify, pin and door")
+		return errors.New("unknown option: there are dial, sni, host, verify, pin, door and look")
 	}
 	return nil
 }

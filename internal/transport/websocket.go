@@ -10,6 +10,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -182,8 +184,10 @@ func upgrade(ctx context.Context, c net.Conn, host, path string, header http.Hea
 	stop := context.AfterFunc(ctx, func() { c.Close() })
 	w := newMessageWriter(c)
 	ws, resp, err := websocket.Dial(ctx, "http://"+host+path, &websocket.DialOptions{
-		HTTPClient: &http.Client{Transport: oneConn{w}, CheckRedirect: noRedirect},
-		HTTPHeader: header,
+		HTTPClient:           &http.Client{Transport: oneConn{w}, CheckRedirect: noRedirect},
+		HTTPHeader:           header,
+		CompressionMode:      websocket.CompressionContextTakeover,
+		CompressionThreshold: neverCompress,
 	})
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
@@ -197,13 +201,22 @@ func upgrade(ctx context.Context, c net.Conn, host, path string, header http.Hea
 
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
+// neverCompress is longer than any message: browsers offer to compress and so do we, but sealed bytes do not get
+// shorter. What an edge compresses is read.
+const neverCompress = 1 << 30
+
+// asker is a connection that says itself how a request is written, as a browser would.
+type asker interface {
+	AppendRequest(b []byte, req *http.Request) []byte
+}
+
 // oneConn is a RoundTripper over a connection that exists already. It is the
 // way to get a messageWriter between coder/websocket and TLS.
 type oneConn struct{ writer *messageWriter }
 
 func (o oneConn) RoundTrip(req *http.Request) (*http.Response, error) {
 	o.writer.begin()
-	err := req.Write(o.writer)
+	err := o.write(req)
 	if err = cmp.Or(err, o.writer.end()); err != nil {
 		return nil, err
 	}
@@ -213,11 +226,31 @@ func (o oneConn) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
+		passParameters(resp.Header)
 		first, _ := br.Peek(br.Buffered()) // the origin may speak at once
 		o.writer.first = bytes.Clone(first)
 		resp.Body = o.writer
 	}
 	return resp, nil
+}
+
+func (o oneConn) write(req *http.Request) error {
+	if a, ok := o.writer.Conn.(asker); ok {
+		_, err := o.writer.Write(a.AppendRequest(nil, req))
+		return err
+	}
+	return req.Write(o.writer)
+}
+
+// passParameters leaves out of what a server agrees to what only concerns who compresses: the library
+// refuses it, as it does not offer it.
+func passParameters(h http.Header) {
+	const name = "Sec-WebSocket-Extensions"
+	parts := strings.Split(strings.Join(h.Values(name), ","), ";")
+	parts = slices.DeleteFunc(parts, func(p string) bool { return strings.HasPrefix(strings.TrimSpace(p), "client_max_window_bits") })
+	if agreed := strings.Join(parts, ";"); agreed != "" {
+		h.Set(name, agreed)
+	}
 }
 
 // maxInformed is how many answers may come before the final one, as in net/http.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 
 	"culvert/client/front"
+	"culvert/client/look"
 	"culvert/internal/link"
 )
 
@@ -66,39 +67,46 @@ func ticket(t *testing.T, record []byte) string {
 func TestTLSIsResumedByATicketThatIsUsedOnce(t *testing.T) {
 	t.Parallel()
 	cdns(t, 0, func(t *testing.T, c *cdn) {
-		var taps []*tap
-		d := &front.Dialer{Wrap: func(conn net.Conn) net.Conn {
-			taps = append(taps, &tap{Conn: conn})
-			return taps[len(taps)-1]
-		}}
-		f, err := link.ParseFront(c.front(other, ""))
-		must(t, err)
-		file, err := os.ReadFile(c.pin)
-		must(t, err)
-		pin, err := link.PinPEM(file)
-		must(t, err)
-		f.Pins = []link.Pin{pin}
-		used := make(map[string]bool)
-		for i := range 4 {
-			conn, way, err := front.Open(t.Context(), d, f, visit)
-			must(t, err)
-			conn.Close()
-			p := taps[len(taps)-1]
-			switch id := ticket(t, p.hello); {
-			case way.State.DidResume != (i > 0), way.State.Version != tls.VersionTLS13:
-				t.Errorf("connection %d: resumed is %v, %s, want all but the first resumed", i+1, way.State.DidResume, tls.VersionName(way.State.Version))
-			case i > 0 && (id == "" || used[id]):
-				t.Errorf("connection %d: got a ticket of %d bytes, used before is %v, want a new one", i+1, len(id), used[id])
-			default:
-				used[id] = true
-			}
-			t.Logf("connection %d: %d bytes down, resumed %v", i+1, p.down, way.State.DidResume)
+		for _, name := range look.Names() {
+			resumeAs(t, c, name)
 		}
 	})
 }
 
+// resumeAs opens some connections with a look, one after another.
+func resumeAs(t *testing.T, c *cdn, name string) {
+	var taps []*tap
+	d := &front.Dialer{Look: name, Wrap: func(conn net.Conn) net.Conn {
+		taps = append(taps, &tap{Conn: conn})
+		return taps[len(taps)-1]
+	}}
+	f, err := link.ParseFront(c.front(other, ""))
+	must(t, err)
+	file, err := os.ReadFile(c.pin)
+	must(t, err)
+	pin, err := link.PinPEM(file)
+	must(t, err)
+	f.Pins = []link.Pin{pin}
+	used := make(map[string]bool)
+	for i := range 4 {
+		conn, way, err := front.Open(t.Context(), d, f, visit)
+		must(t, err)
+		conn.Close()
+		p := taps[len(taps)-1]
+		switch id := ticket(t, p.hello); {
+		case way.State.DidResume != (i > 0), way.State.Version != tls.VersionTLS13:
+			t.Errorf("%s, connection %d: resumed is %v, %s, want all but the first resumed", name, i+1, way.State.DidResume, tls.VersionName(way.State.Version))
+		case i > 0 && (id == "" || used[id]):
+			t.Errorf("%s, connection %d: got a ticket of %d bytes, used before is %v, want a new one", name, i+1, len(id), used[id])
+		default:
+			used[id] = true
+		}
+		t.Logf("%s, connection %d: %d bytes down, resumed %v", name, i+1, p.down, way.State.DidResume)
+	}
+}
+
 // visit reads the other site, whose answer comes behind tickets.
-func visit(_ context.Context, conn *tls.Conn) (*tls.Conn, error) {
+func visit(_ context.Context, conn *front.Conn) (*front.Conn, error) {
 	fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", other)
 	b, err := io.ReadAll(conn)
 	if err == nil && !bytes.HasSuffix(b, []byte(otherSite)) {

@@ -1,0 +1,157 @@
+package look
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	utls "github.com/refraction-networking/utls"
+)
+
+// Config is one handshake.
+type Config struct {
+	Kind    Kind
+	Name    string                          // to send as SNI; empty: none
+	Small   bool                            // the ClientHello is to fit one packet
+	Verify  func(tls.ConnectionState) error // judges the peer, also when a session is resumed; it is all that does
+	Tickets *Tickets                        // nil: no session is resumed
+}
+
+// Conn is a TLS connection that looks like a browser's.
+type Conn struct {
+	net.Conn // speaks TLS
+	look     *Look
+	tls      *utls.UConn
+}
+
+// Handshake makes TLS of raw. It leaves raw open if that fails, or if ctx ends first.
+func (l *Look) Handshake(ctx context.Context, raw net.Conn, cfg Config) (*Conn, error) {
+	u, err := l.prepare(raw, cfg)
+	if err != nil {
+		return nil, err
+	}
+	sent := groups(u)
+	err = u.HandshakeContext(ctx)
+	if hello := u.HandshakeState.ServerHello; cfg.Tickets != nil && hello != nil &&
+		(hello.SelectedGroup != 0 || hello.ServerShare.Group != 0 && !slices.Contains(sent, hello.ServerShare.Group)) {
+		cfg.Tickets.stop()
+	}
+	switch {
+	case err != nil && strings.Contains(err.Error(), "PSK key triggered by HelloRetryRequest"):
+		cfg.Tickets.stop()
+		return nil, fmt.Errorf("%w: %w", ErrTicket, err)
+	case err != nil:
+		return nil, translated(err)
+	}
+	return &Conn{Conn: u, look: l, tls: u}, nil
+}
+
+// ErrTicket means that a server which was offered a ticket wants another ClientHello, as it takes none of the
+// groups that have key shares. uTLS cannot offer the ticket again. A new connection offers none.
+var ErrTicket = errors.New("the server wants another ClientHello, and a ticket was offered")
+
+// groups are those that have key shares.
+func groups(u *utls.UConn) (all []utls.CurveID) {
+	for _, e := range u.Extensions {
+		if shares, ok := e.(*utls.KeyShareExtension); ok {
+			for _, s := range shares.KeyShares {
+				all = append(all, s.Group)
+			}
+		}
+	}
+	return all
+}
+
+// prepare is Handshake up to what is sent first.
+func (l *Look) prepare(raw net.Conn, cfg Config) (*utls.UConn, error) {
+	spec, err := l.spec(cfg.Kind, cfg.Small)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Name == "" {
+		spec.Extensions = slices.DeleteFunc(spec.Extensions, func(e utls.TLSExtension) bool {
+			_, ok := e.(*utls.SNIExtension)
+			return ok
+		})
+	}
+	settings := &utls.Config{
+		ServerName: cfg.Name, InsecureSkipVerify: true, OmitEmptyPsk: true, DynamicRecordSizingDisabled: true,
+		MinVersion: utls.VersionTLS12,
+	}
+	if cfg.Verify != nil {
+		settings.VerifyConnection = func(s utls.ConnectionState) error { return cfg.Verify(plain(s)) }
+	}
+	if cfg.Tickets != nil {
+		settings.ClientSessionCache = cfg.Tickets
+	}
+	u := utls.UClient(raw, settings, utls.HelloCustom)
+	if err := u.ApplyPreset(spec); err != nil {
+		return nil, err
+	}
+	if l.data.OneKey {
+		shareKey(u)
+	}
+	return u, nil
+}
+
+// mlkemLen is how long the ML-KEM part of a key share is (RFC 9881 has it as an encapsulation key of ML-KEM-768).
+const mlkemLen = 1184
+
+// shareKey has the share of X25519MLKEM768 end in the key that the share of X25519 is, too.
+func shareKey(u *utls.UConn) {
+	keys := u.HandshakeState.State13.KeyShareKeys
+	if keys.MlkemEcdhe == nil || keys.Ecdhe == nil {
+		return
+	}
+	for _, e := range u.Extensions {
+		shares, ok := e.(*utls.KeyShareExtension)
+		if !ok {
+			continue
+		}
+		for i, s := range shares.KeyShares {
+			if s.Group == utls.X25519MLKEM768 {
+				shares.KeyShares[i].Data = append(s.Data[:mlkemLen:mlkemLen], keys.Ecdhe.PublicKey().Bytes()...)
+				keys.MlkemEcdhe = keys.Ecdhe
+			}
+		}
+	}
+}
+
+// try makes a ClientHello, and throws it away.
+func (l *Look) try(kind Kind) error {
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	u, err := l.prepare(near, Config{Kind: kind, Name: "www.example.com"})
+	if err != nil {
+		return err
+	}
+	return u.BuildHandshakeState()
+}
+
+// NetConn is the connection beneath TLS.
+func (c *Conn) NetConn() net.Conn { return c.tls.NetConn() }
+
+// ConnectionState says what was agreed on.
+func (c *Conn) ConnectionState() tls.ConnectionState { return plain(c.tls.ConnectionState()) }
+
+// plain is s as the rest of the program knows it.
+func plain(s utls.ConnectionState) tls.ConnectionState {
+	return tls.ConnectionState{
+		Version: s.Version, HandshakeComplete: s.HandshakeComplete, DidResume: s.DidResume, CipherSuite: s.CipherSuite,
+		NegotiatedProtocol: s.NegotiatedProtocol, ServerName: s.ServerName, PeerCertificates: s.PeerCertificates,
+	}
+}
+
+// translated is err with the standard library's types in place of uTLS's.
+func translated(err error) error {
+	var record utls.RecordHeaderError
+	if errors.As(err, &record) {
+		return tls.RecordHeaderError{Msg: record.Msg, RecordHeader: record.RecordHeader, Conn: record.Conn}
+	}
+	return err
+}

@@ -1,0 +1,99 @@
+package look
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// AppendRequest appends the head of a request for a WebSocket as the browser writes it. Of req it takes the
+// target, the host, the cookies and the WebSocket's key, and nothing else: what else a browser says it says itself.
+func (c *Conn) AppendRequest(b []byte, req *http.Request) []byte {
+	return appendLines(b, c.look.data.Upgrade, map[string]string{
+		holeTarget: req.URL.RequestURI(), holeHost: req.Host,
+		holeKey: req.Header.Get("Sec-WebSocket-Key"), holeCookie: strings.Join(req.Header["Cookie"], "; "),
+	})
+}
+
+// AppendVisit appends the head of a request for a page by HTTP/1.1, with more lines at its end.
+func (c *Conn) AppendVisit(b []byte, host, target string, more ...string) []byte {
+	return appendLines(b, slices.Concat(c.look.data.Visit, more), map[string]string{holeTarget: target, holeHost: host})
+}
+
+// AppendConnect appends the head of a request to a proxy for a connection to host:port, with more lines at its end.
+func (l *Look) AppendConnect(b []byte, hostPort string, more ...string) []byte {
+	return appendLines(b, slices.Concat(l.data.Connect, more), map[string]string{holeTarget: hostPort})
+}
+
+// appendLines fills the holes of lines, of which each has one at most. A line for a cookie is left out where
+// there is none.
+func appendLines(b []byte, lines []string, values map[string]string) []byte {
+	for _, line := range lines {
+		for hole, value := range values {
+			before, after, found := strings.Cut(line, hole)
+			if !found {
+				continue
+			}
+			if line = before + value + after; value == "" {
+				line = ""
+			}
+			break
+		}
+		if line != "" {
+			b = append(append(b, line...), "\r\n"...)
+		}
+	}
+	return append(b, "\r\n"...)
+}
+
+// Bounds of a captured request.
+const (
+	maxLines = 40
+	maxLine  = 1000
+)
+
+// checkLines makes sure that lines are a request's head with each hole once at least.
+func checkLines(lines, holes []string) error {
+	if len(lines) < 2 || len(lines) > maxLines {
+		return errors.New("it has too few or too many lines")
+	}
+	if method, _, ok := strings.Cut(lines[0], " "+holeTarget+" "); !ok || method == "" || !strings.HasSuffix(lines[0], " HTTP/1.1") {
+		return errors.New("it begins with no line of a request")
+	}
+	for _, line := range lines[1:] {
+		name, _, ok := strings.Cut(line, ": ")
+		if !ok || name == "" || len(line) > maxLine || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return errors.New("it has a line that is no header")
+		}
+	}
+	whole := strings.Join(lines, "\n")
+	for _, hole := range holes {
+		if !strings.Contains(whole, hole) {
+			return errors.New("it lacks the place of " + hole)
+		}
+	}
+	return nil
+}
+
+// roundTripH1 sends one request, and reads the head of the answer to it.
+func (c *Conn) roundTripH1(req *http.Request, body []byte) (*http.Response, error) {
+	var b []byte
+	if len(body) == 0 {
+		b = c.AppendVisit(nil, req.URL.Host, req.URL.RequestURI())
+	} else {
+		lines := []string{req.Method + " " + req.URL.RequestURI() + " HTTP/1.1", "Host: " + req.URL.Host, "Connection: keep-alive",
+			"Content-Length: " + strconv.Itoa(len(body))}
+		for _, name := range posted {
+			lines = append(lines, name+": "+req.Header.Get(name))
+		}
+		b = append(appendLines(nil, lines, nil), body...)
+	}
+	if _, err := c.Write(b); err != nil {
+		return nil, err
+	}
+	return http.ReadResponse(bufio.NewReader(io.LimitReader(c, maxBody)), req)
+}

@@ -70,6 +70,9 @@ type wanted struct {
 
 func (c *Client) dialFor(ctx context.Context, w wanted) (*activeCarrier, error) {
 	c.lookAround()
+	if w.bulk == nil {
+		defer c.makeRoom(w.home)()
+	}
 	sock, at, err := c.reach(ctx, w)
 	if err != nil {
 		if wasAnswered(err) {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"culvert/internal/carrier"
@@ -23,6 +24,7 @@ type spread struct {
 	begun    []time.Time      // when carriers were dialled within the last minute
 	pending  []time.Time      // when those were that are being dialled, oldest first
 	running  bool
+	others   atomic.Int32              // dials under way that are not for bulk
 	made     map[*carrier.Carrier]bool // carriers that live, the spent ones too
 
 	changed chan struct{} // has room for one: another may be wanted now; run's
@@ -36,6 +38,8 @@ const (
 	// spreadMost is how many connections there are for bulk: with chat's, and one that replaces it, a
 	// network sees seven at most.
 	spreadMost = 5
+	// mostSeen is how many a network sees at once, of the gateway door, where carriers in doubt are kept for long.
+	mostSeen = spreadMost + 2
 	// spreadRecent is how long a carrier that was spent calls for others.
 	spreadRecent = 2 * time.Second
 	// spreadEvery is how often it is seen to that there are enough.
@@ -137,7 +141,7 @@ func (s *spread) run(c *Client) {
 	for c.running.Err() == nil && s.goesOn() {
 		now := time.Now()
 		s.regain()
-		if s.wants(c.pool.current().messagesOpen()) && !now.Before(next) && c.isCalm() && s.begin(c, now) {
+		if s.wants(c.messagesOpen(c.pool.current())) && !now.Before(next) && c.isCalm() && s.begin(c, now) {
 			if late := now.Add(-dialLate); next.Before(late) {
 				next = late
 			}
@@ -224,6 +228,29 @@ func (s *spread) wants(open int) bool {
 	s.recent = slices.DeleteFunc(s.recent, func(at time.Time) bool { return time.Since(at) > spreadRecent })
 	isFree := slices.ContainsFunc(s.carriers, func(l *activeCarrier) bool { return !l.Budgeted() })
 	return !isFree && len(s.carriers)+len(s.pending) < min(1+len(s.recent), spreadMost-s.parting) && open+len(s.pending) <= spreadMost
+}
+
+// messagesOpen is how many carriers of the gateway door a home has, and of any that chat is about to have: bulk
+// leaves the room to it.
+func (c *Client) messagesOpen(h *home) int { return h.messagesOpen() + int(c.spread.others.Load()) }
+
+// makeRoom is called before a dial that is not for bulk, and ended after it. Where there are as many carriers of
+// the gateway door as a network may see, the one ends that has been there for longest of those in doubt: what it
+// took goes again by others.
+func (c *Client) makeRoom(h *home) (ended func()) {
+	c.spread.others.Add(1)
+	ended = func() { c.spread.others.Add(-1) }
+	if c.messagesOpen(h) <= mostSeen {
+		return ended
+	}
+	main := c.pool.view().main
+	for _, l := range h.serving() {
+		if l.gateway && l != main && l.Doubted() {
+			l.Close()
+			return ended
+		}
+	}
+	return ended
 }
 
 // dial makes one carrier more.

@@ -209,7 +209,7 @@ func (c *Carrier) CloseFor(why Cause) {
 	lane := c.path.lane
 	c.mu.Unlock()
 	if lane != nil {
-		lane.Close()
+		lane.Close(time.Now(), c.set.asks && why == EndedHere) // an origin hears no more than that it has ended
 	}
 	c.transport.Close()
 }

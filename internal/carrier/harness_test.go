@@ -223,7 +223,7 @@ func newOfTransport(d *door, t transport.Transport, isClient bool) (*Carrier, *p
 func freePath() *pace.Window {
 	w := pace.New(time.Millisecond)
 	l := w.NewMessageLane(0, wire.MaxTextBody, false, func() {})
-	defer l.Close()
+	defer l.Close(time.Time{}, true)
 	for now, sent := time.Now(), 0; sent < 8<<20; now = now.Add(time.Millisecond) {
 		for n := l.Room(now); n > 0; n = l.Room(now) {
 			sent += n
@@ -238,7 +238,7 @@ func freePath() *pace.Window {
 func slowPath() *pace.Window {
 	w := pace.New(300 * time.Millisecond)
 	l := w.NewMessageLane(0, wire.MaxTextBody, false, func() {})
-	defer l.Close()
+	defer l.Close(time.Time{}, true)
 	now, sent := time.Now(), 0
 	for _, n := range []int{100, 8 << 10} {
 		sent += n

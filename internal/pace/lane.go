@@ -9,19 +9,20 @@ import (
 type Lane struct {
 	window  *Window
 	ready   func()
-	asks    bool     // ready is to be called when there is room
-	waits   bool     // it was called the last time
-	doubted bool     // what is in flight on it does not count
-	closed  bool     // and never will again
-	brief   bool     // it carries little in all
-	from    uint64   // bytes that had gone before
-	sent    uint64   // bytes in all
-	came    uint64   // of those, what the peer has counted
-	fly     int64    // bytes that are in flight
-	packets []packet // sent and not counted, the oldest first
-	whole   int64    // the most that one message holds, where each is paid for; 0: none is
-	known   bool     // how much the lane passes is known
-	asked   uint64   // bytes that had gone when the peer was last asked how many came
+	asks    bool      // ready is to be called when there is room
+	waits   bool      // it was called the last time
+	doubted bool      // what is in flight on it does not count
+	closed  bool      // and never will again
+	brief   bool      // it carries little in all
+	from    uint64    // bytes that had gone before
+	sent    uint64    // bytes in all
+	at      time.Time // when the last of them went
+	came    uint64    // of those, what the peer has counted
+	fly     int64     // bytes that are in flight
+	packets []packet  // sent and not counted, the oldest first
+	whole   int64     // the most that one message holds, where each is paid for; 0: none is
+	known   bool      // how much the lane passes is known
+	asked   uint64    // bytes that had gone when the peer was last asked how many came
 }
 
 // packet is bytes that were sent at once.
@@ -246,7 +247,7 @@ func (l *Lane) Sent(now time.Time, n int, bulk bool) {
 	w := l.window
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	l.sent += uint64(n)
+	l.sent, l.at = l.sent+uint64(n), now
 	if !bulk {
 		return
 	}
@@ -337,12 +338,19 @@ func (l *Lane) Doubt(yes bool) {
 	}
 }
 
-// Close takes the lane off the path, with what is in flight on it, which may be lost.
-func (l *Lane) Close() {
+// lostWithin is how long before the end of its lane a message went at most that was lost: whoever misses one goes
+// on by another carrier sooner. One that went earlier came, and nothing was said since.
+const lostWithin = 30 * time.Second
+
+// Close takes the lane off the path, with what is in flight on it. inOrder says that it is ended by who knows that
+// all came, or that nobody waits for it; else it may be lost.
+func (l *Lane) Close(now time.Time, inOrder bool) {
 	w := l.window
 	w.mu.Lock()
 	if !l.doubted {
-		l.lose()
+		if !inOrder && now.Sub(l.at) <= lostWithin {
+			l.lose()
+		}
 		w.fly -= l.fly
 	}
 	l.doubted, l.closed = true, true

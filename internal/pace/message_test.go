@@ -128,7 +128,7 @@ func TestMessagesAreSmallWhereLanesPassLittle(t *testing.T) {
 				t.Errorf("got %d bytes in flight, want two messages of %d at most", flies, want)
 			}
 		}
-		l.Close()
+		l.Close(now, false)
 	}
 	known := lane()
 	known.Limit()
@@ -157,7 +157,7 @@ func TestACarefulLaneAsksBeforeItIsFull(t *testing.T) {
 	w := New(50 * time.Millisecond)
 	lost := w.NewMessageLane(0, wholeMessage, false, func() {})
 	lost.Sent(now, 4<<10, true)
-	lost.Close()
+	lost.Close(now, false)
 	l := w.NewMessageLane(0, wholeMessage, false, func() {})
 	var asks []bool
 	for n := l.Room(now); n > 0; n = l.Room(now) {
@@ -237,6 +237,30 @@ func TestSmallMessagesKeepNoOldFigures(t *testing.T) {
 		}
 		if n := l.Room(r.now); n != firstMessage {
 			t.Errorf("got a first message of %d bytes two hours later, with a small one every %v, want %d", n, pong, firstMessage)
+		}
+	}
+}
+
+// A lane that ends in order, or long after its last message, is no sign that lanes pass little.
+func TestAnEndInOrderIsNoLoss(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		after   time.Duration
+		inOrder bool
+		want    int
+	}{
+		"at once":       {0, false, 5 << 10},
+		"in order":      {0, true, firstMessage},
+		"a while later": {lostWithin, false, 5 << 10},
+		"much later":    {lostWithin + time.Second, false, firstMessage},
+	} {
+		now := time.Unix(1e9, 0)
+		w := New(50 * time.Millisecond)
+		l := w.NewMessageLane(0, wholeMessage, false, func() {})
+		l.Sent(now, 10<<10, true)
+		l.Close(now.Add(c.after), c.inOrder)
+		if n := w.NewMessageLane(0, wholeMessage, false, func() {}).Room(now); n != c.want {
+			t.Errorf("%s: got a message of %d bytes afterwards, want %d", name, n, c.want)
 		}
 	}
 }

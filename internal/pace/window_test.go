@@ -172,7 +172,7 @@ func TestALaneBeginsWithWhatOthersHaveLearned(t *testing.T) {
 	w := New(0)
 	first := p.bulk(w)
 	p.run(5 * time.Second)
-	first.lane.Close()
+	first.lane.Close(p.now, false)
 	first.dead = true
 	p.run(time.Second)
 	p.moved = 0

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -382,10 +383,10 @@ func TestCarriersAreRegainedWhenOneOfThemHasDied(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		far := n.far.allTunnels()[0]
-		lost := 0
+		var lost atomic.Int32
 		n.watch(one, func(f wire.Frame) {
 			if f.Kind == wire.Use && f.Code&wire.Lost != 0 {
-				lost++
+				lost.Add(1)
 			}
 		})
 		sends := func(tun *Tunnel, c *carrier.Carrier) bool {
@@ -408,8 +409,43 @@ func TestCarriersAreRegainedWhenOneOfThemHasDied(t *testing.T) {
 		if !sends(tun, one) || !sends(tun, three) || !sends(far, farOne) || !sends(far, farThree) {
 			t.Error("got a carrier that does not take what is sent, want all that live")
 		}
-		if lost > 0 {
-			t.Errorf("got %d times that some have died, want none: all would go again", lost)
+		if lost.Load() > 0 {
+			t.Errorf("got %d times that some have died, want none: all would go again", lost.Load())
+		}
+	})
+}
+
+// A carrier that lives may have been told that what it took is dropped unread, as the session has turned: it takes that
+// again, says Use again, and the others go on as before.
+func TestWhatALivingCarrierLosesKeepsTheOthers(t *testing.T) {
+	t.Parallel()
+	doors(t, func(t *testing.T, n *Net) {
+		one, _ := n.first()
+		two, _ := n.carrier(fate{}, fate{})
+		_, _, tun := joined(t, n, one)
+		tun.Add(two)
+		time.Sleep(time.Second)
+		for _, c := range []*carrier.Carrier{one, two} {
+			var uses atomic.Int32
+			n.watch(c, func(f wire.Frame) {
+				if f.Kind == wire.Use {
+					uses.Add(1)
+				}
+			})
+			tun.mu.Lock()
+			p := tun.pathOf(c)
+			tun.mu.Unlock()
+			p.Lost()
+			if time.Sleep(time.Second); uses.Load() != 1 {
+				t.Errorf("got %d Uses of a carrier whose may be lost, want one", uses.Load())
+			}
+			tun.mu.Lock()
+			for _, p := range tun.paths {
+				if !p.sends {
+					t.Error("got a carrier that takes nothing any more, though none has died")
+				}
+			}
+			tun.mu.Unlock()
 		}
 	})
 }

@@ -148,9 +148,9 @@ func (p *path) Lost() {
 		t.bury(p)
 	}
 	t.send.lose(p, false)
-	p.opened, p.use = false, p.use || p.awaited
+	p.opened, p.use = false, p.use || p.awaited || p.sends && t.table.isClient
 	t.recv.ackDue, t.recv.ackSoon = true, false // the last may be lost, too
-	if cur := t.current(); cur != nil && t.table.isClient {
+	if cur := t.current(); cur != nil && t.table.isClient && p.carrier.Dead() {
 		cur.use = true
 		if !p.awaited { // else the others were sent by before, and are
 			t.useAlone(cur)

@@ -83,11 +83,12 @@ func (s *spread) join(t *tunnel.Tunnel, l *activeCarrier) {
 	}
 }
 
-// rejoin has t, which has lost the last of its carriers, go by those that are left.
-func (s *spread) rejoin(t *tunnel.Tunnel) {
+// rejoin has t, which has lost the last of its carriers, go by those that are left, and reports whether there is one.
+func (s *spread) rejoin(t *tunnel.Tunnel) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.joinAll(t)
+	return t.Carrier() != nil
 }
 
 // joinAll has t go by all carriers that are good. mu is held.

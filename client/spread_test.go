@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"culvert/internal/link"
+	"culvert/internal/wire"
 )
 
 // freezable is a memory socket by which nothing goes, and whose edge does not answer, once it is frozen.
@@ -90,5 +91,39 @@ func TestACarrierInDoubtMakesRoom(t *testing.T) {
 		c.stop()
 		c.table.Carriers.Close()
 		c.tasks.Wait()
+	})
+}
+
+// A chat that has moved much is spread like bulk. Where bulk may dial nothing it goes on by chat's carrier, and bulk
+// waits.
+func TestChatDoesNotWaitForCarriersOfBulk(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPeer(t, 0)
+		c, err := New(Config{Link: linkTo(link.Front{})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.reach = func(context.Context, wanted) (*socket, int, error) { return p.socket(false), 0, nil }
+		run(t, c)
+		c.budgets.mu.Lock()
+		f := c.budgets.of(0)
+		f.frozen, f.limit, f.known, f.until = 15_000, 13_000, true, time.Now().Add(time.Hour)
+		f.minute = minuteLimit{limit: chatConnections, known: true, until: time.Now().Add(time.Hour)}
+		c.budgets.mu.Unlock()
+		chat, media := c.Dial(wire.Service{Kind: wire.Chat}), c.Dial(wire.Service{Kind: wire.Media, Host: "mmg.whatsapp.net"})
+		defer chat.Close()
+		defer media.Close()
+		time.Sleep(time.Second)
+		for _, t := range c.pool.current().session.All() {
+			c.spread.add(c, t)
+		}
+		p.cut()
+		time.Sleep(10 * time.Second)
+		for _, tun := range c.pool.current().session.All() {
+			if has := tun.Carrier() != nil; has != (tun.Service.Kind == wire.Chat) {
+				t.Errorf("%v: got a carrier %v, want one for chat alone", tun.Service.Kind, has)
+			}
+		}
 	})
 }

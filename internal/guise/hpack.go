@@ -84,6 +84,8 @@ func (h *fields) note(stream uint32, f hpack.HeaderField) {
 		h.flags |= endsStream
 	case f.Name == "content-length" && err == nil && size > 0:
 		h.left[stream] = size
+	case f.Name == "trailer": // which net/http may have with a length
+		delete(h.left, stream)
 	}
 }
 

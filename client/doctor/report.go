@@ -85,6 +85,8 @@ type Report struct {
 	OK      bool    `json:"ok"`
 	Verdict Verdict `json:"verdict"`
 	Checks  []Check `json:"checks"`
+
+	Fronting []Combination `json:"fronting,omitempty"` // what whoever examined has asked of Fronting, too
 }
 
 // Verdict says what works by one front at least.

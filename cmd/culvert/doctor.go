@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -57,6 +58,12 @@ at least, or with --every by every front; else with 1.
       "whose": whose share was used up: "user", "session" or "stranger"
       "did":   "refused", or "ended" for another
       "times": how often } }
+  fronting a list, with --fronting, of {
+    "way":     number of the front whose address, name and certificate were used
+    "no_name": true if no name was sent in the clear
+    "inside":  number of the front whose host was asked for
+    "status":  "ok" if it led to the origin, "failed" or "skipped"
+    "hop", "problem": where it ended, and why }
 
 Examples:
   culvert doctor --link-file link
@@ -73,6 +80,7 @@ type doctorOptions struct {
 	names    bool
 	every    bool
 	state    string
+	fronting bool
 	timeout  time.Duration
 	rest     time.Duration
 	root, ca string
@@ -87,6 +95,7 @@ func newDoctorOptions() *doctorOptions {
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	f.BoolVar(&o.names, "names", false, "name the fronts")
 	f.BoolVar(&o.every, "every", false, "want every front to work")
+	f.BoolVar(&o.fronting, "fronting", false, "try each front's name with the host of each other, too, and without a name; whoever watches sees all the names within seconds")
 	f.StringVar(&o.state, "state", stateDir(), "`DIR` where culvert connect keeps the fronts that came after the link, or none; they are tested, too")
 	f.DurationVar(&o.timeout, "timeout", 40*time.Second, "`TIME` for everything")
 	f.DurationVar(&o.rest, "patient", 0, "`TIME`, up to 80s, for which a connection may rest, to see whether it is cut then; takes twice as long")
@@ -138,6 +147,9 @@ func (o *doctorOptions) tellPerson(ctx context.Context, args []string, t doctor.
 		return err
 	}
 	verdict := r.Judge(o.every)
+	if o.fronting {
+		p.fronting(r.Fronting)
+	}
 	p.verdict(r)
 	return verdict
 }
@@ -148,6 +160,8 @@ func (o *doctorOptions) check(args []string) (doctor.Trust, error) {
 		return doctor.Trust{}, o.flags.Wrong("--direct asks from this machine and takes no link")
 	case o.direct && (o.dialer.via != "" || len(o.dialer.resolvers) > 0):
 		return doctor.Trust{}, o.flags.Wrong("--via and --resolver are for fronts, and --direct asks without any")
+	case o.direct && o.fronting:
+		return doctor.Trust{}, o.flags.Wrong("--fronting is for fronts, and --direct asks without any")
 	case !o.direct && o.admin != "":
 		return doctor.Trust{}, o.flags.Wrong("--admin goes with --direct, on the origin's machine")
 	case !o.direct && (o.upstream.Chat != "" || o.upstream.Media != ""):
@@ -211,7 +225,13 @@ func (o *doctorOptions) examine(ctx context.Context, args []string, t doctor.Tru
 	if err != nil {
 		return nil, err
 	}
-	return doctor.Examine(ctx, l, doctor.Options{Dialer: d, Rest: o.rest, Later: o.later(l)}, t, tell), nil
+	later := o.later(l)
+	r := doctor.Examine(ctx, l, doctor.Options{Dialer: d, Rest: o.rest, Later: later}, t, tell)
+	if o.fronting {
+		all := &link.Link{Keys: l.Keys, Fronts: slices.Concat(l.Fronts, later.Fronts)}
+		r.Fronting = doctor.Fronting(ctx, all, d)
+	}
+	return r, nil
 }
 
 // later is what culvert connect has kept, if that is of use: else it says so itself.
@@ -297,6 +317,31 @@ func capital(s string) string {
 		s += "."
 	}
 	return s
+}
+
+// fronting says which names lead to which hosts.
+func (p *prose) fronting(all []doctor.Combination) {
+	p.out.Title("Fronting")
+	if len(all) == 0 {
+		p.out.Step(term.Skipped, 0, "There is nothing to combine")
+	}
+	for _, c := range all {
+		way := fmt.Sprintf("the name of front %d", c.Way)
+		if c.NoName {
+			way = fmt.Sprintf("front %d without a name", c.Way)
+		}
+		switch c.Status {
+		case doctor.Passed:
+			p.out.Step(term.Good, 0, "%s, host of front %d: leads to the origin", way, c.Inside)
+		case doctor.Failed:
+			p.out.Step(term.Bad, 0, "%s, host of front %d: %s: %s", way, c.Inside, hopText[c.Hop], term.OneLine(errors.New(c.Problem)))
+		default:
+			p.out.Step(term.Skipped, 0, "%s, host of front %d: %s", way, c.Inside, c.Problem)
+		}
+		if p.names && c.Status == doctor.Passed {
+			p.out.Hint("%s", c.Front)
+		}
+	}
 }
 
 // verdict says what works in all.

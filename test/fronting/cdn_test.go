@@ -101,10 +101,12 @@ func (c *cdn) workers() string {
 	return ""
 }
 
-func startNginx(c *cdn) *program {
+func startNginx(c *cdn) *program { return startNginxWith(c, nginxConfig) }
+
+func startNginxWith(c *cdn, text string) *program {
 	path := need(c, "nginx")
 	config := write(c, strings.NewReplacer("DIR", c.dir, "ADDRESS", c.address, "PAIR", c.pair, "ORIGIN", c.origin,
-		"IDLE", fmt.Sprint(c.idle.Milliseconds(), "ms"), "HIDDEN", hidden, "OTHER", other).Replace(nginxConfig), c.dir, "nginx.conf")
+		"IDLE", fmt.Sprint(c.idle.Milliseconds(), "ms"), "HIDDEN", hidden, "OTHER", other).Replace(text), c.dir, "nginx.conf")
 	return start(c, nil, path, "-p", c.dir, "-c", config, "-e", "stderr")
 }
 

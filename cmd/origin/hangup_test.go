@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -63,23 +64,24 @@ func (p *process) wantLine(t *testing.T, words ...string) {
 	}
 }
 
-// A hangup ends nothing, however often it comes, and has the certificate and the
-// revoked users read again at once. Of a file that is of no use the origin says so,
+// A hangup ends nothing, however often it comes, and has the certificate, the
+// revoked users and the lists of fronts read again at once. Of a file that is of no use the origin says so,
 // and goes on with what it has.
 func TestAHangupHasAnOriginReadItsFilesAgain(t *testing.T) {
 	t.Parallel()
 	cert, revoked, at := filepath.Join(t.TempDir(), "cert"), filepath.Join(t.TempDir(), "revoked"), freePort(t)
+	fronts := filepath.Join(t.TempDir(), "fronts")
 	writeCertificate(t, cert, "first")
-	if err := os.WriteFile(revoked, []byte("3"), 0o600); err != nil {
+	if err := errors.Join(os.WriteFile(revoked, []byte("3"), 0o600), os.WriteFile(fronts, []byte("# nobody is told of any\n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	p := startOrigin(t, "CULVERT_SECRET_FILE="+secretFile(t), "CULVERT_LISTEN="+at, "CULVERT_DRAIN=1s",
-		"CULVERT_TLS_CERT="+cert, "CULVERT_TLS_KEY="+cert, "CULVERT_REVOKED="+revoked)
+		"CULVERT_TLS_CERT="+cert, "CULVERT_TLS_KEY="+cert, "CULVERT_REVOKED="+revoked, "CULVERT_FRONTS="+fronts)
 	for _, name := range []string{"second", "third", "broken"} {
 		said, want := "read again", name
 		if name == "broken" {
 			said, want = "the old one stays", "third"
-			for _, file := range []string{cert, revoked} {
+			for _, file := range []string{cert, revoked, fronts} {
 				if err := os.WriteFile(file, []byte("of no use"), 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -89,6 +91,7 @@ func TestAHangupHasAnOriginReadItsFilesAgain(t *testing.T) {
 		}
 		p.Process.Signal(syscall.SIGHUP)
 		p.wantLine(t, said, "CULVERT_REVOKED")
+		p.wantLine(t, said, "CULVERT_FRONTS")
 		p.wantLine(t, said, "certificate")
 		c, err := tls.Dial("tcp", at, &tls.Config{InsecureSkipVerify: true})
 		if err != nil {

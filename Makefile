@@ -24,7 +24,7 @@ CLOUD          = bin/cloud $@ $(call given,PROFILE,profile) $(call given_anywher
   $(call given,USERS,users) $(call given,USER,user) $(call given,FRONT,front) $(call given,DOCTOR,doctor) $(call given,YES,yes)
 
 .PHONY: all build run demo test race bench censor hostile looks long probing fuzz lint staticcheck fmt image sbom ci clean help functions invoke worker \
-  bin/cloud deploy update status link rotate revoke destroy \
+  bin/cloud deploy update status link rotate revoke destroy fronts \
   build-ConnectFunction build-MessageFunction build-DisconnectFunction build-OriginLayer
 
 all: build test ## build and test (plain "make")
@@ -117,6 +117,10 @@ build-ConnectFunction build-MessageFunction build-DisconnectFunction: build-%Fun
 build-OriginLayer:
 	$(CLOUD_BUILD) -o "$(ARTIFACTS_DIR)/origin" ./cmd/origin
 	find infra/host -maxdepth 1 -type f ! -name '*.go' ! -name '*.md' -exec cp -p {} "$(ARTIFACTS_DIR)" \;
+
+fronts: build ## tell users of FRONT='wss://a/ wss://b/' or WITHDRAW='host', or show what they are told: SECRET= FILE= USERS=1-50
+	@bin/culvert link fronts $(if $(FRONT),publish,$(if $(WITHDRAW),withdraw,show)) --secret-file '$(SECRET)' --file '$(FILE)' \
+	  $(foreach f,$(FRONT),--front '$(f)') $(foreach w,$(WITHDRAW),--withdraw '$(w)') $(if $(USERS),--users '$(USERS)')
 
 bin/cloud:
 	@CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -o bin/ ./cmd/culvert ./cmd/cloud

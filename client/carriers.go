@@ -211,8 +211,8 @@ func (c *Client) adoptOrphans() {
 	main := c.pool.view().main
 	for _, t := range c.table.Orphans() {
 		switch h := c.pool.homeOf(t.Session()); {
-		case (h == nil || h == c.pool.current()) && c.spread.has(t) && (c.spread.rejoin(t) || t.Service.Kind != wire.Chat):
-			// the next of its carriers takes it, if none has; but chat, which may move much, too, waits for none
+		case (h == nil || h == c.pool.current()) && c.spread.has(t) && (c.spread.rejoin(t) || t.Service.Kind != wire.Chat || !c.spread.isBarred(c)):
+			// the next of its carriers takes it, if none has; but chat, which may move much, too, waits for none that may not begin
 		case main != nil && !main.Dead() && main.takes(t):
 			t.Attach(main.Carrier, true)
 			if t.IsBulk() {

@@ -91,6 +91,13 @@ func (s *spread) rejoin(t *tunnel.Tunnel) bool {
 	return t.Carrier() != nil
 }
 
+// isBarred reports whether the network lets bulk begin no connection now.
+func (s *spread) isBarred(c *Client) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !c.mayDialBulk(len(s.begun))
+}
+
 // joinAll has t go by all carriers that are good. mu is held.
 func (s *spread) joinAll(t *tunnel.Tunnel) {
 	for _, l := range s.carriers {

@@ -30,8 +30,8 @@ type Uploaded struct {
 
 // ServeMedia serves media on l, over TLS and HTTP/1.1 or 2, until Close, when it
 // returns nil, or until l fails. It closes l. GET /media/N answers with the N
-// bytes of Pattern(N); a POST or PUT to any path answers with an Uploaded; GET / is WhatsApp
-// Web's stand-in, a page with a WebSocket.
+// bytes of Pattern(N); a POST or PUT to any path answers with an Uploaded; GET / of web.whatsapp.com is
+// WhatsApp Web's stand-in, a page with a WebSocket.
 func (s *Server) ServeMedia(l net.Listener) error {
 	server := &http.Server{
 		Handler:           s.mediaHandler(),

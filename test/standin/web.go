@@ -32,17 +32,17 @@ const doneWait = 20 * time.Second
 // handleWeb serves webPage and what it asks for.
 func (s *Server) handleWeb(mux *http.ServeMux) {
 	done := make(chan struct{}, 1)
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET web.whatsapp.com/{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		io.WriteString(w, webPage)
 	})
-	mux.HandleFunc("GET /ws/chat", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET web.whatsapp.com/ws/chat", func(w http.ResponseWriter, r *http.Request) {
 		if socket, err := websocket.Accept(w, r, nil); err == nil {
 			defer socket.CloseNow()
 			echoMessages(r.Context(), socket, done)
 		}
 	})
-	mux.HandleFunc("GET /ws/done", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET web.whatsapp.com/ws/done", func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-done:
 		case <-r.Context().Done():

@@ -81,7 +81,7 @@ func (d *Dialer) memory(f link.Front) *frontMemory {
 	key := f.String()
 	m := d.fronts[key]
 	if m == nil {
-		m = &frontMemory{look: d.firstLook(f)}
+		m = &frontMemory{worn: put(d.firstLook(f))}
 		if d.fronts == nil {
 			d.fronts = make(map[string]*frontMemory)
 		}

@@ -57,15 +57,24 @@ func (d *Dialer) fixedLook(f link.Front) *look.Look {
 	return nil
 }
 
-// LookOf names the look that f sees, if it is another than the one to begin with; else it is empty.
+// worn is a look, and the tickets of the sessions that began by it: by another, a ticket would tell that it is
+// the same client.
+type worn struct {
+	look    *look.Look
+	tickets *look.Tickets
+}
+
+func put(l *look.Look) worn { return worn{l, new(look.Tickets)} }
+
+// LookOf names the look that f sees, if it is another than the one to begin with and has worked; else it is empty.
 func (d *Dialer) LookOf(f link.Front) string {
 	m, first := d.memory(f), d.firstLook(f)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.look == first {
+	if m.worn.look == first || !m.proven {
 		return ""
 	}
-	return m.look.Name()
+	return m.worn.look.Name()
 }
 
 // SetLook has f see a look that was learned before, or of another network; empty, or of a name that is not known:
@@ -75,25 +84,26 @@ func (d *Dialer) SetLook(f link.Front, name string) {
 	if err != nil || d.fixedLook(f) != nil {
 		to = d.firstLook(f)
 	}
-	d.memory(f).turnTo(to)
-}
-
-// turnTo has the next connection have another look. A ticket would tell that it is the same client.
-func (m *frontMemory) turnTo(l *look.Look) {
+	m := d.memory(f)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.look != l {
-		m.look = l
-		m.tickets.Forget()
+	m.turnTo(to)
+	m.proven = m.proven || err == nil
+}
+
+// turnTo has the next Open have a look. mu is held.
+func (m *frontMemory) turnTo(l *look.Look) {
+	if m.worn.look != l {
+		m.worn, m.proven = put(l), false
 	}
 	m.fails = 0
 }
 
-// current is the look that the next connection has.
-func (m *frontMemory) current() *look.Look {
+// current is what the next Open looks like.
+func (m *frontMemory) current() worn {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.look
+	return m.worn
 }
 
 // learnBan turns to the next look after Opens that ended as they do where a look is banned: f's addresses
@@ -106,12 +116,19 @@ func (o *opening) learnBan(failed *Error) {
 	for _, cause := range dial.Causes(failed.err) {
 		weight = max(weight, banWeight(cause))
 	}
-	o.memory.mu.Lock()
-	o.memory.fails += weight
-	from, over := o.memory.look, o.memory.fails >= maxBanned
-	o.memory.mu.Unlock()
-	if over {
-		o.memory.turnTo(from.Next())
+	o.memory.failed(o.worn, weight)
+}
+
+// failed notes that an Open by w failed, and after some turns to the next look. What an Open says that began
+// before another turned is about no look of now.
+func (m *frontMemory) failed(w worn, weight int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.worn.look != w.look {
+		return
+	}
+	if m.fails += weight; m.fails >= maxBanned {
+		m.turnTo(w.look.Next())
 	}
 }
 

@@ -5,8 +5,11 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"culvert/client/look"
 	"culvert/internal/link"
@@ -25,7 +28,9 @@ func lookSeen(hello []byte) string {
 type censored struct {
 	banned string
 	does   behaviour // to the look that is banned
-	came   []string
+
+	mu   sync.Mutex // guards the following
+	came []string
 }
 
 func (n *censored) connect(context.Context, string, string) (net.Conn, error) {
@@ -37,7 +42,9 @@ func (n *censored) connect(context.Context, string, string) (net.Conn, error) {
 			return
 		}
 		seen := lookSeen(hello)
+		n.mu.Lock()
 		n.came = append(n.came, seen)
+		n.mu.Unlock()
 		switch {
 		case seen != n.banned:
 			greet(greets, &replayed{far, hello})
@@ -86,6 +93,67 @@ func TestTheNextLookComesAfterFailuresThatFitABan(t *testing.T) {
 	}
 }
 
+// openAtOnce opens f so many times at once, and reports how many failed.
+func openAtOnce(t *testing.T, d *Dialer, f link.Front, times int) int {
+	t.Helper()
+	var all sync.WaitGroup
+	var failed atomic.Int32
+	for range times {
+		all.Go(func() {
+			if open(t, d, f) != nil {
+				failed.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	return int(failed.Load())
+}
+
+// Opens that fail at once are of one look, and have the next one come once.
+func TestTheNextLookComesOnceThoughSeveralOpensFailAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, times := range []int{2, 3, 4, 5} {
+		synctest.Test(t, func(t *testing.T) {
+			f := pinnedTo("192.0.2.1")
+			n := &censored{does: isSilent}
+			d := &Dialer{Connect: n.connect}
+			n.banned = d.firstLook(f).Name()
+			if got := openAtOnce(t, d, f, times); got != times {
+				t.Errorf("got %d of %d failed, want all", got, times)
+			}
+			for range 3 {
+				if got := openAtOnce(t, d, f, times); got != 0 {
+					t.Errorf("got %d of %d failed once the next look had come, want none; looks %v", got, times, n.came)
+				}
+			}
+		})
+	}
+}
+
+// An Open that began by the look before says nothing of the one that came meanwhile.
+func TestALookThatHasNotWorkedIsNotKept(t *testing.T) {
+	t.Parallel()
+	d, f := &Dialer{}, pinnedTo("192.0.2.1")
+	m := d.memory(f)
+	before := m.current()
+	for range maxBanned {
+		m.failed(before, 1)
+	}
+	now := m.current()
+	if now.look != before.look.Next() || now.tickets == before.tickets {
+		t.Errorf("got look %s, want the next one with tickets of its own", now.look.Name())
+	}
+	m.worked(before, false)
+	m.failed(before, maxBanned)
+	if got := d.LookOf(f); got != "" || m.current() != now {
+		t.Errorf("got look %q to be kept, now %s, want none before it has worked", got, m.current().look.Name())
+	}
+	m.worked(now, false)
+	if got := d.LookOf(f); got != now.look.Name() {
+		t.Errorf("got look %q to be kept, want %s, which has worked", got, now.look.Name())
+	}
+}
+
 func TestALookThatWorksIsKept(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -131,29 +199,32 @@ func TestGivingUpIsNoBan(t *testing.T) {
 // The share of Firefox for P-256 is one that uTLS sends and cannot use.
 func TestALookThatDoesNotSuitAFrontIsReplacedAtOnce(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := pinnedTo("192.0.2.1")
-		d := &Dialer{Connect: func(context.Context, string, string) (net.Conn, error) {
-			near, far := pipe()
-			go func() {
-				defer far.Close()
-				c := tls.Server(far, &tls.Config{Certificates: []tls.Certificate{worldCertificate()}, CurvePreferences: []tls.CurveID{tls.CurveP256}})
-				if c.Handshake() == nil {
-					io.WriteString(c, "hi")
-				}
-			}()
-			return near, nil
-		}}
-		for d.LookKey = []byte{0}; d.firstLook(f).Name() != "chromium"; d.LookKey[0]++ {
-		}
-		d.SetLook(f, "firefox")
-		if err := open(t, d, f); err == nil {
-			t.Error("Firefox's look suits now: this test has no reason any more")
-		}
-		if err := open(t, d, f); err != nil {
-			t.Errorf("got %v, want the next look to suit", err)
-		}
-	})
+	for _, times := range []int{1, 2, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			f := pinnedTo("192.0.2.1")
+			d := &Dialer{Connect: func(context.Context, string, string) (net.Conn, error) {
+				near, far := pipe()
+				go func() {
+					defer far.Close()
+					time.Sleep(time.Millisecond) // of synctest's clock: those that come at once have one look
+					c := tls.Server(far, &tls.Config{Certificates: []tls.Certificate{worldCertificate()}, CurvePreferences: []tls.CurveID{tls.CurveP256}})
+					if c.Handshake() == nil {
+						io.WriteString(c, "hi")
+					}
+				}()
+				return near, nil
+			}}
+			for d.LookKey = []byte{0}; d.firstLook(f).Name() != "chromium"; d.LookKey[0]++ {
+			}
+			d.SetLook(f, "firefox")
+			if openAtOnce(t, d, f, times) != times {
+				t.Error("Firefox's look suits now: this test has no reason any more")
+			}
+			if got := openAtOnce(t, d, f, times); got != 0 {
+				t.Errorf("got %d of %d failed, want the next look to suit", got, times)
+			}
+		})
+	}
 }
 
 func TestALookIsOfTheUserAndTheFront(t *testing.T) {
@@ -183,11 +254,11 @@ func TestALookIsTheOneThatIsNamed(t *testing.T) {
 		if want == "" {
 			want = (&Dialer{}).firstLook(f).Name()
 		}
-		if got := d.memory(f).current().Name(); got != want {
+		if got := d.memory(f).current().look.Name(); got != want {
 			t.Errorf("%+v: got %s, want %s", c, got, want)
 		}
 		d.SetLook(f, "chromium")
-		if got := d.memory(f).current().Name(); c.want != "" && got != c.want {
+		if got := d.memory(f).current().look.Name(); c.want != "" && got != c.want {
 			t.Errorf("%+v: got %s after another was learned, want %s", c, got, c.want)
 		}
 	}

@@ -5,23 +5,21 @@ import (
 	"sync"
 	"time"
 
-	"culvert/client/look"
 	"culvert/internal/dial"
 	"culvert/internal/link"
 )
 
 // frontMemory is what a Dialer remembers of one front.
 type frontMemory struct {
-	tickets look.Tickets
-
 	mu     sync.Mutex // guards the following
 	good   target
 	took   time.Duration // to connect to it
 	resets int           // handshakes with a whole ClientHello that were reset, since one was not
 	small  bool          // a smaller ClientHello is sent
 
-	look  *look.Look // that connections have
-	fails int        // how many Opens in a row, since one succeeded, ended as they do where a look is banned
+	worn   worn // by the connections of the next Open
+	proven bool // a handshake has succeeded by that look, or had before it was kept
+	fails  int  // how many Opens by that look in a row, since one succeeded, ended as they do where a look is banned
 
 	answers map[string]answer // of resolvers, by network and host
 
@@ -118,11 +116,14 @@ func (m *frontMemory) wasReset(small bool) (again bool) {
 	return true
 }
 
-// worked notes that a handshake succeeded.
-func (m *frontMemory) worked(small bool) {
+// worked notes that a handshake by w succeeded.
+func (m *frontMemory) worked(w worn, small bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.resets, m.small, m.fails = 0, small, 0
+	m.resets, m.small = 0, small
+	if m.worn.look == w.look {
+		m.proven, m.fails = true, 0
+	}
 }
 
 // smallFailed notes that a smaller ClientHello did not help either.
@@ -137,4 +138,9 @@ func (d *Dialer) Small(f link.Front) bool { return d.memory(f).isSmall() }
 
 // SetSmall has the next ClientHello to f be a smaller one, or not: what was learned before, or of
 // another network.
-func (d *Dialer) SetSmall(f link.Front, small bool) { d.memory(f).worked(small) }
+func (d *Dialer) SetSmall(f link.Front, small bool) {
+	m := d.memory(f)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.resets, m.small, m.fails = 0, small, 0
+}

@@ -34,6 +34,7 @@ func Open[T io.Closer](ctx context.Context, d *Dialer, f link.Front, enter func(
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	o := &opening{d: d, f: f, memory: d.memory(f), cancel: cancel}
+	o.worn = o.memory.current()
 	good, took := o.memory.best()
 	groups, err := d.groupsOf(f, good, min(2*took, goodAtMost))
 	if err != nil {
@@ -77,6 +78,7 @@ type opening struct {
 	d      *Dialer
 	f      link.Front
 	memory *frontMemory
+	worn   worn // what all of the attempts look like, though another Open may turn to another look meanwhile
 	cancel context.CancelFunc
 
 	mu       sync.Mutex // guards the following
@@ -108,12 +110,12 @@ func silence(r *dial.Reached, least time.Duration) time.Duration {
 func (o *opening) secure(ctx context.Context, r *dial.Reached, way *Way) (*Conn, error) {
 	small, began := o.memory.isSmall(), time.Now()
 	r.Expect(silence(r, silentTLS))
-	conn, err := o.d.secure(ctx, r.Conn, o.f, small)
+	conn, err := o.d.secure(ctx, r.Conn, o.f, o.worn, small)
 	if err != nil {
 		o.learnReset(r, small, err)
 		return nil, Failed(StepTLS, err)
 	}
-	o.memory.worked(small)
+	o.memory.worked(o.worn, small)
 	r.Proven()
 	way.Took = append(way.Took, time.Since(began))
 	way.State, way.Small = conn.ConnectionState(), small
@@ -200,15 +202,14 @@ func (o *opening) failure(err error) error {
 }
 
 // secure makes TLS of raw, a connection to f, and closes raw if that fails.
-func (d *Dialer) secure(ctx context.Context, raw net.Conn, f link.Front, small bool) (*Conn, error) {
+func (d *Dialer) secure(ctx context.Context, raw net.Conn, f link.Front, w worn, small bool) (*Conn, error) {
 	if d.Wrap != nil {
 		raw = d.Wrap(raw)
 	}
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
-	m := d.memory(f)
-	conn, err := m.current().Handshake(ctx, raw, look.Config{
-		Kind: d.kind, Name: f.ServerName(), Small: small, Verify: d.verifier(f), Tickets: &m.tickets,
+	conn, err := w.look.Handshake(ctx, raw, look.Config{
+		Kind: d.kind, Name: f.ServerName(), Small: small, Verify: d.verifier(f), Tickets: w.tickets,
 	})
 	if err != nil {
 		raw.Close()

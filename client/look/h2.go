@@ -18,6 +18,7 @@ import (
 // Bounds of an answer by HTTP/2. Browsers take more; nobody whom we ask has more to say.
 const (
 	maxFields = 16 << 10
+	maxFrame  = 16 << 10 // what a server may send that was told of no other (RFC 9113, section 4.2)
 	maxBody   = 512 << 10
 	maxFrames = 2000
 )
@@ -35,6 +36,7 @@ func (c *Conn) roundTripH2(req *http.Request, body []byte) (*http.Response, erro
 	h2 := &c.look.data.H2
 	f := http2.NewFramer(&begin, c.Conn)
 	f.ReadMetaHeaders, f.MaxHeaderListSize = hpack.NewDecoder(h2.tableSize(), nil), maxFields
+	f.SetMaxReadFrameSize(maxFrame)
 	f.WriteSettings(h2.settings()...)
 	f.WriteWindowUpdate(0, h2.Window)
 	f.WriteHeaders(http2.HeadersFrameParam{
@@ -50,7 +52,7 @@ func (c *Conn) roundTripH2(req *http.Request, body []byte) (*http.Response, erro
 	return c.readH2(f, &begin, req)
 }
 
-// readH2 reads the answer, whose body ends after maxBody. What f writes meanwhile comes to out.
+// readH2 reads the answer, whose body is cut after maxBody. What f writes meanwhile comes to out.
 func (c *Conn) readH2(f *http2.Framer, out *bytes.Buffer, req *http.Request) (*http.Response, error) {
 	a := &answerH2{req: req}
 	for range maxFrames {
@@ -75,16 +77,14 @@ type answerH2 struct {
 	head   *http.Response // nil: it has not come yet
 	body   bytes.Buffer
 	unsaid int  // bytes of the body that the server does not know to be read
-	ended  bool // nothing more comes
+	ended  bool // nothing more comes, or is wanted
+	cut    bool // the body is longer than maxBody
 }
 
 // response is the answer. err, if any, is why no more of the body has come.
 func (a *answerH2) response(err error) *http.Response {
 	promised, _ := strconv.Atoi(a.head.Header.Get("Content-Length"))
-	a.head.Body = io.NopCloser(&a.body)
-	if err != nil || a.body.Len() < promised {
-		a.head.Body = io.NopCloser(io.MultiReader(&a.body, brokenOff{}))
-	}
+	a.head.Body = bodyOf(a.body.Bytes(), err != nil || a.cut || a.body.Len() < promised)
 	return a.head
 }
 
@@ -99,6 +99,9 @@ func (a *answerH2) next(f *http2.Framer) error {
 	if err != nil {
 		return err
 	}
+	if id := frame.Header().StreamID; id != 0 && id != onlyStream && isAnswer(frame) {
+		return errors.New("the server answers what it was not asked")
+	}
 	switch frame := frame.(type) {
 	case *http2.SettingsFrame:
 		if !frame.IsAck() {
@@ -108,8 +111,12 @@ func (a *answerH2) next(f *http2.Framer) error {
 		if !frame.IsAck() {
 			return f.WritePing(true, frame.Data)
 		}
-	case *http2.GoAwayFrame, *http2.RSTStreamFrame:
-		return errors.New("the server gives the request up")
+	case *http2.GoAwayFrame:
+		if frame.LastStreamID < onlyStream {
+			return errGivenUp
+		}
+	case *http2.RSTStreamFrame:
+		return errGivenUp
 	case *http2.MetaHeadersFrame:
 		a.ended = frame.StreamEnded()
 		if a.head == nil {
@@ -122,10 +129,25 @@ func (a *answerH2) next(f *http2.Framer) error {
 	return nil
 }
 
+var errGivenUp = errors.New("the server gives the request up")
+
+// isAnswer reports whether a frame is a part of an answer.
+func isAnswer(frame http2.Frame) bool {
+	switch frame.(type) {
+	case *http2.MetaHeadersFrame, *http2.DataFrame, *http2.RSTStreamFrame:
+		return true
+	}
+	return false
+}
+
 // data takes a part of the body, and now and then says that it was read.
 func (a *answerH2) data(f *http2.Framer, frame *http2.DataFrame) error {
-	a.body.Write(frame.Data())
-	a.ended = frame.StreamEnded() || a.body.Len() > maxBody
+	b := frame.Data()
+	if room := maxBody - a.body.Len(); len(b) > room {
+		b, a.cut = b[:room], true
+	}
+	a.body.Write(b)
+	a.ended = frame.StreamEnded() || a.cut
 	if a.unsaid += len(frame.Data()); a.unsaid < sayRead {
 		return nil
 	}
@@ -194,8 +216,9 @@ func (h *H2) block(req *http.Request, length int) []byte {
 // posted are the headers of a request with a body, in their order.
 var posted = []string{"Accept", "Content-Type"}
 
-// RoundTrip sends req, the only request on c, by the protocol that was agreed on, and reads the answer: by HTTP/2 with its
-// body, which ends after 512 KiB. A request without a body is the browser's for a page. If its context ends, c is closed.
+// RoundTrip sends req, the only request on c, by the protocol that was agreed on, and reads the answer with its
+// body: one of more than 512 KiB ends there, in io.ErrUnexpectedEOF. A request without a body is
+// the browser's for a page. If its context ends, c is closed.
 func (c *Conn) RoundTrip(req *http.Request) (*http.Response, error) {
 	defer context.AfterFunc(req.Context(), func() { c.NetConn().Close() })()
 	var body []byte

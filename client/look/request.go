@@ -2,6 +2,7 @@ package look
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -79,7 +80,7 @@ func checkLines(lines, holes []string) error {
 	return nil
 }
 
-// roundTripH1 sends one request, and reads the head of the answer to it.
+// roundTripH1 sends one request, and reads the whole answer to it, whose body is cut after maxBody.
 func (c *Conn) roundTripH1(req *http.Request, body []byte) (*http.Response, error) {
 	var b []byte
 	if len(body) == 0 {
@@ -95,5 +96,36 @@ func (c *Conn) roundTripH1(req *http.Request, body []byte) (*http.Response, erro
 	if _, err := c.Write(b); err != nil {
 		return nil, err
 	}
-	return http.ReadResponse(bufio.NewReader(io.LimitReader(c, maxBody)), req)
+	limited := &io.LimitedReader{R: c, N: maxFields + maxBody}
+	answer, err := finalAnswer(bufio.NewReader(limited), req)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	whole, err := io.ReadAll(io.LimitReader(answer.Body, maxBody+1))
+	cut := err != nil || len(whole) > maxBody || limited.N <= 0
+	answer.Body = bodyOf(whole[:min(len(whole), maxBody)], cut)
+	return answer, nil
+}
+
+// maxInformed is how many answers may come before the final one, as in net/http.
+const maxInformed = 5
+
+// finalAnswer skips the answers of 1xx that may come before the final one (RFC 9110, section 15.2).
+func finalAnswer(br *bufio.Reader, req *http.Request) (*http.Response, error) {
+	for range maxInformed + 1 {
+		answer, err := http.ReadResponse(br, req)
+		if err != nil || answer.StatusCode >= 200 {
+			return answer, err
+		}
+	}
+	return nil, errors.New("too many answers before the final one")
+}
+
+// bodyOf is a body that was read; one that was cut ends in io.ErrUnexpectedEOF.
+func bodyOf(b []byte, cut bool) io.ReadCloser {
+	if cut {
+		return io.NopCloser(io.MultiReader(bytes.NewReader(b), brokenOff{}))
+	}
+	return io.NopCloser(bytes.NewReader(b))
 }

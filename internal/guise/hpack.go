@@ -2,6 +2,7 @@ package guise
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -10,6 +11,9 @@ import (
 
 // tableSize is that of HPACK's table before anybody says otherwise (RFC 9113, section 6.5.2).
 const tableSize = 4096
+
+// maxLeft is how many streams may be open at once.
+const maxLeft = 128
 
 // maxFrame is the payload that every peer takes.
 const maxFrame = 16 << 10
@@ -22,7 +26,7 @@ type fields struct {
 	flags   byte   // of its first frame
 	told    bool   // the client knows that its table is not used
 
-	left map[uint32]int64 // bytes that are to come of each stream whose length is known; no more than there are streams
+	left map[uint32]int64 // bytes that are to come of each stream whose length is known; at most maxLeft
 }
 
 // finish ends a stream with its last byte, as nginx does: net/http sends an empty frame behind that, which is
@@ -80,13 +84,22 @@ func (h *fields) note(stream uint32, f hpack.HeaderField) {
 	size, err := strconv.ParseInt(f.Value, 10, 64)
 	switch {
 	case f.Name == ":status" && f.Value == "304":
-		h.left[stream] = 0
+		h.expect(stream, 0)
 		h.flags |= endsStream
 	case f.Name == "content-length" && err == nil && size > 0:
-		h.left[stream] = size
+		h.expect(stream, size)
 	case f.Name == "trailer": // which net/http may have with a length
 		delete(h.left, stream)
 	}
+}
+
+// expect notes how much of a stream is to come. What a client has reset is never told to the writer: where there are too
+// many, the oldest is forgotten, which ends then as net/http ends it.
+func (h *fields) expect(stream uint32, size int64) {
+	if len(h.left) >= maxLeft {
+		delete(h.left, slices.Min(slices.Collect(maps.Keys(h.left))))
+	}
+	h.left[stream] = size
 }
 
 func rankOfField(name string) int {

@@ -167,3 +167,15 @@ func TestWhatIsReadOfTheClientIsBounded(t *testing.T) {
 		t.Error("got more than 256 bytes of settings waited for")
 	}
 }
+
+// A client may reset each stream that it has opened, of which net/http says nothing to whoever writes for it.
+func TestStreamsThatTheClientResetAreForgotten(t *testing.T) {
+	t.Parallel()
+	h := fields{left: map[uint32]int64{}}
+	for stream := uint32(1); stream < 20_000; stream += 2 {
+		h.note(stream, hpack.HeaderField{Name: "content-length", Value: "9"})
+	}
+	if _, last := h.left[19_999]; len(h.left) > maxLeft || !last {
+		t.Errorf("got %d remembered, the last %v; want the newest %d", len(h.left), last, maxLeft)
+	}
+}

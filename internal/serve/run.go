@@ -195,9 +195,15 @@ func newSecond(first *http.Server) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true) // TLS is beneath what net/http sees
 	return &http.Server{
-		Handler:           first.Handler,
-		Protocols:         protocols,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: 64 << 10, MaxReceiveBufferPerStream: 64 << 10},
+		Handler:   first.Handler,
+		Protocols: protocols,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          maxStreams,
+			MaxReadFrameSize:              16 << 10, // net/http makes room for all of a frame when its first nine bytes have come
+			MaxReceiveBufferPerConnection: 64 << 10,
+			MaxReceiveBufferPerStream:     64 << 10,
+			WriteByteTimeout:              answerPatience, // ends the connection of whoever reads nothing
+		},
 		ReadHeaderTimeout: first.ReadHeaderTimeout,
 		ReadTimeout:       first.ReadTimeout,
 		WriteTimeout:      first.WriteTimeout,

@@ -1,0 +1,109 @@
+package serve
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// askSecond begins to speak HTTP/2 over c, with no room for an answer if window is 0, and asks n times. It reads nothing.
+func askSecond(c net.Conn, window uint32, n int, more ...hpack.HeaderField) error {
+	var raw, block bytes.Buffer
+	raw.WriteString(http2.ClientPreface)
+	f, e := http2.NewFramer(&raw, nil), hpack.NewEncoder(&block)
+	f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
+	for i := range n {
+		block.Reset()
+		fields := []hpack.HeaderField{{Name: ":method", Value: "GET"}, {Name: ":scheme", Value: "https"}, {Name: ":authority", Value: "a"}, {Name: ":path", Value: "/"}}
+		for _, field := range append(fields, more...) {
+			e.WriteField(field)
+		}
+		f.WriteHeaders(http2.HeadersFrameParam{StreamID: uint32(2*i + 1), BlockFragment: block.Bytes(), EndHeaders: true, EndStream: true})
+	}
+	_, err := c.Write(raw.Bytes())
+	return err
+}
+
+// A connection whose peer reads nothing ends, though net/http's deadlines over HTTP/2 are those of streams.
+func TestWhoReadsNothingOverHTTP2IsCutOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ln := make(pipes)
+		second := newSecond(newServer(http.HandlerFunc(hello), few(8), quiet))
+		go second.Serve(ln)
+		defer second.Close()
+		c := ln.dial()
+		defer c.Close()
+		if err := askSecond(c, 65535, 1); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		c.SetWriteDeadline(start.Add(time.Hour))
+		for err := error(nil); err == nil; _, err = c.Write([]byte("\x00\x00\x00\x04\x01\x00\x00\x00\x00")) {
+			time.Sleep(time.Second)
+		}
+		if got := time.Since(start); got > answerPatience+10*time.Second {
+			t.Errorf("got cut off after %v, want %v", got, answerPatience)
+		}
+	})
+}
+
+// What a stranger announces takes no memory before it has come.
+func TestTheHeadOfAFrameTakesNoRoom(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := newSecond(newServer(http.HandlerFunc(hello), few(100), quiet))
+	go second.Serve(ln)
+	defer second.Close()
+	const n = 64
+	before := heap()
+	for range n {
+		c, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(10 * time.Second))
+		if err := askSecond(c, 65535, 0); err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, "\x00\x00\x08\x06\x00\x00\x00\x00\x00pingpong"+"\x0f\x42\x40\x00\x00\x00\x00\x00\x01x")
+		awaitFrame(t, c, http2.FramePing, http2.FrameGoAway) // the ping is answered right before, if so large a frame is taken
+	}
+	if got := (heap() - before) / n; got > 200<<10 {
+		t.Errorf("got %d bytes for each connection, want far less than the megabyte that was announced", got)
+	}
+}
+
+// awaitFrame reads frames until one of these kinds comes.
+func awaitFrame(t *testing.T, c net.Conn, kinds ...http2.FrameType) http2.Frame {
+	t.Helper()
+	for f := http2.NewFramer(nil, c); ; {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.Contains(kinds, frame.Header().Type) {
+			return frame
+		}
+	}
+}
+
+// heap is what is in use.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}

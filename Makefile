@@ -23,7 +23,7 @@ CLOUD          = bin/cloud $@ $(call given,PROFILE,profile) $(call given_anywher
   $(call given,ARCH,arch) $(call given_anywhere,BUDGET,budget) $(call given_anywhere,EMAIL,email) $(call given,SET,set) \
   $(call given,USERS,users) $(call given,USER,user) $(call given,FRONT,front) $(call given,DOCTOR,doctor) $(call given,YES,yes)
 
-.PHONY: all build run demo test race bench censor hostile looks long probing fuzz lint staticcheck fmt image sbom ci clean help functions invoke worker \
+.PHONY: all build run demo test race bench censor shape hostile looks long probing fuzz lint staticcheck fmt image sbom ci clean help functions invoke worker \
   bin/cloud deploy update status link rotate revoke destroy fronts \
   build-ConnectFunction build-MessageFunction build-DisconnectFunction build-OriginLayer
 
@@ -70,6 +70,9 @@ censor: ## try the programs on paths that freeze, starve, count and die, and pri
 
 looks: ## take from Debian's browsers anew how the client's connections begin (root, a minute)
 	@.ci/looks take
+
+shape: ## say how well a decision tree tells carriers from chat pages in Chromium by sizes and times (Debian, 10 minutes)
+	@.ci/shape all
 
 hostile: ## attack the programs for half an hour beside ten honest users, and print what those notice (Linux)
 	@.ci/hostile soak

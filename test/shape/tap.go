@@ -1,0 +1,204 @@
+package main
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// applicationData is the type of the TLS records that are counted (RFC 8446, section 5.1).
+const applicationData = 23
+
+// mostRecords is how many of a connection are kept.
+const mostRecords = 40
+
+// capture is the first records of one connection behind its upgrade.
+type capture struct {
+	Class   string       `json:"class"`   // culvert, chat or page
+	Group   string       `json:"group"`   // the user, or the site
+	Records [][2]float64 `json:"records"` // bytes, below 0 to the server; milliseconds since the one before
+
+	mu    sync.Mutex
+	asked bool // the request has been seen
+	begun bool // the answer has been seen
+	last  time.Time
+	until time.Time // what comes later is no session's any more
+}
+
+// saw notes a record of application data.
+func (c *capture) saw(down bool, size int, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case !c.asked:
+		c.asked = !down
+	case !c.begun:
+		c.begun = down
+	case len(c.Records) < mostRecords && now.Before(c.until):
+		n := float64(size)
+		if !down {
+			n = -n
+		}
+		c.Records = append(c.Records, [2]float64{n, float64(now.Sub(c.last).Microseconds()) / 1000})
+	}
+	c.last = now
+}
+
+// captures is all of them.
+type captures struct {
+	lasts time.Duration // how long each is watched
+
+	mu  sync.Mutex
+	all []*capture
+}
+
+func (l *captures) begin(class, group string) *capture {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := &capture{Class: class, Group: group, until: time.Now().Add(l.lasts)}
+	l.all = append(l.all, c)
+	return c
+}
+
+// write has a line for each connection.
+func (l *captures) write(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	to := json.NewEncoder(f)
+	for _, c := range l.all {
+		c.mu.Lock()
+		err = errors.Join(err, to.Encode(c))
+		c.mu.Unlock()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// tap passes connections on to a server that is some way off, and sees what somebody near the client sees.
+type tap struct {
+	listener net.Listener
+	to       string
+	class    string
+	group    string
+	log      *captures
+}
+
+// newTap listens at a port of its own.
+func newTap(to, class, group string, log *captures) (*tap, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	t := &tap{l, to, class, group, log}
+	go t.serve()
+	return t, nil
+}
+
+func (t *tap) port() int { return t.listener.Addr().(*net.TCPAddr).Port }
+
+func (t *tap) serve() {
+	for {
+		c, err := t.listener.Accept()
+		if err != nil {
+			return
+		}
+		go t.pass(c)
+	}
+}
+
+// The way to a server, there and back, of most people in the countries that this is for.
+const leastTrip, mostTrip = 30 * time.Millisecond, 150 * time.Millisecond
+
+func (t *tap) pass(near net.Conn) {
+	defer near.Close()
+	far, err := net.Dial("tcp", t.to)
+	if err != nil {
+		return
+	}
+	defer far.Close()
+	seen := func(bool, int, time.Time) {}
+	if t.log != nil {
+		seen = t.log.begin(t.class, t.group).saw
+	}
+	delay := (leastTrip + rand.N(mostTrip-leastTrip)) / 2
+	up := &records{seen: func(n int, at time.Time) { seen(false, n, at) }}
+	down := &records{seen: func(n int, at time.Time) { seen(true, n, at) }}
+	ended := make(chan struct{}, 2)
+	go func() { forward(far, near, delay, up.take, nil); ended <- struct{}{} }()
+	go func() { forward(near, far, delay, nil, down.take); ended <- struct{}{} }()
+	<-ended
+}
+
+// forward writes to one what it has read from the other a while before. came is told of bytes when they were read, goes
+// when they are written; either may be nil.
+func forward(to, from net.Conn, delay time.Duration, came, goes func([]byte)) {
+	type piece struct {
+		b  []byte
+		at time.Time
+	}
+	pieces := make(chan piece, 1<<10)
+	go func() {
+		defer close(pieces)
+		for {
+			b := make([]byte, 16<<10)
+			n, err := from.Read(b)
+			if came != nil {
+				came(b[:n])
+			}
+			pieces <- piece{b[:n], time.Now().Add(delay)}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	for p := range pieces {
+		time.Sleep(time.Until(p.at))
+		if goes != nil {
+			goes(p.b)
+		}
+		if _, err := to.Write(p.b); err != nil {
+			break
+		}
+	}
+	to.Close()
+	from.Close()
+	for range pieces { // whoever reads has an error by now
+	}
+}
+
+// records finds TLS records in a direction of a connection.
+type records struct {
+	seen func(size int, at time.Time)
+	head []byte
+	left int
+}
+
+// recordHead is type, version and length of a TLS record.
+const recordHead = 5
+
+func (r *records) take(b []byte) {
+	for len(b) > 0 {
+		if r.left > 0 {
+			n := min(r.left, len(b))
+			r.left, b = r.left-n, b[n:]
+			continue
+		}
+		n := min(recordHead-len(r.head), len(b))
+		r.head, b = append(r.head, b[:n]...), b[n:]
+		if len(r.head) == recordHead {
+			r.left = int(binary.BigEndian.Uint16(r.head[3:]))
+			if r.head[0] == applicationData {
+				r.seen(r.left, time.Now())
+			}
+			r.head = r.head[:0]
+		}
+	}
+}

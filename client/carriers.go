@@ -114,7 +114,9 @@ func (c *Client) newCarrier(sock *socket, at int, h *home) *activeCarrier {
 	}
 	l.Carrier = h.session.NewCarrier(sock.Transport, door, sock.token)
 	l.cost, l.brought = sock.cost, sock.brought
-	l.Fronts = c.onFronts
+	if !c.cfg.LinkAlone {
+		l.Fronts = c.onFronts
+	}
 	return l
 }
 

@@ -81,6 +81,10 @@ type Config struct {
 	// Confine says at which addresses the link's fronts may be; nil: at any.
 	Confine func(netip.Addr) bool
 
+	// LinkAlone has the Client use the link's fronts alone: it asks no origin for a list of others, and
+	// takes none that was kept.
+	LinkAlone bool
+
 	// DialRate is how many connections a second bulk may begin where each brings little; 0: one.
 	DialRate float64
 }

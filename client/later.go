@@ -26,7 +26,7 @@ type later struct {
 
 // openLater takes the list that was kept.
 func (c *Client) openLater(pair *seal.Pair) {
-	if c.cfg.Keep == "" {
+	if c.cfg.Keep == "" || c.cfg.LinkAlone {
 		return
 	}
 	c.later.file = kept.OpenFile(c.cfg.Keep, "fronts", pair.MAC)

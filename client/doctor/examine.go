@@ -107,7 +107,7 @@ func examineFront(ctx context.Context, l *link.Link, i int, f link.Front, o Opti
 	p.dialer = p.tally.over(o.Dialer)
 	p.dialer.LookKey = front.LookKey(l)
 	ends := newCloseReasons()
-	cfg := client.Config{Link: alone, Dialer: p.dialer, Ended: ends.add}
+	cfg := client.Config{Link: alone, Dialer: p.dialer, Ended: ends.add, LinkAlone: true}
 	if i >= len(l.Fronts) {
 		cfg.Confine = o.Later.MayLeadTo
 	}

@@ -86,6 +86,31 @@ func TestTheHeadOfAFrameTakesNoRoom(t *testing.T) {
 	}
 }
 
+// Requests that wait for room at their client take places as connections do: whoever has most of them loses a connection.
+func TestRequestsThatWaitOverHTTP2AreCounted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ln, strangers := make(pipes), few(8)
+		waits := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		second := newSecond(newServer(waits, strangers, quiet))
+		go second.Serve(ln)
+		defer second.Close()
+		alone, crowd := visit(ln, "198.51.100.7:1"), visit(ln, "192.0.2.1:1")
+		defer alone.Close()
+		for c, n := range map[net.Conn]int{alone: 1, crowd: 40} {
+			go io.Copy(io.Discard, c)
+			askSecond(c, 0, n)
+			synctest.Wait()
+		}
+		if _, err := crowd.Write([]byte("x")); err == nil || strangers.pool.Len() > 8 {
+			t.Errorf("got %v and %d places taken, want the crowd's connection closed", err, strangers.pool.Len())
+		}
+		if strangers.pool.Len() == 0 {
+			t.Error("got the other network's request ended, too")
+		}
+	})
+}
+
 // awaitFrame reads frames until one of these kinds comes.
 func awaitFrame(t *testing.T, c net.Conn, kinds ...http2.FrameType) http2.Frame {
 	t.Helper()

@@ -194,24 +194,27 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// count has requests from proxies that are believed counted for the visitor.
+// count has requests from proxies that are believed counted for the visitor, and over HTTP/2 all others for who
+// has connected: one connection may have many requests that wait.
 func (s *Strangers) count(h http.Handler) http.Handler {
-	if len(s.proxies) == 0 {
-		return h
-	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, _ := r.Context().Value(connKey{}).(net.Conn)
-		if c != nil && s.proxies.has(peer(c)) {
+		leave := func() {}
+		switch {
+		case c == nil:
+		case s.proxies.has(peer(c)):
 			from := s.proxies.visitor(r.Header)
 			if !s.mayCome(from) {
 				w.Header().Set("Connection", "close")
 				guise.Refuse(w, r, http.StatusTooManyRequests)
 				return
 			}
-			var leave func()
 			r, leave = s.enterBy(c, r, from)
-			defer leave()
+		case r.ProtoMajor > 1:
+			network, within := share.Prefix(peer(c))
+			leave = s.pool.Enter(network, within, func() { cut(c) }).Leave
 		}
+		defer leave()
 		h.ServeHTTP(w, r)
 	})
 }

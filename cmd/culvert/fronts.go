@@ -57,7 +57,9 @@ type frontsOptions struct {
 	file     string
 	users    string
 	withdraw []string
-	days     int
+	// dropOthers leaves lists out that other secrets have signed.
+	dropOthers bool
+	days       int
 	newOptions
 	now func() time.Time
 }
@@ -67,6 +69,7 @@ func newFrontsOptions(name, usage, about string) *frontsOptions {
 	o.newOptions.flags = o.flags
 	o.flags.StringVar(&o.secret, "secret-file", "", "`FILE` with the master secret, from culvert link secret, or with up to 4 of them; - is the standard input")
 	o.flags.StringVar(&o.file, "file", "", "`FILE` of the lists; - is the standard input and output")
+	o.flags.BoolVar(&o.dropOthers, "drop-others", false, "leave out the lists that none of the secrets has signed, as of a secret that was replaced")
 	return o
 }
 
@@ -139,13 +142,17 @@ func (o *frontsOptions) read() (*lists, error) {
 	for _, m := range l.masters {
 		keys = append(keys, m.PublicKey())
 	}
-	all, err := link.ParsePublished(file, keys)
+	all, others, err := link.ParsePublished(file, keys)
 	if err != nil {
 		return nil, fmt.Errorf("read lists: %w", err)
 	}
+	if others > 0 && !o.dropOthers {
+		return nil, fmt.Errorf("read lists: none of these secrets has signed %d of its lists: add the older secrets to --secret-file, "+
+			"or, if their links are void, have the lists left out by --drop-others", others)
+	}
 	l.old = len(all)
 	for _, p := range all {
-		if l.find(p.Users) == nil {
+		if l.find(p.Users) == nil { // else it is for the links of another secret
 			l.groups = append(l.groups, listGroup{p.Users, *p.List})
 		}
 	}
@@ -176,7 +183,7 @@ const maxLists = 1 << 20
 
 // find is the group of these users; nil: there is none.
 func (l *lists) find(users link.Users) *listGroup {
-	i := slices.IndexFunc(l.groups, func(g listGroup) bool { return g.users.String() == users.String() })
+	i := slices.IndexFunc(l.groups, func(g listGroup) bool { return g.users.Equal(users) })
 	if i < 0 {
 		return nil
 	}

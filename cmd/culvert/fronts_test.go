@@ -18,7 +18,7 @@ func told(t *testing.T, file string, m seal.Master, user uint32) *link.List {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := link.ParsePublished(string(text), []seal.PublicKey{m.PublicKey()})
+	all, _, err := link.ParsePublished(string(text), []seal.PublicKey{m.PublicKey()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,8 @@ func TestWhatCannotBePublishedIsSaidInWords(t *testing.T) {
 		{[]string{"withdraw", "--secret-file", secret, "--file", lists}, "--withdraw is missing"},
 		{[]string{"remove", "--secret-file", secret, "--file", lists, "--users", "7"}, "one of the groups: 1-5"},
 		{[]string{"renew", "--secret-file", secret, "--file", filepath.Join(t.TempDir(), "none")}, "holds no list"},
-		{[]string{"show", "--secret-file", other, "--file", lists}, "none of its lists is signed"},
+		{[]string{"show", "--secret-file", other, "--file", lists}, "--drop-others"},
+		{[]string{"renew", "--secret-file", other, "--file", lists}, "--drop-others"},
 		{[]string{"show", "--secret-file", secret, "--file", broken}, "line 2: the list of fronts was cut"},
 	} {
 		code, stdout, stderr := culvert(t, append([]string{"link", "fronts"}, c.args...)...)

@@ -48,6 +48,7 @@ type config struct {
 	masters []seal.Master // from SecretFile, the newest first
 	gates   wire.GateKeys // from GateFile; nil: those that follow from masters
 	shown   http.Handler  // from Site
+	lists   *frontLists   // from Fronts; nil: there are none
 }
 
 // Check finds what no single setting shows, and reads the files.
@@ -59,7 +60,6 @@ func (c *config) Check() []serve.SettingError {
 		misplaced("CULVERT_GATE"),
 		secret,
 		c.readGate(),
-		c.checkFronts(),
 		c.openSite(),
 		c.Posts.check(),
 		c.checkGateway(),
@@ -107,15 +107,6 @@ func (c *config) readGate() serve.SettingError {
 		c.gates, err = wire.ParseGateKeys(text)
 	}
 	return serve.Wrong("CULVERT_GATE_FILE", err, "CULVERT_GATE_FILE=/etc/culvert/gate with the secret that the edge has")
-}
-
-// checkFronts reads the lists, which the master secret has to have signed.
-func (c *config) checkFronts() serve.SettingError {
-	if len(c.masters) == 0 { // that is an error of its own
-		return serve.SettingError{}
-	}
-	_, err := c.Fronts.read(c.masters)
-	return serve.Wrong("CULVERT_FRONTS", err, "CULVERT_FRONTS=/etc/culvert/fronts, a file that culvert link fronts publish has made by this secret")
 }
 
 // website is the one that follows from the gate's secret: deployments show different ones.

@@ -37,13 +37,13 @@ func TestListsOfFrontsAreReadAgain(t *testing.T) {
 	name, m, older := filepath.Join(t.TempDir(), "fronts"), seal.NewMaster(), seal.NewMaster()
 	publish(t, name, m, "1-5", 1)
 	files := serve.NewFiles(slog.New(slog.DiscardHandler))
-	find, err := publication(name).watch(files, []seal.Master{m, older})
+	lists, err := watchLists(files, name, slog.New(slog.DiscardHandler), func() (*link.Book, error) { return publication(name).read([]seal.Master{m, older}) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := func(key seal.PublicKey, user, version uint32) {
 		t.Helper()
-		if _, got := find(key, user); got != version {
+		if _, got := lists.newest(key, user); got != version {
 			t.Errorf("user %d: got list %d, want %d", user, got, version)
 		}
 	}
@@ -71,11 +71,8 @@ func TestAFileOfListsThatIsOfNoUseIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{filepath.Join(dir, "none"): "no such file", foreign: "none of its lists is signed", huge: "larger than"} {
-		if _, err := publication(name).watch(serve.NewFiles(slog.Default()), []seal.Master{m}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := publication(name).read([]seal.Master{m}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
-	}
-	if find, err := publication("").watch(nil, nil); find != nil || err != nil {
-		t.Errorf("no file: got %v, want nobody asked", err)
 	}
 }

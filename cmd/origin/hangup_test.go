@@ -90,8 +90,8 @@ func TestAHangupHasAnOriginReadItsFilesAgain(t *testing.T) {
 			writeCertificate(t, cert, name)
 		}
 		p.Process.Signal(syscall.SIGHUP)
-		p.wantLine(t, said, "CULVERT_REVOKED")
 		p.wantLine(t, said, "CULVERT_FRONTS")
+		p.wantLine(t, said, "CULVERT_REVOKED")
 		p.wantLine(t, said, "certificate")
 		c, err := tls.Dial("tcp", at, &tls.Config{InsecureSkipVerify: true})
 		if err != nil {

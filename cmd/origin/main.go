@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"culvert/internal/link"
 	"culvert/internal/serve"
 	"culvert/internal/whatsapp"
 	"culvert/origin"
@@ -50,6 +51,12 @@ func (c *config) run(ctx context.Context, log *slog.Logger, files *serve.Files) 
 	if second != nil {
 		defer second.Close()
 	}
+	if c.Fronts != "" {
+		if c.lists, err = watchLists(files, string(c.Fronts), log, func() (*link.Book, error) { return c.Fronts.read(c.masters) }); err != nil {
+			return err
+		}
+		defer c.lists.follow(ctx)()
+	}
 	metrics := serve.NewRegistry()
 	far, err := c.origin(ctx, advertise, log, files, metrics)
 	if err != nil {
@@ -75,21 +82,21 @@ func (c *config) origin(ctx context.Context, advertise netip.AddrPort, log *slog
 	if err != nil {
 		return nil, err
 	}
-	fronts, err := c.Fronts.watch(files, c.masters)
-	if err != nil {
-		return nil, err
-	}
 	gateway, err := c.gateway(ctx)
 	if err != nil {
 		return nil, err
 	}
 	upstream := &whatsapp.Upstream{Chat: string(c.Chat), Media: string(c.Media), AllowPrivate: c.AllowPrivate}
-	return origin.New(origin.Config{
+	cfg := origin.Config{
 		Master: c.masters[0], Older: c.masters[1:], Gates: c.gates,
 		Dial: upstream.Dial, Site: c.shown, Log: log, Metrics: metrics,
-		MaxTunnels: c.MaxTunnels, MaxCarriers: c.MaxCarriers, Revoked: revoked, Fronts: fronts, Windows: windows(),
+		MaxTunnels: c.MaxTunnels, MaxCarriers: c.MaxCarriers, Revoked: revoked, Windows: windows(),
 		Advertise: advertise, Gateway: gateway,
-	})
+	}
+	if c.lists != nil {
+		cfg.Fronts = c.lists.newest
+	}
+	return origin.New(cfg)
 }
 
 // windows is what others may make the origin keep, beyond the least: a third of

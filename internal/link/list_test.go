@@ -259,7 +259,7 @@ func TestAFileGivesEachUserTheirOwnList(t *testing.T) {
 	all := Published{
 		published(t, m, "all", 1), published(t, m, "1-50", 2), published(t, m, "77", 3), published(t, older, "1-50", 4),
 	}
-	got, err := ParsePublished(all.Text(), []seal.PublicKey{m.PublicKey(), older.PublicKey()})
+	got, _, err := ParsePublished(all.Text(), []seal.PublicKey{m.PublicKey(), older.PublicKey()})
 	if err != nil || !reflect.DeepEqual(got, all) {
 		t.Fatalf("got %v, %v", got, err)
 	}
@@ -294,13 +294,38 @@ func TestAFileOfListsIsRefusedInWords(t *testing.T) {
 		line("all") + line("all"):           "line 2: a user is in two groups",
 		line("1-5") + line("5,9"):           "line 2: a user is in two groups",
 		strings.Repeat("#", maxPublished+1): "at most",
-		"all " + ListText(mustSign(t, sampleList(t), seal.NewMaster())): "none of its lists",
 	} {
-		if _, err := ParsePublished(text, keys); err == nil || !strings.Contains(err.Error(), want) {
+		if _, _, err := ParsePublished(text, keys); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.40q: got %v, want %q", text, err, want)
 		}
 	}
-	if all, err := ParsePublished("# nothing\n", keys); err != nil || len(all) > 0 {
+	foreign := "all " + ListText(mustSign(t, sampleList(t), seal.NewMaster())) + "\n"
+	if all, others, err := ParsePublished(foreign+foreign, keys); err != nil || len(all) > 0 || others != 2 {
+		t.Errorf("of another origin: got %v, %d others, %v", all, others, err)
+	}
+	if all, _, err := ParsePublished("# nothing\n", keys); err != nil || len(all) > 0 {
 		t.Errorf("an empty file: got %v, %v, want nobody told of anything", all, err)
+	}
+}
+
+// The largest file that an operator can make takes no time to speak of: origins read it while they carry.
+func TestALargeFileOfListsIsReadSoon(t *testing.T) {
+	t.Parallel()
+	m := seal.NewMaster()
+	var text strings.Builder
+	for g := range 12 {
+		var users []string
+		for i := range 9000 {
+			users = append(users, fmt.Sprint(100_000+26*i+2*g))
+		}
+		fmt.Fprintf(&text, "%s %s\n", strings.Join(users, ","), ListText(published(t, m, "all", 1).Signed))
+	}
+	began := time.Now()
+	all, _, err := ParsePublished(text.String(), []seal.PublicKey{m.PublicKey()})
+	if took := time.Since(began); err != nil || len(all) != 12 || took > 15*time.Second {
+		t.Errorf("got %d lists, %v, after %v", len(all), err, took)
+	}
+	if !all[0].Users.Meets(all[0].Users) || all[0].Users.Meets(all[1].Users) {
+		t.Error("a group meets itself and no other of these")
 	}
 }

@@ -103,10 +103,22 @@ func (u Users) Meets(other Users) bool {
 	if u.isEverybody() != other.isEverybody() {
 		return false
 	}
-	return slices.ContainsFunc(u.ranges, func(r userRange) bool {
-		return slices.ContainsFunc(other.ranges, func(o userRange) bool { return r.first <= o.last && o.first <= r.last })
-	})
+	a, b := u.ranges, other.ranges
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0].last < b[0].first:
+			a = a[1:]
+		case b[0].last < a[0].first:
+			b = b[1:]
+		default:
+			return true
+		}
+	}
+	return false
 }
+
+// Equal reports whether u and other are the same group.
+func (u Users) Equal(other Users) bool { return slices.Equal(u.ranges, other.ranges) }
 
 // Published is what a file of lists holds: a line for each group of users and each origin's key.
 type Published []PublishedList
@@ -127,15 +139,16 @@ const (
 	maxPublishers = 1000    // lines with lists
 )
 
-var errNotHere = errors.New("none of its lists is signed by the master secret here: publish them with: culvert link fronts publish")
+var errTwice = errors.New("a user is in two groups")
 
-// ParsePublished reads such a file. Lists that none of the keys has signed are left out; it is
-// an error if there are no others. Errors name a line and quote nothing.
-func ParsePublished(text string, keys []seal.PublicKey) (all Published, err error) {
+// ParsePublished reads such a file. Lists that none of the keys has signed are left out; others counts
+// them. Errors name a line and quote nothing. It takes no longer than a second or so, whatever the text is.
+func ParsePublished(text string, keys []seal.PublicKey) (all Published, others int, err error) {
 	if len(text) > maxPublished {
-		return nil, fmt.Errorf("a file of lists has at most %d bytes", maxPublished)
+		return nil, 0, fmt.Errorf("a file of lists has at most %d bytes", maxPublished)
 	}
-	number, others := 0, 0
+	var lines []int // where all are
+	number := 0
 	for line := range strings.Lines(text) {
 		number++
 		line, _, _ = strings.Cut(line, "#")
@@ -147,18 +160,18 @@ func ParsePublished(text string, keys []seal.PublicKey) (all Published, err erro
 			others++
 			continue
 		}
-		if err == nil {
-			err = all.mayHave(p)
+		if err == nil && len(all) == maxPublishers {
+			err = fmt.Errorf("a file holds at most %d lists", maxPublishers)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", number, err)
+			return nil, 0, fmt.Errorf("line %d: %w", number, err)
 		}
-		all = append(all, p)
+		all, lines = append(all, p), append(lines, number)
 	}
-	if len(all) == 0 && others > 0 {
-		return nil, errNotHere
+	if i := all.overlap(); i >= 0 {
+		return nil, 0, fmt.Errorf("line %d: %w", lines[i], errTwice)
 	}
-	return all, nil
+	return all, others, nil
 }
 
 func parsePublishedLine(line string, keys []seal.PublicKey) (p PublishedList, err error) {
@@ -182,15 +195,45 @@ func parsePublishedLine(line string, keys []seal.PublicKey) (p PublishedList, er
 	return p, err
 }
 
-// mayHave says why p cannot be beside the others.
-func (all Published) mayHave(p PublishedList) error {
-	if len(all) == maxPublishers {
-		return fmt.Errorf("a file holds at most %d lists", maxPublishers)
+// overlap finds a list for somebody whom one before it is for, too, of the same origin; -1: there is none.
+func (all Published) overlap() int {
+	everybody := map[seal.PublicKey]bool{}
+	claims := map[seal.PublicKey][]claim{}
+	for i, p := range all {
+		if p.Users.isEverybody() {
+			if everybody[p.Origin] {
+				return i
+			}
+			everybody[p.Origin] = true
+			continue
+		}
+		for _, r := range p.Users.ranges {
+			claims[p.Origin] = append(claims[p.Origin], claim{r, i})
+		}
 	}
-	if slices.ContainsFunc(all, func(o PublishedList) bool { return o.Origin == p.Origin && o.Users.Meets(p.Users) }) {
-		return errors.New("a user is in two groups")
+	for _, of := range claims {
+		if i := overlapOf(of); i >= 0 {
+			return i
+		}
 	}
-	return nil
+	return -1
+}
+
+// claim is a range of the list with a number.
+type claim struct {
+	userRange
+	list int
+}
+
+// overlapOf sorts the claims of one origin, which then meet where neighbours do.
+func overlapOf(all []claim) int {
+	slices.SortFunc(all, func(a, b claim) int { return cmp.Compare(a.first, b.first) })
+	for i := 1; i < len(all); i++ {
+		if all[i].first <= all[i-1].last {
+			return max(all[i].list, all[i-1].list)
+		}
+	}
+	return -1
 }
 
 // Text is what ParsePublished reads.

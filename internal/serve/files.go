@@ -94,6 +94,21 @@ func (w *Watched[T]) Get() T {
 	return w.value
 }
 
+// Follow reads the value again when its files change, until ctx ends: for who must not wait for that, and
+// has load say what the value is.
+func (w *Watched[T]) Follow(ctx context.Context) {
+	tick := time.NewTicker(lookAgain / 2)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			w.Get()
+		}
+	}
+}
+
 func (w *Watched[T]) reread() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -178,13 +178,21 @@ func (c *Client) enter(ctx context.Context, conn net.Conn, i int, ticket string,
 	return nil, learned || c.mayBeRepeated(i, err), err
 }
 
-// learnDate reports whether the answer's date gives tokens for the front another time.
+// learnDate reports whether the answer's date gives tokens for the front another time. An answer that a cache has kept
+// says when it was made, not what time it is.
 func (c *Client) learnDate(i int, answer *http.Response) bool {
-	if answer == nil {
+	if answer == nil || isKept(answer.Header) {
 		return false
 	}
 	date, err := http.ParseTime(answer.Header.Get("Date"))
 	return err == nil && c.fronts.at(i).clock.Learn(date, c.cfg.Now())
+}
+
+// isKept reports whether a cache has had an answer for a while (RFC 9111, section 5.1); of an answer that it has just
+// got, some say that its age is 0.
+func isKept(h http.Header) bool {
+	age := h.Get("Age")
+	return age != "" && age != "0"
 }
 
 // mayBeRepeated reports whether a front has perhaps sent our request twice, as

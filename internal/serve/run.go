@@ -166,7 +166,7 @@ const (
 // maxStreams is how many requests of one connection may be under way over HTTP/2.
 const maxStreams = 128
 
-// maxStrangers is how many connections may wait that have not become WebSockets. At
+// maxStrangers is how many connections may wait that have not become WebSockets, and requests over HTTP/2. At
 // about 30 kB each with TLS they take 120 MB.
 const maxStrangers = 4096
 

@@ -22,7 +22,7 @@ import (
 
 // Limits are the settings that bound what strangers take.
 type Limits struct {
-	Strangers int     `env:"CULVERT_MAX_STRANGERS" envDefault:"4096" help:"connections open at once that are no WebSocket yet, about 30 kB of memory each with TLS. When they get scarce, the network (/24 or /48) and address with most loses its oldest" try:"4096"`
+	Strangers int     `env:"CULVERT_MAX_STRANGERS" envDefault:"4096" help:"connections open at once that are no WebSocket yet, and requests over HTTP/2, about 30 kB of memory each with TLS. When they get scarce, the network (/24 or /48) and address with most loses its oldest" try:"4096"`
 	Proxies   Proxies `env:"CULVERT_PROXIES" help:"addresses or networks, with commas between, of proxies before this server whose X-Forwarded-For is believed, so that strangers behind them are told apart; or none, if there are none. Either way one address may come 50 times a second. Addresses are never logged or passed on" try:"10.0.0.0/8,2001:db8::/32"`
 }
 

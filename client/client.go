@@ -157,6 +157,7 @@ func New(cfg Config) (*Client, error) {
 			cfg.Dialer.Confine(f, cfg.Confine)
 		}
 	}
+	c.fronts.confine = c.confine
 	c.openLater(pair)
 	c.health.prefer(c.fronts.inOrder()[0])
 	c.openLearned(pair)

@@ -19,7 +19,8 @@ import (
 type fronts struct {
 	link    *link.Link
 	now     func() time.Time
-	changed chan struct{} // has room for one: a list has come
+	changed chan struct{}    // has room for one: a list has come
+	confine func(link.Front) // is told of each front of a list before it may be dialled; nil: nobody is
 
 	mu      sync.RWMutex // guards the following
 	all     []*knownFront
@@ -192,6 +193,9 @@ func (f *fronts) listed() (numbers []int) {
 			continue
 		case i < 0:
 			i = f.add(one)
+			if f.confine != nil {
+				f.confine(one)
+			}
 		}
 		numbers = append(numbers, i)
 	}
@@ -242,13 +246,6 @@ func (f *fronts) refused() int {
 		}
 	}
 	return n
-}
-
-// numbersLater are the fronts that came by lists.
-func (f *fronts) numbersLater() []*knownFront {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	return slices.Clone(f.all[len(f.link.Fronts):])
 }
 
 // tagOf tells a link's fronts from others.

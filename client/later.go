@@ -35,7 +35,6 @@ func (c *Client) openLater(pair *seal.Pair) {
 		err = c.fronts.take(l, isOlder)
 	}
 	c.ignore(err)
-	c.confine()
 }
 
 // Later is the fronts that came after a link and may be used.
@@ -114,7 +113,6 @@ func (c *Client) onFronts(signed []byte) {
 		c.ignore(err)
 		return
 	}
-	c.confine()
 	c.cfg.Log.Info("the origin has told of other fronts", "version", l.Version, "fronts", len(l.Fronts), "withdrawn", len(l.Withdrawn))
 	if n := c.fronts.refused(); n > 0 {
 		c.ignore(fmt.Errorf("%d of its fronts have addresses of a private network", n))
@@ -130,12 +128,8 @@ func (c *Client) onFronts(signed []byte) {
 	c.task(c.keepLater)
 }
 
-// confine has no front of a list lead into a private network, whatever its name resolves to.
-func (c *Client) confine() {
-	for _, k := range c.fronts.numbersLater() {
-		c.cfg.Dialer.Confine(k.Front, c.fronts.mayLeadTo)
-	}
-}
+// confine has a front of a list not lead into a private network, whatever its name resolves to.
+func (c *Client) confine(f link.Front) { c.cfg.Dialer.Confine(f, c.fronts.mayLeadTo) }
 
 // keepLater keeps the newest list.
 func (c *Client) keepLater() {

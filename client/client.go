@@ -174,6 +174,7 @@ func (c *Client) Run(ctx context.Context) error {
 	c.keepMain(ctx)
 	c.stop()
 	c.keepLearned()
+	c.keepLater()
 	c.table.Abandon()
 	if c.table.Carriers.Len() > 0 {
 		time.Sleep(lastWords)

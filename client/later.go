@@ -105,6 +105,7 @@ func (c *Client) ignore(why error) {
 
 // onFronts takes a list that came by a carrier.
 func (c *Client) onFronts(signed []byte) {
+	before := c.fronts.inOrder()[0]
 	l, err := link.ParseList(signed, c.cfg.Link.Keys.Origin)
 	if err == nil {
 		err = c.fronts.take(l, false)
@@ -117,7 +118,10 @@ func (c *Client) onFronts(signed []byte) {
 	if n := c.fronts.refused(); n > 0 {
 		c.ignore(fmt.Errorf("%d of its fronts have addresses of a private network", n))
 	}
-	c.health.prefer(c.fronts.inOrder()[0])
+	// Lists come anew with the same fronts, too: what works is forgotten only for one that now comes first.
+	if first := c.fronts.inOrder()[0]; first != before {
+		c.health.prefer(first)
+	}
 	select {
 	case c.fronts.changed <- struct{}{}:
 	default:
@@ -131,7 +135,7 @@ func (c *Client) onFronts(signed []byte) {
 // confine has a front of a list not lead into a private network, whatever its name resolves to.
 func (c *Client) confine(f link.Front) { c.cfg.Dialer.Confine(f, c.fronts.mayLeadTo) }
 
-// keepLater keeps the newest list.
+// keepLater keeps the newest list. One that cannot be kept is tried again with the next, and at the end.
 func (c *Client) keepLater() {
 	c.later.mu.Lock()
 	defer c.later.mu.Unlock()
@@ -142,6 +146,7 @@ func (c *Client) keepLater() {
 	tag := tagOf(c.cfg.Link)
 	if err := c.later.file.Replace(append(tag[:], signed...), isNewer); err != nil {
 		c.cfg.Log.Warn("the list of fronts lasts as long as this program only", "error", err)
+		return
 	}
 	c.later.signed = nil
 }
@@ -158,11 +163,11 @@ func keptVersion(body []byte) uint32 {
 	return binary.BigEndian.Uint32(body[at:])
 }
 
-// followList leaves the fronts that a list has withdrawn, and returns main's successor if it has one. If that
-// is to be tried again, renew says when.
+// followList leaves the fronts that a list has withdrawn, once another leads to the origin, and returns main's
+// successor if it has one. If that is to be tried again, renew says when.
 func (c *Client) followList(ctx context.Context, main *activeCarrier, renew *time.Ticker, over <-chan struct{}) *activeCarrier {
-	c.leaveGone(main)
 	if !c.fronts.isGone(main.front) {
+		c.leaveGone(main)
 		return nil
 	}
 	renew.Reset(renewRetry)

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -161,5 +162,64 @@ func TestABadListIsIgnoredWithOneLine(t *testing.T) {
 	os.WriteFile(filepath.Join(dir, entries[0].Name()), []byte("rubbish"), 0o600)
 	if got := make().fronts.known(); got != 0 || strings.Count(log.String(), "\n") != 1 {
 		t.Errorf("rubbish that was kept: list %d is known, and the log is %s", got, &log)
+	}
+}
+
+// A newer list is tried from its first front on, if that did not come first before: otherwise what works is not
+// forgotten.
+func TestAListThatPutsNothingNewFirstForgetsNothing(t *testing.T) {
+	t.Parallel()
+	m := seal.NewMaster()
+	l := &link.Link{Keys: m.Client(7), Fronts: []link.Front{{Host: "one.example", Path: "/"}, {Host: "two.example", Path: "/"}}}
+	c, err := New(Config{Link: l, Now: func() time.Time { return time.Unix(1000, 0) }, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.stop()
+	take := func(version uint32, hosts ...string) {
+		b, err := listOf(version, nil, hosts...).Sign(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.onFronts(b)
+	}
+	take(1000, "new.example", "newer.example")
+	if got := c.health.first(); c.fronts.at(got).Host != "new.example" {
+		t.Errorf("got front %d first, want that of the list", got)
+	}
+	c.health.reached(1)
+	take(1001, "new.example", "newest.example")
+	if got := c.health.first(); got != 1 {
+		t.Errorf("got front %d first, want the one that works", got)
+	}
+	take(1002, "newest.example", "new.example")
+	if got := c.health.first(); c.fronts.at(got).Host != "newest.example" {
+		t.Errorf("got front %d first, want the one that the list now puts first", got)
+	}
+}
+
+// A list that could not be written is written at the end.
+func TestAListThatWasNotKeptIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	m := seal.NewMaster()
+	dir := filepath.Join(t.TempDir(), "state")
+	os.WriteFile(dir, nil, 0o600) // no directory can be made there
+	l := &link.Link{Keys: m.Client(7), Fronts: []link.Front{{Host: "one.example", Path: "/"}}}
+	c, err := New(Config{Link: l, Keep: dir, Now: func() time.Time { return time.Unix(1000, 0) }, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := listOf(1000, nil, "new.example").Sign(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.onFronts(b)
+	c.tasks.Wait()
+	os.Remove(dir)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c.Run(ctx)
+	if later, err := ReadLater(l, dir, time.Unix(1000, 0)); err != nil || len(later.Fronts) != 1 {
+		t.Errorf("got %+v, %v, want the list", later, err)
 	}
 }

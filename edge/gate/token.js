@@ -6,6 +6,7 @@
 const tokenLife = 300 * 1000; // ms: TokenLife of internal/wire
 const tokenLength = 68; // TokenLen
 const maxAhead = 1600; // MaxAhead bytes, as base64url
+const none = 'A'.repeat(tokenLength); // in the place of what is no token: one that no secret has signed
 
 // readSecrets reads the texts of gate secrets, the current one first, with spaces between. What
 // is not the text of a secret opens nothing.
@@ -21,8 +22,6 @@ export function opens(value, secrets, crypto) {
   const isSound = isGood(Buffer.from(isToken ? value.slice(0, tokenLength) : none, 'base64url'), secrets, crypto);
   return isToken && isSound;
 }
-
-const none = 'A'.repeat(tokenLength); // in the place of what is no token: one that no secret has signed
 
 // isText does without /^...$/: in CloudFront's runtime $ also matches before a last line end.
 function isText(value) {

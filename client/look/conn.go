@@ -28,7 +28,7 @@ type Conn struct {
 	tls      *utls.UConn
 }
 
-// Handshake makes TLS of raw. It leaves raw open if that fails, or if ctx ends first.
+// Handshake makes TLS of raw. The caller closes raw if that fails; it is closed already if ctx has ended first.
 func (l *Look) Handshake(ctx context.Context, raw net.Conn, cfg Config) (*Conn, error) {
 	u, err := l.prepare(raw, cfg)
 	if err != nil {
@@ -46,8 +46,24 @@ func (l *Look) Handshake(ctx context.Context, raw net.Conn, cfg Config) (*Conn, 
 		return nil, fmt.Errorf("%w: %w", ErrTicket, err)
 	case err != nil:
 		return nil, translated(err)
+	case keepsNoSecret(u.ConnectionState()):
+		return nil, errNoSecrecy
 	}
 	return &Conn{Conn: u, look: l, tls: u}, nil
+}
+
+// errNoSecrecy is for a server that agrees on what browsers still offer and the standard library's client does not.
+var errNoSecrecy = errors.New("the server agrees on keys that its certificate's key opens later (RSA key exchange)")
+
+// keepsNoSecret reports whether whoever gets the server's private key later can read what is sent now.
+func keepsNoSecret(s utls.ConnectionState) bool {
+	return s.Version < utls.VersionTLS13 && slices.Contains(rsaSuites, s.CipherSuite)
+}
+
+// rsaSuites are those of RSA key exchange that browsers offer.
+var rsaSuites = []uint16{
+	tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_RSA_WITH_AES_128_CBC_SHA,
+	tls.TLS_RSA_WITH_AES_256_CBC_SHA, tls.TLS_RSA_WITH_AES_128_CBC_SHA256, tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA,
 }
 
 // ErrTicket means that a server which was offered a ticket wants another ClientHello, as it takes none of the
@@ -98,7 +114,7 @@ func (l *Look) prepare(raw net.Conn, cfg Config) (*utls.UConn, error) {
 	return u, nil
 }
 
-// mlkemLen is how long the ML-KEM part of a key share is (RFC 9881 has it as an encapsulation key of ML-KEM-768).
+// mlkemLen is how long the ML-KEM part of a key share is (an encapsulation key of ML-KEM-768, FIPS 203).
 const mlkemLen = 1184
 
 // shareKey has the share of X25519MLKEM768 end in the key that the share of X25519 is, too.

@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -415,6 +416,32 @@ func TestAConnectionForPagesOffersNoZstd(t *testing.T) {
 		_, bodies := extensions(t, played(t, l, kind, 1)[0])
 		if b := bodies[compressCertificate]; len(b) > 0 && bytes.Contains(b[1:], []byte{0, zstd}) {
 			t.Errorf("got %x offered, want no zstd", b)
+		}
+	}
+}
+
+// A server that agrees on RSA key exchange is refused: browsers offer it, and whoever gets the server's key later
+// could read what was sent.
+func TestKeysThatOpenLaterAreRefused(t *testing.T) {
+	t.Parallel()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"front.example"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, cert, cert, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for suite, want := range map[uint16]error{tls.TLS_RSA_WITH_AES_128_GCM_SHA256: errNoSecrecy, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256: nil} {
+		for _, l := range all() {
+			near, far := tcpPipe(t)
+			server := tls.Server(far, &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{suite},
+				Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
+			go server.Handshake()
+			if _, err := l.Handshake(t.Context(), near, Config{Name: "front.example"}); !errors.Is(err, want) {
+				t.Errorf("%s, suite %x: got %v, want %v", l.Name(), suite, err, want)
+			}
 		}
 	}
 }

@@ -58,7 +58,7 @@ func (s *Server) watch(_ net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		s.wg.Add(1)
-	case http.StateClosed:
+	case http.StateClosed, http.StateHijacked:
 		s.wg.Done()
 	}
 }

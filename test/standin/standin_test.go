@@ -18,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
 )
 
 func TestTheStandInDropsWhoIsNoClient(t *testing.T) {
@@ -185,4 +187,25 @@ func TestConnectionsBeyondTheCapAreClosed(t *testing.T) {
 		conn.Close()
 	}
 	first.Close()
+}
+
+// Close ends a page's WebSocket, whose connection is the server's no more.
+func TestCloseEndsWhatAPageHolds(t *testing.T) {
+	t.Parallel()
+	s := standintest.Serve(t) // which closes it in the end, and waits
+	socket, _, err := websocket.Dial(t.Context(), "wss://web.whatsapp.com/ws/chat", &websocket.DialOptions{HTTPClient: mediaClient(t, s, false)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.CloseNow()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	socket.Write(ctx, websocket.MessageText, []byte("message 0"))
+	if _, b, err := socket.Read(ctx); err != nil || string(b) != "message 0" {
+		t.Fatalf("got %q, %v, want what was said", b, err)
+	}
+	s.Close()
+	if _, _, err := socket.Read(ctx); err == nil || ctx.Err() != nil {
+		t.Errorf("got %v, want an end", err)
+	}
 }

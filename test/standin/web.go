@@ -37,8 +37,12 @@ func (s *Server) handleWeb(mux *http.ServeMux) {
 		io.WriteString(w, webPage)
 	})
 	mux.HandleFunc("GET web.whatsapp.com/ws/chat", func(w http.ResponseWriter, r *http.Request) {
-		if socket, err := websocket.Accept(w, r, nil); err == nil {
-			defer socket.CloseNow()
+		socket, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		if open := (socketOf{socket}); s.track(open) {
+			defer s.untrack(open)
 			echoMessages(r.Context(), socket, done)
 		}
 	})
@@ -51,6 +55,11 @@ func (s *Server) handleWeb(mux *http.ServeMux) {
 		w.WriteHeader(http.StatusNoContent)
 	})
 }
+
+// socketOf is a WebSocket that Close ends: its connection is the server's no more.
+type socketOf struct{ *websocket.Conn }
+
+func (s socketOf) Close() error { return s.CloseNow() }
 
 // echoMessages answers each message with itself, until one says that the page has had enough.
 func echoMessages(ctx context.Context, socket *websocket.Conn, done chan<- struct{}) {

@@ -119,7 +119,7 @@ func TestBrowsersHaveAListenerOfTheirOwn(t *testing.T) {
 		!strings.Contains(text, "\n  "+web+"\n") || !strings.Contains(text, "http://"+web+"/") || !strings.Contains(text, "/proxy.pac\n") {
 		t.Errorf("got %q beside %v, want an address of its own in %q", web, near.Addresses(), text)
 	}
-	if scriptOf(mine) != scriptOf(mine) || scriptOf(mine) == scriptOf(another) {
+	if again := *mine; scriptOf(mine) != scriptOf(&again) || scriptOf(mine) == scriptOf(another) {
 		t.Errorf("got %s and %s, want a path for each link", scriptOf(mine), scriptOf(another))
 	}
 }

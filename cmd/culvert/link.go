@@ -137,7 +137,7 @@ func (o *newOptions) writePicture(code string) error {
 	if err != nil {
 		return err
 	}
-	return secret.Write(o.qrFile, picture)
+	return secret.Write(o.qrFile, picture, 0o600)
 }
 
 func (o *newOptions) setUser(s string) error {

@@ -129,18 +129,15 @@ func Keep(out io.Writer) error {
 	return nil
 }
 
-// Write makes the named file hold b, for its owner alone. The file is whole at any moment:
-// the old one, or the new.
-func Write(name string, b []byte) error {
+// Write makes the named file hold b, with that mode. The file is whole at any moment: the old
+// one, or the new, which is its owner's alone until it is whole.
+func Write(name string, b []byte, mode fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.new") // for its owner alone
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), name)
 	}

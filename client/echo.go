@@ -18,20 +18,23 @@ type Echoed struct {
 const (
 	echoTick    = 20 * time.Millisecond
 	echoSilence = 4 * time.Second // as much as Check has: a path that brings nothing for so long has frozen
-	echoTrips   = 4               // what comes within so many round trips, or ticks, is limited by TCP's first windows, or looked at too seldom
+	echoTrips   = 6               // what comes within so many round trips is limited by the windows of the question, or TCP's
+	echoWindow  = 4 << 10         // bytes that are under way at first, so that a slow path's queue takes them
+	echoFast    = 16 << 10        // bytes that are under way at most, where a window comes quickly
 )
 
 // Echo has the origin bring about n bytes down by the main carrier, for which as many
 // go up, and waits until they have come, or the carrier ends, or falls silent; then
 // Echo ends it. It is for examining a way: WaitReady comes before it. It costs what
-// as many bytes of an app do.
+// as many bytes of an app do. What is under way at once is little, and grows where it comes
+// quickly: a burst that a slow path's queue drops would look like a freeze.
 func (c *Client) Echo(ctx context.Context, n int) Echoed {
 	main := c.pool.view().main
 	if main == nil {
 		return Echoed{End: carrier.Cut}
 	}
-	e := echo{carrier: main.Carrier, want: main.Echoed() + n/echoUnit*echoUnit, before: main.Echoed(), began: time.Now()}
-	main.Echo(n)
+	e := echo{carrier: main.Carrier, want: n / echoUnit * echoUnit, before: main.Echoed(), window: echoWindow}
+	e.ask(time.Now(), echoUnit) // measures a round trip
 	for !e.look(time.Now()) && dial.Sleep(ctx, echoTick) {
 	}
 	return e.seen()
@@ -44,29 +47,48 @@ const echoUnit = 9
 type echo struct {
 	carrier      *carrier.Carrier
 	before, want int
-	began        time.Time
-	first, last  time.Time // when some came
-	firstCame    int       // how many had by first
-	came         int
+	window       int           // bytes that may be under way
+	asked, came  int           // bytes
+	askedAt      time.Time     // when some were asked for, the last time
+	trip         time.Duration // of the first unit; 0: it has not come
+	first, last  time.Time     // when some came, after that
+	firstCame    int           // how many had by first
 }
 
-// look reports whether nothing more is to come.
+// look reports whether nothing more is to come, and asks for more.
 func (e *echo) look(now time.Time) bool {
 	if came := e.carrier.Echoed() - e.before; came > e.came {
-		if e.came == 0 {
+		e.came, e.last = came, now
+		switch {
+		case e.trip == 0:
+			e.trip = max(now.Sub(e.askedAt), echoTick)
+		case e.firstCame == 0:
 			e.first, e.firstCame = now, came
 		}
-		e.came, e.last = came, now
 	}
-	if min(e.carrier.Quiet(now), now.Sub(e.began)) > echoSilence {
+	if min(e.carrier.Quiet(now), now.Sub(e.askedAt)) > echoSilence {
 		e.carrier.CloseFor(carrier.Silent)
 	}
-	return e.came >= e.want-e.before || e.carrier.Dead()
+	if left := e.asked - e.came; e.trip > 0 && left <= e.window/2 {
+		if e.asked > echoUnit && now.Sub(e.askedAt) <= 3*e.trip/2+2*echoTick {
+			e.window = min(2*e.window, echoFast)
+		}
+		e.ask(now, e.window-left)
+	}
+	return e.came >= e.want || e.carrier.Dead()
+}
+
+// ask has n more bytes come, or all that are wanted.
+func (e *echo) ask(now time.Time, n int) {
+	if n = min(n, e.want-e.asked) / echoUnit * echoUnit; n > 0 {
+		e.carrier.Echo(n)
+		e.asked, e.askedAt = e.asked+n, now
+	}
 }
 
 func (e *echo) seen() Echoed {
 	seen := Echoed{Came: e.came, End: whyLost(e.carrier)}
-	if took := e.last.Sub(e.first); took > echoTrips*max(e.carrier.RTT(), echoTick) {
+	if took := e.last.Sub(e.first); took > echoTrips*e.trip {
 		seen.Rate = int(float64(8*(e.came-e.firstCame)) / took.Seconds())
 	}
 	return seen

@@ -1,7 +1,9 @@
 package client
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -17,9 +19,24 @@ type strained struct {
 	*memorySocket
 	freeze atomic.Int64 // bytes until then; 0: never
 	rate   int          // bytes a second; 0: any
+	down   int          // bytes a second that come back; 0: any
+
+	away, most atomic.Int64 // bytes that were sent and did not come back, now and at most
+}
+
+func (s *strained) NextMessage() (io.Reader, error) {
+	r, err := s.memorySocket.NextMessage()
+	if err != nil || s.down == 0 {
+		return r, err
+	}
+	b, err := io.ReadAll(r)
+	time.Sleep(time.Duration(len(b)) * time.Second / time.Duration(s.down))
+	s.away.Add(-int64(len(b)))
+	return bytes.NewReader(b), err
 }
 
 func (s *strained) WriteMessage(b []byte) error {
+	s.most.Store(max(s.most.Load(), s.away.Add(int64(len(b)))))
 	if left := s.freeze.Load(); left > 0 {
 		if s.freeze.Store(max(left-int64(len(b)), 1)); s.freeze.Load() == 1 {
 			<-s.pair.closed
@@ -76,6 +93,19 @@ func TestAnEchoTellsAFrozenPathFromASlowOneAndAFreeOne(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A slow path's queue drops what it cannot take, and what is dropped looks like a freeze.
+func TestAnEchoHasLittleUnderWayWhereLittlePasses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var s *strained
+		c := strainedClient(t, func(own *strained) { own.down, s = 8000, own })
+		got := c.Echo(t.Context(), 32<<10)
+		if most := s.most.Load(); got.End != 0 || got.Rate < 50_000 || most > 6<<10 {
+			t.Errorf("got %+v, %d bytes under way, want all of them, 6 KiB at most at once", got, most)
+		}
+	})
 }
 
 // Whoever else in the client gives a silent carrier up before Echo does says the same.

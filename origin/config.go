@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"culvert/internal/netpoll"
 	"culvert/internal/seal"
 	"culvert/internal/wire"
 )
@@ -37,6 +38,10 @@ type Config struct {
 	// Fronts is the newest list of fronts, with its version, for a user whose link has that key of the origin;
 	// version 0: there is none. nil: there are none at all. The list is not changed.
 	Fronts func(key seal.PublicKey, user uint32) (list []byte, version uint32)
+
+	// Scarce reports whether no more open files are left than are kept for what is going on; new tunnels are
+	// refused then. nil: netpoll.Scarce.
+	Scarce func() bool
 
 	// Reach dials other origins; nil: a net.Dialer does.
 	Reach func(ctx context.Context, network, address string) (net.Conn, error)
@@ -78,6 +83,9 @@ func (c *Config) defaults() {
 	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
 	if c.Revoked == nil {
 		c.Revoked = func(uint32) bool { return false }
+	}
+	if c.Scarce == nil {
+		c.Scarce = netpoll.Scarce
 	}
 	if c.Reach == nil {
 		c.Reach = new(net.Dialer).DialContext

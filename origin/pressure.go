@@ -31,6 +31,9 @@ const (
 	ofStrangers = "stranger"
 )
 
+// files are open ones, of which each tunnel takes one, as its carrier does.
+const files = "files"
+
 // newPressure registers its counters with m.
 func newPressure(o *Origin, m *metrics, log *slog.Logger) *pressure {
 	p := &pressure{log: log, said: time.Now(), before: map[string]uint64{}}
@@ -40,6 +43,7 @@ func newPressure(o *Origin, m *metrics, log *slog.Logger) *pressure {
 	p.bound("memory", shares.Memory)
 	p.strangers("carriers", o.admission.unproven.Displaced)
 	p.strangers("tunnels", o.acceptor.early.room.Displaced)
+	p.sources = append(p.sources, source{files, ofUsers, "refused", o.acceptor.noFile.Load})
 	if o.gateway != nil {
 		p.bound("texts", o.gateway.poster.waiting)
 		p.strangers("posts", o.gateway.coming.Displaced)
@@ -69,16 +73,23 @@ func (p *pressure) tell(now time.Time) {
 	}
 	p.said = now
 	since := map[string]uint64{}
-	var all uint64
+	var all, noFile uint64
 	for _, s := range p.sources {
 		key := s.of + s.whose + s.did
 		n := s.count()
 		since[s.whose] += n - p.before[key]
 		all += n - p.before[key]
+		if s.of == files {
+			noFile += n - p.before[key]
+		}
 		p.before[key] = n
+	}
+	try := "see culvert_shares_total for what is scarce; a larger machine, or an origin more, has more of all"
+	if noFile > 0 {
+		try = "LimitNOFILE=1048576 in the systemd unit, or 'ulimit -n' before the start: open files are scarce, and tunnels are refused"
 	}
 	if all > 0 {
 		p.log.Warn("shares are used up", ofUsers, since[ofUsers], ofSessions, since[ofSessions], ofStrangers, since[ofStrangers],
-			"try", "see culvert_shares_total for what is scarce; a larger machine, or an origin more, has more of all")
+			"try", try)
 	}
 }

@@ -24,20 +24,22 @@ type acceptor struct {
 	table   *tunnel.Table
 	dial    func(context.Context, wire.Service) (net.Conn, error)
 	revoked func(user uint32) bool
+	scarce  func() bool // open files are
 	metrics *metrics
 	log     *slog.Logger
 
 	dials    *dials
 	rates    *share.Rates[uint32]
 	early    *earlyTunnels
-	refusing atomic.Bool // no new tunnel is accepted any more
+	refusing atomic.Bool   // no new tunnel is accepted any more
+	noFile   atomic.Uint64 // tunnels refused for want of an open file
 }
 
 // newAcceptor makes one without its table and metrics. Its goroutines are by's and end
 // with ctx.
 func newAcceptor(ctx context.Context, cfg Config, by *tasks.Group) *acceptor {
 	return &acceptor{
-		dial: cfg.Dial, revoked: cfg.Revoked, log: cfg.Log,
+		dial: cfg.Dial, revoked: cfg.Revoked, scarce: cfg.Scarce, log: cfg.Log,
 		dials: newDials(ctx, by), rates: share.NewRates[uint32](openRate, openBurst), early: newEarlyTunnels(cfg.MaxTunnels/4, by),
 	}
 }
@@ -105,10 +107,16 @@ func (a *acceptor) connect(ctx context.Context, t *tunnel.Tunnel, s wire.Service
 	if t.IsOver() {
 		return // before it was known here
 	}
+	if a.scarce() {
+		a.spareFiles(t)
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
 	stream, err := a.dial(ctx, s)
 	switch {
+	case err != nil && a.scarce(): // which may show as a name that does not resolve
+		a.spareFiles(t)
 	case errors.Is(err, whatsapp.ErrNotAllowed):
 		t.Reset(wire.NotAllowed)
 	case err != nil:
@@ -116,6 +124,14 @@ func (a *acceptor) connect(ctx context.Context, t *tunnel.Tunnel, s wire.Service
 	default:
 		t.Join(stream)
 	}
+}
+
+// spareFiles refuses a tunnel, as each takes an open file that those which there are may need. WhatsApp may well be
+// reachable: the client is told that the origin is full.
+func (a *acceptor) spareFiles(t *tunnel.Tunnel) {
+	a.noFile.Add(1)
+	a.metrics.refused(wire.Busy)
+	t.Reset(wire.Busy)
 }
 
 // tunnelKey is which tunnel: numbers are of a session.

@@ -112,6 +112,8 @@ func describeNetwork(err error) string {
 	var dns *net.DNSError
 	var errno syscall.Errno
 	switch {
+	case dial.IsErrno(err, syscall.EMFILE), dial.IsErrno(err, syscall.ENFILE), errors.As(err, &dns) && strings.HasSuffix(dns.Err, syscall.EMFILE.Error()):
+		return "this machine lets the program open no more files; raise the limit, as by ulimit -n, and start it again"
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return "the name is not known here; try another network, or put addresses into the front's dial"
 	case errors.As(err, &dns):

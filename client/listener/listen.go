@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"culvert/internal/dial"
+	"culvert/internal/netpoll"
 	"culvert/internal/share"
 	"culvert/internal/wire"
 )
@@ -140,6 +141,8 @@ type reception struct {
 	Listener
 	tls     *tls.Config
 	queue   *acceptQueue
+	scarce  func() bool              // open files are
+	said    time.Time                // when a line was last logged of that
 	rates   *share.Rates[netip.Addr] // of other machines
 	buffers sync.Pool                // of *[]byte, for the first read
 	group   sync.WaitGroup           // of all that was accepted
@@ -147,6 +150,7 @@ type reception struct {
 
 func newReception(l *Listener) (*reception, error) {
 	r := &reception{Listener: *l, queue: newAcceptQueue(maxUnknown, unknownLimit, unknownPatience), rates: share.NewRates[netip.Addr](guestRate, guestBurst)}
+	r.scarce = netpoll.Scarce
 	if r.Log == nil {
 		r.Log = slog.Default()
 	}
@@ -181,7 +185,7 @@ func (r *reception) acceptAll(ctx context.Context, ln net.Listener) error {
 		switch {
 		case err == nil:
 			pause = newAcceptBackoff()
-			if !r.mayCome(conn) {
+			if !r.mayCome(conn) || !r.hasFile(conn) {
 				continue
 			}
 			if u := r.queue.add(ctx, conn); u != nil {
@@ -190,9 +194,7 @@ func (r *reception) acceptAll(ctx context.Context, ln net.Listener) error {
 		case !passes(err):
 			return err
 		default:
-			if pause == newAcceptBackoff() {
-				r.Log.Warn("cannot accept for now; raise the limit of open files", "reason", errnoOf(err))
-			}
+			r.sayScarce(errnoOf(err))
 			r.queue.makeRoom()
 			dial.Sleep(ctx, pause.Pause())
 		}
@@ -213,6 +215,31 @@ func (r *reception) mayCome(c net.Conn) bool {
 		c.Close()
 	}
 	return ok
+}
+
+// hasFile closes a connection that comes while no more open files are left than the client needs for its carriers,
+// and what has said nothing yet for long.
+func (r *reception) hasFile(c net.Conn) bool {
+	if !r.scarce() {
+		return true
+	}
+	r.sayScarce("the last are kept for what is going on")
+	r.queue.makeRoom()
+	if tcp, ok := c.(*net.TCPConn); ok {
+		tcp.SetLinger(0) // the app learns at once that it has to try again
+	}
+	c.Close()
+	return false
+}
+
+// sayEvery is how often at most the log says that open files are scarce.
+const sayEvery = time.Minute
+
+func (r *reception) sayScarce(why string) {
+	if now := time.Now(); r.said.IsZero() || now.Sub(r.said) >= sayEvery {
+		r.said = now
+		r.Log.Warn("cannot accept for now; raise the limit of open files", "reason", why)
+	}
 }
 
 // passing are errors of accept after which the next accept may succeed.

@@ -317,6 +317,41 @@ func TestServeSurvivesAWantOfDescriptors(t *testing.T) {
 	})
 }
 
+// What comes while open files are scarce ends, and what came before goes on; one line a minute says so.
+func TestNewConnectionsEndWhileOpenFilesAreScarce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ln, log := newPipeListener(), new(strings.Builder)
+		arrived := make(chan net.Conn, 1)
+		r, err := newReception(&Listener{Raw: true, Carry: func(c net.Conn, _ wire.Service, _ []byte) { arrived <- c }, Log: slog.New(slog.NewTextHandler(log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var scarce atomic.Bool
+		r.scarce = scarce.Load
+		go r.acceptAll(t.Context(), ln)
+		defer ln.Close()
+		first := ln.dial()
+		carried := <-arrived
+		scarce.Store(true)
+		for range 3 {
+			if _, err := ln.dial().Read(make([]byte, 1)); err != io.EOF {
+				t.Errorf("got %v of a new connection, want its end", err)
+			}
+		}
+		scarce.Store(false)
+		go io.WriteString(first, "x")
+		if _, err := carried.Read(make([]byte, 1)); err != nil {
+			t.Errorf("got %v of one that there was, want it to go on", err)
+		}
+		ln.dial()
+		(<-arrived).Close()
+		if n := strings.Count(log.String(), "raise the limit of open files"); n != 1 {
+			t.Errorf("got %d lines, want 1:\n%s", n, log)
+		}
+	})
+}
+
 // The bubble ends only if no goroutine is left, and Serve has waited for all:
 // for who says nothing, who stops in a hello, who does not read the help page,
 // and for Carry.

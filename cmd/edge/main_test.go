@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asEdge) != "" {
 		os.Unsetenv(asEdge)
 		os.Args = os.Args[:1]
+		limitFiles()
 		main()
 		return
 	}

@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asOrigin) != "" {
 		os.Unsetenv(asOrigin)
 		os.Args = os.Args[:1]
+		limitFiles()
 		main()
 		return
 	}
@@ -52,7 +53,7 @@ func startOrigin(t *testing.T, env ...string) *process {
 		t.Fatal(err)
 	}
 	p := &process{exec.Command(self), make(chan error, 1), make(chan string, 1000)}
-	p.Env = append(env, asOrigin+"=1", "CULVERT_ADMIN_LISTEN=off")
+	p.Env = append([]string{asOrigin + "=1", "CULVERT_ADMIN_LISTEN=off"}, env...)
 	log, err := p.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -25,12 +25,14 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"culvert/internal/guise"
+	"culvert/internal/netpoll"
 	"culvert/internal/share"
 )
 
@@ -256,6 +258,8 @@ func reason(err error) string {
 	var name *net.DNSError
 	var timeout net.Error
 	switch {
+	case errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || netpoll.Spent():
+		return "open files are used up: set LimitNOFILE=1048576 in the systemd unit, or 'ulimit -n'"
 	case errors.Is(err, errOrigin):
 		return errOrigin.Error()
 	case errors.Is(err, context.Canceled):

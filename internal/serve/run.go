@@ -65,19 +65,21 @@ func (s Service) Run(ctx context.Context) error {
 	defer quiet()
 	serving.Go(func() { s.Strangers.tell(telling, s.Log) })
 	failed := make(chan error, 1) // Listener's error comes when server is closed at the latest
-	serving.Go(func() { failed <- server.Serve(s.Listener) })
+	serving.Go(func() { failed <- server.Serve(sparing{s.Listener, s.Strangers}) })
 	if front, ok := s.Listener.(*guise.Listener); ok {
 		second := newSecond(server)
 		defer second.Close()
 		serving.Go(func() { second.Serve(front.HTTP2()) })
 	}
 	if s.Lasting != nil {
-		serving.Go(func() { server.Serve(guise.Listen(s.Lasting, nil)) }) // if this fails, it shows when it is needed: nobody is cut before
+		serving.Go(func() { server.Serve(sparing{guise.Listen(s.Lasting, nil), s.Strangers}) }) // if this fails, it shows when it is needed: nobody is cut before
 	}
 	admin := string(Off)
 	if adminListener != nil {
 		admin = adminListener.Addr().String()
-		adminServer := newServer(newAdmin(s.Metrics, &draining), NewStrangers(Limits{Strangers: 64}, nil), s.Log)
+		strangers := NewStrangers(Limits{Strangers: 64}, nil)
+		strangers.files = nil
+		adminServer := newServer(newAdmin(s.Metrics, &draining), strangers, s.Log)
 		serving.Go(func() { adminServer.Serve(adminListener) })
 		defer adminServer.Close()
 	}

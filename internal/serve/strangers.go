@@ -86,6 +86,7 @@ type Strangers struct {
 	proxies Proxies
 	rates   *share.Rates[netip.Prefix] // of an address; nil: an address may be everybody's
 	refused atomic.Uint64
+	files   *files
 
 	mu sync.Mutex // guards the following
 	at map[net.Conn]*place
@@ -103,6 +104,7 @@ const (
 // NewStrangers makes the bound of a server, with metrics unless r is nil.
 func NewStrangers(l Limits, r prometheus.Registerer) *Strangers {
 	s := &Strangers{pool: share.NewStrangers(l.Strangers), proxies: l.Proxies, at: map[net.Conn]*place{}}
+	s.files = newFilesLeft(r)
 	if l.Proxies != nil {
 		s.rates = share.NewRates[netip.Prefix](strangerRate, strangerBurst)
 	}
@@ -150,6 +152,7 @@ func (s *Strangers) state(c net.Conn, now http.ConnState) {
 			}
 			s.enter(c, from)
 		}
+		s.spare(c)
 	case now == http.StateIdle && s.proxies.has(peer(c)):
 		s.leave(c)
 	default:
@@ -243,6 +246,9 @@ func (s *Strangers) tell(ctx context.Context, log *slog.Logger) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-s.files.news:
+			s.files.tell(log)
+			continue
 		case <-tick.C:
 		}
 		if now := s.pool.Displaced(); now != last {

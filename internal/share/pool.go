@@ -155,6 +155,21 @@ func (p *Pool[K, W]) first() *Place[K, W] {
 	return payer.Of.(*held[K, W]).first()
 }
 
+// Shed has one lose its place, that which another would get, and reports whether there was any: something else than
+// places is scarce.
+func (p *Pool[K, W]) Shed() bool {
+	p.mu.Lock()
+	lost := p.first()
+	lost.leave()
+	p.mu.Unlock()
+	if lost == nil {
+		return false
+	}
+	p.displaced.Add(1)
+	lost.end()
+	return true
+}
+
 // held finds or makes the places of one. p.mu is held.
 func (p *Pool[K, W]) held(key within[K, W]) *held[K, W] {
 	h := p.of[key]

@@ -3,6 +3,7 @@ package share
 import (
 	"net/netip"
 	"runtime"
+	"slices"
 	"testing"
 )
 
@@ -331,4 +332,19 @@ func TestANameIsSmall(t *testing.T) {
 		t.Errorf("got %d bytes a name, want 300 at most", each)
 	}
 	runtime.KeepAlive(b)
+}
+
+// What is shed for something else that is scarce is what would be lost for another, until there is nothing left.
+func TestShedEndsTheOldestFirst(t *testing.T) {
+	t.Parallel()
+	p, from := NewGuests(80), netip.MustParseAddr("10.0.0.1")
+	var gone []int
+	for i := range 3 {
+		p.Enter(from, struct{}{}, func() { gone = append(gone, i) })
+	}
+	for p.Shed() {
+	}
+	if !slices.Equal(gone, []int{0, 1, 2}) || p.Len() != 0 || p.Displaced() != 3 {
+		t.Errorf("got %v gone, %d left, %d displaced; want all three, the oldest first", gone, p.Len(), p.Displaced())
+	}
 }

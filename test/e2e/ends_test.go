@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"io"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 
 	"culvert/internal/link"
 	"culvert/internal/wire"
+	"culvert/origin"
 )
 
 // readEnd reads until the end and says which it was.
@@ -124,6 +126,31 @@ func TestAnUpstreamThatCannotBeReachedIsAReset(t *testing.T) {
 	wantReset(t, "the app", err)
 	if e := <-n.ended; e.Reason != wire.Unreachable {
 		t.Errorf("got %v, want %v", e.Reason, wire.Unreachable)
+	}
+}
+
+// A dial that open files are missing for is refused as a full origin refuses, and not as if WhatsApp could not be
+// reached; tunnels that there are go on.
+func TestAnOriginShortOfOpenFilesIsFull(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var scarce atomic.Bool
+	n := w.client(1, w.origin(func(cfg *origin.Config) { cfg.Scarce = scarce.Load }).addr).ready()
+	before := n.app()
+	before.Write(order{Do: echo, Up: 2}.bytes())
+	before.Write([]byte("a"))
+	before.Read(make([]byte, 1))
+	scarce.Store(true)
+	c := n.app()
+	c.Write(order{Do: echo}.bytes())
+	_, err := readEnd(c)
+	wantReset(t, "the app", err)
+	if e := <-n.ended; e.Reason != wire.Busy {
+		t.Errorf("got %v, want %v", e.Reason, wire.Busy)
+	}
+	before.Write([]byte("b"))
+	if _, err := before.Read(make([]byte, 1)); err != nil {
+		t.Errorf("got %v of a tunnel that there was, want it to go on", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package passthrough
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"io"
 	"net"
@@ -29,7 +30,7 @@ func TestNothingIsLeftOfAnEdgeThatHasDrained(t *testing.T) {
 			if err := r.proxy.Drain(gone); err != context.Canceled {
 				t.Errorf("got %v, want the socket cut", err)
 			}
-			if left := leak.Since(before).With("culvert/edge/passthrough.(*end).WriteTo"); len(left) > 0 {
+			if left := leak.Since(before).With("culvert/edge/passthrough.(*end).run"); len(left) > 0 {
 				t.Errorf("got %d goroutines that still copy, want none:\n\n%v", len(left), left)
 			}
 			<-ended
@@ -63,6 +64,37 @@ func TestASocketThatItsOriginHasHalfClosedIsCut(t *testing.T) {
 		}
 		close(ended)
 	})
+}
+
+// A socket that rests has no goroutine, also over TLS, and passes on what comes then: little, much, and its end.
+func TestARestingSocketHasNoGoroutine(t *testing.T) {
+	for name, secure := range map[string]bool{"plain": false, "TLS": true} {
+		t.Run(name, func(t *testing.T) {
+			before := leak.Running()
+			r := newRig(t, secure, rawDoor("x", func(c net.Conn, in *bufio.Reader) {
+				io.Copy(c, in)
+				c.(interface{ CloseWrite() error }).CloseWrite()
+			}), Options{})
+			r.proxy.restless = time.Millisecond
+			c, in := r.open(t)
+			in.ReadByte()
+			for _, size := range []int{1, smallRead, 20_000, 300_000} {
+				waitFor(t, func() bool { return len(leak.Since(before).With("culvert/edge/passthrough.(*end).run")) == 0 })
+				sent := bytes.Repeat([]byte("rest"), size)
+				go c.Write(sent)
+				got := make([]byte, len(sent))
+				if _, err := io.ReadFull(in, got); err != nil || !bytes.Equal(got, sent) {
+					t.Fatalf("%d bytes: got %v or other bytes, want what was sent", len(sent), err)
+				}
+			}
+			waitFor(t, func() bool { return len(leak.Since(before).With("culvert/edge/passthrough.(*end).run")) == 0 })
+			c.(interface{ CloseWrite() error }).CloseWrite()
+			if n, err := io.Copy(io.Discard, in); n != 0 || err != nil {
+				t.Errorf("got %d bytes and %v, want the end", n, err)
+			}
+			waitFor(t, func() bool { return r.proxy.sockets.count() == 0 })
+		})
+	}
 }
 
 // endless never ends.

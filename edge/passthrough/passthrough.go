@@ -24,6 +24,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -64,8 +65,11 @@ type Proxy struct {
 	log       *slog.Logger
 	count     counters
 	sockets   sockets
+	poller    netpoll.Poller                // where the connections of sockets rest
+	tasks     sync.WaitGroup                // all goroutines of sockets
 	users     *share.Pool[uint32, struct{}] // the sockets of each that the origin has admitted
 	idle      time.Duration
+	restless  time.Duration
 	down      atomic.Bool // the origin did not answer the last time
 }
 
@@ -74,9 +78,10 @@ type Proxy struct {
 // registered already.
 func New(origin *url.URL, o Options) *Proxy {
 	p := &Proxy{
-		site: newLikeness(o.Site), idle: cmp.Or(o.Idle, DefaultIdle), transport: newTransport(o.Roots),
+		site: newLikeness(o.Site), idle: cmp.Or(o.Idle, DefaultIdle), restless: restless, transport: newTransport(o.Roots),
 		log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), users: share.NewPool[uint32, struct{}](cmp.Or(o.MaxSockets, DefaultMaxSockets)),
 	}
+	p.poller.Go = func(f func()) bool { p.task(f); return true }
 	p.count = newCounters(o.Metrics, p.users.Displaced)
 	p.reverse = httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { rewrite(r, origin) },
@@ -90,7 +95,7 @@ func New(origin *url.URL, o Options) *Proxy {
 	return p
 }
 
-// ServeHTTP returns when the answer is complete or the socket has ended. Only
+// ServeHTTP returns when the answer is complete or there is a socket, which goes on without it. Only
 // GET and HEAD without a body reach the origin: that is all its doors take
 // here, and the site answers the rest as the origin would.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -100,7 +105,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x := &exchange{ResponseWriter: w, in: r, proxy: p}
 	ctx, cancel := context.WithCancel(context.WithValue(r.Context(), exchangeKey{}, x))
-	x.ctx, x.cancel = ctx, cancel
+	x.cancel = cancel
 	defer cancel()
 	if isSocket(r) {
 		if !p.sockets.enter(x) {
@@ -109,7 +114,6 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		defer p.sockets.leave(x)
-		defer x.finish()
 	}
 	trace := &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) { x.origin = got.Conn }}
 	p.reverse.ServeHTTP(x, r.WithContext(httptrace.WithClientTrace(ctx, trace)))
@@ -121,8 +125,14 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // afterwards.
 func (p *Proxy) Drain(ctx context.Context) error {
 	defer p.transport.CloseIdleConnections()
-	return p.sockets.drain(ctx)
+	err := p.sockets.drain(ctx, p.task)
+	p.poller.Close()
+	p.tasks.Wait()
+	return err
 }
+
+// task runs f in a goroutine that Drain waits for. Whoever calls it is one, or has a part of sockets.
+func (p *Proxy) task(f func()) { p.tasks.Go(f) }
 
 // isSocket leaves out HTTP/1.0, which has no upgrades (RFC 9110, section 7.8), and HTTP/2, which has others.
 func isSocket(r *http.Request) bool {
@@ -155,8 +165,8 @@ func (p *Proxy) answer(res *http.Response) error {
 // instead is called when the origin gave no answer that can be shown.
 func (p *Proxy) instead(w http.ResponseWriter, _ *http.Request, err error) {
 	x := w.(*exchange)
-	if x.user != nil {
-		return // the user's end is a socket already; it is being closed
+	if err == errTaken {
+		return
 	}
 	if x.in.Context().Err() == nil {
 		p.count.failed.Inc()

@@ -1,14 +1,11 @@
 package passthrough
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
 	"net"
-	"net/http"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,132 +13,95 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"culvert/internal/netpoll"
-	"culvert/internal/wire"
+	"culvert/internal/share"
 )
 
-// exchange is one request and, once the origin has admitted it, the socket
-// that it became. It is the ResponseWriter that ReverseProxy gets, which hands
-// the user's connection over through Hijack.
-type exchange struct {
-	http.ResponseWriter
-	in     *http.Request // as it came: the site answers this one, not what was rewritten
-	proxy  *Proxy
-	ctx    context.Context // ends the socket, by cancel
-	cancel context.CancelFunc
-	uncut  func() bool // stops what closes user when ctx ends
-	origin net.Conn    // the connection that the request went out on
-	user   *end        // nil until Hijack
-	far    *end        // nil until takeOver
-	moved  atomic.Bool
-	watch  atomic.Pointer[time.Timer] // nil: no socket
+// socket is a WebSocket that is passed on: two connections, and a goroutine for each direction while something moves
+// there. One that rests has neither goroutine nor buffer.
+type socket struct {
+	proxy     *Proxy
+	user, far end
+	moved     atomic.Bool  // tells the watch
+	left      atomic.Int32 // directions that go on
+	watch     *time.Timer  // ends it if nothing moves
+	place     *share.Place[uint32, struct{}]
 }
 
-type exchangeKey struct{}
-
-// Unwrap lets http.ResponseController flush.
-func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
-
-// Hijack is called once the origin has switched protocols. What the user sent
-// before it heard of that is kept: ReverseProxy reads the connection alone and
-// would lose what net/http has buffered.
-func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, buffered, err := http.NewResponseController(x.ResponseWriter).Hijack()
-	if err != nil {
-		return nil, nil, err
-	}
-	early, err := buffered.Reader.Peek(buffered.Reader.Buffered())
-	if err != nil {
-		conn.Close()
-		return nil, nil, err
-	}
-	x.user = newEnd(conn, slices.Clone(early), x.proxy.count.up, &x.moved)
-	// ReverseProxy closes the far end alone, and goes on to wait for a user whose
-	// origin has ended in order.
-	x.uncut = context.AfterFunc(x.ctx, func() { conn.Close() })
-	return x.user, buffered, nil
+// newSocket makes one of two connections, on which the user's early bytes and the origin's ahead were read already.
+func (p *Proxy) newSocket(user net.Conn, early []byte, far net.Conn, ahead []byte, of uint32) *socket {
+	s := &socket{proxy: p}
+	s.user.init(s, &s.far, user, early, p.count.up)
+	s.far.init(s, &s.user, far, ahead, p.count.down)
+	s.left.Store(2)
+	s.moved.Store(true)
+	p.count.opened.Inc()
+	p.count.open.Inc()
+	s.watch = time.AfterFunc(time.Hour, s.idle)
+	s.watch.Reset(p.idle) // only now: idle looks for the timer
+	s.place = p.users.Enter(of, struct{}{}, func() { p.task(s.cut) })
+	return s
 }
 
-// errSwitch means that the origin switched protocols on no connection we know.
-var errSwitch = errors.New("origin switches protocols out of turn")
-
-// takeOver makes the origin's answer 101 into the socket's far end. The end
-// has two owners: ReverseProxy closes it, and the watch below ends the socket
-// if nothing moves.
-func (x *exchange) takeOver(res *http.Response) error {
-	if x.origin == nil || !isSocket(x.in) {
-		return errSwitch
+// start has both directions passed on until both have ended, or one has failed.
+func (s *socket) start() {
+	if !s.proxy.sockets.join(s) {
+		s.cut()
 	}
-	far := newEnd(x.origin, readAhead(res.Body, x.origin), x.proxy.count.down, &x.moved)
-	x.far, res.Body = far, far
-	x.proxy.count.opened.Inc()
-	x.proxy.count.open.Inc()
-	x.moved.Store(true)
-	place := x.proxy.users.Enter(userOf(x.in), struct{}{}, x.cancel)
-	watch := time.AfterFunc(time.Hour, x.idle)
-	x.watch.Store(watch)
-	watch.Reset(x.proxy.idle) // only now: idle looks for the timer
-	far.closed = sync.OnceFunc(func() {
-		x.watch.Store(nil)
-		watch.Stop()
-		x.proxy.count.open.Dec()
-		place.Leave()
-	})
-	return nil
+	s.proxy.task(s.user.run)
+	s.proxy.task(s.far.run)
 }
 
-// userOf is whose socket r asked for, by its token: the origin has believed that, or there
-// would be no socket. 0 if there is none.
-func userOf(r *http.Request) uint32 {
-	cookie, err := r.Cookie(wire.TokenCookie)
-	if err != nil {
-		return 0
-	}
-	text, _, _ := wire.CutAhead(cookie.Value)
-	token, err := wire.ParseToken(text)
-	if err != nil {
-		return 0
-	}
-	return token.User()
-}
-
-// finish ends the socket, if there is one, and waits for those who copy from one
-// end to the other: ReverseProxy waits for one of the two when that fails.
-func (x *exchange) finish() {
-	if x.uncut != nil {
-		x.uncut()
-	}
-	for _, e := range []*end{x.user, x.far} {
-		if e != nil {
-			e.Close()
+// cut closes both connections. It may be called more than once, and waits at most until a goodbye of TLS has found room.
+func (s *socket) cut() {
+	for _, e := range []*end{&s.user, &s.far} {
+		e.Close()
+		if e.waiter != nil {
+			e.waiter.Cancel()
 		}
 	}
-	for _, e := range []*end{x.user, x.far} {
-		if e != nil && e.copying.Swap(true) {
-			<-e.copied
-		}
+}
+
+// ended is told by each direction what it ended of. A half-close is passed on; all else ends the other direction, too.
+func (s *socket) ended(from *end, err error) {
+	if errors.Is(err, io.EOF) {
+		err = from.to.closeWrite()
 	}
+	if err != nil {
+		s.cut()
+	}
+	if s.left.Add(-1) > 0 {
+		return
+	}
+	s.cut()
+	s.watch.Stop()
+	s.place.Leave()
+	s.proxy.count.open.Dec()
+	s.proxy.sockets.leave(s)
 }
 
 // idle runs once a period and ends the socket if nothing has moved in it.
-func (x *exchange) idle() {
-	watch := x.watch.Load()
+func (s *socket) idle() {
 	switch {
-	case watch == nil: // ended meanwhile
-	case x.moved.Swap(false):
-		watch.Reset(x.proxy.idle)
+	case s.left.Load() == 0: // ended meanwhile
+	case s.moved.Swap(false):
+		s.watch.Reset(s.proxy.idle)
 	default:
-		x.proxy.count.ended.Inc()
-		x.cancel()
+		s.proxy.count.ended.Inc()
+		s.cut()
 	}
 }
 
-// sockets are the exchanges that are or want to become WebSockets.
+// part is an exchange that wants to become a socket, or a socket.
+type part interface{ cut() }
+
+// sockets are the parts that there are.
 type sockets struct {
 	running sync.WaitGroup // one for each that is open
 
 	mu      sync.Mutex // guards the following
-	open    map[*exchange]struct{}
+	open    map[part]struct{}
 	closing bool // nobody is admitted any more
+	ended   bool // what comes now ends at once
 	cut     bool // some were ended that would have gone on
 }
 
@@ -154,26 +114,41 @@ func (s *sockets) enter(x *exchange) bool {
 	if s.closing {
 		return false
 	}
-	if s.open == nil {
-		s.open = map[*exchange]struct{}{}
-	}
-	s.open[x] = struct{}{}
-	s.running.Add(1)
+	s.add(x)
 	return true
 }
 
-func (s *sockets) leave(x *exchange) {
+// join adds a socket that was an exchange; false if it is to end.
+func (s *sockets) join(k *socket) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.open, x)
+	s.add(k)
+	s.cut = s.cut || s.ended
+	return !s.ended
+}
+
+// add adds a part. s.mu is held.
+func (s *sockets) add(p part) {
+	if s.open == nil {
+		s.open = map[part]struct{}{}
+	}
+	s.open[p] = struct{}{}
+	s.running.Add(1)
+}
+
+func (s *sockets) leave(p part) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, p)
 	s.running.Done()
 }
 
-func (s *sockets) drain(ctx context.Context) error {
+// drain waits until all have ended, or ctx has and end has ended them.
+func (s *sockets) drain(ctx context.Context, task func(func())) error {
 	s.mu.Lock()
 	s.closing = true
 	s.mu.Unlock()
-	stop := context.AfterFunc(ctx, s.end)
+	stop := context.AfterFunc(ctx, func() { s.end(task) })
 	defer stop()
 	s.running.Wait() // one that end has ended leaves at once: both its connections are closed
 	s.mu.Lock()
@@ -184,153 +159,158 @@ func (s *sockets) drain(ctx context.Context) error {
 	return nil
 }
 
-// end ends all sockets.
-func (s *sockets) end() {
+// end ends all.
+func (s *sockets) end(task func(func())) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for x := range s.open {
+	s.ended = true
+	for p := range s.open {
 		s.cut = true
-		x.cancel()
+		task(p.cut)
 	}
 }
 
-// end is one of a socket's two connections. ReverseProxy copies with io.Copy
-// and a fresh 32 KiB buffer each way; io.Copy leaves the copying to a source
-// that has WriteTo, so end decides: an end that waits holds smallRead bytes, and
-// a full buffer is borrowed only while there is something in it.
-//
-// One goroutine may read while another writes, as with any net.Conn.
+// end is one of a socket's two connections, and the direction that leads from it to the other. One that rests waits in
+// the Proxy's poller, also beneath TLS; a buffer is borrowed while there is something in it.
 type end struct {
 	net.Conn
-	ahead  []byte             // came with the HTTP headers; read first
+	socket *socket
+	to     *end
+	ahead  []byte             // was read already, and is passed on first
 	count  prometheus.Counter // of bytes read here
-	moved  *atomic.Bool       // tells the watch
-	small  [smallRead]byte
-	plain  *netpoll.Conn // nil: not a plain TCP connection
-	closed func()        // called by each Close; may be nil
-
-	copying atomic.Bool   // WriteTo has begun, or is to do nothing
-	copied  chan struct{} // closed by WriteTo
+	plain  *netpoll.Conn      // nil: not a plain TCP connection
+	waiter *netpoll.ReadWaiter
+	came   time.Time // when something came last
+	until  time.Time // the deadline of reads
+	resume func()    // is run, made once
 }
 
-// smallRead holds a chat message or a keep-alive whole: one read, no buffer
-// borrowed.
-const smallRead = 512
-
-func newEnd(c net.Conn, ahead []byte, count prometheus.Counter, moved *atomic.Bool) *end {
+// One goroutine reads a connection while another may write to it, as with any net.Conn.
+func (e *end) init(s *socket, to *end, c net.Conn, ahead []byte, count prometheus.Counter) {
 	netpoll.Tune(c)
-	return &end{Conn: c, ahead: ahead, count: count, moved: moved, plain: netpoll.NewConn(c, pool{}.Get, pool{}.Put), copied: make(chan struct{})}
-}
-
-// Close may be called more than once.
-func (e *end) Close() error {
-	err := e.Conn.Close()
-	if e.closed != nil {
-		e.closed()
+	e.Conn, e.socket, e.to, e.ahead, e.count = c, s, to, ahead, count
+	if e.plain = netpoll.NewConn(c, pool{}.Get, pool{}.Put); e.plain != nil {
+		e.waiter = &e.plain.ReadWaiter
+	} else if secure, ok := c.(interface{ NetConn() net.Conn }); ok {
+		e.waiter = netpoll.NewReadWaiter(secure.NetConn())
 	}
-	return err
+	if e.waiter != nil {
+		e.waiter.Use(&s.proxy.poller)
+	}
+	e.came = time.Now() // what TLS has read before no poller sees, so reading comes first
+	e.resume = e.run
 }
 
-// CloseWrite tells the peer that no more comes: a FIN, or TLS's close_notify.
-func (e *end) CloseWrite() error {
+// closeWrite tells the peer that no more comes: a FIN, or TLS's close_notify.
+func (e *end) closeWrite() error {
 	if c, ok := e.Conn.(interface{ CloseWrite() error }); ok {
 		return c.CloseWrite()
 	}
 	return e.Conn.Close()
 }
 
-// WriteTo passes on all that is read until the peer half-closes, which is no error.
-// It is called once.
-func (e *end) WriteTo(to io.Writer) (int64, error) {
-	if e.copying.Swap(true) {
-		return 0, net.ErrClosed
+// restless is for how long a goroutine waits for more. Where things come further apart than half of that it does not
+// wait: to have it begin anew costs two system calls.
+const restless = 2 * time.Second
+
+// run passes on what comes until the direction ends, or rests.
+func (e *end) run() {
+	err := e.pass(e.ahead)
+	for e.ahead = nil; err == nil; {
+		now := time.Now()
+		isSparse := now.Sub(e.came) >= e.socket.proxy.restless/2
+		if e.came = now; isSparse && e.park() {
+			return
+		}
+		err = e.step(now)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			if err = nil; e.rests() {
+				return
+			}
+		}
 	}
-	defer close(e.copied)
-	n, err := e.pass(to, e.ahead)
-	e.ahead = nil
-	total := int64(n)
-	for err == nil {
-		n, err = e.step(to)
-		total += int64(n)
-	}
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return total, err
+	e.socket.ended(e, err)
 }
 
-// step waits for bytes and passes them on.
-func (e *end) step(to io.Writer) (int, error) {
-	if e.plain != nil {
-		return e.plainStep(to)
+// park has resume called when something comes; false if it has come already, or cannot be waited for so.
+func (e *end) park() bool { return e.waiter != nil && e.waiter.Park(e.resume) }
+
+// rests parks after nothing has come for a while. Where that cannot be, reads wait from now on.
+func (e *end) rests() bool {
+	if e.park() {
+		return true
 	}
-	n, err := e.Conn.Read(e.small[:])
-	if n < smallRead || err != nil {
-		return e.passThen(to, e.small[:n], err)
+	if !e.waiter.Ready() {
+		e.waiter, e.until = nil, time.Time{}
+		e.Conn.SetReadDeadline(time.Time{})
+	}
+	return false
+}
+
+// step waits for bytes, not for long if the wait can be left to the poller, and passes them on.
+func (e *end) step(now time.Time) error {
+	if wait := e.socket.proxy.restless; e.waiter != nil && e.until.Sub(now) < wait/2 {
+		e.until = now.Add(wait)
+		e.Conn.SetReadDeadline(e.until)
+	}
+	if e.plain != nil {
+		full, n, err := e.plain.Read(0, fullRead)
+		if err != nil {
+			return err
+		}
+		defer pool{}.Put(full)
+		return e.pass(full[:n])
+	}
+	return e.tlsStep()
+}
+
+// tlsStep waits for bytes of TLS and passes them on, and all that TLS has read besides: what is left there whole no
+// poller sees.
+func (e *end) tlsStep() error {
+	small := smalls.Get().(*[smallRead]byte)
+	defer smalls.Put(small)
+	n, err := e.Conn.Read(small[:])
+	if n == 0 {
+		return err
 	}
 	full := pool{}.Get()
 	defer pool{}.Put(full)
-	n = copy(full, e.small[:])
-	more, err := readNow(e.Conn, e.Conn, full[n:])
-	return e.passThen(to, full[:n+more], err)
-}
-
-func (e *end) plainStep(to io.Writer) (int, error) {
-	full, n, err := e.plain.Read(0, fullRead)
-	if err != nil {
-		return 0, err
+	at := copy(full, small[:n])
+	e.Conn.SetReadDeadline(longAgo)
+	for err == nil {
+		if at == len(full) {
+			if err := e.pass(full); err != nil {
+				return err
+			}
+			at = 0
+		}
+		n, err = e.Conn.Read(full[at:])
+		at += n
 	}
-	defer pool{}.Put(full)
-	return e.pass(to, full[:n])
-}
-
-// passThen passes b on and returns the first of the write's and the read's errors.
-func (e *end) passThen(to io.Writer, b []byte, read error) (int, error) {
-	n, err := e.pass(to, b)
-	if err == nil {
-		err = read
-	}
-	return n, err
-}
-
-func (e *end) pass(to io.Writer, b []byte) (int, error) {
-	if len(b) == 0 {
-		return 0, nil
-	}
-	e.moved.Store(true)
-	e.count.Add(float64(len(b)))
-	if d, ok := to.(*end); ok {
-		to = d.Conn
-	}
-	return to.Write(b)
-}
-
-// longAgo is a deadline that has passed.
-var longAgo = time.Unix(1, 0)
-
-// readNow reads what from has decrypted or buffered already and does not wait:
-// above all the rest of a TLS record. c is the connection below from.
-func readNow(from io.Reader, c net.Conn, b []byte) (int, error) {
-	if err := c.SetReadDeadline(longAgo); err != nil {
-		return 0, err
-	}
-	n, err := from.Read(b)
+	e.until = time.Time{}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = nil
+		err = e.Conn.SetReadDeadline(e.until)
 	}
-	return n, errors.Join(err, c.SetReadDeadline(time.Time{}))
+	if bad := e.pass(full[:at]); bad != nil {
+		return bad
+	}
+	return err
 }
 
-// readAhead returns what the transport read behind the headers of an answer
-// 101, at most its 4 KiB buffer. An error comes again at the next read.
-func readAhead(body io.Reader, c net.Conn) []byte {
-	b := make([]byte, 4<<10)
-	n, _ := readNow(body, c, b)
-	if n == 0 {
+func (e *end) pass(b []byte) error {
+	if len(b) == 0 {
 		return nil
 	}
-	return b[:n:n]
+	e.socket.moved.Store(true)
+	e.count.Add(float64(len(b)))
+	_, err := e.to.Conn.Write(b)
+	return err
 }
+
+// smallRead holds a chat message or a keep-alive.
+const smallRead = 512
+
+var smalls = sync.Pool{New: func() any { return new([smallRead]byte) }}
 
 // fullRead fits the largest message of a carrier with its headers into one
 // read and one write: four TLS records of 16 KiB.

@@ -131,8 +131,10 @@ func (r *rig) endPeriod() {
 	all.mu.Lock()
 	open := slices.Collect(maps.Keys(all.open))
 	all.mu.Unlock()
-	for _, x := range open {
-		x.idle()
+	for _, part := range open {
+		if s, ok := part.(*socket); ok {
+			s.idle()
+		}
 	}
 }
 

@@ -37,6 +37,11 @@ func withGateway(programs string, run func(*gateway) error) error {
 	if _, err := os.Stat(filepath.Join(programs, "lambda")); err != nil {
 		return fmt.Errorf("%w; .ci/gateway builds all that is needed", err)
 	}
+	return withProgramsIn(programs, run)
+}
+
+// withProgramsIn runs what needs programs of a folder, in a directory of its own.
+func withProgramsIn(programs string, run func(*gateway) error) error {
 	dir, err := os.MkdirTemp("", "load")
 	if err != nil {
 		return err

@@ -46,11 +46,11 @@ func run(ctx context.Context, args []string) error {
 	if len(args) == 2 && args[0] == "target" {
 		return target(ctx, args[1])
 	}
-	modes := map[string]func(context.Context, []string) error{"clients": clients, "rate": runRate, "chaos": runChaos}
+	modes := map[string]func(context.Context, []string) error{"clients": clients, "rate": runRate, "chaos": runChaos, "scale": runScale}
 	if len(args) > 0 && modes[args[0]] != nil {
 		return modes[args[0]](ctx, args[1:])
 	}
-	return errors.New("usage: load target HOST:PORT, or one of clients, rate and chaos with --help")
+	return errors.New("usage: load target HOST:PORT, or one of clients, scale, rate and chaos with --help")
 }
 
 // target echoes whatever it is sent.

@@ -6,14 +6,14 @@ import (
 	"net"
 	"net/url"
 	"strings"
-
-	"golang.org/x/net/http/httpproxy"
 )
 
 // Proxy chooses by which proxy a host is reached, if by any. Its zero value chooses
 // none. Several goroutines may use one. It holds passwords: do not print it.
 type Proxy struct {
-	choose func(*url.URL) (*url.URL, error)
+	by     *url.URL   // nil: there is none
+	always bool       // hosts of this machine are reached by it, too
+	exempt exemptions // the hosts that are reached without it, unless always
 }
 
 // ErrProxy means that a text is not the URL of a proxy. Its text quotes nothing, as
@@ -34,7 +34,7 @@ func ParseProxy(text string) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Proxy{func(*url.URL) (*url.URL, error) { return u, nil }}, nil
+	return &Proxy{by: u, always: true}, nil
 }
 
 // ProxyFrom reads what the environment says as most programs do: HTTPS_PROXY, or else
@@ -51,8 +51,7 @@ func ProxyFrom(get func(string) string) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := httpproxy.Config{HTTPSProxy: u.String(), NoProxy: either("NO_PROXY")}
-	return &Proxy{c.ProxyFunc()}, nil
+	return &Proxy{by: u, exempt: readExemptions(either("NO_PROXY"))}, nil
 }
 
 // defaultPorts are those of proxies by their schemes.
@@ -77,12 +76,8 @@ func parseProxyURL(text string) (*url.URL, error) {
 
 // to is the proxy by which host:port is reached; nil: there is none.
 func (p *Proxy) to(hostPort string) *url.URL {
-	if p == nil || p.choose == nil {
+	if p == nil || !p.always && p.exempt.has(hostPort) {
 		return nil
 	}
-	u, err := p.choose(&url.URL{Scheme: "https", Host: hostPort})
-	if err != nil { // it would be of a CGI program's environment alone
-		return nil
-	}
-	return u
+	return p.by
 }

@@ -59,8 +59,11 @@ type Listener struct {
 	Log   *slog.Logger // nil: slog.Default()
 
 	// Host is what the app was told to dial, if that is no address of the listener: browsers that
-	// ask for it see the help page, too.
+	// ask for it see the page, too.
 	Host string
+
+	// Page is what browsers are shown that a person has led here; nil: nothing.
+	Page Page
 
 	// Raw takes every connection for chat from its first byte on, also one that
 	// sends nothing: for odd clients and benchmarks.

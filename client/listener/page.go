@@ -24,21 +24,11 @@ const (
 	maxRest    = 64 << 10
 )
 
-const helpPage = `<!doctype html>
-<meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>A proxy for WhatsApp</title>
-<h1>This port is a proxy for the WhatsApp app</h1>
-<p>It works, but browsers cannot use it. On the phone open WhatsApp and go to
-<b>Settings</b>, <b>Storage and data</b>, <b>Proxy</b>. Enter</p>
-<ul>
-<li>as host, the name or number before the colon in this page's address,</li>
-<li>as chat port and as media port, the number after it,</li>
-<li>and leave TLS off.</li>
-</ul>
-<p>Messages, pictures, voice notes and files go through it; calls do not.</p>
-`
+// Page is what a person's browser is shown that asks for one of the listener's pages. Here says that
+// it runs on this machine; else it is somewhere on the network, and what is secret is none of its business.
+type Page func(q *http.Request, here bool) string
 
-// help shows the help page to a person whose browser was led here, and closes conn.
+// help shows the page to a person whose browser was led here, and closes conn.
 // Everybody else gets no answer: a page of the web must not find out that Culvert runs
 // here, neither by itself nor by a name of its own that leads here.
 func (r *reception) help(conn net.Conn, begun []byte) {
@@ -62,9 +52,15 @@ func (r *reception) showPage(conn net.Conn, q *http.Request) {
 	switch {
 	case r.isScripts(q, conn.LocalAddr()):
 		end(conn, answer(q, "application/x-ns-proxy-autoconfig", pac(proxyAddress(q.Host, conn.LocalAddr()))))
-	case !r.Web && r.isPersons(q, conn.LocalAddr()):
-		end(conn, answer(q, "text/html; charset=utf-8", helpPage))
+	case r.Page != nil && !r.Web && r.isPersons(q, conn.LocalAddr()):
+		end(conn, answer(q, "text/html; charset=utf-8", r.Page(q, isHere(conn))))
 	}
+}
+
+// isHere reports whether conn comes from a program of this machine, by loopback.
+func isHere(conn net.Conn) bool {
+	from, err := netip.ParseAddrPort(conn.RemoteAddr().String())
+	return err == nil && from.Addr().Unmap().IsLoopback()
 }
 
 // proxyAddress is where a browser finds this listener that has asked for host, which is ours.
@@ -122,6 +118,10 @@ func (r *reception) isOurs(host string, local net.Addr) bool {
 	return err == nil && bad == nil && named.Unmap() == at.Addr().Unmap().WithZone("")
 }
 
+// policy keeps a page from running, fetching, sending and being framed.
+const policy = "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n" +
+	"X-Frame-Options: DENY\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nCross-Origin-Resource-Policy: same-origin\r\n"
+
 // answer is the response to a request that gets text.
 func answer(q *http.Request, kind, text string) []byte {
 	body := text
@@ -129,5 +129,5 @@ func answer(q *http.Request, kind, text string) []byte {
 		body = ""
 	}
 	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\n"+
-		"Content-Length: %d\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s", kind, len(text), body)
+		"Content-Length: %d\r\nCache-Control: no-store\r\n%sConnection: close\r\n\r\n%s", kind, len(text), policy, body)
 }

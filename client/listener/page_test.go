@@ -10,6 +10,11 @@ import (
 	"testing"
 )
 
+// helpPage is what the tests' listeners show.
+const helpPage = "<!doctype html><title>A proxy</title>"
+
+func showHelp(*http.Request, bool) string { return helpPage }
+
 // bothWays are connections to a listener, plain and inside TLS.
 func bothWays(t *testing.T, address string) []net.Conn {
 	return []net.Conn{connectTo(t, address), tls.Client(connectTo(t, address), &tls.Config{InsecureSkipVerify: true})}
@@ -20,7 +25,7 @@ const goes = "\r\nUpgrade-Insecure-Requests: 1\r\n"
 
 func TestAPersonsBrowserSeesTheHelpPage(t *testing.T) {
 	t.Parallel()
-	address, _ := loopback(t, &Listener{Host: "proxy.example"})
+	address, _ := loopback(t, &Listener{Host: "proxy.example", Page: showHelp})
 	for request, want := range map[string]string{
 		"GET / HTTP/1.1\r\nHost: " + address:                                 helpPage,
 		"GET / HTTP/1.1\r\nHost: 127.0.0.1":                                  helpPage,
@@ -47,7 +52,7 @@ func TestAPersonsBrowserSeesTheHelpPage(t *testing.T) {
 
 func TestNoPageOfTheWebGetsAnAnswer(t *testing.T) {
 	t.Parallel()
-	address, _ := loopback(t, &Listener{Host: "proxy.example"})
+	address, _ := loopback(t, &Listener{Host: "proxy.example", Page: showHelp})
 	own := "Host: " + address + "\r\n"
 	for name, request := range map[string]string{
 		"a name that leads here":        "GET / HTTP/1.1\r\nHost: rebound.example:5222\r\n",

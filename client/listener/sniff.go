@@ -21,11 +21,11 @@ const (
 	rawChat                  // the Noise stream of WhatsApp's chat
 	mediaTLS                 // TLS to a host of WhatsApp's: it ends at WhatsApp
 	chatTLS                  // TLS to us: chat is inside
-	webPage                  // a browser that shall see the help page
+	webPage                  // a browser that shall see the page
 	foreign                  // nothing that we serve: close without an answer
 )
 
-// methods of HTTP begin what browsers send that shall see the help page.
+// methods of HTTP begin what browsers send that shall see the page.
 var methods = [][]byte{[]byte("GET "), []byte("HEAD ")}
 
 // openings of WhatsApp's chat: the prologue of its Noise handshake, and the

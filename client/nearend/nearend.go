@@ -14,9 +14,11 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"culvert/client"
 	"culvert/client/front"
+	"culvert/client/household"
 	"culvert/client/listener"
 	"culvert/internal/link"
 	"culvert/internal/term"
@@ -63,6 +65,8 @@ type NearEnd struct {
 	log       *slog.Logger
 	listeners []port
 	fronts    int // of the link
+	began     time.Time
+	meter     household.Meter
 }
 
 // port is a listener for the app.
@@ -87,7 +91,7 @@ func Open(ctx context.Context, l *link.Link, o Options, logs io.Writer) (*NearEn
 		return nil, fmt.Errorf("--max-guests %d: no number of connections: give one of 1 or more, or leave it out for 1024", o.Guests)
 	}
 	own, clients := loggers(logs, o.Verbose)
-	n := &NearEnd{log: own, fronts: len(l.Fronts)}
+	n := &NearEnd{log: own, fronts: len(l.Fronts), began: time.Now()}
 	var err error
 	n.Client, err = client.New(client.Config{Link: l, Log: clients, Dialer: o.Dialer, DialRate: o.DialRate, Keep: o.Keep, Guests: o.Guests})
 	if err != nil {
@@ -172,7 +176,7 @@ func (n *NearEnd) Serve(ctx context.Context) error {
 	group.Go(func() { n.Client.Run(ctx) })
 	carry := func(conn net.Conn, s wire.Service, first []byte) { n.Client.Carry(conn, s, first) }
 	for _, l := range n.listeners {
-		app := listener.Listener{Raw: l.kind == forRaw, Web: l.kind == forWeb, Script: n.App.script, Host: n.App.Host, Log: n.log, Carry: carry}
+		app := listener.Listener{Raw: l.kind == forRaw, Web: l.kind == forWeb, Script: n.App.script, Host: n.App.Host, Page: n.page, Log: n.log, Carry: carry}
 		group.Go(func() {
 			if err := app.Serve(ctx, l.Listener); err != nil {
 				cancel(err)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"culvert/client"
 	"culvert/internal/term"
@@ -201,7 +200,7 @@ func (w *Watcher) fit(s client.Status, parts []string) string {
 		if i > 0 {
 			p = ", " + p
 		}
-		if i > 0 && utf8.RuneCountInString(line+p) > room {
+		if i > 0 && term.Columns(line+p) > room {
 			break
 		}
 		line += p
@@ -209,10 +208,14 @@ func (w *Watcher) fit(s client.Status, parts []string) string {
 	return w.Out.Paint(m) + " " + shorten(line, room)
 }
 
-// shorten cuts s to n characters.
+// shorten cuts s to n columns.
 func shorten(s string, n int) string {
-	if utf8.RuneCountInString(s) <= n {
+	if term.Columns(s) <= n {
 		return s
 	}
-	return string([]rune(s)[:max(n-1, 0)]) + "…"
+	letters := []rune(s)
+	for len(letters) > 0 && term.Columns(string(letters)) >= n {
+		letters = letters[:len(letters)-1]
+	}
+	return string(letters) + "…"
 }

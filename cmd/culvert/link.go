@@ -53,7 +53,8 @@ func linkSecret(_ context.Context, args []string, stdout, _ io.Writer) error {
 
 const newAbout = `
 Prints a link, and nothing else; with --qr a QR code of it follows, if the terminal
-shows the whole of it. --qr-file makes a picture of the code. The link is a secret:
+shows the whole of it. --qr-file makes a picture of the code, and --invitation a page or a
+text for whoever gets the link, in the language of --lang. The link is a secret:
 whoever holds it is the user. A file that it goes to becomes its owner's alone. Give
 each person a number of their own, so that one link can be revoked alone. The same
 secret, user and fronts make the same link again.
@@ -79,6 +80,8 @@ masters or gates the first counts.
 
 Examples:
   (umask 077; culvert link new --secret-file secret --user 1 --front wss://d111111abcdef8.cloudfront.net/ > link)
+  (umask 077; culvert link new --secret-file secret --user 2 --invitation invitation.html --lang fa \
+    --front wss://d111111abcdef8.cloudfront.net/ > link)
   (umask 077; culvert link new --secret-file secret --user 7 --qr-file link.png \
     --front wss://origin.example:8443/ --pin cert.pem \
     --front 'wss://cdn.example/;host=origin.example;dial=192.0.2.10;sni=none' > link)`
@@ -94,6 +97,8 @@ type newOptions struct {
 	user   uint32
 	qr     bool
 	qrFile string
+
+	invitation invitationOptions
 }
 
 func linkNew(_ context.Context, args []string, stdout, _ io.Writer) error {
@@ -106,6 +111,7 @@ func linkNew(_ context.Context, args []string, stdout, _ io.Writer) error {
 	o.flags.Func("user", "`NUMBER` of the user, by which the origin can revoke the link; one for each person", o.setUser)
 	o.flags.BoolVar(&o.qr, "qr", false, "print a QR code of the link as well")
 	o.flags.StringVar(&o.qrFile, "qr-file", "", "`FILE` that gets a picture of the link's QR code; its name ends in .png or .svg")
+	o.invitation.addFlags(o.flags)
 	if err := o.flags.ParseNone(args, stdout); err != nil {
 		return err
 	}
@@ -118,6 +124,9 @@ func linkNew(_ context.Context, args []string, stdout, _ io.Writer) error {
 	}
 	if err := o.writePicture(l.QR()); err != nil {
 		return fmt.Errorf("write QR code: %w", err)
+	}
+	if err := o.invitation.write(l); err != nil {
+		return err
 	}
 	if err := secret.Keep(stdout); err != nil {
 		return err
@@ -162,7 +171,7 @@ func (o *newOptions) check() error {
 	case o.qrFile != "" && !term.IsPicture(o.qrFile):
 		return o.flags.Wrong("--qr-file makes a picture, and its name ends in .png or .svg")
 	}
-	return nil
+	return o.invitation.check()
 }
 
 func (o *newOptions) link() (*link.Link, error) {

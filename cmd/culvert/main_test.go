@@ -14,7 +14,7 @@ import (
 )
 
 // TestMain lets the test binary be the program, so that tests can send signals
-// to a real process. What a client keeps is not kept where the user's own does.
+// to a real process. Programs speak English here. What a client keeps is not kept where the user's own does.
 func TestMain(m *testing.M) {
 	if os.Getenv("CULVERT_TEST_AS_PROGRAM") != "" {
 		main()
@@ -24,6 +24,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	os.Setenv("XDG_STATE_HOME", dir)
+	os.Setenv("LC_ALL", "C")
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)

@@ -30,6 +30,8 @@ var mayImport = map[string][]string{
 	"internal/version":   {},
 	"internal/secret":    {},
 	"internal/term":      {"internal/secret", "internal/version"},
+	"internal/lang":      {},
+	"internal/page":      {"internal/lang", "internal/term"},
 	"internal/seal":      {"internal/wire"},
 	"internal/handover":  {"internal/wire"},
 	"internal/tasks":     {},
@@ -54,10 +56,11 @@ var mayImport = map[string][]string{
 	"edge/worker":      {"internal/site"},
 	"functions":        {"edge", "internal/wire"},
 
-	"client/doctor":  {"client", "client/front", "internal/link", "internal/tunnel", "internal/term", "internal/whatsapp", "internal/wire"},
-	"client/nearend": {"client", "client/front", "client/listener", "internal/link", "internal/term", "internal/wire"},
+	"client/doctor":    {"client", "client/front", "internal/link", "internal/tunnel", "internal/term", "internal/whatsapp", "internal/wire"},
+	"client/household": {"internal/lang", "internal/page", "internal/term"},
+	"client/nearend":   {"client", "client/front", "client/household", "client/listener", "internal/link", "internal/term", "internal/wire"},
 
-	"cmd/culvert": {"client", "client/doctor", "client/front", "client/look", "client/nearend", "internal/link", "internal/seal", "internal/secret", "internal/term", "internal/whatsapp", "internal/wire"},
+	"cmd/culvert": {"client", "client/doctor", "client/front", "client/look", "client/nearend", "internal/lang", "internal/link", "internal/page", "internal/seal", "internal/secret", "internal/term", "internal/whatsapp", "internal/wire"},
 	"cmd/edge":    {"edge/passthrough", "internal/serve", "internal/site"},
 	"cmd/local":   {"any"},
 	"cmd/origin":  {"internal/link", "internal/seal", "internal/secret", "internal/serve", "internal/site", "internal/whatsapp", "internal/wire", "origin"},

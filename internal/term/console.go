@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -144,7 +143,7 @@ func (c *Console) Step(m Mark, took time.Duration, format string, args ...any) {
 		time = stepTime(took)
 	}
 	width := TextWidth - indent
-	if time != "" && utf8.RuneCountInString(text) > width-indent-len(time) {
+	if time != "" && Columns(text) > width-indent-len(time) {
 		width -= len(time) + indent
 	}
 	lines := Wrap(text, width)
@@ -154,8 +153,8 @@ func (c *Console) Step(m Mark, took time.Duration, format string, args ...any) {
 		b.WriteString("\n  " + l)
 	}
 	if time != "" {
-		last := utf8.RuneCountInString(lines[len(lines)-1])
-		b.WriteString(strings.Repeat(" ", max(TextWidth-indent-last-utf8.RuneCountInString(time), indent)) + c.paint(time, dim))
+		last := Columns(lines[len(lines)-1])
+		b.WriteString(strings.Repeat(" ", max(TextWidth-indent-last-Columns(time), indent)) + c.paint(time, dim))
 	}
 	fmt.Fprintln(c, b.String())
 }
@@ -228,22 +227,6 @@ func JSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
-}
-
-// Wrap breaks s between words into lines of at most width characters, as far as
-// its words allow that. There is one line at least.
-func Wrap(s string, width int) (lines []string) {
-	line := ""
-	for _, word := range strings.Fields(s) {
-		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
-			lines, line = append(lines, line), ""
-		}
-		if line != "" {
-			line += " "
-		}
-		line += word
-	}
-	return append(lines, line)
 }
 
 // OneLine is an error's text on one line.

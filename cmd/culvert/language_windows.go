@@ -1,0 +1,12 @@
+package main
+
+import "golang.org/x/sys/windows"
+
+// windowLanguages are those of the user's windows, the preferred first.
+func windowLanguages() []string {
+	all, err := windows.GetUserPreferredUILanguages(windows.MUI_LANGUAGE_NAME)
+	if err != nil {
+		return nil
+	}
+	return all
+}

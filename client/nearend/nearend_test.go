@@ -31,7 +31,7 @@ func TestConnectSaysWhyNotAndTriesOn(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	out, done := screen.New(), make(chan error, 1)
-	go func() { done <- near.run(ctx, term.NewConsole(out), 100*time.Millisecond) }()
+	go func() { done <- near.run(ctx, term.NewConsole(out), time.Second) }()
 	text := out.Await(t, "culvert doctor")
 	if !strings.Contains(text, "Not connected yet") || !strings.Contains(text, "connection refused") {
 		t.Errorf("got %s, want why", text)

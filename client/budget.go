@@ -85,6 +85,7 @@ func (b *budgets) left(l *activeCarrier, isBulk bool) uint32 {
 	defer b.mu.Unlock()
 	f := b.of(l.front)
 	f.answered()
+	b.agree(f)
 	now := time.Now()
 	limit := f.limit
 	switch {
@@ -221,18 +222,38 @@ func (f *budget) freeze(at int, isSilent bool) {
 	f.frozen = at
 	switch {
 	case before > 0 && max(before, at)-min(before, at) <= freezeSpread:
-		f.limit, f.known = min(before, at)*93/100-slack, true
-		if f.exact {
-			f.limit = min(before, at) - slack
-		}
-		f.pause = min(max(2*f.pause, believed), mostBelieved)
-		f.until = now.Add(f.pause)
+		f.know(min(before, at), now)
 	case f.limit == 0 && at <= mostSuspect:
 		f.limit = at * 4 / 5
 		if f.exact {
 			f.limit = at - slack // so much has come
 		}
 		f.until = now.Add(suspected)
+	}
+}
+
+// know notes what carriers bring that freeze, as two agree.
+func (f *budget) know(at int, now time.Time) {
+	f.limit, f.known = at*93/100-slack, true
+	if f.exact {
+		f.limit = at - slack
+	}
+	f.pause = min(max(2*f.pause, believed), mostBelieved)
+	f.until = now.Add(f.pause)
+}
+
+// agree has what is suspected of f be known if carriers by another front froze after as much: it is the network
+// that freezes them.
+func (b *budgets) agree(f *budget) {
+	for _, o := range b.fronts {
+		if o == f || f.limit == 0 || o.limit == 0 || o.exact != f.exact || max(f.frozen, o.frozen)-min(f.frozen, o.frozen) > freezeSpread {
+			continue
+		}
+		for _, each := range []*budget{f, o} {
+			if !each.known {
+				each.know(min(f.frozen, o.frozen), time.Now())
+			}
+		}
 	}
 }
 

@@ -42,6 +42,25 @@ func TestABudgetIsLearnedFromCarriersThatFroze(t *testing.T) {
 	})
 }
 
+// A network freezes the connections to all fronts alike: one by each says as much as two by one.
+func TestTwoFrontsThatFreezeAlikeAreKnownTo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var b budgets
+		for front, at := range []int{15_000, 14_000, 25_000} {
+			b.of(front).freeze(at, true)
+			b.agree(b.of(front))
+		}
+		want := 14_000*93/100 - slack
+		if one, two := b.of(0), b.of(1); !one.known || !two.known || one.limit != want || two.limit != want {
+			t.Errorf("got %+v and %+v, want %d known", one, two, want)
+		}
+		if other := b.of(2); other.known {
+			t.Errorf("got %+v of one that froze after much more, want it suspected", other)
+		}
+	})
+}
+
 // One carrier that fell silent may have had another reason: what it says is forgotten, unless another
 // agrees.
 func TestASuspicionIsForgotten(t *testing.T) {

@@ -21,6 +21,7 @@ type minuteLimit struct {
 	known  bool          // else it is suspected
 	until  time.Time     // when bulk may try for more, or what is suspected is forgotten
 	pause  time.Duration // how long limit was believed the last time
+	raised bool          // one more than was believed has passed, since the last that failed
 }
 
 const (
@@ -62,7 +63,8 @@ func (m *minuteLimit) left(now time.Time, most int) int {
 	return max(most-m.since(now.Add(-aMinute)), 0)
 }
 
-// opened notes a connection. One beyond the limit shows that there is none, or another.
+// opened notes a connection. One beyond the limit shows that it is higher, as nobody sees each that the network
+// counts, and a second one that there is none.
 func (m *minuteLimit) opened(now time.Time, areTight bool) {
 	m.begun = slices.DeleteFunc(m.begun, func(at time.Time) bool { return now.Sub(at) > 2*time.Minute })
 	if len(m.begun) < 4*mostMinute {
@@ -70,8 +72,10 @@ func (m *minuteLimit) opened(now time.Time, areTight bool) {
 	}
 	switch {
 	case m.limit == 0:
+	case m.since(now.Add(-lessThanMinute)) > m.limit && !m.raised:
+		m.limit, m.raised = m.since(now.Add(-lessThanMinute)), true
 	case m.since(now.Add(-lessThanMinute)) > m.limit:
-		m.limit, m.before, m.known, m.pause = 0, 0, false, 0
+		m.limit, m.before, m.known, m.pause, m.raised = 0, 0, false, 0, false
 	case m.known:
 	case areTight:
 		m.believe(now)
@@ -90,7 +94,7 @@ func (m *minuteLimit) failed(began, now time.Time) {
 	switch n := m.since(began.Add(-time.Minute)); {
 	case n < leastMinute || n > mostMinute:
 	case m.limit == 0 || n < m.limit:
-		m.limit, m.known, m.until = n, false, now.Add(suspected)
+		m.limit, m.known, m.raised, m.until = n, false, false, now.Add(suspected)
 		if max(n, m.before)-min(n, m.before) <= 1 {
 			m.believe(now)
 		}
@@ -159,17 +163,46 @@ func (c *Client) streamFronts() (all []int) {
 }
 
 // mayDialBulk reports whether bulk, which has begun so many connections within the last minute, may
-// begin another: as many as chat uses, and two at least, are left to it.
+// begin another: as many as chat uses, and two at least, are left to it, each in time.
 func (c *Client) mayDialBulk(begun int) bool {
-	left, limit, areCounted := c.budgets.connections(c.streamFronts(), true)
-	return !areCounted || left >= chatConnections && begun < limit-max(chatConnections, c.pool.chatUses(time.Now()))
+	fronts, now := c.streamFronts(), time.Now()
+	left, limit, areCounted := c.budgets.connections(fronts, true)
+	if !areCounted {
+		return true
+	}
+	lasts := c.pool.chatLasts(now)
+	return left >= chatConnections && begun < limit-max(chatConnections, usesOf(lasts)) && c.budgets.suffices(fronts, lasts, now)
 }
 
-// learnMinute takes how an attempt at a front went that was begun then.
+// suffices reports whether what the fronts may begin is enough for chat, of which each connection lasts so long,
+// though bulk begins one now: the next has to begin at once, perhaps.
+func (b *budgets) suffices(fronts []int, lasts time.Duration, now time.Time) bool {
+	if lasts == 0 {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	needed := 1 + 1 // bulk's, and chat's next
+	for after := time.Duration(0); after < aMinute; after += lasts {
+		may := 0
+		for _, i := range fronts {
+			m := &b.of(i).minute
+			may += m.most(now, true) - m.since(now.Add(after-aMinute))
+		}
+		if may < needed {
+			return false
+		}
+		needed++
+	}
+	return true
+}
+
+// learnMinute takes how an attempt at a front failed that was begun then. One that came as far as asking for a
+// WebSocket had a connection.
 func (c *Client) learnMinute(ctx context.Context, i int, began time.Time, err error) {
+	var failed *front.Error
 	switch s := front.SymptomOf(err); {
-	case err == nil:
-		c.budgets.hasBegun(i)
+	case errors.As(err, &failed) && failed.Step() == front.StepUpgrade:
 	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
 	case s == front.Silence, s == front.Cut:
 		c.budgets.hasFailed(i, began)

@@ -59,9 +59,62 @@ func TestConnectionsAMinuteAreLearned(t *testing.T) {
 		if m.limit != 4 || m.pause != 2*believed || !m.known {
 			t.Errorf("got %+v after a try for more that failed, want it believed for longer", m)
 		}
-		b.hasBegun(0)
-		if m.limit != 0 {
-			t.Errorf("five passed within a minute: got a limit of %d", m.limit)
+		if b.hasBegun(0); m.limit != 5 || !m.known {
+			t.Errorf("five passed within a minute: got %+v, want five", m)
+		}
+		if b.hasBegun(0); m.limit != 0 {
+			t.Errorf("six passed within a minute: got a limit of %d", m.limit)
+		}
+	})
+}
+
+// Nobody sees each connection that the network counts: what passes beyond a limit does not make bulk free to take all.
+func TestALimitThatOneMorePassesIsHigher(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var b budgets
+		m := &b.of(0).minute
+		b.of(0).limit, b.of(0).known = 12_000, true
+		for range 3 {
+			b.hasBegun(0)
+		}
+		b.hasFailed(0, time.Now())
+		time.Sleep(aMinute)
+		for range 4 {
+			b.hasBegun(0)
+		}
+		if m.limit != 4 || !m.known {
+			t.Errorf("four passed: got %+v, want 4 known", m)
+		}
+		time.Sleep(aMinute)
+		for range 4 {
+			b.hasBegun(0)
+		}
+		if b.hasFailed(0, time.Now()); m.limit != 4 {
+			t.Errorf("a fifth failed: got %+v, want 4", m)
+		}
+	})
+}
+
+// What bulk takes may be what chat needs half a minute later.
+func TestBulkTakesNoConnectionThatChatWillNeed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := &Client{fronts: newFronts(twoFronts(), time.Now), pool: newPool()}
+		for i := range 2 {
+			c.budgets.of(i).minute = minuteLimit{limit: 4, known: true, until: time.Now().Add(time.Hour)}
+		}
+		for range 3 {
+			c.budgets.hasBegun(0)
+			c.budgets.hasBegun(1)
+		}
+		time.Sleep(20 * time.Second)
+		c.pool.use.lived = 20 * time.Second
+		if c.mayDialBulk(0) {
+			t.Error("two are left, and chat needs three before there are more: got one of them for bulk")
+		}
+		if c.pool.use.lived = 50 * time.Second; !c.mayDialBulk(0) {
+			t.Error("chat needs one at once, and the next in 50 s: got the second held back from bulk")
 		}
 	})
 }

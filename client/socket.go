@@ -76,8 +76,8 @@ func (c *Client) dialSocket(ctx context.Context, w wanted) (*socket, int, error)
 		}
 		began := time.Now()
 		s, err := c.tryFront(ctx, i, w.home.way(), w)
-		c.learnMinute(ctx, i, began, err)
 		if err != nil {
+			c.learnMinute(ctx, i, began, err)
 			if ctx.Err() == nil {
 				c.redials.failed(i, began)
 			}
@@ -144,6 +144,7 @@ func (c *Client) tryFront(ctx context.Context, i int, ticket string, w wanted) (
 func (c *Client) openSocket(ctx context.Context, i int, ticket string, w wanted) (s *socket, way front.Way, again bool, err error) {
 	var repeat atomic.Bool
 	s, way, err = front.Open(ctx, c.cfg.Dialer, c.fronts.at(i).Front, func(ctx context.Context, conn *front.Conn) (*socket, error) {
+		c.budgets.hasBegun(i)
 		s, again, err := c.enter(ctx, conn, i, ticket, w)
 		if again {
 			repeat.Store(true)

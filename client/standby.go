@@ -13,9 +13,9 @@ type use struct {
 	lived time.Duration // how long the one before lasted; 0: it was not spent
 }
 
-// chatUses is how many connections a minute the main carrier takes, at the pace at which this one, or
-// the one before, is spent.
-func (p *pool) chatUses(now time.Time) int {
+// chatLasts is how long a main carrier lasts, at the pace at which this one, or the one before, is spent; 0: it
+// is not known.
+func (p *pool) chatLasts(now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	lasts := p.use.lived
@@ -28,6 +28,11 @@ func (p *pool) chatUses(now time.Time) int {
 			}
 		}
 	}
+	return lasts
+}
+
+// usesOf is how many connections a minute chat takes, of which each lasts so long.
+func usesOf(lasts time.Duration) int {
 	if lasts == 0 {
 		return 0
 	}

@@ -186,9 +186,11 @@ func (b *budgets) compareRoom(one, other int) int {
 	return 1
 }
 
-// fellSilent notes that l is doubted. Whether it froze shows when another answers.
+// fellSilent notes that l is doubted. Whether it froze shows when another answers. One by which no whole message
+// has come may have brought much of the first.
 func (b *budgets) fellSilent(l *activeCarrier) {
-	if !l.Live() || l.Spent() { // one that is spent has nothing to answer with
+	isFirst := !l.Live() && l.total() < l.cost+leastFreeze
+	if isFirst || l.Spent() { // one that is spent has nothing to answer with
 		return
 	}
 	b.mu.Lock()

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"culvert/internal/link"
+	"culvert/internal/session"
+	"culvert/internal/wire"
 )
 
 // What a front's carriers may bring is learned from those that froze: of one with caution and for a
@@ -37,6 +39,26 @@ func TestABudgetIsLearnedFromCarriersThatFroze(t *testing.T) {
 			}
 			if f.limit != c.want || f.limit > 0 && time.Until(f.until) != c.believe {
 				t.Errorf("%s: got %d for %v, want %d for %v", name, f.limit, time.Until(f.until), c.want, c.believe)
+			}
+		}
+	})
+}
+
+// A first message may be longer than what a network lets pass, so that no record came whole.
+func TestACarrierMayFreezeWithinItsFirstMessage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, err := New(Config{Link: linkTo(link.Front{})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		near, _ := memoryPair(false)
+		silent := &activeCarrier{Carrier: c.pool.current().session.NewCarrier(near, session.Stream, wire.Token{}), cost: 4100}
+		for brought, want := range map[int]bool{6000: false, 14_000: true} {
+			silent.brought = func() int { return brought }
+			c.budgets.of(0).silent = nil
+			if c.budgets.fellSilent(silent); (c.budgets.of(0).silent == silent) != want {
+				t.Errorf("%d bytes came: got it suspected %v, want %v", brought, !want, want)
 			}
 		}
 	})

@@ -13,7 +13,7 @@ import (
 // config is what the environment says; its tags are the manual.
 type config struct {
 	Listen     serve.Address `env:"CULVERT_LISTEN" envDefault:"127.0.0.1:8080" help:"host:port to listen on" try:":443"`
-	TLS        serve.TLSFiles
+	TLS        serve.TLS
 	Origin     serve.URL          `env:"CULVERT_ORIGIN,required" help:"URL of the origin; a path in it is put before every request's" try:"https://origin.example"`
 	OriginCA   string             `env:"CULVERT_ORIGIN_CA" help:"PEM file with whoever may sign the origin's certificate, or with that certificate itself; without it the system's authorities" try:"/etc/culvert/origin.pem"`
 	Admin      serve.AdminAddress `env:"CULVERT_ADMIN_LISTEN" envDefault:"off" empty:"off" help:"host:port of /healthz and /metrics, or off" try:"127.0.0.1:9091"`

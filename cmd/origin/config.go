@@ -27,7 +27,7 @@ import (
 // config is what the environment says; its tags are the manual.
 type config struct {
 	Listen       serve.Address `env:"CULVERT_LISTEN" envDefault:"127.0.0.1:8081" help:"host:port to listen on" try:":443"`
-	TLS          serve.TLSFiles
+	TLS          serve.TLS
 	SecretFile   string             `env:"CULVERT_SECRET_FILE" help:"required: the file that holds the master secret, which 'culvert link secret' makes, and that nobody else can read; or up to 4, one a line, the newest first: the links of all of them are good. - is the standard input" try:"/etc/culvert/secret"`
 	GateFile     string             `env:"CULVERT_GATE_FILE" help:"file that holds the gates' own secrets, one a line, 64 letters and digits each, the newest first, where edges have any" try:"/etc/culvert/gate"`
 	Revoked      revocation         `env:"CULVERT_REVOKED" help:"numbers of the users whose links are void, with commas between; or a file with one a line, which is read again when it changes" sighup:"reread" try:"3,17"`

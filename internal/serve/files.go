@@ -168,6 +168,11 @@ func (f TLSFiles) Listen(at Address, shared bool, wrap func(net.Listener) net.Li
 	if err != nil {
 		return nil, err
 	}
+	return listen(at, shared, wrap, secure)
+}
+
+// listen is Listen with what TLS needs; nil: plain HTTP.
+func listen(at Address, shared bool, wrap func(net.Listener) net.Listener, secure *tls.Config) (net.Listener, error) {
 	var by net.ListenConfig
 	if shared {
 		by.Control = netpoll.ShareAddress
@@ -182,8 +187,7 @@ func (f TLSFiles) Listen(at Address, shared bool, wrap func(net.Listener) net.Li
 	return guise.Listen(listener, secure), nil
 }
 
-// config returns nil if no certificate is set. It offers HTTP/2, as websites do, and HTTP/1.1, which
-// WebSockets ask for; and full records from the first byte on.
+// config returns nil if no certificate is set.
 func (f TLSFiles) config(files *Files) (*tls.Config, error) {
 	if f.Cert == "" {
 		return nil, nil
@@ -192,12 +196,18 @@ func (f TLSFiles) config(files *Files) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	return secureBy(func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.Get(), nil }), nil
+}
+
+// secureBy shows the certificate that it is given. It offers HTTP/2, as websites do, and HTTP/1.1, which
+// WebSockets ask for; and full records from the first byte on.
+func secureBy(show func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Config {
 	return &tls.Config{
 		MinVersion:                  tls.VersionTLS12,
 		NextProtos:                  []string{"h2", "http/1.1"},
 		DynamicRecordSizingDisabled: true,
-		GetCertificate:              func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.Get(), nil },
-	}, nil
+		GetCertificate:              show,
+	}
 }
 
 func (f TLSFiles) load() (*tls.Certificate, error) {

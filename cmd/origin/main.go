@@ -13,8 +13,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"culvert/cmd/origin/internal/setup"
 	"culvert/internal/link"
 	"culvert/internal/serve"
+	"culvert/internal/term"
 	"culvert/internal/whatsapp"
 	"culvert/origin"
 )
@@ -23,6 +25,7 @@ var program = serve.Program{
 	Name: "origin",
 	About: "takes Culvert's WebSockets, unwraps the connections in them and dials\n" +
 		"WhatsApp, and nothing else; shows an ordinary website to everyone without a link.",
+	Commands: setup.Program.List(),
 }
 
 // collectAt makes the collector run when the heap has grown by 40 %: carriers
@@ -32,6 +35,9 @@ var program = serve.Program{
 const collectAt = 40
 
 func main() {
+	if setup.Has(os.Args[1:]) {
+		term.Main(setup.Program)
+	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(collectAt)
 	}

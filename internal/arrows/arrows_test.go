@@ -63,10 +63,11 @@ var mayImport = map[string][]string{
 	"cmd/culvert": {"client", "client/doctor", "client/front", "client/look", "client/nearend", "internal/lang", "internal/link", "internal/page", "internal/seal", "internal/secret", "internal/term", "internal/whatsapp", "internal/wire"},
 	"cmd/edge":    {"edge/passthrough", "internal/serve", "internal/site"},
 	"cmd/local":   {"any"},
-	"cmd/origin":  {"internal/link", "internal/seal", "internal/secret", "internal/serve", "internal/site", "internal/whatsapp", "internal/wire", "origin"},
+	"cmd/origin":  {"cmd/origin/internal/setup", "internal/link", "internal/seal", "internal/secret", "internal/serve", "internal/site", "internal/term", "internal/whatsapp", "internal/wire", "origin"},
 	"cmd/cloud":   {"internal/aws", "cmd/cloud/internal/advice", "cmd/cloud/internal/cfn", "internal/cost", "internal/term"},
 
 	"cmd/cloud/internal/advice": {"internal/aws"},
+	"cmd/origin/internal/setup": {"internal/link", "internal/seal", "internal/secret", "internal/serve", "internal/term", "internal/version"},
 	"cmd/cloud/internal/cfn":    {"internal/aws", "cmd/cloud/internal/advice", "internal/term"},
 
 	"infra":           {"edge/gate"},

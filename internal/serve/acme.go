@@ -13,6 +13,7 @@ import (
 type ACME struct {
 	Name      string `env:"CULVERT_ACME_NAME" help:"a name that leads to port 443 of this machine: the server gets a certificate for it, and renews it; by this it agrees to the authority's terms. Until there is one, that of CULVERT_TLS_CERT is shown, or one that nobody has signed" try:"origin.example"`
 	Authority URL    `env:"CULVERT_ACME_URL" envDefault:"https://acme-v02.api.letsencrypt.org/directory" help:"directory of the certificate authority, by ACME" try:"https://acme-v02.api.letsencrypt.org/directory"`
+	Unnamed   bool   `env:"CULVERT_ACME_UNNAMED" help:"true shows the certificate of CULVERT_TLS_CERT to whoever names no host, as clients do whose links name that certificate" try:"true"`
 	Folder    string `env:"CULVERT_ACME_FOLDER" envDefault:"/var/lib/culvert/acme" help:"folder of this server's own for the account and the certificate" try:"/var/lib/culvert/acme"`
 }
 
@@ -50,12 +51,14 @@ func (t TLS) Listen(at Address, shared bool, wrap func(net.Listener) net.Listene
 	}
 	secure, err := t.config(files)
 	if err == nil && secure == nil {
+		t.ACME.Unnamed = false
 		secure, err = unsigned(t.ACME.Name)
 	}
 	if err != nil {
 		return nil, err
 	}
-	a := &applicant{ACME: t.ACME, log: files.log}
+	a := &applicant{ACME: t.ACME, log: files.log, hurry: make(chan struct{}, 1)}
+	files.add(a.reread)
 	return listen(at, shared, func(ln net.Listener) net.Listener {
 		if wrap != nil {
 			ln = wrap(ln)

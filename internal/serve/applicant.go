@@ -20,6 +20,7 @@ type applicant struct {
 	ACME
 	log     *slog.Logger
 	got     atomic.Pointer[tls.Certificate]
+	hurry   chan struct{} // what has room for one: ask now, however long ago the last failure is
 	running sync.WaitGroup
 }
 
@@ -32,11 +33,19 @@ const (
 
 func (a *applicant) file(name string) string { return filepath.Join(a.Folder, name) }
 
+// reread has a ask at once where it waits after a failure.
+func (a *applicant) reread() {
+	select {
+	case a.hurry <- struct{}{}:
+	default:
+	}
+}
+
 // config shows the certificate that a has got, or else what fallback shows. A challenge is answered while there is one;
 // at any other time whoever asks as the authority does sees what every stranger sees.
 func (a *applicant) config(fallback *tls.Config) *tls.Config {
 	cfg := secureBy(func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		if got := a.got.Load(); got != nil {
+		if got := a.got.Load(); got != nil && (hello.ServerName != "" || !a.Unnamed) {
 			return got, nil
 		}
 		return fallback.GetCertificate(hello)
@@ -94,6 +103,7 @@ func (a *applicant) run(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
+		case <-a.hurry:
 		case <-time.After(wait):
 		}
 	}

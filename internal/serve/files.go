@@ -74,11 +74,16 @@ func Watch[T any](f *Files, what string, names []string, load func() (T, error))
 		return nil, err
 	}
 	if len(names) > 0 {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.all = append(f.all, w.reread)
+		f.add(w.reread)
 	}
 	return w, nil
+}
+
+// add has Reread call reread, too.
+func (f *Files) add(reread func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all = append(f.all, reread)
 }
 
 // Get returns the value that was current at most lookAgain ago.

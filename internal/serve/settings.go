@@ -40,8 +40,9 @@ func (e SettingError) Error() string {
 
 // Program is what --help and --version say of a program.
 type Program struct {
-	Name  string // of the executable
-	About string // a paragraph
+	Name     string // of the executable
+	About    string // a paragraph
+	Commands string // that main has beside serving, as term.Program.List names them; empty: there are none
 }
 
 // Settings are a pointer to a struct that knows what its fields must be together. Zero
@@ -211,7 +212,11 @@ func (p Program) show(cfg Settings, args []string, out io.Writer) error {
 }
 
 func (p Program) help(fields []field, out io.Writer) {
-	fmt.Fprintf(out, "%s: %s\n\nSettings are environment variables:\n", p.Name, p.About)
+	fmt.Fprintf(out, "%s: %s\n\n", p.Name, p.About)
+	if p.Commands != "" {
+		fmt.Fprintln(out, p.Commands)
+	}
+	fmt.Fprint(out, "Settings are environment variables:\n")
 	var again []string
 	for _, f := range fields {
 		if f.reread {

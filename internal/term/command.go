@@ -134,12 +134,16 @@ func (p Program) Dispatch(ctx context.Context, args []string, stdout, stderr io.
 
 // help is the text that lists the commands.
 func (p Program) help() string {
+	return fmt.Sprintf("%s\n\nUsage: %s COMMAND [flags]\n\n%s\n%[2]s COMMAND --help says more about one of them, with an example.\n", p.About, p.Name, p.List())
+}
+
+// List names the commands, a line each under a heading: for the help of a program that is more than they are.
+func (p Program) List() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\nUsage: %s COMMAND [flags]\n\nCommands:\n", p.About, p.Name)
+	b.WriteString("Commands:\n")
 	for _, c := range p.Commands {
 		fmt.Fprintf(&b, "  %-9s %s\n", c.Name, c.Summary)
 	}
-	fmt.Fprintf(&b, "\n%s COMMAND --help says more about one of them, with an example.\n", p.Name)
 	return b.String()
 }
 

@@ -23,7 +23,7 @@ CLOUD          = bin/cloud $@ $(call given,PROFILE,profile) $(call given_anywher
   $(call given,ARCH,arch) $(call given_anywhere,BUDGET,budget) $(call given_anywhere,EMAIL,email) $(call given,SET,set) \
   $(call given,USERS,users) $(call given,USER,user) $(call given,FRONT,front) $(call given,DOCTOR,doctor) $(call given,YES,yes)
 
-.PHONY: all build run demo test race bench censor shape hostile looks long probing fuzz lint staticcheck fmt image sbom ci clean help functions invoke worker \
+.PHONY: all build run demo test race bench soak censor shape hostile looks long probing fuzz lint staticcheck fmt image sbom ci clean help functions invoke worker \
   bin/cloud deploy update status link rotate revoke destroy fronts \
   build-ConnectFunction build-MessageFunction build-DisconnectFunction build-OriginLayer
 
@@ -63,7 +63,11 @@ long: ## the tests that mostly wait, for minutes
 bench: build ## report the benchmarks, and what clients cost: idle ones, and busy ones at the gateway door; never fails by time
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 	.ci/idle $(CLIENTS)
+	go run ./test/load scale -n $(CLIENTS)
 	.ci/gateway rate
+
+soak: build ## carry users who come and go for two hours, kill edges, and see that nothing is left and nothing grows; ROUND and ROUNDS shorten it
+	@.ci/soak $(ROUND) $(ROUNDS)
 
 censor: ## try the programs on paths that freeze, starve, count and die, and print goals and figures (root, 20 minutes)
 	@.ci/censor all $(ROWS)

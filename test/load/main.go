@@ -6,7 +6,7 @@
 //	load target 127.0.0.1:9001 &                                  # what the origin takes for WhatsApp
 //	CULVERT_LISTEN=127.0.0.1:9000 CULVERT_UPSTREAM_CHAT=127.0.0.1:9001 CULVERT_ALLOW_PRIVATE=true \
 //	  CULVERT_SECRET_FILE=secret bin/origin &
-//	load clients -origin 127.0.0.1:9000 -secret-file secret -pid $! -n 9900
+//	load clients -origin 127.0.0.1:9000 -secret-file secret -pid $! -n 9800
 //
 // The origin listens on plain HTTP, as behind a CDN. It reaches loopback
 // addresses only. Linux: memory is PSS from /proc.
@@ -14,6 +14,10 @@
 // "load rate" and "load chaos" start the gateway door themselves, as processes:
 // the one measures what small messages at a steady rate cost, the other wants
 // every byte once while functions are killed. .ci/gateway builds what they need.
+//
+// "load scale" starts an origin and an edge with TLS, and holds whole clients, each with one chat: what they cost, and
+// how they come back after the edge was killed. "load soak" has users come and go by the same programs, round after
+// round, and wants every byte, and nothing that is left or grows.
 package main
 
 import (
@@ -46,11 +50,11 @@ func run(ctx context.Context, args []string) error {
 	if len(args) == 2 && args[0] == "target" {
 		return target(ctx, args[1])
 	}
-	modes := map[string]func(context.Context, []string) error{"clients": clients, "rate": runRate, "chaos": runChaos, "scale": runScale}
+	modes := map[string]func(context.Context, []string) error{"clients": clients, "rate": runRate, "chaos": runChaos, "scale": runScale, "soak": runSoak}
 	if len(args) > 0 && modes[args[0]] != nil {
 		return modes[args[0]](ctx, args[1:])
 	}
-	return errors.New("usage: load target HOST:PORT, or one of clients, scale, rate and chaos with --help")
+	return errors.New("usage: load target HOST:PORT, or one of clients, scale, soak, rate and chaos with --help")
 }
 
 // target echoes whatever it is sent.

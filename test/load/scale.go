@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -29,8 +28,10 @@ type scale struct {
 	hold   time.Duration
 	target *program
 	chatAt string
-	admin  string
-	users  []net.Conn
+	admin  string // of the edge
+
+	originAdmin string
+	users       []net.Conn
 }
 
 func runScale(ctx context.Context, args []string) error {
@@ -83,6 +84,9 @@ func (s *scale) startAll(ctx context.Context) (err error) {
 	if s.admin, err = freeAddress(); err != nil {
 		return err
 	}
+	if s.originAdmin, err = freeAddress(); err != nil {
+		return err
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -90,12 +94,7 @@ func (s *scale) startAll(ctx context.Context) (err error) {
 	if s.target, err = start(ctx, s.file("target.log"), self, nil, "target", s.chatAt); err != nil {
 		return err
 	}
-	env := []string{"CULVERT_LISTEN=" + s.originAt, "CULVERT_ADMIN_LISTEN=off", "CULVERT_SECRET_FILE=" + s.file("secret"),
-		"CULVERT_GATE_FILE=" + s.file("gate"), "CULVERT_UPSTREAM_CHAT=" + s.chatAt, "CULVERT_ALLOW_PRIVATE=true"}
-	if s.origin, err = start(ctx, s.file("origin.log"), filepath.Join(s.programs, "origin"), env); err != nil {
-		return err
-	}
-	return errors.Join(s.target.listens(ctx, s.chatAt), s.origin.listens(ctx, s.originAt), s.startStreamEdge(ctx))
+	return errors.Join(s.target.listens(ctx, s.chatAt), s.startStreamOrigin(ctx), s.startStreamEdge(ctx))
 }
 
 func (s *scale) startStreamEdge(ctx context.Context) (err error) {
@@ -248,16 +247,16 @@ func (s *scale) restart(ctx context.Context) error {
 
 // opened is how many sockets the edge has opened since it started, as it says.
 func (s *scale) opened() string {
-	answer, err := http.Get("http://" + s.admin + "/metrics")
+	return fmt.Sprint(metricsOf(s.admin)["culvert_edge_sockets_opened_total"])
+}
+
+// metricsText is what an admin listener says; nothing if it does not answer.
+func metricsText(admin string) string {
+	answer, err := http.Get("http://" + admin + "/metrics")
 	if err != nil {
-		return "?"
+		return ""
 	}
 	defer answer.Body.Close()
 	text, _ := io.ReadAll(answer.Body)
-	for line := range strings.Lines(string(text)) {
-		if n, ok := strings.CutPrefix(line, "culvert_edge_sockets_opened_total "); ok {
-			return strings.TrimSpace(n)
-		}
-	}
-	return "?"
+	return string(text)
 }

@@ -21,6 +21,7 @@ type config struct {
 	MaxSockets int                `env:"CULVERT_MAX_SOCKETS" envDefault:"10000" help:"WebSockets open at once, about 100 kB of memory each at most; when they get scarce the user with most loses the oldest" try:"10000"`
 	Site       site.Setting       `env:"CULVERT_SITE" help:"the website that strangers see while the origin does not answer, as the origin's CULVERT_SITE has it; without it the one that the origin shows, unless that is a folder or another website" try:"panaderia:1a2b3c"`
 	Limits     serve.Limits
+	serve.LogSettings
 
 	roots *x509.CertPool // from OriginCA
 	shown http.Handler   // from Site; nil: the origin's

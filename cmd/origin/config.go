@@ -45,6 +45,8 @@ type config struct {
 	Media        serve.Address `env:"CULVERT_UPSTREAM_MEDIA" help:"host:port that stands in for WhatsApp's media servers, for tests and private networks" try:"127.0.0.1:7777"`
 	AllowPrivate bool          `env:"CULVERT_ALLOW_PRIVATE" help:"true lets the two above be addresses that are not public" try:"true"`
 
+	serve.LogSettings
+
 	masters []seal.Master // from SecretFile, the newest first
 	gates   wire.GateKeys // from GateFile; nil: those that follow from masters
 	shown   http.Handler  // from Site

@@ -136,13 +136,16 @@ func Main(p Program, cfg Settings, run func(context.Context, *slog.Logger, *File
 	switch err := Load(p, cfg, os.Args[1:], os.Stdout); {
 	case errors.Is(err, ErrShown):
 		return
+	case errors.Is(err, ErrUnhealthy):
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	case err != nil:
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	context.AfterFunc(ctx, stop) // from then on a signal does what it does by default
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	log := loggerOf(cfg, os.Stderr)
 	files := NewFiles(log)
 	go func() { // until the process ends
 		for range hangups {

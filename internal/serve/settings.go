@@ -205,8 +205,13 @@ func (p Program) show(cfg Settings, args []string, out io.Writer) error {
 		p.help(fieldsOf(reflect.TypeOf(cfg).Elem()), out)
 	case len(args) == 1 && (args[0] == "--version" || args[0] == "-version"):
 		fmt.Fprintf(out, "%s %s\n", p.Name, version.String())
+	case len(args) == 1 && args[0] == "health":
+		if err := p.health(fieldsOf(reflect.TypeOf(cfg).Elem())); err != nil {
+			return err
+		}
+		fmt.Fprintln(out, "ok")
 	default:
-		return fmt.Errorf("%s takes no arguments but --help and --version: settings are environment variables, which --help lists", p.Name)
+		return fmt.Errorf("%s takes no arguments but health, --help and --version: settings are environment variables, which --help lists", p.Name)
 	}
 	return ErrShown
 }
@@ -234,7 +239,8 @@ func (p Program) help(fields []field, out io.Writer) {
 		}
 	}
 	fmt.Fprintf(out, "\nSIGTERM or SIGINT stops it gracefully, a second one at once.\nSIGHUP has it read the files of %s again at once,\n"+
-		"and changes nothing else: what other settings name is read at the start.\n", strings.Join(again, ", "))
+		"and changes nothing else: what other settings name is read at the start.\n\n"+
+		"%s health asks the one that runs with the same settings whether it is well: the exit code is 0, or 1.\n", strings.Join(again, ", "), p.Name)
 }
 
 // Address is a host:port to listen on or to dial. The host may be empty (all

@@ -1,6 +1,8 @@
 # Only Go, make and git are needed; Go fetches the rest. "make help" lists the targets.
 
 GOFLAGS_BUILD := -trimpath -buildvcs=auto -ldflags '-s -w'
+# The client speaks HTTP/2 with frames of its own: net/http's would be 4 % of its size.
+GOFLAGS_CLIENT := $(GOFLAGS_BUILD) -tags nethttpomithttp2
 STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.6.1
 BENCHTIME     ?= 1s
 FUZZTIME      ?= 10s
@@ -23,14 +25,15 @@ CLOUD          = bin/cloud $@ $(call given,PROFILE,profile) $(call given_anywher
   $(call given,ARCH,arch) $(call given_anywhere,BUDGET,budget) $(call given_anywhere,EMAIL,email) $(call given,SET,set) \
   $(call given,USERS,users) $(call given,USER,user) $(call given,FRONT,front) $(call given,DOCTOR,doctor) $(call given,YES,yes)
 
-.PHONY: all build run demo test race bench soak censor shape hostile looks long probing fuzz lint staticcheck fmt image sbom ci clean help functions invoke worker \
+.PHONY: all build run demo test race bench soak censor shape hostile looks long probing fuzz lint staticcheck fmt image sbom release ci clean help functions invoke worker \
   bin/cloud deploy update status link rotate revoke destroy fronts \
   build-ConnectFunction build-MessageFunction build-DisconnectFunction build-OriginLayer
 
 all: build test ## build and test (plain "make")
 
 build: ## make bin/culvert, bin/origin, bin/edge and the rest: static, stamped with the commit
-	CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build $(GOFLAGS_CLIENT) -o bin/ ./cmd/culvert
+	CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -o bin/ $$(go list ./cmd/... | grep -v /culvert$$)
 
 run: build ## run the whole relay on this machine; phones on the same network may use it
 	bin/local run --lan
@@ -101,11 +104,15 @@ staticcheck:
 fmt: ## format the code
 	gofmt -w $$(git ls-files '*.go')
 
-image: ## build the container images of origin and edge into bin/image, for amd64 and arm64
+image: ## build the container images of origin and edge into bin/image, for amd64, arm64 and arm
 	go run ./infra/image bin/image
 
 sbom: build ## say what the programs are made of, in CycloneDX, in bin/sbom.json
 	go run ./infra/sbom bin/culvert bin/origin bin/edge > bin/sbom.json
+
+release: ## make what is published of VERSION, or of the commit's tag, in bin/release; KEY=file of the SSH key that signs it
+	rm -rf bin/release
+	go run ./infra/release $(if $(VERSION),-version '$(VERSION)') $(if $(KEY),-key '$(KEY)') $(if $(ONLY),-only '$(ONLY)') bin/release
 
 ci: ## everything that must hold, as on a new machine (installs Debian packages if missing)
 	bash .ci/run
@@ -130,7 +137,8 @@ fronts: build ## tell users of FRONT='wss://a/ wss://b/' or WITHDRAW='host', or 
 	  $(foreach f,$(FRONT),--front '$(f)') $(foreach w,$(WITHDRAW),--withdraw '$(w)') $(if $(USERS),--users '$(USERS)')
 
 bin/cloud:
-	@CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -o bin/ ./cmd/culvert ./cmd/cloud
+	@CGO_ENABLED=0 go build $(GOFLAGS_CLIENT) -o bin/ ./cmd/culvert
+	@CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -o bin/ ./cmd/cloud
 
 deploy: bin/cloud ## bring Culvert to your AWS account, and print the first link (PROFILE= REGION= STACK= TOPOLOGY= ...)
 	@$(CLOUD)

@@ -23,6 +23,17 @@ import (
 // user runs the program: no user of any machine, and not root.
 const user = "65532:65532"
 
+// armVersion is the least of ARM's 32-bit processors that the images run on: what Debian and Alpine call armhf and armv7.
+const armVersion = "7"
+
+// variant is what registries call that version.
+func variant(arch string) string {
+	if arch == "arm" {
+		return "v" + armVersion
+	}
+	return ""
+}
+
 // platform is a program's image for one architecture.
 type platform struct {
 	arch  string
@@ -42,7 +53,7 @@ func newPlatform(program, arch string, binary []byte) (platform, error) {
 		return platform{}, err
 	}
 	base := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
-	base, err = mutate.ConfigFile(base, &v1.ConfigFile{OS: "linux", Architecture: arch, Config: runAs(program), RootFS: v1.RootFS{Type: "layers"}})
+	base, err = mutate.ConfigFile(base, &v1.ConfigFile{OS: "linux", Architecture: arch, Variant: variant(arch), Config: runAs(program), RootFS: v1.RootFS{Type: "layers"}})
 	if err != nil {
 		return platform{}, err
 	}
@@ -56,6 +67,7 @@ func runAs(program string) v1.Config {
 	return v1.Config{
 		User: user, Entrypoint: []string{"/" + program},
 		Env:          []string{"CULVERT_LISTEN=:8080", "CULVERT_ADMIN_LISTEN=:9090"},
+		Healthcheck:  &v1.HealthConfig{Test: []string{"CMD", "/" + program, "health"}, Interval: 30 * time.Second, Timeout: 5 * time.Second, StartPeriod: 5 * time.Second},
 		ExposedPorts: map[string]struct{}{"8080/tcp": {}, "9090/tcp": {}},
 		Labels:       map[string]string{"org.opencontainers.image.title": "culvert-" + program, "org.opencontainers.image.licenses": "MIT"},
 	}
@@ -94,7 +106,7 @@ func write(name, image string, platforms []platform) (string, error) {
 	var older tarball.Manifest
 	for _, p := range platforms {
 		all = mutate.AppendManifests(all, mutate.IndexAddendum{Add: p.image,
-			Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: p.arch}}})
+			Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: p.arch, Variant: variant(p.arch)}}})
 		manifest, err := p.image.Manifest()
 		if err != nil {
 			return "", err

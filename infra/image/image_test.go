@@ -50,7 +50,7 @@ func digest(b []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(b))
 type descriptor struct {
 	Digest   string
 	Size     int
-	Platform struct{ Architecture string }
+	Platform struct{ Architecture, Variant string }
 }
 
 type manifest struct {
@@ -99,13 +99,23 @@ func TestEveryDigestLeadsToWhatItNames(t *testing.T) {
 		m := parse[manifest](t, get(d))
 		config := parse[struct {
 			Architecture string
-			Config       struct{ User string }
-			Rootfs       struct {
+			Variant      string
+			Config       struct {
+				User        string
+				Healthcheck struct{ Test []string }
+			}
+			Rootfs struct {
 				Diff []string `json:"diff_ids"`
 			}
 		}](t, get(m.Config))
 		if want := architectures[i]; d.Platform.Architecture != want || config.Architecture != want {
 			t.Errorf("got architectures %s and %s, want %s", d.Platform.Architecture, config.Architecture, want)
+		}
+		if want := map[bool]string{true: "v7"}[d.Platform.Architecture == "arm"]; d.Platform.Variant != want || config.Variant != want {
+			t.Errorf("got variants %q and %q, want %q", d.Platform.Variant, config.Variant, want)
+		}
+		if got := strings.Join(config.Config.Healthcheck.Test, " "); got != "CMD /origin health" {
+			t.Errorf("got health check %q, want that of the origin", got)
 		}
 		if config.Config.User != user {
 			t.Errorf("got user %q, want %q", config.Config.User, user)

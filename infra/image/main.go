@@ -1,5 +1,5 @@
 // Command image builds the container images of origin and edge: from scratch,
-// for amd64 and arm64, without root, with the programs and the authorities'
+// for amd64, arm64 and arm, without root, with the programs and the authorities'
 // certificates in them and nothing else. It needs Go alone. What it writes
 // depends on the commit and on Go's version, not on the machine or the time.
 //
@@ -18,7 +18,7 @@ import (
 
 var (
 	programs      = []string{"origin", "edge"}
-	architectures = []string{"amd64", "arm64"}
+	architectures = []string{"amd64", "arm64", "arm"}
 )
 
 func main() {
@@ -76,7 +76,7 @@ func build(program, arch string) ([]byte, error) {
 	defer os.RemoveAll(folder)
 	out := filepath.Join(folder, program)
 	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=auto", "-ldflags", "-s -w", "-o", out, "culvert/cmd/"+program)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOAMD64=v1", "GOARM64=v8.0")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOAMD64=v1", "GOARM64=v8.0", "GOARM="+armVersion)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
 		return nil, err

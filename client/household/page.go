@@ -41,31 +41,44 @@ func languageOf(q *http.Request) lang.Language {
 
 // tellState says whether it works, by what, and how fast.
 func (s State) tellState(d *page.Document) {
-	switch {
-	case s.Resting:
-		d.Add("p.state good", "Ready: it connects as soon as somebody uses it")
-	case s.Connected:
-		d.Add("p.state good", "Connected")
-	default:
-		d.Add("p.state bad", "Not connected, and trying again")
+	if text, good := s.Says(d.Lang()); good {
+		d.Add("p.state good", text)
+	} else {
+		d.Add("p.state bad", text)
 		d.Add("p", "If it stays so, whoever set Culvert up can see why with the command culvert doctor.")
 	}
-	rows := []page.Row{{Name: "Way", Value: s.way(d)}}
+	d.Table(s.Rows(d.Lang()))
+}
+
+// Rows are what a person wants to know of a client in any state.
+func (s State) Rows(l lang.Language) []page.Row {
+	rows := []page.Row{{Name: l.Text("Way"), Value: s.way(l)}}
 	if s.Connected && s.RTT > 0 {
-		rows = append(rows, page.Row{Name: "Round trip", Value: term.Took(time.Duration(s.RTT * float64(time.Millisecond))), Code: true})
+		rows = append(rows, page.Row{Name: l.Text("Round trip"), Value: term.Took(time.Duration(s.RTT * float64(time.Millisecond))), Code: true})
 	}
-	rows = append(rows,
-		page.Row{Name: "Speed now", Value: arrows(s.Up, s.Down, "/s"), Code: true},
-		page.Row{Name: "Carried so far", Value: arrows(s.Sent, s.Received, ""), Code: true})
-	d.Table(rows)
+	return append(rows,
+		page.Row{Name: l.Text("Speed now"), Value: arrows(s.Up, s.Down, "/s"), Code: true},
+		page.Row{Name: l.Text("Carried so far"), Value: arrows(s.Sent, s.Received, ""), Code: true},
+		page.Row{Name: l.Text("Open connections"), Value: strconv.Itoa(s.Open), Code: true})
+}
+
+// Says is the state in a few words, and whether it is a good one.
+func (s State) Says(l lang.Language) (text string, good bool) {
+	switch {
+	case s.Resting:
+		return l.Text("Ready: it connects as soon as somebody uses it"), true
+	case s.Connected:
+		return l.Text("Connected"), true
+	}
+	return l.Text("Not connected, and trying again"), false
 }
 
 // way names the front and, if it is not the usual one, the door.
-func (s State) way(d *page.Document) string {
+func (s State) way(l lang.Language) string {
 	if s.Door == Gateway {
-		return d.Say("front %d of %d, by the gateway", s.Front, s.Fronts)
+		return l.Text("front %d of %d, by the gateway", s.Front, s.Fronts)
 	}
-	return d.Say("front %d of %d", s.Front, s.Fronts)
+	return l.Text("front %d of %d", s.Front, s.Fronts)
 }
 
 // arrows are amounts up and down, which need no words.
@@ -89,10 +102,10 @@ func (s State) tellPhones(d *page.Document, here bool) {
 	}
 	d.Add("p", "Or enter it in WhatsApp under Settings, Storage and data, Proxy:")
 	d.Table([]page.Row{
-		{Name: "Host", Value: s.Setting.Host, Code: true},
-		{Name: "Chat port", Value: strconv.Itoa(int(s.Setting.Chat)), Code: true},
-		{Name: "Media port", Value: strconv.Itoa(int(s.Setting.Media)), Code: true},
-		{Name: "TLS", Value: d.Say("off")},
+		{Name: d.Say("Host"), Value: s.Setting.Host, Code: true},
+		{Name: d.Say("Chat port"), Value: strconv.Itoa(int(s.Setting.Chat)), Code: true},
+		{Name: d.Say("Media port"), Value: strconv.Itoa(int(s.Setting.Media)), Code: true},
+		{Name: d.Say("TLS"), Value: d.Say("off")},
 	})
 	if !s.LAN && here {
 		d.Add("p.soft", "Only this device can use it so far. To let phones on this network in, start Culvert with --lan.")

@@ -1,9 +1,12 @@
 package nearend
 
 import (
+	"context"
+	"errors"
 	"net"
 	"net/http"
 	"os"
+	"syscall"
 	"time"
 
 	"culvert/client"
@@ -54,4 +57,16 @@ func (n *NearEnd) page(q *http.Request, here bool) string {
 		s.Setting = n.App.setting(host)
 	}
 	return s.Page(q, here)
+}
+
+// answer answers "culvert status" as long as the client is served. A client that cannot be asked serves all the same.
+func (n *NearEnd) answer(ctx context.Context) {
+	if err := household.Answer(ctx, n.keep, n.State); err != nil {
+		reason := "no socket can be made in the directory of --state"
+		var errno syscall.Errno
+		if errors.As(err, &errno) {
+			reason = errno.Error()
+		}
+		n.log.Debug("culvert status cannot ask this client", "reason", reason)
+	}
 }

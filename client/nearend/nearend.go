@@ -64,7 +64,8 @@ type NearEnd struct {
 
 	log       *slog.Logger
 	listeners []port
-	fronts    int // of the link
+	fronts    int    // of the link
+	keep      string // where what is learned is kept, and "culvert status" asks; empty: nowhere
 	began     time.Time
 	meter     household.Meter
 }
@@ -91,7 +92,7 @@ func Open(ctx context.Context, l *link.Link, o Options, logs io.Writer) (*NearEn
 		return nil, fmt.Errorf("--max-guests %d: no number of connections: give one of 1 or more, or leave it out for 1024", o.Guests)
 	}
 	own, clients := loggers(logs, o.Verbose)
-	n := &NearEnd{log: own, fronts: len(l.Fronts), began: time.Now()}
+	n := &NearEnd{log: own, fronts: len(l.Fronts), keep: o.Keep, began: time.Now()}
 	var err error
 	n.Client, err = client.New(client.Config{Link: l, Log: clients, Dialer: o.Dialer, DialRate: o.DialRate, Keep: o.Keep, Guests: o.Guests})
 	if err != nil {
@@ -174,6 +175,9 @@ func (n *NearEnd) Serve(ctx context.Context) error {
 	defer cancel(nil)
 	var group sync.WaitGroup
 	group.Go(func() { n.Client.Run(ctx) })
+	if n.keep != "" {
+		group.Go(func() { n.answer(ctx) })
+	}
 	carry := func(conn net.Conn, s wire.Service, first []byte) { n.Client.Carry(conn, s, first) }
 	for _, l := range n.listeners {
 		app := listener.Listener{Raw: l.kind == forRaw, Web: l.kind == forWeb, Script: n.App.script, Host: n.App.Host, Page: n.page, Log: n.log, Carry: carry}

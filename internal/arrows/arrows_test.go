@@ -60,7 +60,7 @@ var mayImport = map[string][]string{
 	"client/household": {"internal/lang", "internal/page", "internal/term"},
 	"client/nearend":   {"client", "client/front", "client/household", "client/listener", "internal/link", "internal/term", "internal/wire"},
 
-	"cmd/culvert": {"client", "client/doctor", "client/front", "client/look", "client/nearend", "internal/lang", "internal/link", "internal/page", "internal/seal", "internal/secret", "internal/term", "internal/whatsapp", "internal/wire"},
+	"cmd/culvert": {"client", "client/doctor", "client/front", "client/household", "client/look", "client/nearend", "internal/lang", "internal/link", "internal/page", "internal/seal", "internal/secret", "internal/term", "internal/whatsapp", "internal/wire"},
 	"cmd/edge":    {"edge/passthrough", "internal/serve", "internal/site"},
 	"cmd/local":   {"any"},
 	"cmd/origin":  {"cmd/origin/internal/setup", "internal/link", "internal/seal", "internal/secret", "internal/serve", "internal/site", "internal/term", "internal/whatsapp", "internal/wire", "origin"},

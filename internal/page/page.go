@@ -44,6 +44,9 @@ type Document struct {
 // New begins a page in l.
 func New(l lang.Language) *Document { return &Document{lang: l} }
 
+// Lang is the page's language.
+func (d *Document) Lang() lang.Language { return d.lang }
+
 // Say returns a message in the page's language.
 func (d *Document) Say(message string, args ...any) string { return d.lang.Text(message, args...) }
 
@@ -89,7 +92,7 @@ func (d *Document) Anchor(address, message string) {
 	fmt.Fprintf(&d.body, "<p><a href=\"%s\">%s</a></p>\n", html.EscapeString(address), html.EscapeString(d.Say(message)))
 }
 
-// Row is a name and a value. The name is a message; the value is shown as it is.
+// Row is a name and a value, both in the page's language.
 type Row struct {
 	Name, Value string
 	Code        bool // the value is a machine's
@@ -103,7 +106,7 @@ func (d *Document) Table(rows []Row) {
 		if r.Code {
 			value = "<code>" + value + "</code>"
 		}
-		fmt.Fprintf(&d.body, "<tr><th scope=\"row\">%s</th><td>%s</td></tr>\n", html.EscapeString(d.Say(r.Name)), value)
+		fmt.Fprintf(&d.body, "<tr><th scope=\"row\">%s</th><td>%s</td></tr>\n", html.EscapeString(r.Name), value)
 	}
 	d.body.WriteString("</table>\n")
 }

@@ -113,6 +113,7 @@ func (c *Client) newCarrier(sock *socket, at int, h *home) *activeCarrier {
 		l.until = time.Now().Add(gatewayLife + rand.N(gatewayMore))
 	}
 	l.Carrier = h.session.NewCarrier(sock.Transport, door, sock.token)
+	l.ShapeFor(c.fronts.at(at).Host)
 	l.cost, l.brought = sock.cost, sock.brought
 	if !c.cfg.LinkAlone {
 		l.Fronts = c.onFronts

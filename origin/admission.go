@@ -127,7 +127,7 @@ func (a *admission) proved(c *carrier.Carrier) bool {
 	if a.draining.Load() {
 		c.Drain()
 	}
-	c.Ping() // its answer tells the round trip, which windows need
+	c.PingBeside() // its answer tells the round trip, which windows need
 	return true
 }
 

@@ -87,7 +87,9 @@ func (d *streamDoor) carry(w http.ResponseWriter, r *http.Request, b bearer, fir
 	if err != nil {
 		return
 	}
-	d.admission.newCarrier(sock, session.Stream, &b).Start()
+	c := d.admission.newCarrier(sock, session.Stream, &b)
+	c.ShapeFor(r.Host)
+	c.Start()
 }
 
 // isUpgrade checks all that makes websocket.Accept fail, so that whoever fails

@@ -56,8 +56,9 @@ type Carrier struct {
 	messages  messages // the gateway door's
 	counted   bool     // among the set's proved ones; Set.mu guards it
 	opened    int      // the writer's: Open frames in early records
-	writer    func()   // c.write: a closure made once
-	ackFlush  func()   // c.flushAcks, likewise
+	shape     shape
+	writer    func() // c.write: a closure made once
+	ackFlush  func() // c.flushAcks, likewise
 
 	mu          sync.Mutex // guards the following; never held across I/O
 	queue       writeQueue
@@ -92,6 +93,8 @@ type Party interface {
 	Renewal(f wire.Frame, now time.Time) (answer []byte, err error)
 	// Late reports that the peer has had its time to prove itself.
 	Late(now time.Time) bool
+	// Shape is what carriers of the user by a front look as they do by, as long as an epoch lasts. Nobody else knows it.
+	Shape(front string, epoch uint64) [32]byte
 	// Handler takes the frames of records. It is asked once one has opened.
 	Handler() Handler
 	RestWriter()
@@ -156,6 +159,7 @@ func New(s *Set, t transport.Transport, p Party, user uint32) *Carrier {
 	c.queue.work.L = &c.mu
 	c.path.texts = c.profile.Messages
 	c.writer, c.ackFlush = c.write, c.flushAcks
+	c.ShapeFor("")
 	now := time.Now().UnixNano()
 	c.alive.lastRx.Store(now)
 	c.alive.lastTx.Store(now)
@@ -316,9 +320,13 @@ func (s *Slot) Send(n int) {
 	c.writeFor(s)
 }
 
-// ScheduleAck asks for a turn for an ack within a time, with others that are due.
+// ScheduleAck asks for a turn for an ack within a time, with others that are due. Where acks go by themselves they do
+// so after a part of that time, by chance.
 func (s *Slot) ScheduleAck(within time.Duration) {
 	c := s.carrier
+	if !c.profile.Paid {
+		within = wait(min(within, c.shape.patience))
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.dead.Load() {

@@ -87,6 +87,9 @@ func TestAnEchoCountsWhatComesAndLeavesTheRoundTripAlone(t *testing.T) {
 		up := 0
 		for _, r := range d.records(t) {
 			for _, f := range r {
+				if f.Kind == wire.Pad {
+					continue
+				}
 				up++
 				if err := c.carrierWide(p.handler, wire.Frame{Kind: wire.Pong, Pos: f.Pos}); err != nil {
 					t.Fatal(err)

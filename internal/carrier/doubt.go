@@ -8,7 +8,7 @@ import (
 )
 
 // doubt tells a carrier that is silent from one that is slow. At the stream door the peer owes
-// an answer within 25 ms to bytes of a stream and to a Ping; at the gateway door the client owes
+// an answer within 450 ms to bytes of a stream and to a Ping; at the gateway door the client owes
 // one to a message that asks what has come, and the edge to the client that asks it. A client
 // goes on by another then; an origin sends no more bulk, and has others not wait for what may be
 // lost. Carrier.mu guards it.

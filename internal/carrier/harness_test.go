@@ -2,6 +2,8 @@ package carrier
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -27,6 +29,7 @@ type plainParty struct {
 	turn    bool   // each message has a Turn
 	event   session.Event
 	handler Handler
+	shapes  bool // by front and epoch
 }
 
 func (p *plainParty) Head(b []byte, _ time.Time) ([]byte, bool) {
@@ -68,6 +71,14 @@ func (p *plainParty) Receive(session.Plain, []byte, time.Time) (session.Event, e
 
 func (p *plainParty) Open(_ uint32, sealed []byte) ([]byte, error) {
 	return sealed[:len(sealed)-wire.RecordOverhead], nil
+}
+
+// Shape implements Party.
+func (p *plainParty) Shape(front string, epoch uint64) [32]byte {
+	if !p.shapes {
+		return [32]byte{}
+	}
+	return sha256.Sum256(fmt.Append(nil, front, epoch))
 }
 
 func (p *plainParty) State() session.State                          { return p.state }

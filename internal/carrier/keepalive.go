@@ -82,6 +82,21 @@ func (c *Carrier) Ping() {
 	}
 }
 
+// PingBeside is Ping with the next record, or soon.
+func (c *Carrier) PingBeside() {
+	if !c.alive.pinged.CompareAndSwap(0, time.Now().UnixNano()) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead.Load() {
+		return
+	}
+	f := wire.Frame{Kind: wire.Ping}
+	c.queue.control, c.queue.asks = f.Append(c.queue.control), true
+	c.acks.within(c, wait(receivedWithin))
+}
+
 func (c *Carrier) pong(pos uint64) {
 	if pos == echoMark {
 		c.alive.echoed.Add(1)
@@ -215,7 +230,7 @@ func (c *Carrier) hasBrought() bool {
 
 // mostEarly is how early a question may come, by chance: those of many clients whose
 // carriers were made at once, or of one client's, are not asked at once for ever.
-const mostEarly = 20
+const mostEarly = 40
 
 // ask is a Ping, or less if that suffices.
 func (c *Carrier) ask() {
@@ -251,8 +266,8 @@ func (c *Carrier) probe() {
 // keep sends what needs no answer when nothing else was sent for long.
 func (c *Carrier) keep(now time.Time) {
 	every, idle := c.profile.Keep, time.Duration(now.UnixNano()-c.alive.lastTx.Load())
-	every -= every * time.Duration(c.alive.early.Load()) / 100
-	if every > 0 && (idle >= every || idle < 0) { // below 0 the clock was set back
+	every -= every * time.Duration(c.alive.early.Load()) / 200 // half as early, as it is paid for
+	if every > 0 && (idle >= every || idle < 0) {              // below 0 the clock was set back
 		c.Put(wire.Frame{Kind: wire.Pong})
 	}
 }

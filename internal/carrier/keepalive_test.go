@@ -94,8 +94,8 @@ func TestQuestionsAreAskedOnNoGrid(t *testing.T) {
 			}
 			c.ask()
 			after := c.askAfter(now.Add(time.Hour))
-			if after > pingIdle || after < pingIdle*4/5 {
-				t.Fatalf("asks after %v, want %v or up to a fifth less", after, pingIdle)
+			if after > pingIdle || after < pingIdle*3/5 {
+				t.Fatalf("asks after %v, want %v or up to two fifths less", after, pingIdle)
 			}
 			checks[in], pings[after] = true, true
 		}

@@ -305,8 +305,10 @@ func (c *Carrier) report() {
 	case in.bytes-in.reported >= max(receivedEvery, min(in.bytes/16, mostUnreported)):
 		c.queue.control = in.appendReceived(c.queue.control)
 		c.kick()
+	case in.bytes-in.reported >= littleCame:
+		c.acks.within(c, wait(receivedWithin))
 	case c.acks.timer.IsZero():
-		c.acks.within(c, receivedWithin)
+		c.acks.within(c, wait(c.shape.patience))
 	}
 }
 

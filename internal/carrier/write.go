@@ -23,6 +23,8 @@ const (
 	receivedEvery  = 4 << 10
 	mostUnreported = 256 << 10
 	receivedWithin = 25 * time.Millisecond
+	// littleCame is what is too little for anybody to wait until it is counted: its count goes later, by chance.
+	littleCame = 1 << 10
 )
 
 // outbound is what the writer knows of the path. Carrier.mu guards it.
@@ -101,6 +103,9 @@ func (c *Carrier) compose(b []byte, most int) (message []byte, record int, t tol
 	}
 	frames, t := c.frames(full, room, c.isEarly())
 	c.loseAfter(turns)
+	if len(frames) > len(full) || begin > 0 && c.shape.isOpening() {
+		frames = c.appendPad(frames, len(full), room, t)
+	}
 	if len(frames) == len(full) {
 		return b, 0, told{}, nil
 	}
@@ -133,6 +138,7 @@ func (c *Carrier) isEarly() bool {
 // told is what is in a record.
 type told struct {
 	bulk  bool
+	holds bool // bytes of a stream, or its end
 	asks  bool // the peer answers at once
 	early bool // it begins tunnels before the peer has proved itself
 }
@@ -150,6 +156,7 @@ func (c *Carrier) frames(b []byte, room int, early bool) (_ []byte, t told) {
 		before := len(b)
 		b = c.fill(b, s, Turn{Room: min(room-(len(b)-begin), most), Bulk: true, Early: early})
 		t.bulk = holdsStream(b[before:])
+		t.holds = t.holds || t.bulk
 		t.asks = t.asks || t.bulk
 		return b, t
 	}
@@ -167,6 +174,7 @@ func (c *Carrier) frames(b []byte, room int, early bool) (_ []byte, t told) {
 		before := len(b)
 		b = c.fill(b, s, Turn{Room: left, Early: early})
 		holds := holdsStream(b[before:])
+		t.holds = t.holds || holds
 		t.asks, t.early = t.asks || holds && !early, t.early || holds && early
 	}
 }
@@ -226,7 +234,8 @@ func (c *Carrier) bulkTurn() (s *Slot, most int) {
 		return nil, 0
 	}
 	c.queue.streak = 0
-	return c.queue.nextBulk(), max(min(most, c.out.most())-messageHead-wire.RecordOverhead, leastFill)
+	record := c.out.most()
+	return c.queue.nextBulk(), max(min(most, record-cut(record))-messageHead-wire.RecordOverhead, leastFill)
 }
 
 // smallTurn is the slot whose turn of small frames it is; nil if there is none.

@@ -186,6 +186,11 @@ func (c *ClientCarrier) Head(b []byte, now time.Time) ([]byte, bool) {
 	return b, false
 }
 
+// Shape is what carriers of the session's user by a front look as they do by in an epoch.
+func (c *ClientCarrier) Shape(front string, epoch uint64) [32]byte {
+	return shapeOf(c.session.pair, front, epoch)
+}
+
 // follow has the carrier turn to the session's newest generation.
 func (c *ClientCarrier) follow(now time.Time) {
 	g := c.session.newest.Load()

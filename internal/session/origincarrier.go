@@ -48,6 +48,11 @@ func (c *OriginCarrier) Late(now time.Time) bool {
 	return c.State() != Live && !now.Before(c.until)
 }
 
+// Shape is ClientCarrier's.
+func (c *OriginCarrier) Shape(front string, epoch uint64) [32]byte {
+	return shapeOf(c.pair, front, epoch)
+}
+
 // Session is what the carrier belongs to; nil while nothing is known of that. Only
 // when the carrier is Live its user is charged, and frames of all kinds count.
 func (c *OriginCarrier) Session() *Session {

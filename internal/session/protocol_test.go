@@ -50,7 +50,7 @@ func TestTheTextHoldsTheNumbersOfTheCode(t *testing.T) {
 // The two that are no names of keys may begin others.
 func TestTheTextSaysTheLabelsOfTheCode(t *testing.T) {
 	text := readAll(t, protocol)
-	labels := regexp.MustCompile(`"(culvert 2[a-z ]*)"`).FindAllStringSubmatch(readAll(t, "agree.go", "carrier.go", "client.go", "origin*.go"), -1)
+	labels := regexp.MustCompile(`"(culvert 2[a-z ]*)"`).FindAllStringSubmatch(readAll(t, "agree.go", "carrier.go", "client.go", "origin*.go", "session.go"), -1)
 	for i, label := range labels {
 		if !strings.Contains(text, "`"+label[1]+"`") {
 			t.Errorf("the text does not say %q", label[1])

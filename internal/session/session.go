@@ -8,8 +8,11 @@
 package session
 
 import (
+	"encoding/binary"
 	"errors"
 	"time"
+
+	"culvert/internal/seal"
 )
 
 // Door is the way by which a carrier leads into the origin.
@@ -50,6 +53,11 @@ var (
 	// ErrRepeated means that a message has come before, or is too old to tell. Ignore it.
 	ErrRepeated = errors.New("the message has come before")
 )
+
+// shapeOf is what carriers look as they do by, to who sees sizes and times: a user's by a front, in an epoch.
+func shapeOf(p *seal.Pair, front string, epoch uint64) [32]byte {
+	return [32]byte(p.MAC("culvert 2 shape", binary.BigEndian.AppendUint64(nil, epoch), []byte(front)))
+}
 
 // Event is what Receive asks of its caller, as bits.
 type Event byte

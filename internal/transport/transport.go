@@ -90,6 +90,7 @@ type Profile struct {
 	MinRoom  uint64        // the least room for which bytes are read while others are on their way: no slivers of frames
 	Bulk     uint64        // a tunnel that has moved so many bytes, either way, is bulk
 	AckDelay time.Duration // how long an ack waits for a frame to ride on
+	AckMuch  uint64        // bytes written of which an ack is one of much
 	AckSoon  time.Duration // how long an ack of much waits: the sender should not keep that, and may not have room beside it for a full frame
 	AckFirst time.Duration // how long an origin's first ack of a tunnel waits for WhatsApp's answer: some of what the app says waits for it
 	AckAfter uint64        // the part of a window after which an ack is sent at once
@@ -103,12 +104,13 @@ type Profile struct {
 	Unproven bool          // that a transport connected does not prove that the origin is there
 }
 
-// streamProfile is the stream door's. Its ack delay bounds how long a sender
-// keeps small frames, and is no part of any round trip.
+// streamProfile is the stream door's. Its ack delays bound how long a sender keeps small frames, and how long it waits for
+// what shows that the peer is there. They are no part of any round trip, and carriers shorten them by chance.
 var streamProfile = &Profile{
 	MinRoom:  16 << 10,
 	Bulk:     512 << 10,
-	AckDelay: 25 * time.Millisecond,
+	AckDelay: 450 * time.Millisecond,
+	AckMuch:  1 << 10,
 	AckSoon:  25 * time.Millisecond,
 	AckFirst: 25 * time.Millisecond,
 	AckAfter: 4,
@@ -127,6 +129,7 @@ var gatewayProfile = &Profile{
 	MinRoom:  wire.MaxTextBody / 2,
 	Bulk:     1536 << 10, // another carrier costs eight messages
 	AckDelay: 5 * time.Minute,
+	AckMuch:  8 << 10,
 	AckSoon:  time.Second,
 	AckFirst: 250 * time.Millisecond,
 	AckAfter: 2,

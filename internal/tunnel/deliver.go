@@ -350,7 +350,7 @@ func (t *Tunnel) ackWithin(m *transport.Profile) (within time.Duration, soon boo
 	switch {
 	case r.told == 0 && !t.table.isClient:
 		within = m.AckFirst
-	case r.written-r.told > soonAfter:
+	case r.written-r.told > m.AckMuch:
 		within = m.AckSoon
 	default:
 		return m.AckDelay, false

@@ -178,14 +178,16 @@ func (p *party) see(b []byte, head int) []byte {
 	return b
 }
 
-// frames calls f with each frame of a record.
+// frames calls f with each frame of a record, but for what pads it.
 func frames(b []byte, f func(wire.Frame)) {
 	for len(b) > 0 {
 		frame, more, err := wire.NextFrame(b)
 		if err != nil {
 			panic(err)
 		}
-		f(frame)
+		if frame.Kind != wire.Pad {
+			f(frame)
+		}
 		b = more
 	}
 }

@@ -296,7 +296,7 @@ func spreads(t *testing.T, n *Net, dies bool) {
 	time.Sleep(2 * time.Second)
 	n.wantTunnels(t, 0, 0)
 	for name, c := range map[string]*carrier.Carrier{"fast": fast, "slow": slow, "odd": odd, "fast, down": farFast, "slow, down": farSlow, "odd, down": farOdd} {
-		if took[c] < 16<<10 {
+		if took[c] < 12<<10 {
 			t.Errorf("%s: took %d bytes, want its share", name, took[c])
 		}
 	}

@@ -12,9 +12,6 @@ import (
 // whatever window that peer opens; the rest is the budget's.
 const firstCredit = 64 << 10
 
-// soonAfter is how much a sender may keep before its ack is due soon.
-const soonAfter = firstCredit / 8
-
 // smallSize is what is read at once from a stream that says little.
 const smallSize = 2 << 10
 

@@ -108,7 +108,7 @@ func end(p *exec.Cmd) {
 }
 
 // startWithin is the time that a program has to listen.
-const startWithin = 20 * time.Second
+const startWithin = time.Minute
 
 func listens(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)

@@ -211,10 +211,10 @@ const (
 	guestBurst = 200
 )
 
-// mayCome closes what comes too often from another machine.
+// mayCome closes what comes too often from another machine. All come from a load balancer where there is one.
 func (r *reception) mayCome(c net.Conn) bool {
 	from, ok := share.Machine(c)
-	if ok = !ok || r.rates.Allow(from, time.Now()); !ok {
+	if ok = !ok || r.ProxyHeader || r.rates.Allow(from, time.Now()); !ok {
 		c.Close()
 	}
 	return ok

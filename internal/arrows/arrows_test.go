@@ -50,6 +50,7 @@ var mayImport = map[string][]string{
 	"client":          {"client/front", "client/kept", "internal/dial", "internal/share", "internal/link", "internal/netpoll", "internal/pace", "internal/carrier", "internal/tunnel", "internal/seal", "internal/session", "internal/tasks", "internal/transport", "internal/version", "internal/wire"},
 	"origin":          {"internal/dial", "internal/handover", "internal/netpoll", "internal/carrier", "internal/share", "internal/tunnel", "internal/seal", "internal/session", "internal/tasks", "internal/transport", "internal/whatsapp", "internal/wire"},
 
+	"proxy":            {"client/listener", "internal/share", "internal/wire"},
 	"edge":             {"internal/handover", "internal/wire"},
 	"edge/gate":        {},
 	"edge/passthrough": {"internal/guise", "internal/netpoll", "internal/share", "internal/site", "internal/wire"},
@@ -63,6 +64,7 @@ var mayImport = map[string][]string{
 	"cmd/culvert": {"client", "client/doctor", "client/front", "client/household", "client/look", "client/nearend", "internal/lang", "internal/link", "internal/page", "internal/seal", "internal/secret", "internal/term", "internal/whatsapp", "internal/wire"},
 	"cmd/edge":    {"edge/passthrough", "internal/serve", "internal/site"},
 	"cmd/local":   {"any"},
+	"cmd/proxy":   {"client/listener", "internal/secret", "internal/serve", "internal/whatsapp", "proxy"},
 	"cmd/origin":  {"cmd/origin/internal/setup", "internal/link", "internal/seal", "internal/secret", "internal/serve", "internal/site", "internal/term", "internal/whatsapp", "internal/wire", "origin"},
 	"cmd/cloud":   {"internal/aws", "cmd/cloud/internal/advice", "cmd/cloud/internal/cfn", "internal/cost", "internal/term"},
 

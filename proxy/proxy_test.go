@@ -1,0 +1,209 @@
+package proxy_test
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"culvert/internal/whatsapp"
+	"culvert/proxy"
+	"culvert/test/app"
+	"culvert/test/leak"
+	"culvert/test/standin"
+)
+
+// world is a proxy before a stand-in for WhatsApp.
+type world struct {
+	*standin.Server
+	proxy      *proxy.Server
+	at, behind string
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ln
+}
+
+func newWorld(t *testing.T, connections int) *world {
+	t.Helper()
+	far, err := standin.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	chat, media, near, behind := listen(t), listen(t), listen(t), listen(t)
+	go far.ServeChat(chat)
+	go far.ServeMedia(media)
+	up := &whatsapp.Upstream{Chat: chat.Addr().String(), Media: media.Addr().String(), AllowPrivate: true}
+	w := &world{far, proxy.New(up.Dial, connections, slog.New(slog.DiscardHandler)), near.Addr().String(), behind.Addr().String()}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 2)
+	go func() { ended <- w.proxy.Serve(ctx, near, false) }()
+	go func() { ended <- w.proxy.Serve(ctx, behind, true) }()
+	t.Cleanup(func() {
+		cancel()
+		for range 2 {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+		far.Close()
+	})
+	return w
+}
+
+// chat logs in by a connection and exchanges messages.
+func (w *world) chat(t *testing.T, c net.Conn, err error) {
+	t.Helper()
+	if err == nil {
+		defer c.Close()
+		_, err = app.Exchange(t.Context(), c, w.Root(), 3)
+	}
+	if err != nil {
+		t.Errorf("chat: %v", err)
+	}
+}
+
+// media loads in both directions and looks at every byte.
+func (w *world) media(t *testing.T, at string) {
+	t.Helper()
+	m := app.NewMedia(w.CAs(), app.Dial(at))
+	defer m.Close()
+	same := func(r io.Reader) io.Reader { return r }
+	if err := m.Download(t.Context(), 1<<20, same); err != nil {
+		t.Errorf("down: %v", err)
+	}
+	if err := m.Upload(t.Context(), 1<<20, same); err != nil {
+		t.Errorf("up: %v", err)
+	}
+}
+
+// One port takes what Meta's proxy has seven for: chat raw and in TLS, and media, whose TLS ends at WhatsApp.
+func TestPhonesAreServedWithoutAClient(t *testing.T) {
+	before := leak.Running()
+	t.Cleanup(func() { before.Check(t) }) // after newWorld's
+	w := newWorld(t, 100)
+	c, err := net.Dial("tcp", w.at)
+	w.chat(t, c, err)
+	secure, err := tls.Dial("tcp", w.at, &tls.Config{InsecureSkipVerify: true})
+	w.chat(t, secure, err)
+	w.media(t, w.at)
+}
+
+// The statistics are for who knows the password, and count what there was.
+func TestStatisticsAreForWhoKnowsThePassword(t *testing.T) {
+	w := newWorld(t, 100)
+	c, err := net.Dial("tcp", w.at)
+	w.chat(t, c, err)
+	server := httptest.NewServer(w.proxy.Stats("a password"))
+	defer server.Close()
+	ask := func(path, password string) (int, string) {
+		r, _ := http.NewRequest(http.MethodGet, server.URL+path, nil)
+		if password != "" {
+			r.SetBasicAuth("anybody", password)
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		text, _ := io.ReadAll(answer.Body)
+		return answer.StatusCode, string(text)
+	}
+	if code, text := ask("/metrics", "a password"); code != 200 || !strings.Contains(text, `culvert_proxy_connections_opened_total{service="chat"} 1`) {
+		t.Errorf("got %d %s, want what was counted", code, text)
+	}
+	if code, text := ask("/", "a password"); code != 200 || !strings.Contains(text, "<table>") || strings.Contains(text, "127.0.0.1") {
+		t.Errorf("got %d %s, want a page without addresses", code, text)
+	}
+	if code, _ := ask("/", ""); code != http.StatusUnauthorized {
+		t.Errorf("got %d without a password", code)
+	}
+	last := 0
+	for range 15 {
+		last, _ = ask("/metrics", "guess")
+	}
+	if last != http.StatusTooManyRequests {
+		t.Errorf("got %d after 15 guesses, want a refusal", last)
+	}
+}
+
+// When places are scarce the newcomer gets one.
+func TestWhoComesWhenAllPlacesAreTakenIsServed(t *testing.T) {
+	w := newWorld(t, 2)
+	for range 5 {
+		c, err := net.Dial("tcp", w.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := app.Exchange(t.Context(), c, w.Root(), 1); err != nil {
+			t.Errorf("chat: %v", err)
+		}
+	}
+}
+
+// Who sends no PROXY header to a listener that wants one is not served; HAProxy, which sends either version, is.
+func TestLoadBalancersTellByAPROXYHeader(t *testing.T) {
+	w := newWorld(t, 100)
+	c, err := net.Dial("tcp", w.behind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := app.Exchange(t.Context(), c, w.Root(), 1); err == nil {
+		t.Error("served without a header")
+	}
+	if os.Getenv("CULVERT_REAL") == "" {
+		t.Skip("CULVERT_REAL=1 tries HAProxy")
+	}
+	for _, version := range []string{"send-proxy", "send-proxy-v2"} {
+		at := haproxy(t, w.behind, version)
+		c, err := net.Dial("tcp", at)
+		w.chat(t, c, err)
+		w.media(t, at)
+	}
+}
+
+// haproxy passes connections on with a header.
+func haproxy(t *testing.T, to, version string) string {
+	t.Helper()
+	ln := listen(t)
+	at := ln.Addr().String()
+	ln.Close()
+	name := filepath.Join(t.TempDir(), "haproxy.cfg")
+	text := fmt.Sprintf("defaults\n mode tcp\n timeout connect 5s\n timeout client 1m\n timeout server 1m\nlisten all\n bind %s\n server one %s %s\n", at, to, version)
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := exec.CommandContext(t.Context(), "haproxy", "-db", "-f", name)
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Process.Kill(); p.Wait() })
+	for range 100 {
+		c, err := net.Dial("tcp", at)
+		if err == nil {
+			c.Close()
+			return at
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("haproxy does not start")
+	return ""
+}

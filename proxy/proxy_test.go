@@ -124,7 +124,7 @@ func TestStatisticsAreForWhoKnowsThePassword(t *testing.T) {
 		text, _ := io.ReadAll(answer.Body)
 		return answer.StatusCode, string(text)
 	}
-	if code, text := ask("/metrics", "a password"); code != 200 || !strings.Contains(text, `culvert_proxy_connections_opened_total{service="chat"} 1`) {
+	if code, text := ask("/metrics", "a password"); code != 200 || !strings.Contains(text, `culvert_proxy_connections_opened_total{service="chat"} 1`) || !strings.Contains(text, "\nculvert_proxy_displaced_total 0\n") {
 		t.Errorf("got %d %s, want what was counted", code, text)
 	}
 	if code, text := ask("/", "a password"); code != 200 || !strings.Contains(text, "<table>") || strings.Contains(text, "127.0.0.1") {

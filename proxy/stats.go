@@ -54,6 +54,8 @@ var counters = []counter{
 	{"culvert_proxy_down_bytes_total", "counter", "How many came from it, by connections that have ended?", func(t *traffic) int64 { return t.down.Load() }},
 }
 
+const displaced = "culvert_proxy_displaced_total"
+
 // services are the labels of Server.services.
 var services = [...]string{"chat", "media"}
 
@@ -65,7 +67,7 @@ func (s *Server) metrics(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprintf(w, "%s{service=%q} %d\n", c.name, name, c.of(&s.services[i]))
 		}
 	}
-	fmt.Fprintf(w, "# HELP culvert_proxy_displaced_total How many ended for others?\n# TYPE culvert_proxy_displaced_total counter\nculvert_proxy_displaced_total %d\n", s.places.Displaced())
+	fmt.Fprintf(w, "# HELP %s How many ended for others?\n# TYPE %[1]s counter\n%[1]s %[2]d\n", displaced, s.places.Displaced())
 }
 
 func (s *Server) page(w http.ResponseWriter, _ *http.Request) {

@@ -1,9 +1,9 @@
 package client
 
 import (
-	"cmp"
 	"maps"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -43,7 +43,7 @@ func (c *Client) ways() (all []Way) {
 			all[i].Tunnels += l.Load()
 		}
 	}
-	slices.SortFunc(all, func(a, b Way) int { return cmp.Compare(a.Front, b.Front) })
+	sort.Slice(all, func(i, j int) bool { return all[i].Front < all[j].Front })
 	return all
 }
 

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -105,8 +105,9 @@ func parseLimits(metrics io.Reader, now time.Time) (all []Limit, since time.Dura
 	if err = lines.Err(); err == nil && !known {
 		err = errNoLimits
 	}
-	slices.SortFunc(all, func(a, b Limit) int {
-		return cmp.Or(cmp.Compare(a.Whose, b.Whose), cmp.Compare(a.Of, b.Of), cmp.Compare(a.Did, b.Did))
+	sort.Slice(all, func(i, j int) bool {
+		a, b := all[i], all[j]
+		return cmp.Or(cmp.Compare(a.Whose, b.Whose), cmp.Compare(a.Of, b.Of), cmp.Compare(a.Did, b.Did)) < 0
 	})
 	return all, since, err
 }

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -174,7 +175,7 @@ func tidy(dir, kind, own string) {
 		}
 		all = append(all, info)
 	}
-	slices.SortFunc(all, func(a, b os.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
+	sort.Slice(all, func(i, j int) bool { return all[i].ModTime().After(all[j].ModTime()) })
 	for i, info := range all {
 		isExcess := i >= maxFiles-1 || filepath.Ext(info.Name()) == ".new"
 		if isExcess && time.Since(info.ModTime()) > halfWritten {

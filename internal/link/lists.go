@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -45,7 +46,7 @@ func ParseUsers(s string) (u Users, err error) {
 		}
 		u.ranges = append(u.ranges, userRange{uint32(from), uint32(to)})
 	}
-	slices.SortFunc(u.ranges, func(a, b userRange) int { return cmp.Compare(a.first, b.first) })
+	sort.Slice(u.ranges, func(i, j int) bool { return u.ranges[i].first < u.ranges[j].first })
 	u.merge()
 	return u, nil
 }
@@ -227,7 +228,7 @@ type claim struct {
 
 // overlapOf sorts the claims of one origin, which then meet where neighbours do.
 func overlapOf(all []claim) int {
-	slices.SortFunc(all, func(a, b claim) int { return cmp.Compare(a.first, b.first) })
+	sort.Slice(all, func(i, j int) bool { return all[i].first < all[j].first })
 	for i := 1; i < len(all); i++ {
 		if all[i].first <= all[i-1].last {
 			return max(all[i].list, all[i-1].list)

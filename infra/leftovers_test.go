@@ -19,6 +19,8 @@ var goesWith = map[string]string{
 	"AWS::AutoScaling::ScalingPolicy":           "takes its alarms with it",
 	"AWS::Budgets::Budget":                      "",
 	"AWS::CloudFormation::Stack":                "its deleted record stays for 90 days, free",
+	"AWS::CloudFormation::WaitCondition":        "",
+	"AWS::CloudFormation::WaitConditionHandle":  "an address of AWS's own, which ends by itself",
 	"AWS::CloudFront::Distribution":             "it keeps no log, see openDistributions",
 	"AWS::CloudFront::Function":                 "",
 	"AWS::CloudFront::VpcOrigin":                "CloudFront deletes its interfaces and, with the network's last VPC origin, its security group (aws/aws-cdk#33318); either is free",

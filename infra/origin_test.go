@@ -76,6 +76,26 @@ func TestAnotherOriginIsAnotherVpcOrigin(t *testing.T) {
 	}
 }
 
+// CloudFormation takes no change of a wait condition, and the machine tells that of its own stack.
+func TestTheStackWaitsForWhatItsMachineSays(t *testing.T) {
+	t.Parallel()
+	const told = "CULVERT_HANDLE=<culvert-SoloA.Handle>"
+	want := only(t, mustRender(t, home, nil), "AWS::CloudFormation::WaitCondition")
+	for key, values := range changes {
+		for _, v := range values {
+			got := only(t, mustRender(t, home, map[string]string{key: v}), "AWS::CloudFormation::WaitCondition")
+			if !reflect.DeepEqual(got.Properties, want.Properties) {
+				t.Errorf("%s=%s: got %v, want %v", key, v, got.Properties, want.Properties)
+			}
+		}
+	}
+	for topology, script := range installs(t) {
+		if tells := strings.Contains(script, told); tells != (topology == "solo") {
+			t.Errorf("%s: the machine is told of the handle: %t", topology, tells)
+		}
+	}
+}
+
 // An instance is of version 1 of its launch template, whatever comes after it.
 func TestAnInstanceStaysAtItsLaunchTemplate(t *testing.T) {
 	t.Parallel()

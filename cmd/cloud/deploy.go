@@ -42,6 +42,9 @@ func update(ctx context.Context, c *cloud) error {
 	if err := c.bring(ctx, s); err != nil {
 		return err
 	}
+	if err := c.repair(ctx); err != nil {
+		return err
+	}
 	c.Hint("Nobody was cut off, and all links stay as they are. make status says how it does.")
 	return nil
 }
@@ -137,6 +140,7 @@ func (c *cloud) bring(ctx context.Context, s cfn.Stack) error {
 	case errors.Is(err, cfn.ErrNoChange):
 		c.Step(term.Good, 0, "Nothing to change: all is as it should be")
 	case err != nil:
+		c.tellOutcomes(ctx, s)
 		return err
 	default:
 		c.Step(term.Good, time.Since(began), "Deployed")

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"culvert/cmd/cloud/internal/cfn"
-	"culvert/internal/aws"
 	"culvert/internal/term"
 )
 
@@ -54,8 +53,12 @@ func (c *cloud) health(ctx context.Context, s cfn.Stack, all []cfn.Resource) {
 		c.Step(term.Warned, 0, "The origin was not asked: %s", firstLine(c.explain(err)))
 	case n == 0:
 		c.Step(term.Bad, 0, "No origin answers. It may be starting: run make status again in a minute, then make update")
+		c.tellOutcomes(ctx, s)
 	default:
 		c.Step(term.Good, 0, "Origins that answer: %d, with %s and %.0f connections of the app", n, usersText(gauges), gauges["culvert_tunnels"])
+		if strings.Contains(s.Status, "ROLLBACK") {
+			c.tellOutcomes(ctx, s)
+		}
 	}
 }
 
@@ -92,56 +95,12 @@ func (c *cloud) alarms(ctx context.Context, names []string) {
 // Manager cuts an answer at 2,500 characters, which all numbers would exceed.
 const readGauges = `for p in $(seq 9090 9099); do curl -sm 3 http://127.0.0.1:$p/metrics | grep -E '^culvert_(users|tunnels|carriers) '; done; true`
 
-const gaugesLimit = 30 * time.Second
-
 // gauges adds up the numbers of all origins, and says how many machines
-// answered. Session Manager carries the question: no port is open for it.
+// answered.
 func (c *cloud) gauges(ctx context.Context, s cfn.Stack) (sums map[string]float64, machines int, err error) {
-	var sent struct{ Command struct{ CommandId string } }
-	err = c.Call(ctx, &sent, "ssm", "send-command", "--document-name", "AWS-RunShellScript",
-		"--targets", target(s), "--parameters", `{"commands":["`+readGauges+`"]}`)
-	if err != nil {
-		return nil, 0, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, gaugesLimit)
-	defer cancel()
-	for {
-		answers, done, err := c.answers(ctx, sent.Command.CommandId)
-		if err != nil || done {
-			sums, machines = addUp(answers)
-			return sums, machines, err
-		}
-		if aws.Pause(ctx, time.Second) != nil {
-			return nil, 0, nil
-		}
-	}
-}
-
-// target is the instance of solo, or the group of fleet.
-func target(s cfn.Stack) string {
-	if origin := s.Output("Origin"); !strings.HasPrefix(origin, "i-") {
-		return "Key=tag:aws:autoscaling:groupName,Values=" + origin
-	}
-	return "Key=InstanceIds,Values=" + s.Output("Origin")
-}
-
-// answers are what the machines said, once all have.
-func (c *cloud) answers(ctx context.Context, id string) (said []string, done bool, err error) {
-	var answer struct {
-		CommandInvocations []struct {
-			Status         string
-			CommandPlugins []struct{ Output string }
-		}
-	}
-	err = c.Call(ctx, &answer, "ssm", "list-command-invocations", "--command-id", id, "--details")
-	done = len(answer.CommandInvocations) > 0
-	for _, i := range answer.CommandInvocations {
-		done = done && i.Status != "Pending" && i.Status != "InProgress" && i.Status != "Delayed"
-		for _, p := range i.CommandPlugins {
-			said = append(said, p.Output)
-		}
-	}
-	return said, done, err
+	said, err := c.onMachines(ctx, s, readGauges)
+	sums, machines = addUp(said)
+	return sums, machines, err
 }
 
 // addUp sums the gauges in Prometheus' text form.

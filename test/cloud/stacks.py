@@ -23,6 +23,8 @@ ACCOUNT = "123456789012"
 TAKES = {"AWS::CloudFront::VpcOrigin": 1, "AWS::CloudFront::Distribution": 1, "AWS::SSM::Association": 0.5}
 
 
+WAIT = "AWS::CloudFormation::WaitCondition"
+
 # Parts whose changes make another one in their place.
 REPLACED = {"AWS::SecretsManager::Secret", "AWS::Logs::LogGroup", "AWS::SSM::Document", "AWS::Lambda::LayerVersion"}
 
@@ -45,6 +47,9 @@ class Part:
 
     def name(self):
         return f"{self.stack.name}-{self.logical}-{secrets.token_hex(4)}"
+
+    def make_aws_cloudformation_waitconditionhandle(self):
+        return f"{self.stack.world.at}/handle/{secrets.token_hex(8)}?X-Amz-Signature=of-the-handle"
 
     def make_aws_ec2_instance(self):
         return "i-" + secrets.token_hex(8)
@@ -149,7 +154,7 @@ class Stack:
     def bring(self, template, parameters):
         """Makes and changes parts until they are as template says. True if it went well."""
         e = self.evaluator(template, parameters)
-        for logical in e.order:
+        for logical in sorted(e.order, key=lambda n: template["Resources"][n]["Type"] == WAIT):  # what waits does so beside all else
             if logical in e.wanted and not self.bring_part(e, logical, template["Resources"][logical]["Type"]):
                 return False
         self.template, self.parameters, self.order = template, e.parameters, e.order
@@ -172,13 +177,27 @@ class Stack:
             if part.inner and part.inner.status != verb + "_COMPLETE":
                 raise Refused("Embedded stack failed. The following resource(s) failed")
             self.world.live(part)
+            if kind == WAIT and not old:
+                self.world.wait(properties["Handle"])
         except Refused as refused:
+            if kind == "AWS::SSM::Association":
+                self.machine_says(e)
             if logical in self.parts:
                 self.parts[logical].status = verb + "_FAILED"
             return self.fail(logical, self.parts[logical].id if logical in self.parts else "", kind, verb + "_FAILED", str(refused))
         part.status = verb + "_COMPLETE"
         self.tell(logical, part.id, kind, verb + "_COMPLETE")
         return True
+
+    def machine_says(self, e):
+        """What a new machine says of its failure comes before what Systems Manager does."""
+        for logical in e.wanted:
+            if e.question["Template"]["Resources"][logical]["Type"] == WAIT and logical not in self.parts:
+                try:
+                    self.world.wait(e.properties(logical, self.parts)["Handle"], seconds=0)
+                except Refused as refused:
+                    self.tell(logical, "", WAIT, "CREATE_IN_PROGRESS")
+                    self.fail(logical, "", WAIT, "CREATE_FAILED", str(refused))
 
     def changed(self, part, properties):
         """The part with other properties, or another in its place: the old one goes at the end."""
@@ -286,6 +305,7 @@ class World:
     def __init__(self, client, machines=""):
         self.client, self.machines, self.stacks, self.plans = client, machines, [], {}
         self.failing, self.reason = {}, ""
+        self.at, self.heard, self.silent = "", {}, False  # our address, what was told by handles, whether no origin answers
         self.lock = threading.RLock()
 
     def find(self, name):
@@ -301,6 +321,17 @@ class World:
             self.failing[what] = n - 1
         return n > 0
 
+    def wait(self, handle, seconds=30):
+        """Waits until a machine has told a handle that it is installed. Without machines nobody is waited for."""
+        path, until = urllib.parse.urlparse(handle).path, time.monotonic() + seconds
+        while self.machines and path not in self.heard:
+            if time.monotonic() >= until:
+                raise Refused("WaitCondition timed out. Received 0 conditions when expecting 1")
+            time.sleep(0.1)
+        told = self.heard.get(path, {})
+        if told.get("Status") == "FAILURE":
+            raise Refused(f"WaitCondition received failed message: '{told['Reason']}' for uniqueId: {told['UniqueId']}")
+
     def live(self, part, gone=False):
         """Tells where things run of a part that is there now, or gone. What does not work there fails here."""
         if not self.machines or part.inner:
@@ -313,6 +344,13 @@ class World:
                 answer.read()
         except urllib.error.HTTPError as error:
             raise Refused(error.read().decode()) from None
+
+    def outcomes(self):
+        """What a machine keeps of its installations."""
+        if not self.machines:
+            return ""
+        with urllib.request.urlopen(self.machines + "/outcomes", timeout=10) as answer:
+            return answer.read().decode()
 
     def code(self, part):
         """An address to fetch what was uploaded for a part, good for ten minutes."""

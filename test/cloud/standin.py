@@ -6,6 +6,8 @@ renders templates by the program that the environment's EVALUATOR names: live.
 POST /standin with JSON sets what is to happen next:
   {"fail": {"AWS::CloudFront::VpcOrigin": 1}, "reason": "..."}  the next of its kind fails
   {"fail": {"SoloA.Install": 99}}                               so does this part of that stack in the stack
+  {"fail": {"checksum": 1}}                                     so does the next layer's checksum on a machine
+  {"silent": true}                                              no origin answers until it is installed once more
   {"stack": "culvert", "status": "UPDATE_ROLLBACK_FAILED"}      a stack is in this state
 The access key EXPIRED has expired, DENIED may do nothing, NOQUOTA has no vCPUs."""
 
@@ -15,6 +17,7 @@ import io
 import json
 import sys
 import urllib.parse
+import uuid
 from xml.sax.saxutils import escape
 
 import boto3
@@ -34,6 +37,7 @@ def client(service, region):
 
 
 world = World(client, *sys.argv[2:])
+world.at = f"http://127.0.0.1:{PORT}"
 
 
 def members(form, name):
@@ -206,9 +210,19 @@ def layer_version(request):
     part = world.layer(request.args["Arn"])
     at = part.properties["Content"]
     content = client("s3", "us-east-1").get_object(Bucket=at["S3Bucket"], Key=at["S3Key"])["Body"].read()
-    sum = base64.b64encode(hashlib.sha256(content).digest()).decode()
+    sum = base64.b64encode(hashlib.sha256(content + (b"other" if world.fails("checksum") else b"")).digest()).decode()
     return Response(json.dumps({"LayerVersionArn": part.id, "Content": {"Location": world.code(part), "CodeSha256": sum, "CodeSize": len(content)}}),
                     content_type="application/json")
+
+
+commands = {}  # what machines were asked to run, by id
+
+
+def said(command):
+    """What a machine prints: live knows what was installed on it."""
+    if "outcomes" in command:
+        return world.outcomes()
+    return "" if world.silent else GAUGES
 
 
 def recorded(request, key, service):
@@ -231,10 +245,16 @@ def recorded(request, key, service):
     if service == "cloudfront" and request.path.endswith("/vpc-origin"):
         return Response(NO_VPC_ORIGINS, content_type="text/xml")
     if target == "AmazonSSM.SendCommand":
-        return Response(json.dumps({"Command": {"CommandId": "11111111-1111-1111-1111-111111111111"}}), content_type="application/x-amz-json-1.1")
+        id = str(uuid.uuid4())
+        commands[id] = json.loads(request.get_data())["Parameters"]["commands"][0]
+        return Response(json.dumps({"Command": {"CommandId": id}}), content_type="application/x-amz-json-1.1")
     if target == "AmazonSSM.ListCommandInvocations":
-        return Response(json.dumps({"CommandInvocations": [{"Status": "Success", "CommandPlugins": [{"Output": GAUGES}]}]}),
+        output = said(commands[json.loads(request.get_data())["CommandId"]])
+        return Response(json.dumps({"CommandInvocations": [{"Status": "Success", "CommandPlugins": [{"Output": output}]}]}),
                         content_type="application/x-amz-json-1.1")
+    if target == "AmazonSSM.StartAssociationsOnce":
+        world.silent = False
+        return Response("{}", content_type="application/x-amz-json-1.1")
     return None
 
 
@@ -242,6 +262,7 @@ def control(request):
     order = json.loads(request.get_data())
     world.failing.update(order.get("fail", {}))
     world.reason = order.get("reason", world.reason)
+    world.silent = order.get("silent", world.silent)
     if "stack" in order:
         world.find(order["stack"]).become(order["status"])
     return Response("{}")
@@ -254,6 +275,9 @@ def application(moto):
             environ["wsgi.input"] = io.BytesIO(request.get_data())
         if request.path == "/standin":
             return control(request)(environ, start)
+        if request.path.startswith("/handle/"):
+            world.heard.setdefault(request.path, json.loads(request.get_data()))
+            return Response()(environ, start)
         # Credential=KEY/DATE/REGION/SERVICE/aws4_request
         scope = request.headers.get("Authorization", "").partition("Credential=")[2].split(",")[0].split("/")
         key, region, service = (scope[0], scope[2], scope[3]) if len(scope) > 4 else ("", "", "")

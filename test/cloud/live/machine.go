@@ -113,6 +113,16 @@ func (m *machine) tend(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// outcomes gives what the machine keeps of its installations.
+func (m *machine) outcomes(rw http.ResponseWriter, _ *http.Request) {
+	said, err := os.ReadFile(filepath.Join(m.root, "opt/culvert/outcomes"))
+	if err != nil {
+		http.Error(rw, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	rw.Write(said)
+}
+
 // metadataAt is the machine's metadata service.
 const metadataAt = "169.254.169.254:80"
 

@@ -72,6 +72,7 @@ func serve(ctx context.Context, folder string) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /part", w.told)
 	mux.HandleFunc("POST /tend", w.machine.tend)
+	mux.HandleFunc("GET /outcomes", w.machine.outcomes)
 	mux.HandleFunc("POST /systemctl", w.machine.systemctl)
 	mux.HandleFunc("POST /journalctl", w.machine.journalctl)
 	failed := make(chan error, 3)

@@ -180,7 +180,7 @@ func (w *watch) failed(e event) {
 	if e.echo() || e.Reason == "" {
 		return
 	}
-	if w.first == nil {
+	if w.first == nil || e.tells() && !w.first.tells() {
 		w.first = &e
 	}
 	w.Step(term.Bad, 0, "%s: %s", e.LogicalID, e.Reason)
@@ -240,6 +240,12 @@ func (e event) echo() bool {
 	return strings.Contains(e.Reason, "cancelled") || strings.Contains(e.Reason, "The following resource(s) failed")
 }
 
+// tells says whether e is a failure in a machine's own words, for which what
+// CloudFormation finds by itself is another sign.
+func (e event) tells() bool {
+	return strings.Contains(e.Reason, "WaitCondition received failed message")
+}
+
 // maxEvents bounds what is read at once; CloudFormation gives the newest first.
 const maxEvents = "200"
 
@@ -282,6 +288,7 @@ var parts = map[string]part{
 	"AWS::AutoScaling::AutoScalingGroup":        {"the origin's machines", 4 * time.Minute, 5 * time.Minute},
 	"AWS::ElasticLoadBalancingV2::LoadBalancer": {"the load balancer before the origins", 3 * time.Minute, time.Minute},
 	"AWS::SSM::Association":                     {"the origin's program on its machine", 2 * time.Minute, 0},
+	"AWS::CloudFormation::WaitCondition":        {"what the machine says of its installation", 2 * time.Minute, 0},
 	"AWS::SecretsManager::Secret":               {"a secret", 0, 0},
 	"AWS::Lambda::LayerVersion":                 {"the upload of the origin's program", 0, 0},
 	"AWS::Lambda::Function":                     {"a function of the gateway door", 30 * time.Second, 20 * time.Minute},

@@ -114,3 +114,20 @@ func TestANetworkThatFailsForAMomentIsBorneAndOneThatStaysAwayIsNot(t *testing.T
 		}
 	})
 }
+
+// A machine knows more than whoever waited for it.
+func TestAFailureInAMachinesOwnWordsIsTheOneThatCounts(t *testing.T) {
+	t.Parallel()
+	const waited = "Resource of type 'AWS::SSM::Association' did not stabilize."
+	const told = "WaitCondition received failed message: 'the layer is no zip file' for uniqueId: i-1"
+	for _, order := range [][]string{{waited, told}, {told, waited}} {
+		c, _, _ := testClient(t, nil)
+		w := &watch{Client: c, seen: map[string]bool{}, slow: map[string]event{}}
+		for n, reason := range order {
+			w.hear(event{ID: string(rune('a' + n)), LogicalID: "Part", Status: "CREATE_FAILED", Reason: reason})
+		}
+		if err := w.outcome(Stack{Status: "ROLLBACK_COMPLETE"}); !strings.Contains(err.Error(), "the layer is no zip file") {
+			t.Errorf("%q: got %v, want what the machine said", order, err)
+		}
+	}
+}

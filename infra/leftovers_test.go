@@ -140,3 +140,16 @@ func TestNothingIsSaidOfTypesThatNoStackHas(t *testing.T) {
 		}
 	}
 }
+
+// Lambda takes the interfaces of its functions out of the network by their roles, after the functions
+// are gone: the roles go after the network, which is what is made after them.
+func TestRolesOutliveTheNetwork(t *testing.T) {
+	t.Parallel()
+	f, err := load(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := at(f.Section("Resources"), "Network", "DependsOn"); got != "Roles" {
+		t.Errorf("the network is made after %v, want Roles", got)
+	}
+}

@@ -6,11 +6,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"culvert/cmd/cloud/internal/advice"
 	"culvert/cmd/cloud/internal/cfn"
-	"culvert/internal/aws"
 	"culvert/internal/term"
 )
 
@@ -76,14 +74,6 @@ func tally(all []cfn.Resource) string {
 	return strings.Join(lines, "\n")
 }
 
-// AWS lets go of the functions' and CloudFront's interfaces in the network
-// only after a while, and a deletion that came too early fails: it is tried
-// again, and goes on where it stopped.
-const (
-	deletions     = 4
-	deletionPause = 5 * time.Minute
-)
-
 // demolish deletes the stack.
 func (c *cloud) demolish(ctx context.Context, s cfn.Stack) error {
 	if s.Condition() == cfn.Absent {
@@ -96,17 +86,7 @@ func (c *cloud) demolish(ctx context.Context, s cfn.Stack) error {
 			return err
 		}
 	}
-	for try := 1; ; try++ {
-		err := c.Remove(ctx, s)
-		if err == nil || ctx.Err() != nil || try == deletions {
-			return err
-		}
-		c.report(err)
-		c.Step(term.Warned, 0, "Trying again in %s.", term.Span(deletionPause))
-		if err := aws.Pause(ctx, deletionPause); err != nil {
-			return err
-		}
-	}
+	return c.Remove(ctx, s)
 }
 
 // sweep deletes what a deleted stack leaves, and looks again.

@@ -4,9 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 
-	"culvert/cmd/cloud/internal/cfn"
 	"culvert/internal/aws"
 	"culvert/test/awstest"
 )
@@ -58,24 +56,4 @@ func TestDestroyAsksFirst(t *testing.T) {
 			t.Errorf("deleted without a yes: %s", d)
 		}
 	}
-}
-
-// AWS lets go of network interfaces late, so that a first deletion may fail.
-func TestDeletionIsTriedAgain(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		c, r, said := testCloud(t, map[string][]string{
-			"aws cloudformation describe-stacks": {awstest.InState("DELETE_IN_PROGRESS"), awstest.InState("DELETE_FAILED"), awstest.InState("DELETE_COMPLETE")},
-			"aws cloudformation describe-stack-events": {`{"StackEvents": []}`, `{"StackEvents": [{"EventId": "d1", "StackId": "arn:root",
-				"PhysicalResourceId": "arn:root", "Timestamp": "2026-11-23T08:00:00Z", "ResourceStatus": "DELETE_IN_PROGRESS"}]}`},
-			"aws cloudformation delete-stack": {""},
-		})
-		if err := c.demolish(t.Context(), cfn.Stack{ID: "arn:root", Status: "CREATE_COMPLETE"}); err != nil {
-			t.Fatal(err)
-		}
-		if n := len(r.Asked("aws cloudformation delete-stack")); n != 2 {
-			t.Errorf("asked %d times to delete, want 2", n)
-		}
-		awstest.WantSaid(t, said.String(), "Trying again in 5 min")
-	})
 }

@@ -69,12 +69,6 @@ func (s Stack) changed() time.Time {
 	return slices.MaxFunc([]time.Time{s.Created, s.Updated, s.Deleted}, time.Time.Compare)
 }
 
-// Remove deletes the stack and everything in it.
-func (c *Client) Remove(ctx context.Context, s Stack) error {
-	_, err := c.order(ctx, s.ID, "delete-stack", "--stack-name", s.ID)
-	return err
-}
-
 // undo takes back a failed change.
 func (c *Client) undo(how string, more ...string) func(context.Context, Stack) error {
 	return func(ctx context.Context, s Stack) error {

@@ -23,7 +23,7 @@ given_anywhere = $(if $(filter command environment,$(origin $1)),--$2='$($1)')
 CLOUD          = bin/cloud $@ $(call given,PROFILE,profile) $(call given_anywhere,REGION,region) $(call given_anywhere,STACK,stack) \
   $(call given_anywhere,TOPOLOGY,topology) $(call given_anywhere,DISTRIBUTIONS,distributions) $(call given,INSTANCE,instance) \
   $(call given,ARCH,arch) $(call given_anywhere,BUDGET,budget) $(call given_anywhere,EMAIL,email) $(call given,SET,set) \
-  $(call given,USERS,users) $(call given,USER,user) $(call given,FRONT,front) $(call given,DOCTOR,doctor) $(call given,YES,yes)
+  $(call given,USERS,users) $(call given,EDGE,edge) $(call given,USER,user) $(call given,FRONT,front) $(call given,DOCTOR,doctor) $(call given,YES,yes)
 
 .PHONY: all build run demo test race bench soak censor shape hostile looks long probing fuzz lint staticcheck fmt image sbom release ci clean help functions invoke worker \
   bin/cloud deploy update status link rotate revoke destroy fronts \

@@ -49,7 +49,7 @@ const about = `Takes Culvert to an AWS account and back.
 
 Usually called as "make COMMAND [VARIABLE=value ...]", with the variables
 PROFILE REGION STACK TOPOLOGY DISTRIBUTIONS INSTANCE ARCH BUDGET EMAIL SET USERS
-USER FRONT DOCTOR and YES=1.`
+EDGE USER FRONT DOCTOR and YES=1.`
 
 // program is the table of the commands, which run other programs by r.
 func program(r aws.Runner) term.Program {

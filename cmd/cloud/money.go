@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -20,17 +21,17 @@ func (c *cloud) estimate(s cfn.Stack) {
 		c.Step(term.Warned, 0, "No estimate: %v", err)
 		return
 	}
-	c.Title(fmt.Sprintf("What it costs a month (list prices of %s in %s)", cost.Date, prices.Region))
+	c.Title(fmt.Sprintf("What it costs a month (list prices of %s in %s, users in %s)", cost.Date, prices.Region, prices.Edge))
 	c.Hint("%s", bill(month))
-	c.Hint("All prices and what is assumed: bin/cloud cost --users %d --region %s. Pressing Ctrl-C now costs nothing.", c.users, prices.Region)
+	c.Hint("All prices and what is assumed: bin/cloud cost --users %d --region %s --edge %s. Pressing Ctrl-C now costs nothing. Users elsewhere: EDGE=name.", c.users, prices.Region, prices.Edge)
 }
 
 // month is by the prices that it returns: those of us-east-1 where the region's
 // are unknown.
 func (c *cloud) month(s cfn.Stack) (cost.Month, cost.Prices, error) {
-	prices, err := cost.List(c.Region, "europe")
+	prices, err := cost.List(c.Region, c.edge)
 	if err != nil {
-		prices = cost.USEast1()
+		prices = cost.USEast1().WithEdge(c.edge)
 	}
 	fronts := int(needFronts(c.options, cfn.Stack{}))
 	if c.given["Distributions"] == "" && s.Parameter("Distributions") != "" {
@@ -87,6 +88,7 @@ type traffic struct {
 	messages, connections float64 // of API Gateway; messages of both directions
 	calls, milliseconds   float64 // of the functions
 	sent                  float64 // bytes that the origin sent, to whomever
+	credits               float64 // CPU credits that are charged, beyond the machines' share
 	since                 time.Duration
 	err                   error // what could not be asked, if anything
 }
@@ -122,6 +124,7 @@ func (c *cloud) traffic(ctx context.Context, all []cfn.Resource, begin, now time
 	}
 	for _, origin := range origins(all) {
 		read(metric{"AWS/EC2", []string{origin}, c.Call}, "NetworkOut", &t.sent)
+		read(metric{"AWS/EC2", []string{origin}, c.Call}, "CPUSurplusCreditsCharged", &t.credits)
 	}
 	return t
 }
@@ -159,7 +162,7 @@ func (m metric) sum(ctx context.Context, name string, begin, end time.Time) (n f
 }
 
 // money reckons what the month has cost until now.
-func (c *cloud) money(t traffic, s cfn.Stack) {
+func (c *cloud) money(t traffic, s cfn.Stack, now time.Time) {
 	if t.err != nil {
 		c.Step(term.Warned, 0, "Not all of the traffic could be read: %s", firstLine(c.explain(t.err)))
 	}
@@ -172,14 +175,55 @@ func (c *cloud) money(t traffic, s cfn.Stack) {
 	}
 	spent := month.Idle*t.since.Hours()/cost.Hours + t.cost(month.Topology, prices)
 	c.Step(term.Good, 0, "About %.2f $ until now; without any traffic a month is %.2f $", spent, month.Idle)
+	if t.credits > 0 {
+		c.Step(term.Warned, 0, "Of it %.2f $ for processor time beyond the machine's share. If it stays so, a larger INSTANCE costs less", t.surplus(prices))
+	}
+	c.pace(spent, now, s)
 	c.Hint("Reckoned from list prices of %s with AWS's free allowances, the gateway door at its dearest. "+
 		"Your bill: https://console.aws.amazon.com/billing (asking AWS for it from here would cost 0.01 $ each time).", cost.Date)
 }
 
-// cost is what the traffic costs, in dollars.
+// paceAfter is how much of a month must have passed before it tells what the
+// whole will cost.
+const paceAfter = 48 * time.Hour
+
+// pace warns where a month that goes on as it began would pass the budget.
+// Where there is none, nobody said what is too much.
+func (c *cloud) pace(spent float64, now time.Time, s cfn.Stack) {
+	begin := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
+	end, since := begin.AddDate(0, 1, 0), now.Sub(latest(begin, s.Created))
+	budget, _ := strconv.ParseFloat(s.Parameter("Budget"), 64)
+	if budget <= 0 || since < paceAfter {
+		return
+	}
+	whole := spent + spent/since.Hours()*end.Sub(now).Hours()
+	switch {
+	case spent > budget:
+		c.Step(term.Bad, 0, "That is more than the budget of %.0f $. AWS stops nothing: make destroy ends all cost, make deploy BUDGET=%.0f allows it", budget, math.Ceil(whole))
+	case whole > budget:
+		c.Step(term.Warned, 0, "At this pace the month comes to about %.2f $, more than the budget of %.0f $", whole, budget)
+	}
+}
+
+// latest is the later one.
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// surplus is what CPU credits beyond the machines' share cost.
+func (t traffic) surplus(prices cost.Prices) float64 {
+	return cost.Total(prices.Bill(cost.Use{cost.SurplusCredits: t.credits / cost.CreditsPerHour}, cost.NothingFree))
+}
+
+// cost is what the traffic costs, in dollars, with the processor's time that
+// it took.
 func (t traffic) cost(topology cost.Topology, prices cost.Prices) float64 {
 	use := t.gateway().Use()
 	use.Add(t.stream())
+	use.Add(cost.Use{cost.SurplusCredits: t.credits / cost.CreditsPerHour})
 	if topology == cost.Fleet {
 		use.Add(t.balanced())
 	}

@@ -12,6 +12,7 @@ import (
 	"culvert/cmd/cloud/internal/advice"
 	"culvert/cmd/cloud/internal/cfn"
 	"culvert/internal/aws"
+	"culvert/internal/cost"
 	"culvert/internal/term"
 )
 
@@ -25,6 +26,7 @@ type options struct {
 	doctorTries int               // how often the first link is tested until it works
 	given       map[string]string // parameters of the template
 	users       int               // for the estimate
+	edge        string            // where they are, as CloudFront divides the world
 }
 
 // parameterFlags are flags that set one of the template's parameters.
@@ -50,6 +52,7 @@ func parse(name, about string, args []string, stdout io.Writer) (options, error)
 	f.IntVar(&o.front, "front", 0, "`NUMBER` of the one distribution that the link is to use; else all")
 	f.IntVar(&o.doctorTries, "doctor", 3, "`TIMES` to test the first link until it works; 0 for not at all")
 	f.IntVar(&o.users, "users", 100, "`NUMBER` of users, for the estimate")
+	f.StringVar(&o.edge, "edge", "europe", "`NAME` of the part of the world that the users are in, for the estimate: "+cost.Edges())
 	for flag, key := range parameterFlags {
 		f.Func(flag, "the template's "+key, func(v string) error { o.given[key] = v; return nil })
 	}
@@ -99,6 +102,8 @@ func (o *options) wrong() string {
 		return "FRONT is the number of a distribution, from 1 up"
 	case o.users < 1:
 		return "--users is a number from 1 up"
+	case !cost.HasEdge(o.edge):
+		return "EDGE is where the users are, for the estimate: " + cost.Edges()
 	}
 	return ""
 }

@@ -34,11 +34,8 @@ func status(ctx context.Context, c *cloud) error {
 	c.health(ctx, s, all)
 	c.Title("This month")
 	now := time.Now().UTC()
-	begin := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
-	if s.Created.After(begin) {
-		begin = s.Created
-	}
-	c.money(c.traffic(ctx, all, begin, now), s)
+	begin := latest(time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC), s.Created)
+	c.money(c.traffic(ctx, all, begin, now), s, now)
 	return nil
 }
 

@@ -1,7 +1,10 @@
 package cost
 
 import (
+	"fmt"
 	"math"
+	"os"
+	"strings"
 	"testing"
 )
 
@@ -124,6 +127,21 @@ func TestAnIdleSoloCostsLessThanTenDollars(t *testing.T) {
 		}
 		if m.Secrets != 4 {
 			t.Errorf("%s: got %v secrets, want those of two generations", region, m.Secrets)
+		}
+	}
+}
+
+// COST.md's table of edges is the price list's.
+func TestTheTableOfEdgesIsThePriceLists(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/COST.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, e := range edges {
+		row := fmt.Sprintf("| %s | %.3f | %.3f | %.2f |\n", name, e.out[0].Price, e.toOrigin, e.requests)
+		if !strings.Contains(string(page), row) {
+			t.Errorf("COST.md lacks the row %q", row)
 		}
 	}
 }

@@ -15,7 +15,8 @@ type Item string
 
 // The items, in the order in which a bill lists them.
 const (
-	Instances         Item = "EC2 instances" // their rate is their type's
+	Instances         Item = "EC2 instances"           // their rate is their type's
+	SurplusCredits    Item = "EC2 surplus CPU credits" // of types that have a share of a processor
 	Disks             Item = "EBS gp3 disks"
 	Addresses         Item = "Public IPv4 addresses"
 	Balancer          Item = "Network load balancer"
@@ -38,7 +39,7 @@ const (
 
 // Items is all of them, in order.
 var Items = []Item{
-	Instances, Disks, Addresses, Balancer, BalancerUnits, Secrets, Alarms, Logs, Storage,
+	Instances, SurplusCredits, Disks, Addresses, Balancer, BalancerUnits, Secrets, Alarms, Logs, Storage,
 	EdgeOut, EdgeToOrigin, EdgeRequests, EdgeFunctions, ZoneData, DataOut,
 	Messages, ConnectionMinutes, Requests, Duration,
 }
@@ -134,6 +135,7 @@ const tb = 1024 // GB
 // USEast1 is the list of us-east-1, with users in Europe.
 func USEast1() Prices {
 	p := Prices{Region: "us-east-1", Types: instanceTypes(), Rates: map[Item]Rate{
+		SurplusCredits:    {Unit: "vCPU-hours", Bands: flat(0.04), Source: computing}, // of T4g
 		Disks:             {Unit: "GB", Bands: flat(0.08), Source: "aws.amazon.com/ebs/pricing"},
 		Addresses:         {Unit: "hours", Bands: flat(0.005), Source: "aws.amazon.com/vpc/pricing"},
 		Balancer:          {Unit: "hours", Bands: flat(0.0225), Source: balancing},
@@ -150,7 +152,7 @@ func USEast1() Prices {
 		Requests:          {Unit: "million", Bands: flat(0.20), Free: 1, Source: functions},
 		Duration:          {Unit: "GB-s", Bands: flat(perGBSecondArm), Free: 400_000, Source: functions},
 	}}
-	return p.withEdge("europe")
+	return p.WithEdge("europe")
 }
 
 // Lambda's prices of a GB-second. Our functions run on arm64 unless the
@@ -169,8 +171,17 @@ const (
 	functions = "aws.amazon.com/lambda/pricing"
 )
 
-// OnX86 is p for functions built for x86.
+// CreditsPerHour is how many CPU credits an hour of a vCPU takes: each is a minute.
+const CreditsPerHour = 60
+
+// perCreditHourX86 is what a vCPU-hour of surplus credits costs of T3.
+const perCreditHourX86 = 0.05
+
+// OnX86 is p for functions and machines built for x86.
 func (p Prices) OnX86() Prices {
+	credits := p.Rates[SurplusCredits]
+	credits.Bands = flat(perCreditHourX86)
+	p = p.with(SurplusCredits, credits)
 	r := p.Rates[Duration]
 	r.Bands = flat(r.Bands[0].Price / perGBSecondArm * perGBSecondX86)
 	return p.with(Duration, r)
@@ -229,6 +240,12 @@ var edges = map[string]edge{
 	"australia":          {edgeBands(0.114, 0.098, 0.094, 0.092, 0.090, 0.085, 0.080), 0.080, 1.25},
 }
 
+// Edges names all edges.
+func Edges() string { return names(edges) }
+
+// HasEdge says whether there are prices for an edge.
+func HasEdge(name string) bool { _, known := edges[name]; return known }
+
 // edgeBands are CloudFront's: up to 10, 50, 150 and 500 TB, 1 and 5 PB, more.
 func edgeBands(a, b, c, d, e, f, g float64) []Band {
 	return bands(10*tb, a, 50*tb, b, 150*tb, c, 500*tb, d, 1024*tb, e, 5*1024*tb, f, g)
@@ -245,8 +262,8 @@ func bands(pairs ...float64) (all []Band) {
 // flat is a price without bands.
 func flat(price float64) []Band { return bands(price) }
 
-// withEdge is p for users near an edge that edges has.
-func (p Prices) withEdge(name string) Prices {
+// WithEdge is p for users near an edge that HasEdge knows.
+func (p Prices) WithEdge(name string) Prices {
 	e := edges[name]
 	p.Edge = name
 	p = p.with(EdgeOut, Rate{Unit: "GB", Bands: e.out, Free: tb, Source: edgeSource})
@@ -281,7 +298,7 @@ var regions = map[string]abroad{
 }
 
 // everywhere are the items that cost the same in all regions.
-var everywhere = []Item{EdgeOut, EdgeToOrigin, EdgeRequests, EdgeFunctions}
+var everywhere = []Item{SurplusCredits, EdgeOut, EdgeToOrigin, EdgeRequests, EdgeFunctions}
 
 // List is the price list of a region for users near an edge. An error names
 // the regions or the edges that there are.
@@ -292,7 +309,7 @@ func List(region, edge string) (Prices, error) {
 	if _, known := edges[edge]; !known {
 		return Prices{}, fmt.Errorf("no prices for edge %q; CloudFront has %s", edge, names(edges))
 	}
-	return USEast1().withEdge(edge).in(region), nil
+	return USEast1().WithEdge(edge).in(region), nil
 }
 
 func names[V any](m map[string]V) string {

@@ -126,7 +126,7 @@ var meanings = []meaning{
 		"this kind of machine does not exist in that part of {region}", "Take another, such as INSTANCE=t4g.small, or another region."},
 
 	// Whether a machine gets ready.
-	{ignoringCase(`WaitCondition received failed message: '([^']*)'`),
+	{ignoringCase(`WaitCondition received failed message: '(.*?)' for uniqueId`),
 		"the machine was made, and Culvert could not be installed on it: $1", "If that names nothing to do, have it try again; what is done stays done:\n  make deploy"},
 	{ignoringCase(`did not stabili[sz]e|NotStabilized|Received \d+ SUCCESS signal|WaitCondition (timed out|received failed)|Association.{0,80}(failed|timed out)`),
 		"the machine was made, and Culvert was not installed on it in time", "See what the machine says:\n  make status\nThen have it try again; what is done stays done:\n  make deploy"},

@@ -106,7 +106,7 @@ func TestWhatCloudFormationPassesOnLeadsToAdvice(t *testing.T) {
 		{"a machine that was silent",
 			"Received 0 SUCCESS signal(s) out of 1. Unable to satisfy 100% MinSuccessfulInstancesPercent requirement", "not installed on it in time", "make deploy"},
 		{"a machine that said why",
-			"Installed: WaitCondition received failed message: 'cannot fetch the layer; is lambda:GetLayerVersion allowed for it, and the internet reached?' for uniqueId: i-0123456789abcdef0", "could not be installed on it: cannot fetch the layer; is lambda:GetLayerVersion allowed", "make deploy"},
+			"Installed: WaitCondition received failed message: 'the layer's checksum is wrong: nothing was changed; deploy again' for uniqueId: i-0123456789abcdef0", "could not be installed on it: the layer's checksum is wrong: nothing was changed; deploy again", "make deploy"},
 		{"no machine in a zone",
 			passedOn("We currently do not have sufficient t4g.nano capacity in the Availability Zone you requested (eu-west-1a). Our system will be working on provisioning additional capacity. You can currently get t4g.nano capacity by not specifying an Availability Zone in your request or choosing eu-west-1b, eu-west-1c.", "Ec2", "500", "InternalFailure"), "no free machine of this kind", "name zones"},
 		{"an account that is new in a region",

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -56,6 +57,9 @@ const byHand = "  python3 -m venv " + venv + "\n  " + venv + "/bin/pip install -
 
 // offerTools installs both, for they have to fit each other.
 func (c *cloud) offerTools(ctx context.Context) error {
+	if runtime.GOOS == "windows" {
+		return advice.New(subsystem, "the AWS and SAM command lines are missing, and what installs them is for Linux and macOS")
+	}
 	python, found := c.look("python3")
 	if !found {
 		return advice.New(newerPython, "the AWS and SAM command lines are missing, and so is Python to install them")
@@ -74,6 +78,8 @@ func (c *cloud) offerTools(ctx context.Context) error {
 	c.Path, c.samPath = filepath.Join(venv, "bin", "aws"), filepath.Join(venv, "bin", "sam")
 	return nil
 }
+
+const subsystem = "In PowerShell: wsl --install. Then run this again in the Linux that it brings (WSL), in a clone of its own, with make, git and Go."
 
 const newerPython = "Install Python 3.10 or newer with its venv module (on Debian: sudo apt-get install python3-venv; on macOS: " +
 	"from https://www.python.org/downloads, or brew install python, as Apple's own is older) so that python3 is that one, and run this again, " +

@@ -99,6 +99,9 @@ func (c *cloud) ready(ctx context.Context) (cfn.Stack, error) {
 	if err != nil {
 		return s, err
 	}
+	if err := c.lookUpRegion(ctx, s); err != nil {
+		return s, err
+	}
 	return s, c.checkQuotas(ctx, s)
 }
 

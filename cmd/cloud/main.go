@@ -4,10 +4,11 @@
 // What AWS charges it says also without an account.
 //
 // Each file is a story: deploy.go has deploy, update and rotate, with quotas.go
-// for what is asked before anything is made; link.go has link and revoke,
-// status.go and money.go status, destroy.go destroy, cost.go cost. All of them
-// begin in account.go; machine.go asks the machines. Below them, package cfn brings a stack to where it is
-// wanted, advice knows what AWS's errors mean, aws runs the command lines.
+// and region.go for what is asked before anything is made; link.go has link and
+// revoke, status.go and money.go status, destroy.go destroy, cost.go cost. All
+// of them begin in account.go, and machine.go asks the machines. Below them,
+// package cfn brings a stack to where it is wanted, advice knows what AWS's
+// errors mean, aws runs the command lines.
 package main
 
 import (

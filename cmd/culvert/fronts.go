@@ -126,16 +126,16 @@ type listGroup struct {
 func (o *frontsOptions) read() (*lists, error) {
 	text, err := secret.Read(o.secret, os.Stdin)
 	if err != nil {
-		return nil, fmt.Errorf("read secret: %w", err)
+		return nil, term.BadInput{Err: fmt.Errorf("read secret: %w", err)}
 	}
 	masters, _ := sortSecrets(text)
 	l := &lists{now: o.now()}
 	if l.masters, err = seal.ParseMasters(masters); err != nil {
-		return nil, fmt.Errorf("read secret: %w", err)
+		return nil, term.BadInput{Err: fmt.Errorf("read secret: %w", err)}
 	}
 	file, err := o.readFile()
 	if err != nil {
-		return nil, fmt.Errorf("read lists: %w", err)
+		return nil, term.BadInput{Err: fmt.Errorf("read lists: %w", err)}
 	}
 	var keys []seal.PublicKey
 	for _, m := range l.masters {
@@ -143,7 +143,7 @@ func (o *frontsOptions) read() (*lists, error) {
 	}
 	all, others, err := link.ParsePublished(file, keys)
 	if err != nil {
-		return nil, fmt.Errorf("read lists: %w", err)
+		return nil, term.BadInput{Err: fmt.Errorf("read lists: %w", err)}
 	}
 	if others > 0 && !o.dropOthers {
 		return nil, fmt.Errorf("read lists: none of these secrets has signed %d of its lists: add the older secrets to --secret-file, "+

@@ -185,7 +185,7 @@ func (o *newOptions) link() (*link.Link, error) {
 	}
 	master, err := readSecrets(o.secret, o.gate, os.Stdin)
 	if err != nil {
-		return nil, fmt.Errorf("read secret: %w", err)
+		return nil, term.BadInput{Err: fmt.Errorf("read secret: %w", err)}
 	}
 	l := &link.Link{Keys: master.Client(o.user), Fronts: fronts, Resolvers: resolvers}
 	if err := l.Validate(); err != nil {
@@ -215,11 +215,11 @@ func readPins(files []string) (pins []link.Pin, err error) {
 	for _, name := range files {
 		file, err := term.ReadSmall(name)
 		if err != nil {
-			return nil, fmt.Errorf("read pin: %w", err)
+			return nil, term.BadInput{Err: fmt.Errorf("read pin: %w", err)}
 		}
 		pin, err := link.PinPEM(file)
 		if err != nil {
-			return nil, fmt.Errorf("read pin: %s: %w", name, err)
+			return nil, term.BadInput{Err: fmt.Errorf("read pin: %s: %w", name, err)}
 		}
 		pins = append(pins, pin)
 	}
@@ -271,7 +271,7 @@ func (s *linkSource) read(ctx context.Context, args []string, stdin io.Reader, a
 	}
 	l, err := link.Find(text)
 	if err != nil {
-		return nil, fmt.Errorf("read link: %w", err)
+		return nil, term.BadInput{Err: fmt.Errorf("read link: %w", err)}
 	}
 	return l, nil
 }
@@ -304,7 +304,7 @@ func (s *linkSource) text(ctx context.Context, args []string, stdin io.Reader, a
 	}
 	text, err := secret.Read(file, stdin)
 	if err != nil {
-		return "", fmt.Errorf("read link: %w", err)
+		return "", term.BadInput{Err: fmt.Errorf("read link: %w", err)}
 	}
 	return text, nil
 }

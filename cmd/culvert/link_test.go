@@ -117,12 +117,12 @@ func TestWhatOthersCanReadIsRefused(t *testing.T) {
 	for mode, open := range map[os.FileMode]bool{0o600: false, 0o400: false, 0o640: true, 0o604: true} {
 		secret, _ := secretFile(t, mode)
 		code, stdout, stderr := culvert(t, "link", "new", "--secret-file", secret, "--user", "1", "--front", "wss://a.example/")
-		if refused := code == 1 && stdout == "" && strings.Contains(stderr, "chmod 600 "+secret); refused != open || !open && code != 0 {
+		if refused := code == 2 && stdout == "" && strings.Contains(stderr, "chmod 600 "+secret); refused != open || !open && code != 0 {
 			t.Errorf("secret, mode %o: got code %d and %q, want a refusal: %v", mode, code, stderr, open)
 		}
 		name := file(t, "link", testLink(t).String(), mode)
 		code, _, stderr = culvert(t, "link", "show", "--link-file", name)
-		if refused := code == 1 && strings.Contains(stderr, "chmod 600 "+name); refused != open || !open && code != 0 {
+		if refused := code == 2 && strings.Contains(stderr, "chmod 600 "+name); refused != open || !open && code != 0 {
 			t.Errorf("link, mode %o: got code %d and %q, want a refusal: %v", mode, code, stderr, open)
 		}
 	}
@@ -227,24 +227,24 @@ func TestWhatCannotBeDoneIsRefusedWithAWayOut(t *testing.T) {
 		"a needless argument":  {[]string{"link", "secret", "x"}, 2, `unexpected argument "x"`},
 		"no secret":            {[]string{"link", "new", "--front", "wss://a/"}, 2, "--secret-file is missing"},
 		"two standard inputs":  {[]string{"link", "new", "--secret-file", "-", "--gate-file", "-"}, 2, "both the standard input"},
-		"a bad gate file":      {new(append(front, "--gate-file", master)...), 1, "not a gate secret"},
+		"a bad gate file":      {new(append(front, "--gate-file", master)...), 2, "not a gate secret"},
 		"no user":              {append([]string{"link", "new", "--secret-file", master}, front...), 2, "--user is missing"},
 		"a picture of a kind":  {new(append(front, "--qr-file", "link.gif")...), 2, ".png or .svg"},
 		"a picture nowhere":    {new(append(front, "--qr-file", filepath.Join(master, "link.png"))...), 1, "write QR code"},
 		"no front":             {new(), 2, "--front is missing"},
-		"no secret file":       {append([]string{"link", "new", "--user", "1", "--secret-file", master + "x"}, front...), 1, "no such file"},
-		"a wrong secret file":  {append([]string{"link", "new", "--user", "1", "--secret-file", file(t, "f", "x", 0o600)}, front...), 1, "culvert link secret"},
-		"an endless file":      {append([]string{"link", "new", "--user", "1", "--secret-file", file(t, "f", strings.Repeat("x", secret.MaxFile+1), 0o600)}, front...), 1, "too large"},
+		"no secret file":       {append([]string{"link", "new", "--user", "1", "--secret-file", master + "x"}, front...), 2, "no such file"},
+		"a wrong secret file":  {append([]string{"link", "new", "--user", "1", "--secret-file", file(t, "f", "x", 0o600)}, front...), 2, "culvert link secret"},
+		"an endless file":      {append([]string{"link", "new", "--user", "1", "--secret-file", file(t, "f", strings.Repeat("x", secret.MaxFile+1), 0o600)}, front...), 2, "too large"},
 		"a bad front":          {new("--front", "http://a.example/"), 2, "--front, number 1 of 1: front: write it as wss://"},
 		"the same front twice": {new(append(front, front...)...), 1, "same as front 1"},
-		"no certificate file":  {new(append(front, "--pin", master+"x")...), 1, "read pin: open"},
-		"no certificate in it": {new(append(front, "--pin", master)...), 1, "no certificate in it"},
+		"no certificate file":  {new(append(front, "--pin", master+"x")...), 2, "read pin: open"},
+		"no certificate in it": {new(append(front, "--pin", master)...), 2, "no certificate in it"},
 		"a user too large":     {new(append(front, "--user", "4294967296")...), 2, "a number up to 4294967295"},
 		"a user below zero":    {new(append(front, "--user", "-1")...), 2, "a number up to"},
 		"no link":              {[]string{"link", "show"}, 2, "the link is missing"},
-		"no link file":         {[]string{"link", "show", "--link-file", master + "x"}, 1, "no such file"},
-		"half a link":          {[]string{"link", "show", "--link-file", file(t, "f", text[:100], 0o600)}, 1, "cut off: 100 of"},
-		"something else":       {[]string{"link", "show", "--link-file", file(t, "f", "https://example.com", 0o600)}, 1, "starts with culvert:"},
+		"no link file":         {[]string{"link", "show", "--link-file", master + "x"}, 2, "no such file"},
+		"half a link":          {[]string{"link", "show", "--link-file", file(t, "f", text[:100], 0o600)}, 2, "cut off: 100 of"},
+		"something else":       {[]string{"link", "show", "--link-file", file(t, "f", "https://example.com", 0o600)}, 2, "starts with culvert:"},
 	} {
 		code, stdout, stderr := culvert(t, c.args...)
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {

@@ -201,7 +201,7 @@ func fieldsOf(t reflect.Type) []field {
 
 func (p Program) show(cfg Settings, args []string, out io.Writer) error {
 	switch {
-	case len(args) == 1 && (args[0] == "--help" || args[0] == "-help" || args[0] == "-h"):
+	case len(args) == 1 && (args[0] == "--help" || args[0] == "-help" || args[0] == "-h"), len(args) == 2 && args[0] == "health" && args[1] == "--help":
 		p.help(fieldsOf(reflect.TypeOf(cfg).Elem()), out)
 	case len(args) == 1 && (args[0] == "--version" || args[0] == "-version"):
 		fmt.Fprintf(out, "%s %s\n", p.Name, version.String())

@@ -42,6 +42,13 @@ type UsageError struct {
 
 func (e UsageError) Error() string { return e.Problem }
 
+// BadInput is an error about what a user handed over, a file or a link for example: the
+// exit code is 2, as with a wrong command line.
+type BadInput struct{ Err error }
+
+func (e BadInput) Error() string { return e.Err.Error() }
+func (e BadInput) Unwrap() error { return e.Err }
+
 // ExitCode is an error of a command that has told the user what is wrong:
 // Program.Run prints nothing and returns the code.
 type ExitCode int
@@ -84,8 +91,8 @@ func endSignals() []os.Signal {
 }
 
 // Run runs the command that args name. It returns the process's exit code: 0
-// when all went well or help was asked for, 2 when the command line is wrong,
-// what an ExitCode says, and 1 for every other error.
+// when all went well or help was asked for, 2 when the command line or what it names is
+// wrong, what an ExitCode says, and 1 for every other error.
 func (p Program) Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	err := p.Dispatch(ctx, args, stdout, stderr)
 	var usage UsageError
@@ -100,6 +107,9 @@ func (p Program) Run(ctx context.Context, args []string, stdout, stderr io.Write
 		return 2
 	}
 	fmt.Fprintf(stderr, "%s: %v\n", p.Name, err)
+	if errors.As(err, new(BadInput)) {
+		return 2
+	}
 	return 1
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"culvert/client/doctor"
+	"culvert/client/household"
 )
 
 // node is as much of a schema as ours say.
@@ -28,6 +29,11 @@ type node struct {
 // printed are the schemas, and the types whose JSON they describe.
 var printed = map[string]reflect.Type{
 	"doctor": reflect.TypeFor[doctor.Report](),
+	"status": reflect.TypeFor[struct {
+		Version int               `json:"version"`
+		OK      bool              `json:"ok"`
+		Clients []household.State `json:"clients"`
+	}](),
 }
 
 func TestSchemasDescribeWhatIsPrinted(t *testing.T) {

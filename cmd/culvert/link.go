@@ -69,8 +69,9 @@ What its host does not say rides behind it, in quotes because of the semicolons:
   ;pin=HEX       SHA-256 of the certificate's public key; may be repeated
   ;door=gateway  it leads to the gateway door: an API Gateway of ours
   ;look=NAME     the browser that connections look like: chromium or firefox
+  ;visit=no      asks for no page of the front's before a WebSocket
 
-A resolver is https://HOST:PORT/PATH with the same options, but for door. It is asked
+A resolver is https://HOST:PORT/PATH with the same options, but for door and visit. It is asked
 over HTTPS for the fronts' names where the network's answers fail or are lies, before
 well-known ones are.
 

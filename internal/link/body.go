@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"culvert/internal/seal"
 )
@@ -24,7 +25,7 @@ import (
 //	    fronts       see below
 //	    count     1  of resolvers, if there are some
 //	    resolvers    each as a front
-//	    looks        of each front and then of each resolver: length 1, name
+//	    looks        of each front and then of each resolver: length 1, name; of a front that is not visited, 0 and the name
 //	    checksum  4  CRC-32 (IEEE) of all before it
 //
 // A front is a byte of flags and what they announce, in this order:
@@ -101,8 +102,12 @@ const (
 func looksOf(fronts []Front, resolvers []Resolver) (b []byte) {
 	has := false
 	for _, f := range fronts {
-		has = has || f.Look != ""
-		b = append(append(b, byte(len(f.Look))), f.Look...)
+		look := f.Look
+		if f.NoVisit {
+			look = noVisitMark + look
+		}
+		has = has || look != ""
+		b = append(append(b, byte(len(look))), look...)
 	}
 	for _, r := range resolvers {
 		has = has || r.Look != ""
@@ -342,7 +347,7 @@ func decode(b []byte) (*Link, error) {
 // looks reads those of fronts.
 func (c *cursor) looks(of []Front) {
 	for i := range of {
-		of[i].Look = c.text()
+		of[i].Look, of[i].NoVisit = strings.CutPrefix(c.text(), noVisitMark)
 	}
 }
 

@@ -39,6 +39,7 @@ type Front struct {
 	Pins    []Pin    // if any, one must match a certificate of the chain, which then need not lead to a public CA
 	Gateway bool     // it leads to the gateway door, which takes text, and not to the stream door
 	Look    string   // the browser that connections look like; empty, or not known to the client: the client chooses
+	NoVisit bool     // the client does not ask for its page, as a browser would, before it asks for a WebSocket
 }
 
 // URL is what to hand to a WebSocket dialer: wss, Host and Path.
@@ -105,11 +106,16 @@ func (f Front) clean() (Front, error) {
 	if f.Pins, err = cleanPins(f.Pins); err != nil {
 		return f, fmt.Errorf("pin: %w", err)
 	}
+	f.NoVisit = f.NoVisit && !f.Gateway // API Gateway has no page
 	return f, f.cleanLook()
 }
 
 // autoLook is the look option's word for what no option means.
 const autoLook = "auto"
+
+// noVisitMark stands before the look, in bytes, of a front whose page is not to be asked for: clients that know no
+// visits take it for a look that they do not know.
+const noVisitMark = "0"
 
 // maxLook bounds the name of a look, in bytes.
 const maxLook = 16
@@ -119,7 +125,7 @@ func (f *Front) cleanLook() error {
 		f.Look = ""
 	}
 	other := func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }
-	if len(f.Look) > maxLook || strings.ContainsFunc(f.Look, other) {
+	if len(f.Look) > maxLook || strings.HasPrefix(f.Look, noVisitMark) || strings.ContainsFunc(f.Look, other) {
 		return errors.New("look: it is the name of a browser in small letters, such as chromium or firefox, or auto")
 	}
 	return nil

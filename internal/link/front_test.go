@@ -160,6 +160,7 @@ func FuzzParseFront(f *testing.F) {
 		}
 	}
 	f.Add("wss://a.example/;look=firefox")
+	f.Add("wss://a.example/;look=firefox;visit=no")
 	f.Add("wss://Cdn.example:8443/a%20b?c;host=192.0.2.1:99;dial=[::1]:7;sni=none;verify=B.")
 	keys := vectors(f)[0].parsed(f).Keys
 	f.Fuzz(func(t *testing.T, s string) {
@@ -240,6 +241,34 @@ func TestEveryFrontAndResolverKeepsItsLook(t *testing.T) {
 		if f, err := ParseFront("wss://a.example/;look=" + bad); err == nil || !strings.Contains(err.Error(), "look") {
 			t.Errorf("%q: got %v, %v, want what a look is", bad, f, err)
 		}
+	}
+}
+
+// A link says whether a front's page is asked for; clients that know no visits take that for a look that they do not know.
+func TestAFrontMaySayThatItsPageIsNotAskedFor(t *testing.T) {
+	t.Parallel()
+	l := &Link{Keys: seal.NewMaster().Client(7), Fronts: []Front{
+		mustFront(t, "wss://a.example/;visit=no"), mustFront(t, "wss://b.example/;visit=no;look=firefox"), mustFront(t, "wss://c.example/;visit=yes"),
+	}}
+	got, err := Parse(l.String())
+	if err != nil || !reflect.DeepEqual(got, l) {
+		t.Errorf("got %+v, %v, want %+v", got, err, l)
+	}
+	for i, want := range []string{"wss://a.example/;visit=no", "wss://b.example/;look=firefox;visit=no", "wss://c.example/"} {
+		if f := l.Fronts[i]; f.String() != want || f.NoVisit != (i < 2) {
+			t.Errorf("got %s, want %s", f, want)
+		}
+	}
+	if f := mustFront(t, "wss://b.example/v1;door=gateway;visit=no"); f.NoVisit {
+		t.Errorf("got %s, want nothing said of a page that there is not", f)
+	}
+	for _, bad := range []string{"wss://a.example/;visit=never", "wss://a.example/;visit=no;visit=no", "wss://a.example/;look=0firefox"} {
+		if f, err := ParseFront(bad); err == nil {
+			t.Errorf("%s: got %v, want a refusal", bad, f)
+		}
+	}
+	if r, err := ParseResolver("https://r.example/;visit=no"); err == nil || !strings.Contains(err.Error(), "visit") {
+		t.Errorf("got %v, %v, want what to leave out", r, err)
 	}
 }
 

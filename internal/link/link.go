@@ -196,6 +196,9 @@ func (f Front) explain(b *bytes.Buffer) {
 	if f.Look != "" {
 		fmt.Fprintf(b, "  look      %s\n", f.Look)
 	}
+	if f.NoVisit {
+		b.WriteString("  visit     no\n")
+	}
 }
 
 func (f Front) trust() string {

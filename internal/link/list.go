@@ -23,7 +23,7 @@ import (
 //	13  expires   4  seconds of Unix time
 //	17  count     1  of fronts; 128 more if doors follow, 32 more if looks do
 //	    doors     2  and the fronts, each as in a link, in the order in which to try them
-//	    looks        of each front: length 1, and the name of a browser
+//	    looks        of each front: length 1, and the name of a browser, with 0 before it if the front is not visited
 //	    count     1  of what is withdrawn
 //	    withdrawn 8  each: SHA-256 of `culvert front ` and a front's one spelling, or its Host alone, cut
 //	    signature 64 XEdDSA (R, s) over `culvert 2 fronts` and all before it

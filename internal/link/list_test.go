@@ -44,7 +44,7 @@ func TestASignedListIsReadAgain(t *testing.T) {
 	m := seal.NewMaster()
 	for name, want := range map[string]*List{
 		"all":     sampleList(t),
-		"looks":   {Version: 2, Expires: time.Unix(1, 0), Fronts: []Front{mustFront(t, "wss://a.example/"), mustFront(t, "wss://b.example/;look=firefox")}},
+		"looks":   {Version: 2, Expires: time.Unix(1, 0), Fronts: []Front{mustFront(t, "wss://a.example/"), mustFront(t, "wss://b.example/;look=firefox;visit=no")}},
 		"nothing": {Version: 1, Expires: time.Unix(1, 0)},
 		"at most": {Version: 1<<32 - 1, Expires: time.Unix(1<<32-1, 0), Fronts: func() (all []Front) {
 			for i := range maxFronts {

@@ -23,7 +23,7 @@ func (r Resolver) URL() string { return resolverScheme + r.Host + r.Path }
 func (r Resolver) String() string { return r.URL() + r.options() }
 
 // ParseResolver reads "https://HOST:PORT/PATH" and the options that ParseFront reads, but
-// for door. The result is in its one form; errors are for whoever wrote it, and quote
+// for door and visit. The result is in its one form; errors are for whoever wrote it, and quote
 // nothing of it.
 func ParseResolver(s string) (Resolver, error) {
 	rest, ok := strings.CutPrefix(s, resolverScheme)
@@ -46,6 +46,9 @@ func (r Resolver) clean() (Resolver, error) {
 	f, err := r.Front.clean()
 	if err == nil && f.Gateway {
 		err = errors.New("it leads to no door")
+	}
+	if err == nil && f.NoVisit {
+		err = errors.New("it is not visited: leave visit out")
 	}
 	return Resolver{f}, err
 }

@@ -22,10 +22,13 @@ const frontScheme = "wss://"
 // their longest.
 const maxFront = 8 << 10
 
+// noVisit is the visit option's word for none.
+const noVisit = "no"
+
 // String is the one spelling of f that ParseFront reads back:
 // wss://HOST:PORT/PATH, then ;dial= once for each address, ;sni=, ;verify= and
 // ;pin= once for each pin, each only if it does not follow from the host, and
-// ;door=gateway and ;look=.
+// ;door=gateway, ;look= and ;visit=no.
 func (f Front) String() string { return f.URL() + f.options() }
 
 // options is what follows the URL.
@@ -52,11 +55,14 @@ func (f Front) options() string {
 	if f.Look != "" {
 		b.WriteString(";look=" + f.Look)
 	}
+	if f.NoVisit {
+		b.WriteString(";visit=" + noVisit)
+	}
 	return b.String()
 }
 
 // ParseFront reads "wss://HOST:PORT/PATH;dial=ADDR;sni=NAME|none;host=NAME;
-// verify=NAME;pin=HEX;door=stream|gateway;look=NAME|auto". Port and path may be missing, as may
+// verify=NAME;pin=HEX;door=stream|gateway;look=NAME|auto;visit=yes|no". Port and path may be missing, as may
 // every option; dial and pin may be repeated. An address to dial without a port has the
 // URL's. With host=NAME the URL's host is where to go (dial and sni, unless
 // they are given), and NAME is asked for there. The result is in its one form;
@@ -135,12 +141,16 @@ func (r *frontReader) option(s string) error {
 		return r.door(value)
 	case "look":
 		f.Look = value
+	case "visit":
+		if f.NoVisit = value == noVisit; !f.NoVisit && value != "yes" {
+			return errors.New("visit: yes, or no to ask for no page of the front's")
+		}
 	case "sni":
 		if f.NoSNI = value == noName; !f.NoSNI {
 			f.SNI = value
 		}
 	default:
-		return errors.New("unknown option: there are dial, sni, host, verify, pin, door and look")
+		return errors.New("unknown option: there are dial, sni, host, verify, pin, door, look and visit")
 	}
 	return nil
 }

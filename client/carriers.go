@@ -66,6 +66,8 @@ type wanted struct {
 	home *home                 // whose origin it leads to
 	may  func(link.Front) bool // which fronts may be taken
 	bulk *spread               // whose tunnels go by it alone; nil: all may
+
+	visits bool // the page of a front is asked for before its first socket
 }
 
 func (c *Client) dialFor(ctx context.Context, w wanted) (*activeCarrier, error) {

@@ -24,7 +24,8 @@
 // front did, budget.go what carriers by it may bring, and learned.go keeps that for each
 // network; redial.go holds back dials by fronts that fail, doubt.go finds what falls silent
 // a successor; ways.go says what carries and why carriers ended, echo.go examines the main
-// one; fronts.go has the fronts and their order, later.go the lists that add some; socket.go is the way from a front to a socket, frontclock.go the time in its token.
+// one; fronts.go has the fronts and their order, later.go the lists that add some; socket.go is the way from a front to a socket, visits.go
+// asks for its page before, frontclock.go the time in its token.
 // A frame's way goes from the app's connection through a tunnel of the table to its
 // carrier, none of which is done here.
 package client
@@ -85,6 +86,10 @@ type Config struct {
 	// takes none that was kept.
 	LinkAlone bool
 
+	// Visit has the client ask for a front's page before its first socket there, as a browser would, and again now
+	// and then while it is used.
+	Visit bool
+
 	// DialRate is how many connections a second bulk may begin where each brings little; 0: one.
 	DialRate float64
 }
@@ -106,6 +111,7 @@ type Client struct {
 	redials redials
 	spread  *spread
 	learned learned
+	visits  visits
 
 	cutAtRest atomic.Bool  // the carrier that ended last was, and others by its front are, too
 	tasks     *tasks.Group // has all goroutines of the client

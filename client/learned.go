@@ -73,6 +73,7 @@ func (c *Client) lookAround() {
 func (c *Client) recall(n kept.Network) {
 	best := c.fronts.inOrder()[0]
 	c.budgets.forget()
+	c.visits.begin()
 	for _, i := range c.fronts.inOrder() {
 		f := c.fronts.at(i).Front
 		tag, known := "", kept.Front{}
@@ -83,6 +84,7 @@ func (c *Client) recall(n kept.Network) {
 		c.cfg.Dialer.SetLook(f, known.Look)
 		c.cfg.Dialer.SetSmall(f, known.Small)
 		c.budgets.recall(i, known)
+		c.visits.recall(i, known)
 		if tag != "" && tag == n.Best {
 			best = i
 		}
@@ -100,6 +102,7 @@ func (c *Client) putLearned() {
 	for _, i := range c.fronts.inOrder() {
 		f := c.fronts.at(i).Front
 		known := c.budgets.known(i)
+		c.visits.known(i, &known)
 		known.Small, known.Look = c.cfg.Dialer.Small(f), c.cfg.Dialer.LookOf(f)
 		if known != (kept.Front{}) {
 			n.Fronts[s.Tag("front", f.String())] = known

@@ -278,7 +278,7 @@ func (c *Client) keepMain(ctx context.Context) {
 	wait := dial.Backoff{First: retryFirst}
 	for ctx.Err() == nil {
 		c.awaitUse(ctx)
-		main, err := c.dial(ctx, c.pool.current(), anyFront)
+		main, err := c.dialFor(ctx, wanted{home: c.pool.current(), may: anyFront, visits: true})
 		if err != nil {
 			c.pool.onVacant(err)
 			c.cfg.Log.Warn("cannot reach the origin, trying again", "error", err)
@@ -432,6 +432,7 @@ func (c *Client) keepAlive(ctx context.Context) {
 			c.pool.endIdleBulk(now)
 			c.renewBulk(now)
 			c.tendHomes()
+			c.visitAgain(now)
 			if c.learned.isDue(now) {
 				c.task(c.keepLearned)
 			}

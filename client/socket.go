@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -70,7 +71,14 @@ func (s *socket) learnFrom(answer *http.Response) {
 // dialSocket races the fronts that may be taken, and returns the number of the
 // one that won. The error is dial.ErrNothing if there is no such front.
 func (c *Client) dialSocket(ctx context.Context, w wanted) (*socket, int, error) {
-	return dial.Race(ctx, c.frontsToTry(w.may), c.health.headStart, func(ctx context.Context, i int) (*socket, error) {
+	fronts := c.frontsToTry(w.may)
+	if w.visits && len(fronts) > 0 { // not within the race, so that the first keeps its head start
+		c.visitFirst(ctx, fronts[0])
+	}
+	return dial.Race(ctx, fronts, c.health.headStart, func(ctx context.Context, i int) (*socket, error) {
+		if w.visits {
+			c.visitFirst(ctx, i)
+		}
 		if err := c.redials.admit(ctx, i); err != nil {
 			return nil, fmt.Errorf("front %d: %w", i+1, err)
 		}
@@ -84,6 +92,7 @@ func (c *Client) dialSocket(ctx context.Context, w wanted) (*socket, int, error)
 			return nil, fmt.Errorf("front %d: %w", i+1, err)
 		}
 		c.health.answeredIn(i, time.Since(began))
+		c.visits.entered(i)
 		return s, nil
 	}, func(s *socket) { s.Close() })
 }
@@ -176,6 +185,7 @@ func (c *Client) enter(ctx context.Context, conn net.Conn, i int, ticket string,
 		return nil, false, front.Failed(front.StepUpgrade, err)
 	}
 	err = refusal(answer)
+	c.visits.site(i).Forget() // its cookies may be the reason
 	return nil, learned || c.mayBeRepeated(i, err), err
 }
 
@@ -205,18 +215,18 @@ func (c *Client) mayBeRepeated(i int, err error) bool {
 
 // upgrade asks on conn for a socket by a new token. The answer is nil if none came.
 func (c *Client) upgrade(ctx context.Context, conn net.Conn, i int, ticket string, w wanted) (*socket, *http.Response, error) {
-	keys, f := c.cfg.Link.Keys, c.fronts.at(i)
+	keys, f, own := c.cfg.Link.Keys, c.fronts.at(i), c.siteCookies(i)
 	s := &socket{token: wire.NewToken(keys.User, keys.Token, c.pair.ProofKey(), f.clock.read(c.cfg.Now())), led: ticket != ""}
 	if f.Gateway {
 		var answer *http.Response
 		var err error
 		pass := transport.Pass{Token: s.token.Text(), Ticket: ticket, Learn: s.learn}
-		s.Transport, answer, err = transport.UpgradeText(ctx, conn, f.Host, f.Path, header(pass.Token, ticket), pass)
+		s.Transport, answer, err = transport.UpgradeText(ctx, conn, f.Host, f.Path, header(pass.Token, ticket, own), pass)
 		return s, answer, err
 	}
 	s.drop = func() { c.giveUpAhead(s) }
 	session := s.token.WithAhead(c.goAhead(s, i, conn, w))
-	t, answer, err := transport.Upgrade(ctx, conn, f.Host, f.Path, header(session, ticket))
+	t, answer, err := transport.Upgrade(ctx, conn, f.Host, f.Path, header(session, ticket, own))
 	if err != nil {
 		c.giveUpAhead(s)
 		return nil, answer, err
@@ -230,12 +240,13 @@ func (c *Client) upgrade(ctx context.Context, conn net.Conn, i int, ticket strin
 	return s, answer, nil
 }
 
-func header(session, ticket string) http.Header {
-	cookies := (&http.Cookie{Name: wire.TokenCookie, Value: session}).String()
+// header has the cookies of a request for a socket: those of the site itself, then ours.
+func header(session, ticket string, own []string) http.Header {
+	cookies := append(own, (&http.Cookie{Name: wire.TokenCookie, Value: session}).String())
 	if ticket != "" {
-		cookies += "; " + (&http.Cookie{Name: wire.TicketCookie, Value: ticket}).String()
+		cookies = append(cookies, (&http.Cookie{Name: wire.TicketCookie, Value: ticket}).String())
 	}
-	return http.Header{"Cookie": {cookies}}
+	return http.Header{"Cookie": {strings.Join(cookies, "; ")}}
 }
 
 // prepared is a copy of d that readies connections for carriers. The cork lies

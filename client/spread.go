@@ -266,7 +266,7 @@ func (s *spread) dial(c *Client) {
 	limit := min(bulkDial, lateDials*c.health.headStart(c.health.first())) // no other is dialled meanwhile
 	ctx, cancel := context.WithTimeout(c.running, limit)
 	defer cancel()
-	l, err := c.dialFor(ctx, wanted{c.pool.current(), anyFront, s})
+	l, err := c.dialFor(ctx, wanted{home: c.pool.current(), may: anyFront, bulk: s})
 	if err != nil {
 		return
 	}

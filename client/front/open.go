@@ -31,9 +31,23 @@ type Way struct {
 // the attempt that succeeded or came furthest. The error is what those say that came as
 // far: an *Error, or what enter returned.
 func Open[T io.Closer](ctx context.Context, d *Dialer, f link.Front, enter func(context.Context, *Conn) (T, error)) (T, Way, error) {
+	return attempt(ctx, &opening{d: d, f: f, kind: d.kind, wrap: func(c net.Conn) net.Conn { return c }}, enter)
+}
+
+// OpenPage reaches f as Open does, by a connection that looks as those for pages do, and has wrap stand beneath
+// TLS. What Open will do does not depend on how it went: a network may let sockets pass and no pages.
+func OpenPage(ctx context.Context, d *Dialer, f link.Front, wrap func(net.Conn) net.Conn) (*Conn, error) {
+	o := &opening{d: d, f: f, kind: look.Page, wrap: wrap, isPage: true}
+	conn, _, err := attempt(ctx, o, func(_ context.Context, c *Conn) (*Conn, error) { return c, nil })
+	return conn, err
+}
+
+// attempt is Open by what o says.
+func attempt[T io.Closer](ctx context.Context, o *opening, enter func(context.Context, *Conn) (T, error)) (T, Way, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	o := &opening{d: d, f: f, memory: d.memory(f), cancel: cancel}
+	d, f := o.d, o.f
+	o.memory, o.cancel = d.memory(f), cancel
 	o.worn = o.memory.current()
 	good, took := o.memory.best()
 	groups, err := d.groupsOf(f, good, min(2*took, goodAtMost))
@@ -47,7 +61,9 @@ func Open[T io.Closer](ctx context.Context, d *Dialer, f link.Front, enter func(
 	if err != nil {
 		return won.value, o.furthest, o.failure(err)
 	}
-	o.memory.remember(won.to, won.way.Took[0], groups[won.to.Group].Reserve != nil)
+	if !o.isPage {
+		o.memory.remember(won.to, won.way.Took[0], groups[won.to.Group].Reserve != nil)
+	}
 	return won.value, won.way, nil
 }
 
@@ -77,6 +93,9 @@ func through[T any](ctx context.Context, o *opening, r *dial.Reached, enter func
 type opening struct {
 	d      *Dialer
 	f      link.Front
+	kind   look.Kind
+	wrap   func(net.Conn) net.Conn // stands beneath TLS
+	isPage bool                    // nothing is learned
 	memory *frontMemory
 	worn   worn // what all of the attempts look like, though another Open may turn to another look meanwhile
 	cancel context.CancelFunc
@@ -110,12 +129,14 @@ func silence(r *dial.Reached, least time.Duration) time.Duration {
 func (o *opening) secure(ctx context.Context, r *dial.Reached, way *Way) (*Conn, error) {
 	small, began := o.memory.isSmall(), time.Now()
 	r.Expect(silence(r, silentTLS))
-	conn, err := o.d.secure(ctx, r.Conn, o.f, o.worn, small)
+	conn, err := o.shake(ctx, r.Conn, small)
 	if err != nil {
 		o.learnReset(r, small, err)
 		return nil, Failed(StepTLS, err)
 	}
-	o.memory.worked(o.worn, small)
+	if !o.isPage {
+		o.memory.worked(o.worn, small)
+	}
 	r.Proven()
 	way.Took = append(way.Took, time.Since(began))
 	way.State, way.Small = conn.ConnectionState(), small
@@ -129,7 +150,7 @@ func (o *opening) learnReset(r *dial.Reached, small bool, err error) {
 	switch {
 	case errors.Is(err, look.ErrTicket):
 		r.Again()
-	case !isReset(err):
+	case o.isPage, !isReset(err):
 	case o.memory.wasReset(small):
 		r.Again()
 	default:
@@ -197,19 +218,22 @@ func (o *opening) failure(err error) error {
 		causes = append(causes, &unresolvedError{errors.Join(asked...)})
 	}
 	failed := &Error{step, errors.Join(causes...)}
-	o.learnBan(failed)
+	if !o.isPage {
+		o.learnBan(failed)
+	}
 	return failed
 }
 
-// secure makes TLS of raw, a connection to f, and closes raw if that fails.
-func (d *Dialer) secure(ctx context.Context, raw net.Conn, f link.Front, w worn, small bool) (*Conn, error) {
-	if d.Wrap != nil {
-		raw = d.Wrap(raw)
+// shake makes TLS of raw, a connection to the front, and closes raw if that fails.
+func (o *opening) shake(ctx context.Context, raw net.Conn, small bool) (*Conn, error) {
+	if o.d.Wrap != nil {
+		raw = o.d.Wrap(raw)
 	}
+	raw = o.wrap(raw)
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
-	conn, err := w.look.Handshake(ctx, raw, look.Config{
-		Kind: d.kind, Name: f.ServerName(), Small: small, Verify: d.verifier(f), Tickets: w.tickets,
+	conn, err := o.worn.look.Handshake(ctx, raw, look.Config{
+		Kind: o.kind, Name: o.f.ServerName(), Small: small, Verify: o.d.verifier(o.f), Tickets: o.worn.tickets,
 	})
 	if err != nil {
 		raw.Close()

@@ -48,6 +48,9 @@ type Front struct {
 	Minute      int   `json:"minute,omitempty"` // connections that may begin within a minute
 	MinutePause int64 `json:"minute_pause,omitempty"`
 	MinuteUntil int64 `json:"minute_until,omitempty"`
+
+	VisitBytes int   `json:"visit_bytes,omitempty"` // that visits to its page have cost, and the pause since has not made up for
+	VisitAt    int64 `json:"visit_at,omitempty"`    // when that was so, in Unix seconds
 }
 
 // Network is what is known of one network.
@@ -298,7 +301,8 @@ const (
 func (f Front) isSane() bool {
 	within := func(n, most int64) bool { return n >= 0 && n <= most }
 	return within(int64(f.Frozen), mostBytes) && within(int64(f.Limit), mostBytes) && within(f.Rest, mostRest) &&
-		within(int64(f.Minute), mostMinute) && within(f.Pause, mostPause) && within(f.MinutePause, mostPause) && f.Until >= 0 && f.MinuteUntil >= 0 && len(f.Look) <= mostLook
+		within(int64(f.Minute), mostMinute) && within(f.Pause, mostPause) && within(f.MinutePause, mostPause) && f.Until >= 0 && f.MinuteUntil >= 0 &&
+		within(int64(f.VisitBytes), mostBytes) && f.VisitAt >= 0 && len(f.Look) <= mostLook
 }
 
 // pathless is err without a path, which may have a person's name.

@@ -2,6 +2,7 @@ package look
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,65 +27,91 @@ const (
 // sayRead is after how many bytes of a body the server may send as many more: half the smallest window of a browser.
 const sayRead = 64 << 10
 
-// onlyStream is the number of the one request.
-const onlyStream = 1
+// streamOf is the number of the stream of a request: they are counted from 0.
+func streamOf(request int) uint32 { return uint32(2*request + 1) }
+
+// connH2 is a connection that speaks HTTP/2 as a browser does.
+type connH2 struct {
+	c       *Conn
+	f       *http2.Framer
+	out     bytes.Buffer // what f has written, and was not sent yet
+	fields  bytes.Buffer
+	encoder *hpack.Encoder // to fields
+	asked   []*answerH2    // by what was asked, in its order
+}
+
+// beginH2 begins as the browser does. Nothing is sent before something is asked.
+func (c *Conn) beginH2() *connH2 {
+	s, h2 := &connH2{c: c}, &c.look.data.H2
+	s.out.WriteString(http2.ClientPreface)
+	s.f, s.encoder = http2.NewFramer(&s.out, c.Conn), hpack.NewEncoder(&s.fields)
+	s.f.ReadMetaHeaders, s.f.MaxHeaderListSize = hpack.NewDecoder(h2.tableSize(), nil), maxFields
+	s.f.SetMaxReadFrameSize(maxFrame)
+	s.f.WriteSettings(h2.settings()...)
+	s.f.WriteWindowUpdate(0, h2.Window)
+	return s
+}
+
+// ask has req be sent, whose fields encode writes, when run is called.
+func (s *connH2) ask(req *http.Request, weight uint8, encode func(*hpack.Encoder), body []byte) {
+	s.fields.Reset()
+	encode(s.encoder)
+	stream := streamOf(len(s.asked))
+	s.f.WriteHeaders(http2.HeadersFrameParam{
+		StreamID: stream, BlockFragment: s.fields.Bytes(), EndHeaders: true, EndStream: len(body) == 0,
+		Priority: http2.PriorityParam{StreamDep: s.after(weight), Weight: weight, Exclusive: s.c.look.data.H2.Exclusive},
+	})
+	if len(body) > 0 {
+		s.f.WriteData(stream, true, body)
+	}
+	s.asked = append(s.asked, &answerH2{req: req, weight: weight})
+}
+
+// run sends what was asked, and reads until all of it was answered, or given up.
+func (s *connH2) run() error {
+	for range maxFrames {
+		if _, err := s.out.WriteTo(s.c); err != nil {
+			return err
+		}
+		if err := s.next(); err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(s.asked, func(a *answerH2) bool { return !a.ended }) {
+			return nil
+		}
+	}
+	return errors.New("the answer has too many frames")
+}
 
 // roundTripH2 sends one request, and reads the whole answer to it.
 func (c *Conn) roundTripH2(req *http.Request, body []byte) (*http.Response, error) {
-	var begin bytes.Buffer
-	begin.WriteString(http2.ClientPreface)
-	h2 := &c.look.data.H2
-	f := http2.NewFramer(&begin, c.Conn)
-	f.ReadMetaHeaders, f.MaxHeaderListSize = hpack.NewDecoder(h2.tableSize(), nil), maxFields
-	f.SetMaxReadFrameSize(maxFrame)
-	f.WriteSettings(h2.settings()...)
-	f.WriteWindowUpdate(0, h2.Window)
-	f.WriteHeaders(http2.HeadersFrameParam{
-		StreamID: onlyStream, BlockFragment: h2.block(req, len(body)), EndHeaders: true, EndStream: len(body) == 0,
-		Priority: http2.PriorityParam{Weight: h2.Weight, Exclusive: h2.Exclusive},
-	})
-	if len(body) > 0 {
-		f.WriteData(onlyStream, true, body)
+	s, h2 := c.beginH2(), &c.look.data.H2
+	s.ask(req, h2.Weight, func(e *hpack.Encoder) { h2.encode(e, req, len(body)) }, body)
+	err := s.run()
+	a := s.asked[0]
+	if a.head == nil {
+		return nil, cmp.Or(err, a.gone)
 	}
-	if _, err := c.Write(begin.Bytes()); err != nil {
-		return nil, err
-	}
-	return c.readH2(f, &begin, req)
-}
-
-// readH2 reads the answer, whose body is cut after maxBody. What f writes meanwhile comes to out.
-func (c *Conn) readH2(f *http2.Framer, out *bytes.Buffer, req *http.Request) (*http.Response, error) {
-	a := &answerH2{req: req}
-	for range maxFrames {
-		out.Reset()
-		err := a.next(f)
-		if err == nil && !a.ended {
-			_, err = c.Write(out.Bytes())
-		}
-		switch {
-		case err != nil && a.head == nil:
-			return nil, err
-		case err != nil || a.ended && a.head != nil:
-			return a.response(err), nil
-		}
-	}
-	return nil, errors.New("the answer has too many frames")
+	return a.response(err), nil
 }
 
 // answerH2 is what has come of an answer.
 type answerH2 struct {
 	req    *http.Request
+	weight uint8
 	head   *http.Response // nil: it has not come yet
 	body   bytes.Buffer
-	unsaid int  // bytes of the body that the server does not know to be read
-	ended  bool // nothing more comes, or is wanted
-	cut    bool // the body is longer than maxBody
+	unsaid int   // bytes of the body that the server does not know to be read
+	ended  bool  // nothing more comes, or is wanted
+	cut    bool  // the body is longer than maxBody
+	gone   error // why the server has given it up; nil: it has not
 }
 
 // response is the answer. err, if any, is why no more of the body has come.
 func (a *answerH2) response(err error) *http.Response {
 	promised, _ := strconv.Atoi(a.head.Header.Get("Content-Length"))
-	a.head.Body = bodyOf(a.body.Bytes(), err != nil || a.cut || a.body.Len() < promised)
+	isCut := err != nil && !a.ended || a.gone != nil || a.cut || a.body.Len() < promised && a.head.StatusCode != http.StatusNotModified
+	a.head.Body = bodyOf(a.body.Bytes(), isCut)
 	return a.head
 }
 
@@ -94,54 +121,72 @@ type brokenOff struct{}
 func (brokenOff) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 // next takes one frame.
-func (a *answerH2) next(f *http2.Framer) error {
-	frame, err := f.ReadFrame()
+func (s *connH2) next() error {
+	frame, err := s.f.ReadFrame()
 	if err != nil {
 		return err
-	}
-	if id := frame.Header().StreamID; id != 0 && id != onlyStream && isAnswer(frame) {
-		return errors.New("the server answers what it was not asked")
 	}
 	switch frame := frame.(type) {
 	case *http2.SettingsFrame:
 		if !frame.IsAck() {
-			return f.WriteSettingsAck()
+			if size, ok := frame.Value(http2.SettingHeaderTableSize); ok {
+				s.encoder.SetMaxDynamicTableSizeLimit(size)
+			}
+			return s.f.WriteSettingsAck()
 		}
 	case *http2.PingFrame:
 		if !frame.IsAck() {
-			return f.WritePing(true, frame.Data)
+			return s.f.WritePing(true, frame.Data)
 		}
 	case *http2.GoAwayFrame:
-		if frame.LastStreamID < onlyStream {
-			return errGivenUp
+		for i, a := range s.asked {
+			if streamOf(i) > frame.LastStreamID {
+				a.giveUp()
+			}
 		}
-	case *http2.RSTStreamFrame:
-		return errGivenUp
-	case *http2.MetaHeadersFrame:
-		a.ended = frame.StreamEnded()
-		if a.head == nil {
-			a.head, err = headOf(frame, a.req)
-		}
-		return err
-	case *http2.DataFrame:
-		return a.data(f, frame)
+	case *http2.RSTStreamFrame, *http2.MetaHeadersFrame, *http2.DataFrame:
+		return s.answer(frame)
 	}
 	return nil
 }
 
-var errGivenUp = errors.New("the server gives the request up")
+var (
+	errGivenUp = errors.New("the server gives the request up")
+	errUnasked = errors.New("the server answers what it was not asked")
+)
 
-// isAnswer reports whether a frame is a part of an answer.
-func isAnswer(frame http2.Frame) bool {
-	switch frame.(type) {
-	case *http2.MetaHeadersFrame, *http2.DataFrame, *http2.RSTStreamFrame:
-		return true
+// giveUp notes that the server does not answer, or no more.
+func (a *answerH2) giveUp() {
+	if !a.ended {
+		a.ended, a.gone = true, errGivenUp
 	}
-	return false
+}
+
+// answer takes a part of an answer.
+func (s *connH2) answer(frame http2.Frame) (err error) {
+	stream := frame.Header().StreamID
+	if stream%2 == 0 || int(stream/2) >= len(s.asked) {
+		return errUnasked
+	}
+	a := s.asked[stream/2]
+	switch frame := frame.(type) {
+	case *http2.RSTStreamFrame:
+		a.giveUp()
+	case *http2.MetaHeadersFrame:
+		if a.ended = a.ended || frame.StreamEnded(); a.head == nil {
+			a.head, err = headOf(frame, a.req)
+		}
+	case *http2.DataFrame:
+		return a.data(s.f, frame)
+	}
+	return err
 }
 
 // data takes a part of the body, and now and then says that it was read.
 func (a *answerH2) data(f *http2.Framer, frame *http2.DataFrame) error {
+	if a.ended {
+		return nil // of one that is not wanted any more
+	}
 	b := frame.Data()
 	if room := maxBody - a.body.Len(); len(b) > room {
 		b, a.cut = b[:room], true
@@ -152,7 +197,7 @@ func (a *answerH2) data(f *http2.Framer, frame *http2.DataFrame) error {
 		return nil
 	}
 	defer func() { a.unsaid = 0 }()
-	return f.WriteWindowUpdate(onlyStream, uint32(a.unsaid))
+	return f.WriteWindowUpdate(frame.StreamID, uint32(a.unsaid))
 }
 
 // headOf is what a frame of fields says; nil: it is not the final answer's.
@@ -188,18 +233,17 @@ func (h *H2) tableSize() uint32 {
 	return 4096 // RFC 7541, section 4.2
 }
 
-// block is the fields of a request. One that says of what type its body is says no more of itself than that, as
+// encode writes the fields of a request. One that says of what type its body is says no more of itself than that, as
 // a browser's question to a resolver does.
-func (h *H2) block(req *http.Request, length int) []byte {
-	var b bytes.Buffer
-	e := hpack.NewEncoder(&b)
+func (h *H2) encode(e *hpack.Encoder, req *http.Request, length int) {
 	values := map[string]string{":method": req.Method, ":authority": req.URL.Host, ":scheme": "https", ":path": req.URL.RequestURI()}
+	empty := map[string]string{holeCookie: "", holeTag: "", holeModified: ""}
 	isPage := req.Header.Get("Content-Type") == ""
 	for _, field := range h.Fields {
 		if value, ok := values[field[0]]; ok {
 			e.WriteField(hpack.HeaderField{Name: field[0], Value: value})
-		} else if isPage {
-			e.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
+		} else if value := fill(field[1], empty); isPage && value != "" {
+			e.WriteField(hpack.HeaderField{Name: field[0], Value: value})
 		}
 	}
 	if !isPage {
@@ -210,7 +254,6 @@ func (h *H2) block(req *http.Request, length int) []byte {
 			}
 		}
 	}
-	return b.Bytes()
 }
 
 // posted are the headers of a request with a body, in their order.
@@ -229,7 +272,7 @@ func (c *Conn) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	if c.ConnectionState().NegotiatedProtocol == http2.NextProtoTLS {
+	if c.isH2() {
 		return c.roundTripH2(req, body)
 	}
 	return c.roundTripH1(req, body)

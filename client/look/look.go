@@ -32,7 +32,8 @@ type Data struct {
 	Visit   []string `json:"visit"`   // of one for a page, by HTTP/1.1
 	Connect []string `json:"connect"` // of one to a proxy
 
-	H2 H2 `json:"h2"`
+	H2    H2    `json:"h2"`
+	Parts Parts `json:"parts"`
 }
 
 // H2 is how the browser begins by HTTP/2.
@@ -44,12 +45,19 @@ type H2 struct {
 	Fields    [][2]string `json:"fields"` // of the request for a page
 }
 
-// What stands in lines for what differs from request to request. A line whose cookie is empty is left out.
+// What stands in lines for what differs from request to request. A line whose hole stays empty is left out.
 const (
 	holeTarget = "{target}"
 	holeHost   = "{host}"
 	holeKey    = "{key}"
 	holeCookie = "{cookie}"
+
+	holeReferer  = "{referer}"
+	holeTag      = "{tag}"      // of what a cache has
+	holeModified = "{modified}" // when that last changed
+	holeAccept   = "{accept}"   // this and the following depend on the kind of a part
+	holeDest     = "{dest}"
+	holePriority = "{priority}"
 )
 
 // Look is how one browser looks. It never changes, and several goroutines may use it.
@@ -106,7 +114,7 @@ func all() []*Look {
 func Names() []string { return slices.Clone(order) }
 
 // Pages is the look whose connections for pages anybody may answer. Firefox's offer certificates compressed by
-// zstd there, of which 514 bytes take 105 MB to read before it is known who sent them.
+// zstd there, and fail where a server chooses that.
 const Pages = "chromium"
 
 // ErrUnknown means that there is no look of a name.
@@ -184,12 +192,16 @@ func (l *Look) check() error {
 		holes []string
 	}{
 		{"a WebSocket", d.Upgrade, []string{holeTarget, holeHost, holeKey, holeCookie}},
-		{"a page", d.Visit, []string{holeTarget, holeHost}},
+		{"a page", d.Visit, []string{holeTarget, holeHost, holeCookie, holeTag, holeModified}},
+		{"a part of a page", d.Parts.Lines, []string{holeTarget, holeHost, holeCookie, holeTag, holeModified, holeReferer, holeAccept, holeDest}},
 		{"a proxy", d.Connect, []string{holeTarget}},
 	} {
 		if err := checkLines(r.lines, r.holes); err != nil {
 			return fmt.Errorf("the request to %s: %w", r.what, err)
 		}
+	}
+	if err := d.Parts.check(); err != nil {
+		return err
 	}
 	return d.H2.check()
 }

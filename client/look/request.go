@@ -22,7 +22,9 @@ func (c *Conn) AppendRequest(b []byte, req *http.Request) []byte {
 
 // AppendVisit appends the head of a request for a page by HTTP/1.1, with more lines at its end.
 func (c *Conn) AppendVisit(b []byte, host, target string, more ...string) []byte {
-	return appendLines(b, slices.Concat(c.look.data.Visit, more), map[string]string{holeTarget: target, holeHost: host})
+	return appendLines(b, slices.Concat(c.look.data.Visit, more), map[string]string{
+		holeTarget: target, holeHost: host, holeCookie: "", holeTag: "", holeModified: "",
+	})
 }
 
 // AppendConnect appends the head of a request to a proxy for a connection to host:port, with more lines at its end.
@@ -30,25 +32,27 @@ func (l *Look) AppendConnect(b []byte, hostPort string, more ...string) []byte {
 	return appendLines(b, slices.Concat(l.data.Connect, more), map[string]string{holeTarget: hostPort})
 }
 
-// appendLines fills the holes of lines, of which each has one at most. A line for a cookie is left out where
-// there is none.
+// appendLines fills the holes of lines. A line is left out where there is nothing for its hole.
 func appendLines(b []byte, lines []string, values map[string]string) []byte {
 	for _, line := range lines {
-		for hole, value := range values {
-			before, after, found := strings.Cut(line, hole)
-			if !found {
-				continue
-			}
-			if line = before + value + after; value == "" {
-				line = ""
-			}
-			break
-		}
-		if line != "" {
+		if line = fill(line, values); line != "" {
 			b = append(append(b, line...), "\r\n"...)
 		}
 	}
 	return append(b, "\r\n"...)
+}
+
+// fill puts a value into the hole of a text, which has one at most; empty: there is no value.
+func fill(text string, values map[string]string) string {
+	for hole, value := range values {
+		if before, after, found := strings.Cut(text, hole); found {
+			if value == "" {
+				return ""
+			}
+			return before + value + after
+		}
+	}
+	return text
 }
 
 // Bounds of a captured request.

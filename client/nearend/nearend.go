@@ -40,6 +40,7 @@ type Options struct {
 	Keep string // directory for what is learned of networks; empty: it is forgotten at the end
 
 	Dialer *front.Dialer // reaches the fronts; nil: one with the system's roots, and no proxy
+	Visit  bool          // their pages are asked for, too, as browsers do
 }
 
 // AddFlags adds the flags that every command with a near end has.
@@ -94,7 +95,7 @@ func Open(ctx context.Context, l *link.Link, o Options, logs io.Writer) (*NearEn
 	own, clients := loggers(logs, o.Verbose)
 	n := &NearEnd{log: own, fronts: len(l.Fronts), keep: o.Keep, began: time.Now()}
 	var err error
-	n.Client, err = client.New(client.Config{Link: l, Log: clients, Dialer: o.Dialer, DialRate: o.DialRate, Keep: o.Keep, Guests: o.Guests})
+	n.Client, err = client.New(client.Config{Link: l, Log: clients, Dialer: o.Dialer, DialRate: o.DialRate, Keep: o.Keep, Guests: o.Guests, Visit: o.Visit})
 	if err != nil {
 		return nil, err
 	}

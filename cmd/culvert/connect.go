@@ -32,7 +32,8 @@ name is asked of resolvers over HTTPS: those of the link and well-known ones, or
 those of --resolver alone. They, and nobody on the way, see which front is meant.
 
 Connections begin as a browser's do. Which browser's the client chooses and keeps to, and
-another's follows where that is not let through; --look names one.
+another's follows where that is not let through; --look names one. The page of a front is
+asked for before the first WebSocket there, and now and then; --visit no asks for none.
 
 What it learns of a network, such as which front works or how many bytes a connection
 may bring, is kept in --state DIR, without names and addresses.
@@ -53,6 +54,7 @@ func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	f.StringVar(&o.Raw, "raw-chat", "", "`ADDR`, host:port, that takes every connection for chat; alone, it is the only one")
 	f.Float64Var(&o.DialRate, "dial-rate", 1, "connections a `SECOND` that media may begin where a network lets each bring little; many are easily seen")
 	f.StringVar(&o.Keep, "state", stateDir(), "`DIR` for what is learned of networks, such as how many bytes a connection may bring, or none")
+	visits := f.String("visit", "yes", "`YES|NO`: ask for the page of a front, as a browser would, before the first WebSocket there and now and then")
 	qr := f.Bool("qr", false, "draw the QR code in any case")
 	opens := f.Bool("browser", false, "open WhatsApp Web in a browser that goes by Culvert with all that it asks for")
 	rest, err := f.ParseAll(args, stdout)
@@ -61,6 +63,9 @@ func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	}
 	if o.DialRate <= 0 || o.DialRate > 100 {
 		return f.Wrong("--dial-rate is more than 0 and at most 100")
+	}
+	if o.Visit = *visits == "yes"; !o.Visit && *visits != "no" {
+		return f.Wrong("--visit is yes or no")
 	}
 	l, err := source.read(ctx, rest, os.Stdin, stderr)
 	if err != nil {

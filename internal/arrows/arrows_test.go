@@ -45,9 +45,10 @@ var mayImport = map[string][]string{
 
 	"client/look":     {},
 	"client/front":    {"client/look", "internal/dial", "internal/doh", "internal/link"},
+	"client/visit":    {"client/look"},
 	"client/listener": {"internal/dial", "internal/netpoll", "internal/share", "internal/whatsapp", "internal/wire"},
 	"client/kept":     {},
-	"client":          {"client/front", "client/kept", "internal/dial", "internal/share", "internal/link", "internal/netpoll", "internal/pace", "internal/carrier", "internal/tunnel", "internal/seal", "internal/session", "internal/tasks", "internal/transport", "internal/version", "internal/wire"},
+	"client":          {"client/front", "client/kept", "client/visit", "internal/dial", "internal/share", "internal/link", "internal/netpoll", "internal/pace", "internal/carrier", "internal/tunnel", "internal/seal", "internal/session", "internal/tasks", "internal/transport", "internal/version", "internal/wire"},
 	"origin":          {"internal/dial", "internal/handover", "internal/netpoll", "internal/carrier", "internal/share", "internal/tunnel", "internal/seal", "internal/session", "internal/tasks", "internal/transport", "internal/whatsapp", "internal/wire"},
 
 	"proxy":            {"client/listener", "internal/share", "internal/wire"},

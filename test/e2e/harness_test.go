@@ -255,7 +255,9 @@ func (w *world) client(user uint32, fronts ...string) *near {
 func (w *world) clientOf(cfg client.Config) *near {
 	w.Helper()
 	n := &near{w: w, ended: make(chan tunnel.End, 4096)}
-	cfg.Dialer = &front.Dialer{Connect: w.net.dial}
+	if cfg.Dialer == nil {
+		cfg.Dialer = &front.Dialer{Connect: w.net.dial}
+	}
 	cfg.Ended = func(e tunnel.End) { n.ended <- e }
 	c, err := client.New(cfg)
 	must(w, err)

@@ -28,7 +28,7 @@ var browsers = []*browser{
 }
 
 // runLimit bounds one run of a browser: the first of a profile takes some seconds.
-const runLimit = 60 * time.Second
+const runLimit = 120 * time.Second
 
 // version is the browser's, as it says itself.
 func (b *browser) version(ctx context.Context) (string, error) {

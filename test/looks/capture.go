@@ -35,9 +35,6 @@ func (b *browser) capture(ctx context.Context) (*look.Data, error) {
 	}
 	d.Page, d.Socket = pages[0].hello, sockets[0].hello
 	d.H2 = pages[0].opens.H2
-	for i, field := range d.H2.Fields {
-		d.H2.Fields[i][1] = usual(field[1])
-	}
 	d.Upgrade = linesOf(sockets[0].head)
 	if err := describe(d, sockets); err != nil {
 		return nil, err
@@ -47,12 +44,19 @@ func (b *browser) capture(ctx context.Context) (*look.Data, error) {
 		return nil, err
 	}
 	defer proxy.ln.Close()
-	pages, _, err = b.collect(ctx, 0, proxy.port(), "http/1.1")
+	if _, _, err = b.collect(ctx, 0, proxy.port(), "http/1.1"); err != nil {
+		return nil, err
+	}
+	d.Connect = linesOf(<-proxy.heads)
+	h2, err := b.questionsOf(ctx, "h2")
 	if err != nil {
 		return nil, err
 	}
-	d.Visit, d.Connect = linesOf(pages[0].head), linesOf(<-proxy.heads)
-	return d, nil
+	h1, err := b.questionsOf(ctx, "http/1.1")
+	if err != nil {
+		return nil, err
+	}
+	return d, takeParts(d, h2, h1)
 }
 
 // collect has the browser open the page of a site, and so many sockets from there.

@@ -45,9 +45,10 @@ type site struct {
 	ln        net.Listener
 	authority []byte
 	cert      tls.Certificate
-	protocols []string     // the first of them that a visitor offers is spoken
-	sockets   int          // how many the page opens
-	visitors  chan visitor // those that have said all
+	protocols []string      // the first of them that a visitor offers is spoken
+	sockets   int           // how many the page opens
+	visitors  chan visitor  // those that have said all
+	questions chan question // of visitors, if the page embeds something; nil: it is sitePage
 }
 
 func newSite(sockets int, protocols ...string) (*site, error) {
@@ -59,7 +60,7 @@ func newSite(sockets int, protocols ...string) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{ln, authority, cert, protocols, sockets, make(chan visitor, 100)}
+	s := &site{ln, authority, cert, protocols, sockets, make(chan visitor, 100), nil}
 	go s.serve()
 	return s, nil
 }
@@ -125,7 +126,14 @@ func (s *site) receive(c net.Conn) {
 	if secure.Handshake() != nil {
 		return
 	}
-	if secure.ConnectionState().NegotiatedProtocol == "h2" {
+	switch isH2 := secure.ConnectionState().NegotiatedProtocol == "h2"; {
+	case s.questions != nil && isH2:
+		s.servePartsH2(secure)
+		return
+	case s.questions != nil:
+		s.servePartsH1(secure)
+		return
+	case isH2:
 		s.receiveH2(secure, hello)
 		return
 	}

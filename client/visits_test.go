@@ -1,0 +1,109 @@
+package client
+
+import (
+	"errors"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"culvert/client/kept"
+	"culvert/internal/link"
+	"culvert/internal/seal"
+)
+
+// What visits may bring is spent and made up for, is known again after a restart, and outlives a change of networks.
+func TestVisitsSpendWhatAnHourMakesUpFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var v visits
+		if room := v.start(0, true, time.Now()); room != visitMost {
+			t.Errorf("got %d bytes, want %d", room, visitMost)
+		}
+		if v.start(0, false, time.Now()) != 0 {
+			t.Error("two visits at once")
+		}
+		v.ended(0, 45_000, visitMost, nil)
+		if v.start(0, false, time.Now()) != 0 {
+			t.Error("a visit of next to nothing")
+		}
+		var k kept.Front
+		v.known(0, &k)
+		var again visits
+		again.recall(0, k)
+		time.Sleep(30 * time.Minute)
+		for _, v := range []*visits{&v, &again} {
+			v.begin()
+			if room := v.start(0, false, time.Now()); room < 26_900 || room > 27_100 {
+				t.Errorf("got %d bytes, want half of what an hour makes up for, and 3,000", room)
+			}
+		}
+		again.recall(1, kept.Front{VisitBytes: 1 << 19, VisitAt: time.Now().Add(99 * time.Hour).Unix()})
+		time.Sleep(time.Hour)
+		if again.start(1, false, time.Now()) == 0 {
+			t.Error("a clock that was wrong forbids visits for longer than an hour")
+		}
+	})
+}
+
+func TestThereIsOneVisitBeforeASocketAndOneMoreIfItFailed(t *testing.T) {
+	t.Parallel()
+	var v visits
+	for i := range visitTries + 1 {
+		if room := v.start(0, true, time.Now()); (room > 0) != (i < visitTries) {
+			t.Errorf("try %d: got %d bytes", i+1, room)
+		}
+		v.ended(0, 0, visitMost, errors.New("no page"))
+	}
+	v.begin()
+	v.start(0, true, time.Now())
+	v.ended(0, 0, visitMost, nil)
+	if v.start(0, true, time.Now()) != 0 {
+		t.Error("another visit before the first socket")
+	}
+	v.entered(1)
+	if v.start(1, true, time.Now()) != 0 {
+		t.Error("a visit before a second socket")
+	}
+}
+
+// Networks that count bytes or connections, fronts that want none, and the gateway door are not visited.
+func TestNoVisitIsMadeWhereItCostsASocket(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*Client){
+		"a gateway":          func(c *Client) { c.fronts.all[0].Gateway = true },
+		"a front that no":    func(c *Client) { c.fronts.all[0].NoVisit = true },
+		"bytes are known":    func(c *Client) { c.budgets.recall(0, kept.Front{Limit: 15_000, Until: 1 << 40}) },
+		"minutes are known":  func(c *Client) { c.budgets.recall(0, kept.Front{Minute: 4}) },
+		"the client does no": func(c *Client) { c.cfg.Visit = false },
+		"nothing":            nil,
+	} {
+		c, err := New(Config{Link: &link.Link{Keys: seal.NewMaster().Client(1), Fronts: []link.Front{{Host: "a.example", Path: "/"}}}, Visit: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if change != nil {
+			change(c)
+		}
+		if c.mayVisit(0) != (change == nil) {
+			t.Errorf("%s: got %v", name, c.mayVisit(0))
+		}
+	}
+}
+
+// A meter lets no byte more through than it has, by however many connections.
+func TestAMeterEndsWhatItMeasures(t *testing.T) {
+	t.Parallel()
+	m := &meter{}
+	m.left.Store(10)
+	for _, want := range []int{8, 2, 0} {
+		near, far := net.Pipe()
+		go far.Write(make([]byte, 8))
+		c := m.over(near)
+		if n, err := c.Read(make([]byte, 100)); n != want || (err == nil) != (want > 0) {
+			t.Errorf("got %d bytes, %v, want %d", n, err, want)
+		}
+		near.Close()
+		far.Close()
+	}
+}

@@ -56,7 +56,7 @@ while [ $# -gt 0 ]; do
     *) break ;;
   esac
 done
-[ -n "$from" ] || fail "name the release's archive: --from https://.../culvert_linux_amd64.tar.gz, or a file"
+[ -n "$from" ] || fail "name the release's archive: --from https://.../culvert-server_VERSION_linux_amd64.tar.gz, or a file"
 [ "$(id -u)" = 0 ] || fail "only root can set up a service: run it again with sudo"
 command -v sha256sum >/dev/null || fail "sha256sum is not here: install coreutils"
 

@@ -86,6 +86,7 @@ func (s *Set) proved(c *Carrier) {
 func (c *Carrier) tellSettled() {
 	if c.Settled != nil {
 		c.Settled()
+		c.Settled = nil // it keeps the place, which is no small part of an idle carrier
 	}
 }
 

@@ -257,7 +257,10 @@ func (c *ClientCarrier) finish(body []byte) (ev Event, err error) {
 	c.next, err = c.begin(g, nil)
 	c.pick(c.first)
 	c.session.keep(g)
-	c.agreed, c.try, c.state = bytes.Clone(body), nil, Live
+	c.try, c.state = nil, Live
+	if c.door == Gateway { // where it may come again
+		c.agreed = bytes.Clone(body)
+	}
 	return ev | Speak, err
 }
 

@@ -84,6 +84,9 @@ func (c *OriginCarrier) Head(b []byte, now time.Time) ([]byte, bool) {
 			b = appendPlain(b, Agreed, c.agreed...)
 		}
 		c.out = c.next
+		if c.door == Stream {
+			c.agreed = nil // nobody asks again
+		}
 		return b, true
 	case c.state == Unproven && c.unknown:
 		c.unknown = false
@@ -146,7 +149,10 @@ func (c *OriginCarrier) agree(body []byte, now time.Time) error {
 		return err
 	}
 	c.session, c.state, c.unknown = g.session, Answered, false
-	c.message, c.agreed, c.came = bytes.Clone(body), answer, Window{}
+	c.agreed, c.came = answer, Window{}
+	if c.door == Gateway { // where it may come again
+		c.message = bytes.Clone(body)
+	}
 	c.next, err = c.begin(g, nil)
 	if c.at = early; early != nil {
 		c.keys = append(c.keys, early)

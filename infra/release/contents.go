@@ -84,7 +84,8 @@ func (r *release) documents(p *nfpmConfig, page string) {
 	r.add(p, at+path.Base(page), filepath.Join(r.source(), page), 0o644, "")
 }
 
-// scripts run when a package comes and goes: what a kind's folder holds for it.
+// scripts run when a package comes and goes: what a kind's folder holds for it. An apk may have one at most, as
+// nfpm writes several in an order that changes from run to run.
 func (r *release) scripts(k kind, of string) map[string]string {
 	folder := map[string]string{"deb": "systemd", "rpm": "systemd", "apk": "openrc", "ipk": "openwrt"}[k.packager]
 	found := map[string]string{}

@@ -58,8 +58,9 @@ func (r *restLimit) recall(k kept.Front) {
 	}
 }
 
-// wasRest reports whether l was cut, or is silent, as it rested: it had outlived no such rest.
-func wasRest(rest, survived time.Duration) bool { return rest >= leastRest && rest > survived*6/5 }
+// wasRest reports whether l was cut, or is silent, as it rested: it had outlived no such rest. Questions that come ever
+// more rarely may have come just in time before.
+func wasRest(rest, survived time.Duration) bool { return rest >= leastRest && rest > survived*21/20 }
 
 // learnRest takes how l rested, which has ended, and has others by its front asked in time.
 func (c *Client) learnRest(l *activeCarrier) {

@@ -40,7 +40,7 @@ func TestARestIsUnlearned(t *testing.T) {
 	t.Parallel()
 	var b budgets
 	for range 2 {
-		b.rested(0, 10*time.Second, 9*time.Second, true) // it had outlived about as much
+		b.rested(0, 10*time.Second, 9700*time.Millisecond, true) // it had outlived about as much
 	}
 	if got := b.keepEvery(0); got != 0 {
 		t.Errorf("got %v from rests that were outlived, want nothing learned", got)

@@ -85,6 +85,15 @@ func (r *release) zipFolder(name, from string) error {
 	return writeZip(filepath.Join(r.out, name), r.commit, files)
 }
 
+// installer is the script that brings a server's archive onto a machine.
+func (r *release) installer() error {
+	script, err := os.ReadFile(filepath.Join(r.source(), "install.sh"))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(r.out, "install.sh"), script, 0o644)
+}
+
 // bill writes what the programs of the first system that was made are made of: it hardly differs among them.
 func (r *release) bill() error {
 	first := slices.IndexFunc(systems, func(s system) bool { return slices.Contains(r.wants, s.name) })

@@ -53,7 +53,7 @@ func (r *release) clone() error {
 	for _, args := range [][]string{
 		{"clone", "--quiet", "--no-checkout", "--no-tags", ".", r.source()},
 		{"-C", r.source(), "checkout", "--quiet", "--detach", head},
-		{"-C", r.source(), "tag", r.version},
+		{"-C", r.source(), "-c", "tag.gpgSign=false", "tag", r.version},
 	} {
 		if _, err := output("", "git", args...); err != nil {
 			return err

@@ -41,7 +41,7 @@ func (h *host) check(ctx context.Context) error {
 	}
 	if words := strings.Fields(said); len(words) > 1 {
 		if v, err := strconv.Atoi(words[1]); err == nil && v < leastSystemd {
-			return fmt.Errorf("systemd is of version %d here, and the unit needs %d or newer: use a newer system (Debian 12, Ubuntu 22.04), or the container image", v, leastSystemd)
+			return fmt.Errorf("systemd is of version %d here, and the unit needs %d or newer: use a newer system (Debian 12, Ubuntu 24.04), or the container image", v, leastSystemd)
 		}
 	}
 	if built := version.Read().Time; h.now().Before(built) {
@@ -60,8 +60,11 @@ func (h *host) plan(o *options) (*plan, error) {
 	if p.port == 0 {
 		p.port = firstPort
 	}
+	if err := p.findPort(); err != nil {
+		return nil, err
+	}
 	if o.name == "" && o.address == "" && len(o.fronts) == 0 {
-		o.name = p.settings.get("CULVERT_ACME_NAME")
+		p.keep()
 	}
 	if err := p.findAddress(); err != nil {
 		return nil, err
@@ -73,23 +76,60 @@ func (h *host) plan(o *options) (*plan, error) {
 	return p, nil
 }
 
+// findPort has the port of the settings count unless the command line gives one.
+func (p *plan) findPort() error {
+	o, was := p.options, p.settings.get("CULVERT_LISTEN")
+	if o.flags.Given("port") || was == "" {
+		p.listen = ":" + strconv.Itoa(o.port)
+		return nil
+	}
+	_, port, err := net.SplitHostPort(was)
+	if err == nil {
+		o.port, err = strconv.Atoi(port)
+	}
+	if err != nil {
+		return fmt.Errorf("CULVERT_LISTEN in %s is not host:port: correct it, or give --port", settings)
+	}
+	p.listen = was
+	return nil
+}
+
+// keep has what links name stay as it is, and who speaks TLS: users would be cut off by any other.
+func (p *plan) keep() {
+	o := p.options
+	o.name = p.settings.get("CULVERT_ACME_NAME")
+	was := p.read(frontFile)
+	if was == "" {
+		return
+	}
+	o.plain = p.settings.has("CULVERT_TLS_CERT", "")
+	if f, err := link.ParseFront(strings.TrimSpace(was)); err == nil {
+		host, _, err := net.SplitHostPort(f.Host)
+		if err != nil {
+			host = f.Host
+		}
+		if own, err := p.ownFront(host, p.settings.get("CULVERT_LISTEN")); err == nil && own == strings.TrimSpace(was) { // which follows the port
+			if o.name == "" {
+				o.address, p.isKept = host, true
+			}
+			return
+		}
+	}
+	o.fronts = slices.Collect(strings.FieldsSeq(was))
+}
+
 // choose sets what the command line decides, and leaves all other settings as they are.
 func (p *plan) choose() {
 	o := p.options
-	listen := ":" + strconv.Itoa(o.port)
-	if !o.flags.Given("port") && p.settings.get("CULVERT_LISTEN") != "" {
-		listen = p.settings.get("CULVERT_LISTEN")
-	}
 	if p.settings == "" {
 		p.settings = "# culvert-origin --help says what these mean, and which others there are.\n"
 	}
-	p.settings = p.settings.set("CULVERT_LISTEN", listen).set("CULVERT_ACME_NAME", o.name).set("CULVERT_REVOKED", revokedFile)
+	p.settings = p.settings.set("CULVERT_LISTEN", p.listen).set("CULVERT_ACME_NAME", o.name).set("CULVERT_REVOKED", revokedFile)
 	for _, name := range []string{"CULVERT_TLS_CERT", "CULVERT_TLS_KEY"} { // empty is plain HTTP, and what the unit says else
-		empty := values(name + "=\n")
-		if has := strings.Contains(string(p.settings), "\n"+string(empty)); has && !o.plain {
+		if has := p.settings.has(name, ""); has && !o.plain {
 			p.settings = p.settings.set(name, "")
 		} else if !has && o.plain {
-			p.settings = p.settings.set(name, "") + empty
+			p.settings = p.settings.set(name, "") + values(name+"=\n")
 		}
 	}
 	if o.name != "" && strings.Contains(p.read(frontFile), ";pin=") { // links were handed out that name the certificate
@@ -163,10 +203,10 @@ func resolve(name string) []string {
 
 // checkPort wants a port that is free, unless the origin has it already.
 func (p *plan) checkPort() error {
-	if p.current() != 0 && p.health(context.Background(), p.port) == nil {
+	if p.current() != 0 && p.listen == p.settings.get("CULVERT_LISTEN") && p.health(context.Background(), p.port) == nil {
 		return nil
 	}
-	ln, err := net.Listen("tcp", ":"+strconv.Itoa(p.options.port))
+	ln, err := net.Listen("tcp", p.listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("another program has port %d (ss -ltnp names it): stop that, choose another with --port, or put the origin behind it as docs/OPERATING.md says", p.options.port)
 	}
@@ -189,6 +229,9 @@ func (p *plan) hints(ctx context.Context) (all []string) {
 	}
 	if found := resolve(p.at); p.options.name != "" && !slices.ContainsFunc(found, isOwn) {
 		all = append(all, fmt.Sprintf("%s leads to %s, which is no address of this machine's own: right if that is forwarded here (a cloud's public address), and wrong otherwise", p.at, strings.Join(found, ", ")))
+	}
+	if p.isKept && !isOwn(p.at) {
+		all = append(all, fmt.Sprintf("Links name %s as before, which is no address of this machine's own: right if that is forwarded here; else give the new one with --address", p.at))
 	}
 	return append(all, fmt.Sprintf("Port %d must be open in your provider's firewall, too, where there is one.", p.options.port))
 }
@@ -227,19 +270,25 @@ func (p *plan) frontsWanted() ([]string, error) {
 	if len(p.options.fronts) > 0 {
 		return p.options.fronts, nil
 	}
-	_, port, err := net.SplitHostPort(p.settings.get("CULVERT_LISTEN"))
+	front, err := p.ownFront(p.at, p.listen)
+	return []string{front}, err
+}
+
+// ownFront is what links name where nothing is before this machine, which listens there.
+func (p *plan) ownFront(host, listen string) (string, error) {
+	_, port, err := net.SplitHostPort(listen)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	front := "wss://" + net.JoinHostPort(p.at, port) + "/"
+	front := "wss://" + net.JoinHostPort(host, port) + "/"
 	if p.options.name == "" {
 		pin, err := link.PinPEM([]byte(p.read(certFile)))
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		front += ";sni=none;pin=" + pin.String()
 	}
-	return []string{front}, nil
+	return front, nil
 }
 
 func (p *plan) hasFronts() bool {
@@ -291,7 +340,7 @@ func (p *plan) awaitCertificate(ctx context.Context, out *term.Console) error {
 	for !p.isSigned(ctx) {
 		said := p.reason(ctx)
 		if said != "" || ctx.Err() != nil {
-			return fmt.Errorf("%s has no certificate yet: correct that and run the same command again, which hands out the link then; without --name the server is reached by its address: %s", p.at, said)
+			return fmt.Errorf("%s has no certificate yet: correct that and run the same command again, which hands out the link then; with --address the server is reached by its address: %s", p.options.name, said)
 		}
 		select {
 		case <-ctx.Done():

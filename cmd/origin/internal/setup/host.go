@@ -76,10 +76,25 @@ func (h *host) read(name string) string {
 
 // write makes the named file hold text, whole at any moment.
 func (h *host) write(name, text string, mode fs.FileMode) error {
-	if err := os.MkdirAll(filepath.Dir(h.path(name)), 0o755); err != nil {
+	if err := h.makeFolder(filepath.Dir(name)); err != nil {
 		return err
 	}
 	return secret.Write(h.path(name), []byte(text), mode)
+}
+
+// makeFolder makes a folder that the service's user may enter, whatever root's umask. One that is ours is opened, too.
+func (h *host) makeFolder(name string) error {
+	if !h.exists(name) {
+		if err := h.makeFolder(filepath.Dir(name)); err != nil {
+			return err
+		}
+		if err := os.Mkdir(h.path(name), 0o755); err != nil {
+			return err
+		}
+	} else if name != folder && !strings.HasPrefix(name+"/", programs+"/") {
+		return nil
+	}
+	return os.Chmod(h.path(name), 0o755)
 }
 
 // commandPatience bounds each command: systemd's start within seconds, and say so.
@@ -152,7 +167,7 @@ func (h *host) current() int {
 
 // point makes the command that people type that of an instance.
 func (h *host) point(port int) error {
-	if err := os.MkdirAll(filepath.Dir(h.path(command)), 0o755); err != nil {
+	if err := h.makeFolder(filepath.Dir(command)); err != nil {
 		return err
 	}
 	next := h.path(command) + ".new"
@@ -182,6 +197,11 @@ func (v values) get(name string) string {
 		}
 	}
 	return ""
+}
+
+// has reports whether a setting stands there with this value, which may be empty.
+func (v values) has(name, value string) bool {
+	return strings.Contains("\n"+string(v)+"\n", "\n"+name+"="+value+"\n")
 }
 
 // set replaces a setting where it stands, or adds it; an empty value removes it.

@@ -7,6 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +29,8 @@ const setupAbout = `
 Makes this machine an origin that clients reach at once: program, user, a service
 of systemd's that survives reboots, the master secret, a certificate, and the first
 link with its QR code. Run it again after a failure, or with other flags: it does
-what is not done yet, and keeps secret and links.
+what is not done yet, and keeps secret and links. Without --name, --address or
+--front links go on naming what they name.
 
 With --name, a name that leads to this machine, Let's Encrypt signs the certificate,
 whose terms you agree to by that; port 443 must be reachable. Without, the machine is
@@ -143,7 +147,9 @@ type plan struct {
 	options  *options
 	settings values
 	port     int    // where the instance tells of its health
+	listen   string // CULVERT_LISTEN
 	at       string // what links name: a name, or an address
+	isKept   bool   // that is the address of the time before
 	began    time.Time
 }
 
@@ -165,6 +171,7 @@ func (p *plan) steps() []step {
 		return p.write(runsFile, p.version(), 0o644)
 	}
 	return []step{
+		{"folders that the service may enter: " + folder + ", " + programs, p.hasFolders, p.makeFolders},
 		{"program: " + programOf(p.port), func() bool { return p.exists(programOf(p.port)) }, func(context.Context) error { return p.install(p.port) }},
 		{"command: " + command, func() bool { return p.current() == p.port }, func(context.Context) error { return p.point(p.port) }},
 		{"user: culvert, which owns nothing", func() bool { return p.read(userFile) == userText && p.hasUser() }, p.makeUser},
@@ -175,6 +182,17 @@ func (p *plan) steps() []step {
 		{"service: " + unitFile, func() bool { return p.read(unitFile) == unitText }, func(context.Context) error { return p.write(unitFile, unitText, 0o644) }},
 		{"start " + service + ", now and at every boot", func() bool { return p.read(runsFile) == p.version() && p.isUp() }, start},
 	}
+}
+
+func (p *plan) hasFolders() bool {
+	return !slices.ContainsFunc([]string{folder, programs, filepath.Dir(programOf(p.port))}, func(name string) bool {
+		info, err := os.Stat(p.path(name))
+		return err != nil || info.Mode().Perm()&0o755 != 0o755
+	})
+}
+
+func (p *plan) makeFolders(context.Context) error {
+	return errors.Join(p.makeFolder(folder), p.makeFolder(programs), p.makeFolder(filepath.Dir(programOf(p.port))))
 }
 
 // version tells what the service runs by from what it ran by before.

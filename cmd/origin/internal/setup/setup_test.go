@@ -69,12 +69,15 @@ func (m *machine) setUp(t *testing.T, args ...string) error {
 	o := &options{flags: term.NewFlags("culvert-origin setup", "", "")}
 	o.flags.StringVar(&o.name, "name", "", "")
 	o.flags.StringVar(&o.address, "address", "", "")
-	o.flags.IntVar(&o.port, "port", 0, "")
+	o.flags.IntVar(&o.port, "port", 443, "")
 	o.flags.Texts(&o.fronts, "front", "")
 	o.flags.BoolVar(&o.plain, "plain", false, "")
 	o.flags.BoolVar(&o.dry, "dry-run", false, "")
 	o.flags.StringVar(&o.acme, "acme", "", "")
-	if err := o.flags.ParseNone(append([]string{"--port", "18443"}, args...), &m.out); err != nil {
+	if m.read(settings) == "" {
+		args = append([]string{"--port", "18443"}, args...)
+	}
+	if err := o.flags.ParseNone(args, &m.out); err != nil {
 		t.Fatal(err)
 	}
 	m.out.Reset()

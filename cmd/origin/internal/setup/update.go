@@ -112,25 +112,24 @@ func (h *host) takeOver(ctx context.Context, old, port int) error {
 	return nil
 }
 
-// remove takes the origin off the machine; what is not there is no mistake.
+// remove takes the origin off the machine; what is not there is no mistake. What can be this origin goes first, and one
+// failure keeps nothing else from going.
 func (h *host) remove(ctx context.Context, everything bool, out *term.Console) error {
-	for port := firstPort; port <= lastPort; port++ {
-		if h.exists(filepath.Dir(programOf(port))) {
-			if _, err := h.run(ctx, "systemctl", "disable", "--now", unit(port)); err != nil {
-				return err
-			}
-		}
-	}
+	var all []error
 	gone := []string{command, programs, unitFile, userFile}
 	if everything {
-		gone = append(gone, folder, state)
+		all = append(all, h.clear(folder, state))
+		gone = append(gone, folder, state) // a program that still ran may have written
 	}
-	for _, name := range gone {
-		if err := os.RemoveAll(h.path(name)); err != nil {
-			return err
+	for port := firstPort; port <= lastPort; port++ {
+		if h.exists(filepath.Dir(programOf(port))) {
+			all = append(all, h.end(ctx, port))
 		}
+		gone = append(gone, leavingOf(port))
 	}
-	if _, err := h.run(ctx, "systemctl", "daemon-reload"); err != nil {
+	all = append(all, h.clear(gone...))
+	_, err := h.run(ctx, "systemctl", "daemon-reload")
+	if err := errors.Join(append(all, err)...); err != nil {
 		return err
 	}
 	if _, err := h.run(ctx, "userdel", "culvert"); err != nil {
@@ -141,4 +140,21 @@ func (h *host) remove(ctx context.Context, everything bool, out *term.Console) e
 		out.Hint("%s has the secret and the settings still; culvert-origin setup brings the origin back with the same links.", folder)
 	}
 	return nil
+}
+
+// end stops an instance at once: one that leaves would take longer than anybody waits.
+func (h *host) end(ctx context.Context, port int) error {
+	_, disabled := h.run(ctx, "systemctl", "disable", unit(port))
+	_, told := h.run(ctx, "systemctl", "stop", "--no-block", unit(port))
+	h.run(ctx, "systemctl", "kill", "-s", "KILL", unit(port)) // fails where nothing runs
+	_, stopped := h.run(ctx, "systemctl", "stop", unit(port)) // waits for that
+	return errors.Join(disabled, told, stopped)
+}
+
+func (h *host) clear(names ...string) error {
+	var all []error
+	for _, name := range names {
+		all = append(all, os.RemoveAll(h.path(name)))
+	}
+	return errors.Join(all...)
 }

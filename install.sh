@@ -3,7 +3,8 @@
 #
 #   sh install.sh --from ARCHIVE [--sha256 HEX] [setup --name origin.example | update | ...]
 #
-# ARCHIVE is a file or an https:// URL. Without --sha256 its checksum is looked for in SHA256SUMS (or checksums.txt)
+# ARCHIVE is culvert-server_VERSION_linux_ARCH.tar.gz, with amd64, arm64 or another for ARCH: a file or an https:// URL.
+# Without --sha256 its checksum is looked for in SHA256SUMS (or checksums.txt)
 # beside it: that tells a broken download, and only --sha256, which you have from elsewhere, a wrong archive. What
 # follows is a command of culvert-origin; without one it is setup, or update where there is an origin already.
 set -eu
@@ -19,7 +20,10 @@ fetch() { # FROM TO
       if command -v curl >/dev/null; then
         curl -fsSL --proto =https --max-time 600 --output "$2" "$1"
       elif command -v wget >/dev/null; then
-        wget -q -T 60 -O "$2" "$1"
+        only=
+        if wget --help 2>&1 | grep -q -e --https-only; then only=--https-only; fi
+        # shellcheck disable=SC2086 # nothing where wget has no such option, as BusyBox's has not
+        wget -q -T 60 $only -O "$2" "$1"
       else
         fail "neither curl nor wget is here: install one, or download the archive elsewhere and name the file"
       fi
@@ -56,12 +60,15 @@ while [ $# -gt 0 ]; do
     *) break ;;
   esac
 done
-[ -n "$from" ] || fail "name the release's archive: --from https://.../culvert-server_VERSION_linux_amd64.tar.gz, or a file"
+[ -n "$from" ] || fail "name the release's archive: --from https://.../culvert-server_VERSION_linux_ARCH.tar.gz, or that file"
 [ "$(id -u)" = 0 ] || fail "only root can set up a service: run it again with sudo"
 command -v sha256sum >/dev/null || fail "sha256sum is not here: install coreutils"
 
-work=$(mktemp -d)
+# Where programs will be: what is in /tmp may be forbidden to run.
+mkdir -p /usr/local/lib
+work=$(mktemp -d /usr/local/lib/culvert-install.XXXXXX)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 fetch "$from" "$work/archive" || fail "cannot get $from"
 [ -n "$want" ] || want=$(published)
 [ -n "$want" ] || fail "there is no checksum beside $from: give it with --sha256"

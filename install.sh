@@ -20,10 +20,12 @@ fetch() { # FROM TO
       if command -v curl >/dev/null; then
         curl -fsSL --proto =https --max-time 600 --output "$2" "$1"
       elif command -v wget >/dev/null; then
-        only=
-        if wget --help 2>&1 | grep -q -e --https-only; then only=--https-only; fi
-        # shellcheck disable=SC2086 # nothing where wget has no such option, as BusyBox's has not
-        wget -q -T 60 $only -O "$2" "$1"
+        # It has no option that keeps redirections to HTTPS: --https-only is about links in pages.
+        wget -S -T 60 -O "$2" "$1" 2>"$work/wget" || return 1
+        if grep -qi '^ *location: *http:' "$work/wget"; then
+          echo "install.sh: $1 leads to a plain http:// URL" >&2
+          return 1
+        fi
       else
         fail "neither curl nor wget is here: install one, or download the archive elsewhere and name the file"
       fi

@@ -84,8 +84,9 @@ func run(cmd *exec.Cmd, folder string) (string, error) {
 }
 
 // plain is the environment of the go command: no setting of this machine's changes what it makes.
+// GOFLAGS says what is so anyway: were it empty, what "go env -w" has set would count.
 func plain() []string {
-	return append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GO386=sse2", "GORISCV64=rva20u64")
+	return append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOFIPS140=off", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GO386=sse2", "GORISCV64=rva20u64")
 }
 
 // goCommand is the go command in the clone.

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
+	"strings"
 
 	"culvert/internal/secret"
 	"culvert/internal/term"
@@ -124,7 +126,13 @@ func runRestore(ctx context.Context, args []string, stdout, _ io.Writer) error {
 // errOtherSecret keeps links alive that a secret of another origin would void.
 var errOtherSecret = errors.New("this machine has another secret, and its links would be void: remove that origin first with culvert-origin remove --everything")
 
-// restore writes all files of a backup, or none.
+// last is the number of the last link, or 0.
+func last(text string) uint64 {
+	n, _ := strconv.ParseUint(strings.TrimSpace(text), 10, 32)
+	return n
+}
+
+// restore writes the files of a backup, after a look at all of them. A number that was handed out since is not handed out again.
 func (h *host) restore(text []byte) error {
 	files := map[string]string{}
 	for r := tar.NewReader(bytes.NewReader(text)); ; {
@@ -150,6 +158,9 @@ func (h *host) restore(text []byte) error {
 	}
 	if now := h.read(secretFile); now != "" && now != files[secretFile] {
 		return errOtherSecret
+	}
+	if last(h.read(usersFile)) > last(files[usersFile]) {
+		delete(files, usersFile)
 	}
 	for name, text := range files {
 		if err := h.write(name, text, kept[name]); err != nil {

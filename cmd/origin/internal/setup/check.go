@@ -206,7 +206,7 @@ func (p *plan) checkPort() error {
 	if p.current() != 0 && p.listen == p.settings.get("CULVERT_LISTEN") && p.health(context.Background(), p.port) == nil {
 		return nil
 	}
-	ln, err := net.Listen("tcp", p.listen)
+	ln, err := p.open("tcp", p.listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("another program has port %d (ss -ltnp names it): stop that, choose another with --port, or put the origin behind it as docs/OPERATING.md says", p.options.port)
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -51,12 +52,13 @@ type host struct {
 	self   string // the program that runs
 	run    func(ctx context.Context, name string, args ...string) (string, error)
 	health func(ctx context.Context, port int) error
+	open   func(network, address string) (net.Listener, error) // listens
 }
 
 // thisHost is the machine that the program runs on.
 func thisHost() (*host, error) {
 	self, err := os.Executable()
-	return &host{isRoot: os.Geteuid() == 0, now: time.Now, self: self, run: runCommand, health: askHealth}, err
+	return &host{isRoot: os.Geteuid() == 0, now: time.Now, self: self, run: runCommand, health: askHealth, open: net.Listen}, err
 }
 
 func (h *host) path(name string) string { return filepath.Join(h.root, name) }

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"errors"
 	"net"
 	"os"
 	"slices"
@@ -112,5 +113,49 @@ func TestEverythingGoesThoughSystemdFails(t *testing.T) {
 		if !slices.Contains(m.told, "systemctl kill -s KILL culvert-origin@9090.service") {
 			t.Errorf("%s: got %v, want an instance ended that takes its time", broken, m.told)
 		}
+	}
+}
+
+func TestAnUpdateLeavesNothingHalfDone(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	if err := m.setUp(t, "--address", "203.0.113.7"); err != nil {
+		t.Fatal(err)
+	}
+	was := unitText + "# of the program before\n"
+	runs := m.read(runsFile)
+	if err := errors.Join(m.write(unitFile, was, 0o644), m.write(runsFile, "other\n", 0o644), os.WriteFile(m.self, []byte("another program"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	out := term.NewTestConsole(&m.out, false)
+	m.broken = "start culvert-origin@9091.service"
+	if err := m.update(t.Context(), out); err == nil || m.read(unitFile) != was {
+		t.Errorf("got %v and the unit %s, want a failure and the unit of before", err, m.read(unitFile))
+	}
+	m.broken = "disable culvert-origin@9090.service"
+	if err := m.update(t.Context(), out); err == nil || m.current() != 9091 || m.read(runsFile) != runs {
+		t.Fatalf("got %v and instance %d, want an update that is cut off, and what it was started with", err, m.current())
+	}
+	m.broken, m.active, m.told = "", "culvert-origin@9090.service", nil
+	if err := m.update(t.Context(), out); err != nil || !slices.Contains(m.told, "systemctl stop --no-block culvert-origin@9090.service") {
+		t.Errorf("got %v and %v, want the old one told to leave", err, m.told)
+	}
+}
+
+func TestABackupGivesNoNumberTwice(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	if err := m.setUp(t, "--address", "203.0.113.7"); err != nil {
+		t.Fatal(err)
+	}
+	text, err := m.backup()
+	if err == nil {
+		err = m.link(0, "", term.NewTestConsole(&m.out, false))
+	}
+	if err == nil {
+		err = m.restore(text)
+	}
+	if got := m.read(usersFile); err != nil || got != "2\n" {
+		t.Errorf("got %v and the number %s, want that of the last link, 2", err, got)
 	}
 }

@@ -168,7 +168,7 @@ func (p *plan) steps() []step {
 		if err := p.awaitHealth(ctx, p.port); err != nil {
 			return err
 		}
-		return p.write(runsFile, p.version(), 0o644)
+		return p.write(runsFile, runsBy(p.settings), 0o644)
 	}
 	return []step{
 		{"folders that the service may enter: " + folder + ", " + programs, p.hasFolders, p.makeFolders},
@@ -180,7 +180,7 @@ func (p *plan) steps() []step {
 		{"settings: " + settings, func() bool { return p.read(settings) == string(p.settings) && p.exists(revokedFile) }, p.writeSettings},
 		{"what links name: " + frontFile, p.hasFronts, p.writeFronts},
 		{"service: " + unitFile, func() bool { return p.read(unitFile) == unitText }, func(context.Context) error { return p.write(unitFile, unitText, 0o644) }},
-		{"start " + service + ", now and at every boot", func() bool { return p.read(runsFile) == p.version() && p.isUp() }, start},
+		{"start " + service + ", now and at every boot", func() bool { return p.read(runsFile) == runsBy(p.settings) && p.isUp() }, start},
 	}
 }
 
@@ -195,9 +195,9 @@ func (p *plan) makeFolders(context.Context) error {
 	return errors.Join(p.makeFolder(folder), p.makeFolder(programs), p.makeFolder(filepath.Dir(programOf(p.port))))
 }
 
-// version tells what the service runs by from what it ran by before.
-func (p *plan) version() string {
-	return fmt.Sprintf("%x\n", sha256.Sum256([]byte(string(p.settings)+unitText)))
+// runsBy tells what the service runs by from what it ran by before.
+func runsBy(v values) string {
+	return fmt.Sprintf("%x\n", sha256.Sum256([]byte(string(v)+unitText)))
 }
 
 // hasUser reports whether the service's user exists.

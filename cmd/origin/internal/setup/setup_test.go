@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +21,7 @@ type machine struct {
 	host
 	told   []string
 	broken string // the command that fails
+	active string // the unit that is active
 	sick   bool   // no instance is well
 	out    bytes.Buffer
 }
@@ -31,7 +33,7 @@ func newMachine(t *testing.T) *machine {
 	if err := os.WriteFile(self, []byte("a program"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	m.host = host{root: t.TempDir(), isRoot: true, now: time.Now, self: self, run: m.tell, health: m.ask}
+	m.host = host{root: t.TempDir(), isRoot: true, now: time.Now, self: self, run: m.tell, health: m.ask, open: m.listen}
 	if err := os.MkdirAll(m.path("/run/systemd/system"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -48,12 +50,22 @@ func (m *machine) tell(_ context.Context, name string, args ...string) (string, 
 		return "systemd 252 (252.38)", nil
 	case name == "systemd-sysusers":
 		return "", m.write("/etc/passwd", "culvert:x:990:990\n", 0o644)
+	case words == "systemctl is-active "+m.active:
+		return "active", nil
 	case args[0] == "is-active":
 		return "inactive", errors.New("exit code 3")
 	case name != "systemctl" && name != "userdel":
 		return "", errors.New("not installed")
 	}
 	return "", nil
+}
+
+// listen has tests that run at once find the port free that all of them name.
+func (m *machine) listen(network, address string) (net.Listener, error) {
+	if address == ":18443" {
+		address = ":0"
+	}
+	return net.Listen(network, address)
 }
 
 func (m *machine) ask(context.Context, int) error {

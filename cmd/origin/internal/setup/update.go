@@ -18,24 +18,51 @@ func (h *host) update(ctx context.Context, out *term.Console) error {
 	old := h.current()
 	if h.isInstalled(old) {
 		out.Step(term.Skipped, 0, "This program serves already")
-		return nil
+		return h.retire(ctx, old)
 	}
 	port, err := h.freeInstance(ctx)
 	if err != nil {
 		return err
 	}
+	was := h.read(unitFile)
 	if err := h.write(unitFile, unitText, 0o644); err != nil {
 		return err
 	}
 	if err := h.tryOut(ctx, port); err != nil {
-		return errors.Join(fmt.Errorf("%w; the old program goes on serving", err), h.drop(ctx, port))
+		return errors.Join(fmt.Errorf("%w; the old program goes on serving", err), h.drop(ctx, port), h.bringBack(ctx, was))
 	}
 	out.Step(term.Good, 0, "The new program serves beside the old one")
-	if err := h.takeOver(ctx, old, port); err != nil {
+	if err := errors.Join(h.write(runsFile, runsBy(values(h.read(settings))), 0o644), h.takeOver(ctx, old, port)); err != nil {
 		return err
 	}
 	out.Step(term.Good, 0, "It has taken over; the old one serves what it holds, for 15 minutes at most")
 	return nil
+}
+
+// retire has all instances leave but the one that has taken over: an update may have been cut off before that.
+func (h *host) retire(ctx context.Context, current int) error {
+	for port := firstPort; port <= lastPort; port++ {
+		if port == current || !h.exists(programOf(port)) {
+			continue
+		}
+		if said, _ := h.run(ctx, "systemctl", "is-active", unit(port)); said != "active" {
+			continue
+		}
+		if err := h.takeOver(ctx, port, current); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bringBack has the unit be what it was before an update that has failed.
+func (h *host) bringBack(ctx context.Context, was string) error {
+	if was == unitText {
+		return nil
+	}
+	err := h.write(unitFile, was, 0o644)
+	_, reloaded := h.run(ctx, "systemctl", "daemon-reload")
+	return errors.Join(err, reloaded)
 }
 
 // isInstalled reports whether the instance has the program that runs.

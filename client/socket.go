@@ -71,13 +71,19 @@ func (s *socket) learnFrom(answer *http.Response) {
 // dialSocket races the fronts that may be taken, and returns the number of the
 // one that won. The error is dial.ErrNothing if there is no such front.
 func (c *Client) dialSocket(ctx context.Context, w wanted) (*socket, int, error) {
-	fronts := c.frontsToTry(w.may)
+	fronts, silent := c.frontsToTry(w.may), time.Duration(0)
 	if w.visits && len(fronts) > 0 { // not within the race, so that the first keeps its head start
-		c.visitFirst(ctx, fronts[0])
+		silent = c.visitFirst(ctx, fronts[0])
 	}
-	return dial.Race(ctx, fronts, c.health.headStart, func(ctx context.Context, i int) (*socket, error) {
+	headStart := func(i int) time.Duration {
+		if i == fronts[0] { // the next has waited for that long already
+			return max(c.health.headStart(i)-silent, hurryStart)
+		}
+		return c.health.headStart(i)
+	}
+	return dial.Race(ctx, fronts, headStart, func(ctx context.Context, i int) (*socket, error) {
 		if w.visits {
-			c.visitFirst(ctx, i)
+			c.visitBeside(i)
 		}
 		if err := c.redials.admit(ctx, i); err != nil {
 			return nil, fmt.Errorf("front %d: %w", i+1, err)

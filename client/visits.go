@@ -23,6 +23,11 @@ const (
 	// visitReach is how long the first socket waits for the front to shake hands for its page, and visitWhole for
 	// all of the visit.
 	visitReach, visitWhole = time.Second, 2 * time.Second
+	// visitTrips is for how many round trips a front may be silent that has been sent a ClientHello for its page, and
+	// visitSlack for how much longer: the socket's would find the same silence.
+	visitTrips, visitSlack = 2, 250 * time.Millisecond
+	// visitKept is for how long a browser has a page without asking.
+	visitKept = 24 * time.Hour
 	// visitLimit is when a visit ends that nobody waits for any more.
 	visitLimit = 10 * time.Second
 	// visitTries is how often a front's page is asked for before its first socket, if nothing comes of that.
@@ -46,6 +51,7 @@ type visited struct {
 	spent toll
 	tries int       // visits before its first socket in this network
 	over  bool      // there is no other visit before a socket
+	known bool      // it was visited lately: a browser has the page, and its socket waits for nothing
 	busy  bool      // one is under way
 	next  time.Time // when the next is due, if the front is used; zero: that is not decided
 	moved uint64    // what the app's connections had moved when it was looked at last
@@ -87,7 +93,7 @@ func (v *visits) begin() {
 	defer v.mu.Unlock()
 	for _, f := range v.fronts {
 		f.site.Forget()
-		f.tries, f.over, f.next = 0, false, time.Time{}
+		f.tries, f.over, f.known, f.next = 0, false, false, time.Time{}
 	}
 }
 
@@ -148,7 +154,15 @@ func (v *visits) recall(front int, k kept.Front) {
 	defer v.mu.Unlock()
 	f, now := v.of(front), time.Now()
 	was := toll{min(k.VisitBytes, visitMost), time.Unix(k.VisitAt, 0)}
+	f.known = was.bytes > 0 && now.Sub(was.at) < visitKept
 	f.spent.bytes = max(f.spent.now(now), was.now(now))
+}
+
+// isKnown reports whether a front was visited lately.
+func (v *visits) isKnown(front int) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.of(front).known
 }
 
 // known adds what is to be kept of a front to k.
@@ -174,31 +188,47 @@ func (b *budgets) isCounted(front int) bool {
 	return b.of(front).minute.most(time.Now(), false) > 0
 }
 
-// visitFirst visits a front to which no socket was opened yet in this network, and returns once it has, or when the
-// socket is to wait no longer. The visit goes on then.
-func (c *Client) visitFirst(ctx context.Context, i int) {
+// visitBeside has the page of a front asked for to which no socket was opened yet in this network, while somebody goes
+// on who waits already; nil: it is not.
+func (c *Client) visitBeside(i int) *oneVisit {
 	if !c.mayVisit(i) {
-		return
+		return nil
 	}
-	v := c.goVisit(i, true)
-	if v == nil {
-		return
+	return c.goVisit(i, true)
+}
+
+// visitFirst visits a front to which no socket was opened yet in this network, and returns once it has, or when the
+// socket is to wait no longer. The visit goes on then. silent is for how long the front has said nothing, if
+// that is longer than it may take to shake hands.
+func (c *Client) visitFirst(ctx context.Context, i int) (silent time.Duration) {
+	began, isKnown := time.Now(), c.visits.isKnown(i)
+	v := c.visitBeside(i)
+	if v == nil || isKnown {
+		return 0
 	}
 	limit := time.NewTimer(visitReach)
 	defer limit.Stop()
-	select {
-	case <-v.reached:
-	case <-v.over:
-	case <-limit.C:
-		return
-	case <-ctx.Done():
-		return
-	}
-	limit.Reset(visitWhole - visitReach)
-	select {
-	case <-v.over:
-	case <-limit.C:
-	case <-ctx.Done():
+	for trip, connected := time.Duration(0), v.connected; ; {
+		select {
+		case trip = <-connected:
+			connected = nil
+			limit.Reset(min(visitReach-trip, visitTrips*trip+visitSlack))
+			continue
+		case <-v.reached:
+			limit.Reset(visitWhole - visitReach)
+			select {
+			case <-v.over:
+			case <-limit.C:
+			case <-ctx.Done():
+			}
+		case <-limit.C:
+			if after := time.Since(began); trip > 0 && after >= (1+visitTrips)*trip {
+				return after
+			}
+		case <-v.over:
+		case <-ctx.Done():
+		}
+		return 0
 	}
 }
 
@@ -216,8 +246,9 @@ func (c *Client) visitAgain(now time.Time) {
 
 // oneVisit is a visit that is under way.
 type oneVisit struct {
-	reached chan struct{} // closed once the front has shaken hands
-	over    chan struct{} // closed in the end
+	connected chan time.Duration // gets how long it took to connect, once that is done
+	reached   chan struct{}      // closed once the front has shaken hands
+	over      chan struct{}      // closed in the end
 }
 
 // goVisit begins a visit, if there may be one now; nil: there may not.
@@ -226,10 +257,10 @@ func (c *Client) goVisit(i int, isFirst bool) *oneVisit {
 	if room == 0 {
 		return nil
 	}
-	v := &oneVisit{make(chan struct{}), make(chan struct{})}
+	v := &oneVisit{make(chan time.Duration, 1), make(chan struct{}), make(chan struct{})}
 	c.tasks.Go(func() {
 		defer close(v.over)
-		m := &meter{}
+		m := &meter{began: time.Now(), connected: v.connected}
 		m.left.Store(int64(room))
 		err := c.visit(i, m, v.reached)
 		brought := room - int(max(m.left.Load(), 0))
@@ -254,11 +285,21 @@ func (c *Client) visit(i int, m *meter, reached chan<- struct{}) error {
 }
 
 // meter counts down what connections bring, and ends them after so many bytes.
-type meter struct{ left atomic.Int64 }
+type meter struct {
+	left      atomic.Int64
+	began     time.Time
+	connected chan<- time.Duration // is told of the first connection; it has room for one
+}
 
 var errSpent = errors.New("visits may bring no more for now")
 
-func (m *meter) over(c net.Conn) net.Conn { return &metered{c, m} }
+func (m *meter) over(c net.Conn) net.Conn {
+	select {
+	case m.connected <- time.Since(m.began):
+	default:
+	}
+	return &metered{c, m}
+}
 
 type metered struct {
 	net.Conn

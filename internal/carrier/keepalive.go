@@ -9,12 +9,9 @@ import (
 	"culvert/internal/wire"
 )
 
-// How an end notices that a carrier fell silent. The client asks: soon after the
-// last traffic it pings after quiet of pingActive and gives the answer the
-// profile's PongWait, with CheckEvery 8.5 s together at the stream door. The longer
-// nothing has moved, the longer it waits between, as whoever waits for something has
-// waited for longer: askPart of that time. Else the questions of thousands of clients, which
-// come to nothing nearly always, would be most of what they cost. When
+// How an end notices that a carrier fell silent. The client asks: while there
+// is traffic it pings after quiet of pingActive and gives the answer the
+// profile's PongWait, with CheckEvery 8.5 s together at the stream door; when
 // all is idle it pings every pingIdle, less than the 60 s at which common CDNs
 // cut. Where much has come and then nothing, perhaps because it is lost, it asks after pingBulk:
 // whoever only takes is owed no answer. The origin waits, but at the gateway door asks for what it
@@ -23,7 +20,7 @@ const (
 	CheckEvery = time.Second
 	pingActive = 2500 * time.Millisecond
 	pingIdle   = 25 * time.Second
-	askPart    = 3 // two of three parts
+	activeFor  = 60 * time.Second
 
 	pingBulk = 400 * time.Millisecond
 	muchCame = 4 << 10 // bytes since the peer was last asked
@@ -203,8 +200,8 @@ func (c *Carrier) idleLimit() time.Duration {
 // askAfter is after how much quiet the peer is asked.
 func (c *Carrier) askAfter(now time.Time) time.Duration {
 	limit := c.idleLimit()
-	if !c.alive.standsBy.Load() {
-		limit = min(limit, max(pingActive, now.Sub(c.set.active())/askPart*2))
+	if now.Sub(c.set.active()) < activeFor && !c.alive.standsBy.Load() {
+		limit = pingActive
 	}
 	limit -= limit * time.Duration(c.alive.early.Load()) / 100
 	if c.hasBrought() && !c.alive.standsBy.Load() {

@@ -47,39 +47,6 @@ func TestACarrierThatBroughtMuchIsAskedSoon(t *testing.T) {
 	})
 }
 
-// The longer nothing has moved, the more rarely the peer is asked: soon at first, and by few questions a minute in all.
-func TestQuestionsGetRareWhileNothingMoves(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		c, _ := newOver(newDoor(transport.StreamProfile()))
-		defer c.Close()
-		moved := time.Now()
-		c.set.active = func() time.Time { return moved }
-		c.heard()
-		var asked []time.Duration
-		for last := time.Duration(0); ; {
-			time.Sleep(c.set.CheckIn(time.Now()))
-			after := time.Since(moved)
-			if after > time.Minute {
-				break
-			}
-			c.Check(time.Now())
-			if c.alive.pinged.Load() == 0 {
-				continue
-			}
-			if limit := max(pingActive, after*2/3) + CheckEvery*5/4; after-last > limit {
-				t.Errorf("asked after %v and then %v, want it within %v", last, after, limit)
-			}
-			asked, last = append(asked, after), after
-			c.heard()
-			c.alive.pinged.Store(0)
-		}
-		if len(asked) < 3 || len(asked) > 6 || asked[0] > pingActive+CheckEvery*5/4 {
-			t.Errorf("asked after %v, want it soon, and three to six times in a minute", asked)
-		}
-	})
-}
-
 func TestQuestionsAreAskedOnNoGrid(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -235,7 +235,10 @@ func (c *Carrier) bulkTurn() (s *Slot, most int) {
 	}
 	c.queue.streak = 0
 	record := c.out.most()
-	return c.queue.nextBulk(), max(min(most, record-cut(record))-messageHead-wire.RecordOverhead, leastFill)
+	if !c.profile.Paid { // a message more is one more to pay for
+		record -= cut(record)
+	}
+	return c.queue.nextBulk(), max(min(most, record)-messageHead-wire.RecordOverhead, leastFill)
 }
 
 // smallTurn is the slot whose turn of small frames it is; nil if there is none.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path"
 	"path/filepath"
@@ -19,7 +20,7 @@ const (
 )
 
 // clientPackage holds the client, and what starts it with the machine once there is a link.
-func (r *release) clientPackage(s system, k kind) *nfpmConfig {
+func (r *release) clientPackage(s system, k kind) (*nfpmConfig, error) {
 	p := r.newPackage("culvert", "Carries WhatsApp's chat and media under whatever blocks their way.\nIt serves the app's own proxy setting.", k)
 	r.add(p, "/usr/bin/culvert", filepath.Join(r.built(s), client.name), 0o755, "")
 	r.add(p, "/etc/culvert", "", 0o755, ourFolder)
@@ -35,8 +36,9 @@ func (r *release) clientPackage(s system, k kind) *nfpmConfig {
 		r.add(p, "/usr/lib/systemd/system/culvert.service", r.kept("systemd/culvert.service"), 0o644, "")
 		r.documents(p, "docs/CLIENT.md")
 	}
-	p.Scripts = r.scripts(k, "culvert")
-	return p
+	var err error
+	p.Scripts, err = r.scripts(k, "culvert")
+	return p, err
 }
 
 // serverPackage holds both servers. Nothing starts before somebody has given it its settings.
@@ -63,8 +65,9 @@ func (r *release) serverPackage(s system, k kind) (*nfpmConfig, error) {
 			r.add(p, u.to, u.from, u.mode, "")
 		}
 	}
-	p.Scripts = r.scripts(k, "server")
-	return p, nil
+	var err error
+	p.Scripts, err = r.scripts(k, "server")
+	return p, err
 }
 
 // units are the servers' for systemd.
@@ -84,16 +87,20 @@ func (r *release) documents(p *nfpmConfig, page string) {
 	r.add(p, at+path.Base(page), filepath.Join(r.source(), page), 0o644, "")
 }
 
-// scripts run when a package comes and goes: what a kind's folder holds for it. An apk may have one at most, as
-// nfpm writes several in an order that changes from run to run.
-func (r *release) scripts(k kind, of string) map[string]string {
+// scripts run when a package comes and goes: what a kind's folder holds for it. An apk has their files' modes and
+// times, so they are given the commit's.
+func (r *release) scripts(k kind, of string) (map[string]string, error) {
 	folder := map[string]string{"deb": "systemd", "rpm": "systemd", "apk": "openrc", "ipk": "openwrt"}[k.packager]
 	found := map[string]string{}
 	for _, when := range []string{"postinstall", "preremove", "postremove"} {
 		name := r.kept("scripts/" + folder + "-" + of + "-" + when)
-		if _, err := os.Stat(name); err == nil {
-			found[when] = name
+		if _, err := os.Stat(name); err != nil {
+			continue
 		}
+		if err := errors.Join(os.Chmod(name, 0o755), os.Chtimes(name, r.commit, r.commit)); err != nil {
+			return nil, err
+		}
+		found[when] = name
 	}
-	return found
+	return found, nil
 }

@@ -41,18 +41,18 @@ func (s system) kinds() []kind {
 // packages writes all of a system. A router is no server: OpenWrt has the client alone.
 func (r *release) packages(s system) error {
 	for _, k := range s.kinds() {
-		if err := r.pack(r.clientPackage(s, k), k); err != nil {
-			return err
+		makers := []func(system, kind) (*nfpmConfig, error){r.clientPackage}
+		if s.server && k.packager != "ipk" {
+			makers = append(makers, r.serverPackage)
 		}
-		if !s.server || k.packager == "ipk" {
-			continue
-		}
-		p, err := r.serverPackage(s, k)
-		if err != nil {
-			return err
-		}
-		if err := r.pack(p, k); err != nil {
-			return err
+		for _, of := range makers {
+			p, err := of(s, k)
+			if err != nil {
+				return err
+			}
+			if err := r.pack(p, k); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

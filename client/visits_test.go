@@ -46,6 +46,23 @@ func TestVisitsSpendWhatAnHourMakesUpFor(t *testing.T) {
 	})
 }
 
+// A browser has the page that it got the day before.
+func TestAFrontThatWasVisitedLatelyIsKnown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for ago, want := range map[time.Duration]bool{time.Hour: true, visitKept + time.Second: false} {
+			var v visits
+			v.recall(0, kept.Front{VisitBytes: 45_000, VisitAt: time.Now().Add(-ago).Unix()})
+			if v.isKnown(0) != want || v.isKnown(1) {
+				t.Errorf("%v ago: got %v, want %v", ago, !want, want)
+			}
+			if v.begin(); v.isKnown(0) {
+				t.Error("it is known in another network")
+			}
+		}
+	})
+}
+
 func TestThereIsOneVisitBeforeASocketAndOneMoreIfItFailed(t *testing.T) {
 	t.Parallel()
 	var v visits

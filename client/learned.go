@@ -84,8 +84,9 @@ func (c *Client) recall(n kept.Network) {
 		c.cfg.Dialer.SetLook(f, known.Look)
 		c.cfg.Dialer.SetSmall(f, known.Small)
 		c.budgets.recall(i, known)
-		c.visits.recall(i, known)
-		if tag != "" && tag == n.Best {
+		isBest := tag != "" && tag == n.Best
+		c.visits.recall(i, known, isBest)
+		if isBest {
 			best = i
 		}
 	}

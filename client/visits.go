@@ -26,8 +26,6 @@ const (
 	// visitTrips is for how many round trips a front may be silent that has been sent a ClientHello for its page, and
 	// visitSlack for how much longer: the socket's would find the same silence.
 	visitTrips, visitSlack = 2, 250 * time.Millisecond
-	// visitKept is for how long a browser has a page without asking.
-	visitKept = 24 * time.Hour
 	// visitLimit is when a visit ends that nobody waits for any more.
 	visitLimit = 10 * time.Second
 	// visitTries is how often a front's page is asked for before its first socket, if nothing comes of that.
@@ -51,7 +49,7 @@ type visited struct {
 	spent toll
 	tries int       // visits before its first socket in this network
 	over  bool      // there is no other visit before a socket
-	known bool      // it was visited lately: a browser has the page, and its socket waits for nothing
+	known bool      // it was good here at an earlier start: a browser has its page, and its socket waits for nothing
 	busy  bool      // one is under way
 	next  time.Time // when the next is due, if the front is used; zero: that is not decided
 	moved uint64    // what the app's connections had moved when it was looked at last
@@ -148,17 +146,17 @@ func (v *visits) isDue(front int, moved uint64, now time.Time) bool {
 	return f.moved != moved
 }
 
-// recall has what was kept be known.
-func (v *visits) recall(front int, k kept.Front) {
+// recall has what was kept be known of a front, which was the good one then or not.
+func (v *visits) recall(front int, k kept.Front, wasGood bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	f, now := v.of(front), time.Now()
 	was := toll{min(k.VisitBytes, visitMost), time.Unix(k.VisitAt, 0)}
-	f.known = was.bytes > 0 && now.Sub(was.at) < visitKept
+	f.known = wasGood
 	f.spent.bytes = max(f.spent.now(now), was.now(now))
 }
 
-// isKnown reports whether a front was visited lately.
+// isKnown reports whether a front was good here at an earlier start.
 func (v *visits) isKnown(front int) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()

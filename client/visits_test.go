@@ -30,7 +30,7 @@ func TestVisitsSpendWhatAnHourMakesUpFor(t *testing.T) {
 		var k kept.Front
 		v.known(0, &k)
 		var again visits
-		again.recall(0, k)
+		again.recall(0, k, false)
 		time.Sleep(30 * time.Minute)
 		for _, v := range []*visits{&v, &again} {
 			v.begin()
@@ -38,7 +38,7 @@ func TestVisitsSpendWhatAnHourMakesUpFor(t *testing.T) {
 				t.Errorf("got %d bytes, want half of what an hour makes up for, and 3,000", room)
 			}
 		}
-		again.recall(1, kept.Front{VisitBytes: 1 << 19, VisitAt: time.Now().Add(99 * time.Hour).Unix()})
+		again.recall(1, kept.Front{VisitBytes: 1 << 19, VisitAt: time.Now().Add(99 * time.Hour).Unix()}, false)
 		time.Sleep(time.Hour)
 		if again.start(1, false, time.Now()) == 0 {
 			t.Error("a clock that was wrong forbids visits for longer than an hour")
@@ -46,21 +46,18 @@ func TestVisitsSpendWhatAnHourMakesUpFor(t *testing.T) {
 	})
 }
 
-// A browser has the page that it got the day before.
-func TestAFrontThatWasVisitedLatelyIsKnown(t *testing.T) {
+// A browser has the page of a front that was good here before.
+func TestAFrontThatWasGoodIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		for ago, want := range map[time.Duration]bool{time.Hour: true, visitKept + time.Second: false} {
-			var v visits
-			v.recall(0, kept.Front{VisitBytes: 45_000, VisitAt: time.Now().Add(-ago).Unix()})
-			if v.isKnown(0) != want || v.isKnown(1) {
-				t.Errorf("%v ago: got %v, want %v", ago, !want, want)
-			}
-			if v.begin(); v.isKnown(0) {
-				t.Error("it is known in another network")
-			}
-		}
-	})
+	var v visits
+	v.recall(0, kept.Front{}, true)
+	v.recall(1, kept.Front{}, false)
+	if !v.isKnown(0) || v.isKnown(1) {
+		t.Errorf("got %v of one that was good, and %v of another", v.isKnown(0), v.isKnown(1))
+	}
+	if v.begin(); v.isKnown(0) {
+		t.Error("it is known in another network")
+	}
 }
 
 func TestThereIsOneVisitBeforeASocketAndOneMoreIfItFailed(t *testing.T) {

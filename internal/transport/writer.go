@@ -136,12 +136,16 @@ func (w *messageWriter) Read(p []byte) (int, error) {
 // a message of four records costs one system call.
 type Cork struct {
 	gatherer
-	came func() // told of bytes that were read; or nil
+	came func() // told of bytes that were read, of more than an alert; or nil
 	read atomic.Int64
 }
 
 // Brought is how many bytes have come by the connection.
 func (c *Cork) Brought() int { return int(c.read.Load()) }
+
+// mostAlert is how long an alert of TLS is at most, by the ciphers that are in use: one says goodbye on a connection on
+// which nothing has moved for long.
+const mostAlert = 69
 
 // NewCork wraps the conn on which TLS will run.
 func NewCork(c net.Conn) *Cork { return &Cork{gatherer: gatherer{Conn: c, piece: gatherSize}} }
@@ -149,7 +153,7 @@ func NewCork(c net.Conn) *Cork { return &Cork{gatherer: gatherer{Conn: c, piece:
 func (c *Cork) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.read.Add(int64(n))
-	if n > 0 && c.came != nil {
+	if n > mostAlert && c.came != nil {
 		c.came()
 	}
 	return n, err

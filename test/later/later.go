@@ -53,6 +53,7 @@ const (
 
 // These are time's.
 var (
+	After     = time.After
 	AfterFunc = time.AfterFunc
 	Date      = time.Date
 	NewTicker = time.NewTicker

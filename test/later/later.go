@@ -48,6 +48,7 @@ const (
 	Hour        = time.Hour
 	October     = time.October
 	DateOnly    = time.DateOnly
+	DateTime    = time.DateTime
 	RFC3339     = time.RFC3339
 )
 

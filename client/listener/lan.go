@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"culvert/internal/dial"
 )
 
 // ErrNoLAN means that no address of this machine looks like one that a phone
@@ -21,7 +23,7 @@ func LANAddresses() ([]netip.Addr, error) {
 	if err != nil {
 		return nil, ErrNoLAN
 	}
-	out := leadingOut()
+	out := dial.LeadingOut()
 	var all []lanCandidate
 	for _, i := range interfaces {
 		for _, addr := range addressesOf(i) {
@@ -29,17 +31,6 @@ func LANAddresses() ([]netip.Addr, error) {
 		}
 	}
 	return sortLAN(all)
-}
-
-// leadingOut is the own address by which the default route leads, or none. Nothing is sent.
-func leadingOut() netip.Addr {
-	conn, err := net.Dial("udp4", "192.0.2.1:9") // RFC 5737: nobody has it
-	if err != nil {
-		return netip.Addr{}
-	}
-	defer conn.Close()
-	at, _ := netip.ParseAddrPort(conn.LocalAddr().String())
-	return at.Addr().Unmap()
 }
 
 func addressesOf(i net.Interface) (found []netip.Addr) {

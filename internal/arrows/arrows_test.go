@@ -70,7 +70,7 @@ var mayImport = map[string][]string{
 	"cmd/cloud":   {"internal/aws", "cmd/cloud/internal/advice", "cmd/cloud/internal/cfn", "internal/cost", "internal/term"},
 
 	"cmd/cloud/internal/advice": {"internal/aws"},
-	"cmd/origin/internal/setup": {"internal/link", "internal/seal", "internal/secret", "internal/serve", "internal/term", "internal/version"},
+	"cmd/origin/internal/setup": {"internal/dial", "internal/link", "internal/seal", "internal/secret", "internal/serve", "internal/term", "internal/version"},
 	"cmd/cloud/internal/cfn":    {"internal/aws", "cmd/cloud/internal/advice", "internal/term"},
 
 	"infra":           {"edge/gate"},

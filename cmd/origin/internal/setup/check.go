@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"culvert/internal/dial"
 	"culvert/internal/link"
 	"culvert/internal/seal"
 	"culvert/internal/secret"
@@ -161,8 +162,8 @@ func (p *plan) findAddress() error {
 		p.at = ip.Unmap().String()
 		return nil
 	}
-	ip, ok := leadingOut()
-	if !ok {
+	ip := dial.LeadingOut()
+	if !ip.IsValid() {
 		return errors.New("this machine has no way to the internet, so no address that a link could name: give it with --address, or a name with --name")
 	}
 	if ip.IsPrivate() || ip.IsLoopback() {
@@ -170,17 +171,6 @@ func (p *plan) findAddress() error {
 	}
 	p.at = ip.String()
 	return nil
-}
-
-// leadingOut is the own address by which the default route leads. Nothing is sent.
-func leadingOut() (netip.Addr, bool) {
-	conn, err := net.Dial("udp4", "192.0.2.1:9") // RFC 5737: nobody has it
-	if err != nil {
-		return netip.Addr{}, false
-	}
-	defer conn.Close()
-	at, err := netip.ParseAddrPort(conn.LocalAddr().String())
-	return at.Addr().Unmap(), err == nil
 }
 
 // checkName wants a name that resolves.

@@ -35,9 +35,11 @@ func isWide(r rune) bool {
 
 // Wrap breaks s between words into lines of at most so many columns, as far as its words allow that. Chinese, which
 // has no spaces, is broken between any two letters but before a mark that ends something. There is one line at least.
+// Bytes that are no UTF-8 become U+FFFD, which a terminal shows in one column: on lines of their own, pieces of letters
+// could make others.
 func Wrap(s string, columns int) (lines []string) {
 	line := ""
-	for _, word := range strings.Fields(s) {
+	for _, word := range strings.Fields(strings.ToValidUTF8(s, "\uFFFD")) {
 		if line != "" && Columns(line)+1+Columns(word) > columns && !mayBreak(word) {
 			lines, line = append(lines, line), ""
 		}

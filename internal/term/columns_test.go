@@ -30,6 +30,7 @@ func TestLinesEndBetweenWordsOrWideLetters(t *testing.T) {
 		{"目前只，有", []string{"目前只，", "有"}},
 		{"目前只有，本", []string{"目前只", "有，本"}},
 		{"用 --lan 启动它", []string{"用 --lan", "启动它"}},
+		{"not\xe2\x80, yes", []string{"not\uFFFD,", "yes"}},
 	} {
 		if got := Wrap(c.text, 8); !slices.Equal(got, c.want) {
 			t.Errorf("%q: got %q, want %q", c.text, got, c.want)
@@ -39,10 +40,12 @@ func TestLinesEndBetweenWordsOrWideLetters(t *testing.T) {
 
 func FuzzWrap(f *testing.F) {
 	f.Add("目前只有本设备 a b", 3)
+	f.Add("\x80\x80\x80\x80\x80\xe2\xe2\xe2\u2000", 7) // pieces of a letter
 	f.Fuzz(func(t *testing.T, text string, columns int) {
 		columns = max(1, columns%100)
 		lines := Wrap(text, columns)
-		if got, want := strings.Join(strings.Fields(strings.Join(lines, "")), ""), strings.Join(strings.Fields(text), ""); got != want {
+		want := strings.Join(strings.Fields(strings.ToValidUTF8(text, "\uFFFD")), "")
+		if got := strings.Join(strings.Fields(strings.Join(lines, "")), ""); got != want {
 			t.Errorf("got %q, want all of %q", got, want)
 		}
 	})

@@ -21,7 +21,7 @@ func TestAGoodbyeOfTLSIsNothingThatCame(t *testing.T) {
 	said := make(chan struct{})
 	go func() {
 		server := tls.Server(far, &tls.Config{Certificates: web.TLS.Certificates, SessionTicketsDisabled: true})
-		io.WriteString(server, string(make([]byte, 200)))
+		server.Write(make([]byte, 200))
 		<-said
 		server.Close()
 	}()

@@ -278,6 +278,16 @@ func (a *Account[K]) Add(n int64) (left int64, payer *Account[K]) {
 	return left, payer
 }
 
+// IsBehind reports whether another has more: of all, or within the account's name.
+func (a *Account[K]) IsBehind() bool {
+	if a == nil {
+		return false
+	}
+	a.bound.mu.Lock()
+	defer a.bound.mu.Unlock()
+	return a.lag() > 0
+}
+
 // Give gives n back.
 func (a *Account[K]) Give(n int64) {
 	if a == nil {

@@ -178,11 +178,11 @@ func (t *Tunnel) takeBytes(ck chunk, whole []byte) (kept bool, err error) {
 	return kept, err
 }
 
-// isExcess reports that the tunnel keeps more than is left to its user of what the
-// stream has not taken: what the peer was told that it may send cannot be taken back, so
-// it is given up. t.mu is held.
+// isExcess reports that the tunnel keeps more than is left of what the stream has not taken, and that nobody
+// keeps more than its session: what the peer was told that it may send cannot be taken back, so it is given
+// up. While another keeps more, that one pays. t.mu is held.
 func (t *Tunnel) isExcess() bool {
-	return t.recv.bytes > transport.SmallFrame && t.recv.bytes > t.roomFor()
+	return t.recv.bytes > transport.SmallFrame && t.recv.bytes > t.roomFor() && !t.accounts().memory.IsBehind()
 }
 
 // writeOut writes what it can to the stream without waiting; a goroutine writes the

@@ -261,7 +261,7 @@ func (m *recvModel) step(c *choices) {
 	case op == 5:
 		m.write(1 + c.of(800))
 	case op == 6:
-		f := m.r.ackNow(1)
+		f := m.r.ackNow(1, m.r.win.size)
 		if f.Pos != uint64(len(m.written)) && m.r.state != recvClosed || f.Pos+uint64(f.Num) != m.r.promised {
 			m.t.Fatalf("got an ack of %d, want %d", f.Pos, len(m.written))
 		}
@@ -361,7 +361,7 @@ func runRecv(t *testing.T, c *choices) {
 	for range 100 {
 		m.take(int(m.r.got), 300, true)
 		m.write(300)
-		m.r.ackNow(1)
+		m.r.ackNow(1, m.r.win.size)
 		m.fin()
 		m.check()
 	}

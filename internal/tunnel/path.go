@@ -340,7 +340,7 @@ func (t *Tunnel) appendControl(b []byte, p *path) []byte {
 		b = t.appendUse(b, p)
 	}
 	if t.recv.ackDue {
-		f := t.recv.ackNow(t.id)
+		f := t.recv.ackNow(t.id, t.window())
 		b = f.Append(b)
 		t.reader.rest()
 	}

@@ -163,12 +163,12 @@ func (r *recvHalf) closed() {
 	r.state = recvClosed
 }
 
-// ackNow is what to tell the peer: what was written and how far it may go on.
+// ackNow is what to tell the peer: what was written, and that it may go on for a window from there.
 // A limit is never taken back.
-func (r *recvHalf) ackNow(id uint32) wire.Frame {
+func (r *recvHalf) ackNow(id uint32, window uint64) wire.Frame {
 	r.ackDue, r.ackSoon = false, false
 	r.told = r.written
-	r.promised = max(r.promised, r.written+r.win.size)
+	r.promised = max(r.promised, r.written+window)
 	return wire.Frame{Kind: wire.Ack, Tunnel: id, Pos: r.written, Num: uint32(r.promised - r.written)}
 }
 

@@ -1,6 +1,8 @@
 package tunnel
 
 import (
+	"bytes"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,4 +128,55 @@ func TestASessionThatGivesWayEndsWhole(t *testing.T) {
 			t.Errorf("got a carrier that is dead: %v, and %d tunnels; want none", far.Dead(), s.Tunnels())
 		}
 	})
+}
+
+// What is kept for a stalled stream is kept while another user's keeps more, though less is left than it keeps.
+func TestWhoeverKeepsLessThanAnotherGivesUpNothing(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, n *Net) {
+		n.far.Shares.Memory = share.NewBound[uint32](1200 << 10)
+		carrier, _ := n.first()
+		app, service, _ := joined(t, n, carrier)
+		other := n.far.newSession(testUser + 1)
+		other.accounts.memory.Add(700 << 10)
+		sent := bytesOf(wire.FirstWindow, 1)
+		go app.Write(sent)
+		time.Sleep(time.Second)
+		if kept := n.far.allTunnels()[0].accounts().memory.Has(); kept < 400<<10 {
+			t.Errorf("got %d bytes kept, want most of a window", kept)
+		}
+		other.accounts.memory.Add(-700 << 10)
+		got := make([]byte, len(sent))
+		if _, err := io.ReadFull(service, got); err != nil || !bytes.Equal(got, sent) {
+			t.Errorf("got %v, or other bytes than were sent", err)
+		}
+	})
+}
+
+// Where memory is scarce the peer of a stream that takes all it gets is promised no more than a first window.
+func TestWindowsAreSmallWhereMemoryIsScarce(t *testing.T) {
+	t.Parallel()
+	tb := NewTable(Events{}, NewWindows(1<<30), false)
+	tb.Shares.Memory = share.NewBound[uint32](32 << 20)
+	mine := newTestTunnel(tb)
+	mine.session = tb.newSession(testUser)
+	mine.recv.win.size = 4 << 20
+	for _, c := range []struct {
+		kept int64 // by others
+		want uint64
+	}{{0, 4 << 20}, {20 << 20, 4 << 20}, {26 << 20, 2 << 20}, {32 << 20, wire.FirstWindow}} {
+		others := make([]*share.Account[uint32], 64)
+		for i := range others {
+			others[i] = tb.Shares.Memory.Open(uint32(100+i), nil)
+			others[i].Add(c.kept / int64(len(others)))
+		}
+		mine.mu.Lock()
+		if got := mine.window(); got != c.want {
+			t.Errorf("others keep %d: got a window of %d, want %d", c.kept, got, c.want)
+		}
+		mine.mu.Unlock()
+		for _, o := range others {
+			o.Close()
+		}
+	}
 }

@@ -152,7 +152,7 @@ func (t *Tunnel) lastWord(e End) (word wire.Frame, said bool) {
 		return wire.Frame{Kind: wire.Reset, Tunnel: t.id, Code: byte(e.Reason)}, false
 	}
 	said = t.recv.told == t.recv.written
-	return t.recv.ackNow(t.id), said
+	return t.recv.ackNow(t.id, t.window()), said
 }
 
 func (t *Tunnel) closeStream(stream net.Conn, inOrder bool) {

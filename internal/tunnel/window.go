@@ -82,6 +82,12 @@ func (tb *Table) mostWindow() uint64 {
 	return min(wire.MaxWindow, max(wire.FirstWindow, uint64(tb.Shares.Memory.Size()/8)))
 }
 
+// window is how far the peer may go on: less than the stream deserves where memory is scarce, so that whoever
+// moves bytes keeps little by the time that those who keep most pay. t.mu is held.
+func (t *Tunnel) window() uint64 {
+	return min(t.recv.win.size, uint64(max(wire.FirstWindow, t.roomFor())))
+}
+
 // roomToKeep is how many bytes more may be kept for the peer: t may keep as much as is
 // left to its user, so that those whose peer takes nothing leave room for others, and
 // what chat does. t.mu is held.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -121,7 +122,9 @@ func (s *slow) dial(ctx context.Context, network, address string) (net.Conn, err
 type slowConn struct {
 	net.Conn
 	rate int
-	owed atomic.Int64 // bytes whose time is taken with the next
+
+	mu   sync.Mutex
+	busy time.Time // until when what was written takes the way up
 }
 
 const packet = 1400
@@ -130,26 +133,39 @@ const packet = 1400
 // a mutex, and while anybody does a bubble's clock stands still.
 const ping = 100
 
-func (c *slowConn) pace(n int) { time.Sleep(time.Duration(n) * time.Second / time.Duration(c.rate)) }
+func (c *slowConn) takes(n int) time.Duration {
+	return time.Duration(n) * time.Second / time.Duration(c.rate)
+}
 
 func (c *slowConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b[:min(len(b), packet)])
-	c.pace(n)
+	time.Sleep(c.takes(n))
 	return n, err
 }
 
 func (c *slowConn) Write(b []byte) (n int, err error) {
 	if len(b) < ping {
-		c.owed.Add(int64(len(b)))
+		c.queue(len(b))
 		return c.Conn.Write(b)
 	}
 	for n < len(b) && err == nil {
 		k := min(len(b)-n, packet)
-		c.pace(k + int(c.owed.Swap(0)))
+		time.Sleep(time.Until(c.queue(k)))
 		k, err = c.Conn.Write(b[n : n+k])
 		n += k
 	}
 	return n, err
+}
+
+// queue is when n bytes more have gone up, behind those that have not yet.
+func (c *slowConn) queue(n int) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := time.Now(); c.busy.Before(now) {
+		c.busy = now
+	}
+	c.busy = c.busy.Add(c.takes(n))
+	return c.busy
 }
 
 // A TLS record takes eight seconds.

@@ -69,7 +69,7 @@ func New(c Config) (*Gate, error) {
 		return nil, err
 	}
 	g := &Gate{
-		cfg: c, loopback: isLoopback(c.Origin.Hostname()), tickets: wire.NewTickets(c.Keys, time.Time{}),
+		cfg: c, loopback: isLoopback(c.Origin.Hostname()), tickets: wire.NewTickets(c.Keys),
 		signer: wire.NewSigner(c.Keys), origins: handover.New(c.Client), log: c.Log,
 	}
 	if g.log == nil {

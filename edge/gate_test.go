@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"culvert/internal/wire"
 )
@@ -57,7 +56,7 @@ func TestAGateOfTheLastGenerationStillOpens(t *testing.T) {
 	o := newOrigin(t)
 	g, _ := newGate(t, o.URL)
 	g.cfg.Keys = append(testKeys(t, "n"), g.cfg.Keys...)
-	g.tickets = wire.NewTickets(g.cfg.Keys, time.Time{})
+	g.tickets = wire.NewTickets(g.cfg.Keys)
 	wantStatus(t, g, event("MESSAGE", up(token(t), "", "frames")), http.StatusOK)
 	wantStatus(t, g, messageTo(t, o.URL), http.StatusOK)
 }

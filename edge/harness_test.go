@@ -118,7 +118,7 @@ func tokenBy(t testing.TB, letter string) string {
 }
 
 func ticket(t testing.TB, at netip.AddrPort, user uint32) string {
-	return wire.NewTickets(testKeys(t, "k"), time.Time{}).New(wire.Owner{At: at, User: user}, time.Now())
+	return wire.NewTickets(testKeys(t, "k")).New(0, wire.Owner{At: at, User: user}, time.Now())
 }
 
 // up is a client's message.

@@ -36,7 +36,7 @@ func TestAHelloWithoutAGoodTicketGoesToTheConfiguredOrigin(t *testing.T) {
 	for name, tick := range map[string]string{
 		"none":              "",
 		"of another user":   ticket(t, other.at(t), testUser+1),
-		"of another gate":   wire.NewTickets(testKeys(t, "x"), time.Time{}).New(wire.Owner{At: other.at(t), User: testUser}, time.Now()),
+		"of another gate":   wire.NewTickets(testKeys(t, "x")).New(0, wire.Owner{At: other.at(t), User: testUser}, time.Now()),
 		"of a public owner": ticket(t, netip.MustParseAddrPort("198.51.100.7:8080"), testUser),
 	} {
 		configured := newOrigin(t)

@@ -47,7 +47,8 @@ func newAdmission(cfg Config) *admission {
 type bearer struct {
 	user  uint32
 	token wire.Token
-	pair  *seal.Pair // whose key has proved the token
+	gate  wire.KeyNumber // of the gate's key that has signed the token
+	pair  *seal.Pair     // whose key has proved the token
 }
 
 // verify says whose token this is, if that user has made it and may use it. Nothing is
@@ -66,8 +67,9 @@ func (a *admission) judge(text string, now time.Time) (b bearer, why string) {
 		text = noToken
 	}
 	token, err := wire.ParseToken(text)
-	admitted, revoked := token.Admit(a.gates, now), a.revoked(token.User())
-	b = bearer{user: token.User(), token: token}
+	gate, admitted := token.AdmittedBy(a.gates, now)
+	revoked := a.revoked(token.User())
+	b = bearer{user: token.User(), token: token, gate: gate}
 	if admitted && !revoked {
 		b.pair = a.pairs.prove(&token)
 	} else {

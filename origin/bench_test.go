@@ -52,7 +52,7 @@ func BenchmarkHanded(b *testing.B) {
 			serveHanded(b, x, signer.Sign(hello, time.Now()))
 			client.Hear(<-posted.to(hello.Conn))
 			pad := make([]byte, size-4-3-wire.RecordOverhead) // behind number and Turn; zeros are one Pad frame
-			text := client.message("", x.fleet.ticket(1), 1, pad)
+			text := client.message("", x.fleet.ticket(&bearer{user: 1}), 1, pad)
 			again := signer.Sign(wire.Handed{Event: wire.Message, Conn: hello.Conn, Text: text}, time.Now())
 			b.SetBytes(int64(size))
 			b.ReportAllocs()

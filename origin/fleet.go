@@ -45,13 +45,13 @@ const maxOwnerAnswer = 16 << 10
 // errNotServed means that the owner does not serve the request.
 var errNotServed = errors.New("owner does not serve it")
 
-// ticket leads user's carriers and messages back to this origin. It is empty
+// ticket leads carriers and messages of b's user back to this origin. It is empty
 // where nobody could follow it.
-func (f *fleet) ticket(user uint32) string {
+func (f *fleet) ticket(b *bearer) string {
 	if !f.self.IsValid() {
 		return ""
 	}
-	return f.tickets.New(wire.Owner{At: f.self, User: user}, time.Now())
+	return f.tickets.New(b.gate, wire.Owner{At: f.self, User: b.user}, time.Now())
 }
 
 // isOwn reports whether ticket leads user to this origin.

@@ -44,7 +44,7 @@ func echo(streams <-chan net.Conn) {
 // owner is the function's: where h goes.
 func (f *fleet) owner(h wire.Handed) string {
 	up, _ := wire.ParseUp(h.Text)
-	owner, err := wire.NewTickets(f.gates, time.Time{}).Open(up.Ticket, time.Now())
+	owner, err := wire.NewTickets(f.gates).Open(up.Ticket, time.Now())
 	if err == nil {
 		return "http://" + owner.At.String()
 	}

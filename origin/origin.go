@@ -36,10 +36,6 @@ type Origin struct {
 	tasks *tasks.Group // all goroutines of the origin
 }
 
-// rotating is for how long after a start others may not know the newest secret:
-// a fleet is replaced one by one, and functions after it.
-const rotating = 3 * time.Hour
-
 // New makes an Origin, or says what is wrong with cfg. Close releases what it holds.
 func New(cfg Config) (*Origin, error) {
 	if err := cfg.check(); err != nil {
@@ -60,7 +56,7 @@ func New(cfg Config) (*Origin, error) {
 	o.acceptor.table, o.acceptor.metrics = o.table, metrics
 	o.admission.table, o.admission.metrics = o.table, metrics
 	o.fleet = &fleet{
-		self: cfg.Advertise, tickets: wire.NewTickets(cfg.Gates, time.Now().Add(rotating)), posts: handover.Over(cfg.Reach), reach: cfg.Reach,
+		self: cfg.Advertise, tickets: wire.NewTickets(cfg.Gates), posts: handover.Over(cfg.Reach), reach: cfg.Reach,
 		passing: make(chan struct{}, cfg.MaxCarriers), metrics: metrics, ctx: o.ctx, tasks: o.tasks,
 	}
 	o.stream = &streamDoor{admission: o.admission, fleet: o.fleet, site: cfg.Site, metrics: metrics}

@@ -41,7 +41,7 @@ func upgrade(t *testing.T, n network, x *node, token, ticket, header string) net
 	}
 	for _, cookie := range res.Cookies() {
 		if cookie.Name == wire.TicketCookie && res.StatusCode == http.StatusSwitchingProtocols {
-			owner, _ := wire.NewTickets(n.gates, time.Time{}).Open(cookie.Value, time.Now())
+			owner, _ := wire.NewTickets(n.gates).Open(cookie.Value, time.Now())
 			return owner.At
 		}
 	}
@@ -55,14 +55,14 @@ func (n network) token(t *testing.T, user uint32) string {
 }
 
 func ticketTo(n network, at netip.AddrPort, user uint32) string {
-	return wire.NewTickets(n.gates, time.Time{}).New(wire.Owner{At: at, User: user}, time.Now())
+	return wire.NewTickets(n.gates).New(0, wire.Owner{At: at, User: user}, time.Now())
 }
 
 func TestACarrierIsServedWhereItsTicketLeads(t *testing.T) {
 	t.Parallel()
 	n := newNetwork()
 	a, b := n.node(t), n.node(t)
-	old := wire.NewTickets(n.gates, time.Time{}).New(wire.Owner{At: b.at, User: 1}, time.Now().Add(-wire.TicketLife-time.Hour))
+	old := wire.NewTickets(n.gates).New(0, wire.Owner{At: b.at, User: 1}, time.Now().Add(-wire.TicketLife-time.Hour))
 	for name, c := range map[string]struct {
 		ticket, header string
 		want           netip.AddrPort

@@ -80,7 +80,7 @@ func (d *streamDoor) passOn(w http.ResponseWriter, r *http.Request, user uint32)
 
 // carry makes r the carrier that it asks to be.
 func (d *streamDoor) carry(w http.ResponseWriter, r *http.Request, b bearer, first []byte) {
-	if t := d.fleet.ticket(b.user); t != "" {
+	if t := d.fleet.ticket(&b); t != "" {
 		http.SetCookie(w, &http.Cookie{Name: wire.TicketCookie, Value: t, Path: "/", Secure: true, HttpOnly: true})
 	}
 	sock, err := transport.Accept(w, r, first)

@@ -26,8 +26,8 @@ func FuzzHanded(f *testing.F) {
 
 // A ticket that opens is an address, whatever it holds, and only for as long as it says.
 func FuzzTicket(f *testing.F) {
-	tickets := NewTickets(testGateKeys(f, "a"), time.Time{})
-	f.Add(tickets.New(Owner{User: 7}, handedAt), make([]byte, ticketRaw-ticketNonce-16))
+	tickets := NewTickets(testGateKeys(f, "a"))
+	f.Add(tickets.New(0, Owner{User: 7}, handedAt), make([]byte, ticketRaw-ticketNonce-16))
 	f.Fuzz(func(t *testing.T, text string, plain []byte) {
 		tickets.Open(text, handedAt)
 		if len(plain) != ticketRaw-ticketNonce-16 {

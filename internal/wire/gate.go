@@ -27,6 +27,9 @@ const maxGateKeys = 4
 // what others verify.
 type GateKeys []GateKey
 
+// KeyNumber is the place of a key in GateKeys. It means something beside those keys alone.
+type KeyNumber int
+
 // ErrGateSecret means that a text is no gate secret. It holds nothing of it.
 var ErrGateSecret = errors.New("not a gate secret: one is 64 letters and digits, and there are 1 to 4 of them, the newest first")
 

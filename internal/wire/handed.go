@@ -66,6 +66,7 @@ var ErrHanded = errors.New("not handed on by a function")
 type Signer struct {
 	counter atomic.Uint64
 	keys    []salted
+	gates   GateKeys
 	tickets *Tickets
 }
 
@@ -75,11 +76,11 @@ type salted struct {
 	salt [saltLen]byte
 }
 
-// NewSigner signs by the one of keys that made the ticket of a message, or else
-// by the first: the ticket's owner may not know a newer one, as it serves what it
-// holds to the end.
+// NewSigner signs by the one of keys that made the ticket of a message, as its owner may
+// not know a newer one: it serves what it holds to the end. Where no ticket holds it is the key
+// of the token, which whoever lets the user in knows; without either it is the first.
 func NewSigner(keys GateKeys) *Signer {
-	s := &Signer{tickets: NewTickets(keys, time.Time{})}
+	s := &Signer{gates: keys, tickets: NewTickets(keys)}
 	for _, k := range keys {
 		var salt [saltLen]byte
 		rand.Read(salt[:])
@@ -89,13 +90,17 @@ func NewSigner(keys GateKeys) *Signer {
 }
 
 // by is the key to sign h by.
-func (s *Signer) by(h Handed) *salted {
+func (s *Signer) by(h Handed, now time.Time) *salted {
 	if len(s.keys) == 1 || h.Event != Message {
 		return &s.keys[0]
 	}
 	up, _ := ParseUp(h.Text)
-	_, key, _ := s.tickets.open(up.Ticket) // the first if it is none
-	return &s.keys[key]
+	if _, by, err := s.tickets.open(up.Ticket); err == nil {
+		return &s.keys[by]
+	}
+	token, _ := ParseToken(up.Token)
+	by, _ := token.AdmittedBy(s.gates, now)
+	return &s.keys[by]
 }
 
 func handedGCM(k GateKey, salt []byte) cipher.AEAD {
@@ -107,7 +112,7 @@ func (s *Signer) Sign(h Handed, now time.Time) []byte {
 	b := make([]byte, handedHead, handedHead+len(h.Conn)+len(h.Text)+16)
 	b[0], b[1], b[30] = handedVersion, byte(h.Event), byte(len(h.Conn))
 	binary.BigEndian.PutUint32(b[2:], uint32(now.Unix()))
-	key := s.by(h)
+	key := s.by(h, now)
 	copy(b[6:], key.salt[:])
 	binary.BigEndian.PutUint64(b[22:], s.counter.Add(1)-1)
 	b = append(append(b, h.Conn...), h.Text...)

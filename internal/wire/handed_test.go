@@ -71,10 +71,10 @@ func TestHandedThatIsNotGenuine(t *testing.T) {
 
 func TestTicketNamesItsOwner(t *testing.T) {
 	t.Parallel()
-	ours, others := NewTickets(testGateKeys(t, "ab"), time.Time{}), NewTickets(testGateKeys(t, "b"), time.Time{})
+	ours, others := NewTickets(testGateKeys(t, "ab")), NewTickets(testGateKeys(t, "b"))
 	for _, at := range []string{"10.0.1.7:8080", "[fd00::1]:65535"} {
 		want := Owner{netip.MustParseAddrPort(at), 1<<32 - 1}
-		ticket := others.New(want, handedAt) // of the generation before
+		ticket := others.New(0, want, handedAt) // of the generation before
 		if len(ticket) != TicketLen {
 			t.Errorf("got %d characters, want %d", len(ticket), TicketLen)
 		}
@@ -93,48 +93,63 @@ func TestTicketNamesItsOwner(t *testing.T) {
 				t.Errorf("character %d changed: got %v, %v", i, got, err)
 			}
 		}
-		if _, err := others.Open(ours.New(want, handedAt), handedAt); err != ErrTicket {
+		if _, err := others.Open(ours.New(0, want, handedAt), handedAt); err != ErrTicket {
 			t.Errorf("by a key that is not known: got %v, want ErrTicket", err)
 		}
 	}
 }
 
-// While a secret is being rotated, some know the new one and some do not yet.
-func TestTicketsOfARotationAreOpenedByThoseWhoDoNotKnowItYet(t *testing.T) {
+// While a secret is being rotated, some know the new one and some do not yet; and the next rotation may
+// come at once. Whoever lets a user in opens the user's tickets all the while.
+func TestATicketIsOpenedByWhoeverLetsItsUserIn(t *testing.T) {
 	t.Parallel()
-	rotated, before, after := NewTickets(testGateKeys(t, "ba"), handedAt.Add(time.Hour)), NewTickets(testGateKeys(t, "a"), time.Time{}),
-		NewTickets(testGateKeys(t, "cb"), time.Time{})
+	rotated := testGateKeys(t, "ba")
 	want := Owner{netip.MustParseAddrPort("10.0.1.7:8080"), 7}
-	if got, err := before.Open(rotated.New(want, handedAt), handedAt); err != nil || got != want {
-		t.Errorf("got %v, %v from who knows the last secret alone, want %v", got, err, want)
-	}
-	later := handedAt.Add(2 * time.Hour)
-	if got, err := after.Open(rotated.New(want, later), later); err != nil || got != want {
-		t.Errorf("got %v, %v after the next rotation, want %v", got, err, want)
+	for i, key := range rotated {
+		token := NewToken(7, key.TokenKey(7), [32]byte{}, handedAt)
+		by, ok := token.AdmittedBy(rotated, handedAt)
+		if !ok || by != KeyNumber(i) {
+			t.Fatalf("got key %d, %v, want %d", by, ok, i)
+		}
+		ticket := NewTickets(rotated).New(by, want, handedAt)
+		for _, letters := range []string{"a", "ba", "cb"} {
+			keys := testGateKeys(t, letters)
+			got, err := NewTickets(keys).Open(ticket, handedAt)
+			if admitted := token.Admit(keys, handedAt); admitted != (err == nil) || admitted && got != want {
+				t.Errorf("who knows %q got %v, %v, and lets the user in: %v", letters, got, err, admitted)
+			}
+		}
 	}
 }
 
-// An origin that serves what it holds to its end never hears of a new secret, and
-// the functions have it already.
-func TestAMessageIsSignedByTheKeyOfItsTicket(t *testing.T) {
+// An origin that serves what it holds to its end never hears of a new secret, nor does one of a fleet before
+// its turn, and the functions have it already.
+func TestAMessageIsSignedByTheKeyOfItsTicketOrToken(t *testing.T) {
 	t.Parallel()
 	sign := NewSigner(testGateKeys(t, "ba"))
 	before, after := testGateKeys(t, "a"), testGateKeys(t, "ba")
 	last, next := NewChecker(before), NewChecker(after)
 	owner := Owner{netip.MustParseAddrPort("10.0.1.7:8080"), 7}
+	token := func(key GateKey) string {
+		made := NewToken(7, key.TokenKey(7), [32]byte{}, handedAt)
+		return made.Text()
+	}
 	for _, c := range []struct {
-		name   string
-		event  Event
-		ticket string
-		old    bool // the last secret is enough
+		name          string
+		event         Event
+		token, ticket string
+		old           bool // the last secret is enough
 	}{
-		{"a ticket of the last", Message, NewTickets(before, time.Time{}).New(owner, handedAt), true},
-		{"a ticket of the new one", Message, NewTickets(after, time.Time{}).New(owner, handedAt), false},
-		{"no ticket", Message, "", false},
-		{"a ticket of the last again", Message, NewTickets(before, time.Time{}).New(owner, handedAt), true},
-		{"the end of a connection", Disconnect, "", false},
+		{"a ticket of the last", Message, "", NewTickets(before).New(0, owner, handedAt), true},
+		{"a ticket of the new one", Message, "", NewTickets(after).New(0, owner, handedAt), false},
+		{"a ticket of the last and a token of the new one", Message, token(after[0]), NewTickets(before).New(0, owner, handedAt), true},
+		{"no ticket, a token of the last", Message, token(before[0]), "", true},
+		{"no ticket, a token of the new one", Message, token(after[0]), "", false},
+		{"neither", Message, "", "", false},
+		{"a ticket of the last again", Message, "", NewTickets(before).New(0, owner, handedAt), true},
+		{"the end of a connection", Disconnect, "", "", false},
 	} {
-		body := sign.Sign(Handed{c.event, "id=", append(AppendUp(nil, "", c.ticket), '!')}, handedAt)
+		body := sign.Sign(Handed{c.event, "id=", append(AppendUp(nil, c.token, c.ticket), '!')}, handedAt)
 		if _, err := last.Check(body, handedAt); (err == nil) != c.old {
 			t.Errorf("%s: got %v from who knows the last secret alone", c.name, err)
 		}

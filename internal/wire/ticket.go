@@ -60,16 +60,11 @@ func IsInside(ip netip.Addr) bool {
 }
 
 // Tickets makes and opens tickets. It may be used by many goroutines.
-type Tickets struct {
-	aeads []cipher.AEAD
-	old   time.Time // until then the second makes tickets
-}
+type Tickets struct{ aeads []cipher.AEAD }
 
-// NewTickets opens tickets of any of keys. It makes them by the first or, until
-// old, by the second if there is one: while a new secret is being handed out
-// there are functions and origins that know the last alone.
-func NewTickets(keys GateKeys, old time.Time) *Tickets {
-	t := &Tickets{old: old}
+// NewTickets opens tickets of any of keys.
+func NewTickets(keys GateKeys) *Tickets {
+	t := &Tickets{}
 	for _, k := range keys {
 		t.aeads = append(t.aeads, newGCM(k.derive(ticketLabel)))
 	}
@@ -88,8 +83,10 @@ func newGCM(key []byte) cipher.AEAD {
 	return aead
 }
 
-// New makes a ticket that names o.
-func (t *Tickets) New(o Owner, now time.Time) string {
+// New makes a ticket that names o, by the key that has signed its user's token. So whoever lets the
+// user in can open it: while a new secret is handed out there are functions and origins that know the
+// last alone, and others that know the one before no more.
+func (t *Tickets) New(by KeyNumber, o Owner, now time.Time) string {
 	raw := make([]byte, ticketNonce, ticketRaw)
 	rand.Read(raw)
 	ip := o.At.Addr().As16()
@@ -98,14 +95,7 @@ func (t *Tickets) New(o Owner, now time.Time) string {
 	binary.BigEndian.PutUint16(plain[16:], o.At.Port())
 	binary.BigEndian.PutUint32(plain[18:], o.User)
 	binary.BigEndian.PutUint32(plain[22:], uint32(now.Unix()))
-	return tokenText.EncodeToString(t.maker(now).Seal(raw, raw, plain[:], nil))
-}
-
-func (t *Tickets) maker(now time.Time) cipher.AEAD {
-	if len(t.aeads) > 1 && now.Before(t.old) {
-		return t.aeads[1]
-	}
-	return t.aeads[0]
+	return tokenText.EncodeToString(t.aeads[by].Seal(raw, raw, plain[:], nil))
 }
 
 // Open says whom a ticket names. Any error is ErrTicket.
@@ -118,7 +108,7 @@ func (t *Tickets) Open(ticket string, now time.Time) (Owner, error) {
 }
 
 // open also says by which of the keys the ticket was made.
-func (t *Tickets) open(ticket string) (plain []byte, key int, err error) {
+func (t *Tickets) open(ticket string) (plain []byte, by KeyNumber, err error) {
 	var raw [ticketRaw]byte
 	if len(ticket) != TicketLen {
 		return nil, 0, ErrTicket
@@ -128,7 +118,7 @@ func (t *Tickets) open(ticket string) (plain []byte, key int, err error) {
 	}
 	for i, aead := range t.aeads {
 		if plain, err := aead.Open(nil, raw[:ticketNonce], raw[ticketNonce:], nil); err == nil {
-			return plain, i, nil
+			return plain, KeyNumber(i), nil
 		}
 	}
 	return nil, 0, ErrTicket

@@ -101,16 +101,23 @@ func (t *Token) Expires() time.Time { return t.time().Add(TokenLife) }
 
 func (t *Token) time() time.Time { return time.Unix(int64(binary.BigEndian.Uint32(t[5:])), 0) }
 
-// Admit is all that a gate verifies. It believes nothing of the user. It does the same work for
-// every token, also for the zero one, so that its time tells nobody why one is refused.
+// Admit is all that a gate verifies. It believes nothing of the user.
 func (t *Token) Admit(keys GateKeys, now time.Time) bool {
-	admitted := false
-	for _, k := range keys {
+	_, ok := t.AdmittedBy(keys, now)
+	return ok
+}
+
+// AdmittedBy is Admit, and says which of keys has signed the token; 0 if none has. It does the same work
+// for every token, also for the zero one, so that its time tells nobody why one is refused.
+func (t *Token) AdmittedBy(keys GateKeys, now time.Time) (by KeyNumber, ok bool) {
+	signed := false
+	for i, k := range keys {
 		gate := k.TokenKey(t.User())
-		signed := hmac.Equal(mac(gate[:], t[:gateAt]), t[gateAt:proofAt])
-		admitted = admitted || signed
+		if hmac.Equal(mac(gate[:], t[:gateAt]), t[gateAt:proofAt]) {
+			by, signed = KeyNumber(i), true
+		}
 	}
-	return admitted && t[0] == tokenVersion && now.Sub(t.time()).Abs() <= TokenLife
+	return by, signed && t[0] == tokenVersion && now.Sub(t.time()).Abs() <= TokenLife
 }
 
 // Proved reports whether the user has made the token. An origin asks it of what Admit

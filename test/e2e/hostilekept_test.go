@@ -186,8 +186,8 @@ func TestAForgedTicketLeadsNobodyAstrayByAnotherFront(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		var streams atomic.Int64
 		a, all := w.counting(&streams, 2, apiOptions{})
-		tickets := wire.NewTickets(wire.GateKeys{w.master.GateKey()}, time.Time{})
-		forged := tickets.New(wire.Owner{At: netip.MustParseAddrPort(all[1].addr), User: 1}, time.Now())
+		tickets := wire.NewTickets(wire.GateKeys{w.master.GateKey()})
+		forged := tickets.New(0, wire.Owner{At: netip.MustParseAddrPort(all[1].addr), User: 1}, time.Now())
 		a.inside.target.Store(all[0].addr)
 		h := w.hostileAt(true, 0, a.posts.addr)
 		var right string

@@ -210,6 +210,29 @@ func TestARotationCutsNobody(t *testing.T) {
 	r.wantNone(t, first)
 }
 
+// A rotation may follow the last one at once: whoever has a link of the secrets between
+// loses nothing, though functions and origins forget those before.
+func TestTwoRotationsInARowCutNobodyWhoseLinkIsGood(t *testing.T) {
+	t.Parallel()
+	r := newRotating(newWorld(t))
+	r.rotate()
+	r.updateFunctions()
+	users := r.users(r.accepted[0])
+	for _, u := range users {
+		u.begin(24 << 20)
+	}
+	goOn(t, users, "after the first")
+	r.rotate()
+	goOn(t, users, "with the next origin")
+	r.updateFunctions()
+	goOn(t, users, "with the next functions")
+	cutAll(users)
+	goOn(t, users, "after a cut")
+	for door, u := range users {
+		u.end(t, door)
+	}
+}
+
 // wantNone wants the links of s refused at both doors, in words for their users.
 func (r *rotating) wantNone(t *testing.T, s secrets) {
 	t.Helper()

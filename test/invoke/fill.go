@@ -92,7 +92,7 @@ func (f *filler) tokenBy(keys wire.GateKeys, at time.Time) string {
 }
 
 func (f *filler) ticketBy(keys wire.GateKeys, owner netip.AddrPort, at time.Time) string {
-	return wire.NewTickets(keys, time.Time{}).New(wire.Owner{At: owner, User: user}, at)
+	return wire.NewTickets(keys).New(0, wire.Owner{At: owner, User: user}, at)
 }
 
 // ticketOf names any address, as only who has our key can.

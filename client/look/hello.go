@@ -104,6 +104,9 @@ func (l *Look) renew(e utls.TLSExtension, small bool) error {
 	return nil
 }
 
+// lastAEAD is the last of the numbers of ciphers from 1 on (RFC 9180, section 7.3). uTLS panics at others.
+const lastAEAD = 3
+
 // renewECH makes another GREASE ECH (RFC 9849, section 6.2). Its key is one of X25519, which random bytes
 // are not.
 func (l *Look) renewECH(e *utls.GREASEEncryptedClientHelloExtension) error {
@@ -115,6 +118,9 @@ func (l *Look) renewECH(e *utls.GREASEEncryptedClientHelloExtension) error {
 	kdf := e.CandidateCipherSuites[0].KdfId
 	e.CandidateCipherSuites, e.CandidatePayloadLens = nil, nil
 	for _, aead := range l.data.ECHCiphers {
+		if aead == 0 || aead > lastAEAD {
+			return errors.New("it has an ECH by a cipher that HPKE does not have")
+		}
 		e.CandidateCipherSuites = append(e.CandidateCipherSuites, utls.HPKESymmetricCipherSuite{KdfId: kdf, AeadId: aead})
 	}
 	for _, n := range l.data.ECHPayloads {

@@ -351,6 +351,7 @@ func TestALookThatCannotBePlayedIsRefused(t *testing.T) {
 		"a page's for sockets":   {func(d *Data) { d.Socket = d.Page }, "http/1.1 alone"},
 		"no ciphers of ECH":      {func(d *Data) { d.ECHCiphers = nil }, "ECH"},
 		"no lengths of ECH":      {func(d *Data) { d.ECHPayloads = nil }, "ECH"},
+		"an unknown ECH":         {func(d *Data) { d.ECHCiphers = append(d.ECHCiphers, 4) }, "HPKE"},
 		"a short ECH":            {func(d *Data) { d.ECHPayloads = []uint16{3} }, "ECH"},
 		"no upgrade":             {func(d *Data) { d.Upgrade = nil }, "WebSocket"},
 		"an upgrade without key": {func(d *Data) { d.Upgrade = d.Upgrade[:6] }, "{key}"},

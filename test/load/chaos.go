@@ -40,7 +40,7 @@ func runChaos(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("load chaos", flag.ContinueOnError)
 	programs := f.String("programs", "bin", "`FOLDER` with culvert, origin, local and lambda/*/bootstrap, built for this machine")
 	size := f.Int64("mb", 64, "`MEGABYTES` of media each way")
-	limit := f.Duration("limit", 80*time.Second, "how long it may take")
+	limit := f.Duration("limit", 5*time.Minute, "how long it may take")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -188,15 +188,22 @@ func (c *chaos) pester(ctx context.Context) (err error) {
 	return err
 }
 
-// destroy kills an instance of a function now and then, and restarts the edge,
-// which outlives the storm, when half of the bytes have come.
+// killEvery is how many bytes come for each function that is killed, at least.
+const killEvery = 128 << 10
+
+// destroy kills an instance of a function now and then, while bytes come, so that a slow machine has as many killed
+// for as many bytes. It restarts the edge, which outlives the storm, when half of them have come.
 func (c *chaos) destroy(ctx, during context.Context) error {
-	for {
+	for came := int64(0); ; {
 		select {
 		case <-during.Done():
 			return nil
 		case <-time.After(rand.N(60 * time.Millisecond)):
 		}
+		if c.moved.Load() < came+killEvery {
+			continue
+		}
+		came = c.moved.Load()
 		c.kill()
 		if c.edges == 1 && c.moved.Load() > c.size {
 			c.edge.end()

@@ -13,7 +13,9 @@ import (
 // is traffic it pings after quiet of pingActive and gives the answer the
 // profile's PongWait, with CheckEvery 8.5 s together at the stream door; when
 // all is idle it pings every pingIdle, less than the 60 s at which common CDNs
-// cut. Where much has come and then nothing, perhaps because it is lost, it asks after pingBulk:
+// cut. In between it pings a carrier ever more rarely that has shown that nobody cuts
+// it: the questions of thousands of clients would be most of what they cost. Where much
+// has come and then nothing, perhaps because it is lost, it asks after pingBulk:
 // whoever only takes is owed no answer. The origin waits, but at the gateway door asks for what it
 // does not know to have come.
 const (
@@ -200,14 +202,23 @@ func (c *Carrier) idleLimit() time.Duration {
 // askAfter is after how much quiet the peer is asked.
 func (c *Carrier) askAfter(now time.Time) time.Duration {
 	limit := c.idleLimit()
-	if now.Sub(c.set.active()) < activeFor && !c.alive.standsBy.Load() {
-		limit = pingActive
+	if age := now.Sub(c.set.active()); age < activeFor && !c.alive.standsBy.Load() {
+		limit = min(limit, c.activeLimit(age))
 	}
 	limit -= limit * time.Duration(c.alive.early.Load()) / 100
 	if c.hasBrought() && !c.alive.standsBy.Load() {
 		limit = max(pingBulk, 2*c.RTT())
 	}
 	return limit
+}
+
+// activeLimit is how long the carrier may be quiet when bytes moved that long ago. One that has outlived a rest is
+// asked the more rarely the longer nothing has moved, as whoever waits for something has waited for longer: nobody on
+// its way cuts it in half of that rest.
+func (c *Carrier) activeLimit(ago time.Duration) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return max(pingActive, min(ago*2/3, c.doubt.longRest/2))
 }
 
 // hasBrought reports whether much has come since the peer was last asked, or, where the edge is, a part of

@@ -47,6 +47,54 @@ func TestACarrierThatBroughtMuchIsAskedSoon(t *testing.T) {
 	})
 }
 
+// A carrier that has shown nothing is asked so often that a CDN which cuts what rests for 5 s does not cut it. One
+// that has outlived a rest is asked ever more rarely while nothing moves, but never after more than half of that rest.
+func TestQuestionsGetRareByACarrierThatHasOutlivedARest(t *testing.T) {
+	t.Parallel()
+	const latest = CheckEvery * 5 / 4 // a Check comes as late
+	for name, outlived := range map[string]time.Duration{"nothing": 0, "4 s": 4 * time.Second, "12 s": 12 * time.Second, "25 s": 25 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			c, _ := newOver(newDoor(transport.StreamProfile()))
+			defer c.Close()
+			moved := time.Now()
+			c.set.active = func() time.Time { return moved }
+			c.doubt.longRest = outlived
+			asked := questionsInAMinute(c)
+			last := time.Duration(0)
+			for _, at := range asked {
+				if most := max(pingActive, min(at*2/3, outlived/2)) + latest; at-last > most {
+					t.Errorf("%s was outlived: asked after %v and then %v, want it within %v", name, last, at, most)
+				}
+				last = at
+			}
+			switch rare := len(asked) <= 12; {
+			case outlived < 2*pingActive && len(asked) < int(time.Minute/(pingActive+latest)):
+				t.Errorf("%s was outlived: asked %d times in a minute, want every %v", name, len(asked), pingActive)
+			case outlived > 10*time.Second && !rare:
+				t.Errorf("%s was outlived: asked %d times in a minute, want 12 at most", name, len(asked))
+			}
+		})
+	}
+}
+
+// questionsInAMinute is when c asks in the minute after something has moved, if each question is answered at once.
+func questionsInAMinute(c *Carrier) (asked []time.Duration) {
+	moved := time.Now()
+	c.heard()
+	for {
+		time.Sleep(c.set.CheckIn(time.Now()))
+		after := time.Since(moved)
+		if after >= activeFor {
+			return asked
+		}
+		if c.Check(time.Now()); c.alive.pinged.Load() != 0 {
+			asked = append(asked, after)
+			c.heard()
+			c.alive.pinged.Store(0)
+		}
+	}
+}
+
 func TestQuestionsAreAskedOnNoGrid(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -25,6 +25,7 @@ import (
 type scale struct {
 	*gateway
 	n      int
+	rest   time.Duration
 	hold   time.Duration
 	target *program
 	chatAt string
@@ -40,12 +41,13 @@ func runScale(ctx context.Context, args []string) error {
 	s := &scale{}
 	f.IntVar(&s.n, "n", 1000, "how many clients; each takes two open files of this process, of the edge and of the origin")
 	f.DurationVar(&s.hold, "hold", 55*time.Second, "how long to measure what clients cost that were active at its beginning")
+	f.DurationVar(&s.rest, "rest", 0, "how long clients rest before; after 90s their connections have shown that nobody cuts them, and are asked more rarely")
 	kill := f.Bool("kill", true, "kill the edge in the end, and measure how all come back")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	if s.n < 1 || s.hold <= 0 {
-		return errors.New("-n and -hold are above 0")
+	if s.n < 1 || s.hold <= 0 || s.rest < 0 {
+		return errors.New("-n and -hold are above 0, and -rest is not below")
 	}
 	return withProgramsIn(*programs, func(g *gateway) error {
 		s.gateway = g
@@ -66,6 +68,7 @@ func (s *scale) run(ctx context.Context, kill bool) error {
 	if err != nil {
 		return err
 	}
+	pause(ctx, s.rest)
 	if err := s.active(ctx); err != nil {
 		return err
 	}

@@ -1,8 +1,14 @@
 # Only Go, make and git are needed; Go fetches the rest. "make help" lists the targets.
 
 GOFLAGS_BUILD := -trimpath -buildvcs=auto -ldflags '-s -w'
-# The client speaks HTTP/2 with frames of its own: net/http's would be 4 % of its size.
-GOFLAGS_CLIENT := $(GOFLAGS_BUILD) -tags nethttpomithttp2
+# The client speaks HTTP/2 with frames of its own: net/http's would be 4 % of its size. What it runs seldom, for a
+# connection or a command and not for each message, is compiled without inlining: another 4 %.
+SELDOM         := crypto/tls crypto/x509 net/http encoding/json encoding/asn1 log/slog math/big mime/multipart \
+  golang.org/x/net/http2/... golang.org/x/net/dns/... github.com/klauspost/compress/... github.com/andybalholm/brotli \
+  github.com/refraction-networking/utls culvert/cmd/... culvert/client/doctor culvert/client/household culvert/client/nearend \
+  culvert/client/front culvert/client/visit culvert/client/kept culvert/internal/link culvert/internal/term culvert/internal/dial
+GOFLAGS_CLIENT := $(GOFLAGS_BUILD) -tags nethttpomithttp2 $(SELDOM:%=-gcflags=%=-l)
+OUT            ?= bin/
 STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.6.1
 BENCHTIME     ?= 1s
 FUZZTIME      ?= 10s
@@ -25,15 +31,17 @@ CLOUD          = bin/cloud $@ $(call given,PROFILE,profile) $(call given_anywher
   $(call given,ARCH,arch) $(call given_anywhere,BUDGET,budget) $(call given_anywhere,EMAIL,email) $(call given,SET,set) \
   $(call given,USERS,users) $(call given,EDGE,edge) $(call given,USER,user) $(call given,FRONT,front) $(call given,DOCTOR,doctor) $(call given,YES,yes)
 
-.PHONY: all build run demo test race bench soak censor shape hostile looks long probing fuzz lint staticcheck fmt image sbom release ci clean help functions invoke worker \
+.PHONY: all build client run demo test race bench soak censor shape hostile looks long probing fuzz lint staticcheck fmt image sbom release ci clean help functions invoke worker \
   bin/cloud deploy update status link rotate revoke destroy fronts \
   build-ConnectFunction build-MessageFunction build-DisconnectFunction build-OriginLayer
 
 all: build test ## build and test (plain "make")
 
-build: ## make bin/culvert, bin/origin, bin/edge and the rest: static, stamped with the commit
-	CGO_ENABLED=0 go build $(GOFLAGS_CLIENT) -o bin/ ./cmd/culvert
+build: client ## make bin/culvert, bin/origin, bin/edge and the rest: static, stamped with the commit
 	CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -o bin/ $$(go list ./cmd/... | grep -v /culvert$$)
+
+client:
+	CGO_ENABLED=0 go build $(GOFLAGS_CLIENT) -o '$(OUT)' ./cmd/culvert
 
 run: build ## run the whole relay on this machine; phones on the same network may use it
 	bin/local run --lan
@@ -137,7 +145,7 @@ fronts: build ## tell users of FRONT='wss://a/ wss://b/' or WITHDRAW='host', or 
 	  $(foreach f,$(FRONT),--front '$(f)') $(foreach w,$(WITHDRAW),--withdraw '$(w)') $(if $(USERS),--users '$(USERS)')
 
 bin/cloud:
-	@CGO_ENABLED=0 go build $(GOFLAGS_CLIENT) -o bin/ ./cmd/culvert
+	@$(MAKE) --no-print-directory -s client
 	@CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -o bin/ ./cmd/cloud
 
 deploy: bin/cloud ## bring Culvert to your AWS account, and print the first link (PROFILE= REGION= STACK= TOPOLOGY= ...)

@@ -16,8 +16,15 @@ var (
 	servers = []program{{"origin", "culvert-origin"}, {"edge", "culvert-edge"}}
 )
 
-// clientTags are those of the Makefile's GOFLAGS_CLIENT.
+// The tags of the Makefile's GOFLAGS_CLIENT, and its SELDOM: the packages that are compiled without inlining.
 const clientTags = "nethttpomithttp2"
+
+var seldom = []string{
+	"crypto/tls", "crypto/x509", "net/http", "encoding/json", "encoding/asn1", "log/slog", "math/big", "mime/multipart",
+	"golang.org/x/net/http2/...", "golang.org/x/net/dns/...", "github.com/klauspost/compress/...", "github.com/andybalholm/brotli",
+	"github.com/refraction-networking/utls", "culvert/cmd/...", "culvert/client/doctor", "culvert/client/household", "culvert/client/nearend",
+	"culvert/client/front", "culvert/client/visit", "culvert/client/kept", "culvert/internal/link", "culvert/internal/term", "culvert/internal/dial",
+}
 
 // systems makes programs, archives and packages of each system that is wanted.
 func (r *release) systems() error {
@@ -63,7 +70,7 @@ func (r *release) build(s system) error {
 		return err
 	}
 	flags := []string{"build", "-trimpath", "-buildvcs=true", "-ldflags", "-s -w", "-o", folder}
-	if err := r.goCommand(s.env, append(flags, "-tags", clientTags, "./cmd/"+client.command)...); err != nil || !s.server {
+	if err := r.goCommand(s.env, slices.Concat(flags, clientFlags(), []string{"./cmd/" + client.command})...); err != nil || !s.server {
 		return err
 	}
 	for _, p := range servers {
@@ -78,4 +85,13 @@ func (r *release) build(s system) error {
 		}
 	}
 	return nil
+}
+
+// clientFlags make the client small.
+func clientFlags() []string {
+	all := []string{"-tags", clientTags}
+	for _, p := range seldom {
+		all = append(all, "-gcflags="+p+"=-l")
+	}
+	return all
 }

@@ -208,6 +208,7 @@ func (c *Carrier) CloseFor(why Cause) {
 	c.mu.Lock()
 	c.acks.stop()
 	c.queue.stop()
+	c.path.turn.Stop()
 	c.doubt.timer.Stop()
 	c.doubt.timer = tasks.Timer{}
 	lane := c.path.lane

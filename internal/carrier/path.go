@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"culvert/internal/pace"
+	"culvert/internal/tasks"
 	"culvert/internal/wire"
 )
 
@@ -17,6 +18,7 @@ type path struct {
 	spent  uint64       // of those
 	half   bool         // client: half of the budget is spent, and the handler was told
 	texts  bool         // records are text messages
+	turn   tasks.Timer  // until bulk is asked for again, as its turn has not come; zero: that was never so
 }
 
 // leastLeft is what is left of a budget that is too little for a record.
@@ -207,7 +209,21 @@ func (c *Carrier) mayFly() int {
 		return 0
 	}
 	c.makeLane()
-	return c.path.lane.Room(time.Now())
+	now := time.Now()
+	if wait := c.path.lane.Turn(now); wait > 0 {
+		c.fliesIn(wait)
+		return 0
+	}
+	return c.path.lane.Room(now)
+}
+
+// fliesIn has flies called in time. c.mu is held.
+func (c *Carrier) fliesIn(wait time.Duration) {
+	if t := &c.path.turn; t.IsZero() {
+		*t = c.set.tasks.AfterFunc(wait, c.flies)
+	} else {
+		t.Reset(wait)
+	}
 }
 
 // makeLane has what goes be counted on its path, if it is not yet. c.mu is held.

@@ -22,6 +22,7 @@ type Lane struct {
 	packets []packet  // sent and not counted, the oldest first
 	whole   int64     // the most that one message holds, where each is paid for; 0: none is
 	known   bool      // how much the lane passes is known
+	due     time.Time // when the next frame may go, where each has a time of its own; zero: it has none yet
 	asked   uint64    // bytes that had gone when the peer was last asked how many came
 }
 
@@ -83,10 +84,7 @@ func (l *Lane) Room(now time.Time) int {
 		l.asks, l.waits = false, false
 		return l.roomForMessage()
 	}
-	frame := int64(w.frame())
-	if l.brief && w.rate()*briefTime.Seconds() >= briefFrame {
-		frame = max(frame, briefFrame)
-	}
+	frame := l.frame()
 	room := min(int64(w.size)-w.fly, max(w.share(l), frame)-l.fly)
 	if w.fly > 0 && room < frame {
 		w.limited = true
@@ -103,6 +101,34 @@ func (l *Lane) Room(now time.Time) int {
 	}
 	l.asks, l.waits = false, false
 	return int(frame)
+}
+
+// frame is how many bytes the lane's next frame should have. w.mu is held.
+func (l *Lane) frame() int64 {
+	frame := int64(l.window.frame())
+	if l.brief && l.window.rate()*briefTime.Seconds() >= briefFrame {
+		frame = max(frame, briefFrame)
+	}
+	return frame
+}
+
+// Turn is how long it takes until the next frame may go, should there be room for it then: on a slow path frames go
+// one after another. Where counts of what came queue behind what goes the other way, several come at once, and what
+// they make room for at once would leave the path empty afterwards.
+func (l *Lane) Turn(now time.Time) time.Duration {
+	w := l.window
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if l.whole > 0 || !w.isPaced() {
+		l.due = time.Time{}
+		return 0
+	}
+	if l.due.IsZero() {
+		l.due = w.turns.take(now, w.frameTime(l.frame()))
+	}
+	wait := l.due.Sub(now)
+	l.asks = wait > 0
+	return wait
 }
 
 // roomForMessage is Room where messages are paid for: they are whole where the path passes them fast, and
@@ -251,6 +277,7 @@ func (l *Lane) Sent(now time.Time, n int, bulk bool) {
 	if !bulk {
 		return
 	}
+	l.due = time.Time{}
 	p := packet{sent: now, bytes: int64(n), total: l.sent, came: w.came, cameAt: w.cameAt, counted: w.fly > 0 && w.cameAt != 0}
 	w.sent += uint64(n)
 	if n >= leastFrame || l.whole == 0 { // small messages tell next to nothing of the path

@@ -33,6 +33,12 @@ const (
 	// startGrowth is how many bytes more may be in flight for each that has come in slow start
 	// while nothing queues: the window is four times as large a round trip later. TCP's, below, doubles.
 	startGrowth = 3
+	// slowRate, in bytes a second, is that of a path on which frames go one after another. They do so a little faster
+	// than the path takes them, or, while nothing queues, much faster: the window is what holds them back. mostTurn is
+	// the longest from one to the next, whatever rate a peer tells of.
+	slowRate            = 100 << 10
+	fullGain, emptyGain = 1.1, 2.0
+	mostTurn            = time.Second
 	// messageTime is what a message that is paid for takes on the path, if it is not less than
 	// leastFrame; firstMessage is one while no rate is known.
 	messageTime  = 250 * time.Millisecond
@@ -94,12 +100,29 @@ type Window struct {
 	loop    time.Duration // messages: the shortest of this one, without the queue: what says that they came may wait, too
 	moved   time.Time     // when bulk was last sent
 	talked  time.Time     // when something was that somebody waits for
+	turns   turns         // of frames, on a slow path
 	quiet   bool          // nothing of the kind was of late
 	limited bool          // the window held something back in this round trip
 	filled  bool          // it did in the one before
 	most    int64         // messages: what one has by a lane that has passed little, as larger ones were lost; 0: any
 	turn    uint64
 	lanes   []*Lane
+}
+
+// turns are the times of frames that go one after another.
+type turns struct {
+	next   time.Time     // of the frame after those that have one
+	queued time.Duration // how long what was counted last waited
+}
+
+// take is the time of a frame, which others wait for.
+func (t *turns) take(now time.Time, others time.Duration) time.Time {
+	due := now
+	if t.next.After(now) {
+		due = t.next
+	}
+	t.next = due.Add(others)
+	return due
 }
 
 // clock is a time of the peer's, or a difference of such a time and ours, in microseconds.
@@ -217,6 +240,7 @@ func (w *Window) learn(now time.Time, at clock, bytes int64, p, large *packet, i
 	w.trip = min(w.trip, max(now.Sub(p.sent), time.Microsecond))
 	q := w.waited(now, at, p)
 	slow := q
+	w.turns.queued = q
 	if isMessage {
 		slow = w.waited(now, at, large)
 		if loop := min(now.Sub(p.sent)-q, w.trip+mostLoop); w.loop == 0 || loop < w.loop {
@@ -298,8 +322,37 @@ func (w *Window) waited(now time.Time, at clock, p *packet) time.Duration {
 // full is what the path holds without a queue.
 func (w *Window) full() float64 { return w.rate() * w.trip.Seconds() }
 
+// isSlow reports whether the path is known to take few bytes a second.
+func (w *Window) isSlow() bool { return len(w.rates) > 0 && w.rate() < slowRate }
+
+// isQueued reports whether what was counted last waited.
+func (w *Window) isQueued() bool { return w.turns.queued > w.aim()/4 }
+
+// isPaced reports whether frames go one after another. Those of whoever has little to say need not.
+func (w *Window) isPaced() bool {
+	return !w.start && w.isSlow() && (w.limited || w.filled || w.isQueued())
+}
+
+// frameTime is from a frame of so many bytes to the next where they go one after another.
+func (w *Window) frameTime(frame int64) time.Duration {
+	gain := emptyGain
+	if w.isQueued() {
+		gain = fullGain
+	}
+	return min(time.Duration(float64(frame)/(w.rate()*gain)*float64(time.Second)), mostTurn)
+}
+
 // step is what the window may have beside.
 func (w *Window) step() float64 { return max(2*w.frame(), w.rate()*w.aim().Seconds()) }
+
+// stride is how much a window grows by which nothing queues: where frames go one after another that may be so though
+// it is nearly large enough.
+func (w *Window) stride() float64 {
+	if w.isPaced() {
+		return w.size / 4
+	}
+	return w.size
+}
 
 // floor is what the window has at least: a TCP that loses packets needs more before it than is under way,
 // and messages that are counted seldom need more yet.
@@ -327,7 +380,7 @@ func (w *Window) roundTrip(now time.Time) {
 		w.baseAt = now
 	case w.limited:
 		if w.least < aim/4 {
-			step = max(step, w.size)
+			step = max(step, w.stride())
 		}
 		w.size *= w.trip.Seconds() / (w.trip + w.least).Seconds()
 		w.size = max(w.size+step, w.floor()+2*frame)

@@ -77,6 +77,7 @@ func (p *path) send(n int, there func()) {
 type bulk struct {
 	*path
 	lane     *Lane
+	waits    bool // for its turn
 	sent     uint64
 	came     uint64
 	told     uint64
@@ -94,7 +95,19 @@ func (p *path) bulk(w *Window) *bulk {
 }
 
 func (b *bulk) fill() {
-	for n := b.lane.Room(b.now); n > 0; n = b.lane.Room(b.now) {
+	for !b.waits {
+		if wait := b.lane.Turn(b.now); wait > 0 {
+			b.waits = true
+			b.after(wait, func() {
+				b.waits = false
+				b.fill()
+			})
+			return
+		}
+		n := b.lane.Room(b.now)
+		if n == 0 {
+			return
+		}
 		b.lane.Sent(b.now, n, true)
 		b.sent += uint64(n)
 		count := b.sent
@@ -200,6 +213,21 @@ func TestWhatIsInDoubtHoldsNobodyBack(t *testing.T) {
 	p.run(20 * time.Second)
 	if w.fly < 0 || len(silent.failures) > 0 {
 		t.Errorf("%d bytes are in flight, and %v", w.fly, silent.failures)
+	}
+}
+
+// A lane that has waited for its turn, and has nothing more to say then, leaves the path to others.
+func TestALaneThatFallsSilentTakesNoTurn(t *testing.T) {
+	p := newPath(8e3, 300*time.Millisecond)
+	w := New(0)
+	other, silent := p.bulk(w), p.bulk(w)
+	p.run(10 * time.Second)
+	silent.waits = true
+	p.run(5 * time.Second)
+	before := other.came
+	p.run(20 * time.Second)
+	if got := float64(other.came - before); got < 0.95*20*8e3 {
+		t.Errorf("the other lane brought %.0f bytes in 20 s", got)
 	}
 }
 

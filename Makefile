@@ -29,10 +29,10 @@ given_anywhere = $(if $(filter command environment,$(origin $1)),--$2='$($1)')
 CLOUD          = bin/cloud $@ $(call given,PROFILE,profile) $(call given_anywhere,REGION,region) $(call given_anywhere,STACK,stack) \
   $(call given_anywhere,TOPOLOGY,topology) $(call given_anywhere,DISTRIBUTIONS,distributions) $(call given,INSTANCE,instance) \
   $(call given,ARCH,arch) $(call given_anywhere,BUDGET,budget) $(call given_anywhere,EMAIL,email) $(call given,SET,set) \
-  $(call given,USERS,users) $(call given,EDGE,edge) $(call given,USER,user) $(call given,FRONT,front) $(call given,DOCTOR,doctor) $(call given,YES,yes)
+  $(call given,USERS,users) $(call given,EDGE,edge) $(call given,USER,user) $(call given,FRONT,front) $(call given,DOCTOR,doctor) $(call given,BUCKET,bucket) $(call given,YES,yes)
 
 .PHONY: all build client run demo test race bench soak censor shape hostile looks long probing fuzz lint staticcheck fmt image sbom release ci clean help functions invoke worker \
-  bin/cloud deploy update status link rotate revoke destroy fronts \
+  bin/cloud deploy update status link rotate revoke publish destroy fronts \
   build-ConnectFunction build-MessageFunction build-DisconnectFunction build-OriginLayer
 
 all: build test ## build and test (plain "make")
@@ -165,6 +165,11 @@ rotate: bin/cloud ## make new secrets; links of the last ones work until the nex
 
 revoke: bin/cloud ## make the links of USER=number void
 	@$(CLOUD)
+
+publish: bin/cloud ## fill BUCKET= in REGION= with the commit as VERSION=, for everybody to deploy from by a button
+	@rm -rf bin/publish
+	@go run ./infra/release -only cloud -version '$(or $(VERSION),v0.0.0-g$(shell git rev-parse --short HEAD))' bin/publish
+	@$(CLOUD) --archive "$$(echo bin/publish/culvert-aws_*)"
 
 destroy: bin/cloud ## remove your deployment, and all that it costs
 	@$(CLOUD)

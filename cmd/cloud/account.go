@@ -55,8 +55,12 @@ func (c *cloud) needTools(ctx context.Context, sam bool) error {
 
 const byHand = "  python3 -m venv " + venv + "\n  " + venv + "/bin/pip install --no-deps --require-hashes -r " + requirements
 
-// offerTools installs both, for they have to fit each other.
+// offerTools installs both, for they have to fit each other. A release needs
+// AWS's alone, which everybody has a package of.
 func (c *cloud) offerTools(ctx context.Context) error {
+	if c.released() {
+		return advice.New("Install it as AWS says: https://aws.amazon.com/cli. Or run this in AWS CloudShell, which has it.", "the AWS command line is missing")
+	}
 	if runtime.GOOS == "windows" {
 		return advice.New(subsystem, "the AWS and SAM command lines are missing, and what installs them is for Linux and macOS")
 	}

@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"culvert/cmd/cloud/internal/advice"
@@ -89,7 +87,7 @@ func (c *cloud) ready(ctx context.Context) (cfn.Stack, error) {
 	if _, err := os.Stat(c.template); err != nil {
 		return cfn.Stack{}, advice.New("Run this in Culvert's own folder, where template.yaml is.", "there is no template here")
 	}
-	if err := c.begin(ctx, true); err != nil {
+	if err := c.begin(ctx, !c.released()); err != nil {
 		return cfn.Stack{}, err
 	}
 	if err := c.regionEnabled(ctx); err != nil {
@@ -124,10 +122,6 @@ func (c *cloud) bring(ctx context.Context, s cfn.Stack) error {
 	}
 	if arch := c.chosen("Architecture", s); arch != "" {
 		c.given["Architecture"] = arch // what is built has to fit what stands
-	}
-	c.Title("Building")
-	if err := c.build(ctx); err != nil {
-		return err
 	}
 	template, err := c.upload(ctx)
 	if err != nil {
@@ -223,9 +217,16 @@ func (c *cloud) build(ctx context.Context) error {
 	return nil
 }
 
-// upload puts what was built into the stack's bucket, and gives the template
+// upload puts what is deployed into the stack's bucket, and gives the template
 // that names it there.
 func (c *cloud) upload(ctx context.Context) (template string, err error) {
+	if c.released() {
+		return c.uploadRelease(ctx)
+	}
+	c.Title("Building")
+	if err := c.build(ctx); err != nil {
+		return "", err
+	}
 	if err := c.needBucket(ctx); err != nil {
 		return "", err
 	}
@@ -253,42 +254,4 @@ func (c *cloud) sam(ctx context.Context, args ...string) error {
 	}
 	_, err := c.Run(ctx, aws.Call{Name: c.samPath, Args: args, Env: env})
 	return err
-}
-
-// bucket is where a stack's uploads are. Names of buckets are shared by all
-// accounts of the world; the end makes this one ours without telling whose.
-func (c *cloud) bucket() string {
-	sum := sha256.Sum256([]byte(c.account.ID + "/" + c.Region + "/" + c.Stack))
-	return fmt.Sprintf("%s-uploads-%x", strings.ToLower(c.Stack), sum[:8])
-}
-
-// needBucket makes the bucket, closed to everybody else. Each step may be done
-// again.
-func (c *cloud) needBucket(ctx context.Context) error {
-	there, err := c.haveBucket(ctx)
-	if err != nil {
-		return err
-	}
-	if !there {
-		args := []string{"s3api", "create-bucket", "--bucket", c.bucket()}
-		if c.Region != "us-east-1" { // S3 refuses to hear that name
-			args = append(args, "--create-bucket-configuration", "LocationConstraint="+c.Region)
-		}
-		if err := c.Call(ctx, nil, args...); err != nil {
-			return err
-		}
-	}
-	return c.Call(ctx, nil, "s3api", "put-public-access-block", "--bucket", c.bucket(), "--expected-bucket-owner", c.account.ID,
-		"--public-access-block-configuration",
-		"BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true")
-}
-
-// haveBucket takes nobody else's bucket for ours: whoever knows the account's number
-// could make one of that name first, and change what is uploaded.
-func (c *cloud) haveBucket(ctx context.Context) (bool, error) {
-	err := c.Call(ctx, nil, "s3api", "head-bucket", "--bucket", c.bucket(), "--expected-bucket-owner", c.account.ID)
-	if err != nil && strings.Contains(err.Error(), "(404)") {
-		return false, nil
-	}
-	return err == nil, err
 }

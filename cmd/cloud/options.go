@@ -27,6 +27,8 @@ type options struct {
 	given       map[string]string // parameters of the template
 	users       int               // for the estimate
 	edge        string            // where they are, as CloudFront divides the world
+
+	publicBucket, archive string // where a release is published, and which
 }
 
 // parameterFlags are flags that set one of the template's parameters.
@@ -53,6 +55,8 @@ func parse(name, about string, args []string, stdout io.Writer) (options, error)
 	f.IntVar(&o.doctorTries, "doctor", 3, "`TIMES` to test the first link until it works; 0 for not at all")
 	f.IntVar(&o.users, "users", 100, "`NUMBER` of users, for the estimate")
 	f.StringVar(&o.edge, "edge", "europe", "`NAME` of the part of the world that the users are in, for the estimate: "+cost.Edges())
+	f.StringVar(&o.publicBucket, "bucket", "", "`NAME` of the bucket that publish fills, for everybody to read")
+	f.StringVar(&o.archive, "archive", "", "`FILE` of the release that publish fills it with")
 	for flag, key := range parameterFlags {
 		f.Func(flag, "the template's "+key, func(v string) error { o.given[key] = v; return nil })
 	}

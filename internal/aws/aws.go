@@ -52,6 +52,11 @@ func (c *CLI) Env() []string {
 func (c *CLI) Text(ctx context.Context, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, Limit)
 	defer cancel()
+	return c.Within(ctx, args...)
+}
+
+// Within is Text for what may take longer: until ctx ends.
+func (c *CLI) Within(ctx context.Context, args ...string) ([]byte, error) {
 	return c.Run(ctx, Call{Name: c.Path, Args: args, Env: c.Env()})
 }
 

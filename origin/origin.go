@@ -115,12 +115,17 @@ func (o *Origin) Wrap(l net.Listener) net.Listener { return transport.CorkListen
 // have heard that there is another.
 const refuseAfter = 3 * time.Second
 
-// lastWords is how long the last acks may take to go out.
-const lastWords = 300 * time.Millisecond
+// lastWords is how long the last acks may take to go out, cutWords what tells clients of tunnels that
+// are cut: many at once, and at the gateway door a post each.
+const (
+	lastWords = 300 * time.Millisecond
+	cutWords  = time.Second
+)
 
 // Drain tells clients to open new tunnels elsewhere, refuses new ones soon, and
 // waits until those it holds have ended or ctx has. Then it closes. The error is
-// ctx's if tunnels were cut.
+// ctx's if tunnels were cut; their clients are told, so that apps connect again at once and nobody seeks
+// an origin that is gone.
 func (o *Origin) Drain(ctx context.Context) error {
 	o.admission.drain()
 	defer time.AfterFunc(refuseAfter, func() { o.acceptor.refusing.Store(true) }).Stop()
@@ -131,6 +136,8 @@ func (o *Origin) Drain(ctx context.Context) error {
 		case o.table.Tunnels() == 0 && !goesOn:
 			return nil
 		case !goesOn:
+			o.table.Abandon()
+			dial.Sleep(o.ctx, cutWords)
 			return ctx.Err()
 		case o.table.Tunnels() > 0:
 			last = time.Now()

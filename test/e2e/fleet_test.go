@@ -103,6 +103,43 @@ func TestTunnelsOfAnOriginThatIsGoneAreReset(t *testing.T) {
 	wantLost(t, c)
 }
 
+// What a drain cuts at its end is reset at once: an app that waits for an origin that is gone would
+// hear nothing for half a minute.
+func TestADrainThatEndsTellsThoseItCuts(t *testing.T) {
+	for door, by := range map[string]func(w *world) (*near, func(context.Context) error){
+		"stream door": func(w *world) (*near, func(context.Context) error) {
+			old, newer := w.member(), w.member()
+			f := w.forward(old.front.addr)
+			n := w.client(1, f.addr()).ready()
+			f.target.Store(newer.front.addr)
+			return n, old.Drain
+		},
+		"gateway door": func(w *world) (*near, func(context.Context) error) {
+			a := w.api(apiOptions{})
+			return w.clientBy(1, w.textFront(a.clients.addr)).ready(), a.Drain
+		},
+	} {
+		t.Run(door, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world) {
+				n, drain := by(w)
+				c := n.chat()
+				if _, err := c.ping(5 * time.Second); err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				if err := drain(ctx); err == nil {
+					t.Error("got no error from a drain that cut a tunnel")
+				}
+				c.SetReadDeadline(time.Now().Add(2 * time.Second))
+				if _, err := io.ReadAll(c); err == nil || isTimeout(err) {
+					t.Errorf("got %v within 2 s of the drain's end, want a reset", err)
+				}
+			})
+		})
+	}
+}
+
 // wantLost wants chats of an origin that is gone to be reset, which takes half a minute.
 func wantLost(t *testing.T, chats ...chat) {
 	t.Helper()

@@ -87,6 +87,9 @@ func (c *Client) dialFor(ctx context.Context, w wanted) (*activeCarrier, error) 
 	l, h := sock.ahead, w.home
 	if l == nil {
 		l = c.newCarrier(sock, at, h)
+		if !h.session.Agrees() { // who has agreed waits for no few milliseconds: others may have died
+			l.Gather()
+		}
 		h.paths.follow(l, c.budgets.left(l, w.bulk != nil))
 		l.SayKnown(c.fronts.known())
 	} else {
@@ -116,6 +119,9 @@ func (c *Client) newCarrier(sock *socket, at int, h *home) *activeCarrier {
 	}
 	l.Carrier = h.session.NewCarrier(sock.Transport, door, sock.token)
 	l.ShapeFor(c.fronts.at(at).Host)
+	if sock.told != nil {
+		tunnel.Told(l.Carrier, *sock.told)
+	}
 	l.cost, l.brought = sock.cost, sock.brought
 	if !c.cfg.LinkAlone {
 		l.Fronts = c.onFronts

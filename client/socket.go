@@ -36,6 +36,7 @@ type socket struct {
 	cost    int                    // bytes that came before the first record
 	brought func() int             // bytes that have come in all; nil: it is not known
 	given   atomic.Pointer[string] // the newest ticket
+	told    *[16]byte              // the carrier's challenge; nil: it comes by the carrier alone
 	awaited *transport.Awaited     // the Transport while it is being opened, if ahead
 	ahead   *activeCarrier         // its carrier, whose first message went with the request; nil: that is still to be made
 	drop    func()                 // ends ahead; nil: there is none
@@ -59,11 +60,14 @@ func (s *socket) offered() string {
 
 func (s *socket) learn(ticket string) { s.given.Store(&ticket) }
 
-// learnFrom keeps the ticket that the stream door sets in a cookie.
+// learnFrom keeps what the stream door sets in cookies: the ticket, and the challenge of this carrier.
 func (s *socket) learnFrom(answer *http.Response) {
 	for _, cookie := range answer.Cookies() {
 		if cookie.Name == wire.TicketCookie && len(cookie.Value) == wire.TicketLen {
 			s.learn(cookie.Value)
+		}
+		if challenge, ok := wire.ParseChallenge(cookie.Value); ok && cookie.Name == wire.ChallengeCookie {
+			s.told = &challenge
 		}
 	}
 }

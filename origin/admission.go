@@ -104,11 +104,15 @@ func (a *admission) take(b *bearer, conn string, now time.Time) bool {
 // leastUnproven is how many carriers may be unproven at least.
 const leastUnproven = 64
 
+// party is this end of the carrier that b's token opens.
+func (a *admission) party(door session.Door, b *bearer) *session.OriginCarrier {
+	return a.sessions.Carrier(door, b.token, b.user, b.pair, time.Now())
+}
+
 // newCarrier makes b's carrier over sock, which is charged to nobody until it has proved
 // itself. A token may be copied, so until then it takes nothing of the user's share; and a
 // copy does not keep the user out, as the newest stay. The caller starts it.
-func (a *admission) newCarrier(sock transport.Transport, door session.Door, b *bearer) *carrier.Carrier {
-	oc := a.sessions.Carrier(door, b.token, b.user, b.pair, time.Now())
+func (a *admission) newCarrier(sock transport.Transport, oc *session.OriginCarrier, b *bearer) *carrier.Carrier {
 	c := a.table.NewCarrier(sock, oc, b.user)
 	place := a.unproven.Enter(b.user, struct{}{}, func() { c.Close() })
 	c.Settled = place.Leave

@@ -261,7 +261,7 @@ func (g *gatewayDoor) connection(id string, b *bearer, ticket string) (*connecti
 	c := &connection{id: id, user: b.user, token: b.token, pace: newPace(time.Now())}
 	c.texts = g.poster.waiting.Open(b.user, c)
 	c.conn = transport.NewCallbackConn(g.poster.to(c), inFlight, g.fleet.ticket(b))
-	c.carrier = g.admission.newCarrier(c.conn, session.Gateway, b)
+	c.carrier = g.admission.newCarrier(c.conn, g.admission.party(session.Gateway, b), b)
 	c.carrier.Start()
 	g.conns[id] = c
 	g.admission.taken.spend(&b.token)

@@ -83,11 +83,14 @@ func (d *streamDoor) carry(w http.ResponseWriter, r *http.Request, b bearer, fir
 	if t := d.fleet.ticket(&b); t != "" {
 		http.SetCookie(w, &http.Cookie{Name: wire.TicketCookie, Value: t, Path: "/", Secure: true, HttpOnly: true})
 	}
+	party := d.admission.party(session.Stream, &b)
+	http.SetCookie(w, &http.Cookie{Name: wire.ChallengeCookie, Value: wire.ChallengeText(party.Challenge()), Path: "/", Secure: true, HttpOnly: true})
 	sock, err := transport.Accept(w, r, first)
 	if err != nil {
 		return
 	}
-	c := d.admission.newCarrier(sock, session.Stream, &b)
+	c := d.admission.newCarrier(sock, party, &b)
+	c.Told = true
 	c.ShapeFor(r.Host)
 	c.Start()
 }

@@ -40,6 +40,10 @@ type Carrier struct {
 	Newest func() (list []byte, version uint32)
 	Fronts func(list []byte)
 
+	// Told says that an origin's client has been told elsewhere what its session says first: that may wait for what the
+	// client says. Set before Serve or Start.
+	Told bool
+
 	transport transport.Transport
 	profile   *transport.Profile // the transport's
 	party     Party
@@ -63,6 +67,7 @@ type Carrier struct {
 	mu          sync.Mutex // guards the following; never held across I/O
 	queue       writeQueue
 	acks        ackSchedule
+	silence     tasks.Timer // until a first word goes that waits; zero: none does
 	out         outbound
 	path        path
 	doubt       doubt
@@ -209,6 +214,7 @@ func (c *Carrier) CloseFor(why Cause) {
 	c.acks.stop()
 	c.queue.stop()
 	c.path.turn.Stop()
+	c.silence.Stop()
 	c.doubt.timer.Stop()
 	c.doubt.timer = tasks.Timer{}
 	lane := c.path.lane

@@ -52,13 +52,19 @@ func (c *Carrier) Start() {
 }
 
 // begin has the session say its first word, and a client prove itself at once. At the
-// gateway door the origin has none: what it says for nothing is paid for.
+// gateway door the origin has none: what it says for nothing is paid for. Nor does it hurry where the client knows the
+// word.
 func (c *Carrier) begin() {
 	if c.set.asks {
 		c.Ping()
 	}
-	if c.set.asks || !c.profile.Messages {
+	switch {
+	case c.set.asks, !c.Told && !c.profile.Messages:
 		c.speak()
+	case c.Told && c.shape.speaksFirst:
+		c.later(wait(mostHello), c.speak)
+	case c.Told:
+		c.later(wait(mostSilent), c.speak)
 	}
 }
 
@@ -115,7 +121,10 @@ func (c *Carrier) readPlain(r io.Reader, p session.Plain) error {
 	if err := c.fillFrom(r, body); err != nil {
 		return err
 	}
-	return c.takePlain(p, body)
+	if err := c.takePlain(p, body); err != nil || p != session.Fill {
+		return err
+	}
+	return c.skipFill(r, session.FillLen(body))
 }
 
 func (c *Carrier) readRecord(r io.Reader, n int) error {

@@ -92,7 +92,7 @@ func (c *Carrier) compose(b []byte, most int) (message []byte, record int, t tol
 	turns := c.turns.Load()
 	b, may := c.head(b)
 	if !may {
-		return b, 0, told{}, nil
+		return c.appendFill(b), 0, told{}, nil
 	}
 	begin := len(b)
 	full := append(b, 0, 0) // the record's length

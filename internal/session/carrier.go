@@ -110,7 +110,7 @@ func (e *end) pick(name int) bool {
 func (e *end) Receive(p Plain, body []byte, now time.Time) (ev Event, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if n, ok := p.Len(); !ok || n != len(body) {
+	if !p.takes(body) {
 		return 0, e.fail(ErrMessage)
 	}
 	if ev, err = e.receive(p, body, now); err == ErrRepeated {

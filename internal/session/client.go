@@ -159,6 +159,7 @@ type ClientCarrier struct {
 	// Guarded by end.mu.
 	try    *try   // the Agree that was sent
 	agreed []byte // the answer to it, which the gateway door repeats
+	told   bool   // the challenge is known, and has not come by the carrier
 	again  *try   // that was made inside a record, and not answered
 }
 
@@ -167,6 +168,20 @@ func (s *Client) Carrier(d Door, token wire.Token) *ClientCarrier {
 	c := &ClientCarrier{session: s, end: end{place: place{door: d, token: token}}}
 	c.side = c
 	return c
+}
+
+// Agrees reports whether there is a generation that a carrier may join by, perhaps.
+func (s *Client) Agrees() bool { return s.newest.Load() != nil }
+
+// Told gives the carrier, before it is used, the challenge that its origin has said elsewhere and says again by it. At the
+// gateway door there is none, whatever an edge says.
+func (c *ClientCarrier) Told(challenge [16]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.door == Gateway {
+		return
+	}
+	c.o, c.challenged, c.told = challenge, true, true
 }
 
 // Head appends to b the plain message that must go before the next record, if any, and
@@ -233,6 +248,11 @@ func (c *ClientCarrier) receive(p Plain, body []byte, _ time.Time) (Event, error
 			c.bind(c.keys[0])
 		}
 		return Speak, nil
+	case p == Challenge && c.told && c.o == [16]byte(body):
+		c.told = false
+		return 0, nil
+	case p == Fill && !gateway && c.state != Live && FillLen(body) <= MaxFill:
+		return 0, nil
 	case p == Agreed && c.state == Agreeing:
 		return c.finish(body)
 	case p == Agreed && gateway && c.state == Live && bytes.Equal(body, c.agreed):

@@ -20,7 +20,14 @@ const (
 	Agreed
 	Turn
 	Unknown
+	Fill // at the stream door, from the origin alone
 )
+
+// fillHead is the length of a Fill's length.
+const fillHead = 1
+
+// MaxFill bounds the bytes that a Fill says follow it.
+const MaxFill = 100
 
 const (
 	joinLen   = 28
@@ -31,14 +38,20 @@ const (
 	agreedLen = 32 + answerLen + 16 // a key and an answer
 )
 
-var plainLen = [...]int{Challenge: 16, Join: joinLen, Agree: agreeLen, Agreed: agreedLen, Turn: 1, Unknown: 0}
+var plainLen = [...]int{Challenge: 16, Join: joinLen, Agree: agreeLen, Agreed: agreedLen, Turn: 1, Unknown: 0, Fill: fillHead}
 
-// Len is the length of what follows p's number; false if p is no plain message.
+// Len is the length of what follows p's number, for a Fill that of its length alone; false if p is no plain message.
 func (p Plain) Len() (int, bool) {
 	if p == Record || int(p) >= len(plainLen) {
 		return 0, false
 	}
 	return plainLen[p], true
+}
+
+// takes reports whether body is as long as p's is. What a Fill says follows it may be missing: it was read before.
+func (p Plain) takes(body []byte) bool {
+	n, ok := p.Len()
+	return ok && (n == len(body) || p == Fill && len(body) > n && len(body) == n+FillLen(body))
 }
 
 // Next cuts the first plain message or record off what has come: a message of the stream
@@ -51,7 +64,9 @@ func Next(b []byte) (p Plain, body, rest []byte, err error) {
 	n, ok := int(binary.BigEndian.Uint16(b)), true
 	if b = b[wire.RecordHead:]; n <= wire.RecordOverhead {
 		p = Plain(n)
-		n, ok = p.Len()
+		if n, ok = p.Len(); p == Fill && len(b) >= n {
+			n += FillLen(b)
+		}
 	}
 	if !ok || n > len(b) || n > wire.MaxRecord-wire.RecordHead {
 		return 0, nil, nil, ErrMessage
@@ -61,6 +76,16 @@ func Next(b []byte) (p Plain, body, rest []byte, err error) {
 
 func appendPlain(b []byte, p Plain, body ...byte) []byte {
 	return append(append(b, 0, byte(p)), body...)
+}
+
+// FillLen is how many bytes of nothing follow a Fill of which body is what Receive took.
+func FillLen(body []byte) int { return int(body[0]) }
+
+// AppendFill appends a Fill, and behind it n bytes, at most MaxFill.
+func AppendFill(b []byte, n int) []byte {
+	n = min(n, MaxFill)
+	b = appendPlain(b, Fill, byte(n))
+	return append(b, make([]byte, n)...)
 }
 
 // hello is the payload of a first Noise message.

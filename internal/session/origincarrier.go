@@ -48,6 +48,9 @@ func (c *OriginCarrier) Late(now time.Time) bool {
 	return c.State() != Live && !now.Before(c.until)
 }
 
+// Challenge is what the carrier says first, which the client may be told elsewhere, too.
+func (c *OriginCarrier) Challenge() [16]byte { return c.o }
+
 // Shape is ClientCarrier's.
 func (c *OriginCarrier) Shape(front string, epoch uint64) [32]byte {
 	return shapeOf(c.pair, front, epoch)

@@ -184,7 +184,7 @@ func TestEveryBitOfAMessageCounts(t *testing.T) {
 
 func TestMessagesAreRefused(t *testing.T) {
 	for name, b := range map[string][]byte{
-		"nothing": {}, "a byte": {0}, "zero": {0, 0}, "no such kind": {0, 7}, "shortest but one": {0, 16},
+		"nothing": {}, "a byte": {0}, "zero": {0, 0}, "no such kind": {0, 8}, "a Fill without its length": {0, 7}, "a Fill cut short": {0, 7, 2, 1}, "shortest but one": {0, 16},
 		"cut": {0, 17, 1}, "cut plain": {0, 5}, "too long": binary.BigEndian.AppendUint16(nil, 65535),
 	} {
 		if _, _, _, err := Next(b); !errors.Is(err, ErrMessage) {
@@ -323,7 +323,7 @@ func TestAJoinMeansItsTokensCarrierAlone(t *testing.T) {
 func TestLenIsWhatAPlainMessageTakes(t *testing.T) {
 	for p := range 256 {
 		n, ok := Plain(p).Len()
-		if want := p >= int(Challenge) && p <= int(Unknown); ok != want {
+		if want := p >= int(Challenge) && p <= int(Fill); ok != want {
 			t.Errorf("kind %d is a plain message: got %v, want %v", p, ok, want)
 		}
 		if _, body, rest, err := Next(append(appendPlain(nil, Plain(p), make([]byte, n)...), 7)); ok && (err != nil || len(body) != n || len(rest) != 1) {

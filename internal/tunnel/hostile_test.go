@@ -95,7 +95,8 @@ func TestWhatNobodySealedEndsACarrier(t *testing.T) {
 		"a record that is none":  append([]byte{0, 40}, make([]byte, 40)...),
 		"a plain message again":  append([]byte{0, 1}, make([]byte, 16)...),
 		"a Turn to nothing":      {0, 5, 99},
-		"a message that is none": {0, 7, 1, 2},
+		"a message that is none": {0, 8, 1, 2},
+		"a Fill too late":        {0, 7, 1, 2},
 		"a length of nothing":    {0, 0},
 	} {
 		for end, atOrigin := range map[string]bool{"client": false, "origin": true} {

@@ -80,6 +80,16 @@ func (s *Session) NewCarrier(t transport.Transport, door session.Door, token wir
 	return carrier.New(s.table.Carriers, t, clientParty{s.client.Carrier(door, token), s}, s.User)
 }
 
+// Agrees reports whether a client's session has a generation, by which carriers join.
+func (s *Session) Agrees() bool { return s.client.Agrees() }
+
+// Told gives a client's carrier, before it is served, the challenge that its origin has said elsewhere.
+func Told(c *carrier.Carrier, challenge [16]byte) {
+	if p, ok := c.Party().(clientParty); ok {
+		p.Told(challenge)
+	}
+}
+
 // SessionOf is what a carrier belongs to; nil while that is not known.
 func SessionOf(c *carrier.Carrier) *Session {
 	if p, ok := c.Party().(clientParty); ok {

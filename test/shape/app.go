@@ -108,7 +108,7 @@ func (w *world) use(ctx context.Context, n int) error {
 	r := rand.New(rand.NewPCG(w.seed, uint64(n)))
 	chat, media := freeAddress(), freeAddress()
 	p, err := start([]string{"HOME=" + w.dir}, filepath.Join(w.bin, "culvert"), "connect", "--link-file", w.links[n%len(w.links)],
-		"--chat", chat, "--media", media, "--state", "none")
+		"--chat", chat, "--media", media, "--state", "none", "--visit", "no")
 	if err != nil {
 		return err
 	}

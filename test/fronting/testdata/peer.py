@@ -22,7 +22,7 @@ TLS = ssl.create_default_context() if PLACE.scheme == "wss" else None
 if TLS:
     TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
 
-CHALLENGE, JOIN, UNKNOWN = 1, 2, 6  # plain messages, from PROTOCOL.md
+CHALLENGE, JOIN, UNKNOWN, FILL = 1, 2, 6, 7  # plain messages, from PROTOCOL.md
 SOON = 20  # seconds, on a busy machine
 
 
@@ -35,17 +35,31 @@ def connect(**more):
     return websockets.connect(URL, ssl=TLS, extra_headers={"Cookie": COOKIES.pop()}, max_size=None, **more)
 
 
+def plain(message):
+    """Has the plain messages in one of WebSockets, by number; what a Fill says follows it is skipped."""
+    said = {}
+    while message:
+        number = struct.unpack(">H", message[:2])[0]
+        length = {CHALLENGE: 16, UNKNOWN: 0, FILL: 1}[number]
+        if number == FILL:
+            assert message[2] <= 100, message
+            length += message[2]
+        assert len(message) >= 2 + length and number not in said, message
+        said[number], message = message[2 : 2 + length], message[2 + length :]
+    return said
+
+
 async def challenged(ws):
-    """The origin speaks first."""
-    message = await asyncio.wait_for(ws.recv(), SOON)
-    assert message[:2] == struct.pack(">H", CHALLENGE) and len(message) == 18, message
-    return message[2:]
+    """The origin speaks first, soon or after a while."""
+    said = plain(await asyncio.wait_for(ws.recv(), SOON))
+    assert set(said) <= {CHALLENGE, FILL}, said
+    return said[CHALLENGE]
 
 
 async def answered(ws, message=None):
     """The socket is alive: it answers a Join of the protocol."""
     await ws.send(message or join())
-    while await asyncio.wait_for(ws.recv(), SOON) != struct.pack(">H", UNKNOWN):
+    while UNKNOWN not in plain(await asyncio.wait_for(ws.recv(), SOON)):
         pass
 
 

@@ -112,8 +112,9 @@ func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (o *Origin) Wrap(l net.Listener) net.Listener { return transport.CorkListener{Listener: l} }
 
 // refuseAfter is when a draining origin refuses new tunnels: by then clients
-// have heard that there is another.
-const refuseAfter = 3 * time.Second
+// have heard that there is another, and what they had begun before has come,
+// also where a full queue of 3 s is in the way of either.
+const refuseAfter = 10 * time.Second
 
 // lastWords is how long the last acks may take to go out, cutWords what tells clients of tunnels that
 // are cut: many at once, and at the gateway door a post each.

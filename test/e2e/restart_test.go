@@ -136,6 +136,24 @@ func TestADrainingOriginServesWhatItHolds(t *testing.T) {
 	})
 }
 
+// A client that has not heard of it yet begins a tunnel at an origin that drains, where the way takes long.
+func TestADrainingOriginTakesWhatIsOnItsWay(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		o := w.origin()
+		f := w.forward(o.addr)
+		f.delay.Store(int64(2 * time.Second))
+		n := w.client(1, f.addr()).ready()
+		if _, err := n.chat().ping(time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		go o.Drain(t.Context())
+		<-time.After(1800 * time.Millisecond)
+		if _, err := n.chat().ping(time.Minute); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // Without another origin a client keeps asking, but does not pile up carriers.
 func TestADrainingOriginIsNotFlooded(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {

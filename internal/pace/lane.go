@@ -114,12 +114,13 @@ func (l *Lane) frame() int64 {
 
 // Turn is how long it takes until the next frame may go, should there be room for it then: on a slow path frames go
 // one after another. Where counts of what came queue behind what goes the other way, several come at once, and what
-// they make room for at once would leave the path empty afterwards.
+// they make room for at once would leave the path empty afterwards. By a lane that carries little they go at once: what
+// comes over all such lanes tells how many there are, and not what the path takes.
 func (l *Lane) Turn(now time.Time) time.Duration {
 	w := l.window
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if l.whole > 0 || !w.isPaced() {
+	if l.whole > 0 || l.brief || !w.isPaced() {
 		l.due = time.Time{}
 		return 0
 	}

@@ -216,6 +216,23 @@ func TestWhatIsInDoubtHoldsNobodyBack(t *testing.T) {
 	}
 }
 
+// Where carriers bring little it is they who hold bulk back: what comes by them is no rate of the path.
+func TestLanesThatCarryLittleWaitForNoTurn(t *testing.T) {
+	p := newPath(8e3, 300*time.Millisecond)
+	w := New(0)
+	p.bulk(w)
+	p.run(10 * time.Second)
+	l := w.NewLane(0, false, func() {})
+	l.Turn(p.now) // the first is due at once, perhaps
+	if l.Turn(p.now) == 0 && w.NewLane(0, false, func() {}).Turn(p.now) == 0 {
+		t.Error("another lane waits for no turn")
+	}
+	l.Brief()
+	if wait := l.Turn(p.now); wait > 0 {
+		t.Errorf("a lane that carries little waits for %v", wait)
+	}
+}
+
 // A lane that has waited for its turn, and has nothing more to say then, leaves the path to others.
 func TestALaneThatFallsSilentTakesNoTurn(t *testing.T) {
 	p := newPath(8e3, 300*time.Millisecond)

@@ -32,7 +32,7 @@ CLOUD          = bin/cloud $@ $(call given,PROFILE,profile) $(call given_anywher
   $(call given,USERS,users) $(call given,EDGE,edge) $(call given,USER,user) $(call given,FRONT,front) $(call given,DOCTOR,doctor) $(call given,BUCKET,bucket) $(call given,YES,yes)
 
 .PHONY: all build client run demo test race bench soak censor shape hostile looks long probing fuzz lint staticcheck fmt image sbom release ci clean help functions invoke worker \
-  bin/cloud deploy update status link rotate revoke publish destroy fronts \
+  bin/cloud deploy update status report link rotate revoke publish destroy fronts \
   build-ConnectFunction build-MessageFunction build-DisconnectFunction build-OriginLayer
 
 all: build test ## build and test (plain "make")
@@ -145,6 +145,7 @@ fronts: build ## tell users of FRONT='wss://a/ wss://b/' or WITHDRAW='host', or 
 	  $(foreach f,$(FRONT),--front '$(f)') $(foreach w,$(WITHDRAW),--withdraw '$(w)') $(if $(USERS),--users '$(USERS)')
 
 bin/cloud:
+	@test -x bin/cloud || echo "… building bin/cloud (the first time 1 or 2 min)"
 	@$(MAKE) --no-print-directory -s client
 	@CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -o bin/ ./cmd/cloud
 
@@ -155,6 +156,9 @@ update: bin/cloud ## bring a new origin to your AWS account without cutting anyb
 	@$(CLOUD)
 
 status: bin/cloud ## say how your deployment does: health, users, bytes, money
+	@$(CLOUD)
+
+report: bin/cloud ## ask what only a live account can answer, and print it without names, for pasting
 	@$(CLOUD)
 
 link: bin/cloud ## make a link for USER=number; FRONT=number to use one distribution alone

@@ -1,11 +1,12 @@
 // This program takes Culvert to an AWS account and back: it runs the AWS and
 // SAM command lines and says in plain words what they do. The Makefile's
-// targets deploy, update, status, link, rotate, revoke, publish and destroy call it.
+// targets deploy, update, status, report, link, rotate, revoke, publish and
+// destroy call it.
 // What AWS charges it says also without an account.
 //
 // Each file is a story: deploy.go has deploy, update and rotate, with quotas.go
 // and region.go for what is asked before anything is made; link.go has link and
-// revoke, status.go and money.go status, destroy.go destroy, cost.go cost,
+// revoke, status.go and money.go status, report.go report, destroy.go destroy, cost.go cost,
 // publish.go publish, and release.go what a release has instead of a clone. All
 // of them begin in account.go, and machine.go asks the machines. Below them,
 // package cfn brings a stack to where it is wanted, advice knows what AWS's
@@ -39,6 +40,7 @@ var stories = []story{
 	{"deploy", "bring Culvert to your AWS account, and print the first link", deploy, goesOn},
 	{"update", "bring a new origin without cutting anybody off", update, goesOn},
 	{"status", "say how it does: health, users, bytes, money", status, "Nothing was changed."},
+	{"report", "ask what only a live account can answer, and print it for pasting", report, "Nothing was changed."},
 	{"link", "make a link for USER", link, "Nothing was changed."},
 	{"rotate", "make new secrets; links of the last ones go on working until the next time", rotate,
 		"What CloudFormation has begun goes on by itself: make status says of which generation the secrets are. " +
@@ -95,6 +97,7 @@ type cloud struct {
 	*cfn.Client // its stack, and the AWS command line and the console with it
 	tools
 	account account // known once signIn was called
+	tested  string  // what came out of the first link's test
 }
 
 func newCloud(o options, r aws.Runner, console *term.Console) *cloud {

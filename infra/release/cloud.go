@@ -134,7 +134,7 @@ func (r *release) makefile() ([]byte, error) {
 		"\n.PHONY: " + cloudCommands + "\n" + cloudCommands + ":\n\t@$(CLOUD)\n"), nil
 }
 
-const cloudCommands = "deploy update status link rotate revoke destroy"
+const cloudCommands = "deploy update status report link rotate revoke destroy"
 
 func (r *release) make(target, arch, artifacts string) error {
 	cmd := exec.Command("make", "--no-print-directory", "-s", target, "ARCH="+arch, "ARTIFACTS_DIR="+artifacts)

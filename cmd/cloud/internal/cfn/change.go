@@ -116,7 +116,7 @@ func (c *Client) planned(ctx context.Context, id string) (change, error) {
 		case plan.Status == "FAILED":
 			return plan, c.refused(ctx, plan)
 		}
-		if err := aws.Pause(ctx, 2*time.Second); err != nil {
+		if err := aws.Pause(ctx, time.Second); err != nil {
 			return plan, err
 		}
 	}

@@ -69,10 +69,15 @@ func (c *Client) follow(ctx context.Context, id string, since time.Time) (Stack,
 			misses++ // a network may fail for a moment; what is watched goes on
 		}
 		w.waiting()
-		if err := aws.Pause(ctx, pollEvery); err != nil {
+		if err := aws.Pause(ctx, w.pause()); err != nil {
 			return s, err
 		}
 	}
+}
+
+// pause is short at the beginning, when most of what is wrong is found.
+func (w *watch) pause() time.Duration {
+	return min(pollEvery, max(time.Second, time.Since(w.start)/10))
 }
 
 // rests is false while the status may still be that of before the work.

@@ -24,6 +24,7 @@ TAKES = {"AWS::CloudFront::VpcOrigin": 1, "AWS::CloudFront::Distribution": 1, "A
 
 
 WAIT = "AWS::CloudFormation::WaitCondition"
+GROUP = "AWS::AutoScaling::AutoScalingGroup"
 
 # Parts whose changes make another one in their place.
 REPLACED = {"AWS::SecretsManager::Secret", "AWS::Logs::LogGroup", "AWS::SSM::Document", "AWS::Lambda::LayerVersion"}
@@ -38,7 +39,7 @@ class Part:
 
     def __init__(self, stack, logical, kind, properties):
         self.stack, self.logical, self.kind, self.properties = stack, logical, kind, properties
-        self.inner, self.status = None, "CREATE_COMPLETE"
+        self.inner, self.status, self.version = None, "CREATE_COMPLETE", 1
         self.id = self.make()
 
     def make(self):
@@ -52,6 +53,7 @@ class Part:
         return f"{self.stack.world.at}/handle/{secrets.token_hex(8)}?X-Amz-Signature=of-the-handle"
 
     def make_aws_ec2_instance(self):
+        self.number = self.stack.world.number()
         return "i-" + secrets.token_hex(8)
 
     def make_aws_cloudfront_distribution(self):
@@ -112,10 +114,14 @@ class Part:
             return self.inner.outputs[name[8:]]
         if name == "DomainName":
             return "d" + hashlib.sha256(self.id.encode()).hexdigest()[:13] + ".cloudfront.net"
+        if name == "DNSName":
+            return f"internal-{self.id.lower()}.elb.{self.stack.region}.amazonaws.com"
         if name == "PrivateDnsName":
-            return "ip-10-0-0-10.ec2.internal"
+            return f"ip-10-0-0-{self.number}.ec2.internal"
         if name == "PrivateIp":
-            return "10.0.0.10"
+            return f"10.0.0.{self.number}"
+        if name == "LatestVersionNumber":
+            return str(self.version)
         if name == "Id":
             return self.id
         if name == "Arn" and self.kind == "AWS::Lambda::Function":
@@ -179,6 +185,8 @@ class Stack:
             self.world.live(part)
             if kind == WAIT and not old:
                 self.world.wait(properties["Handle"])
+            if kind == GROUP and not old:
+                self.world.wait_for_signals(self, logical, int(properties["MinSize"]))
         except Refused as refused:
             if kind == "AWS::SSM::Association":
                 self.machine_says(e)
@@ -205,6 +213,7 @@ class Stack:
             self.replaced.append(part)
             return Part(self, part.logical, part.kind, properties)
         part.properties = properties
+        part.version += 1
         if part.inner:
             part.inner.change(self.world.fetch(properties["TemplateURL"]), part.given())
         return part
@@ -306,6 +315,7 @@ class World:
         self.client, self.machines, self.stacks, self.plans = client, machines, [], {}
         self.failing, self.reason = {}, ""
         self.at, self.heard, self.silent = "", {}, False  # our address, what was told by handles, whether no origin answers
+        self.signals, self.numbered = {}, 9  # who has signalled to what part of which stack; the last number of an instance
         self.lock = threading.RLock()
 
     def find(self, name):
@@ -332,15 +342,29 @@ class World:
         if told.get("Status") == "FAILURE":
             raise Refused(f"WaitCondition received failed message: '{told['Reason']}' for uniqueId: {told['UniqueId']}")
 
+    def number(self):
+        self.numbered += 1
+        return self.numbered
+
+    def signal(self, stack, logical, unique, status):
+        self.signals.setdefault((stack, logical), {})[unique] = status
+
+    def wait_for_signals(self, stack, logical, wanted):
+        """What a group's machines have signalled when they were made."""
+        got = list(self.signals.get((stack.name, logical), {}).values()).count("SUCCESS")
+        if self.machines and got < wanted:
+            raise Refused(f"Received {got} SUCCESS signal(s) out of {wanted}.  Unable to satisfy 100% MinSuccessfulInstancesPercent requirement")
+
     def live(self, part, gone=False):
         """Tells where things run of a part that is there now, or gone. What does not work there fails here."""
         if not self.machines or part.inner:
             return
         told = dict(kind=part.kind, id=part.id, gone=gone)
         if not gone:
-            told |= dict(arn=part.attribute("Arn"), domain=part.attribute("DomainName"), code=self.code(part), properties=self.resolved(part.properties))
+            told |= dict(arn=part.attribute("Arn"), domain=part.attribute("DNSName" if "LoadBalancer" in part.kind else "DomainName"),
+                         address=part.attribute("PrivateIp") if part.kind == "AWS::EC2::Instance" else "", code=self.code(part), properties=self.resolved(part.properties))
         try:
-            with urllib.request.urlopen(self.machines + "/part", json.dumps(told).encode(), timeout=120) as answer:
+            with urllib.request.urlopen(self.machines + "/part", json.dumps(told).encode(), timeout=600) as answer:
                 answer.read()
         except urllib.error.HTTPError as error:
             raise Refused(error.read().decode()) from None

@@ -16,7 +16,9 @@ import hashlib
 import io
 import json
 import sys
+import urllib.error
 import urllib.parse
+import urllib.request
 import uuid
 from xml.sax.saxutils import escape
 
@@ -29,15 +31,16 @@ from stacks import Stack, World
 from template import Refused, load, read
 
 PORT = int(sys.argv[1])
+HOST = "10.0.0.1" if len(sys.argv) > 2 else "127.0.0.1"  # machines have a network of their own
 
 
 def client(service, region):
-    return boto3.client(service, region_name=region, endpoint_url=f"http://127.0.0.1:{PORT}",
+    return boto3.client(service, region_name=region, endpoint_url=f"http://{HOST}:{PORT}",
                         aws_access_key_id="standin", aws_secret_access_key="standin")
 
 
 world = World(client, *sys.argv[2:])
-world.at = f"http://127.0.0.1:{PORT}"
+world.at = f"http://{HOST}:{PORT}"
 
 
 def members(form, name):
@@ -154,10 +157,15 @@ def validate_template(form, region):
                             for n, p in template.get("Parameters", {}).items()])
 
 
+def signal_resource(form, region):
+    world.signal(form["StackName"], form["LogicalResourceId"], form["UniqueId"], form["Status"])
+    return {}
+
+
 ACTIONS = {"CreateChangeSet": create_change_set, "DescribeChangeSet": describe_change_set, "ExecuteChangeSet": execute_change_set,
            "DeleteChangeSet": delete_change_set, "DescribeStacks": describe_stacks, "DescribeStackEvents": describe_stack_events,
            "ListStackResources": list_stack_resources, "DeleteStack": delete_stack, "ValidateTemplate": validate_template,
-           "ContinueUpdateRollback": continue_update_rollback, "RollbackStack": continue_update_rollback}
+           "SignalResource": signal_resource, "ContinueUpdateRollback": continue_update_rollback, "RollbackStack": continue_update_rollback}
 
 
 def xml(value):
@@ -215,6 +223,17 @@ def layer_version(request):
                     content_type="application/json")
 
 
+def auto_scaling(request):
+    """What live's group does: it says why not, if it does not."""
+    try:
+        with urllib.request.urlopen(world.machines + "/autoscaling", request.get_data(), timeout=10) as answer:
+            answer.read()
+    except urllib.error.HTTPError as error:
+        return refuse("ValidationError", error.read().decode())
+    action = request.form["Action"]
+    return Response(f"<{action}Response><{action}Result/></{action}Response>", content_type="text/xml")
+
+
 commands = {}  # what machines were asked to run, by id
 
 
@@ -237,6 +256,8 @@ def recorded(request, key, service):
         return Response(OPTED_IN, content_type="text/xml")
     if service == "sts" and b"Action=AssumeRole" in request.get_data():
         return Response(POSTS, content_type="text/xml")
+    if service == "autoscaling" and world.machines:
+        return auto_scaling(request)
     if service == "servicequotas":
         value = 0 if key == "NOQUOTA" else 32
         return Response(json.dumps({"Quota": {"Value": value}}), content_type="application/x-amz-json-1.1")
@@ -290,4 +311,4 @@ def application(moto):
 
 
 if __name__ == "__main__":
-    run_simple("127.0.0.1", PORT, application(DomainDispatcherApplication(create_backend_app)), threaded=True)
+    run_simple(HOST, PORT, application(DomainDispatcherApplication(create_backend_app)), threaded=True)

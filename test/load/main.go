@@ -8,6 +8,8 @@
 //	  CULVERT_SECRET_FILE=secret bin/origin &
 //	load clients -origin 127.0.0.1:9000 -secret-file secret -pid $! -n 9800
 //
+// .ci/idle does this, also with several origins behind HAProxy.
+//
 // The origin listens on plain HTTP, as behind a CDN. It reaches loopback
 // addresses only. Linux: memory is PSS from /proc.
 //
@@ -30,6 +32,8 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -106,16 +110,19 @@ func loopback(address string) error {
 
 func clients(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("load clients", flag.ContinueOnError)
-	origin := f.String("origin", "127.0.0.1:9000", "`ADDR` of the origin's plain-HTTP door")
+	origin := f.String("origin", "127.0.0.1:9000", "`ADDR` of the origin's plain-HTTP door; several, with commas between, are taken by turns")
 	secret := f.String("secret-file", "", "`FILE` with the origin's master secret")
-	pid := f.Int("pid", 0, "process `ID` of the origin, to read its memory")
+	pid := f.String("pid", "", "process `ID` of the origin, to read its memory; several, with commas between, are a fleet's")
 	n := f.Int("n", 1000, "how many clients")
 	hold := f.Duration("hold", 10*time.Second, "how long to stay idle before the memory is read")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	if err := loopback(*origin); err != nil {
-		return err
+	doors := strings.Split(*origin, ",")
+	for _, door := range doors {
+		if err := loopback(door); err != nil {
+			return err
+		}
 	}
 	text, err := os.ReadFile(*secret)
 	if err != nil {
@@ -125,26 +132,58 @@ func clients(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	before := pss(*pid)
+	origins, err := processes(*pid)
+	if err != nil {
+		return err
+	}
+	before := origins.memory()
 	began := time.Now()
-	all, err := openAll(ctx, *origin, master, *n)
+	all, err := openAll(ctx, doors, master, *n)
 	defer closeAll(all)
 	if err != nil {
 		return fmt.Errorf("after %d clients: %w", len(all), err)
 	}
 	fmt.Printf("%d clients in %.1f s\n", len(all), time.Since(began).Seconds())
-	cpu := cpuSeconds(*pid)
+	cpu := origins.cpu()
 	select {
 	case <-ctx.Done():
 	case <-time.After(*hold):
 	}
-	fmt.Printf("origin: %.1f KiB a client, idle CPU %.2f %%\n", float64(pss(*pid)-before)/float64(len(all)),
-		(cpuSeconds(*pid)-cpu)/hold.Seconds()*100)
+	fmt.Printf("origin: %.1f KiB a client, idle CPU %.2f %%\n", float64(origins.memory()-before)/float64(len(all)),
+		(origins.cpu()-cpu)/hold.Seconds()*100)
 	return nil
 }
 
-// openAll opens n clients, 32 at a time.
-func openAll(ctx context.Context, origin string, m seal.Master, n int) ([]io.Closer, error) {
+// pids are processes that are looked at together.
+type pids []int
+
+func processes(text string) (all pids, err error) {
+	for word := range strings.SplitSeq(text, ",") {
+		pid, err := strconv.Atoi(word)
+		if err != nil {
+			return nil, fmt.Errorf("-pid %q: give process IDs with commas between", text)
+		}
+		all = append(all, pid)
+	}
+	return all, nil
+}
+
+func (p pids) memory() (sum int64) {
+	for _, pid := range p {
+		sum += pss(pid)
+	}
+	return sum
+}
+
+func (p pids) cpu() (sum float64) {
+	for _, pid := range p {
+		sum += cpuSeconds(pid)
+	}
+	return sum
+}
+
+// openAll opens n clients, 32 at a time, at each of doors in turn.
+func openAll(ctx context.Context, doors []string, m seal.Master, n int) ([]io.Closer, error) {
 	var mu sync.Mutex
 	var all []io.Closer
 	var failed error
@@ -153,7 +192,7 @@ func openAll(ctx context.Context, origin string, m seal.Master, n int) ([]io.Clo
 	for range 32 {
 		group.Go(func() {
 			for user := range work {
-				c, err := open(ctx, origin, m.Client(user))
+				c, err := open(ctx, doors[int(user)%len(doors)], m.Client(user))
 				mu.Lock()
 				if err != nil {
 					failed = err

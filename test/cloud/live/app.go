@@ -24,8 +24,9 @@ const (
 
 // runApp does what WhatsApp's app does, through "culvert connect" with the link
 // that a file holds: media both ways, then one chat connection until ctx ends,
-// which must not break, and media once more.
-func runApp(ctx context.Context, link, key string) error {
+// which must not break, and media once more. An app that connects again takes what
+// breaks for an answer, if what served it has ended.
+func runApp(ctx context.Context, link, key string, again bool) error {
 	b, err := hex.DecodeString(key)
 	if err != nil || len(b) != 32 {
 		return errors.New("the key is 64 hexadecimal digits")
@@ -41,14 +42,29 @@ func runApp(ctx context.Context, link, key string) error {
 		return err
 	}
 	defer func() { client.Process.Kill(); client.Wait() }()
-	trips, began, err := use(ctx, chat, media, [32]byte(b))
+	a := phone{chat: chat, media: media, root: [32]byte(b)}
+	if again {
+		err = a.useAgain(ctx)
+	} else {
+		err = a.use(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("%w; the client said:\n%s", err, &said)
 	}
+	return nil
+}
+
+// phone is an app, by the addresses that its client listens on.
+type phone struct {
+	chat, media string
+	root        [32]byte
+}
+
+// tell says how one chat connection was.
+func tell(trips []time.Duration, began time.Time) {
 	took, at := slowest(trips, began)
 	fmt.Printf("every byte of 2 times %d MB of media each way was right; chat was one connection, %d messages, the slowest %v, at %s\n",
 		mediaSize>>20, len(trips), took.Round(time.Millisecond), at.Format(time.TimeOnly))
-	return nil
 }
 
 // paced leaves the processor to others between two messages.
@@ -85,23 +101,27 @@ func freeAddresses() (chat, media string, err error) {
 	return all[0], all[1], nil
 }
 
-// use returns how long each message took from began on.
-func use(ctx context.Context, chat, media string, root [32]byte) (trips []time.Duration, began time.Time, err error) {
-	conn, err := dialUp(chat)
+// use has one chat connection.
+func (p phone) use(ctx context.Context) error {
+	conn, err := dialUp(p.chat)
 	if err != nil {
-		return nil, began, err
+		return err
 	}
 	defer conn.Close()
-	if err := moveMedia(media); err != nil {
-		return nil, began, err
+	if err := moveMedia(p.media); err != nil {
+		return err
 	}
 	fmt.Println("the app is connected")
-	began = time.Now()
-	trips, err = app.Exchange(ctx, paced{conn}, root, math.MaxInt)
+	began := time.Now()
+	trips, err := app.Exchange(ctx, paced{conn}, p.root, math.MaxInt)
 	if !errors.Is(err, context.Canceled) {
-		return trips, began, fmt.Errorf("chat: after %d messages: %w", len(trips), err)
+		return fmt.Errorf("chat: after %d messages: %w", len(trips), err)
 	}
-	return trips, began, moveMedia(media)
+	err = moveMedia(p.media)
+	if err == nil {
+		tell(trips, began)
+	}
+	return err
 }
 
 // dialUp waits until the client listens.

@@ -21,7 +21,7 @@ import (
 
 // Where all fronts and APIs answer.
 const (
-	frontsIP = "127.0.0.77"
+	frontsIP = "13.32.0.77" // CloudFront's, here of the loopback interface; machines reach it, too
 	frontsAt = frontsIP + ":443"
 )
 
@@ -154,11 +154,24 @@ func (w *world) address(d distributionProperties, id string) (*url.URL, string, 
 		return nil, "", err
 	}
 	end := v.VpcOriginEndpointConfig
-	_, instance, _ := strings.Cut(end.Arn, ":instance/")
-	if _, err := w.get("AWS::EC2::Instance", instance); err != nil || end.OriginProtocolPolicy != "http-only" {
+	ip, err := w.behind(end.Arn)
+	if err != nil || end.OriginProtocolPolicy != "http-only" {
 		return nil, "", errors.Join(err, fmt.Errorf("a VPC origin of %v is not known here", end))
 	}
-	return &url.URL{Scheme: "http", Host: o.DomainName}, fmt.Sprintf("%s:%d", machineIP, end.HTTPPort), nil
+	return &url.URL{Scheme: "http", Host: o.DomainName}, fmt.Sprintf("%s:%d", ip, end.HTTPPort), nil
+}
+
+// behind is the address of what a VPC origin leads to.
+func (w *world) behind(arn string) (string, error) {
+	if _, id, ok := strings.Cut(arn, ":instance/"); ok {
+		m, err := w.instance(id)
+		if err != nil {
+			return "", err
+		}
+		return m.address, nil
+	}
+	_, err := w.get("AWS::ElasticLoadBalancingV2::LoadBalancer", arn)
+	return w.balancer.next(), err
 }
 
 // passOn sends a request with the origin's name, as AllViewerExceptHostHeader has it.

@@ -12,7 +12,7 @@
 // certificate authorities, and addresses of the loopback interface.
 //
 //	live serve FOLDER          serves until it is killed
-//	live app LINK KEY          does what the app does through "culvert connect", until SIGTERM
+//	live app LINK KEY [again]  does what the app does through "culvert connect", until SIGTERM
 //	live evaluate              renders templates for the stand-in, see cloudformation.Serve
 //	systemctl, journalctl …    what a machine's scripts call, by these names
 //	aws …                      the AWS command line, by this name; see preloaded.py
@@ -51,7 +51,9 @@ func run(ctx context.Context, args []string) error {
 	case len(args) == 3 && args[1] == "serve":
 		return serve(ctx, args[2])
 	case len(args) == 4 && args[1] == "app":
-		return runApp(ctx, args[2], args[3])
+		return runApp(ctx, args[2], args[3], false)
+	case len(args) == 5 && args[1] == "app" && args[4] == "again":
+		return runApp(ctx, args[2], args[3], true)
 	}
-	return errors.New("usage: live serve FOLDER | live app LINK KEY | live evaluate")
+	return errors.New("usage: live serve FOLDER | live app LINK KEY [again] | live evaluate")
 }

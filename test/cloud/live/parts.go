@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // part is one resource of a stack, as the stand-in tells of it, with its
@@ -21,8 +22,9 @@ type part struct {
 	Kind       string          `json:"kind"`
 	ID         string          `json:"id"`
 	ARN        string          `json:"arn"`
-	Domain     string          `json:"domain"` // a distribution's name
-	Code       string          `json:"code"`   // where to fetch what was uploaded for it
+	Domain     string          `json:"domain"`  // a distribution's name, or a load balancer's
+	Address    string          `json:"address"` // an instance's own
+	Code       string          `json:"code"`    // where to fetch what was uploaded for it
 	Properties json.RawMessage `json:"properties"`
 	Gone       bool            `json:"gone"`
 }
@@ -47,35 +49,47 @@ func (n *number) UnmarshalJSON(b []byte) error {
 // world is all that runs.
 type world struct {
 	*names
-	folder  string
-	machine *machine
+	folder   string
+	balancer *balancer
+	group    *group
 
-	mu        sync.Mutex // guards the following
+	mu        sync.Mutex          // guards the following
+	machines  map[string]*machine // by id
+	breaks    time.Time           // until when connections may break: see explained
 	parts     map[string]part
 	functions map[string]*function // by ARN
 	gateways  map[string]*gateway  // by the API's id
 }
 
-// controlAt is where the stand-in and a machine's scripts ask.
-const controlAt = "127.0.0.1:700"
+// controlAt is where the stand-in and .ci/cloud ask, systemAt a machine's scripts.
+const (
+	controlAt = "127.0.0.1:700"
+	systemAt  = gatewayIP + ":700"
+)
 
 func serve(ctx context.Context, folder string) error {
 	n, err := newNames(folder)
 	if err != nil {
 		return err
 	}
-	w := &world{names: n, folder: folder, machine: newMachine(folder), parts: map[string]part{},
+	w := &world{names: n, folder: folder, machines: map[string]*machine{}, parts: map[string]part{},
 		functions: map[string]*function{}, gateways: map[string]*gateway{}}
 	if err := w.startWhatsApp(ctx); err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /part", w.told)
-	mux.HandleFunc("POST /tend", w.machine.tend)
-	mux.HandleFunc("GET /outcomes", w.machine.outcomes)
-	mux.HandleFunc("POST /systemctl", w.machine.systemctl)
-	mux.HandleFunc("POST /journalctl", w.machine.journalctl)
-	failed := make(chan error, 3)
+	mux.HandleFunc("POST /tend", w.each(tend))
+	mux.HandleFunc("GET /outcomes", w.each(outcomes))
+	mux.HandleFunc("POST /autoscaling", w.scaling)
+	mux.HandleFunc("GET /fleet", w.each(w.describe))
+	mux.HandleFunc("POST /cut", w.cut)
+	mux.HandleFunc("POST /kill", w.kill)
+	mux.HandleFunc("GET /explained", w.explained)
+	system := http.NewServeMux()
+	system.HandleFunc("POST /systemctl", w.asked((*machine).systemctl))
+	system.HandleFunc("POST /journalctl", w.asked((*machine).journalctl))
+	failed := make(chan error, 4)
 	listen := func(address string, serve func(net.Listener) error) {
 		ln, err := net.Listen("tcp", address)
 		if err == nil {
@@ -84,7 +98,8 @@ func serve(ctx context.Context, folder string) error {
 		failed <- err
 	}
 	go listen(frontsAt, func(ln net.Listener) error { return w.serveFronts(ln) })
-	go listen(metadataAt, func(ln net.Listener) error { return http.Serve(ln, metadata()) })
+	go listen(metadataAt, func(ln net.Listener) error { return http.Serve(ln, w.metadata()) })
+	go listen(systemAt, func(ln net.Listener) error { return http.Serve(ln, system) })
 	go listen(controlAt, func(ln net.Listener) error { return http.Serve(ln, mux) })
 	select {
 	case <-ctx.Done():
@@ -108,10 +123,20 @@ func (w *world) told(rw http.ResponseWriter, r *http.Request) {
 
 // take does not hold up the rest of the world while a machine is at work.
 func (w *world) take(ctx context.Context, p part) error {
-	if err := w.keep(ctx, p); err != nil || p.Gone || p.Kind != "AWS::SSM::Association" {
+	if err := w.keep(ctx, p); err != nil {
 		return err
 	}
-	return w.takeAssociation(ctx, p)
+	switch {
+	case p.Kind == "AWS::SSM::Association" && !p.Gone:
+		return w.takeAssociation(ctx, p)
+	case p.Kind == "AWS::EC2::Instance":
+		return w.takeInstance(ctx, p)
+	case p.Kind == "AWS::AutoScaling::AutoScalingGroup":
+		return w.takeGroup(ctx, p)
+	case p.Kind == "AWS::ElasticLoadBalancingV2::Listener":
+		return w.takeListener(p)
+	}
+	return nil
 }
 
 func (w *world) keep(ctx context.Context, p part) error {

@@ -25,13 +25,14 @@ import (
 
 // unit is a service of the machine that was started.
 type unit struct {
-	name string
-	gone chan struct{} // closed when the process has ended
+	name  string
+	gone  chan struct{} // closed when the process has ended
+	drain time.Duration // how long it serves what it holds once it is told to leave
 
-	mu      sync.Mutex // guards the following
-	cmd     *exec.Cmd
-	leaving bool
-	said    bytes.Buffer
+	mu   sync.Mutex // guards the following
+	cmd  *exec.Cmd
+	told time.Time // to leave; zero: it was not
+	said bytes.Buffer
 }
 
 func (u *unit) Write(b []byte) (int, error) {
@@ -52,7 +53,7 @@ func (u *unit) state() string {
 		return "inactive"
 	default:
 	}
-	if u.leaving {
+	if !u.told.IsZero() {
 		return "deactivating"
 	}
 	return "active"
@@ -60,7 +61,7 @@ func (u *unit) state() string {
 
 // callSystem is systemctl and journalctl on the machine.
 func callSystem(ctx context.Context, name string, args []string) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+controlAt+"/"+name+"?"+url.Values{"arg": args}.Encode(), nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+systemAt+"/"+name+"?"+url.Values{"arg": args}.Encode(), nil)
 	if err != nil {
 		return err
 	}
@@ -148,6 +149,44 @@ func (m *machine) journalctl(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// shutdown is how long a unit may take to end that is waited for, as TimeoutStopSec has it.
+const shutdown = 30 * time.Second
+
+// kill ends a service at once.
+func (u *unit) kill() { u.cmd.Process.Kill() }
+
+// left is how long ago the service was told to leave.
+func (u *unit) left() time.Duration {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.told.IsZero() {
+		return 0
+	}
+	return time.Since(u.told).Round(time.Millisecond)
+}
+
+// early is by how much a drain may end before its time, as clocks are read one after another.
+const early = 200 * time.Millisecond
+
+// cuts notes that a service whose drain is over cuts what it holds, if it has not ended before.
+func (m *machine) cuts(u *unit) {
+	if u.state() != "inactive" {
+		m.broke(time.Now().Add(6 * time.Second))
+	}
+}
+
+// running are the services that have not ended.
+func (m *machine) running() (names []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name, u := range m.units {
+		if u.state() != "inactive" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // stop lets a service end, as systemd does.
 func (m *machine) stop(name string, wait bool) error {
 	u := m.unit(name)
@@ -155,13 +194,14 @@ func (m *machine) stop(name string, wait bool) error {
 		return nil
 	}
 	u.mu.Lock()
-	u.leaving = true
+	u.told = time.Now()
+	time.AfterFunc(u.drain-early, func() { m.cuts(u) })
 	err := u.cmd.Process.Signal(syscall.SIGTERM)
 	u.mu.Unlock()
 	if wait && err == nil {
 		select {
 		case <-u.gone:
-		case <-time.After(time.Minute):
+		case <-time.After(shutdown):
 			err = u.cmd.Process.Kill()
 		}
 	}
@@ -191,15 +231,16 @@ func (m *machine) start(name string) error {
 		}
 	}
 	u := &unit{name: name, gone: make(chan struct{})}
-	u.cmd = exec.Command(s.one("ExecStart"))
-	u.cmd.Dir, u.cmd.Env, u.cmd.Stdout, u.cmd.Stderr = "/", env, u, u
-	u.cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: m.root, Credential: who}
+	u.drain = drainOf(env)
+	u.cmd = m.command(context.Background(), who, s.one("ExecStart"))
+	u.cmd.Env, u.cmd.Stdout, u.cmd.Stderr = env, u, u
 	if err := u.cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", name, err)
 	}
 	go func() {
 		defer close(u.gone)
-		fmt.Fprintf(os.Stderr, "live: %s has ended: %v\n", name, u.cmd.Wait())
+		err := u.cmd.Wait()
+		fmt.Fprintf(os.Stderr, "live: %s of %s has ended, %v after it was told to: %v\n", name, m.id, u.left(), err)
 	}()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -232,6 +273,17 @@ func (s service) environment(root string) ([]string, error) {
 	env := append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "LANG=C.UTF-8"}, s.lines["Environment"]...)
 	b, err := os.ReadFile(filepath.Join(root, s.one("EnvironmentFile")))
 	return append(env, strings.Fields(string(b))...), err
+}
+
+// drainOf is how long a release serves what it holds.
+func drainOf(env []string) time.Duration {
+	for _, e := range env {
+		if text, ok := strings.CutPrefix(e, "CULVERT_DRAIN="); ok {
+			d, _ := time.ParseDuration(text)
+			return d
+		}
+	}
+	return 0
 }
 
 func credentialsOf(unit string) string { return "/run/credentials/" + unit }

@@ -49,8 +49,11 @@ type Conn struct {
 	net.Conn
 	secure *tls.Conn // the same; nil: no TLS
 
-	second  *second
-	greeted bool // the reader's: hands were shaken
+	second *second
+
+	// The reader's.
+	greeted bool // hands were shaken
+	expects expectations
 
 	// The writer's.
 	head    []byte // of an answer, as far as net/http has written it
@@ -91,8 +94,8 @@ func (c *Conn) Read(b []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n, err := c.Conn.Read(b)
-	if len(b) > 1 && !c.raw && !c.pending { // net/http looks by one byte whether somebody is there yet
-		expectNothing(b[:n])
+	if !c.raw {
+		c.expects.blot(b[:n])
 	}
 	return n, err
 }
@@ -136,28 +139,6 @@ func (c *Conn) linger(to net.Conn) {
 	if half, ok := to.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		to.SetReadDeadline(time.Now().Add(lingering))
 		io.CopyN(io.Discard, to, 4*maxLine)
-	}
-}
-
-// expectNothing blots out, in the head of a request, an expectation that net/http refuses with 417: nginx
-// knows one, and ignores the others.
-func expectNothing(head []byte) {
-	if i := bytes.Index(head, []byte("\r\n\r\n")); i >= 0 {
-		head = head[:i]
-	}
-	for rest := head; ; {
-		_, after, ok := bytes.Cut(rest, []byte("\r\n"))
-		if !ok {
-			return
-		}
-		name, value, _ := bytes.Cut(after, []byte(":"))
-		if bytes.EqualFold(name, []byte("Expect")) {
-			value, _, _ = bytes.Cut(value, []byte("\r\n"))
-			if !bytes.EqualFold(bytes.TrimSpace(value), []byte("100-continue")) {
-				copy(name, "Ignore")
-			}
-		}
-		rest = after
 	}
 }
 

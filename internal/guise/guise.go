@@ -1,12 +1,13 @@
 // Package guise has net/http answer as nginx does: the same headers in the same order and spelling, the same
 // pages for what is malformed, too long or not allowed, on HTTP and where HTTPS is spoken. What net/http
-// answers by itself, in words that say what program this is, is replaced on its way out.
+// answers by itself, in words that say what program this is, is replaced on its way out; over HTTP/2 it is kept from
+// having to, by what it is given to read.
 //
 // nginx is the one whose answers a stranger expects of a website. What it answers was read from version 1.22,
 // with server_tokens off, charset utf-8, gzip_static and gzip_vary on, max_ranges 1; a test in test/probing
 // compares the two byte for byte, and lists what is not the same.
 //
-// A server uses all three parts: Listen, Handler and WithConn.
+// A server uses all parts: Listen, Dress around Strict (together: Handler), and WithConn.
 package guise
 
 import (
@@ -47,9 +48,11 @@ func EndUnsaid(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Handler is h behind what nginx refuses before it looks for a page. Requests of connections that are no
-// Listener's go to h as they are.
-func Handler(h http.Handler) http.Handler {
+// Handler is h behind what nginx refuses before it looks for a page.
+func Handler(h http.Handler) http.Handler { return Dress(Strict(h)) }
+
+// Dress has the answers of h leave as nginx's. Requests of connections that are no Listener's go to h as they are.
+func Dress(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch c := r.Context().Value(connKey{}).(type) {
 		case *Conn:
@@ -61,7 +64,14 @@ func Handler(h http.Handler) http.Handler {
 			return
 		}
 		w.Header().Set("Server", Name)
-		if status := refusal(r); status != 0 {
+		h.ServeHTTP(w, r)
+	})
+}
+
+// Strict refuses what nginx refuses before it looks for a page, where answers are dressed.
+func Strict(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if status := refusal(r); status != 0 && r.Context().Value(connKey{}) != nil {
 			Refuse(w, r, status)
 			return
 		}
@@ -83,9 +93,9 @@ func refusal(r *http.Request) int {
 	switch {
 	case isStrange(r):
 		return http.StatusBadRequest
-	case len(r.Method)+len(r.RequestURI)+len("  HTTP/1.1\r\n") > maxLine:
+	case r.ProtoMajor == 1 && len(r.Method)+len(r.RequestURI)+len("  HTTP/1.1\r\n") > maxLine:
 		return http.StatusRequestURITooLong
-	case hasLongHeader(r.Header):
+	case r.ProtoMajor == 1 && hasLongHeader(r.Header): // of others requests has taken care
 		return headerTooLarge
 	case r.Method == http.MethodTrace:
 		return http.StatusMethodNotAllowed

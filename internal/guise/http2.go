@@ -5,7 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
-	"sync/atomic"
+	"time"
 
 	"golang.org/x/net/http2/hpack"
 )
@@ -49,25 +49,31 @@ func (s *second) serve(c net.Conn) error {
 }
 
 func newFrames(c net.Conn) *frames {
-	return &frames{Conn: c, ended: make(chan struct{}), came: []byte{}, headers: fields{decoder: hpack.NewDecoder(tableSize, nil), left: map[uint32]int64{}}}
+	return &frames{Conn: c, ended: make(chan struct{}), requests: newRequests(c),
+		headers: fields{decoder: hpack.NewDecoder(tableSize, nil), left: map[uint32]int64{}}}
 }
 
-// frames is a connection that speaks HTTP/2, beneath which TLS is. What net/http writes leaves as nginx would
-// have written it, as far as that shows: the settings at the beginning, and the fields of answers, their order,
-// and how they are coded.
+// frames is a connection that speaks HTTP/2, beneath which TLS is. What net/http reads is what nginx would look at, and
+// what it writes leaves as nginx would have written it, as far as that shows: the settings at the beginning, the fields
+// of answers, their order and how they are coded, and how a connection ends.
 type frames struct {
 	net.Conn
 	once  sync.Once
 	ended chan struct{}
 
-	came     []byte      // the reader's: the client's first bytes; nil: they were looked at
-	setsSize atomic.Bool // the client has said how large its table is
+	requests *requests
 
 	// The writer's.
 	written []byte // of frames that are not whole yet
 	greeted int    // how many of the frames that begin a connection have gone
+	agreed  bool   // the client's settings were acknowledged
+	goodbye []byte // waits for that
+	gone    bool   // a goodbye was said
 	headers fields
 }
+
+// Read is for net/http.
+func (f *frames) Read(b []byte) (int, error) { return f.requests.Read(b) }
 
 // NetConn is the connection beneath TLS.
 func (f *frames) NetConn() net.Conn { return f.Conn.(interface{ NetConn() net.Conn }).NetConn() }
@@ -83,9 +89,9 @@ const frameHead = 9
 
 // The types and flags of frames that are looked at.
 const (
-	dataFrame, headersFrame, resetFrame, settingsFrame, windowFrame, continuationFrame = 0, 1, 3, 4, 8, 9
+	dataFrame, headersFrame, resetFrame, settingsFrame, goAwayFrame, windowFrame, continuationFrame = 0, 1, 3, 4, 7, 8, 9
 
-	isAck, endsStream, endsHeaders = 1, 1, 4
+	isAck, endsStream, endsHeaders, isPadded, hasPriority = 1, 1, 4, 8, 32
 )
 
 // greeting is what nginx sends in the place of net/http's settings and of the window that net/http opens: 128
@@ -93,37 +99,6 @@ const (
 // off.
 var greeting = "\x00\x00\x12\x04\x00\x00\x00\x00\x00" + "\x00\x03\x00\x00\x00\x80" + "\x00\x04\x00\x01\x00\x00" + "\x00\x05\x00\xff\xff\xff" +
 	"\x00\x00\x04\x08\x00\x00\x00\x00\x00" + "\x7f\xff\x00\x00"
-
-// Read looks at the client's settings, which come first.
-func (f *frames) Read(b []byte) (int, error) {
-	n, err := f.Conn.Read(b)
-	if f.came != nil {
-		f.came = append(f.came, b[:n]...)
-		if settings, whole := firstSettings(f.came); whole {
-			f.setsSize.Store(settings)
-			f.came = nil
-		}
-	}
-	return n, err
-}
-
-// firstSettings reports whether the first frame, behind the preface, sets the size of the table of headers.
-// whole is false as long as that is not to be seen.
-func firstSettings(b []byte) (sets, whole bool) {
-	const preface = len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-	if len(b) < preface+frameHead {
-		return false, false
-	}
-	b = b[preface:]
-	size := min(payload(b), 256)
-	if len(b) < frameHead+size {
-		return false, false
-	}
-	for b = b[frameHead : frameHead+size]; len(b) >= 6; b = b[6:] {
-		sets = sets || b[0] == 0 && b[1] == 1
-	}
-	return sets, true
-}
 
 func payload(frame []byte) int { return int(frame[0])<<16 | int(frame[1])<<8 | int(frame[2]) }
 
@@ -147,7 +122,18 @@ func (f *frames) Write(b []byte) (int, error) {
 			return 0, err
 		}
 	}
+	if f.gone && f.goodbye == nil {
+		f.leave()
+	}
 	return len(b), nil
+}
+
+// leave ends the connection behind a goodbye that says why, at once, as nginx does: net/http would wait a second.
+func (f *frames) leave() {
+	if half, ok := f.Conn.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
+	}
+	f.Conn.SetReadDeadline(time.Now().Add(lingering))
 }
 
 // rewrite appends to out what goes in the place of a frame.
@@ -161,7 +147,13 @@ func (f *frames) rewrite(out, frame []byte) ([]byte, error) {
 		f.greeted = 2
 		return out, nil // it is in greeting
 	case kind == headersFrame || kind == continuationFrame:
-		return f.headers.rewrite(out, frame, f.setsSize.Load())
+		return f.headers.rewrite(out, frame, f.requests.sets.Load())
+	case kind == settingsFrame && flags&isAck != 0 && !f.agreed:
+		out = append(append(out, frame...), f.goodbye...)
+		f.agreed, f.goodbye = true, nil
+		return out, nil
+	case kind == goAwayFrame && payload(frame) >= 8:
+		return f.goAway(out, frame), nil
 	case kind == resetFrame:
 		delete(f.headers.left, streamOf(frame))
 	case kind == dataFrame && f.headers.finish(frame):
@@ -170,4 +162,24 @@ func (f *frames) rewrite(out, frame []byte) ([]byte, error) {
 	return append(out, frame...), nil
 }
 
-func streamOf(frame []byte) uint32 { return binary.BigEndian.Uint32(frame[5:frameHead]) }
+// goAway appends a goodbye, which follows the client's settings: nginx has read them before it finds a fault.
+func (f *frames) goAway(out, frame []byte) []byte {
+	code := binary.BigEndian.Uint32(frame[frameHead+4:])
+	if code == 0 {
+		return append(out, frame...)
+	}
+	if own := f.requests.code.Load(); own != 0 {
+		code = own
+	}
+	said := append([]byte{0, 0, 8}, frame[3:frameHead]...)
+	said = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(said, f.requests.last.Load()), code)
+	f.gone = true
+	if !f.agreed && f.requests.agrees.Load() {
+		f.goodbye = said
+		return out
+	}
+	return append(out, said...)
+}
+
+// streamOf is the number of a frame's stream, without the bit that means nothing.
+func streamOf(frame []byte) uint32 { return binary.BigEndian.Uint32(frame[5:frameHead]) & (1<<31 - 1) }

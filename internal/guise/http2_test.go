@@ -6,11 +6,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -139,34 +141,39 @@ func TestFieldsAreCodedAsByNginx(t *testing.T) {
 func TestTheClientsFirstSettingsAreRead(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		settings []http2.Setting
-		sets     bool
+		settings   []http2.Setting
+		sets, fine bool
 	}{
-		"none":            {nil, false},
-		"others":          {[]http2.Setting{{ID: http2.SettingEnablePush, Val: 0}}, false},
-		"the table":       {[]http2.Setting{{ID: http2.SettingEnablePush, Val: 0}, {ID: http2.SettingHeaderTableSize, Val: 65536}}, true},
-		"more than we do": {slices.Repeat([]http2.Setting{{ID: http2.SettingEnablePush, Val: 0}}, 100), false},
+		"none":                   {nil, false, true},
+		"others":                 {[]http2.Setting{{ID: http2.SettingEnablePush, Val: 0}}, false, true},
+		"the table":              {[]http2.Setting{{ID: http2.SettingEnablePush, Val: 0}, {ID: http2.SettingHeaderTableSize, Val: 65536}}, true, true},
+		"more than we look at":   {slices.Repeat([]http2.Setting{{ID: http2.SettingEnablePush, Val: 0}}, 100), false, true},
+		"a push that is no push": {[]http2.Setting{{ID: http2.SettingEnablePush, Val: 2}}, false, false},
+		"too large a window":     {[]http2.Setting{{ID: http2.SettingInitialWindowSize, Val: 1 << 31}}, false, false},
+		"too small frames":       {[]http2.Setting{{ID: http2.SettingMaxFrameSize, Val: 1}}, false, false},
 	} {
 		var b bytes.Buffer
 		b.WriteString(http2.ClientPreface)
 		http2.NewFramer(&b, nil).WriteSettings(c.settings...)
-		if sets, whole := firstSettings(b.Bytes()); !whole || sets != c.sets {
-			t.Errorf("%s: got %v, whole %v", name, sets, whole)
-		}
-		if _, whole := firstSettings(b.Bytes()[:b.Len()-1]); whole && b.Len() < 256 {
-			t.Errorf("%s: got whole without its last byte", name)
+		sent := b.String()
+		q := newRequests(reader{&b})
+		got, err := io.ReadAll(q)
+		if err != nil || string(got) != sent || q.sets.Load() != c.sets || q.agrees.Load() != c.fine {
+			t.Errorf("%s: got %d of %d bytes, %v, sets %v, fine %v", name, len(got), len(sent), err, q.sets.Load(), q.agrees.Load())
 		}
 	}
 }
 
-// A frame that says that it is larger than any is no reason to keep as much.
-func TestWhatIsReadOfTheClientIsBounded(t *testing.T) {
-	t.Parallel()
-	b := append([]byte(http2.ClientPreface), 0xff, 0xff, 0xff, settingsFrame, 0, 0, 0, 0, 0)
-	if _, whole := firstSettings(append(b, make([]byte, 256)...)); !whole {
-		t.Error("got more than 256 bytes of settings waited for")
-	}
-}
+// reader is a connection from which all comes at once.
+type reader struct{ io.Reader }
+
+func (reader) Write([]byte) (int, error)        { return 0, net.ErrClosed }
+func (reader) Close() error                     { return nil }
+func (reader) LocalAddr() net.Addr              { return nil }
+func (reader) RemoteAddr() net.Addr             { return nil }
+func (reader) SetDeadline(time.Time) error      { return nil }
+func (reader) SetReadDeadline(time.Time) error  { return nil }
+func (reader) SetWriteDeadline(time.Time) error { return nil }
 
 // A client may reset each stream that it has opened, of which net/http says nothing to whoever writes for it.
 func TestStreamsThatTheClientResetAreForgotten(t *testing.T) {

@@ -72,7 +72,7 @@ func Refuse(w http.ResponseWriter, r *http.Request, status int) {
 	h.Set("Content-Type", pageType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	switch {
-	case ending(status) || r.Method == http.MethodTrace:
+	case r.ProtoMajor == 1 && (ending(status) || r.Method == http.MethodTrace):
 		h.Set("Connection", "close")
 	case status == http.StatusPreconditionFailed:
 		EndUnsaid(w, r)

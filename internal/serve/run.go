@@ -66,9 +66,9 @@ func (s Service) Run(ctx context.Context) error {
 	serving.Go(func() { s.Strangers.tell(telling, s.Log) })
 	failed := make(chan error, 1) // Listener's error comes when server is closed at the latest
 	serving.Go(func() { failed <- server.Serve(sparing{s.Listener, s.Strangers}) })
+	second := newSecond(server)
+	defer second.Close()
 	if front, ok := s.Listener.(*guise.Listener); ok {
-		second := newSecond(server)
-		defer second.Close()
 		serving.Go(func() { second.Serve(front.HTTP2()) })
 	}
 	if s.Lasting != nil {
@@ -96,7 +96,7 @@ func (s Service) Run(ctx context.Context) error {
 		s.Listener.Close()
 		server.SetKeepAlivesEnabled(false)
 	}
-	return s.stop(server)
+	return s.stop(server, second)
 }
 
 func (s Service) close() {
@@ -106,13 +106,14 @@ func (s Service) close() {
 	}
 }
 
-// stop gives everything DrainFor in all.
-func (s Service) stop(server *http.Server) error {
+// stop gives everything DrainFor in all. HTTP/2 comes first: to server its connections seem to be idle, which it
+// would cut.
+func (s Service) stop(server, second *http.Server) error {
 	s.Log.Info("draining", "for", s.DrainFor)
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), s.DrainFor)
 	defer cancel()
-	err := errors.Join(call(s.Leave, ctx), server.Shutdown(ctx), call(s.Drain, ctx))
+	err := errors.Join(call(s.Leave, ctx), second.Shutdown(ctx), server.Shutdown(ctx), call(s.Drain, ctx))
 	server.Close()
 	s.Log.Info("stopped", "after", time.Since(start).Round(time.Millisecond), "complete", err == nil)
 	return err
@@ -180,7 +181,7 @@ func newServer(h http.Handler, strangers *Strangers, to *slog.Logger) *http.Serv
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Server{
-		Handler:                      guise.Handler(strangers.count(h)),
+		Handler:                      guise.Dress(strangers.count(guise.Strict(h))), // what is refused waits for its reader, too
 		Protocols:                    protocols,
 		ReadHeaderTimeout:            headerPatience,
 		ReadTimeout:                  bodyPatience,
@@ -213,7 +214,7 @@ func newSecond(first *http.Server) *http.Server {
 		ReadTimeout:       first.ReadTimeout,
 		WriteTimeout:      first.WriteTimeout,
 		IdleTimeout:       first.IdleTimeout,
-		MaxHeaderBytes:    first.MaxHeaderBytes,
+		MaxHeaderBytes:    guise.MaxHead,
 		ErrorLog:          first.ErrorLog,
 		ConnContext:       first.ConnContext,
 	}

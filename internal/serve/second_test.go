@@ -2,7 +2,15 @@ package serve
 
 import (
 	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
+	"log/slog"
+	"math/big"
 	"net"
 	"net/http"
 	"runtime"
@@ -13,6 +21,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"culvert/internal/guise"
 )
 
 // askSecond begins to speak HTTP/2 over c, with no room for an answer if window is 0, and asks n times. It reads nothing.
@@ -131,4 +141,51 @@ func heap() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
+}
+
+// A service that stops serves to its end what was asked for over HTTP/2.
+func TestAStopLeavesAnswersOverHTTP2Whole(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := ready{slog.DiscardHandler, make(chan string, 1)}
+	ctx, stop := context.WithCancel(context.Background())
+	asked, answer := make(chan struct{}), make(chan struct{})
+	s := Service{
+		Listener: guise.Listen(ln, selfMade(t)), Admin: Off, Metrics: NewRegistry(), Log: slog.New(log), DrainFor: 10 * time.Second,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { close(asked); <-answer; io.WriteString(w, "hello") }),
+		Leave:   func(context.Context) error { time.AfterFunc(10*time.Millisecond, func() { close(answer) }); return nil },
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	<-log.admin
+	go func() { <-asked; stop() }()
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}, Timeout: 10 * time.Second}
+	res, err := client.Get("https://" + ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if body, err := io.ReadAll(res.Body); err != nil || string(body) != "hello" || res.ProtoMajor != 2 {
+		t.Errorf("got %q and %v over %s, want the whole answer", body, err, res.Proto)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("got %v, want a complete drain", err)
+	}
+}
+
+func selfMade(t *testing.T) *tls.Config {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{cert}, PrivateKey: key}}, NextProtos: []string{"h2", "http/1.1"}}
 }

@@ -45,6 +45,12 @@ func shownFrame(frame http2.Frame) string {
 		return fmt.Sprint(f.Increment)
 	case *http2.HeadersFrame:
 		return undated(f.HeaderBlockFragment())
+	case *http2.GoAwayFrame:
+		return fmt.Sprintf("%v after %d %q", f.ErrCode, f.LastStreamID, f.DebugData())
+	case *http2.RSTStreamFrame:
+		return f.ErrCode.String()
+	case *http2.PingFrame:
+		return fmt.Sprintf("%x", f.Data)
 	case *http2.DataFrame:
 		return fmt.Sprintf("%d bytes: %x", len(f.Data()), sha256.Sum256(f.Data()))
 	}

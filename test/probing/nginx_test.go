@@ -136,8 +136,12 @@ func (w *world) certificate() string {
 		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})))
 }
 
-// quiet is how long nothing comes behind an answer whose connection is kept. An answer that comes later fails a test.
-const quiet = 500 * time.Millisecond
+// quiet is how long nothing comes behind an answer whose connection is kept, and silence how long where none has come.
+// An answer that comes later fails a test.
+const (
+	quiet   = 500 * time.Millisecond
+	silence = 4 * time.Second
+)
 
 // tell sends bytes, and returns what comes back until nothing does, and whether the connection has ended then.
 func tell(t *testing.T, c net.Conn, raw string) string {
@@ -148,7 +152,11 @@ func tell(t *testing.T, c net.Conn, raw string) string {
 	var seen bytes.Buffer
 	b := make([]byte, 64<<10)
 	for {
-		c.SetReadDeadline(time.Now().Add(quiet))
+		wait := quiet
+		if seen.Len() == 0 {
+			wait = silence
+		}
+		c.SetReadDeadline(time.Now().Add(wait))
 		n, err := c.Read(b)
 		seen.Write(b[:n])
 		var timeout net.Error
@@ -176,7 +184,7 @@ func probes() []string {
 		"GET / HTTP/2.0\r\nHost: a\r\n\r\n", "GET / HTTP/3\r\n\r\n", "GET / XXXX/1.1\r\nHost: a\r\n\r\n", "GET / http/1.1\r\nHost: a\r\n\r\n", "POST / HTTP/1.0\r\n\r\n",
 		"nonsense\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + long[:500] + "\r\n",
 		" GET /" + host + "\r\n", "G\x01T /" + host + "\r\n", "GET /\x01" + host + "\r\n", "GET /a b" + host + "\r\n",
-		"GET /" + host + "\r\nGET /nope" + host + "\r\nbad\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\n", "brew /" + host + "\r\n",
+		"GET /" + host + "\r\nGET /nope" + host + "\r\nbad\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\n", "GET /" + host + "\r\nGET /nope" + host + "Expect: nonsense\r\n\r\n", "brew /" + host + "\r\n",
 	}
 	for _, line := range []string{"GET /", "HEAD /", "GET /nope", "HEAD /nope", "OPTIONS /", "BREW /", "TRACE /", "CONNECT a:1", "DELETE /nope", "GET *", "OPTIONS *",
 		"GET http://a/", "GET nope", "GET /%zz", "GET /%00", "GET /%ff", "GET /../..", "GET /a/../", "GET //", "GET /./index.html", "GET /index.html?x",

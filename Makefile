@@ -71,11 +71,16 @@ long: ## the tests that mostly wait, for minutes
 	CULVERT_BUBBLES=no go test -timeout 30m ./test/e2e
 	go test ./test/censor/network
 
-bench: build ## report the benchmarks, and what clients cost: idle ones, and busy ones at the gateway door; never fails by time
+bench: build ## compare with a plain TLS copy, and report the benchmarks and what clients cost, idle and busy; never fails by time
+	-go run ./test/load beside
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 	.ci/idle $(CLIENTS)
 	-go run ./test/load scale -n $(CLIENTS)
 	.ci/gateway rate
+
+.PHONY: plots
+plots: build ## measure beside a plain TLS copy, and draw the table and plots of docs/PERFORMANCE.md anew (Linux, 5 quiet minutes)
+	go run ./test/load beside -document docs/PERFORMANCE.md
 
 soak: build ## carry users who come and go for two hours, kill edges, and see that nothing is left and nothing grows; ROUND and ROUNDS shorten it
 	@.ci/soak $(ROUND) $(ROUNDS)

@@ -179,9 +179,9 @@ func (c *Check) describe(p client.Probed) {
 	case Network:
 		c.Detail = "connected"
 	case TLS:
-		c.Detail = "certificate verified " + trustText(p.Pinned)
+		c.Detail = trustText(p.Pinned)
 		if !p.NotAfter.IsZero() {
-			c.Detail += ", until " + term.Date(p.NotAfter)
+			c.Detail = fmt.Sprintf("%s, until %s", c.Detail, term.Date(p.NotAfter))
 			c.Expires = p.NotAfter.UTC().Format(time.RFC3339)
 		}
 		if p.Version != 0 {
@@ -203,9 +203,9 @@ func (c *Check) describe(p client.Probed) {
 
 func trustText(pinned bool) string {
 	if pinned {
-		return "by pin"
+		return "certificate verified by pin"
 	}
-	return "by a public CA"
+	return "certificate verified by a public CA"
 }
 
 func (p *subject) originCheck(ctx context.Context, c *client.Client) Check {
@@ -220,7 +220,7 @@ func (p *subject) originCheck(ctx context.Context, c *client.Client) Check {
 	}
 	switch {
 	case rtt > 0:
-		check.MS, check.Detail = milliseconds(rtt), "answers, round trip "+term.Took(rtt)
+		check.MS, check.Detail = milliseconds(rtt), fmt.Sprintf("answers, round trip %s", term.Took(rtt))
 	case err != nil && p.isLimited(c.Status().LastError):
 		check.Status, check.MS, check.Connections = Failed, milliseconds(time.Since(start)), p.tally.answered(time.Now())
 		check.tell(Connections)

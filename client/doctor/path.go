@@ -108,11 +108,11 @@ func (c *Check) rest(ctx context.Context, of *client.Client, most time.Duration)
 func (c *Check) cutAfter(rest time.Duration, why client.Cause) {
 	c.tell(IdleCut)
 	c.Seconds = int(rest.Round(time.Second).Seconds())
-	how := "closed"
+	how := "; a connection is closed after a rest of %d s"
 	if why == client.Silent {
-		how = "silent"
+		how = "; a connection is silent after a rest of %d s"
 	}
-	c.Detail += fmt.Sprintf("; a connection is %s after a rest of %d s", how, c.Seconds)
+	c.Detail += fmt.Sprintf(how, c.Seconds)
 	c.Try = "let the CDN keep idle WebSockets for a minute or more; with this one chat comes late after a pause"
 }
 

@@ -90,7 +90,7 @@ func (t Trust) askChat(ctx context.Context, conn net.Conn, p *Proof) error {
 	p.leaf, p.expiry, p.Warnings = seen.LeafSerial, seen.NotAfter, seen.Warnings
 	p.Detail = fmt.Sprintf("%s, certificate %d", who, seen.LeafSerial)
 	if !p.expiry.IsZero() {
-		p.Detail += " until " + term.Date(p.expiry)
+		p.Detail = fmt.Sprintf("%s, certificate %d until %s", who, seen.LeafSerial, term.Date(p.expiry))
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package front
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -136,7 +137,7 @@ func (e *unresolvedError) Unwrap() error { return e.err }
 func (e *unresolvedError) what() string {
 	var all []string
 	for _, cause := range dial.Causes(e.err) {
-		if one := "one " + shortcoming(cause); !slices.Contains(all, one) {
+		if one := fmt.Sprintf("one of them %s", shortcoming(cause)); !slices.Contains(all, one) {
 			all = append(all, one)
 		}
 	}

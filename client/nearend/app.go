@@ -66,13 +66,15 @@ func scriptOf(l *link.Link) string {
 	return fmt.Sprintf("/%x/proxy.pac", mac.Sum(nil)[:8])
 }
 
-// ForWeb tells a person what browsers and WhatsApp Desktop are to be told, or is empty.
-func (a AppSettings) ForWeb() string {
+// TellWeb tells a person what browsers and WhatsApp Desktop are to be told.
+func (a AppSettings) TellWeb(out *term.Console) {
 	if a.web == "" {
-		return ""
+		return
 	}
-	return fmt.Sprintf("WhatsApp Web and Desktop: as SOCKS5 or HTTP proxy enter\n  %s\n"+
-		"or, so that all else goes its usual way, as automatic configuration (PAC)\n  http://%[1]s%s\n", a.web, a.script)
+	out.Say("WhatsApp Web and Desktop: as SOCKS5 or HTTP proxy enter")
+	out.Say("  %s", a.web)
+	out.Say("or, so that all else goes its usual way, as automatic configuration (PAC)")
+	out.Say("  http://%s%s", a.web, a.script)
 }
 
 // Web is host:port of the proxy for browsers, or empty.
@@ -129,48 +131,39 @@ func (a AppSettings) link() (string, error) {
 
 // Print tells a person what to do, with a QR code that sets the app if wanted.
 func (a AppSettings) Print(out *term.Console, code bool) error {
-	if _, err := fmt.Fprint(out, a.text()); err != nil {
-		return err
-	}
+	a.tell(out)
 	link, err := a.link()
 	if err != nil || !code {
 		return nil
 	}
-	fmt.Fprintln(out)
+	out.Say("")
 	return out.QR(link, "")
 }
 
-// text tells a person what to do.
-func (a AppSettings) text() string {
-	var b strings.Builder
+// tell tells a person what to do.
+func (a AppSettings) tell(out *term.Console) {
 	for _, r := range a.raw {
-		fmt.Fprintf(&b, "Raw chat on %s\n", r)
+		out.Say("Raw chat on %s", r)
 	}
-	b.WriteString(a.ForWeb())
+	a.TellWeb(out)
 	if a.Host == "" {
-		return b.String()
+		return
 	}
-	b.WriteString("In WhatsApp, under Settings, Storage and data, Proxy, enter\n")
-	fmt.Fprintf(&b, "  host %s, chat port %d, media port %d, TLS off\n", a.Host, a.Chat, a.Media)
+	out.Say("In WhatsApp, under Settings, Storage and data, Proxy, enter")
+	out.Hint("host %s, chat port %d, media port %d, TLS off", a.Host, a.Chat, a.Media)
 	if link, err := a.link(); err == nil {
-		fmt.Fprintf(&b, "or open on the phone\n%s\n", link)
+		out.Say("or open on the phone")
+		out.Say("%s", link)
 	}
 	switch {
 	case a.unnamed:
-		b.WriteString("No address on a local network was found. Phones need this machine's: give it\nwith --host.\n")
+		out.Say("No address on a local network was found. Phones need this machine's: give it with --host.")
 	case len(a.others) > 0:
-		fmt.Fprintf(&b, "If phones do not reach it there, have it name another of its addresses:\n%s", otherHosts(a.others))
+		out.Say("If phones do not reach it there, have it name another of its addresses:")
+		for _, o := range a.others {
+			out.Say("  --host %s", o)
+		}
 	case !a.lan:
-		b.WriteString("This machine alone can use it; --lan lets phones on the same network in.\n")
+		out.Say("This machine alone can use it; --lan lets phones on the same network in.")
 	}
-	return b.String()
-}
-
-// otherHosts are the flags that name the other addresses, a line each.
-func otherHosts(others []netip.Addr) string {
-	var b strings.Builder
-	for _, o := range others {
-		fmt.Fprintf(&b, "  --host %s\n", o)
-	}
-	return b.String()
 }

@@ -59,7 +59,7 @@ func TestTheAppsSettingsFollowTheListeners(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		near.Close()
-		if got := near.App.text(); !strings.Contains(got, c.want) || strings.Contains(got, "--lan") == (c.o.LAN || c.o.Raw != "") {
+		if got := said(near.App); !strings.Contains(got, c.want) || strings.Contains(got, "--lan") == (c.o.LAN || c.o.Raw != "") {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
 	}
@@ -68,13 +68,13 @@ func TestTheAppsSettingsFollowTheListeners(t *testing.T) {
 func TestWithoutALANAddressTheUserIsAskedForIt(t *testing.T) {
 	t.Parallel()
 	a := AppSettings{Chat: 5222, Media: 7777, lan: true}
-	if got := a.onLAN(nil, listener.ErrNoLAN).text(); !strings.Contains(got, "--host") || !strings.Contains(got, "host 127.0.0.1,") {
+	if got := said(a.onLAN(nil, listener.ErrNoLAN)); !strings.Contains(got, "--host") || !strings.Contains(got, "host 127.0.0.1,") {
 		t.Errorf("got %q, want loopback and what to give", got)
 	}
-	if got := a.onLAN([]netip.Addr{netip.MustParseAddr("192.168.1.7")}, nil).text(); strings.Contains(got, "--host") || !strings.Contains(got, "host 192.168.1.7,") {
+	if got := said(a.onLAN([]netip.Addr{netip.MustParseAddr("192.168.1.7")}, nil)); strings.Contains(got, "--host") || !strings.Contains(got, "host 192.168.1.7,") {
 		t.Errorf("got %q, want the address found", got)
 	}
-	if got := a.onLAN([]netip.Addr{netip.MustParseAddr("192.168.1.7"), netip.MustParseAddr("10.0.0.3")}, nil).text(); !strings.Contains(got, "host 192.168.1.7,") || !strings.Contains(got, "--host 10.0.0.3\n") {
+	if got := said(a.onLAN([]netip.Addr{netip.MustParseAddr("192.168.1.7"), netip.MustParseAddr("10.0.0.3")}, nil)); !strings.Contains(got, "host 192.168.1.7,") || !strings.Contains(got, "--host 10.0.0.3\n") {
 		t.Errorf("got %q, want the likeliest address, and how to name the other", got)
 	}
 }
@@ -114,7 +114,7 @@ func TestBrowsersHaveAListenerOfTheirOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer near.Close()
-	text := near.App.text()
+	text := said(near.App)
 	if web := near.App.Web(); web == "" || slices.Contains(near.Addresses(), web) || len(near.Addresses()) != 2 ||
 		!strings.Contains(text, "\n  "+web+"\n") || !strings.Contains(text, "http://"+web+"/") || !strings.Contains(text, "/proxy.pac\n") {
 		t.Errorf("got %q beside %v, want an address of its own in %q", web, near.Addresses(), text)
@@ -122,4 +122,11 @@ func TestBrowsersHaveAListenerOfTheirOwn(t *testing.T) {
 	if again := *mine; scriptOf(mine) != scriptOf(&again) || scriptOf(mine) == scriptOf(another) {
 		t.Errorf("got %s and %s, want a path for each link", scriptOf(mine), scriptOf(another))
 	}
+}
+
+// said is what a person is told of a.
+func said(a AppSettings) string {
+	var b strings.Builder
+	a.tell(term.NewTestConsole(&b, false))
+	return b.String()
 }

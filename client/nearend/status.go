@@ -29,7 +29,7 @@ func (n *NearEnd) run(ctx context.Context, out *term.Console, patience time.Dura
 	w.Watch(ctx, connected)
 	err := <-served
 	if err == nil {
-		fmt.Fprintln(out, "Stopped.")
+		out.Say("Stopped.")
 	}
 	return err
 }
@@ -37,7 +37,7 @@ func (n *NearEnd) run(ctx context.Context, out *term.Console, patience time.Dura
 // greet waits for the first connection, but not for long.
 func (n *NearEnd) greet(ctx context.Context, out *term.Console, patience time.Duration) bool {
 	start := time.Now()
-	out.Show("… connecting")
+	out.Show(out.Text("… connecting"))
 	wait, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	err := n.Client.WaitReady(wait)
@@ -124,7 +124,7 @@ func (w *Watcher) update(now time.Time) {
 	if s.Connected != w.connected && w.Out.Live() {
 		w.change(s)
 	} else {
-		fmt.Fprintln(w.Out, strings.Join(parts, ", "))
+		fmt.Fprintln(w.Out, strings.Join(parts, w.Out.Comma()))
 	}
 	w.connected, w.said = s.Connected, now
 }
@@ -143,15 +143,15 @@ func (w *Watcher) change(s client.Status) {
 
 // parts are what the line says, the most important first.
 func (w *Watcher) parts(s client.Status, now time.Time) []string {
-	parts := []string{w.connection(s)}
+	parts := []string{w.Out.Text("%s", w.connection(s))}
 	if s.Connected && s.RTT > 0 {
 		parts = append(parts, term.Took(s.RTT))
 	}
 	t := w.Traffic()
-	parts = append(parts, fmt.Sprintf("%d open", s.Tunnels), w.amount("up", t.Up, w.last.Up, now),
-		w.amount("down", t.Down, w.last.Down, now), term.Count(s.Carriers, "carrier"))
+	parts = append(parts, w.Out.Text("%d open", s.Tunnels), w.amount(w.Out.Text("up"), t.Up, w.last.Up, now),
+		w.amount(w.Out.Text("down"), t.Down, w.last.Down, now), w.Out.Text("%s", term.Count(s.Carriers, "carrier")))
 	if w.Opened != nil {
-		parts = append(parts, fmt.Sprintf("%d so far", w.Opened()))
+		parts = append(parts, w.Out.Text("%d so far", w.Opened()))
 	}
 	if ways := w.ways(s.Ways); ways != "" {
 		parts = append(parts, ways)
@@ -180,7 +180,7 @@ func (w *Watcher) connection(s client.Status) string {
 	case s.Resting:
 		return "at rest until it is used"
 	case s.Connected && w.several:
-		return "connected by " + w.front(s.Front)
+		return fmt.Sprintf("connected by %s", w.front(s.Front))
 	case s.Connected:
 		return "connected"
 	case s.LastError != nil && !w.Out.Live(): // a terminal shows it above
@@ -198,7 +198,7 @@ func (w *Watcher) fit(s client.Status, parts []string) string {
 	room, line := w.Out.Width()-2, ""
 	for i, p := range parts {
 		if i > 0 {
-			p = ", " + p
+			p = w.Out.Comma() + p
 		}
 		if i > 0 && term.Columns(line+p) > room {
 			break

@@ -2,7 +2,6 @@ package nearend
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"culvert/client"
@@ -15,11 +14,15 @@ func (w *Watcher) ways(all []client.Way) string {
 	if len(all) == 0 || len(all) == 1 && !all[0].Gateway {
 		return ""
 	}
-	var texts []string
+	text := ""
 	for _, way := range all {
-		texts = append(texts, fmt.Sprintf("%s carries %d", w.name(way), way.Tunnels))
+		one := w.Out.Text("%s carries %d", w.name(way), way.Tunnels)
+		if text != "" {
+			one = w.Out.Text("%s and %s", text, one)
+		}
+		text = one
 	}
-	return strings.Join(texts, " and ")
+	return text
 }
 
 // name is the number of a front, where there are several, and its door if that is not
@@ -29,7 +32,7 @@ func (w *Watcher) name(way client.Way) string {
 	case !w.several:
 		return "the gateway door"
 	case way.Gateway:
-		return w.front(way.Front) + " (gateway door)"
+		return w.Out.Text("%s (gateway door)", w.front(way.Front))
 	}
 	return w.front(way.Front)
 }
@@ -67,9 +70,8 @@ func (w *Watcher) lastEnd(e client.LastEnd, now time.Time) string {
 	if e.Cause == 0 || e.Cause == client.EndedHere || now.Sub(e.At) > endShown {
 		return ""
 	}
-	front := ""
 	if w.several {
-		front = " by " + w.front(e.Front)
+		return w.Out.Text("last carrier by %s ended after %s: %s", w.front(e.Front), term.Span(e.Lived), e.Cause.String())
 	}
-	return fmt.Sprintf("last carrier%s ended after %s: %s", front, term.Span(e.Lived), e.Cause)
+	return w.Out.Text("last carrier ended after %s: %s", term.Span(e.Lived), e.Cause.String())
 }

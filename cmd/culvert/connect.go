@@ -57,6 +57,7 @@ func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	visits := f.String("visit", "yes", "`YES|NO`: ask for the page of a front, as a browser would, before the first WebSocket there and now and then")
 	qr := f.Bool("qr", false, "draw the QR code in any case")
 	opens := f.Bool("browser", false, "open WhatsApp Web in a browser that goes by Culvert with all that it asks for")
+	l := languageFlag(f)
 	rest, err := f.ParseAll(args, stdout)
 	if err != nil {
 		return err
@@ -67,11 +68,11 @@ func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if o.Visit = *visits == "yes"; !o.Visit && *visits != "no" {
 		return f.Wrong("--visit is yes or no")
 	}
-	l, err := source.read(ctx, rest, os.Stdin, stderr)
+	own, err := source.read(ctx, rest, *l, os.Stdin, stderr)
 	if err != nil {
 		return err
 	}
-	if o.Dialer, err = dialer.dialer(l); err != nil {
+	if o.Dialer, err = dialer.dialer(own); err != nil {
 		return err
 	}
 	if o.Keep == noState {
@@ -79,8 +80,8 @@ func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	}
 	o.Web = webAddress(o.Web, *opens)
 	frugal()
-	out := term.NewConsole(stdout)
-	near, err := nearend.Open(ctx, l, o, out.Beside(stderr))
+	out := term.NewConsole(stdout).In(*l)
+	near, err := nearend.Open(ctx, own, o, out.Beside(stderr))
 	if err != nil {
 		return err
 	}

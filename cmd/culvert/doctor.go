@@ -12,9 +12,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"culvert/client"
 	"culvert/client/doctor"
+	"culvert/internal/lang"
 	"culvert/internal/link"
 	"culvert/internal/term"
 	"culvert/internal/whatsapp"
@@ -83,6 +86,7 @@ type doctorOptions struct {
 	fronting bool
 	timeout  time.Duration
 	rest     time.Duration
+	lang     *lang.Language
 	root, ca string
 	upstream whatsapp.Upstream
 }
@@ -99,6 +103,7 @@ func newDoctorOptions() *doctorOptions {
 	f.StringVar(&o.state, "state", stateDir(), "`DIR` where culvert connect keeps the fronts that came after the link, or none; they are tested, too")
 	f.DurationVar(&o.timeout, "timeout", 40*time.Second, "`TIME` for everything")
 	f.DurationVar(&o.rest, "patient", 0, "`TIME`, up to 80s, for which a connection may rest, to see whether it is cut then; takes twice as long")
+	o.lang = languageFlag(f)
 	f.StringVar(&o.root, "chat-root", "", "`HEX`, for tests: take this key for WhatsApp's when chat proves itself; what is proved then is NOT that WhatsApp answers")
 	f.StringVar(&o.ca, "media-ca", "", "`FILE`, for tests: trust these certificates (PEM) for media INSTEAD of public ones")
 	f.StringVar(&o.upstream.Chat, "upstream-chat", "", "`ADDR`, for tests with --direct: ask this host:port for chat, NOT WhatsApp")
@@ -121,7 +126,7 @@ func runDoctor(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	if o.json {
 		return o.tellJSON(ctx, rest, t, stdout)
 	}
-	return o.tellPerson(ctx, rest, t, term.NewConsole(stdout))
+	return o.tellPerson(ctx, rest, t, term.NewConsole(stdout).In(*o.lang))
 }
 
 func (o *doctorOptions) tellJSON(ctx context.Context, args []string, t doctor.Trust, stdout io.Writer) error {
@@ -140,7 +145,7 @@ func (o *doctorOptions) tellPerson(ctx context.Context, args []string, t doctor.
 	p := &prose{out: out, names: o.names, strange: o.root != "" || o.ca != ""}
 	if o.direct {
 		out.Title("From this machine, without a relay")
-		out.Show("… on the way")
+		out.Show(out.Text("… on the way"))
 	}
 	r, err := o.examine(ctx, args, t, p)
 	if err != nil {
@@ -212,7 +217,7 @@ func (o *doctorOptions) examine(ctx context.Context, args []string, t doctor.Tru
 		}
 		return r, nil
 	}
-	l, err := o.link.read(ctx, args, os.Stdin, os.Stderr)
+	l, err := o.link.read(ctx, args, *o.lang, os.Stdin, os.Stderr)
 	var usage term.UsageError
 	var gaveUp term.ExitCode
 	switch {
@@ -260,8 +265,8 @@ func (p *prose) Front(number int, f link.Front) {
 	if p.names {
 		name = ": " + f.URL()
 	}
-	p.out.Title(fmt.Sprintf("Front %d%s", number, name))
-	p.out.Show("… on the way")
+	p.out.Title(fmt.Sprintf("Front %d", number) + name)
+	p.out.Show(p.out.Text("… on the way"))
 }
 
 // hopText is what people read for a hop.
@@ -302,18 +307,22 @@ func (p *prose) failed(c doctor.Check) {
 // hint says what to try, once.
 func (p *prose) hint(c doctor.Check) {
 	if c.Try != "" && c.Try != p.tried {
-		p.out.Hint("→ %s", capital(c.Try))
+		p.out.Hint("→ %s", capital(p.out.Text("%s", c.Try)))
 	}
 	p.tried = c.Try
 }
+
+// ends are what sentences end with, in any language: Burmese ones have a mark of their own.
+const ends = ".။。"
 
 // capital makes a sentence of s.
 func capital(s string) string {
 	if s == "" {
 		return s
 	}
-	s = strings.ToUpper(s[:1]) + s[1:]
-	if !strings.HasSuffix(s, ".") {
+	first, size := utf8.DecodeRuneInString(s)
+	s = string(unicode.ToUpper(first)) + s[size:]
+	if last, _ := utf8.DecodeLastRuneInString(s); !strings.ContainsRune(ends, last) {
 		s += "."
 	}
 	return s
@@ -326,9 +335,9 @@ func (p *prose) fronting(all []doctor.Combination) {
 		p.out.Step(term.Skipped, 0, "There is nothing to combine")
 	}
 	for _, c := range all {
-		way := fmt.Sprintf("the name of front %d", c.Way)
+		way := p.out.Text("the name of front %d", c.Way)
 		if c.NoName {
-			way = fmt.Sprintf("front %d without a name", c.Way)
+			way = p.out.Text("front %d without a name", c.Way)
 		}
 		switch c.Status {
 		case doctor.Passed:

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 
 	"culvert/internal/lang"
@@ -24,7 +25,9 @@ func (o *invitationOptions) addFlags(f *term.Flags) {
 	o.flags = f
 	f.StringVar(&o.file, "invitation", "", "`FILE`, ending in .html or .txt, that gets the link with what to do on each kind of device; for its owner alone")
 	f.StringVar(&o.download, "download", "", "`URL` where the receiver gets the program, for the invitation")
-	o.lang = langFlag(f)
+	l := systemLanguage(os.Getenv, systemLanguages)
+	f.Func("lang", "`TAG` of the language of the invitation: "+languages()+" (default the system's)", l.set)
+	o.lang = (*lang.Language)(&l)
 }
 
 func (o *invitationOptions) check() error {

@@ -4,27 +4,34 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 
 	"culvert/internal/lang"
 	"culvert/internal/term"
 )
 
-// langFlag adds --lang to f. Its value is what it names, or else the system's language.
-func langFlag(f *term.Flags) *lang.Language {
-	l := systemLanguage()
-	f.Func("lang", "`TAG` of the language: "+languages()+" (default the system's)", func(tag string) error {
-		named, ok := lang.Match(tag)
-		if !ok {
-			return fmt.Errorf("there are %s", languages())
-		}
-		l = named
-		return nil
-	})
-	return &l
+// languageFlag adds --language to f. Its value is what it names, or else the system's language: what a person is told in. What
+// programs read, help and logs are English.
+func languageFlag(f *term.Flags) *lang.Language {
+	l := systemLanguage(os.Getenv, systemLanguages)
+	f.Func("language", "`TAG` of the language to speak: "+languages()+" (default the system's)", l.set)
+	return (*lang.Language)(&l)
 }
 
-// languages lists the tags that --lang takes.
+// named is a language that a flag names.
+type named lang.Language
+
+func (n *named) set(tag string) error {
+	l, ok := lang.Match(tag)
+	if !ok {
+		return fmt.Errorf("there are %s", languages())
+	}
+	*n = named(l)
+	return nil
+}
+
+// languages lists the tags that a flag takes.
 func languages() string {
 	var tags []string
 	for _, l := range lang.All {
@@ -33,10 +40,41 @@ func languages() string {
 	return strings.Join(tags[:len(tags)-1], ", ") + " or " + tags[len(tags)-1]
 }
 
-// systemLanguage is what the environment says, by POSIX' rules, or else what the system shows its own windows in.
-func systemLanguage() lang.Language {
-	if locale := cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_MESSAGES"), os.Getenv("LANG")); locale != "" {
-		return lang.First(locale)
+// spoken is the language of a command line that may be wrong: what is wrong with it is said in that language.
+func spoken(args []string) lang.Language {
+	for i, arg := range args {
+		name, tag, joined := strings.Cut(arg, "=")
+		if arg == "--" {
+			break
+		}
+		if name != "--language" && name != "-language" {
+			continue
+		}
+		if !joined && i+1 < len(args) {
+			tag = args[i+1]
+		}
+		if l, ok := lang.Match(tag); ok {
+			return l
+		}
 	}
-	return lang.First(windowLanguages()...)
+	return lang.Language(systemLanguage(os.Getenv, systemLanguages))
+}
+
+// systemLanguage is what the environment says, by the rules of POSIX and, for LANGUAGE, of GNU's gettext; or else
+// what the system shows its own windows in. Termux says LANG=en_US.UTF-8 whatever Android's language is.
+func systemLanguage(getenv func(string) string, system func() []string) named {
+	locale := cmp.Or(getenv("LC_ALL"), getenv("LC_MESSAGES"))
+	if locale == "" && runtime.GOOS == "android" {
+		if all := system(); len(all) > 0 {
+			return named(lang.First(all...))
+		}
+	}
+	locale = cmp.Or(locale, getenv("LANG"))
+	switch name, _, _ := strings.Cut(locale, "."); {
+	case locale == "":
+		return named(lang.First(system()...))
+	case name == "C" || name == "POSIX":
+		return named(lang.English)
+	}
+	return named(lang.First(append(strings.Split(getenv("LANGUAGE"), ":"), locale)...))
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"culvert/internal/lang"
 	"culvert/internal/link"
 	"culvert/internal/seal"
 	"culvert/internal/secret"
@@ -135,7 +136,7 @@ func linkNew(_ context.Context, args []string, stdout, _ io.Writer) error {
 	if _, err := fmt.Fprintln(stdout, l); err != nil || !o.qr {
 		return err
 	}
-	return term.NewConsole(stdout).QR(l.QR(), ", or have a picture of it with --qr-file link.png")
+	return term.NewConsole(stdout).QR(l.QR(), "Or have a picture of it with --qr-file link.png.")
 }
 
 // writePicture makes the picture that is wanted, for its owner alone.
@@ -237,16 +238,17 @@ Examples:
 
 func linkShow(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f := term.NewFlags("culvert link show", "[--link-file FILE]", showAbout)
-	source := linkFlag(f)
+	source, l := linkFlag(f), languageFlag(f)
 	rest, err := f.ParseAll(args, stdout)
 	if err != nil {
 		return err
 	}
-	l, err := source.read(ctx, rest, os.Stdin, stderr)
+	read, err := source.read(ctx, rest, *l, os.Stdin, stderr)
 	if err != nil {
 		return err
 	}
-	l.Explain(stdout)
+	out := term.NewConsole(stdout).In(*l)
+	read.Explain(out.Say)
 	return nil
 }
 
@@ -265,33 +267,35 @@ func linkFlag(f *term.Flags) *linkSource {
 
 // read gives the link that --link-file names, or that a person at a terminal pastes, who is
 // asked by ask. It may stand in a letter: see link.Find.
-func (s *linkSource) read(ctx context.Context, args []string, stdin io.Reader, ask io.Writer) (*link.Link, error) {
-	text, err := s.text(ctx, args, stdin, ask)
+func (s *linkSource) read(ctx context.Context, args []string, l lang.Language, stdin io.Reader, ask io.Writer) (*link.Link, error) {
+	text, err := s.text(ctx, args, l, stdin, ask)
 	if err != nil {
 		return nil, err
 	}
-	l, err := link.Find(text)
+	found, err := link.Find(text)
 	if err != nil {
 		return nil, term.BadInput{Err: fmt.Errorf("read link: %w", err)}
 	}
-	return l, nil
+	return found, nil
 }
 
 // pasted asks for a link, of which a mail program may have made several lines, and which may
 // have lines before it.
-var pasted = term.Hidden{
-	Ask:  "Paste the link, which starts with " + link.Scheme + ", and press Enter. It is not shown: ",
-	More: "This is not the whole link yet: paste the rest and press Enter, or Enter alone to give up: ",
-	Whole: func(lines string) bool {
-		_, err := link.Find(lines)
-		return !errors.Is(err, link.ErrCut) && !errors.Is(err, link.ErrNone)
-	},
+func pasted(l lang.Language) term.Hidden {
+	return term.Hidden{
+		Ask:  l.Line(l.Text("Paste the link, which starts with %s, and press Enter. It is not shown:", link.Scheme)) + " ",
+		More: l.Line(l.Text("This is not the whole link yet: paste the rest and press Enter, or Enter alone to give up:")) + " ",
+		Whole: func(lines string) bool {
+			_, err := link.Find(lines)
+			return !errors.Is(err, link.ErrCut) && !errors.Is(err, link.ErrNone)
+		},
+	}
 }
 
 // errArgument is for who puts a link where ps and the shell's history show it.
 const errArgument = "a link on the command line can be read by every program of this machine: leave it out and paste it when you are asked, or name its file with --link-file"
 
-func (s *linkSource) text(ctx context.Context, args []string, stdin io.Reader, ask io.Writer) (string, error) {
+func (s *linkSource) text(ctx context.Context, args []string, l lang.Language, stdin io.Reader, ask io.Writer) (string, error) {
 	file := s.file
 	switch {
 	case len(args) == 1 && args[0] == "-" && file == "":
@@ -299,7 +303,7 @@ func (s *linkSource) text(ctx context.Context, args []string, stdin io.Reader, a
 	case len(args) > 0:
 		return "", s.flags.Wrong(errArgument)
 	case file == "" && term.IsTerminal(stdin):
-		return term.AskHidden(ctx, stdin.(*os.File), ask, pasted)
+		return term.AskHidden(ctx, stdin.(*os.File), ask, pasted(l))
 	case file == "":
 		return "", s.flags.Wrong("the link is missing: name its file with --link-file, or with - send it to the standard input")
 	}

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"unicode/utf16"
 
+	"culvert/internal/lang"
 	"culvert/internal/link"
 	"culvert/internal/seal"
 	"culvert/internal/secret"
@@ -175,7 +176,7 @@ func TestALinkIsReadFromStandardInput(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := source.read(t.Context(), rest, strings.NewReader(l.String()+"\n"), io.Discard)
+		got, err := source.read(t.Context(), rest, lang.English, strings.NewReader(l.String()+"\n"), io.Discard)
 		if err != nil || got.String() != l.String() {
 			t.Errorf("%v: got %v, want the link", args, err)
 		}
@@ -190,7 +191,7 @@ func TestAPastedLinkMayBeBrokenIntoLines(t *testing.T) {
 		"Your link:\n" + l + "\n": true, l[:40] + "8\n": true,
 		"\n": false, "Your link:\n": false, link.Scheme + "\n": false, l[:40] + "\n": false, l[:40] + "\n\n" + l[40:80] + "\n": false,
 	} {
-		if got := pasted.Whole(lines); got != want {
+		if got := pasted(lang.English).Whole(lines); got != want {
 			t.Errorf("%.60q: got %v, want %v: is it all that is to be read?", lines, got, want)
 		}
 	}

@@ -14,6 +14,7 @@ var program = term.Program{
 		{Name: "link", Summary: "make and read links, which users are handed", Run: linkProgram.Dispatch},
 		term.Version("culvert"),
 	},
+	Language: spoken,
 }
 
 func main() { term.Main(program) }

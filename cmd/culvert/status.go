@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
 
 	"culvert/client/household"
@@ -49,7 +49,7 @@ func runStatus(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	f := term.NewFlags("culvert status", "[flags]", statusAbout)
 	inJSON := f.Bool("json", false, "print JSON")
 	state := f.String("state", stateDir(), "`DIR` that culvert connect was given")
-	l := langFlag(f)
+	l := languageFlag(f)
 	if err := f.ParseNone(args, stdout); err != nil {
 		return err
 	}
@@ -65,9 +65,9 @@ func runStatus(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	case *inJSON:
 		err = term.JSON(stdout, all)
 	case len(found) == 0:
-		return fmt.Errorf("%s", l.Text("no client runs here: start one with culvert connect, or name with --state the directory that it was given"))
+		return errNoClient
 	default:
-		out := term.NewConsole(stdout)
+		out := term.NewConsole(stdout).In(*l)
 		for _, s := range found {
 			tellStatus(out, s, *l)
 		}
@@ -77,6 +77,8 @@ func runStatus(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	}
 	return err
 }
+
+var errNoClient = errors.New("no client runs here: start one with culvert connect, or name with --state the directory that it was given")
 
 func areConnected(all []household.State) bool {
 	for _, s := range all {
@@ -99,6 +101,6 @@ func tellStatus(out *term.Console, s household.State, l lang.Language) {
 		out.Hint("%s: %s", r.Name, r.Value)
 	}
 	if s.Setting.Chat != 0 {
-		out.Hint("%s: %s, %s: %d, %s: %d", l.Text("Host"), s.Setting.Host, l.Text("Chat port"), s.Setting.Chat, l.Text("Media port"), s.Setting.Media)
+		out.Hint("%s: %s, %s: %d, %s: %d", "Host", s.Setting.Host, "Chat port", s.Setting.Chat, "Media port", s.Setting.Media)
 	}
 }

@@ -30,7 +30,7 @@ func TestStatusAsksTheClientsThatRun(t *testing.T) {
 	if c := got.Clients[0]; c.Connected || c.Front != 1 || c.Fronts != 1 || c.Setting.Host != "127.0.0.1" || c.Setting.Chat == 0 {
 		t.Errorf("got %+v", c)
 	}
-	code, stdout, _ = culvert(t, "status", "--state", dir, "--lang", "ru")
+	code, stdout, _ = culvert(t, "status", "--state", dir, "--language", "ru")
 	if code != 1 || !strings.Contains(stdout, "✗ Не подключено") || !strings.Contains(stdout, "вход 1 из 1") {
 		t.Errorf("got %d, %q; want it in Russian", code, stdout)
 	}

@@ -305,7 +305,8 @@ func (r *relay) tellPorts() error {
 		return r.Near.App.Print(r.out, r.ports.LAN)
 	}
 	a := r.Near.App
-	_, err := fmt.Fprintf(r.out, "The stand-in answers through %s, chat port %d, media port %d.\n"+
-		"WhatsApp's app cannot log in to it; without --upstream it can.\n%s", a.Host, a.Chat, a.Media, a.ForWeb())
-	return err
+	r.out.Say("The stand-in answers through %s, chat port %d, media port %d.", a.Host, a.Chat, a.Media)
+	r.out.Say("WhatsApp's app cannot log in to it; without --upstream it can.")
+	a.TellWeb(r.out)
+	return nil
 }

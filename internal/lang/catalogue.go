@@ -11,13 +11,14 @@ import (
 
 //go:generate go run ./embed
 
-// packed is all files of messages/, one behind the other: a fifth of their size, as routers have little room.
+// packed is all of messages/, for routers have little room: a message a line, first all in English, then, in the same
+// order, all in each other language.
 //
 //go:embed catalogue.gz
 var packed []byte
 
-// unpacked is the catalogue's text. It is part of the program, so that an error cannot be.
-var unpacked = sync.OnceValue(func() string {
+// unpacked is the catalogue's lines. It is part of the program, so that an error cannot be.
+var unpacked = sync.OnceValue(func() []string {
 	r, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		panic(err)
@@ -26,31 +27,24 @@ var unpacked = sync.OnceValue(func() string {
 	if err != nil {
 		panic(err)
 	}
-	return string(text)
+	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
 })
 
 // catalogues are filled when the first message of a language is asked for: nobody speaks them all.
 var catalogues = func() map[Language]func() map[string]string {
 	all := map[Language]func() map[string]string{}
-	for _, l := range All[1:] {
-		all[l] = sync.OnceValue(func() map[string]string { return parse(unpacked(), l) })
+	for i, l := range All[1:] {
+		all[l] = sync.OnceValue(func() map[string]string { return messages(unpacked(), i+1) })
 	}
 	return all
 }()
 
-// parse reads what the catalogue has in l. An entry is a line of English, then a line for each
-// language, which begins with two spaces and its tag. A line that begins with # is for translators.
-func parse(text string, l Language) map[string]string {
-	found := map[string]string{}
-	english, mark := "", "  "+string(l)+" "
-	for line := range strings.Lines(text) {
-		line = strings.TrimSuffix(line, "\n")
-		switch {
-		case strings.HasPrefix(line, mark):
-			found[english] = line[len(mark):]
-		case line != "" && line[0] != ' ' && line[0] != '#':
-			english = line
-		}
+// messages maps English to the language of that number.
+func messages(lines []string, number int) map[string]string {
+	n := len(lines) / len(All)
+	found := make(map[string]string, n)
+	for i, english := range lines[:n] {
+		found[english] = lines[number*n+i]
 	}
 	return found
 }

@@ -1,10 +1,6 @@
 package lang
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -33,8 +29,16 @@ func sources(t *testing.T) string {
 
 func TestProgramsHoldTheMessagesAsTheyAre(t *testing.T) {
 	t.Parallel()
-	if unpacked() != sources(t) {
-		t.Error("messages/ has changed: go generate ./internal/lang")
+	all := entries(t)
+	for english, translations := range all {
+		for _, l := range All[1:] {
+			if got, _ := l.find(english); got != translations[l] {
+				t.Errorf("%q in %s: got %q, want %q: go generate ./internal/lang", english, l, got, translations[l])
+			}
+		}
+	}
+	if got, want := len(unpacked()), len(all)*len(All); got != want {
+		t.Errorf("got %d lines, want %d: go generate ./internal/lang", got, want)
 	}
 }
 
@@ -113,82 +117,4 @@ func TestWhatIsTypedStaysAsItIs(t *testing.T) {
 			}
 		}
 	}
-}
-
-// asks are the methods that look a message up, and which of their arguments it is.
-var asks = map[string]int{"Text": 0, "Say": 0, "Add": 1, "Anchor": 1}
-
-// rooms are where messages are asked for.
-var rooms = []string{"../../client", "../../cmd/culvert", "../../internal"}
-
-func TestEveryMessageThatIsAskedForIsThere(t *testing.T) {
-	t.Parallel()
-	all := entries(t)
-	inSources(t, func(name string, n ast.Node) {
-		call, ok := n.(*ast.CallExpr)
-		if !ok {
-			return
-		}
-		method, ok := call.Fun.(*ast.SelectorExpr)
-		if !ok {
-			return
-		}
-		i, ok := asks[method.Sel.Name]
-		if !ok || i >= len(call.Args) {
-			return
-		}
-		if text, literal := literalOf(call.Args[i]); literal && strings.ContainsAny(text, "abcdefghijklmnopqrstuvwxyz") && all[text] == nil {
-			t.Errorf("%s asks for %q, which the catalogue has not", name, text)
-		}
-	})
-}
-
-func TestNoMessageIsLeftOver(t *testing.T) {
-	t.Parallel()
-	all := entries(t)
-	inSources(t, func(_ string, n ast.Node) {
-		if e, ok := n.(ast.Expr); ok {
-			if text, literal := literalOf(e); literal {
-				delete(all, text)
-			}
-		}
-	})
-	for english := range all {
-		t.Errorf("nothing says %q any more: take it out of messages/", english)
-	}
-}
-
-// inSources shows visit each node of the rooms' code.
-func inSources(t *testing.T, visit func(name string, n ast.Node)) {
-	files := token.NewFileSet()
-	for _, room := range rooms {
-		err := filepath.WalkDir(room, func(name string, entry fs.DirEntry, err error) error {
-			if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
-				return err
-			}
-			f, err := parser.ParseFile(files, name, nil, parser.SkipObjectResolution)
-			if err != nil {
-				return err
-			}
-			ast.Inspect(f, func(n ast.Node) bool { visit(name, n); return true })
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// literalOf is the text of a literal, or of several that are joined.
-func literalOf(e ast.Expr) (string, bool) {
-	switch e := e.(type) {
-	case *ast.BasicLit:
-		text, err := strconv.Unquote(e.Value)
-		return text, err == nil && e.Kind == token.STRING
-	case *ast.BinaryExpr:
-		left, ok := literalOf(e.X)
-		right, too := literalOf(e.Y)
-		return left + right, ok && too && e.Op == token.ADD
-	}
-	return "", false
 }

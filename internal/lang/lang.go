@@ -57,8 +57,8 @@ func (l Language) orEnglish() Language {
 	return l
 }
 
-// Text is a message in l, with args in the places that the English has for them. A message that
-// the catalogue has not is English.
+// Text is a message in l, with args in the places that the English has for them; those that are texts or errors
+// are in l, too, as far as Sentence knows them. A message that the catalogue has not is English.
 func (l Language) Text(message string, args ...any) string {
 	if t, ok := l.find(message); ok {
 		message = t
@@ -66,7 +66,24 @@ func (l Language) Text(message string, args ...any) string {
 	if len(args) == 0 {
 		return message
 	}
-	return fmt.Sprintf(message, args...)
+	return fmt.Sprintf(message, l.each(args)...)
+}
+
+// each is args with what people read of them in l.
+func (l Language) each(args []any) []any {
+	if catalogues[l] == nil {
+		return args
+	}
+	args = slices.Clone(args)
+	for i := range args {
+		switch arg := args[i].(type) {
+		case string:
+			args[i] = l.Sentence(arg)
+		case error:
+			args[i] = l.Sentence(arg.Error())
+		}
+	}
+	return args
 }
 
 // Match is the language that a tag or a locale asks for: "fa", "zh-CN", "ru_RU.UTF-8"; false where there is

@@ -8,7 +8,23 @@ import (
 )
 
 // maxDepth bounds how deep sentences stand within one another, as in "read link: open it: no such file".
-const maxDepth = 5
+const maxDepth = 8
+
+// joints stand between sentences that were put together: of several things, of one within another, of a list.
+var joints = []string{"; ", ": ", ", "}
+
+// ownJoints are those of languages that have others.
+var ownJoints = map[Language][]string{
+	Persian: {"؛ ", ": ", "، "}, Arabic: {"؛ ", ": ", "، "}, Chinese: {"；", "：", "，"}, Burmese: {"၊ ", ": ", "၊ "},
+}
+
+// Comma stands between things of which there are several.
+func (l Language) Comma() string {
+	if own := ownJoints[l]; own != nil {
+		return own[len(own)-1]
+	}
+	return joints[len(joints)-1]
+}
 
 // Sentence is an English sentence in l that some package made of a message, perhaps of several: an error's text, a
 // check's. What is not in the catalogue stays as it is, as names, numbers and what systems say do.
@@ -32,8 +48,33 @@ func (l Language) sentence(english string, depth int) string {
 			return fill(text, args)
 		}
 	}
+	return l.apart(english, depth-1)
+}
+
+// apart has each part of a sentence in l, and the sentence as it is if it has none.
+func (l Language) apart(english string, depth int) string {
+	for i, joint := range joints {
+		parts := strings.SplitN(english, joint, maxParts)
+		if len(parts) == 1 {
+			continue
+		}
+		known := false
+		for i, part := range parts {
+			parts[i] = l.sentence(part, depth)
+			known = known || parts[i] != part
+		}
+		if own := ownJoints[l]; own != nil {
+			joint = own[i]
+		}
+		if known {
+			return strings.Join(parts, joint)
+		}
+	}
 	return english
 }
+
+// maxParts bounds the parts of a sentence that are looked up.
+const maxParts = 64
 
 // pattern is a message with places for arguments.
 type pattern struct {
@@ -43,10 +84,13 @@ type pattern struct {
 	weight  int      // how many letters of it are given
 }
 
+// minWeight leaves out what says too little to be known by, as " and ".
+const minWeight = 6
+
 // patterns are those of the catalogue, the most exact first.
 var patterns = sync.OnceValue(func() (all []pattern) {
 	for message := range catalogues[All[1]]() {
-		if p := newPattern(message); len(p.words) > 1 {
+		if p := newPattern(message); len(p.words) > 1 && p.weight >= minWeight {
 			all = append(all, p)
 		}
 	}

@@ -2,6 +2,7 @@ package link
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode"
@@ -11,7 +12,7 @@ import (
 const maxLetter = 64 << 10
 
 // ErrNone is Find's for a text without the beginning of a link: more text may bring one.
-var ErrNone = errors.New("there is no link here: one starts with " + Scheme + " and is one line")
+var ErrNone = fmt.Errorf("there is no link here: one starts with %s and is one line", Scheme)
 
 var errLetter = errors.New("this is too long for a letter with a link in it: copy the link alone")
 

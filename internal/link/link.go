@@ -5,13 +5,11 @@
 package link
 
 import (
-	"bytes"
 	"encoding/base32"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"log/slog"
 	"strings"
 
@@ -48,7 +46,7 @@ var ErrCut = errors.New("the link is cut off")
 
 // Errors of Parse for a text that was damaged on its way.
 var (
-	errNoLink  = errors.New("this is no link: one starts with " + Scheme + " and is one line")
+	errNoLink  = fmt.Errorf("this is no link: one starts with %s and is one line", Scheme)
 	errTooLong = fmt.Errorf("this is no link: one has at most %d characters", maxText)
 	errChar    = errors.New("the link has a character that no link has: copy it again, whole and alone")
 	errChanged = errors.New("the link was changed on its way (its checksum is wrong): copy it again, do not type it")
@@ -160,44 +158,45 @@ func upper(s string) (string, bool) {
 	return string(b), true
 }
 
-// Explain says what is in l, without the user's keys. What it writes still
-// names the fronts, so it is nothing to publish.
-func (l *Link) Explain(w io.Writer) {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "A link of version %d, %d characters long, for user %d.\n", version, len(l.String()), l.Keys.User)
-	fmt.Fprintf(&b, "The origin's public key starts with %x.\n", l.Keys.Origin[:8])
+// Explain says what is in l, without the user's keys: a line each time that say is called, which is as fmt.Printf. What it
+// says still names the fronts, so it is nothing to publish.
+func (l *Link) Explain(say func(format string, args ...any)) {
+	say("A link of version %d, %d characters long, for user %d.", version, len(l.String()), l.Keys.User)
+	say("The origin's public key starts with %x.", l.Keys.Origin[:8])
 	for i, f := range l.Fronts {
-		fmt.Fprintf(&b, "\nFront %d of %d: %s\n", i+1, len(l.Fronts), f.URL())
-		f.explain(&b)
+		say("")
+		say("Front %d of %d: %s", i+1, len(l.Fronts), f.URL())
+		f.explain(say)
 	}
 	for i, r := range l.Resolvers {
-		fmt.Fprintf(&b, "\nResolver %d of %d: %s\n", i+1, len(l.Resolvers), r.URL())
-		r.explain(&b)
+		say("")
+		say("Resolver %d of %d: %s", i+1, len(l.Resolvers), r.URL())
+		r.explain(say)
 	}
-	b.WriteString("\nThe user's keys are in the link and not shown: whoever holds the link is this user.\n")
-	_, _ = w.Write(b.Bytes()) // an explanation that nobody reads is no failure
+	say("")
+	say("The user's keys are in the link and not shown: whoever holds the link is this user.")
 }
 
-func (f Front) explain(b *bytes.Buffer) {
+func (f Front) explain(say func(format string, args ...any)) {
 	sni := f.ServerName()
 	if sni == "" {
 		sni = "no name"
 	}
-	fmt.Fprintf(b, "  dials     %s\n", strings.Join(f.Addrs(), ", "))
-	fmt.Fprintf(b, "  SNI       %s\n", sni)
-	fmt.Fprintf(b, "  Host      %s\n", f.Host)
-	fmt.Fprintf(b, "  verifies  %s, %s\n", f.VerifyName(), f.trust())
+	say("  dials     %s", strings.Join(f.Addrs(), ", "))
+	say("  SNI       %s", sni)
+	say("  Host      %s", f.Host)
+	say("  verifies  %s, %s", f.VerifyName(), f.trust())
 	for _, p := range f.Pins {
-		fmt.Fprintf(b, "  pin       %s\n", p)
+		say("  pin       %s", p)
 	}
 	if f.Gateway {
-		b.WriteString("  door      gateway\n")
+		say("  door      gateway")
 	}
 	if f.Look != "" {
-		fmt.Fprintf(b, "  look      %s\n", f.Look)
+		say("  look      %s", f.Look)
 	}
 	if f.NoVisit {
-		b.WriteString("  visit     no\n")
+		say("  visit     no")
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"log/slog"
 	"os"
@@ -260,7 +261,7 @@ func TestExplainShowsFrontsAndNoSecrets(t *testing.T) {
 	for _, v := range vectors(t) {
 		l := v.parsed(t)
 		var b bytes.Buffer
-		l.Explain(&b)
+		l.Explain(func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) })
 		shown := []string{}
 		for _, f := range l.Fronts {
 			shown = append(append(shown, f.Addrs()...), f.URL(), f.VerifyName())

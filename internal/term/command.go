@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"culvert/internal/lang"
 	"culvert/internal/secret"
 	"culvert/internal/version"
 )
@@ -21,6 +22,9 @@ type Program struct {
 	Name     string // what is typed before the command, "culvert link" for example
 	About    string // what the program is for; lines as they are to be shown
 	Commands []Command
+
+	// Language is the one to speak to a person by a command line, which may be wrong; nil: English.
+	Language func(args []string) lang.Language
 }
 
 // Command is one word of the command line.
@@ -94,6 +98,10 @@ func endSignals() []os.Signal {
 // when all went well or help was asked for, 2 when the command line or what it names is
 // wrong, what an ExitCode says, and 1 for every other error.
 func (p Program) Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	l := lang.English
+	if p.Language != nil {
+		l = p.Language(args)
+	}
 	err := p.Dispatch(ctx, args, stdout, stderr)
 	var usage UsageError
 	var code ExitCode
@@ -103,10 +111,10 @@ func (p Program) Run(ctx context.Context, args []string, stdout, stderr io.Write
 	case errors.As(err, &code):
 		return int(code)
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "%s: %v\nTry: %s --help\n", p.Name, err, usage.Command)
+		fmt.Fprintf(stderr, "%s: %s\n%s\n", p.Name, l.Line(l.Sentence(err.Error())), l.Line(l.Text("Try: %s --help", usage.Command)))
 		return 2
 	}
-	fmt.Fprintf(stderr, "%s: %v\n", p.Name, err)
+	fmt.Fprintf(stderr, "%s: %s\n", p.Name, l.Line(l.Sentence(err.Error())))
 	if errors.As(err, new(BadInput)) {
 		return 2
 	}

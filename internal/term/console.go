@@ -15,17 +15,23 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"culvert/internal/lang"
 )
 
 // Console is where a command talks to a person: line after line, and on a
 // terminal one more line below them, the status, that is redrawn. Where the
 // output is no terminal there is no status, no colour and no escape sequence.
 // Its methods may be called by many goroutines at once, but Ask by one.
+//
+// What it is told is English, as in a format string of fmt's; what it writes is in its language, as
+// far as the catalogue has that.
 type Console struct {
 	w      io.Writer
 	in     *bufio.Reader // where answers come from; nil: nobody can be asked
 	live   bool          // w is a terminal that can erase a line
 	colour bool
+	lang   lang.Language
 
 	mu     sync.Mutex // guards the following, and w
 	status string     // what stands below the lines; empty: nothing
@@ -44,6 +50,18 @@ func NewConsole(w io.Writer) *Console {
 // NewTestConsole is for tests: it treats w as a terminal without colours, 80
 // columns wide, if live is set, and as a file if not.
 func NewTestConsole(w io.Writer, live bool) *Console { return &Console{w: w, live: live} }
+
+// In has c speak l, and returns it.
+func (c *Console) In(l lang.Language) *Console {
+	c.lang = l
+	return c
+}
+
+// Text is a message in c's language: for what is a part of a line.
+func (c *Console) Text(format string, args ...any) string { return c.lang.Text(format, args...) }
+
+// Comma stands between the parts of a line.
+func (c *Console) Comma() string { return c.lang.Comma() }
 
 // isTerminal says whether w is a terminal that understands more than text.
 func isTerminal(w io.Writer) bool {
@@ -89,12 +107,12 @@ func (c *Console) above(w io.Writer, b []byte) (int, error) {
 	defer c.mu.Unlock()
 	if c.status != "" {
 		io.WriteString(c.w, EraseLine)
-		defer io.WriteString(c.w, c.status)
+		defer io.WriteString(c.w, c.lang.Line(c.status))
 	}
 	return w.Write(b)
 }
 
-// Show replaces the status; an empty one removes it. Where nothing can be
+// Show replaces the status, which is in c's language already; an empty one removes it. Where nothing can be
 // erased Show does nothing.
 func (c *Console) Show(status string) {
 	c.mu.Lock()
@@ -102,7 +120,7 @@ func (c *Console) Show(status string) {
 	if !c.live || status == c.status {
 		return
 	}
-	io.WriteString(c.w, EraseLine+status)
+	io.WriteString(c.w, EraseLine+c.lang.Line(status))
 	c.status = status
 }
 
@@ -138,7 +156,7 @@ const indent = 2
 // Step writes a line with a mark and, if it is not 0, how long the step took,
 // at the line's end. A text that is too long is broken between words.
 func (c *Console) Step(m Mark, took time.Duration, format string, args ...any) {
-	text, time := fmt.Sprintf(format, args...), ""
+	text, time := c.Text(format, args...), ""
 	if took > 0 {
 		time = stepTime(took)
 	}
@@ -148,9 +166,9 @@ func (c *Console) Step(m Mark, took time.Duration, format string, args ...any) {
 	}
 	lines := Wrap(text, width)
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s", c.Paint(m), lines[0])
+	fmt.Fprintf(&b, "%s %s", c.Paint(m), c.lang.Line(lines[0]))
 	for _, l := range lines[1:] {
-		b.WriteString("\n  " + l)
+		b.WriteString("\n  " + c.lang.Line(l))
 	}
 	if time != "" {
 		last := Columns(lines[len(lines)-1])
@@ -170,21 +188,33 @@ func stepTime(took time.Duration) string {
 // Hint writes what a person may do, below the step that it belongs to. A line
 // of it that begins with two spaces is a command and is never broken.
 func (c *Console) Hint(format string, args ...any) {
+	io.WriteString(c, c.lines(strings.Repeat(" ", indent), c.Text(format, args...)))
+}
+
+// Say writes what stands at the margin. As in a Hint, a line that begins with two spaces is never broken.
+func (c *Console) Say(format string, args ...any) {
+	io.WriteString(c, c.lines("", c.Text(format, args...)))
+}
+
+// lines is text in lines of a terminal behind a margin.
+func (c *Console) lines(margin, text string) string {
 	var b strings.Builder
-	for paragraph := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
-		lines := []string{paragraph}
-		if !strings.HasPrefix(paragraph, "  ") {
-			lines = Wrap(paragraph, TextWidth-indent)
+	for paragraph := range strings.SplitSeq(text, "\n") {
+		if strings.HasPrefix(paragraph, "  ") {
+			b.WriteString(margin + paragraph + "\n")
+			continue
 		}
-		for _, l := range lines {
-			b.WriteString("  " + l + "\n")
+		for _, l := range Wrap(paragraph, TextWidth-len(margin)) {
+			b.WriteString(margin + c.lang.Line(l) + "\n")
 		}
 	}
-	io.WriteString(c, b.String())
+	return b.String()
 }
 
 // Title writes a heading, and an empty line before it.
-func (c *Console) Title(s string) { fmt.Fprintf(c, "\n%s\n", c.paint(s, "1")) }
+func (c *Console) Title(s string) {
+	fmt.Fprintf(c, "\n%s\n", c.paint(c.lang.Line(c.lang.Sentence(s)), "1"))
+}
 
 // quoted is how many of the last lines Quote shows.
 const quoted = 20

@@ -23,31 +23,37 @@ type Screen struct{ Columns, Lines int }
 // QR draws text as a QR code of half blocks on w, if the whole of it fits screen. With
 // colours the code is black on white, whatever the terminal's colours are. Without, the
 // blocks are the light modules, as most terminals that such a text is looked at in are dark.
-// A code that does not fit is replaced by a line that says so and what else there is:
+// A code that does not fit is replaced by a line that says so and, behind it, what else there is:
 // one that is cut off or has lines that wrap cannot be scanned.
 // The error is for text that no QR code holds, or w's.
 func QR(w io.Writer, text string, screen Screen, colours bool, otherwise string) error {
+	return (&Console{w: w, colour: colours}).drawQR(text, screen, otherwise)
+}
+
+// QR draws text as a QR code that fits the console, or says what else there is.
+func (c *Console) QR(text, otherwise string) error { return c.drawQR(text, screen(c.w), otherwise) }
+
+func (c *Console) drawQR(text string, has Screen, otherwise string) error {
 	code, err := encodeQR(text)
 	if err != nil {
 		return err
 	}
 	margin := wideMargin
-	if !screen.holds(code, margin) {
+	if !has.holds(code, margin) {
 		margin = narrowMargin
 	}
-	if !screen.holds(code, margin) {
+	if !has.holds(code, margin) {
 		need := screenOf(code, margin)
-		_, err = fmt.Fprintf(w, "The QR code needs %d columns and %d lines, and the terminal has %d and %d: make it larger, or its letters smaller%s.\n",
-			need.Columns, need.Lines, screen.Columns, screen.Lines, otherwise)
+		said := c.Text("The QR code needs %d columns and %d lines, and the terminal has %d and %d: make it larger, or its letters smaller.",
+			need.Columns, need.Lines, has.Columns, has.Lines)
+		if otherwise != "" {
+			said += " " + c.lang.Sentence(otherwise)
+		}
+		_, err = io.WriteString(c, c.lines("", said))
 		return err
 	}
-	_, err = io.WriteString(w, draw(code, margin, colours))
+	_, err = io.WriteString(c, draw(code, margin, c.colour))
 	return err
-}
-
-// QR draws text as a QR code that fits the console, or says what else there is.
-func (c *Console) QR(text, otherwise string) error {
-	return QR(c.w, text, screen(c.w), c.colour, otherwise)
 }
 
 // screenOf is what code and its margins need.

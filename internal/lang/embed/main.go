@@ -6,9 +6,13 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"log"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"culvert/internal/lang"
 )
 
 func main() {
@@ -17,9 +21,10 @@ func main() {
 	}
 }
 
-// pack writes all files of folder, by their names' order, into one file.
+// pack writes all messages of folder into one file: a line each, all of a language behind one another, in the order of
+// lang.All. So packed they take a fifth less than side by side.
 func pack(folder, to string) error {
-	names, err := filepath.Glob(filepath.Join(folder, "*.txt"))
+	messages, err := read(folder)
 	if err != nil {
 		return err
 	}
@@ -28,17 +33,43 @@ func pack(folder, to string) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		if _, err := w.Write(text); err != nil {
-			return err
+	for _, l := range lang.All {
+		for _, m := range messages {
+			if m[l] == "" {
+				return fmt.Errorf("%q: nothing in %s", m[lang.English], l)
+			}
+			fmt.Fprintln(w, m[l])
 		}
 	}
 	if err := w.Close(); err != nil {
 		return err
 	}
 	return os.WriteFile(to, out.Bytes(), 0o644)
+}
+
+// read returns the messages of all files, by their names' order. An entry is a line of English, then a line for each
+// language, which begins with two spaces and its tag. A line that begins with # is for translators.
+func read(folder string) (all []map[lang.Language]string, err error) {
+	names, err := filepath.Glob(filepath.Join(folder, "*.txt"))
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		for line := range strings.Lines(string(text)) {
+			line = strings.TrimSuffix(line, "\n")
+			switch translation, is := strings.CutPrefix(line, "  "); {
+			case line == "" || line[0] == '#':
+			case !is:
+				all = append(all, map[lang.Language]string{lang.English: line})
+			default:
+				tag, text, _ := strings.Cut(translation, " ")
+				all[len(all)-1][lang.Language(tag)] = text
+			}
+		}
+	}
+	return all, nil
 }

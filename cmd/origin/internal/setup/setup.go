@@ -267,7 +267,7 @@ func handOut(out *term.Console, l *link.Link, qrFile string) error {
 		}
 	}
 	fmt.Fprintln(out, l)
-	return out.QR(l.QR(), ", or have a picture of it with --qr-file link.png")
+	return out.QR(l.QR(), "Or have a picture of it with --qr-file link.png.")
 }
 
 // errNotSetUp is for commands that need an installation.

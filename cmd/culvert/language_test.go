@@ -43,7 +43,7 @@ func TestACommandLineThatIsWrongIsSoInItsLanguage(t *testing.T) {
 		"неизвестный параметр: -nonsense":                         {"doctor", "--language=ru", "--nonsense"},
 		"没有命令 \"conect\"；是否想用 \"connect\"？":                       {"conect", "--language", "zh"},
 		"there are en, fa, ru, ar, zh or my":                      {"status", "--language", "xx"},
-		"چنین فایل یا پوشه\u200cای نیست":                               {"link", "show", "--language", "fa", "--link-file", "/nonexistent"},
+		"چنین فایل یا پوشه\u200cای نیست":                          {"link", "show", "--language", "fa", "--link-file", "/nonexistent"},
 	} {
 		code, stdout, stderr := culvert(t, args...)
 		if code != 2 || stdout != "" || !strings.Contains(stderr, want) {

@@ -167,7 +167,7 @@ func (c *cloud) configuredRegion(ctx context.Context) string {
 	if region := cmp.Or(os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION")); region != "" && c.Profile == "" {
 		return region
 	}
-	b, err := c.Text(ctx, "configure", "get", "region")
+	b, err := c.Answer(ctx, "configure", "get", "region")
 	if region := strings.TrimSpace(string(b)); err == nil && regionName.MatchString(region) {
 		return region
 	}

@@ -102,7 +102,7 @@ func (c *cloud) secret(ctx context.Context, name string) ([]byte, error) {
 	if name == "" {
 		return nil, advice.New("Deploy it again: make deploy", "the deployment does not name its secrets")
 	}
-	b, err := c.Text(ctx, "secretsmanager", "get-secret-value", "--secret-id", name, "--query", "SecretString", "--output", "text")
+	b, err := c.Answer(ctx, "secretsmanager", "get-secret-value", "--secret-id", name, "--query", "SecretString", "--output", "text")
 	return bytes.TrimSpace(b), err
 }
 

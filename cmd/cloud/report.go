@@ -136,7 +136,7 @@ func askGate(c *cloud, ctx context.Context, s deployed) (string, error) {
 	if len(all) == 0 {
 		return "there is none", nil
 	}
-	text, err := c.Text(ctx, "cloudfront", "get-function", "--name", all[0][strings.LastIndexByte(all[0], '/')+1:], "--stage", "LIVE", "/dev/stdout")
+	text, err := c.Answer(ctx, "cloudfront", "get-function", "--name", all[0][strings.LastIndexByte(all[0], '/')+1:], "--stage", "LIVE", "/dev/stdout")
 	return yes(!strings.Contains(string(text), "resolve:")), err
 }
 

@@ -48,21 +48,21 @@ func (c *CLI) Env() []string {
 	return env
 }
 
-// Text returns what an aws command prints.
-func (c *CLI) Text(ctx context.Context, args ...string) ([]byte, error) {
+// Answer returns what an aws command prints.
+func (c *CLI) Answer(ctx context.Context, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, Limit)
 	defer cancel()
 	return c.Within(ctx, args...)
 }
 
-// Within is Text for what may take longer: until ctx ends.
+// Within is Answer for what may take longer: until ctx ends.
 func (c *CLI) Within(ctx context.Context, args ...string) ([]byte, error) {
 	return c.Run(ctx, Call{Name: c.Path, Args: args, Env: c.Env()})
 }
 
 // Call reads the JSON that an aws command prints into out, unless out is nil.
 func (c *CLI) Call(ctx context.Context, out any, args ...string) error {
-	b, err := c.Text(ctx, append(args, "--output", "json", "--cli-connect-timeout", "10")...)
+	b, err := c.Answer(ctx, append(args, "--output", "json", "--cli-connect-timeout", "10")...)
 	if err != nil || out == nil || len(b) == 0 {
 		return err
 	}

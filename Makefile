@@ -145,14 +145,15 @@ build-OriginLayer:
 	$(CLOUD_BUILD) -o "$(ARTIFACTS_DIR)/origin" ./cmd/origin
 	find infra/host -maxdepth 1 -type f ! -name '*.go' ! -name '*.md' -exec cp -p {} "$(ARTIFACTS_DIR)" \;
 
-fronts: build ## tell users of FRONT='wss://a/ wss://b/' or WITHDRAW='host', or show what they are told: SECRET= FILE= USERS=1-50
-	@bin/culvert link fronts $(if $(FRONT),publish,$(if $(WITHDRAW),withdraw,show)) --secret-file '$(SECRET)' --file '$(FILE)' \
-	  $(foreach f,$(FRONT),--front '$(f)') $(foreach w,$(WITHDRAW),--withdraw '$(w)') $(if $(USERS),--users '$(USERS)')
-
 bin/cloud:
 	@test -x bin/cloud || echo "… building bin/cloud (the first time 1 or 2 min)"
 	@$(MAKE) --no-print-directory -s client
 	@CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -o bin/ ./cmd/cloud
+
+fronts: bin/cloud ## tell users of FRONT='wss://a/ 2' or WITHDRAW='host', or show what they are told (USERS=1-50 REMOVE= RENEW=days); without AWS: SECRET= FILE=
+	@$(if $(SECRET)$(FILE),bin/culvert link fronts $(if $(FRONT),publish,$(if $(WITHDRAW),withdraw,show)) --secret-file '$(SECRET)' --file '$(FILE)' \
+	  $(foreach f,$(FRONT),--front '$(f)') $(foreach w,$(WITHDRAW),--withdraw '$(w)') $(if $(USERS),--users '$(USERS)'),\
+	  $(CLOUD) $(if $(WITHDRAW),--withdraw='$(WITHDRAW)') $(if $(REMOVE),--remove='$(REMOVE)') $(if $(RENEW),--renew='$(RENEW)'))
 
 deploy: bin/cloud ## bring Culvert to your AWS account, and print the first link (PROFILE= REGION= STACK= TOPOLOGY= ...)
 	@$(CLOUD)

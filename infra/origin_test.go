@@ -172,7 +172,8 @@ func TestMachinesAreToldWhatTheyNeed(t *testing.T) {
 			"CULVERT_GATE_SECRETS=<culvert-Secrets.OddGate>\n",
 			"CULVERT_GATEWAY=https://<culvert.Api>.execute-api.us-east-1.amazonaws.com/v1\n",
 			"CULVERT_POSTS_ROLE=<culvert-Roles.Posts.Arn>\n",
-			"CULVERT_REVOKED_PARAMETER=<culvert.Revoked>",
+			"CULVERT_REVOKED_PARAMETER=<culvert.Revoked>\n",
+			"CULVERT_FRONTS_PARAMETER=<culvert.Lists>",
 		} {
 			if !strings.Contains(script, want) {
 				t.Errorf("%s: the script lacks %q", topology, want)

@@ -140,7 +140,7 @@ func TestFunctionsAndGateTakeTheNewestSecretFirst(t *testing.T) {
 // Whoever has the template's outputs may show them.
 func TestOutputsAreTheseAndNoMore(t *testing.T) {
 	t.Parallel()
-	want := []string{"Api", "Budget", "Fronts", "Gateway", "GateSecret", "Generation", "MasterSecret", "Origin", "RevokedParameter", "Topology"}
+	want := []string{"Api", "Budget", "Fronts", "FrontsParameter", "Gateway", "GateSecret", "Generation", "MasterSecret", "MasterSecrets", "Origin", "RevokedParameter", "Topology"}
 	got := []string{}
 	for name := range mustRender(t, home, nil).Outputs {
 		got = append(got, name)

@@ -149,10 +149,14 @@ func (c *cloud) frontNames(s cfn.Stack) (names []string, err error) {
 		}
 	}
 	if c.front > 0 && len(names) == 0 {
-		return nil, advice.New(fmt.Sprintf("It has %d, which make status shows; more are made with: make deploy DISTRIBUTIONS=n", len(all)),
-			"the deployment has no front %d", c.front)
+		return nil, noFront(c.front, len(all))
 	}
 	return names, nil
+}
+
+func noFront(number, there int) error {
+	return advice.New(fmt.Sprintf("It has %d, which make status shows; more are made with: make deploy DISTRIBUTIONS=n", there),
+		"the deployment has no front %d", number)
 }
 
 // doctorPause is time for new fronts to become known at more of CloudFront.
@@ -194,7 +198,7 @@ func revoke(ctx context.Context, c *cloud) error {
 		return err
 	}
 	name := s.Output("RevokedParameter")
-	all, err := c.revoked(ctx, name)
+	all, err := c.parameter(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -214,7 +218,8 @@ func revoke(ctx context.Context, c *cloud) error {
 // maxRevoked is Parameter Store's limit for a standard parameter, in bytes.
 const maxRevoked = 4096
 
-func (c *cloud) revoked(ctx context.Context, name string) (string, error) {
+// parameter is what a parameter of the stack holds; empty: it is not there.
+func (c *cloud) parameter(ctx context.Context, name string) (string, error) {
 	var answer struct{ Parameter struct{ Value string } }
 	err := c.Call(ctx, &answer, "ssm", "get-parameter", "--name", name)
 	if err != nil && strings.Contains(err.Error(), "ParameterNotFound") {

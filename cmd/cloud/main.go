@@ -1,12 +1,12 @@
 // This program takes Culvert to an AWS account and back: it runs the AWS and
 // SAM command lines and says in plain words what they do. The Makefile's
-// targets deploy, update, status, report, link, rotate, revoke, publish and
-// destroy call it.
+// targets deploy, update, status, report, link, rotate, fronts, revoke, publish
+// and destroy call it.
 // What AWS charges it says also without an account.
 //
 // Each file is a story: deploy.go has deploy, update and rotate, with quotas.go
 // and region.go for what is asked before anything is made; link.go has link and
-// revoke, status.go and money.go status, report.go report, destroy.go destroy, cost.go cost,
+// revoke, fronts.go fronts, status.go and money.go status, report.go report, destroy.go destroy, cost.go cost,
 // publish.go publish, and release.go what a release has instead of a clone. All
 // of them begin in account.go, and machine.go asks the machines. Below them,
 // package cfn brings a stack to where it is wanted, advice knows what AWS's
@@ -45,6 +45,8 @@ var stories = []story{
 	{"rotate", "make new secrets; links of the last ones go on working until the next time", rotate,
 		"What CloudFormation has begun goes on by itself: make status says of which generation the secrets are. " +
 			"If it is one more than before, the rotation is done: do not rotate twice."},
+	{"fronts", "tell users of FRONT and of what is to WITHDRAW, or show what they are told", tellFronts,
+		"If it showed what users are told, that holds. To look: make fronts"},
 	{"revoke", "make USER's links void", revoke, "If it said that the user is revoked, that holds. If not, run it again."},
 	{"publish", "fill a bucket with a release, from which others deploy by a button", publish, "What was uploaded stays. Run it again: it goes on from there."},
 	{"destroy", "remove everything, and all cost", destroy, "What was begun goes on by itself. To watch it and to remove the rest:\n  make %s"},
@@ -54,7 +56,7 @@ const about = `Takes Culvert to an AWS account and back.
 
 Usually called as "make COMMAND [VARIABLE=value ...]", with the variables
 PROFILE REGION STACK TOPOLOGY DISTRIBUTIONS INSTANCE ARCH BUDGET EMAIL SET USERS
-EDGE USER FRONT DOCTOR BUCKET and YES=1.`
+EDGE USER FRONT WITHDRAW REMOVE RENEW DOCTOR BUCKET and YES=1.`
 
 // program is the table of the commands, which run other programs by r.
 func program(r aws.Runner) term.Program {

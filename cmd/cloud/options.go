@@ -25,6 +25,7 @@ type options struct {
 	front       int               // which distribution a link uses; 0 for all
 	doctorTries int               // how often the first link is tested until it works
 	given       map[string]string // parameters of the template
+	frontNews   frontNews         // what fronts is to do
 	users       int               // for the estimate
 	edge        string            // where they are, as CloudFront divides the world
 
@@ -50,13 +51,18 @@ func parse(name, about string, args []string, stdout io.Writer) (options, error)
 	f.StringVar(&o.Stack, "stack", "culvert", "`NAME` of the deployment")
 	f.StringVar(&o.template, "template", "template.yaml", "`FILE` with the template")
 	f.BoolVar(&o.yes, "yes", false, "answer every question with yes")
-	f.UintVar(&o.user, "user", 1, "`NUMBER` of the user")
-	f.IntVar(&o.front, "front", 0, "`NUMBER` of the one distribution that the link is to use; else all")
 	f.IntVar(&o.doctorTries, "doctor", 3, "`TIMES` to test the first link until it works; 0 for not at all")
-	f.IntVar(&o.users, "users", 100, "`NUMBER` of users, for the estimate")
 	f.StringVar(&o.edge, "edge", "europe", "`NAME` of the part of the world that the users are in, for the estimate: "+cost.Edges())
 	f.StringVar(&o.publicBucket, "bucket", "", "`NAME` of the bucket that publish fills, for everybody to read")
 	f.StringVar(&o.archive, "archive", "", "`FILE` of the release that publish fills it with")
+	f.UintVar(&o.user, "user", 1, "`NUMBER` of the user")
+	o.users = 100
+	if name == "fronts" {
+		o.frontNews.flags(f)
+	} else {
+		f.IntVar(&o.front, "front", 0, "`NUMBER` of the one distribution that the link is to use; else all")
+		f.IntVar(&o.users, "users", 100, "`NUMBER` of users, for the estimate")
+	}
 	for flag, key := range parameterFlags {
 		f.Func(flag, "the template's "+key, func(v string) error { o.given[key] = v; return nil })
 	}
@@ -109,7 +115,7 @@ func (o *options) wrong() string {
 	case !cost.HasEdge(o.edge):
 		return "EDGE is where the users are, for the estimate: " + cost.Edges()
 	}
-	return ""
+	return o.frontNews.wrong()
 }
 
 // parametersFor sets what was given, keeps what the stack has, and leaves the

@@ -59,12 +59,13 @@ type frontsOptions struct {
 	// dropOthers leaves lists out that other secrets have signed.
 	dropOthers bool
 	days       int
+	leastDays  int
 	newOptions
 	now func() time.Time
 }
 
 func newFrontsOptions(name, usage, about string) *frontsOptions {
-	o := &frontsOptions{flags: term.NewFlags("culvert link fronts "+name, "--secret-file FILE --file FILE "+usage, about), days: 180, now: time.Now}
+	o := &frontsOptions{flags: term.NewFlags("culvert link fronts "+name, "--secret-file FILE --file FILE "+usage, about), days: 180, leastDays: 1, now: time.Now}
 	o.newOptions.flags = o.flags
 	o.flags.StringVar(&o.secret, "secret-file", "", "`FILE` with the master secret, from culvert link secret, or with up to 4 of them; - is the standard input")
 	o.flags.StringVar(&o.file, "file", "", "`FILE` of the lists; - is the standard input and output")
@@ -94,8 +95,8 @@ func (o *frontsOptions) run(args []string, stdout io.Writer, change func(*lists)
 		return o.flags.Wrong("--secret-file and --file are needed: the master secret, and the file that the origin reads")
 	case o.secret == "-" && o.file == "-":
 		return o.flags.Wrong("--secret-file and --file are both the standard input: name a file for one of them")
-	case o.days < 1 || o.days > maxDays:
-		return o.flags.Wrong("--days is 1 to %d", maxDays)
+	case o.days < o.leastDays || o.days > maxDays:
+		return o.flags.Wrong("--days is %d to %d", o.leastDays, maxDays)
 	}
 	l, err := o.read()
 	if err != nil {
@@ -379,7 +380,8 @@ func (g *listGroup) isNamed(users string) bool {
 
 const renewAbout = frontsFile + `
 Clients take the new list by the carriers that they have. One that has expired is as none,
-so renew it before.
+so renew it before. With --days 0 each holds as long as it did, and is signed by all secrets
+that are given: when the secret was replaced, the links of both are told.
 
 Example:
   culvert link fronts renew --secret-file secret --file fronts --days 365`
@@ -387,12 +389,15 @@ Example:
 func frontsRenew(_ context.Context, args []string, stdout, _ io.Writer) error {
 	o := newFrontsOptions("renew", "[flags]", renewAbout)
 	o.daysFlag()
+	o.leastDays = 0
 	return o.run(args, stdout, func(l *lists) error {
 		if len(l.groups) == 0 {
 			return errNoLists
 		}
 		for i := range l.groups {
-			l.groups[i].list.Expires = l.until(o.days)
+			if o.days > 0 {
+				l.groups[i].list.Expires = l.until(o.days)
+			}
 		}
 		return nil
 	})

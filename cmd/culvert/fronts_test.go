@@ -103,6 +103,11 @@ func TestFrontsArePublishedRotatedAndWithdrawn(t *testing.T) {
 	if l := told(t, file, master, 77); names(l) != names(before) || l.Version <= before.Version || !l.Expires.After(before.Expires) {
 		t.Errorf("renewed: got %+v", l)
 	}
+	before = told(t, file, master, 77)
+	run("renew", "--days", "0")
+	if l := told(t, file, master, 77); l.Version <= before.Version || !l.Expires.Equal(before.Expires) {
+		t.Errorf("signed anew: got %+v, want it to hold as long as %+v", l, before)
+	}
 	run("remove", "--users", "1-5,77")
 	if l := told(t, file, master, 77); names(l) != "two.example" {
 		t.Errorf("of no group any more: got %+v", l)

@@ -70,8 +70,8 @@ class Calls(Handler):
             calls.write((target or body.decode()) + "\n")
         if target == "secretsmanager.GetSecretValue":
             return self.value("secrets", json.loads(body)["SecretId"].rsplit(":", 1)[1], lambda text: {"SecretString": text})
-        if target == "AmazonSSM.GetParameter":
-            return self.value("parameters", json.loads(body)["Name"].rsplit("/", 1)[1], lambda text: {"Parameter": {"Value": text}})
+        if target == "AmazonSSM.GetParameters":
+            return self.parameters(json.loads(body)["Names"])
         action = urllib.parse.parse_qs(body.decode())["Action"][0]
         if action == "AssumeRole":
             return self.answer(200, """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
@@ -84,6 +84,12 @@ class Calls(Handler):
         with open(root / "calls", "a") as calls:
             calls.write(f"PUT {self.path} {body.decode()}\n")
         self.answer(200 if self.headers.get("Content-Type") is None else 403)  # an address is signed for no type
+
+    def parameters(self, names):
+        files = {name: root / "parameters" / name.rsplit("/", 1)[1] for name in names}
+        self.answer(200, json.dumps({
+            "Parameters": [{"Name": name, "Value": file.read_text()} for name, file in reversed(files.items()) if file.exists()],
+            "InvalidParameters": [name for name, file in files.items() if not file.exists()]}))
 
     def value(self, folder, name, shape):
         file = root / folder / name

@@ -177,7 +177,7 @@ func TestTheReleasesMakefileHasTheCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	for target := range strings.FieldsSeq(cloudCommands) {
-		got, err := output(r.work, "make", "-n", target, "USER=7", "SET=A=1 B=2")
+		got, err := output(r.work, "make", "--no-print-directory", "-n", target, "USER=7", "SET=A=1 B=2")
 		if err != nil || !strings.HasPrefix(got, "bin/cloud "+target+" ") || !strings.Contains(got, "--set='A=1 B=2'") || !strings.Contains(got, "--user='7'") {
 			t.Errorf("%s: got %q and %v", target, got, err)
 		}

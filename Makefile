@@ -6,7 +6,9 @@ GOFLAGS_BUILD := -trimpath -buildvcs=auto -ldflags '-s -w'
 SELDOM         := crypto/tls crypto/x509 net/http encoding/json encoding/asn1 log/slog math/big mime/multipart \
   golang.org/x/net/http2/... golang.org/x/net/dns/... github.com/klauspost/compress/... github.com/andybalholm/brotli \
   github.com/refraction-networking/utls culvert/cmd/... culvert/client/doctor culvert/client/household culvert/client/nearend \
-  culvert/client/front culvert/client/visit culvert/client/kept culvert/internal/link culvert/internal/term culvert/internal/dial
+  culvert/client/front culvert/client/visit culvert/client/kept culvert/internal/link culvert/internal/term culvert/internal/dial \
+  culvert/internal/lang culvert/internal/page culvert/internal/doh culvert/internal/whatsapp culvert/client/look culvert/internal/seal \
+  culvert/internal/secret golang.org/x/net/... golang.org/x/text/... net/url mime net/textproto
 GOFLAGS_CLIENT := $(GOFLAGS_BUILD) -tags nethttpomithttp2 $(SELDOM:%=-gcflags=%=-l)
 OUT            ?= bin/
 STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.6.1

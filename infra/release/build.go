@@ -24,6 +24,8 @@ var seldom = []string{
 	"golang.org/x/net/http2/...", "golang.org/x/net/dns/...", "github.com/klauspost/compress/...", "github.com/andybalholm/brotli",
 	"github.com/refraction-networking/utls", "culvert/cmd/...", "culvert/client/doctor", "culvert/client/household", "culvert/client/nearend",
 	"culvert/client/front", "culvert/client/visit", "culvert/client/kept", "culvert/internal/link", "culvert/internal/term", "culvert/internal/dial",
+	"culvert/internal/lang", "culvert/internal/page", "culvert/internal/doh", "culvert/internal/whatsapp", "culvert/client/look", "culvert/internal/seal",
+	"culvert/internal/secret", "golang.org/x/net/...", "golang.org/x/text/...", "net/url", "mime", "net/textproto",
 }
 
 // systems makes programs, archives and packages of each system that is wanted.

@@ -68,7 +68,7 @@ func rotate(ctx context.Context, c *cloud) error {
 	}
 	if err := c.signAnew(ctx); err != nil {
 		return &advice.Advice{Problem: "the secrets are new, but the lists of fronts are not signed by them yet", Err: err,
-			Try: "Until they are, new links hear of no list. Have them signed, which changes nothing else: make fronts RENEW=180"}
+			Try: "Until they are, new links hear of no list. Have them signed, which changes nothing else: make fronts RENEW=0"}
 	}
 	c.Hint("The secrets are new. Links made before work on until the next rotation: hand out new ones until then (make link USER=n), " +
 		"and rotate again when all have theirs. Links that must stop at once: make revoke USER=n.")

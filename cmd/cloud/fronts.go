@@ -19,7 +19,7 @@ type frontNews struct {
 	withdraw string // as publish, or hosts
 	users    string // the group; empty: all who are in no other
 	remove   string // the group that is to be none any more
-	renew    string // for how many days from now on; empty: as they are
+	renew    string // for how many days from now on; 0: as long as they do; empty: as they are
 }
 
 func (p *frontNews) flags(f *term.Flags) {
@@ -27,7 +27,7 @@ func (p *frontNews) flags(f *term.Flags) {
 	f.StringVar(&p.withdraw, "withdraw", "", "`FRONTS` not to be used any more, with spaces between: hosts, or numbers of distributions")
 	f.StringVar(&p.users, "users", "", "`NUMBERS` of the users, such as 1-50,77; else all who are in no other group")
 	f.StringVar(&p.remove, "remove", "", "`NUMBERS` of users that are to be no group any more")
-	f.StringVar(&p.renew, "renew", "", "`NUMBER` of days for which the lists are to hold from now on")
+	f.StringVar(&p.renew, "renew", "", "`NUMBER` of days for which the lists are to hold from now on; 0 has them signed anew alone")
 }
 
 // wrong says what cannot be done at once.
@@ -174,9 +174,10 @@ const noLists = "none"
 // maxFronts is Parameter Store's limit for an advanced parameter, in bytes.
 const maxFronts = 8192
 
-// change has the lists changed, signed and put where the origins find them.
+// change has the lists changed, signed and put where the origins find them. A list that none of the secrets has signed
+// is for links that a rotation made void, as the stack names the secrets of all good ones: it is left out.
 func (l *publishedLists) change(ctx context.Context, args ...string) error {
-	changed, err := l.Run(ctx, l.call(args...))
+	changed, err := l.Run(ctx, l.call(append(args, "--drop-others")...))
 	if err != nil && ctx.Err() == nil {
 		return &advice.Advice{Problem: "the lists of fronts stay as they are", Err: err, Try: "To see what users are told: make fronts"}
 	}
@@ -218,5 +219,5 @@ func (c *cloud) signAnew(ctx context.Context) error {
 		return err
 	}
 	defer clear(l.secrets)
-	return l.change(ctx, "renew", "--days", "0", "--drop-others")
+	return l.change(ctx, "renew", "--days", "0")
 }

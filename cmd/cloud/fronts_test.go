@@ -2,9 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"culvert/internal/aws"
 	"culvert/test/awstest"
@@ -41,10 +47,11 @@ func TestFrontsAreSignedByAllSecretsAndPutWhereOriginsLook(t *testing.T) {
 		want string
 	}{
 		{frontNews{publish: "wss://two.example/ 2", withdraw: "1", users: "1-50,77"},
-			"link fronts publish --front wss://two.example/ --front wss://d2.cloudfront.net/ --withdraw d1.cloudfront.net --users 1-50,77 --secret-file /dev/fd/3 --file -"},
-		{frontNews{withdraw: "one.example 2"}, "link fronts withdraw --withdraw one.example --withdraw d2.cloudfront.net --secret-file /dev/fd/3 --file -"},
-		{frontNews{remove: "1-50"}, "link fronts remove --users 1-50 --secret-file /dev/fd/3 --file -"},
-		{frontNews{renew: "365"}, "link fronts renew --days 365 --secret-file /dev/fd/3 --file -"},
+			"link fronts publish --front wss://two.example/ --front wss://d2.cloudfront.net/ --withdraw d1.cloudfront.net --users 1-50,77 --drop-others --secret-file /dev/fd/3 --file -"},
+		{frontNews{withdraw: "one.example 2"}, "link fronts withdraw --withdraw one.example --withdraw d2.cloudfront.net --drop-others --secret-file /dev/fd/3 --file -"},
+		{frontNews{remove: "1-50"}, "link fronts remove --users 1-50 --drop-others --secret-file /dev/fd/3 --file -"},
+		{frontNews{renew: "0"}, "link fronts renew --days 0 --drop-others --secret-file /dev/fd/3 --file -"},
+		{frontNews{renew: "365"}, "link fronts renew --days 365 --drop-others --secret-file /dev/fd/3 --file -"},
 	} {
 		c, r, said := testCloud(t, frontsAnswers("all BBBB"))
 		c.frontNews = one.frontNews
@@ -158,5 +165,75 @@ func TestARotationHasTheListsSignedAnew(t *testing.T) {
 	c, r, _ = testCloud(t, frontsAnswers("none"))
 	if err := c.signAnew(t.Context()); err != nil || len(r.Asked("culvert")) > 0 {
 		t.Errorf("got %v and %q where there are no lists", err, r.Asked("culvert"))
+	}
+}
+
+// realLists are answered by the real "culvert link fronts", and all else by what is recorded.
+type realLists struct {
+	*awstest.Recorded
+	culvert string
+}
+
+func (r realLists) Run(ctx context.Context, c aws.Call) ([]byte, error) {
+	if filepath.Base(c.Name) != "culvert" {
+		return r.Recorded.Run(ctx, c)
+	}
+	c.Name = r.culvert
+	return aws.Programs{}.Run(ctx, c)
+}
+
+// After two rotations of which the second did not have the lists signed anew, one secret that signed them is void:
+// each command goes on all the same, and what its links were told goes.
+func TestListsOfAVoidSecretDoNotStandInTheWay(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("secrets are handed over as /dev/fd/3")
+	}
+	program := filepath.Join(t.TempDir(), "culvert")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "culvert/cmd/culvert").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	secrets := map[string]string{}
+	for _, name := range []string{"void", "old", "new"} {
+		secrets[name] = strings.Repeat(name[:1], 64) + "\n"
+	}
+	before, err := aws.Programs{}.Run(t.Context(), aws.Call{Name: program, Secrets: [][]byte{[]byte(secrets["old"] + secrets["void"])},
+		Args: []string{"link", "fronts", "publish", "--front", "wss://one.example/", "--days", "9", "--secret-file", aws.SecretFile(0), "--file", "-"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	parameter := func(lists string) string {
+		text, err := json.Marshal(map[string]any{"Parameter": map[string]string{"Value": lists}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	holds := "until " + time.Now().UTC().Add(9*24*time.Hour).Format(time.DateOnly)
+	for name, one := range map[string]struct {
+		frontNews
+		says   []string
+		signed int
+	}{
+		"sign anew": {frontNews{renew: "0"}, []string{holds, "wss://one.example/"}, 2},
+		"publish":   {frontNews{publish: "wss://two.example/"}, []string{"wss://two.example/"}, 2},
+		"withdraw":  {frontNews{withdraw: "one.example"}, []string{"withdrawn 1"}, 2},
+		"remove":    {frontNews{remove: "all"}, []string{"Nobody is told"}, 0},
+	} {
+		answers := frontsAnswers("")
+		answers["aws ssm get-parameter"] = []string{parameter(string(before))}
+		answers["aws secretsmanager get-secret-value"] = []string{secrets["new"], secrets["old"]}
+		c, r, said := testCloud(t, answers)
+		c.Runner, c.frontNews = realLists{r, program}, one.frontNews
+		if err := tellFronts(t.Context(), c); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		awstest.WantSaid(t, said.String(), one.says...)
+		put := slices.IndexFunc(r.Calls, func(c aws.Call) bool { return slices.Contains(c.Args, "put-parameter") })
+		value := argument(r.Calls[put].Args, "--value")
+		if signed := strings.Count(value, "\nall "); signed != one.signed {
+			t.Errorf("%s: put %q, want %d lists, signed by both secrets", name, value, one.signed)
+		}
 	}
 }

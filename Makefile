@@ -31,7 +31,8 @@ given_anywhere = $(if $(filter command environment,$(origin $1)),--$2='$($1)')
 CLOUD          = bin/cloud $@ $(call given,PROFILE,profile) $(call given_anywhere,REGION,region) $(call given_anywhere,STACK,stack) \
   $(call given_anywhere,TOPOLOGY,topology) $(call given_anywhere,DISTRIBUTIONS,distributions) $(call given,INSTANCE,instance) \
   $(call given,ARCH,arch) $(call given_anywhere,BUDGET,budget) $(call given_anywhere,EMAIL,email) $(call given,SET,set) \
-  $(call given,USERS,users) $(call given,EDGE,edge) $(call given,USER,user) $(call given,FRONT,front) $(call given,DOCTOR,doctor) $(call given,BUCKET,bucket) $(call given,YES,yes)
+  $(call given,USERS,users) $(call given,EDGE,edge) $(call given,USER,user) $(call given,FRONT,front) \
+  $(call given,WITHDRAW,withdraw) $(call given,REMOVE,remove) $(call given,RENEW,renew) $(call given,DOCTOR,doctor) $(call given,BUCKET,bucket) $(call given,YES,yes)
 
 .PHONY: all build client run demo test race bench soak censor shape hostile looks long probing fuzz lint staticcheck fmt image sbom release ci clean help functions invoke worker \
   bin/cloud deploy update status report link rotate revoke publish destroy fronts \
@@ -152,10 +153,13 @@ bin/cloud:
 	@$(MAKE) --no-print-directory -s client
 	@CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -o bin/ ./cmd/cloud
 
+# What is typed is on the command line: FILE and SECRET in the environment are another program's.
+typed = $(if $(filter command,$(origin $1)),$($1))
+
 fronts: bin/cloud ## tell users of FRONT='wss://a/ 2' or WITHDRAW='host', or show what they are told (USERS=1-50 REMOVE= RENEW=days); without AWS: SECRET= FILE=
-	@$(if $(SECRET)$(FILE),bin/culvert link fronts $(if $(FRONT),publish,$(if $(WITHDRAW),withdraw,show)) --secret-file '$(SECRET)' --file '$(FILE)' \
-	  $(foreach f,$(FRONT),--front '$(f)') $(foreach w,$(WITHDRAW),--withdraw '$(w)') $(if $(USERS),--users '$(USERS)'),\
-	  $(CLOUD) $(if $(WITHDRAW),--withdraw='$(WITHDRAW)') $(if $(REMOVE),--remove='$(REMOVE)') $(if $(RENEW),--renew='$(RENEW)'))
+	@$(if $(call typed,SECRET)$(call typed,FILE),bin/culvert link fronts $(if $(call typed,FRONT),publish,$(if $(call typed,WITHDRAW),withdraw,show)) \
+	  --secret-file '$(call typed,SECRET)' --file '$(call typed,FILE)' $(foreach f,$(call typed,FRONT),--front '$(f)') \
+	  $(foreach w,$(call typed,WITHDRAW),--withdraw '$(w)') $(if $(call typed,USERS),--users '$(call typed,USERS)'),$(CLOUD))
 
 deploy: bin/cloud ## bring Culvert to your AWS account, and print the first link (PROFILE= REGION= STACK= TOPOLOGY= ...)
 	@$(CLOUD)

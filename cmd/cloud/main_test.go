@@ -98,6 +98,7 @@ func TestTheHelpNamesEveryVariableOfTheMakefileAndAnExample(t *testing.T) {
 	p.Run(t.Context(), []string{"--help"}, &all, &all)
 	p.Run(t.Context(), []string{"deploy", "--help"}, &one, &one)
 	awstest.WantSaid(t, one.String(), "Example:")
+	p.Run(t.Context(), []string{"fronts", "--help"}, &one, &one) // which has flags of its own
 	given := regexp.MustCompile(`call given\w*,([A-Z]+),([a-z]+)\)`).FindAllStringSubmatch(string(makefile), -1)
 	if len(given) < 10 {
 		t.Errorf("got %d variables in the Makefile, want all", len(given))

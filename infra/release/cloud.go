@@ -134,7 +134,8 @@ func (r *release) makefile() ([]byte, error) {
 		"\n.PHONY: " + cloudCommands + "\n" + cloudCommands + ":\n\t@$(CLOUD)\n"), nil
 }
 
-const cloudCommands = "deploy update status report link rotate revoke destroy"
+// cloudCommands are those of cmd/cloud for a deployment: all but publish, which builds.
+const cloudCommands = "deploy update status report link rotate fronts revoke destroy"
 
 func (r *release) make(target, arch, artifacts string) error {
 	cmd := exec.Command("make", "--no-print-directory", "-s", target, "ARCH="+arch, "ARTIFACTS_DIR="+artifacts)

@@ -77,15 +77,21 @@ func (c *cloud) unpack(work string) (publication, error) {
 	if p.Sum, err = sumOf(p.archive); err != nil {
 		return p, err
 	}
-	if err := untar(p.archive, work); err != nil {
+	if err := untar(p.archive, work, maxUnpacked); err != nil {
 		return p, brokenRelease("the archive cannot be unpacked: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(work, "template.yaml")); err != nil {
+		return p, brokenRelease("the archive has no template.yaml")
 	}
 	return p, whole(filepath.Join(work, artifacts))
 }
 
-// untar writes the templates and artefacts of a release's archive into a
-// folder, without the folder that they are in there.
-func untar(archive, to string) error {
+// maxUnpacked is what an archive may hold, in bytes: a release has some 100 MB.
+const maxUnpacked = 256 << 20
+
+// untar writes the templates and artefacts of a release's archive, which holds
+// at most so many bytes, into a folder, without the folder that they are in there.
+func untar(archive, to string, most int64) error {
 	f, err := os.Open(archive)
 	if err != nil {
 		return err
@@ -98,7 +104,16 @@ func untar(archive, to string) error {
 	if err := os.Mkdir(filepath.Join(to, artifacts), 0o700); err != nil {
 		return err
 	}
-	for in := tar.NewReader(packed); ; {
+	bounded := &io.LimitedReader{R: packed, N: most + 1}
+	err = untarFrom(tar.NewReader(bounded), to)
+	if bounded.N <= 0 { // an archive that is cut there may look whole
+		return fmt.Errorf("it holds more than %d bytes", most)
+	}
+	return err
+}
+
+func untarFrom(in *tar.Reader, to string) error {
+	for {
 		h, err := in.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -128,6 +143,9 @@ func write(name string, from io.Reader) error {
 // readable lets everybody read what we publish and list nothing.
 const readable = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::%s/` + under + `*"}]}`
 
+// allowReadable lets such a policy be set, and nobody be let in by other means.
+const allowReadable = "BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=false,RestrictPublicBuckets=false"
+
 // needPublicBucket makes the bucket if there is none. Of one that is there it
 // changes nothing but files.
 func (c *cloud) needPublicBucket(ctx context.Context) error {
@@ -141,8 +159,7 @@ func (c *cloud) needPublicBucket(ctx context.Context) error {
 	if err := c.makeBucket(ctx, c.publicBucket); err != nil {
 		return err
 	}
-	if err := c.Call(ctx, nil, "s3api", "put-public-access-block", "--bucket", c.publicBucket, "--public-access-block-configuration",
-		"BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=false,RestrictPublicBuckets=false"); err != nil {
+	if err := c.Call(ctx, nil, "s3api", "put-public-access-block", "--bucket", c.publicBucket, "--public-access-block-configuration", allowReadable); err != nil {
 		return err
 	}
 	return c.Call(ctx, nil, "s3api", "put-bucket-policy", "--bucket", c.publicBucket, "--policy", fmt.Sprintf(readable, c.publicBucket))
@@ -162,7 +179,7 @@ func (c *cloud) fill(ctx context.Context, p publication) error {
 		return err
 	}
 	for _, name := range []string{filepath.Join(p.work, "template.yaml"), p.archive, page} {
-		if _, err := c.Within(ctx, "s3", "cp", name, "s3://"+p.Bucket+"/"+p.key(filepath.Base(name)), "--no-progress"); err != nil {
+		if err := c.put(ctx, name, p); err != nil {
 			return err
 		}
 	}
@@ -170,12 +187,21 @@ func (c *cloud) fill(ctx context.Context, p publication) error {
 	return nil
 }
 
+// put has as long for one file as sync has for its folder.
+func (c *cloud) put(ctx context.Context, name string, p publication) error {
+	ctx, cancel := context.WithTimeout(ctx, buildLimit)
+	defer cancel()
+	_, err := c.Within(ctx, "s3", "cp", name, "s3://"+p.Bucket+"/"+p.key(filepath.Base(name)), "--no-progress")
+	return err
+}
+
 // readByStrangers asks for the template without credentials: a bucket that was
 // there before, or the account, may allow nobody else to read.
 func (c *cloud) readByStrangers(ctx context.Context, p publication) error {
 	got := filepath.Join(p.work, "strangers.yaml")
-	if _, err := c.Within(ctx, "s3api", "get-object", "--no-sign-request", "--bucket", p.Bucket, "--key", p.key("template.yaml"), got); err != nil {
+	if _, err := c.Answer(ctx, "s3api", "get-object", "--no-sign-request", "--bucket", p.Bucket, "--key", p.key("template.yaml"), got); err != nil {
 		return &advice.Advice{Problem: "others may not read what was uploaded", Err: err, Try: "Allow it, for the folder alone, in the bucket's own settings and in those of the account (S3, Block Public Access):\n" +
+			"  aws s3api put-public-access-block --bucket " + p.Bucket + " --public-access-block-configuration " + allowReadable + "\n" +
 			"  aws s3api put-bucket-policy --bucket " + p.Bucket + " --policy '" + fmt.Sprintf(readable, p.Bucket) + "'"}
 	}
 	want, err := os.ReadFile(filepath.Join(p.work, "template.yaml"))

@@ -2,8 +2,10 @@ package main
 
 import (
 	"archive/tar"
+	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"io"
 	"net/url"
 	"os"
@@ -105,7 +107,7 @@ func TestABucketThatIsThereKeepsItsSettings(t *testing.T) {
 	c, r, said := publishing(t, "bucket", releaseArchive(t, ""), map[string][]string{
 		"aws s3api head-bucket": {""}, "aws s3api get-object": {"!An error occurred (AccessDenied) when calling the GetObject operation: Access Denied"}})
 	c.report(publish(t.Context(), c))
-	awstest.WantSaid(t, said(), "Others may not read", "put-bucket-policy --bucket bucket")
+	awstest.WantSaid(t, said(), "Others may not read", "put-public-access-block --bucket bucket --public-access-block-configuration BlockPublicAcls=true", "RestrictPublicBuckets=false aws s3api put-bucket-policy --bucket bucket")
 	if made := r.Asked("aws s3api "); !slices.Equal(made, []string{"head-bucket", "get-object"}) {
 		t.Errorf("got %q, want nothing changed but files", made)
 	}
@@ -131,6 +133,39 @@ func TestWhatCannotBePublishedIsRefusedBeforeAnythingIsMade(t *testing.T) {
 			}
 		}
 	}
+}
+
+// An archive of a few kilobytes may unpack to gigabytes. One whose templates are missing is no release.
+func TestAnArchiveIsUnpackedWithinBounds(t *testing.T) {
+	t.Parallel()
+	archive := releaseArchive(t, "")
+	for most, want := range map[int64]string{
+		maxUnpacked: "", 600: "more than 600 bytes", 2048: "more than 2048 bytes",
+	} {
+		err := untar(archive, t.TempDir(), most)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%d: got %v, want %q", most, err, want)
+		}
+	}
+	c, _, _ := publishing(t, "bucket", emptyArchive(t), nil)
+	if _, err := c.unpack(t.TempDir()); err == nil || !strings.Contains(err.Error(), "no template.yaml") {
+		t.Errorf("got %v, want the template missed", err)
+	}
+}
+
+// emptyArchive is a release's by its name, with nothing in it.
+func emptyArchive(t *testing.T) string {
+	t.Helper()
+	var out bytes.Buffer
+	packed := gzip.NewWriter(&out)
+	if err := errors.Join(tar.NewWriter(packed).Close(), packed.Close()); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "culvert-aws_1.2.0_linux_amd64.tar.gz")
+	if err := os.WriteFile(name, out.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 func damagedArchive(t *testing.T) string {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -130,6 +131,9 @@ func askZones(c *cloud, ctx context.Context, s deployed) (string, error) {
 	return yes(both) + ", " + kind + " in " + strings.Join(zones, " and "), err
 }
 
+// gateCode is in the code of CloudFront's function: what has not even that is no answer.
+const gateCode = "culvert gate secret"
+
 // askGate has the code, which holds a secret, in memory alone.
 func askGate(c *cloud, ctx context.Context, s deployed) (string, error) {
 	all := s.ids("AWS::CloudFront::Function")
@@ -137,6 +141,9 @@ func askGate(c *cloud, ctx context.Context, s deployed) (string, error) {
 		return "there is none", nil
 	}
 	text, err := c.Answer(ctx, "cloudfront", "get-function", "--name", all[0][strings.LastIndexByte(all[0], '/')+1:], "--stage", "LIVE", "/dev/stdout")
+	if err == nil && !strings.Contains(string(text), gateCode) {
+		err = errors.New("that is not the gate's code")
+	}
 	return yes(!strings.Contains(string(text), "resolve:")), err
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -24,7 +25,7 @@ func reportAnswers() map[string][]string {
 		"aws ec2 describe-subnets":                 {`["use1-az2", "use1-az1"]`},
 		"aws ec2 describe-availability-zones":      {`["use1-az1", "use1-az2"]`},
 		"aws ec2 describe-instance-type-offerings": {`["use1-az1", "use1-az2"]`},
-		"aws cloudfront get-function":              {`const gate = "private"`},
+		"aws cloudfront get-function":              {gateCode + ` "private"`},
 		"aws ec2 describe-instances":               {`["ami-private"]`},
 		"aws apigatewayv2 get-stage":               {`{"LastDeploymentStatusMessage": "Successfully deployed stage with deployment ID 'private'"}`},
 		"aws lambda get-function-configuration":    {`"Active"`},
@@ -70,11 +71,26 @@ func TestTheReportSaysWhatWasNotAnswered(t *testing.T) {
 	}
 }
 
+// An empty answer, as of a command line that writes no file to a pipe, is no yes. What the question looks for is in the
+// code that is deployed.
+func TestAGateWithoutItsCodeIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", `{"ETag": "private"}`} {
+		answers := reportAnswers()
+		answers["aws cloudfront get-function"] = []string{text}
+		awstest.WantSaid(t, reported(t, answers), "CloudFront's function not answered")
+	}
+	template, err := os.ReadFile("../../infra/front.yaml")
+	if err != nil || !strings.Contains(string(template), gateCode) {
+		t.Errorf("got %v, want %q in the template of the function", err, gateCode)
+	}
+}
+
 func TestTheReportSaysWhatIsNotAsItShouldBe(t *testing.T) {
 	t.Parallel()
 	answers := reportAnswers()
 	answers["aws ec2 describe-security-groups"] = []string{`["pl-00000000"]`, `0`}
-	answers["aws cloudfront get-function"] = []string{`const gate = "{{resolve:secretsmanager:private}}"`}
+	answers["aws cloudfront get-function"] = []string{gateCode + ` "{{resolve:secretsmanager:private}}"`}
 	answers["aws ec2 describe-instance-type-offerings"] = []string{`["use1-az1", "use1-az3", "use1-az4"]`}
 	answers["aws ec2 describe-availability-zones"] = []string{`["use1-az1", "use1-az4"]`}
 	answers["aws ssm list-command-invocations"] = []string{`{"CommandInvocations": [{"Status": "Failed", "CommandPlugins": [{"Output": ""}]}]}`}

@@ -65,13 +65,11 @@ func valueOf(all []attribute, key string) string {
 // takeListener starts the balancer, or ends it.
 func (w *world) takeListener(p part) error {
 	if p.Gone {
-		if w.balancer != nil {
-			w.balancer.run.Process.Kill()
-		}
+		w.putInFront(nil).end()
 		return nil
 	}
 	l, err := as[listenerProperties](p)
-	if err != nil || w.balancer != nil {
+	if err != nil || w.inFront() != nil {
 		return err
 	}
 	b, err := w.get("AWS::ElasticLoadBalancingV2::LoadBalancer", l.LoadBalancerArn)
@@ -91,8 +89,35 @@ func (w *world) takeListener(p part) error {
 			return err
 		}
 	}
-	w.balancer, err = startBalancer(w.folder, l, t)
-	return err
+	started, err := startBalancer(w.folder, l, t)
+	if err != nil {
+		return err
+	}
+	w.putInFront(started)
+	return nil
+}
+
+// inFront is the balancer; nil: there is none.
+func (w *world) inFront() *balancer {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.balancer
+}
+
+// putInFront has b be the balancer, and gives back the one before.
+func (w *world) putInFront(b *balancer) (before *balancer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before, w.balancer = w.balancer, b
+	return before
+}
+
+// end is safe for one that there is not.
+func (b *balancer) end() {
+	if b != nil {
+		b.run.Process.Kill()
+		b.run.Wait()
+	}
 }
 
 func startBalancer(folder string, l listenerProperties, t targetsProperties) (*balancer, error) {
@@ -124,8 +149,14 @@ func startBalancer(folder string, l listenerProperties, t targetsProperties) (*b
 	if err := b.run.Start(); err != nil {
 		return nil, err
 	}
-	return b, b.listens()
+	if err := b.listens(); err != nil {
+		b.end()
+		return nil, err
+	}
+	return b, nil
 }
+
+var errNoBalancer = errors.New("there is no balancer")
 
 // listens waits until HAProxy takes commands.
 func (b *balancer) listens() (err error) {
@@ -148,6 +179,9 @@ func (b *balancer) next() string {
 
 // tell gives HAProxy a command, and its answer back.
 func (b *balancer) tell(command string) (string, error) {
+	if b == nil {
+		return "", errNoBalancer
+	}
 	conn, err := net.DialTimeout("unix", b.socket, time.Second)
 	if err != nil {
 		return "", err

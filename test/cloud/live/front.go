@@ -171,7 +171,7 @@ func (w *world) behind(arn string) (string, error) {
 		return m.address, nil
 	}
 	_, err := w.get("AWS::ElasticLoadBalancingV2::LoadBalancer", arn)
-	return w.balancer.next(), err
+	return w.inFront().next(), err
 }
 
 // passOn sends a request with the origin's name, as AllViewerExceptHostHeader has it.

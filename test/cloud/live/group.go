@@ -53,7 +53,7 @@ const failureSignal = "Received 1 FAILURE signal(s) out of 1.  Unable to satisfy
 
 func (w *world) takeGroup(ctx context.Context, p part) error {
 	if p.Gone {
-		return w.group.end()
+		return w.scaled().end()
 	}
 	set, err := as[groupProperties](p)
 	if err != nil {
@@ -71,10 +71,24 @@ func (w *world) takeGroup(ctx context.Context, p part) error {
 	if err != nil {
 		return err
 	}
+	return w.groupOf(set.AutoScalingGroupName).become(ctx, int(set.MinSize), string(script))
+}
+
+// scaled is the group, if there was one.
+func (w *world) scaled() *group {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.group
+}
+
+// groupOf is the group, which is made if there is none.
+func (w *world) groupOf(name string) *group {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.group == nil {
-		w.group = &group{w: w, name: set.AutoScalingGroupName, leaving: map[string]chan struct{}{}}
+		w.group = &group{w: w, name: name, leaving: map[string]chan struct{}{}}
 	}
-	return w.group.become(ctx, int(set.MinSize), string(script))
+	return w.group
 }
 
 // become has the group be as the stack says.
@@ -131,7 +145,7 @@ func (g *group) launchOne(ctx context.Context) error {
 	g.mu.Lock()
 	g.members = append(g.members, m)
 	g.mu.Unlock()
-	return g.w.balancer.register(m)
+	return g.w.inFront().register(m)
 }
 
 // terminate ends a machine when its hook lets it: AWS does not say whether it is taken from the load
@@ -145,13 +159,13 @@ func (g *group) terminate(m *machine) {
 	g.ends++
 	g.mu.Unlock()
 	if before {
-		g.w.balancer.deregister(m)
+		g.w.inFront().deregister(m)
 	}
 	m.become("Terminated")
 	g.hold(m, may)
-	g.w.balancer.deregister(m)
+	g.w.inFront().deregister(m)
 	m.shutDown()
-	g.w.balancer.remove(m)
+	g.w.inFront().remove(m)
 	g.w.forget(m.id)
 	fmt.Fprintf(os.Stderr, "live: %s is terminated\n", m.id)
 }
@@ -185,7 +199,7 @@ func (g *group) end() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, m := range g.members {
-		g.w.balancer.remove(m)
+		g.w.inFront().remove(m)
 		g.w.forget(m.id).pullThePlug()
 	}
 	g.members, g.desired = nil, 0
@@ -195,7 +209,7 @@ func (g *group) end() error {
 // scaling does what the AWS command line asks of Auto Scaling, and answers before it is done.
 func (w *world) scaling(rw http.ResponseWriter, r *http.Request) {
 	err := errors.New("there is no group")
-	if g := w.group; g != nil {
+	if g := w.scaled(); g != nil {
 		err = fmt.Errorf("%s is not known here", r.FormValue("Action"))
 		switch r.FormValue("Action") {
 		case "SetDesiredCapacity":
@@ -257,6 +271,10 @@ const noticed = 3 * time.Second
 // kill ends a machine as a failure of its host does.
 func (w *world) kill(rw http.ResponseWriter, r *http.Request) {
 	m, err := w.instance(r.FormValue("instance"))
+	g := w.scaled()
+	if err == nil && g == nil {
+		err = errors.New("there is no group")
+	}
 	if err != nil {
 		http.Error(rw, err.Error(), http.StatusNotFound)
 		return
@@ -265,12 +283,11 @@ func (w *world) kill(rw http.ResponseWriter, r *http.Request) {
 	m.pullThePlug()
 	go func() {
 		time.Sleep(noticed)
-		g := w.group
 		g.mu.Lock()
 		g.members = slices.DeleteFunc(g.members, func(o *machine) bool { return o == m })
 		g.mu.Unlock()
 		w.forget(m.id)
-		w.balancer.remove(m)
+		w.inFront().remove(m)
 		if err := g.launch(context.Background(), 1); err != nil {
 			fmt.Fprintf(os.Stderr, "live: %s is not replaced: %v\n", m.id, err)
 		}
@@ -279,13 +296,13 @@ func (w *world) kill(rw http.ResponseWriter, r *http.Request) {
 
 // cut ends all carriers, at the balancer.
 func (w *world) cut(rw http.ResponseWriter, _ *http.Request) {
-	if err := w.balancer.cut(); err != nil {
+	if err := w.inFront().cut(); err != nil {
 		http.Error(rw, err.Error(), http.StatusInternalServerError)
 	}
 }
 
-// describe says of a machine how it does, in a line: its id, what its group and the balancer say, its tunnels, the
-// carriers and messages that it has passed on to others, and its release.
+// describe says of a machine how it does, in a line: its id, what its group and the balancer say, its tunnels, and the
+// carriers and messages that it has passed on to others.
 func (w *world) describe(ctx context.Context, rw http.ResponseWriter, m *machine) error {
 	tunnels, passed := 0.0, 0.0
 	for line := range strings.Lines(m.metrics(ctx)) {
@@ -298,7 +315,7 @@ func (w *world) describe(ctx context.Context, rw http.ResponseWriter, m *machine
 			passed += v
 		}
 	}
-	_, err := fmt.Fprintln(rw, m.id, m.lifeIs(), w.balancer.state(m), "tunnels", tunnels, "passed", passed)
+	_, err := fmt.Fprintln(rw, m.id, m.lifeIs(), w.inFront().state(m), "tunnels", tunnels, "passed", passed)
 	return err
 }
 

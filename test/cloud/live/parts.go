@@ -49,11 +49,11 @@ func (n *number) UnmarshalJSON(b []byte) error {
 // world is all that runs.
 type world struct {
 	*names
-	folder   string
-	balancer *balancer
-	group    *group
+	folder string
 
-	mu        sync.Mutex          // guards the following
+	mu        sync.Mutex // guards the following
+	balancer  *balancer
+	group     *group
 	machines  map[string]*machine // by id
 	breaks    time.Time           // until when connections may break: see explained
 	parts     map[string]part

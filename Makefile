@@ -10,7 +10,7 @@ SELDOM         := crypto/tls crypto/x509 net/http encoding/json encoding/asn1 lo
   culvert/internal/lang culvert/internal/page culvert/internal/doh culvert/internal/whatsapp culvert/client/look culvert/internal/seal \
   culvert/internal/secret golang.org/x/net/... golang.org/x/text/... net/url mime net/textproto
 GOFLAGS_CLIENT := $(GOFLAGS_BUILD) -tags nethttpomithttp2 $(SELDOM:%=-gcflags=%=-l)
-OUT            ?= bin/
+OUT           := bin/
 STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.6.1
 BENCHTIME     ?= 1s
 FUZZTIME      ?= 10s

@@ -29,11 +29,14 @@ func (l Language) Comma() string {
 // Sentence is an English sentence in l that some package made of a message, perhaps of several: an error's text, a
 // check's. What is not in the catalogue stays as it is, as names, numbers and what systems say do.
 func (l Language) Sentence(english string) string {
-	if catalogues[l] == nil {
+	if catalogues[l] == nil || len(english) > maxSentence {
 		return english
 	}
 	return l.sentence(english, maxDepth)
 }
+
+// maxSentence is the longest sentence that is taken apart: the time that takes grows by a power of its parts.
+const maxSentence = 1 << 10
 
 func (l Language) sentence(english string, depth int) string {
 	if text, ok := l.find(english); ok || depth == 0 {

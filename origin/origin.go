@@ -111,33 +111,25 @@ func (o *Origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Wrap prepares the connections of a listener for carriers. TLS goes on top.
 func (o *Origin) Wrap(l net.Listener) net.Listener { return transport.CorkListener{Listener: l} }
 
-// refuseAfter is when a draining origin refuses new tunnels, if a third of the drain is not over before: by then
-// clients have heard that there is another, and what they had begun before has come, also where a full queue of
-// 3 s is in the way of either.
+// refuseAfter is when a draining origin refuses new tunnels: by then clients
+// have heard that there is another, and what they had begun before has come,
+// also where a full queue of 3 s is in the way of either.
 const refuseAfter = 10 * time.Second
 
 // lastWords is how long the last acks may take to go out, cutWords what tells clients of tunnels that
-// are cut, if a quarter of the drain is not less: many at once, and at the gateway door a post each.
+// are cut: many at once, and at the gateway door a post each.
 const (
 	lastWords = 300 * time.Millisecond
 	cutWords  = time.Second
 )
 
 // Drain tells clients to open new tunnels elsewhere, refuses new ones soon, and
-// waits until those it holds have ended or ctx nearly has. Then it closes. The error is
-// ctx's if tunnels were cut; their clients are told before it ends, so that apps connect again at once and nobody seeks
+// waits until those it holds have ended or ctx has. Then it closes. The error is
+// ctx's if tunnels were cut; their clients are told, so that apps connect again at once and nobody seeks
 // an origin that is gone.
 func (o *Origin) Drain(ctx context.Context) error {
 	o.admission.drain()
-	refused, told := refuseAfter, cutWords
-	if end, ok := ctx.Deadline(); ok {
-		left := time.Until(end)
-		refused, told = min(refused, left/3), min(told, left/4)
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, end.Add(-told))
-		defer cancel()
-	}
-	defer time.AfterFunc(refused, func() { o.acceptor.refusing.Store(true) }).Stop()
+	defer time.AfterFunc(refuseAfter, func() { o.acceptor.refusing.Store(true) }).Stop()
 	defer o.Close()
 	for last := time.Now(); time.Since(last) < lastWords; {
 		goesOn := dial.Sleep(ctx, 100*time.Millisecond)
@@ -146,7 +138,7 @@ func (o *Origin) Drain(ctx context.Context) error {
 			return nil
 		case !goesOn:
 			o.table.Abandon()
-			dial.Sleep(o.ctx, told)
+			dial.Sleep(o.ctx, cutWords)
 			return ctx.Err()
 		case o.table.Tunnels() > 0:
 			last = time.Now()

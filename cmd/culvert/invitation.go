@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 
 	"culvert/internal/lang"
@@ -25,7 +24,7 @@ func (o *invitationOptions) addFlags(f *term.Flags) {
 	o.flags = f
 	f.StringVar(&o.file, "invitation", "", "`FILE`, ending in .html or .txt, that gets the link with what to do on each kind of device; for its owner alone")
 	f.StringVar(&o.download, "download", "", "`URL` where the receiver gets the program, for the invitation")
-	l := systemLanguage(os.Getenv, systemLanguages)
+	l := ownLanguage()
 	f.Func("lang", "`TAG` of the language of the invitation: "+languages()+" (default the system's)", l.set)
 	o.lang = (*lang.Language)(&l)
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 
 	"culvert/internal/lang"
 	"culvert/internal/term"
@@ -14,7 +15,7 @@ import (
 // languageFlag adds --language to f. Its value is what it names, or else the system's language: what a person is told in. What
 // programs read, help and logs are English.
 func languageFlag(f *term.Flags) *lang.Language {
-	l := systemLanguage(os.Getenv, systemLanguages)
+	l := ownLanguage()
 	f.Func("language", "`TAG` of the language to speak: "+languages()+" (default the system's)", l.set)
 	return (*lang.Language)(&l)
 }
@@ -57,8 +58,14 @@ func spoken(args []string) lang.Language {
 			return l
 		}
 	}
-	return lang.Language(systemLanguage(os.Getenv, systemLanguages))
+	return lang.Language(ownLanguage())
 }
+
+// chosenLanguages are those of the system's settings, which some systems have a program say: it is asked once.
+var chosenLanguages = sync.OnceValue(systemLanguages)
+
+// ownLanguage is the language of whoever runs this.
+func ownLanguage() named { return systemLanguage(os.Getenv, chosenLanguages) }
 
 // systemLanguage is what the environment says, by the rules of POSIX and, for LANGUAGE, of GNU's gettext; or else
 // what the system shows its own windows in. Termux says LANG=en_US.UTF-8 whatever Android's language is.

@@ -21,7 +21,7 @@ const clientTags = "nethttpomithttp2"
 
 var seldom = []string{
 	"crypto/tls", "crypto/x509", "net/http", "encoding/json", "encoding/asn1", "log/slog", "math/big", "mime/multipart",
-	"golang.org/x/net/http2/...", "golang.org/x/net/dns/...", "github.com/klauspost/compress/...", "github.com/andybalholm/brotli",
+	"github.com/klauspost/compress/...", "github.com/andybalholm/brotli",
 	"github.com/refraction-networking/utls", "culvert/cmd/...", "culvert/client/doctor", "culvert/client/household", "culvert/client/nearend",
 	"culvert/client/front", "culvert/client/visit", "culvert/client/kept", "culvert/internal/link", "culvert/internal/term", "culvert/internal/dial",
 	"culvert/internal/lang", "culvert/internal/page", "culvert/internal/doh", "culvert/internal/whatsapp", "culvert/client/look", "culvert/internal/seal",

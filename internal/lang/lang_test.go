@@ -84,20 +84,26 @@ func TestATextKeepsWhatIsPutIntoIt(t *testing.T) {
 
 func TestASentenceIsFoundByWhatItWasMadeOf(t *testing.T) {
 	t.Parallel()
-	for english, want := range map[string]string{
+	wantRussian(t, map[string]string{
 		"Connected":                       "Подключено",
 		"front 2 of 3":                    "вход 2 из 3",
 		"front two of 3":                  "front two of 3", // no number
 		"front 12 of 345, by the gateway": "вход 12 из 345, через шлюз",
 		"dial tcp: 100% strange":          "dial tcp: 100% strange",
 		"":                                "",
-	} {
+	})
+	if got := English.Sentence("front 2 of 3"); got != "front 2 of 3" {
+		t.Errorf("got %q, want English as it is", got)
+	}
+}
+
+// wantRussian wants sentences in Russian.
+func wantRussian(t *testing.T, all map[string]string) {
+	t.Helper()
+	for english, want := range all {
 		if got := Russian.Sentence(english); got != want {
 			t.Errorf("%q: got %q, want %q", english, got, want)
 		}
-	}
-	if got := English.Sentence("front 2 of 3"); got != "front 2 of 3" {
-		t.Errorf("got %q, want English as it is", got)
 	}
 }
 

@@ -30,17 +30,13 @@ func TestWhatIsTypedStandsFromLeftToRightInALine(t *testing.T) {
 // An error that was put together is told part by part, and what nobody knows stays as it is.
 func TestASentenceOfPartsIsToldPartByPart(t *testing.T) {
 	t.Parallel()
-	for english, want := range map[string]string{
+	wantRussian(t, map[string]string{
 		"front 1: no answer in time; try another front or network":                                       "вход 1: нет ответа вовремя; попробуйте другой вход или другую сеть",
 		"read link: open /x/y: no such file or directory":                                                "чтение ссылки: open /x/y: нет такого файла или каталога",
 		"front 1: given up; front 2: no answer in time":                                                  "вход 1: прервано; вход 2: нет ответа вовремя",
 		"listen: the port is taken, choose another; --chat chooses another address, port 0 any free one": "listen: порт занят, выберите другой; --chat выбирает другой адрес, порт 0 — любой свободный",
 		"dial tcp: salt and pepper, one after another":                                                   "dial tcp: salt and pepper, one after another",
-	} {
-		if got := Russian.Sentence(english); got != want {
-			t.Errorf("%q: got %q, want %q", english, got, want)
-		}
-	}
+	})
 	if got := Chinese.Sentence("no answer in time; try another front or network"); got != "没有及时应答；换一个入口或网络" {
 		t.Errorf("got %q, want Chinese marks between the parts", got)
 	}

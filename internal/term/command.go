@@ -98,19 +98,20 @@ func endSignals() []os.Signal {
 // when all went well or help was asked for, 2 when the command line or what it names is
 // wrong, what an ExitCode says, and 1 for every other error.
 func (p Program) Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	l := lang.English
-	if p.Language != nil {
-		l = p.Language(args)
-	}
 	err := p.Dispatch(ctx, args, stdout, stderr)
-	var usage UsageError
 	var code ExitCode
 	switch {
 	case err == nil || errors.Is(err, flag.ErrHelp):
 		return 0
 	case errors.As(err, &code):
 		return int(code)
-	case errors.As(err, &usage):
+	}
+	l := lang.English
+	if p.Language != nil {
+		l = p.Language(args)
+	}
+	var usage UsageError
+	if errors.As(err, &usage) {
 		fmt.Fprintf(stderr, "%s: %s\n%s\n", p.Name, l.Line(l.Sentence(err.Error())), l.Line(l.Text("Try: %s --help", usage.Command)))
 		return 2
 	}

@@ -116,7 +116,7 @@ var meanings = []meaning{
 		"the account has all the CloudFront distributions that it may have", Quota("cloudfront", "L-24B04930", "N", "distributions")},
 	{ignoringCase(`VpcOrigin.*(limit|quota)|(limit|quota).*VPC origins?`),
 		"the account has all the CloudFront VPC origins that it may have (25)", "Delete one that is not needed (CloudFront console, VPC origins), or ask for more in Service Quotas, CloudFront."},
-	{ignoringCase(`RulesPerSecurityGroupLimitExceeded`),
+	{ignoringCase(`RulesPerSecurityGroupLimitExceeded|maximum number of rules per security group`),
 		"CloudFront's list of addresses does not fit the account's quota of rules for a security group", Quota("vpc", "L-0EA8095F", "N", "rules for a security group")},
 	{ignoringCase(`LimitExceeded|ServiceQuotaExceeded|quota (has been )?exceeded|TooMany[A-Z][a-z]+s`),
 		"a quota of the account is used up", "AWS's words above say which. Ask for more in the console: Service Quotas. Or delete what is not needed, or take another region."},

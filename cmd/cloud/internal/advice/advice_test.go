@@ -1,7 +1,9 @@
 package advice
 
 import (
+	"encoding/json"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -82,61 +84,23 @@ func TestWhatMayFailInANewAccountHasAdvice(t *testing.T) {
 	}
 }
 
-// What CloudFormation passes on has the service's words, status, request's id and the handler's
-// code in one text, some of which mean something else by themselves.
-func TestWhatCloudFormationPassesOnLeadsToAdvice(t *testing.T) {
+// refusal is what AWS says, in full, as CloudFormation or the command line passes it on: the service's words, the
+// status, the request's id and the handler's code in one text, some of which mean something else by themselves.
+// .ci/cloud has a part of a stack, or a call, refused by each that names one.
+type refusal struct{ Name, Said, Problem, Try string }
+
+func TestWhatAWSSaysInFullLeadsToAdvice(t *testing.T) {
 	t.Parallel()
 	o := aws.Target{Region: "eu-west-1", Stack: "culvert", Profile: "me"}
-	const support = "To verify your account, please contact AWS Support (https://console.aws.amazon.com/support/home#/) and include this error message."
-	passedOn := func(words, service, status, code string) string {
-		return `Resource handler returned message: "` + words + ` (Service: ` + service + `, Status Code: ` + status +
-			`, Request ID: 6d470e8b-9fc5-455b-81aa-2814b0a57118) (SDK Attempt Count: 1)" (RequestToken: 457b169c-3690-b98b-1cba-7114d3a0f94b, HandlerErrorCode: ` + code + `)`
+	text, err := os.ReadFile("testdata/refusals.json")
+	var all []refusal
+	if err := errors.Join(err, json.Unmarshal(text, &all)); err != nil {
+		t.Fatal(err)
 	}
-	for _, c := range []struct{ name, said, problem, try string }{
-		{"CloudFront for an account that is not verified",
-			passedOn("Access denied for operation 'AWS::CloudFront::Distribution: Your account must be verified before you can add new CloudFront resources. "+support, "CloudFront", "403", "AccessDenied"), "has not verified the account", "support case"},
-		{"the same of CloudFront itself",
-			"An error occurred (AccessDenied) when calling the CreateDistribution operation: Your account must be verified before you can add new CloudFront resources. " + support, "has not verified the account", "support case"},
-		{"the same as older handlers say it",
-			"Your account must be verified before you can add new CloudFront resources. " + support + " (Service: AmazonCloudFront; Status Code: 403; Error Code: AccessDenied; Request ID: 6d470e8b; Proxy: null)", "has not verified the account", "support case"},
-		{"a role that is not known everywhere",
-			passedOn("The provided execution role does not have permissions to call CreateNetworkInterface on EC2", "Lambda", "400", "InvalidRequest"), "new role", "Wait a minute"},
-		{"an association that did not come to its end",
-			"Resource of type 'AWS::SSM::Association' with identifier 'b8d705e6-af89-464c-bc64-ec1e956254c9' did not stabilize.", "not installed on it in time", "make status"},
-		{"a machine that was silent",
-			"Received 0 SUCCESS signal(s) out of 1. Unable to satisfy 100% MinSuccessfulInstancesPercent requirement", "not installed on it in time", "make deploy"},
-		{"a machine that said why",
-			"Installed: WaitCondition received failed message: 'the layer's checksum is wrong: nothing was changed; deploy again' for uniqueId: i-0123456789abcdef0", "could not be installed on it: the layer's checksum is wrong: nothing was changed; deploy again", "make deploy"},
-		{"no machine in a zone",
-			passedOn("We currently do not have sufficient t4g.nano capacity in the Availability Zone you requested (eu-west-1a). Our system will be working on provisioning additional capacity. You can currently get t4g.nano capacity by not specifying an Availability Zone in your request or choosing eu-west-1b, eu-west-1c.", "Ec2", "500", "InternalFailure"), "no free machine of this kind", "name zones"},
-		{"an account that is new in a region",
-			passedOn("Your request for accessing resources in this region is being validated, and you will not be able to launch additional resources in this region until the validation is complete. We will notify you by email once your request has been validated. While normally resolved within minutes, please allow up to 4 hours for this process to complete. If the issue still persists, please let us know by writing to aws-verification@amazon.com for further assistance.", "Ec2", "400", "GeneralServiceException"), "checks the account for region eu-west-1", "four hours"},
-		{"no processors left",
-			passedOn("You have requested more vCPU capacity than your current vCPU limit of 1 allows for the instance bucket that the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit.", "Ec2", "400", "ServiceLimitExceeded"), "quota of vCPUs", "L-1216C47A"},
-		{"no addresses left",
-			passedOn("The maximum number of addresses has been reached.", "Ec2", "400", "ServiceLimitExceeded"), "Elastic IP addresses", "L-0263D0A3"},
-		{"no networks left",
-			passedOn("The maximum number of VPCs has been reached.", "Ec2", "400", "ServiceLimitExceeded"), "networks (VPCs)", "L-F678F1CE"},
-		{"no distributions left",
-			passedOn("You have exceeded the number of distributions that can be created for an account.", "CloudFront", "400", "ServiceLimitExceeded"), "CloudFront distributions", "L-24B04930"},
-		{"an organisation's rule",
-			passedOn("User: arn:aws:sts::123456789012:assumed-role/me/me is not authorized to perform: ec2:CreateVpc on resource: arn:aws:ec2:eu-west-1:123456789012:vpc/* with an explicit deny in a service control policy", "Ec2", "403", "AccessDenied"), "may not do ec2:CreateVpc: a service control policy forbids it", "REGION="},
-		{"no permission, and no name of one",
-			"An error occurred (UnauthorizedOperation) when calling the DescribeVpcs operation: You are not authorized to perform this operation. Encoded authorization failure message: Ab3dEf", "lack a permission", "AdministratorAccess"},
-		{"single sign-on that is over",
-			"The SSO session associated with this profile has expired or is otherwise invalid. To refresh this SSO session run aws sso login with the corresponding profile.", "have expired", "aws sso login --profile me"},
-		{"single sign-on that was ended elsewhere",
-			"An error occurred (UnauthorizedException) when calling the GetRoleCredentials operation: Session token not found or invalid", "have expired", "aws sso login --profile me"},
-		{"single sign-on without the role",
-			"An error occurred (ForbiddenException) when calling the GetRoleCredentials operation: No access", "does not give you the role", "aws configure sso --profile me"},
-		{"a clock that is behind",
-			"An error occurred (SignatureDoesNotMatch) when calling the GetCallerIdentity operation: Signature not yet current: 20261128T120000Z is still later than 20261128T110000Z (20261128T105500Z + 5 min.)", "clock is wrong", "set-ntp"},
-		{"a service that failed",
-			passedOn("An internal error has occurred", "Ec2", "500", "ServiceInternalError") + " InternalFailure", "did not answer properly", "Wait a minute"},
-	} {
-		a, _ := Explain(o, errors.New(c.said)).(*Advice)
-		if a == nil || !strings.Contains(a.Problem, c.problem) || !strings.Contains(a.Try, c.try) {
-			t.Errorf("%s:\ngot  %+v\nwant %q and %q", c.name, a, c.problem, c.try)
+	for _, r := range all {
+		a, _ := Explain(o, errors.New(r.Said)).(*Advice)
+		if a == nil || !strings.Contains(a.Problem, o.Fill(r.Problem)) || !strings.Contains(a.Try, o.Fill(r.Try)) {
+			t.Errorf("%s:\ngot  %+v\nwant %q and %q", r.Name, a, r.Problem, r.Try)
 		}
 	}
 }

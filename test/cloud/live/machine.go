@@ -101,7 +101,7 @@ func (m *machine) metrics(ctx context.Context) string {
 	return string(out)
 }
 
-// shutDown ends the machine as its system does: what runs is told, and has 30 seconds.
+// shutDown ends the machine as its system does: what runs is told, and has the time that its units have.
 func (m *machine) shutDown() {
 	var all sync.WaitGroup
 	for _, name := range m.running() {

@@ -150,7 +150,7 @@ func (m *machine) journalctl(rw http.ResponseWriter, r *http.Request) {
 }
 
 // shutdown is how long a unit may take to end that is waited for, as TimeoutStopSec has it.
-const shutdown = 30 * time.Second
+const shutdown = 40 * time.Second
 
 // kill ends a service at once.
 func (u *unit) kill() { u.cmd.Process.Kill() }

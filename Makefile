@@ -60,12 +60,11 @@ test: ## the tests that take seconds
 	go -C test/peers test ./...
 
 # The detector dies now and then when two threads run timers of one bubble of synctest, go.dev/issue/78156:
-# what has bubbles runs on one thread, and what goes by real time not beside it.
+# what has bubbles runs on one thread, and what goes by real time not beside it. What takes longest is first.
 race: export CGO_ENABLED := 1
 race: export CULVERT_LONG := 1
 race: ## all tests with the race detector, also those that take minutes (needs a C compiler)
-	go test -race -run '^$$' ./... >/dev/null
-	CULVERT_BUBBLES=only go test -race -p 2 -cpu 1 -parallel 8 -timeout 30m $$(go list ./... | grep -v /fronting$$)
+	CULVERT_BUBBLES=only go test -race -p 2 -cpu 1 -parallel 8 -timeout 30m ./test/e2e $$(go list ./... | grep -v '/fronting$$\|/e2e$$')
 	CULVERT_BUBBLES=no go test -race -timeout 30m ./test/e2e
 	CULVERT_LONG= go -C test/peers test -race ./...
 

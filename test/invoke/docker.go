@@ -119,6 +119,9 @@ func (d *docker) command(ctx context.Context, args ...string) *exec.Cmd {
 // keepsLogs is false: SAM now and then ends before it has shown what was logged.
 func (d *docker) keepsLogs() bool { return false }
 
+// takesSeconds is true: each event has a container of its own, and SAM reads the template for it.
+func (d *docker) takesSeconds() bool { return true }
+
 func (d *docker) close() { os.RemoveAll(d.dir) }
 
 // invoke asks again if SAM shows nothing: now and then it ends before it has shown

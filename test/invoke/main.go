@@ -16,7 +16,7 @@ import (
 
 const usage = `invoke runs a function with a recorded event:
   go run ./test/invoke Connect|Message|Disconnect EVENT   as infra/events/message.json
-  go run ./test/invoke --all                              every function with every event, checked
+  go run ./test/invoke --all                              all events, checked
 `
 
 var (

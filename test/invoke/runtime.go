@@ -21,7 +21,8 @@ type runtime interface {
 	// invoke returns what f replied, a failure as Lambda reports it too, and
 	// what was logged meanwhile.
 	invoke(ctx context.Context, f function, event []byte) (reply, log []byte, err error)
-	keepsLogs() bool // whether log is complete
+	keepsLogs() bool    // whether log is complete
+	takesSeconds() bool // to invoke once
 	close()
 }
 
@@ -53,6 +54,8 @@ func (e *emulated) prepare(_ context.Context, settings map[string]string) error 
 }
 
 func (e *emulated) keepsLogs() bool { return true }
+
+func (e *emulated) takesSeconds() bool { return false }
 
 func (e *emulated) close() {}
 

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 
 	"culvert/client/nearend"
+	"culvert/internal/lang"
 	"culvert/internal/term"
 )
 
@@ -46,50 +47,74 @@ Examples:
   culvert connect --link-file link --lan
   culvert connect --link-file link --browser`
 
-func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	f := term.NewFlags("culvert connect", "[--link-file FILE] [flags]", connectAbout)
-	source, dialer := linkFlag(f), dialerFlags(f)
-	var o nearend.Options
+// connectOptions is the command line of "culvert connect".
+type connectOptions struct {
+	nearend.Options
+	flags     *term.Flags
+	link      *linkSource
+	dialing   *dialerSource
+	language  *lang.Language
+	visits    string
+	qr, opens bool
+}
+
+// connectFlags are those of the named command, which starts a client or has one started.
+func connectFlags(name, usage, about string) *connectOptions {
+	f := term.NewFlags(name, usage, about)
+	o := &connectOptions{flags: f, link: linkFlag(f), dialing: dialerFlags(f), language: languageFlag(f)}
 	o.AddFlags(f)
 	f.StringVar(&o.Raw, "raw-chat", "", "`ADDR`, host:port, that takes every connection for chat; alone, it is the only one")
 	f.Float64Var(&o.DialRate, "dial-rate", 1, "connections a `SECOND` that media may begin where a network lets each bring little; many are easily seen")
+	f.StringVar(&o.visits, "visit", "yes", "`YES|NO`: ask for the page of a front, as a browser would, before the first WebSocket there and now and then")
+	return o
+}
+
+// check says what is wrong with the flags.
+func (o *connectOptions) check() error {
+	if o.DialRate <= 0 || o.DialRate > 100 {
+		return o.flags.Wrong("--dial-rate is more than 0 and at most 100")
+	}
+	if o.Visit = o.visits == "yes"; !o.Visit && o.visits != "no" {
+		return o.flags.Wrong("--visit is yes or no")
+	}
+	return nil
+}
+
+func runConnect(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o := connectFlags("culvert connect", "[--link-file FILE] [flags]", connectAbout)
+	f := o.flags
 	f.StringVar(&o.Keep, "state", stateDir(), "`DIR` for what is learned of networks, such as how many bytes a connection may bring, or none")
-	visits := f.String("visit", "yes", "`YES|NO`: ask for the page of a front, as a browser would, before the first WebSocket there and now and then")
-	qr := f.Bool("qr", false, "draw the QR code in any case")
-	opens := f.Bool("browser", false, "open WhatsApp Web in a browser that goes by Culvert with all that it asks for")
-	l := languageFlag(f)
+	f.BoolVar(&o.qr, "qr", false, "draw the QR code in any case")
+	f.BoolVar(&o.opens, "browser", false, "open WhatsApp Web in a browser that goes by Culvert with all that it asks for")
 	rest, err := f.ParseAll(args, stdout)
 	if err != nil {
 		return err
 	}
-	if o.DialRate <= 0 || o.DialRate > 100 {
-		return f.Wrong("--dial-rate is more than 0 and at most 100")
+	if err := o.check(); err != nil {
+		return err
 	}
-	if o.Visit = *visits == "yes"; !o.Visit && *visits != "no" {
-		return f.Wrong("--visit is yes or no")
-	}
-	own, err := source.read(ctx, rest, *l, os.Stdin, stderr)
+	own, err := o.link.read(ctx, rest, *o.language, os.Stdin, stderr)
 	if err != nil {
 		return err
 	}
-	if o.Dialer, err = dialer.dialer(own); err != nil {
+	if o.Dialer, err = o.dialing.dialer(own); err != nil {
 		return err
 	}
 	if o.Keep == noState {
 		o.Keep = ""
 	}
-	o.Web = webAddress(o.Web, *opens)
+	o.Web = webAddress(o.Web, o.opens)
 	frugal()
-	out := term.NewConsole(stdout).In(*l)
-	near, err := nearend.Open(ctx, own, o, out.Beside(stderr))
+	out := term.NewConsole(stdout).In(*o.language)
+	near, err := nearend.Open(ctx, own, o.Options, out.Beside(stderr))
 	if err != nil {
 		return err
 	}
-	if err := near.App.Print(out, *qr || o.LAN && out.Live()); err != nil {
+	if err := near.App.Print(out, o.qr || o.LAN && out.Live()); err != nil {
 		near.Close()
 		return err
 	}
-	if *opens {
+	if o.opens {
 		end, err := openBrowser(ctx, near.App.Web(), o.Keep, out.Beside(stderr))
 		if err != nil {
 			near.Close()

@@ -26,6 +26,8 @@ var seldom = []string{
 	"culvert/client/front", "culvert/client/visit", "culvert/client/kept", "culvert/internal/link", "culvert/internal/term", "culvert/internal/dial",
 	"culvert/internal/lang", "culvert/internal/page", "culvert/internal/doh", "culvert/internal/whatsapp", "culvert/client/look", "culvert/internal/seal",
 	"culvert/internal/secret", "golang.org/x/net/...", "golang.org/x/text/...", "net/url", "mime", "net/textproto",
+	"culvert/client", "culvert/client/startup", "culvert/client/listener", "vendor/golang.org/x/net/...", "vendor/golang.org/x/text/...",
+	"crypto/hpke", "crypto/ecdsa", "crypto/elliptic", "crypto/rsa", "rsc.io/qr/...", "os/exec", "flag", "html",
 }
 
 // systems makes programs, archives and packages of each system that is wanted.

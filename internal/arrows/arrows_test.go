@@ -60,9 +60,10 @@ var mayImport = map[string][]string{
 
 	"client/doctor":    {"client", "client/front", "internal/link", "internal/tunnel", "internal/term", "internal/whatsapp", "internal/wire"},
 	"client/household": {"internal/lang", "internal/page", "internal/term"},
+	"client/startup":   {"infra/package", "internal/secret"},
 	"client/nearend":   {"client", "client/front", "client/household", "client/listener", "internal/link", "internal/term", "internal/wire"},
 
-	"cmd/culvert": {"client", "client/doctor", "client/front", "client/household", "client/look", "client/nearend", "internal/lang", "internal/link", "internal/page", "internal/seal", "internal/secret", "internal/term", "internal/whatsapp", "internal/wire"},
+	"cmd/culvert": {"client", "client/doctor", "client/front", "client/household", "client/look", "client/nearend", "client/startup", "internal/lang", "internal/link", "internal/page", "internal/seal", "internal/secret", "internal/term", "internal/whatsapp", "internal/wire"},
 	"cmd/edge":    {"edge/passthrough", "internal/serve", "internal/site"},
 	"cmd/local":   {"any"},
 	"cmd/proxy":   {"client/listener", "internal/secret", "internal/serve", "internal/whatsapp", "proxy"},
@@ -74,6 +75,7 @@ var mayImport = map[string][]string{
 	"cmd/cloud/internal/cfn":    {"internal/aws", "cmd/cloud/internal/advice", "internal/term"},
 
 	"infra":           {"edge/gate"},
+	"infra/package":   {},
 	"test":            {"any"},
 	"internal/arrows": {},
 }

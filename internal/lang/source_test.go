@@ -22,7 +22,7 @@ var asks = map[string]int{"Text": 0, "Say": 0, "Hint": 0, "Title": 0, "Wrong": 0
 // told are the files, by patterns, of what a person at a client is told, also by errors.
 var told = []string{
 	"client/client.go", "client/probe.go", "client/socket.go", "client/doctor/*.go", "client/front/*.go", "client/household/page.go",
-	"client/listener/lan.go", "client/listener/listen.go", "client/nearend/*.go", "cmd/culvert/*.go", "internal/carrier/cause.go", "internal/dial/hosts.go",
+	"client/listener/lan.go", "client/listener/listen.go", "client/nearend/*.go", "client/startup/[as]*.go", "cmd/culvert/*.go", "internal/carrier/cause.go", "internal/dial/hosts.go",
 	"internal/doh/*.go", "internal/link/*.go", "internal/page/*.go", "internal/secret/*.go", "internal/term/*.go",
 	"internal/whatsapp/*.go",
 }

@@ -280,3 +280,29 @@ func (f *Flags) help() string {
 func (f *Flags) Texts(to *[]string, name, usage string) {
 	f.Func(name, usage, func(s string) error { *to = append(*to, s); return nil })
 }
+
+// Record has what the command line says kept in to as well, a "--name=value" for each flag in its order, so that
+// another process can be told the same.
+func (f *Flags) Record(to *[]string) {
+	f.VisitAll(func(one *flag.Flag) { one.Value = recorded{one.Value, one.Name, to} })
+}
+
+type recorded struct {
+	flag.Value
+	name string
+	to   *[]string
+}
+
+func (r recorded) Set(s string) error {
+	err := r.Value.Set(s)
+	if err == nil {
+		*r.to = append(*r.to, "--"+r.name+"="+s)
+	}
+	return err
+}
+
+// IsBoolFlag asks the flag itself: the library wants no value of one that is.
+func (r recorded) IsBoolFlag() bool {
+	b, is := r.Value.(interface{ IsBoolFlag() bool })
+	return is && b.IsBoolFlag()
+}

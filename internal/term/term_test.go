@@ -127,3 +127,25 @@ func TestAProgramSaysItsVersion(t *testing.T) {
 		}
 	}
 }
+
+// What was recorded is the same command line again.
+func TestRecordedFlagsSayTheSameAgain(t *testing.T) {
+	t.Parallel()
+	parse := func(args ...string) (given []string, yes bool, number int, texts []string) {
+		f := NewFlags("x", "", "")
+		f.BoolVar(&yes, "yes", false, "")
+		f.IntVar(&number, "number", 1, "")
+		f.Texts(&texts, "text", "")
+		f.Record(&given)
+		if _, err := f.ParseAll(args, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		return given, yes, number, texts
+	}
+	first, _, _, _ := parse("--text", "a", "-yes", "--text=b c", "--number", "7")
+	again, yes, number, texts := parse(first...)
+	if strings.Join(first, "|") != "--text=a|--yes=true|--text=b c|--number=7" || strings.Join(again, "|") != strings.Join(first, "|") ||
+		!yes || number != 7 || strings.Join(texts, "|") != "a|b c" {
+		t.Errorf("got %q, then %q, %v, %d, %q", first, again, yes, number, texts)
+	}
+}

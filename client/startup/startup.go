@@ -1,0 +1,242 @@
+// Package startup has the system start a client with the machine: systemd, OpenRC, OpenWrt's procd, launchd or Windows'
+// service manager, whichever there is. A well-kept library does that, kardianos/service; it links text/template, by
+// which the client would be a fifth larger.
+package startup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	packaged "culvert/infra/package"
+	"culvert/internal/secret"
+)
+
+// Errors that a caller may tell from others.
+var (
+	// ErrSystem means that this system starts programs in none of the ways that are known here.
+	ErrSystem = errors.New("how this system starts programs is not known here: have it run culvert connect --link-file FILE when it starts")
+	// ErrMissing means that nothing is installed.
+	ErrMissing = errors.New("the service is not installed: culvert service install does that")
+)
+
+// Client is what the system is to start.
+type Client struct {
+	Link    string   // one line; empty: the one that is installed already
+	Options []string // flags of culvert connect beside --link-file and --state, each of Plain characters
+}
+
+// Plain says whether every file and program that an option passes through hands it on as it is: no shell, no systemd and
+// no registry finds a meaning in it.
+func Plain(option string) bool {
+	return !strings.ContainsFunc(option, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._:/@+=,[]-", r)
+	})
+}
+
+// System is the one that this program runs on. Its methods are for one goroutine.
+type System struct {
+	way
+	root  string // before every path; empty but in tests
+	self  string // the program that runs
+	admin bool
+	run   func(ctx context.Context, command ...string) (said string, err error)
+}
+
+// This finds out how the system starts programs.
+func This() (*System, error) {
+	self, err := os.Executable()
+	if err == nil {
+		self, err = filepath.EvalSymlinks(self)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &System{self: self, admin: isAdmin(), run: runCommand}
+	return s, s.find(runtime.GOOS)
+}
+
+// find chooses the way of the system.
+func (s *System) find(goos string) error {
+	for _, w := range ways() {
+		if w.goos == goos && (w.sign == "" || s.exists(w.sign)) {
+			s.way = w
+			return nil
+		}
+	}
+	return ErrSystem
+}
+
+// Log is the command that shows what the client said.
+func (s *System) Log() string { return s.log }
+
+// Program is where the client is that the system starts.
+func (s *System) Program() string {
+	for _, folder := range s.settled {
+		if strings.HasPrefix(s.self, folder) && Plain(s.self) {
+			return s.self
+		}
+	}
+	return s.program
+}
+
+// State is the directory in which the client keeps what it learns, and can be asked.
+func (s *System) State() string { return s.path(s.state) }
+
+// Install has the system start the client, now and with the machine. It may be called again, with other options, or by
+// another program, which takes the place of the one before.
+func (s *System) Install(ctx context.Context, c Client) error {
+	if !s.admin {
+		return errRights
+	}
+	if c.Link == "" && !s.exists(s.link) {
+		return errors.New("the link is missing: name its file with --link-file")
+	}
+	if err := s.settle(ctx); err != nil {
+		return fmt.Errorf("copy the program: %w", err)
+	}
+	if err := s.makeFolders(); err != nil {
+		return err
+	}
+	if err := s.all(ctx, s.prepare); err != nil {
+		return err
+	}
+	for _, f := range s.files(s.Program(), c) {
+		if f.text == "" || f.unit && s.isPackaged() {
+			continue
+		}
+		if err := s.write(f); err != nil {
+			return fmt.Errorf("write %s: %w", f.name, err)
+		}
+	}
+	if len(s.replace) > 0 {
+		s.all(ctx, s.replace) // there may be none yet
+	}
+	return s.all(ctx, s.install(s.Program(), c.Options))
+}
+
+// Start starts the client, and Stop ends it until the machine or Start starts it again.
+func (s *System) Start(ctx context.Context) error { return s.manage(ctx, s.start) }
+func (s *System) Stop(ctx context.Context) error  { return s.manage(ctx, s.stop) }
+
+func (s *System) manage(ctx context.Context, commands [][]string) error {
+	switch {
+	case !s.Installed():
+		return ErrMissing
+	case !s.admin:
+		return errRights
+	}
+	return s.all(ctx, commands)
+}
+
+// Installed says whether Install was called and Uninstall was not.
+func (s *System) Installed() bool { return s.exists(s.mark) }
+
+// Running says whether the system runs the client.
+func (s *System) Running(ctx context.Context) bool {
+	said, err := s.run(ctx, s.running...)
+	return err == nil && strings.Contains(said, s.says)
+}
+
+// Uninstall ends the client and removes what Install wrote, with the link and with what the client has learned. The
+// program stays.
+func (s *System) Uninstall(ctx context.Context) error {
+	switch {
+	case !s.Installed():
+		return ErrMissing
+	case !s.admin:
+		return errRights
+	}
+	s.all(ctx, s.uninstall) // what has ended already cannot be ended
+	var failed []error
+	for _, f := range s.files(s.Program(), Client{}) {
+		if !f.unit || !s.isPackaged() {
+			failed = append(failed, s.remove(os.Remove, f.name))
+		}
+	}
+	for _, name := range append(s.leaves, s.state) {
+		failed = append(failed, s.remove(os.RemoveAll, name))
+	}
+	os.Remove(s.path(s.folder)) // stays if somebody else has files there
+	failed = append(failed, s.all(ctx, s.forget))
+	return errors.Join(failed...)
+}
+
+func (s *System) remove(by func(string) error, name string) error {
+	if err := by(s.path(name)); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// isPackaged says whether a package has brought the client, and the file by which the system starts it.
+func (s *System) isPackaged() bool {
+	return s.packaged != "" && s.self == packaged.Program && s.exists(s.packaged)
+}
+
+// settle copies the program to where it stays, and where the service may read it, if it lies elsewhere: in a folder of
+// downloads, on a stick.
+func (s *System) settle(ctx context.Context) error {
+	to := s.Program()
+	if to == s.self {
+		return nil
+	}
+	b, err := os.ReadFile(s.self)
+	if err != nil {
+		return err
+	}
+	if len(s.release) > 0 {
+		s.all(ctx, s.release) // Windows replaces no program that runs
+	}
+	if err := os.MkdirAll(filepath.Dir(s.path(to)), 0o755); err != nil {
+		return err
+	}
+	return secret.Write(s.path(to), b, 0o755)
+}
+
+func (s *System) makeFolders() error {
+	if err := os.MkdirAll(s.path(s.folder), s.folderMode); err != nil {
+		return err
+	}
+	return os.Chmod(s.path(s.folder), s.folderMode) // whatever root's umask
+}
+
+func (s *System) write(f file) error {
+	if err := os.MkdirAll(filepath.Dir(s.path(f.name)), 0o755); err != nil {
+		return err
+	}
+	return secret.Write(s.path(f.name), []byte(f.text), f.mode)
+}
+
+func (s *System) path(name string) string { return filepath.Join(s.root, name) }
+
+func (s *System) exists(name string) bool {
+	_, err := os.Stat(s.path(name))
+	return err == nil
+}
+
+// all runs commands until one fails.
+func (s *System) all(ctx context.Context, commands [][]string) error {
+	for _, c := range commands {
+		if said, err := s.run(ctx, c...); err != nil {
+			return fmt.Errorf("%s: %w: %s", strings.Join(c, " "), err, said)
+		}
+	}
+	return nil
+}
+
+// commandPatience bounds each command: a service manager answers within seconds.
+const commandPatience = time.Minute
+
+func runCommand(ctx context.Context, command ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, commandPatience)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}

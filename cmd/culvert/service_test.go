@@ -1,0 +1,60 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"culvert/internal/link"
+	"culvert/internal/seal"
+	"culvert/test/local/localtest"
+)
+
+// parsed is a command line of "culvert service install".
+func parsed(t *testing.T, args ...string) (o *connectOptions, given []string) {
+	t.Helper()
+	o = connectFlags("culvert service install", "", "")
+	o.flags.Record(&given)
+	if _, err := o.flags.ParseAll(args, nil); err != nil {
+		t.Fatal(err)
+	}
+	return o, given
+}
+
+func TestAServiceIsToldTheFlagsAndNotTheLink(t *testing.T) {
+	t.Parallel()
+	l := &link.Link{Keys: seal.NewMaster().Client(1), Fronts: []link.Front{localtest.DeadFront(t)}}
+	name := file(t, "link", "See: "+l.String()+"\n", 0o600)
+	o, given := parsed(t, "--resolver", "https://a.example/dns-query", "--link-file", name, "--lan", "--resolver=https://b.example/dns-query")
+	got, err := o.client(t.Context(), nil, given, false, nil)
+	want := []string{"--resolver=https://a.example/dns-query", "--lan=true", "--resolver=https://b.example/dns-query"}
+	if err != nil || !slices.Equal(got.Options, want) || got.Link != l.String() {
+		t.Errorf("got %q, %v and %v, want %q and the link", got.Options, got.Link == l.String(), err, want)
+	}
+}
+
+func TestWhatAServiceCannotBeToldIsRefused(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"--host a;b":               "--host: in a service's flags",
+		"--via http://me:pw@proxy": "password",
+		"--dial-rate 0":            "--dial-rate",
+		"--visit perhaps":          "--visit",
+		"--link-file none":         "no such file",
+		"--look netscape":          "--look",
+	} {
+		o, given := parsed(t, strings.Fields(args)...)
+		_, err := o.client(t.Context(), nil, given, true, nil)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "pw") {
+			t.Errorf("%s: got %v, want %q", args, err, want)
+		}
+	}
+}
+
+func TestAnInstalledLinkStaysWhereNoneIsNamed(t *testing.T) {
+	t.Parallel()
+	o, given := parsed(t, "--lan")
+	if got, err := o.client(t.Context(), nil, given, true, nil); err != nil || got.Link != "" {
+		t.Errorf("got %q and %v, want no other link", got.Link, err)
+	}
+}

@@ -154,7 +154,8 @@ func (c *Carrier) appendFill(b []byte) []byte {
 	return session.AppendFill(b, n)
 }
 
-// skipFill reads what a Fill says follows it.
+// skipFill reads what a Fill says follows it. The session takes two at most, before any record, so that the first
+// record tells what they have spent of a budget, too.
 func (c *Carrier) skipFill(r io.Reader, n int) error {
 	c.mu.Lock()
 	c.path.spend(n)

@@ -53,7 +53,7 @@ type Conn struct {
 
 	// The reader's.
 	greeted bool // hands were shaken
-	expects expectations
+	blots   blotter
 
 	// The writer's.
 	head    []byte // of an answer, as far as net/http has written it
@@ -95,7 +95,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 	}
 	n, err := c.Conn.Read(b)
 	if !c.raw {
-		c.expects.blot(b[:n])
+		c.blots.blot(b[:n])
 	}
 	return n, err
 }

@@ -14,6 +14,8 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -75,8 +77,23 @@ func Strict(h http.Handler) http.Handler {
 			Refuse(w, r, status)
 			return
 		}
-		h.ServeHTTP(w, r)
+		h.ServeHTTP(w, withoutFragment(r))
 	})
+}
+
+// withoutFragment is r as nginx reads it, to which "#" ends a path.
+func withoutFragment(r *http.Request) *http.Request {
+	before, _, found := strings.Cut(r.RequestURI, "#")
+	if !found {
+		return r
+	}
+	at, err := url.ParseRequestURI(before)
+	if err != nil {
+		return r
+	}
+	cut := r.Clone(r.Context())
+	cut.RequestURI, cut.URL = before, at
+	return cut
 }
 
 // writer hands out the connection beneath, whose type is what whoever takes it over relies on.
@@ -91,7 +108,7 @@ func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // refusal is what nginx answers a request that net/http finds well-formed; 0 if it looks for a page.
 func refusal(r *http.Request) int {
 	switch {
-	case isStrange(r):
+	case isStrange(r), r.ProtoMajor == 1 && repeats(r.Header):
 		return http.StatusBadRequest
 	case r.ProtoMajor == 1 && len(r.Method)+len(r.RequestURI)+len("  HTTP/1.1\r\n") > maxLine:
 		return http.StatusRequestURITooLong
@@ -104,18 +121,41 @@ func refusal(r *http.Request) int {
 }
 
 // isStrange reports whether nginx cannot read the request: only capital letters make a method, and only a
-// path, or a URL with one, says what is wanted.
+// path, or over HTTP/1 a URL with one, says what is wanted.
 func isStrange(r *http.Request) bool {
-	isCapital := func(c rune) bool { return c >= 'A' && c <= 'Z' || c == '_' || c == '-' }
 	at := r.RequestURI
-	if rest, isURL := strings.CutPrefix(at, "http://"); isURL {
-		at = "/" + rest
-	} else if rest, isURL = strings.CutPrefix(at, "https://"); isURL {
-		at = "/" + rest
+	if r.ProtoMajor == 1 {
+		at = pathOf(at)
 	}
-	return strings.IndexFunc(r.Method, func(c rune) bool { return !isCapital(c) }) >= 0 ||
-		!strings.HasPrefix(at, "/") || r.Host == "" && r.ProtoAtLeast(1, 1) || strings.Contains(r.Host, "/") ||
-		strings.Contains(r.URL.Path, "\x00") || climbs(r.URL.Path)
+	return !isMethod(r.Method) || !strings.HasPrefix(at, "/") || r.Host == "" && r.ProtoAtLeast(1, 1) ||
+		r.Host != "" && !isHost(r.Host) || strings.Contains(r.URL.Path, "\x00") || climbs(r.URL.Path)
+}
+
+// pathOf is what says in a URL what is wanted of a host, from the first slash on; a path stays as it is.
+func pathOf(at string) string {
+	if rest, isURL := strings.CutPrefix(at, "http://"); isURL {
+		return "/" + rest
+	}
+	if rest, isURL := strings.CutPrefix(at, "https://"); isURL {
+		return "/" + rest
+	}
+	return at
+}
+
+func isMethod(text string) bool {
+	isOther := func(c rune) bool { return (c < 'A' || c > 'Z') && c != '_' && c != '-' }
+	return text != "" && strings.IndexFunc(text, isOther) < 0
+}
+
+// isHost reports whether nginx takes a text for a host, with or without a port.
+func isHost(text string) bool {
+	name := text
+	if end := strings.IndexByte(text, ']'); strings.HasPrefix(text, "[") && end > 0 {
+		name = text[:end+1]
+	} else if !strings.HasPrefix(text, "[") {
+		name, _, _ = strings.Cut(text, ":")
+	}
+	return strings.TrimSuffix(name, ".") != "" && !strings.Contains(text, "..") && !strings.Contains(text, "/") && !strings.ContainsFunc(text, isBlank)
 }
 
 // climbs reports whether a path leads above where it begins.
@@ -133,6 +173,15 @@ func climbs(path string) bool {
 		}
 	}
 	return false
+}
+
+// unique are the headers that nginx takes once. Of others it takes the first, or all. The last is what blotter makes
+// of Expect.
+var unique = []string{"if-modified-since", "if-unmodified-since", "if-match", "if-none-match", "if-range", "content-length", "content-range",
+	"transfer-encoding", "authorization", "expect", "expecx"}
+
+func repeats(h http.Header) bool {
+	return slices.ContainsFunc(unique, func(name string) bool { return len(h.Values(name)) > 1 })
 }
 
 func hasLongHeader(h http.Header) bool {

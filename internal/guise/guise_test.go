@@ -104,6 +104,13 @@ func TestWhatIsMalformedIsAnsweredAsByNginx(t *testing.T) {
 		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n":                                  400,
 		"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\n\r\n":           200,
 		"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nexpect: something else\r\nX: y\r\n\r\n": 200,
+		"GET / HTTP/1.1\r\nHost: a\r\nIf-Match: *\r\nIf-Match: *\r\n\r\n":                          400,
+		"GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\nExpect: x\r\n\r\n":                              400,
+		"GET / HTTP/1.1\r\nHost: a@b\r\nConnection: close\r\nX[: y\r\n\r\n":                        200,
+		"GET / HTTP/1.1\r\nHost: a..b\r\n\r\n":                                                     400,
+		"GET / HTTP/1.1\r\nHost: :80\r\n\r\n":                                                      400,
+		"GET / HTTP/1.1\r\nHost: [::1]:80\r\nConnection: close\r\n\r\n":                            200,
+		"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX: \x01\r\n\r\n":                        200,
 		"GET / HTTP/1.0\r\n\r\n":                                                                   200,
 		"GET http://a/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n":                           200,
 	} {

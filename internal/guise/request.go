@@ -3,9 +3,11 @@ package guise
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
 	"golang.org/x/net/http2/hpack"
 )
 
@@ -14,12 +16,13 @@ type request struct {
 	ends bool // nothing comes behind the headers
 
 	method, scheme, path, authority string
-	hosts                           int    // how many name a host, :authority among them
-	isBad                           bool   // nginx answers it with 400
-	code                            uint32 // why the connection is to end; 0: it is not
-	size                            int    // of all fields
-	kept                            []byte // fields behind those four, coded
-	cost                            int    // of kept, as net/http counts
+	hosts                           int      // how many name a host, :authority among them
+	seen                            []string // of fields that come once
+	isBad                           bool     // nginx answers it with 400
+	code                            uint32   // why the connection is to end; 0: it is not
+	size                            int      // of all fields
+	kept                            []byte   // fields behind those four, coded
+	cost                            int      // of kept, as net/http counts
 }
 
 // fieldCost is what a field counts beside its bytes (RFC 9113, section 6.5.2).
@@ -73,8 +76,14 @@ func (r *request) pseudo(name, value string) {
 	}
 }
 
-// plain takes any other field. nginx does not look at those of a connection, which net/http refuses.
+// plain takes any other field. nginx does not look at those of a connection, which net/http refuses, nor at those whose
+// names it finds strange, and takes any character in a value but those that end lines and texts.
 func (r *request) plain(name, value string) {
+	if slices.Contains(r.seen, name) {
+		r.isBad = true
+	} else if slices.Contains(unique, name) {
+		r.seen = append(r.seen, name)
+	}
 	switch name {
 	case "connection", "upgrade", "te", "keep-alive", "transfer-encoding", "proxy-connection", "expect":
 		return
@@ -86,10 +95,30 @@ func (r *request) plain(name, value string) {
 		n, err := strconv.ParseUint(value, 10, 63)
 		r.isBad = r.isBad || err != nil || n > 0 && r.ends
 	}
+	if isIgnored(name) {
+		return
+	}
 	if size := len(name) + len(value) + fieldCost; r.cost+size <= maxKept {
 		r.cost += size
-		r.kept = appendPlain(r.kept, name, value)
+		r.kept = appendPlain(r.kept, name, unrefused(value))
 	}
+}
+
+// unrefused is a value as net/http takes it.
+func unrefused(value string) string {
+	b := []byte(value)
+	for i, c := range b {
+		if isRefused(c) {
+			b[i] = '?'
+		}
+	}
+	return string(b)
+}
+
+// isIgnored reports whether nginx passes a field over for its name, and net/http refuses the request for it. At blanks,
+// colons and capitals both refuse it.
+func isIgnored(name string) bool {
+	return !strings.ContainsFunc(name, func(c rune) bool { return isBlank(c) || c == ':' || c >= 'A' && c <= 'Z' }) && !httpguts.ValidHeaderFieldName(name)
 }
 
 func appendPlain(block []byte, name, value string) []byte {
@@ -99,8 +128,14 @@ func appendPlain(block []byte, name, value string) []byte {
 // isStrange reports whether nginx answers the request with 400 and net/http would not let it through to Handler.
 func (r *request) isStrange() bool {
 	_, err := url.ParseRequestURI(r.path)
-	return r.isBad || r.method == "" || r.scheme == "" || r.path == "" || r.hosts != 1 || r.authority == "" || r.method == http.MethodConnect ||
-		err != nil && r.path != "*" || strings.ContainsFunc(r.path, isBlank) || strings.ContainsFunc(r.authority, isBlank)
+	return r.isBad || !isMethod(r.method) || !isScheme(r.scheme) || r.path == "" || r.hosts != 1 || !isHost(r.authority) || r.method == http.MethodConnect ||
+		err != nil && r.path != "*" || strings.ContainsFunc(r.path, isBlank)
+}
+
+// isScheme reports whether a text is one of letters, and behind the first of digits and some signs.
+func isScheme(text string) bool {
+	isOther := func(c rune) bool { return (c|0x20 < 'a' || c|0x20 > 'z') && !strings.ContainsRune("0123456789+-.", c) }
+	return text != "" && (text[0]|0x20 >= 'a' && text[0]|0x20 <= 'z') && !strings.ContainsFunc(text, isOther)
 }
 
 func isBlank(c rune) bool { return c <= ' ' || c == 0x7f }
@@ -110,7 +145,11 @@ const strangePath = "/%00"
 
 // block is the request for net/http.
 func (r *request) block() []byte {
-	method, path, authority, kept := r.method, r.path, r.authority, r.kept
+	method, path, kept := r.method, r.path, r.kept
+	authority := r.authority[strings.LastIndexByte(r.authority, '@')+1:] // net/http takes no user's name before a host
+	if authority == "" {
+		authority = "a"
+	}
 	if r.isStrange() {
 		path, authority, kept = strangePath, "a", nil
 		if method != http.MethodHead {

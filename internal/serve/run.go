@@ -106,6 +106,10 @@ func (s Service) close() {
 	}
 }
 
+// secondFor is the part of a drain for which HTTP/2 may delay the rest: strangers alone come by it, and whoever reads
+// slowly would have the drain begin when it is over.
+const secondFor = 10
+
 // stop gives everything DrainFor in all. HTTP/2 comes first: to server its connections seem to be idle, which it
 // would cut.
 func (s Service) stop(server, second *http.Server) error {
@@ -113,7 +117,12 @@ func (s Service) stop(server, second *http.Server) error {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), s.DrainFor)
 	defer cancel()
-	err := errors.Join(call(s.Leave, ctx), second.Shutdown(ctx), server.Shutdown(ctx), call(s.Drain, ctx))
+	err := call(s.Leave, ctx)
+	strangers, enough := context.WithTimeout(ctx, s.DrainFor/secondFor)
+	defer enough()
+	second.Shutdown(strangers)
+	second.Close() // who has not read a page by then is no loss
+	err = errors.Join(err, server.Shutdown(ctx), call(s.Drain, ctx))
 	server.Close()
 	s.Log.Info("stopped", "after", time.Since(start).Round(time.Millisecond), "complete", err == nil)
 	return err

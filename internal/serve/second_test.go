@@ -176,6 +176,50 @@ func TestAStopLeavesAnswersOverHTTP2Whole(t *testing.T) {
 	}
 }
 
+// A stranger who reads nothing does not keep what is open from its drain.
+func TestASlowStrangerOverHTTP2DelaysNoDrain(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := ready{slog.DiscardHandler, make(chan string, 1)}
+	ctx, stop := context.WithCancel(context.Background())
+	asked := make(chan struct{})
+	var began time.Time
+	s := Service{
+		Listener: guise.Listen(ln, selfMade(t)), Admin: Off, Metrics: NewRegistry(), Log: slog.New(log), DrainFor: 2 * time.Second,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			close(asked)
+			io.WriteString(w, "hello")
+			<-r.Context().Done()
+		}),
+		Leave: func(context.Context) error { began = time.Now(); return nil },
+		Drain: func(ctx context.Context) error {
+			if took := time.Since(began); took > time.Second || ctx.Err() != nil {
+				t.Errorf("got the drain begun after %v with %v, want most of its 2 s left", took, ctx.Err())
+			}
+			return nil
+		},
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	<-log.admin
+	c, err := tls.Dial("tcp", ln.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := askSecond(c, 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("got %v, want a complete drain", err)
+	}
+}
+
 func selfMade(t *testing.T) *tls.Config {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -160,6 +160,7 @@ type ClientCarrier struct {
 	try    *try   // the Agree that was sent
 	agreed []byte // the answer to it, which the gateway door repeats
 	told   bool   // the challenge is known, and has not come by the carrier
+	fills  bool   // the last message may be filled up by the next
 	again  *try   // that was made inside a record, and not answered
 }
 
@@ -240,7 +241,8 @@ func (c *ClientCarrier) start(b []byte, now time.Time) ([]byte, bool) {
 func (c *ClientCarrier) Early() bool { return c.out == nil || c.out.of == nil }
 
 func (c *ClientCarrier) receive(p Plain, body []byte, _ time.Time) (Event, error) {
-	gateway := c.door == Gateway
+	gateway, fills := c.door == Gateway, c.fills
+	c.fills = !gateway && (p == Challenge || p == Unknown) // what has no record behind it, and each of them comes once
 	switch {
 	case p == Challenge && !c.challenged && !gateway && c.state <= Joining:
 		c.challenged, c.o = true, [16]byte(body)
@@ -251,7 +253,7 @@ func (c *ClientCarrier) receive(p Plain, body []byte, _ time.Time) (Event, error
 	case p == Challenge && c.told && c.o == [16]byte(body):
 		c.told = false
 		return 0, nil
-	case p == Fill && !gateway && c.state != Live && FillLen(body) <= MaxFill:
+	case p == Fill && fills && c.state != Live && FillLen(body) <= MaxFill:
 		return 0, nil
 	case p == Agreed && c.state == Agreeing:
 		return c.finish(body)

@@ -1,6 +1,9 @@
 package session
 
-import "testing"
+import (
+	"errors"
+	"testing"
+)
 
 // A client that was told the challenge agrees without waiting for it, and takes it once when it comes.
 func TestAChallengeThatIsToldMayComeLater(t *testing.T) {
@@ -54,30 +57,59 @@ func TestNoChallengeIsToldAtTheGatewayDoor(t *testing.T) {
 func TestAFillIsIgnored(t *testing.T) {
 	t.Parallel()
 	forBothDoors(t, func(t *testing.T, w *world, d Door) {
-		l := w.dial(w.client(1), 1, d, w.process)
 		for n, want := range map[int]bool{0: d == Stream, 1: d == Stream, 60: d == Stream, MaxFill: d == Stream} {
 			_, body, rest, err := Next(append(AppendFill(nil, n), 7))
 			if err != nil || len(body) != n+fillHead || len(rest) != 1 {
 				t.Fatalf("a Fill of %d bytes: got %d, %d more, and %v", n, len(body), len(rest), err)
 			}
 			for _, b := range [][]byte{body, body[:fillHead]} {
-				state := l.c.State()
+				l := w.dial(w.client(1), 1, d, w.process)
+				l.c.Receive(Challenge, make([]byte, 16), w.now)
 				if _, err := l.c.Receive(Fill, b, w.now); (err == nil) != want {
 					t.Errorf("a Fill of %d bytes: got %v", n, err)
 				}
-				l.c.state = state
 			}
 		}
 		for name, body := range map[string][]byte{"no length": nil, "another length": {2, 1}, "too long": {MaxFill + 1}} {
 			l := w.dial(w.client(1), 1, d, w.process)
+			l.c.Receive(Challenge, make([]byte, 16), w.now)
 			if _, err := l.c.Receive(Fill, body, w.now); err == nil {
 				t.Errorf("%s: got nothing, want an error", name)
 			}
 		}
+		l := w.dial(w.client(1), 1, d, w.process)
 		if _, err := l.o.Receive(Fill, []byte{0}, w.now); err == nil {
 			t.Error("an origin takes a Fill")
 		}
 	})
+}
+
+// Whoever is between can have a client read no more than a Fill behind a Challenge and one behind an Unknown.
+func TestAFillComesBehindTwoMessagesAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.client(1)
+	w.dial(s, 1, Stream, w.process).talk(t) // so that there is something to join by
+	l := w.dial(s, 1, Stream, w.process)
+	l.c.Head(nil, w.now)
+	none := []byte{0}
+	for i, step := range []struct {
+		p    Plain
+		body []byte
+		want error
+	}{
+		{Fill, none, ErrOrder}, {Challenge, make([]byte, 16), nil}, {Fill, none, nil}, {Fill, none, ErrOrder},
+		{Unknown, nil, nil}, {Fill, none, nil}, {Fill, none, ErrOrder}, {Challenge, make([]byte, 16), ErrOrder}, {Unknown, nil, ErrOrder},
+	} {
+		state := l.c.State()
+		if _, err := l.c.Receive(step.p, step.body, w.now); !errors.Is(err, step.want) {
+			t.Errorf("message %d: got %v, want %v", i, err, step.want)
+		}
+		if step.want != nil {
+			l.c.state = state // that ended the carrier
+			l.c.fills = false
+		}
+	}
 }
 
 // Both ends know what a user's carriers look as they do by, and other users' differs, and by another front or later.

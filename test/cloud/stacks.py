@@ -313,7 +313,7 @@ class World:
 
     def __init__(self, client, machines=""):
         self.client, self.machines, self.stacks, self.plans = client, machines, [], {}
-        self.failing, self.reason = {}, ""
+        self.failing, self.reason, self.refusal = {}, "", {}
         self.at, self.heard, self.silent = "", {}, False  # our address, what was told by handles, whether no origin answers
         self.signals, self.numbered = {}, 9  # who has signalled to what part of which stack; the last number of an instance
         self.lock = threading.RLock()

@@ -7,6 +7,7 @@ POST /standin with JSON sets what is to happen next:
   {"fail": {"AWS::CloudFront::VpcOrigin": 1}, "reason": "..."}  the next of its kind fails
   {"fail": {"SoloA.Install": 99}}                               so does this part of that stack in the stack
   {"fail": {"checksum": 1}}                                     so does the next layer's checksum on a machine
+  {"refuse": {"service": "sts", "code": "...", "message": "...", "status": 403}}  the next call of a service is refused
   {"silent": true}                                              no origin answers until it is installed once more
   {"stack": "culvert", "status": "UPDATE_ROLLBACK_FAILED"}      a stack is in this state
 The access key EXPIRED has expired, DENIED may do nothing, NOQUOTA has no vCPUs."""
@@ -27,6 +28,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import run_simple
 from werkzeug.wrappers import Request, Response
 
+import asked
 from stacks import Stack, World
 from template import Refused, load, read
 
@@ -55,7 +57,7 @@ def members(form, name):
 
 
 def create_change_set(form, region):
-    text, kind = form["TemplateBody"], form.get("ChangeSetType", "UPDATE")
+    text, kind = form.get("TemplateBody") or world.fetch(form["TemplateURL"]), form.get("ChangeSetType", "UPDATE")
     try:
         stack = world.find(form["StackName"])
     except Refused:
@@ -241,6 +243,8 @@ def said(command):
     """What a machine prints: live knows what was installed on it."""
     if "outcomes" in command:
         return world.outcomes()
+    if "swapon" in command:
+        return "/dev/zram0\nagent\n"
     return "" if world.silent else GAUGES
 
 
@@ -252,6 +256,9 @@ def recorded(request, key, service):
     if key == "DENIED" and service != "sts":
         return refuse("AccessDenied", "User: arn:aws:iam::123456789012:user/helper is not authorized to perform: "
                       f"{service}:Something because no identity-based policy allows the {service}:Something action", 403)
+    if service == world.refusal.get("service"):
+        refusal, world.refusal = world.refusal, {}
+        return refuse(refusal["code"], refusal["message"], refusal["status"])
     if service == "ec2" and b"RegionName.1=eu-south-2" in request.get_data():
         return Response(OPTED_IN, content_type="text/xml")
     if service == "sts" and b"Action=AssumeRole" in request.get_data():
@@ -276,7 +283,7 @@ def recorded(request, key, service):
     if target == "AmazonSSM.StartAssociationsOnce":
         world.silent = False
         return Response("{}", content_type="application/x-amz-json-1.1")
-    return None
+    return asked.answer(request, service, world)
 
 
 def control(request):
@@ -284,6 +291,7 @@ def control(request):
     world.failing.update(order.get("fail", {}))
     world.reason = order.get("reason", world.reason)
     world.silent = order.get("silent", world.silent)
+    world.refusal = order.get("refuse", world.refusal)
     if "stack" in order:
         world.find(order["stack"]).become(order["status"])
     return Response("{}")

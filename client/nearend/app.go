@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"culvert/client/listener"
@@ -24,8 +25,9 @@ type AppSettings struct {
 	unnamed bool         // phones are let in, and we know no address for them
 	others  []netip.Addr // at which phones may reach this machine, if Host is not it
 	raw     []string
-	web     string // where browsers find their proxy; empty: nowhere
-	script  string // the path of what configures them
+	more    []string // ports that serve as Chat and Media do
+	web     string   // where browsers find their proxy; empty: nowhere
+	script  string   // the path of what configures them
 }
 
 // settingsFor reads off the listeners what the app has to be told: the first
@@ -41,6 +43,8 @@ func settingsFor(o *Options, listeners []port, script string) (AppSettings, erro
 			a.web = loopbackOf(at)
 		case l.kind == forRaw:
 			a.raw = append(a.raw, at.String())
+		case l.kind == forMore:
+			a.more = append(a.more, strconv.Itoa(int(at.Port())))
 		case a.Chat == 0:
 			a.Host, a.Chat, a.Media = at.Addr().Unmap().String(), at.Port(), at.Port()
 		default:
@@ -146,6 +150,9 @@ func (a AppSettings) tell(out *term.Console) {
 		out.Say("Raw chat on %s", r)
 	}
 	a.TellWeb(out)
+	if len(a.more) > 0 {
+		out.Say("Chat and media also come by: %s", strings.Join(a.more, out.Comma()))
+	}
 	if a.Host == "" {
 		return
 	}

@@ -27,13 +27,14 @@ import (
 
 // Options say where the app's connections are taken. All may be zero.
 type Options struct {
-	Chat, Media string // host:port to listen at; empty: the ports that the app expects
-	Raw         string // host:port that takes every connection for chat; alone, it is the only one
-	Web         string // host:port that serves browsers and other programs, by SOCKS5 and HTTP CONNECT
-	LAN         bool   // phones on the same network are let in
-	Guests      int    // connections from other machines at once; 0: 1,024
-	Host        string // what phones dial; empty: found out
-	Verbose     bool   // log every connection that ends, and what the client does
+	Chat, Media string   // host:port to listen at; empty: the ports that the app expects
+	Also        []string // host:port each of listeners that serve chat and media, too
+	Raw         string   // host:port that takes every connection for chat; alone, it is the only one
+	Web         string   // host:port that serves browsers and other programs, by SOCKS5 and HTTP CONNECT
+	LAN         bool     // phones on the same network are let in
+	Guests      int      // connections from other machines at once; 0: 1,024
+	Host        string   // what phones dial; empty: found out
+	Verbose     bool     // log every connection that ends, and what the client does
 
 	DialRate float64 // connections a second that bulk may begin where each brings little; 0: one
 
@@ -47,6 +48,7 @@ type Options struct {
 func (o *Options) AddFlags(f *term.Flags) {
 	f.StringVar(&o.Chat, "chat", "", "`ADDR`, host:port, that serves chat (default 127.0.0.1:5222)")
 	f.StringVar(&o.Media, "media", "", "`ADDR`, host:port, that serves media (default 127.0.0.1:7777)")
+	f.Texts(&o.Also, "also", "`ADDR`, host:port, that serves chat and media, too, for networks that let through certain ports alone; may be repeated")
 	f.StringVar(&o.Web, "web", "", "`ADDR`, host:port, that serves WhatsApp Web and Desktop as a SOCKS5 and HTTP proxy; for WhatsApp's names alone")
 	f.BoolVar(&o.LAN, "lan", false, "let phones on the same network in")
 	f.IntVar(&o.Guests, "max-guests", 1024, "`NUMBER` of connections that other machines may have at once with --lan; when they get scarce those that have had no answer end first")
@@ -81,9 +83,10 @@ type port struct {
 type kind int
 
 const (
-	forApp kind = iota
-	forRaw      // every connection is chat
-	forWeb      // browsers
+	forApp  kind = iota
+	forRaw       // every connection is chat
+	forWeb       // browsers
+	forMore      // the app, at a port that it is not told of
 )
 
 // Open listens; nothing is served before Serve is called. Whoever does not call
@@ -120,6 +123,19 @@ func loggers(to io.Writer, verbose bool) (own, clients *slog.Logger) {
 }
 
 func (n *NearEnd) listen(ctx context.Context, o *Options) error {
+	if err := n.listenForOne(ctx, o); err != nil {
+		return err
+	}
+	for _, address := range o.Also {
+		if err := n.add(ctx, "--also", address, forMore); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listenForOne opens the listeners of each kind of which there is one.
+func (n *NearEnd) listenForOne(ctx context.Context, o *Options) error {
 	if o.Web != "" {
 		if err := n.add(ctx, "--web", o.Web, forWeb); err != nil {
 			return err

@@ -2,6 +2,9 @@ package nearend
 
 import (
 	"context"
+	"fmt"
+	"net"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -122,6 +125,49 @@ func TestBrowsersHaveAListenerOfTheirOwn(t *testing.T) {
 	if again := *mine; scriptOf(mine) != scriptOf(&again) || scriptOf(mine) == scriptOf(another) {
 		t.Errorf("got %s and %s, want a path for each link", scriptOf(mine), scriptOf(another))
 	}
+}
+
+// Ports that the app is not told of serve as the others do.
+func TestFurtherPortsServeAndLeaveTheAppsSettingAsItIs(t *testing.T) {
+	t.Parallel()
+	o := AnyPorts
+	o.Also = []string{"127.0.0.1:0", "127.0.0.1:0"}
+	l := &link.Link{Keys: seal.NewMaster().Client(1), Fronts: []link.Front{deadFront(t)}}
+	near, err := Open(t.Context(), l, o, t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := near.Addresses()
+	told := fmt.Sprint(near.App.Chat, " ", near.App.Media)
+	if len(all) != 4 || told != portOf(all[0])+" "+portOf(all[1]) {
+		t.Fatalf("got %q, and the app is told %s, want the first two of four", all, told)
+	}
+	if text := said(near.App); !strings.Contains(text, "also come by: "+portOf(all[2])+", "+portOf(all[3])) {
+		t.Errorf("got %q, want the further ports", text)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- near.Serve(ctx) }()
+	for _, at := range all[2:] {
+		q, _ := http.NewRequest(http.MethodGet, "http://"+at+"/", nil)
+		q.Header.Set("Upgrade-Insecure-Requests", "1") // a person's browser
+		r, err := http.DefaultClient.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Body.Close(); r.StatusCode != http.StatusOK {
+			t.Errorf("%s: got %s, want the household's page", at, r.Status)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func portOf(address string) string {
+	_, port, _ := net.SplitHostPort(address)
+	return port
 }
 
 // said is what a person is told of a.

@@ -24,6 +24,10 @@ type Server struct {
 	Dial func(context.Context, wire.Service) (net.Conn, error) // to WhatsApp
 	Log  *slog.Logger
 
+	// Tell is the version, 1 or 2, of the PROXY header that tells WhatsApp's chat servers each user's address, as Meta's
+	// proxy does; 0: nobody is told.
+	Tell int
+
 	places   *share.Strangers
 	services [2]traffic // by chat and media
 }
@@ -87,6 +91,9 @@ func (s *Server) carry(ctx context.Context, app net.Conn, service wire.Service, 
 	defer context.AfterFunc(ctx, func() { app.Close(); whatsapp.Close() })()
 	place.Show()
 	whatsapp.SetWriteDeadline(time.Now().Add(firstPatience))
+	if s.Tell != 0 && service.Kind == wire.Chat {
+		first = append(listener.HeaderFor(app, s.Tell), first...)
+	}
 	n, err := whatsapp.Write(first)
 	t.up.Add(int64(n))
 	if err != nil {

@@ -41,6 +41,12 @@ func listen(t *testing.T) net.Listener {
 
 func newWorld(t *testing.T, connections int) *world {
 	t.Helper()
+	return newTellingWorld(t, connections, 0, func(at string) string { return at })
+}
+
+// newTellingWorld has a proxy that tells, with something before the chat server.
+func newTellingWorld(t *testing.T, connections, tell int, before func(at string) string) *world {
+	t.Helper()
 	far, err := standin.New()
 	if err != nil {
 		t.Fatal(err)
@@ -48,8 +54,9 @@ func newWorld(t *testing.T, connections int) *world {
 	chat, media, near, behind := listen(t), listen(t), listen(t), listen(t)
 	go far.ServeChat(chat)
 	go far.ServeMedia(media)
-	up := &whatsapp.Upstream{Chat: chat.Addr().String(), Media: media.Addr().String(), AllowPrivate: true}
+	up := &whatsapp.Upstream{Chat: before(chat.Addr().String()), Media: media.Addr().String(), AllowPrivate: true}
 	w := &world{far, proxy.New(up.Dial, connections, slog.New(slog.DiscardHandler)), near.Addr().String(), behind.Addr().String()}
+	w.proxy.Tell = tell
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 2)
 	go func() { ended <- w.proxy.Serve(ctx, near, false) }()
@@ -180,14 +187,44 @@ func TestLoadBalancersTellByAPROXYHeader(t *testing.T) {
 	}
 }
 
+// WhatsApp is told of whom a chat is only where that was wanted, by HAProxy's reading, and it is who came to the load
+// balancer.
+func TestWhatsAppIsToldTheUsersAddressIfThatIsWanted(t *testing.T) {
+	if os.Getenv("CULVERT_REAL") == "" {
+		t.Skip("CULVERT_REAL=1 tries HAProxy")
+	}
+	const mine, rule = "192.0.2.7", " tcp-request session reject unless { src 192.0.2.7 }\n"
+	for tell := range 3 {
+		w := newTellingWorld(t, 100, tell, func(at string) string { return haproxyWith(t, at, "", " accept-proxy", rule) })
+		for from, want := range map[string]bool{mine: tell > 0, "192.0.2.8": false} {
+			c, err := net.Dial("tcp", w.behind)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(10 * time.Second))
+			fmt.Fprintf(c, "PROXY TCP4 %s 198.51.100.1 1234 5222\r\n", from)
+			if _, err := app.Exchange(t.Context(), c, w.Root(), 3); (err == nil) != want {
+				t.Errorf("version %d, from %s: got %v, want served %v", tell, from, err, want)
+			}
+		}
+		w.media(t, w.at)
+	}
+}
+
 // haproxy passes connections on with a header.
 func haproxy(t *testing.T, to, version string) string {
+	t.Helper()
+	return haproxyWith(t, to, version, "", "")
+}
+
+func haproxyWith(t *testing.T, to, version, bind, rule string) string {
 	t.Helper()
 	ln := listen(t)
 	at := ln.Addr().String()
 	ln.Close()
 	name := filepath.Join(t.TempDir(), "haproxy.cfg")
-	text := fmt.Sprintf("defaults\n mode tcp\n timeout connect 5s\n timeout client 1m\n timeout server 1m\nlisten all\n bind %s\n server one %s %s\n", at, to, version)
+	text := fmt.Sprintf("defaults\n mode tcp\n timeout connect 5s\n timeout client 1m\n timeout server 1m\nlisten all\n bind %s%s\n%s server one %s %s\n", at, bind, rule, to, version)
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,8 @@ type Listener struct {
 
 	// ProxyHeader demands a PROXY header, version 1 or 2, before everything
 	// else, as a load balancer in front of this listener sends it. A listener
-	// with it serves nobody who sends none.
+	// with it serves nobody who sends none. The connections that Carry gets have
+	// the addresses that it says.
 	ProxyHeader bool
 
 	// Certificate is shown to apps that use TLS for chat. nil: Serve makes one.

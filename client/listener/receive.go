@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	proxyproto "github.com/pires/go-proxyproto"
+
 	"culvert/internal/netpoll"
 	"culvert/internal/wire"
 )
@@ -44,7 +46,7 @@ func (r *reception) identify(conn net.Conn) (arrival, bool) {
 	b := (*buffer)[:0]
 	if r.ProxyHeader {
 		var ok bool
-		if b, ok = skipProxyHeader(conn, b); !ok {
+		if conn, b, ok = takeProxyHeader(conn, b); !ok {
 			return arrival{}, false
 		}
 	}
@@ -57,18 +59,19 @@ func (r *reception) identify(conn net.Conn) (arrival, bool) {
 	return r.identifySniffed(conn, b)
 }
 
-// skipProxyHeader returns what came behind the header.
-func skipProxyHeader(conn net.Conn, b []byte) ([]byte, bool) {
+// takeProxyHeader returns the connection as its header says that it came, and what came behind the header.
+func takeProxyHeader(conn net.Conn, b []byte) (net.Conn, []byte, bool) {
+	var h *proxyproto.Header
 	var n int
 	var err error
 	b, ok := readUntil(conn, b, maxProxyHeader, func(b []byte) bool {
-		n, err = proxyHeaderLen(b)
+		h, n, err = readProxyHeader(b)
 		return err != errShort
 	})
 	if !ok || err != nil {
-		return nil, false
+		return nil, nil, false
 	}
-	return append(b[:0], b[n:]...), true
+	return forwardedBy(h, conn), append(b[:0], b[n:]...), true
 }
 
 // identifyRaw takes what comes within rawWait, without a deadline if it is

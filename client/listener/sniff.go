@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"net"
 	"slices"
 
 	proxyproto "github.com/pires/go-proxyproto"
@@ -87,21 +88,49 @@ const maxProxyLine = 107
 
 var errProxyHeader = errors.New("not a PROXY header")
 
-// proxyHeaderLen returns the length of the PROXY header, version 1 or 2, at the
-// start of b. What the header says is checked and forgotten: nobody here needs
-// an address of the app. The error is errShort or errProxyHeader.
+// readProxyHeader returns the PROXY header, version 1 or 2, at the start of b, and its length. The error is errShort or
+// errProxyHeader.
 //
 // See https://www.haproxy.org/download/2.3/doc/proxy-protocol.txt.
-func proxyHeaderLen(b []byte) (int, error) {
+func readProxyHeader(b []byte) (*proxyproto.Header, int, error) {
 	n, err := proxyHeaderEnd(b)
 	if err != nil {
-		return 0, err
+		return nil, 0, err
 	}
 	r := bufio.NewReaderSize(bytes.NewReader(b[:n]), n)
-	if _, err := proxyproto.Read(r); err != nil || r.Buffered() > 0 {
-		return 0, errProxyHeader
+	h, err := proxyproto.Read(r)
+	if err != nil || r.Buffered() > 0 {
+		return nil, 0, errProxyHeader
 	}
-	return n, nil
+	return h, n, nil
+}
+
+// forwarded is a connection that a load balancer has passed on, with the addresses that it had there.
+type forwarded struct {
+	*net.TCPConn
+	from, to net.Addr
+}
+
+func (f forwarded) RemoteAddr() net.Addr { return f.from }
+func (f forwarded) LocalAddr() net.Addr  { return f.to }
+
+// forwardedBy is conn as the header says that it came; a balancer's own, by which it looks whether we are there, is as it is.
+func forwardedBy(h *proxyproto.Header, conn net.Conn) net.Conn {
+	tcp, ok := conn.(*net.TCPConn)
+	from, to, known := h.TCPAddrs()
+	if !ok || !known || h.Command.IsLocal() {
+		return conn
+	}
+	return forwarded{tcp, from, to}
+}
+
+// HeaderFor is the PROXY header, of version 1 or 2, that says of conn from where and to where it came.
+func HeaderFor(conn net.Conn, version int) []byte {
+	b, err := proxyproto.HeaderProxyFromAddrs(byte(version), conn.RemoteAddr(), conn.LocalAddr()).Format()
+	if err != nil {
+		return []byte("PROXY UNKNOWN\r\n") // as it is no TCP
+	}
+	return b
 }
 
 func proxyHeaderEnd(b []byte) (int, error) {

@@ -3,6 +3,7 @@ package listener
 import (
 	"bytes"
 	"crypto/tls"
+	"net"
 	"strings"
 	"testing"
 )
@@ -80,18 +81,18 @@ var proxyHeaders = map[string]string{
 func TestProxyHeaderLenEndsWhereTheHeaderEnds(t *testing.T) {
 	t.Parallel()
 	for name, h := range proxyHeaders {
-		if n, err := proxyHeaderLen([]byte(h + "WA\r\n")); n != len(h) || err != nil {
+		if _, n, err := readProxyHeader([]byte(h + "WA\r\n")); n != len(h) || err != nil {
 			t.Errorf("%s: got %d, %v; want %d", name, n, err, len(h))
 		}
 		for i := range len(h) {
-			if _, err := proxyHeaderLen([]byte(h[:i])); err != errShort {
+			if _, _, err := readProxyHeader([]byte(h[:i])); err != errShort {
 				t.Errorf("%s: %d bytes: got %v, want %v", name, i, err, errShort)
 			}
 		}
 	}
 }
 
-func TestProxyHeaderLenRefuses(t *testing.T) {
+func TestWhatIsNoPROXYHeaderIsRefused(t *testing.T) {
 	t.Parallel()
 	v2 := "\r\n\r\n\x00\r\nQUIT\n"
 	for name, h := range map[string]string{
@@ -104,8 +105,42 @@ func TestProxyHeaderLenRefuses(t *testing.T) {
 		"too short for IPv4":    v2 + "\x21\x11\x00\x01\x00",
 		"longer than the limit": v2 + "\x21\x11\xff\xff",
 	} {
-		if n, err := proxyHeaderLen([]byte(h)); err != errProxyHeader {
+		if _, n, err := readProxyHeader([]byte(h)); err != errProxyHeader {
 			t.Errorf("%s: got %d, %v; want %v", name, n, err, errProxyHeader)
+		}
+	}
+}
+
+// memory is a connection between two addresses.
+type memory struct {
+	net.Conn
+	from, to string
+}
+
+func (m memory) RemoteAddr() net.Addr { a, _ := net.ResolveTCPAddr("tcp", m.from); return a }
+func (m memory) LocalAddr() net.Addr  { a, _ := net.ResolveTCPAddr("tcp", m.to); return a }
+
+// What is written of a connection is what is read of it.
+func TestAPROXYHeaderSaysFromWhereAndToWhere(t *testing.T) {
+	t.Parallel()
+	for version := 1; version <= 2; version++ {
+		for _, m := range []memory{
+			{nil, "192.0.2.7:1234", "198.51.100.1:443"}, {nil, "[2001:db8::7]:1234", "[2001:db8::1]:443"}, {nil, "[::ffff:192.0.2.7]:1234", "198.51.100.1:443"},
+		} {
+			h, n, err := readProxyHeader(append(HeaderFor(m, version), "WA"...))
+			if err != nil || n != len(HeaderFor(m, version)) || h.SourceAddr.String() != m.RemoteAddr().String() || h.DestinationAddr.String() != m.LocalAddr().String() {
+				t.Errorf("version %d of %v: got %v, %d, %v", version, m, h, n, err)
+			}
+			c := forwardedBy(h, new(net.TCPConn))
+			if c.RemoteAddr().String() != m.RemoteAddr().String() || c.LocalAddr().String() != m.LocalAddr().String() {
+				t.Errorf("version %d: got %s to %s, want %v", version, c.RemoteAddr(), c.LocalAddr(), m)
+			}
+		}
+	}
+	own := new(net.TCPConn)
+	for _, text := range []string{"PROXY UNKNOWN\r\n", "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"} {
+		if h, _, err := readProxyHeader([]byte(text)); err != nil || forwardedBy(h, own) != net.Conn(own) {
+			t.Errorf("%q: got %v, want the balancer's own connection as it is", text, err)
 		}
 	}
 }
@@ -116,14 +151,14 @@ func FuzzProxyHeader(f *testing.F) {
 		f.Add([]byte(h))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		n, err := proxyHeaderLen(b)
+		_, n, err := readProxyHeader(b)
 		if err != nil {
 			return
 		}
 		if n <= 0 || n > len(b) || n > maxProxyHeader {
 			t.Fatalf("got %d of %d bytes", n, len(b))
 		}
-		if _, err := proxyHeaderLen(b[:n-1]); err != errShort {
+		if _, _, err := readProxyHeader(b[:n-1]); err != errShort {
 			t.Errorf("one byte less: got %v, want %v", err, errShort)
 		}
 	})

@@ -29,6 +29,7 @@ var program = serve.Program{
 type config struct {
 	Listen       addresses          `env:"CULVERT_PROXY_LISTEN" envDefault:":80,:443,:5222,:587,:7777" help:"host:port of each listener, with commas between; each takes chat, raw or in TLS, and media" try:":443,:5222,:7777"`
 	Behind       addresses          `env:"CULVERT_PROXY_BEHIND" help:"host:port of listeners to which a load balancer sends a PROXY header, version 1 or 2; they serve nobody who sends none" try:":8080,:8443,:8222"`
+	Tell         int                `env:"CULVERT_PROXY_TELL" envDefault:"0" help:"version of the PROXY header, 1 or 2, that tells WhatsApp each chat's user by address, as Meta's proxy does; 0 tells nobody" try:"0"`
 	Connections  int                `env:"CULVERT_PROXY_CONNECTIONS" envDefault:"27500" help:"connections at once; when they get scarce, the network (/24 or /48) and address with most loses one" try:"27500"`
 	Stats        serve.AdminAddress `env:"CULVERT_STATS_LISTEN" envDefault:"off" empty:"off" help:"host:port of the page of statistics, and of /metrics, or off" try:":8199"`
 	PasswordFile string             `env:"CULVERT_STATS_PASSWORD_FILE" help:"file with the password for that page, which nobody else can read" try:"/etc/culvert/stats"`
@@ -67,7 +68,11 @@ func (c *config) Check() []serve.SettingError {
 		}
 		wrong = serve.Wrong("CULVERT_STATS_PASSWORD_FILE", err, try)
 	}
-	return []serve.SettingError{wrong, serve.Positive("CULVERT_PROXY_CONNECTIONS", c.Connections, "27500"), serve.Positive("CULVERT_DRAIN", c.DrainFor, "8s")}
+	var tell serve.SettingError
+	if c.Tell < 0 || c.Tell > 2 {
+		tell = serve.Wrong("CULVERT_PROXY_TELL", errors.New("is neither 0, 1 nor 2"), "CULVERT_PROXY_TELL=0")
+	}
+	return []serve.SettingError{wrong, tell, serve.Positive("CULVERT_PROXY_CONNECTIONS", c.Connections, "27500"), serve.Positive("CULVERT_DRAIN", c.DrainFor, "8s")}
 }
 
 func main() {
@@ -79,6 +84,7 @@ func main() {
 func (c *config) run(ctx context.Context, log *slog.Logger, _ *serve.Files) error {
 	upstream := &whatsapp.Upstream{Chat: string(c.Chat), Media: string(c.Media), AllowPrivate: c.AllowPrivate}
 	s := proxy.New(upstream.Dial, c.Connections, log)
+	s.Tell = c.Tell
 	lasting, end := context.WithCancelCause(context.Background())
 	defer end(nil)
 	opened, err := c.open(ctx)

@@ -47,6 +47,7 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 	for want, env := range map[string]map[string]string{
 		"CULVERT_PROXY_LISTEN":             {"CULVERT_PROXY_LISTEN": ":443,5222"},
 		"CULVERT_PROXY_BEHIND":             {"CULVERT_PROXY_BEHIND": ":99999"},
+		"CULVERT_PROXY_TELL":               {"CULVERT_PROXY_TELL": "3"},
 		"CULVERT_PROXY_CONNECTIONS":        {"CULVERT_PROXY_CONNECTIONS": "0"},
 		"CULVERT_STATS_PASSWORD_FILE: ope": {"CULVERT_STATS_LISTEN": ":8199"},
 		"fewer than 8 characters":          {"CULVERT_STATS_LISTEN": ":8199", "CULVERT_STATS_PASSWORD_FILE": short},

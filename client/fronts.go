@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -202,14 +203,43 @@ func (f *fronts) listed() (numbers []int) {
 	return numbers
 }
 
-// mayDial reports whether a front of a list names addresses alone that one may lead to.
+// mayDial reports whether a front of a list names addresses alone that one may lead to, and hosts of the public
+// internet, or of the link's: what a proxy makes of a name is not seen here.
 func (f *fronts) mayDial(one link.Front) bool {
+	for _, s := range one.Addrs() {
+		e, err := dial.ParseEndpoint(s)
+		if err != nil || isPrivateName(e.Host) && !f.isOwn(e.Host) {
+			return false
+		}
+	}
 	for _, a := range addressesOf(one) {
 		if !f.mayLeadTo(a) {
 			return false
 		}
 	}
 	return true
+}
+
+// privateNames are what names end in that mean something to a network alone (RFC 6761, 6762, 8375, and ICANN's SAC113),
+// or that networks use though nobody has said so.
+var privateNames = []string{"local", "localhost", "localdomain", "internal", "intranet", "private", "corp", "home", "lan", "home.arpa"}
+
+// isPrivateName reports whether a host, which may be an address, is a name of no public host.
+func isPrivateName(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return false
+	}
+	return !strings.Contains(host, ".") || slices.ContainsFunc(privateNames, func(end string) bool { return strings.HasSuffix(host, "."+end) })
+}
+
+// isOwn reports whether a front of the link is to be dialled at a host.
+func (f *fronts) isOwn(host string) bool {
+	return slices.ContainsFunc(f.link.Fronts, func(own link.Front) bool {
+		return slices.ContainsFunc(own.Addrs(), func(s string) bool {
+			e, err := dial.ParseEndpoint(s)
+			return err == nil && e.Host == host
+		})
+	})
 }
 
 // mayLeadTo reports whether a front of a list may be at an address: one of the public internet, or one

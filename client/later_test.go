@@ -43,6 +43,7 @@ func TestAListSaysInWhichOrderFrontsAreTried(t *testing.T) {
 		"one is left at least":          {listOf(1, []string{"one.example", "two.example", "10.0.0.1"}), false, "one.example two.example 10.0.0.1"},
 		"of those that may be dialled":  {listOf(1, []string{"one.example", "two.example", "10.0.0.1"}, "127.0.0.1"), false, "one.example two.example 10.0.0.1"},
 		"private ones are left out":     {listOf(1, nil, "192.168.1.1", "[::1]", "[fe80::1]", "169.254.1.1", "8.8.8.8"), false, "8.8.8.8 one.example two.example 10.0.0.1"},
+		"and names of networks":         {listOf(1, nil, "router", "nas.local", "a.home.arpa", "x.localhost", "local.example"), false, "local.example one.example two.example 10.0.0.1"},
 		"but for the link's own":        {listOf(1, nil, "10.0.0.1:8443"), false, "10.0.0.1:8443 one.example two.example 10.0.0.1"},
 		"a newer link's own come first": {listOf(1, []string{"one.example"}, "new.example"), true, "one.example two.example 10.0.0.1 new.example"},
 	} {

@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -88,6 +90,35 @@ func TestTheNextLookComesAfterFailuresThatFitABan(t *testing.T) {
 			}
 			if kept := d.LookOf(f); (kept == "") != (c.opened == 0) {
 				t.Errorf("%s: got look %q to be kept", name, kept)
+			}
+		})
+	}
+}
+
+// The look of an https proxy gives way as that of a front does, unless somebody has named it.
+func TestTheNextLookComesToAProxyToo(t *testing.T) {
+	t.Parallel()
+	for _, named := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			u := &url.URL{Scheme: "https", Host: "192.0.2.9:443"}
+			n := &censored{does: resets}
+			d := &Dialer{Connect: n.connect}
+			first := d.firstLook(link.Front{Host: u.Host})
+			if n.banned = first.Name(); named {
+				d.Look = n.banned
+			}
+			for range 3 {
+				if c, err := d.toProxy(t.Context(), u); err == nil {
+					c.Close()
+					t.Error("a certificate is believed that nobody vouches for")
+				}
+			}
+			want := []string{first.Name(), first.Name(), first.Next().Name()}
+			if named {
+				want[2] = first.Name()
+			}
+			if !slices.Equal(n.came, want) {
+				t.Errorf("got looks %v, want %v", n.came, want)
 			}
 		})
 	}

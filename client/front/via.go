@@ -82,18 +82,25 @@ func unanswered(ctx context.Context, reached bool, err error) error {
 	return &proxyError{"what answers is no such proxy" + checkProxy, err}
 }
 
-// toProxy connects to the proxy itself, and speaks TLS with it if it is to be.
+// toProxy connects to the proxy itself, and speaks TLS with it if it is to be. Its look gives way to the next as a
+// front's does.
 func (d *Dialer) toProxy(ctx context.Context, u *url.URL) (net.Conn, error) {
 	raw, err := d.dialTCP(ctx, u.Host)
 	if err != nil || u.Scheme != "https" {
 		return raw, err
 	}
 	f := link.Front{Host: u.Host}
-	conn, err := d.firstLook(f).Handshake(ctx, raw, look.Config{Name: f.ServerName(), Verify: d.verifier(f)})
+	m := d.memory(f)
+	worn := m.current()
+	conn, err := worn.look.Handshake(ctx, raw, look.Config{Name: f.ServerName(), Verify: d.verifier(f)})
 	if err != nil {
 		raw.Close()
+		if d.fixedLook(f) == nil {
+			m.failed(worn, banWeight(err))
+		}
 		return nil, err
 	}
+	m.worked(worn, false)
 	return conn, nil
 }
 
@@ -127,7 +134,7 @@ func (d *Dialer) askConnect(conn net.Conn, u *url.URL, to string) (*http.Respons
 		password, _ := u.User.Password()
 		more = []string{"Proxy-Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password))}
 	}
-	head := d.firstLook(link.Front{Host: u.Host}).AppendConnect(nil, to, more...)
+	head := d.memory(link.Front{Host: u.Host}).current().look.AppendConnect(nil, to, more...)
 	if _, err := conn.Write(head); err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ func askPage(ctx context.Context, t *testing.T, protocol string, serve func(net.
 			io.Copy(io.Discard, c)
 		}
 	}()
-	c, err := all()[0].Handshake(ctx, near, Config{Kind: Page, Name: "front.example"})
+	c, err := all()[0].Handshake(ctx, near, Config{Kind: Page, Name: "front.example", Verify: anybody})
 	if err != nil {
 		t.Fatal(err)
 	}

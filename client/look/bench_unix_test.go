@@ -27,7 +27,7 @@ func BenchmarkHandshake(b *testing.B) {
 		})
 		for _, l := range all() {
 			b.Run(l.Name()+"/"+kind, func(b *testing.B) {
-				cfg := Config{Name: "front.example"}
+				cfg := Config{Name: "front.example", Verify: anybody}
 				if resumed {
 					cfg.Tickets = new(Tickets)
 				}

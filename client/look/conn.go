@@ -17,7 +17,7 @@ type Config struct {
 	Kind    Kind
 	Name    string                          // to send as SNI; empty: none
 	Small   bool                            // the ClientHello is to fit one packet
-	Verify  func(tls.ConnectionState) error // judges the peer, also when a session is resumed; it is all that does
+	Verify  func(tls.ConnectionState) error // judges the peer, also when a session is resumed; it is all that does, and must be there
 	Tickets *Tickets                        // nil: no session is resumed
 }
 
@@ -30,6 +30,9 @@ type Conn struct {
 
 // Handshake makes TLS of raw. The caller closes raw if that fails; it is closed already if ctx has ended first.
 func (l *Look) Handshake(ctx context.Context, raw net.Conn, cfg Config) (*Conn, error) {
+	if cfg.Verify == nil {
+		return nil, errNoJudge
+	}
 	u, err := l.prepare(raw, cfg)
 	if err != nil {
 		return nil, err
@@ -51,6 +54,9 @@ func (l *Look) Handshake(ctx context.Context, raw net.Conn, cfg Config) (*Conn, 
 	}
 	return &Conn{Conn: u, look: l, tls: u}, nil
 }
+
+// errNoJudge is for a Config that would have anybody believed.
+var errNoJudge = errors.New("nothing verifies the peer")
 
 // errNoSecrecy is for a server that agrees on what browsers still offer and the standard library's client does not.
 var errNoSecrecy = errors.New("the server agrees on keys that its certificate's key opens later (RSA key exchange)")
@@ -98,9 +104,7 @@ func (l *Look) prepare(raw net.Conn, cfg Config) (*utls.UConn, error) {
 		ServerName: cfg.Name, InsecureSkipVerify: true, OmitEmptyPsk: true, DynamicRecordSizingDisabled: true,
 		MinVersion: utls.VersionTLS12,
 	}
-	if cfg.Verify != nil {
-		settings.VerifyConnection = func(s utls.ConnectionState) error { return cfg.Verify(plain(s)) }
-	}
+	settings.VerifyConnection = func(s utls.ConnectionState) error { return cfg.Verify(plain(s)) }
 	if cfg.Tickets != nil {
 		settings.ClientSessionCache = cfg.Tickets
 	}

@@ -67,6 +67,7 @@ func shake(t testing.TB, l *Look, cfg Config, server *tls.Config) (*Conn, []byte
 	r := &recorder{Conn: near}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
+	cfg.Verify = anybody
 	c, err := l.Handshake(ctx, r, cfg)
 	if err != nil {
 		t.Fatalf("%s: %v", l.Name(), err)
@@ -75,6 +76,19 @@ func shake(t testing.TB, l *Look, cfg Config, server *tls.Config) (*Conn, []byte
 		t.Fatalf("%s: got %q, %v, want hi", l.Name(), b, err)
 	}
 	return c, r.first
+}
+
+// anybody is believed where a test is about something else.
+func anybody(tls.ConnectionState) error { return nil }
+
+// Who forgets to say whom to believe believes nobody.
+func TestAPeerThatNothingVerifiesIsRefused(t *testing.T) {
+	t.Parallel()
+	near, far := net.Pipe()
+	defer far.Close()
+	if _, err := all()[0].Handshake(t.Context(), near, Config{Name: "front.example"}); !errors.Is(err, errNoJudge) {
+		t.Errorf("got %v, want %v", err, errNoJudge)
+	}
 }
 
 // tcpPipe is a connection by the loopback interface, which is closed in the end.
@@ -132,6 +146,7 @@ func TestAServerThatWantsASecondHelloIsOfferedNoTicket(t *testing.T) {
 		server.CurvePreferences = []tls.CurveID{tls.CurveP384} // from now on
 		near, far := tcpPipe(t)
 		go tls.Server(far, server).Handshake()
+		cfg.Verify = anybody
 		if _, err := l.Handshake(t.Context(), near, cfg); !errors.Is(err, ErrTicket) {
 			t.Errorf("%s: got %v, want %v", l.Name(), err, ErrTicket)
 		}
@@ -440,7 +455,7 @@ func TestKeysThatOpenLaterAreRefused(t *testing.T) {
 			server := tls.Server(far, &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{suite},
 				Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
 			go server.Handshake()
-			if _, err := l.Handshake(t.Context(), near, Config{Name: "front.example"}); !errors.Is(err, want) {
+			if _, err := l.Handshake(t.Context(), near, Config{Name: "front.example", Verify: anybody}); !errors.Is(err, want) {
 				t.Errorf("%s, suite %x: got %v, want %v", l.Name(), suite, err, want)
 			}
 		}

@@ -3,7 +3,9 @@
 package main
 
 import (
+	"errors"
 	"net/netip"
+	"os"
 	"time"
 
 	"culvert/test/censor/network"
@@ -12,11 +14,19 @@ import (
 // badAddress is one that a front's link names before the good one.
 var badAddress = netip.MustParseAddr("10.77.1.9")
 
+// coldTrips are those of TCP, TLS, the WebSocket, and of the first question and its answer; coldStart is what the
+// program and its handshakes take beside them.
+const (
+	coldTrips = 4
+	coldStart = trip / 2
+)
+
 func dialRows() []row {
 	return []row{
 		{"dial-silent", "a front's first address accepts TCP and is silent", false, func(t *trial) error { return badFirst(t, network.Hello{Address: badAddress}) }},
 		{"dial-reset", "a front's first address resets after the ClientHello", false, func(t *trial) error { return badFirst(t, network.Hello{Address: badAddress, Reset: true}) }},
 		{"hello-size", "ClientHellos of more than 1,200 bytes are reset", false, largeHello},
+		{"cold", "nothing is blocked, and nothing is known of the network", false, cold},
 	}
 }
 
@@ -42,6 +52,37 @@ func badFirst(t *trial, rule network.Hello) error {
 		t.seconds("first answer of another connection", took, time.Second, ok)
 		return err
 	})
+}
+
+// cold starts a client that knows nothing, and wants the answer to an app's first question, counted from the start of
+// the program: with a visit to the front's page before, and without one.
+func cold(t *trial) error {
+	for _, c := range []struct {
+		what, link string
+		most       time.Duration
+	}{
+		{"first answer behind a visit", "", 2500 * time.Millisecond},
+		{"first answer without a visit", ";visit=no", coldTrips*trip + coldStart},
+	} {
+		err := t.within(setting{rules: far(trip), link: c.link}, func(w *world) error {
+			w.disconnect()
+			home := w.file("home")
+			if err := errors.Join(os.RemoveAll(home), os.Mkdir(home, 0o700)); err != nil {
+				return err
+			}
+			began := time.Now()
+			if err := w.connect(); err != nil {
+				return err
+			}
+			_, ok, err := firstAnswer(w)
+			t.seconds(c.what, time.Since(began), c.most, ok)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func largeHello(t *trial) error {

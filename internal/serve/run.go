@@ -106,9 +106,9 @@ func (s Service) close() {
 	}
 }
 
-// secondFor is the part of a drain for which HTTP/2 may delay the rest: strangers alone come by it, and whoever reads
-// slowly would have the drain begin when it is over.
-const secondFor = 10
+// pagesFor is the part of a drain for which plain answers may delay the rest, over HTTP/2 and then over HTTP/1: strangers
+// could have the drain begin when it is over, by reading slowly.
+const pagesFor = 10
 
 // stop gives everything DrainFor in all. HTTP/2 comes first: to server its connections seem to be idle, which it
 // would cut.
@@ -118,14 +118,21 @@ func (s Service) stop(server, second *http.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.DrainFor)
 	defer cancel()
 	err := call(s.Leave, ctx)
-	strangers, enough := context.WithTimeout(ctx, s.DrainFor/secondFor)
-	defer enough()
-	second.Shutdown(strangers)
+	for _, pages := range []*http.Server{second, server} {
+		shutdown(ctx, pages, s.DrainFor/pagesFor)
+	}
 	second.Close() // who has not read a page by then is no loss
-	err = errors.Join(err, server.Shutdown(ctx), call(s.Drain, ctx))
+	err = errors.Join(err, call(s.Drain, ctx))
 	server.Close()
 	s.Log.Info("stopped", "after", time.Since(start).Round(time.Millisecond), "complete", err == nil)
 	return err
+}
+
+// shutdown waits at most so long for the answers that are being written.
+func shutdown(ctx context.Context, server *http.Server, atMost time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, atMost)
+	defer cancel()
+	server.Shutdown(ctx)
 }
 
 func call(f func(context.Context) error, ctx context.Context) error {

@@ -177,8 +177,24 @@ func TestAStopLeavesAnswersOverHTTP2Whole(t *testing.T) {
 }
 
 // A stranger who reads nothing does not keep what is open from its drain.
-func TestASlowStrangerOverHTTP2DelaysNoDrain(t *testing.T) {
+func TestASlowStrangerDelaysNoDrain(t *testing.T) {
 	t.Parallel()
+	asks := map[string]func(net.Conn) error{
+		"h2": func(c net.Conn) error { return askSecond(c, 0, 1) },
+		"http/1.1": func(c net.Conn) error {
+			_, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+			return err
+		},
+	}
+	for protocol, ask := range asks {
+		t.Run(protocol, func(t *testing.T) {
+			t.Parallel()
+			testSlowStranger(t, protocol, ask)
+		})
+	}
+}
+
+func testSlowStranger(t *testing.T, protocol string, ask func(net.Conn) error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -205,12 +221,12 @@ func TestASlowStrangerOverHTTP2DelaysNoDrain(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	<-log.admin
-	c, err := tls.Dial("tcp", ln.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	c, err := tls.Dial("tcp", ln.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{protocol}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if err := askSecond(c, 0, 1); err != nil {
+	if err := ask(c); err != nil {
 		t.Fatal(err)
 	}
 	<-asked

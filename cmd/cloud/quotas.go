@@ -170,31 +170,61 @@ func countItems(command, list string) func(*cloud, context.Context) (float64, er
 	return count("cloudfront", command, list+".Items || `[]`")
 }
 
-// checkPlan refuses a machine that AWS's free plan does not have. AWS would say
-// so when it starts, after all that comes before it was made; not even a trial
-// (--dry-run) tells. Who may not ask is taken to have a paid plan.
+// checkPlan takes a machine that AWS's free plan has where none was chosen, and
+// refuses one that it does not have. AWS would say so when it starts, after all
+// that comes before it was made; not even a trial (--dry-run) tells. Who may
+// not ask is taken to have a paid plan.
 func (c *cloud) checkPlan(ctx context.Context, s cfn.Stack) error {
 	var plan struct{ AccountPlanType string }
 	kind := c.newMachine(s)
-	if kind == "" || c.CallGlobal(ctx, &plan, "freetier", "get-account-plan-state") != nil || plan.AccountPlanType != "FREE" {
+	if kind == "" {
+		return nil
+	}
+	err := c.CallGlobal(ctx, &plan, "freetier", "get-account-plan-state")
+	if err != nil && noSuchCommand.MatchString(err.Error()) {
+		c.Step(term.Warned, 0, "This AWS command line is too old to say whether the account is on AWS's free plan: if it is, %s", onFreePlan(kind))
+	}
+	if err != nil || plan.AccountPlanType != "FREE" {
 		return ctx.Err()
 	}
 	c.Step(term.Warned, 0, "The account is on AWS's free plan, which ends with its credits or after six months. AWS then closes the account, and all links end.")
 	c.Hint("Upgrade before that, which alone costs nothing: %s", advice.Upgrade)
+	return c.machineOfPlan(ctx, s, kind)
+}
+
+// noSuchCommand is what a command line says of a service that came after it.
+var noSuchCommand = regexp.MustCompile(`(?i)invalid choice`)
+
+// machineOfPlan has a stack that is made have a machine that the free plan has.
+func (c *cloud) machineOfPlan(ctx context.Context, s cfn.Stack, kind string) error {
 	var has []string
 	err := c.Call(ctx, &has, "ec2", "describe-instance-types", "--filters", "Name=free-tier-eligible,Values=true",
 		"--query", "InstanceTypes[].InstanceType")
 	if err != nil || slices.Contains(has, kind) {
 		return ctx.Err()
 	}
+	small := smallest(kind)
+	if !s.Condition().Made() && !c.gives("InstanceType") && slices.Contains(has, small) {
+		c.given["InstanceType"] = small
+		c.Step(term.Warned, 0, "The free plan has no %s: this takes a %s", kind, small)
+		return nil
+	}
 	return advice.New("Take the smallest that it has: "+onFreePlan(kind)+". Or upgrade the account: "+advice.Upgrade,
 		"AWS's free plan has no %s; nothing was changed", kind)
 }
 
-// onFreePlan is how to deploy with a machine that the free plan has had since
-// it began, for the same processor.
-func onFreePlan(kind string) string {
+// smallest is the machine that the free plan has had since it began, for the
+// same processor.
+func smallest(kind string) string {
 	if family, _, _ := strings.Cut(kind, "."); family == "t3" || family == "c7i" {
+		return "t3.micro"
+	}
+	return "t4g.micro"
+}
+
+// onFreePlan is how to deploy with that machine.
+func onFreePlan(kind string) string {
+	if smallest(kind) == "t3.micro" {
 		return "make deploy ARCH=x86_64 INSTANCE=t3.micro"
 	}
 	return "make deploy INSTANCE=t4g.micro"

@@ -68,8 +68,7 @@ func TestTheFreePlansMachinesAreKnownBeforeAnythingIsMade(t *testing.T) {
 		stack      cfn.Stack
 		plan, want string
 	}{
-		{"", cfn.Stack{}, `{"accountPlanType": "FREE"}`, "make deploy INSTANCE=t4g.micro"},
-		{"Architecture=x86_64", cfn.Stack{}, `{"accountPlanType": "FREE"}`, "INSTANCE=t3.micro"},
+		{"Architecture=x86_64 InstanceType=c7i.large", cfn.Stack{}, `{"accountPlanType": "FREE"}`, "INSTANCE=t3.micro"},
 		{"InstanceType=c7g.large", cfn.Stack{}, `{"accountPlanType": "FREE"}`, "INSTANCE=t4g.micro"},
 		{"InstanceType=t4g.micro", cfn.Stack{}, `{"accountPlanType": "FREE"}`, ""},
 		{"Topology=fleet", cfn.Stack{}, `{"accountPlanType": "FREE"}`, ""},
@@ -96,6 +95,30 @@ func TestTheFreePlansMachinesAreKnownBeforeAnythingIsMade(t *testing.T) {
 			c.report(err)
 			awstest.WantSaid(t, said.String(), one.want, "ends with its credits", "Upgrade plan")
 		}
+	}
+}
+
+func TestAMachineOfTheFreePlanIsTakenByItself(t *testing.T) {
+	t.Parallel()
+	const tooOld = "!aws: error: argument command: Invalid choice, valid choices are: accessanalyzer | account"
+	for _, one := range []struct{ given, plan, has, want, says string }{
+		{"Architecture=arm64", `{"accountPlanType": "FREE"}`, eligible, "t4g.micro", "has no t4g.nano: this takes a t4g.micro"},
+		{"Architecture=x86_64", `{"accountPlanType": "FREE"}`, eligible, "t3.micro", "has no t3.nano: this takes a t3.micro"},
+		{"Architecture=arm64", `{"accountPlanType": "PAID"}`, eligible, "", ""},
+		{"Architecture=arm64", "!An error occurred (AccessDeniedException)", eligible, "", ""},
+		{"Architecture=arm64", tooOld, eligible, "", "if it is, make deploy INSTANCE=t4g.micro"},
+	} {
+		c, _, said := testCloud(t, map[string][]string{"aws freetier get-account-plan-state": {one.plan}, "aws ec2 describe-instance-types": {one.has}})
+		if err := c.set(one.given); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.checkPlan(t.Context(), cfn.Stack{}); err != nil {
+			t.Errorf("%s by %s: got %v", one.given, one.plan, err)
+		}
+		if got := c.given["InstanceType"]; got != one.want {
+			t.Errorf("%s by %s: got %q, want %q", one.given, one.plan, got, one.want)
+		}
+		awstest.WantSaid(t, said.String(), one.says)
 	}
 }
 

@@ -170,7 +170,7 @@ func (g *group) terminate(m *machine) {
 	fmt.Fprintf(os.Stderr, "live: %s is terminated\n", m.id)
 }
 
-// hold lets the machine's timer come, twenty times as often as it does, until the machine may end.
+// hold lets the machine's timer come, sixty times as often as it does, until the machine may end.
 func (g *group) hold(m *machine, may chan struct{}) {
 	over := time.After(heartbeat)
 	for {
@@ -183,7 +183,7 @@ func (g *group) hold(m *machine, may chan struct{}) {
 		case <-over:
 			fmt.Fprintf(os.Stderr, "live: %s: nobody completed the hook\n", m.id)
 			return
-		case <-time.After(3 * time.Second):
+		case <-time.After(time.Second):
 		}
 	}
 }

@@ -104,7 +104,11 @@ func (c *cloud) ready(ctx context.Context) (cfn.Stack, error) {
 	if err := c.lookUpRegion(ctx, s); err != nil {
 		return s, err
 	}
-	return s, c.checkQuotas(ctx, s)
+	c.checkRights(ctx, s)
+	if err := c.checkQuotas(ctx, s); err != nil {
+		return s, err
+	}
+	return s, c.checkOffer(ctx, s)
 }
 
 // readyToChange is ready for a stack that must have been deployed before.

@@ -4,8 +4,8 @@
 // and destroy call it.
 // What AWS charges it says also without an account.
 //
-// Each file is a story: deploy.go has deploy, update and rotate, with quotas.go
-// and region.go for what is asked before anything is made; link.go has link and
+// Each file is a story: deploy.go has deploy, update and rotate, with rights.go,
+// quotas.go and region.go for what is asked before anything is made; link.go has link and
 // revoke, fronts.go fronts, status.go and money.go status, report.go report, destroy.go destroy, cost.go cost,
 // publish.go publish, and release.go what a release has instead of a clone. All
 // of them begin in account.go, and machine.go asks the machines. Below them,

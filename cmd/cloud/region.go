@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -89,6 +90,21 @@ func (c *cloud) zonesWith(ctx context.Context, machine string) ([]string, error)
 			"region %s has a %s in %d zones that CloudFront reaches, and two are needed", c.Region, machine, len(good))
 	}
 	return good, nil
+}
+
+// checkOffer refuses a machine that a region which the template knows has in
+// fewer than two zones. Where that is not told, the deployment finds out.
+func (c *cloud) checkOffer(ctx context.Context, s cfn.Stack) error {
+	kind := c.newMachine(s)
+	if kind == "" || !slices.Contains(knownRegions, c.Region) {
+		return nil
+	}
+	_, err := c.zonesWith(ctx, kind)
+	var refused *advice.Advice
+	if errors.As(err, &refused) {
+		return err
+	}
+	return ctx.Err()
 }
 
 // zonesWithoutOrigins are those in which CloudFront reaches no VPC origin.

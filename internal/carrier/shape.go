@@ -206,9 +206,10 @@ func (c *Carrier) isSlow() bool {
 	return rate > 0 && rate < padSlow
 }
 
-// cut is how much less than most a record of bulk holds, as long as records are no full ones anyway.
+// cut is how much less than most a record of bulk holds, as long as records are no full ones anyway: of those, senders
+// have some more or fewer bytes by chance.
 func cut(most int) int {
-	if most >= wire.MaxRecord {
+	if most >= fullMessage {
 		return 0
 	}
 	return rand.IntN(most / 8)

@@ -16,9 +16,15 @@ const (
 	// the peer has received by this carrier: a path that passes so little as to freeze
 	// passes some of them. What bulk's may have more than that the path's pace says.
 	leastRecord = 4 << 10
-	// messageHead is what a WebSocket message begins with, at most, so that messages of
-	// bulk fill whole TLS records.
+	// messageHead is what a WebSocket message begins with, at most.
 	messageHead = 8
+	// fullMessage is the most that a message of bulk has: with the heads and tags of four TLS records it fits the
+	// largest TCP segment of a loopback interface, where edges and origins meet, over IPv4 or IPv6. A byte more would
+	// be a segment of its own there, and wake the reader twice for each message.
+	fullMessage = 64<<10 - 256
+	// FullData is how many bytes of one stream fill a message of bulk beside an ack and the like, so that none are left
+	// over for a message of their own.
+	FullData = fullMessage - messageHead - wire.RecordHead - wire.RecordOverhead - wire.DataHead - 64
 	// receivedEvery and mostUnreported say how many bytes come between two Received frames.
 	receivedEvery  = 4 << 10
 	mostUnreported = 256 << 10
@@ -262,7 +268,7 @@ func (c *Carrier) recordRoom(begin int) int {
 
 // most is the size that no message exceeds.
 func (o *outbound) most() int {
-	return int(min(max(leastRecord, o.confirmed/2), wire.MaxRecord+messageHead))
+	return int(min(max(leastRecord, o.confirmed/2), fullMessage))
 }
 
 // writing counts a record of n bytes that is about to go, which counts as size of a budget.

@@ -2,11 +2,13 @@ package tunnel
 
 import (
 	"errors"
+	"math/rand/v2"
 	"net"
 	"os"
 	"sync/atomic"
 	"time"
 
+	"culvert/internal/carrier"
 	"culvert/internal/netpoll"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
@@ -44,14 +46,14 @@ func (r *streamReader) park(resume func()) bool {
 // errRested means that a read was given up, as the stream is idle.
 var errRested = errors.New("the stream is idle")
 
-// fullRead is what is read at once: together with an ack and the like it fills a record,
-// so that none is left over for a record of its own.
-const fullRead = wire.MaxData - 64
+// fullRead is what is read at once, at most, and fullVaries by how much less it is by chance: a transfer has no messages
+// of one length, of which all TLS records but the last are full.
+const fullRead, fullVaries = carrier.FullData, 512
 
 // read waits for bytes of the stream, at most room, in a buffer to be given back. An
 // error may come with bytes. errRested comes alone: a new goroutine is to go on.
 func (r *streamReader) read(room int) (buf []byte, n int, err error) {
-	buf, n, err = r.readSome(min(room, fullRead))
+	buf, n, err = r.readSome(min(room, fullRead-rand.IntN(fullVaries)))
 	if errors.Is(err, os.ErrDeadlineExceeded) && n == 0 {
 		r.conn.SetReadDeadline(time.Time{})
 		r.grown.Store(false)

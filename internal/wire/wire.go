@@ -12,9 +12,8 @@ const RecordHead = 2
 const RecordOverhead = 16
 
 // MaxRecord bounds a record with its length and tag at the stream door. As one masked
-// WebSocket message (8 bytes of WebSocket header) it fills four TLS records of 16,384
-// bytes exactly; a byte more costs a fifth. Records at the gateway door are messages:
-// see MaxTextBody.
+// WebSocket message (8 bytes of WebSocket header) it fits four TLS records of 16,384
+// bytes. Records at the gateway door are messages: see MaxTextBody.
 const MaxRecord = 64<<10 - 8
 
 // MaxMessage bounds one WebSocket message: whole records and plain messages.

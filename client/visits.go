@@ -32,9 +32,10 @@ const (
 	visitTries = 2
 	// visitEvery and visitMore are between two visits to a front that is used.
 	visitEvery, visitMore = 15 * time.Minute, 30 * time.Minute
-	// visitMost is what visits to one front may bring at once, and how much more of it an hour makes up for: no hour
-	// brings more than twice as much. One of less than visitLeast is not begun.
-	visitMost, visitLeast = 48_000, 8_000
+	// visitMost is what visits to one front may move at once, both ways, and how much more of it an hour makes up for: no
+	// hour moves more than twice as much, and the requests that were sent when all was spent. One of less than visitLeast
+	// is not begun.
+	visitMost, visitLeast = 42_000, 8_000
 )
 
 // visits is how it stands with the visits to each front.
@@ -151,7 +152,7 @@ func (v *visits) recall(front int, k kept.Front, wasGood bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	f, now := v.of(front), time.Now()
-	was := toll{min(k.VisitBytes, visitMost), time.Unix(k.VisitAt, 0)}
+	was := toll{min(k.VisitBytes, visitMost+visitMost/4), time.Unix(k.VisitAt, 0)} // the last requests may have gone beyond it
 	f.known = wasGood
 	f.spent.bytes = max(f.spent.now(now), was.now(now))
 }
@@ -261,7 +262,7 @@ func (c *Client) goVisit(i int, isFirst bool) *oneVisit {
 		m := &meter{began: time.Now(), connected: v.connected}
 		m.left.Store(int64(room))
 		err := c.visit(i, m, v.reached)
-		brought := room - int(max(m.left.Load(), 0))
+		brought := room - int(m.left.Load())
 		c.visits.ended(i, brought, room, err)
 		c.cfg.Log.Debug("visited a front's page", "front", i+1, "bytes", brought, "complete", err == nil)
 	})
@@ -282,7 +283,7 @@ func (c *Client) visit(i int, m *meter, reached chan<- struct{}) error {
 	return c.visits.site(i).Visit(ctx, conn, f.Host)
 }
 
-// meter counts down what connections bring, and ends them after so many bytes.
+// meter counts down what connections move, and ends them after so many bytes.
 type meter struct {
 	left      atomic.Int64
 	began     time.Time
@@ -312,6 +313,13 @@ func (c *metered) Read(b []byte) (int, error) {
 		return 0, errSpent
 	}
 	n, err := c.Conn.Read(b[:min(int64(len(b)), left)])
+	c.meter.left.Add(-int64(n))
+	return n, err
+}
+
+// Write implements net.Conn. A request that has begun is sent whole: the next Read ends the connection then.
+func (c *metered) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
 	c.meter.left.Add(-int64(n))
 	return n, err
 }

@@ -23,7 +23,7 @@ func TestVisitsSpendWhatAnHourMakesUpFor(t *testing.T) {
 		if v.start(0, false, time.Now()) != 0 {
 			t.Error("two visits at once")
 		}
-		v.ended(0, 45_000, visitMost, nil)
+		v.ended(0, 39_000, visitMost, nil)
 		if v.start(0, false, time.Now()) != 0 {
 			t.Error("a visit of next to nothing")
 		}
@@ -34,7 +34,7 @@ func TestVisitsSpendWhatAnHourMakesUpFor(t *testing.T) {
 		time.Sleep(30 * time.Minute)
 		for _, v := range []*visits{&v, &again} {
 			v.begin()
-			if room := v.start(0, false, time.Now()); room < 26_900 || room > 27_100 {
+			if room := v.start(0, false, time.Now()); room < 23_900 || room > 24_100 {
 				t.Errorf("got %d bytes, want half of what an hour makes up for, and 3,000", room)
 			}
 		}
@@ -42,6 +42,48 @@ func TestVisitsSpendWhatAnHourMakesUpFor(t *testing.T) {
 		time.Sleep(time.Hour)
 		if again.start(1, false, time.Now()) == 0 {
 			t.Error("a clock that was wrong forbids visits for longer than an hour")
+		}
+	})
+}
+
+// However much a front's page is, and however often it is asked for, no hour of a day costs 100 kB, also if the client
+// is started again all the time.
+func TestNoHourOfVisitsCosts100kB(t *testing.T) {
+	t.Parallel()
+	const uploads = 6_000 // of requests that were sent whole when all was spent
+	synctest.Test(t, func(t *testing.T) {
+		type cost struct {
+			at    time.Time
+			bytes int
+		}
+		var all []cost
+		v := &visits{}
+		for minute := range 24 * 60 {
+			if room := v.start(0, false, time.Now()); room > 0 {
+				v.ended(0, room+uploads, room, nil)
+				all = append(all, cost{time.Now(), room + uploads})
+			}
+			if minute%7 == 0 {
+				var k kept.Front
+				v.known(0, &k)
+				v = &visits{}
+				v.recall(0, k, false)
+			}
+			time.Sleep(time.Minute)
+		}
+		for i, first := range all {
+			sum := 0
+			for _, c := range all[i:] {
+				if c.at.Sub(first.at) < time.Hour {
+					sum += c.bytes
+				}
+			}
+			if sum >= 100_000 {
+				t.Fatalf("got %d bytes within an hour", sum)
+			}
+		}
+		if len(all) < 24 {
+			t.Errorf("got %d visits, want one an hour at least", len(all))
 		}
 	})
 }
@@ -105,7 +147,7 @@ func TestNoVisitIsMadeWhereItCostsASocket(t *testing.T) {
 	}
 }
 
-// A meter lets no byte more through than it has, by however many connections.
+// A meter lets no byte more come than it has, by however many connections, and counts what goes.
 func TestAMeterEndsWhatItMeasures(t *testing.T) {
 	t.Parallel()
 	m := &meter{}
@@ -119,5 +161,13 @@ func TestAMeterEndsWhatItMeasures(t *testing.T) {
 		}
 		near.Close()
 		far.Close()
+	}
+	near, far := net.Pipe()
+	defer far.Close()
+	go far.Read(make([]byte, 8))
+	m.left.Store(10)
+	m.over(near).Write(make([]byte, 7))
+	if got := m.left.Load(); got != 3 {
+		t.Errorf("got %d bytes left after 7 went, want 3", got)
 	}
 }

@@ -114,6 +114,24 @@ func TestFrontsArePublishedRotatedAndWithdrawn(t *testing.T) {
 	}
 }
 
+// A list that has expired holds again once it is renewed for some days, and not by being signed anew alone.
+func TestAListThatHasExpiredIsRenewed(t *testing.T) {
+	t.Parallel()
+	secret, master := secretFile(t, 0o600)
+	old := &link.List{Version: 1000, Expires: time.Unix(2000, 0), Fronts: []link.Front{{Host: "one.example", Path: "/"}}}
+	signed, err := old.Sign(master)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lists := file(t, "fronts", link.Published{{Users: link.Everybody, Origin: master.PublicKey(), List: old, Signed: signed}}.Text(), 0o600)
+	for _, c := range [][2]string{{"0", "has not held since 1970-01-01"}, {"30", "holds until"}} {
+		code, stdout, stderr := culvert(t, "link", "fronts", "renew", "--secret-file", secret, "--file", lists, "--days", c[0])
+		if code != 0 || !strings.Contains(stdout, c[1]) {
+			t.Errorf("%s days: got %d, %s%s, want %q", c[0], code, stdout, stderr, c[1])
+		}
+	}
+}
+
 // While a secret is replaced, the links of both learn of the same fronts.
 func TestListsAreForTheLinksOfAllSecrets(t *testing.T) {
 	t.Parallel()

@@ -61,12 +61,15 @@ func newPlatform(program, arch string, binary []byte) (platform, error) {
 	return platform{arch, image}, err
 }
 
+// drain is how long connections may go on after "docker stop", which kills after 10 s unless it is told otherwise.
+const drain = "8s"
+
 // runAs says how a container begins. Its ports are its own until somebody
 // publishes them, so that it may listen on all addresses.
 func runAs(program string) v1.Config {
 	return v1.Config{
 		User: user, Entrypoint: []string{"/" + program},
-		Env:          []string{"CULVERT_LISTEN=:8080", "CULVERT_ADMIN_LISTEN=:9090"},
+		Env:          []string{"CULVERT_LISTEN=:8080", "CULVERT_ADMIN_LISTEN=:9090", "CULVERT_DRAIN=" + drain},
 		Healthcheck:  &v1.HealthConfig{Test: []string{"CMD", "/" + program, "health"}, Interval: 30 * time.Second, Timeout: 5 * time.Second, StartPeriod: 5 * time.Second},
 		ExposedPorts: map[string]struct{}{"8080/tcp": {}, "9090/tcp": {}},
 		Labels:       map[string]string{"org.opencontainers.image.title": "culvert-" + program, "org.opencontainers.image.licenses": "MIT"},

@@ -8,7 +8,7 @@ SELDOM         := crypto/tls crypto/x509 net/http encoding/json encoding/asn1 lo
   github.com/refraction-networking/utls culvert/cmd/... culvert/client/doctor culvert/client/household culvert/client/nearend \
   culvert/client/front culvert/client/visit culvert/client/kept culvert/internal/link culvert/internal/term culvert/internal/dial \
   culvert/internal/lang culvert/internal/page culvert/internal/doh culvert/internal/whatsapp culvert/client/look culvert/internal/seal \
-  culvert/internal/secret golang.org/x/net/... golang.org/x/text/... net/url mime net/textproto \
+  culvert/internal/secret culvert/internal/selfsigned golang.org/x/net/... golang.org/x/text/... net/url mime net/textproto \
   culvert/client culvert/client/startup culvert/client/listener vendor/golang.org/x/net/... vendor/golang.org/x/text/... crypto/hpke crypto/ecdsa crypto/elliptic \
   crypto/rsa rsc.io/qr/... os/exec flag html
 GOFLAGS_CLIENT := $(GOFLAGS_BUILD) -tags nethttpomithttp2 $(SELDOM:%=-gcflags=%=-l)

@@ -1,7 +1,6 @@
 package listener
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -412,22 +411,14 @@ func TestListenSaysThatAPortIsTaken(t *testing.T) {
 	}
 }
 
-func TestNewChatCertificateIsGoodForItsNames(t *testing.T) {
+// Apple's systems take no server's certificate that is good for longer.
+func TestAChatCertificateLivesAsLongAsPhonesAllow(t *testing.T) {
 	t.Parallel()
-	now := time.Now()
-	cert, err := NewChatCertificate(now, "192.168.1.2", "home.example")
+	cert, err := NewChatCertificate(time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"localhost", "127.0.0.1", "192.168.1.2", "home.example"} {
-		if err := cert.Leaf.VerifyHostname(name); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if life := cert.Leaf.NotAfter.Sub(cert.Leaf.NotBefore); life > 825*24*time.Hour || !cert.Leaf.NotBefore.Before(now) {
-		t.Errorf("valid for %v from %v, want at most 825 days from before now", life, cert.Leaf.NotBefore)
-	}
-	if bytes.Contains(cert.Leaf.Raw, []byte("ulvert")) {
-		t.Error("the certificate names this project")
+	if life := cert.Leaf.NotAfter.Sub(cert.Leaf.NotBefore); life > 825*24*time.Hour {
+		t.Errorf("valid for %v, want at most 825 days", life)
 	}
 }

@@ -41,12 +41,14 @@ var mayImport = map[string][]string{
 	"internal/tunnel":    {"internal/pace", "internal/carrier", "internal/netpoll", "internal/session", "internal/share", "internal/tasks", "internal/transport", "internal/wire"},
 	"internal/whatsapp":  {"internal/dial", "internal/wire"},
 	"internal/link":      {"internal/seal", "internal/wire"},
-	"internal/serve":     {"internal/guise", "internal/netpoll", "internal/secret", "internal/share", "internal/version"},
+	"internal/serve":     {"internal/guise", "internal/netpoll", "internal/secret", "internal/selfsigned", "internal/share", "internal/version"},
+
+	"internal/selfsigned": {},
 
 	"client/look":     {},
 	"client/front":    {"client/look", "internal/dial", "internal/doh", "internal/link"},
 	"client/visit":    {"client/look"},
-	"client/listener": {"internal/dial", "internal/netpoll", "internal/share", "internal/whatsapp", "internal/wire"},
+	"client/listener": {"internal/dial", "internal/netpoll", "internal/selfsigned", "internal/share", "internal/whatsapp", "internal/wire"},
 	"client/kept":     {},
 	"client":          {"client/front", "client/kept", "client/visit", "internal/dial", "internal/share", "internal/link", "internal/netpoll", "internal/pace", "internal/carrier", "internal/tunnel", "internal/seal", "internal/session", "internal/tasks", "internal/transport", "internal/version", "internal/wire"},
 	"origin":          {"internal/dial", "internal/handover", "internal/netpoll", "internal/carrier", "internal/share", "internal/tunnel", "internal/seal", "internal/session", "internal/tasks", "internal/transport", "internal/whatsapp", "internal/wire"},

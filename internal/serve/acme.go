@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"culvert/internal/selfsigned"
 )
 
 // ACME are the settings of a certificate that the server gets itself (RFC 8555), by proving in a TLS handshake at
@@ -16,6 +18,9 @@ type ACME struct {
 	Unnamed   bool   `env:"CULVERT_ACME_UNNAMED" help:"true shows the certificate of CULVERT_TLS_CERT to whoever names no host, as clients do whose links name that certificate" try:"true"`
 	Folder    string `env:"CULVERT_ACME_FOLDER" envDefault:"/var/lib/culvert/acme" help:"folder of this server's own for the account and the certificate" try:"/var/lib/culvert/acme"`
 }
+
+// letsEncrypt is the authority unless another is named.
+const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
 
 // Check wants a name that an authority can look up.
 func (a ACME) Check() SettingError {
@@ -65,6 +70,14 @@ func (t TLS) Listen(at Address, shared bool, wrap func(net.Listener) net.Listene
 		}
 		return a.runWith(ln)
 	}, a.config(secure))
+}
+
+// selfSignedLife is as long as openssl's recipes give: clients that pin the key look at no date.
+const selfSignedLife = 10 * 365 * 24 * time.Hour
+
+// SelfSigned makes a certificate for a host name or an IP address that nobody has signed.
+func SelfSigned(now time.Time, host string) (*tls.Certificate, error) {
+	return selfsigned.Make(now, selfSignedLife, host)
 }
 
 // unsigned shows a certificate that nobody has signed.

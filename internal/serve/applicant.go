@@ -2,7 +2,9 @@ package serve
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -27,11 +29,21 @@ type applicant struct {
 // These are the files in an applicant's folder, which their owner alone reads.
 const (
 	accountFile     = "account.pem"     // the account's key
-	certificateFile = "certificate.pem" // the chain, and its key
+	certificateFile = "certificate.pem" // the chain, and its key, of Let's Encrypt
 	challengeFile   = "challenge.pem"   // what the authority is to see while it looks
 )
 
 func (a *applicant) file(name string) string { return filepath.Join(a.Folder, name) }
+
+// certificate is the file of the chain that a's authority has signed. Each authority has one of its own, so that what one
+// that is for trials has signed is not shown once another is named.
+func (a *applicant) certificate() string {
+	if at := a.Authority.String(); at != letsEncrypt {
+		sum := sha256.Sum256([]byte(at))
+		return a.file(fmt.Sprintf("certificate-%x.pem", sum[:4]))
+	}
+	return a.file(certificateFile)
+}
 
 // reread has a ask at once where it waits after a failure.
 func (a *applicant) reread() {
@@ -125,7 +137,7 @@ func (a *applicant) keep(ctx context.Context) error {
 
 // show takes the certificate in the folder, if that is of use.
 func (a *applicant) show() {
-	cert, err := readPair(a.file(certificateFile))
+	cert, err := readPair(a.certificate())
 	if err != nil || cert.Leaf.VerifyHostname(a.Name) != nil || time.Now().After(cert.Leaf.NotAfter) {
 		return
 	}

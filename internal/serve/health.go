@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -33,7 +34,9 @@ func (p Program) health(fields []field) error {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1" // which reaches whoever listens on all addresses
 	}
-	return askHealth("http://" + net.JoinHostPort(host, port) + "/healthz")
+	ctx, cancel := context.WithTimeout(context.Background(), healthPatience)
+	defer cancel()
+	return AskHealth(ctx, net.JoinHostPort(host, port))
 }
 
 func initial(fields []field, name string) string {
@@ -45,16 +48,20 @@ func initial(fields []field, name string) string {
 	return ""
 }
 
-// askHealth goes by no proxy, whatever the environment names.
-func askHealth(url string) error {
-	client := http.Client{Timeout: healthPatience, Transport: new(http.Transport),
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	answer, err := client.Get(url)
+// AskHealth asks the server whose admin listener is at host:port, by no proxy, whatever the environment names. Its error
+// is ErrUnhealthy, with the reason. ctx bounds it.
+func AskHealth(ctx context.Context, at string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+at+"/healthz", nil)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnhealthy, err)
+	}
+	client := http.Client{Transport: new(http.Transport), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	defer client.CloseIdleConnections()
+	answer, err := client.Do(r)
 	if err != nil {
 		return fmt.Errorf("%w: nothing answers at CULVERT_ADMIN_LISTEN: is it running, and with the same settings?", ErrUnhealthy)
 	}
 	answer.Body.Close()
-	client.CloseIdleConnections()
 	if answer.StatusCode != http.StatusOK {
 		return fmt.Errorf("%w: %s", ErrUnhealthy, answer.Status)
 	}

@@ -138,7 +138,7 @@ func (a *applicant) finish(ctx context.Context, client *acme.Client, order *acme
 	if err != nil {
 		return fmt.Errorf("certificate: %w", err)
 	}
-	return writePair(a.file(certificateFile), chain, key)
+	return writePair(a.certificate(), chain, key)
 }
 
 // writePair writes a chain, which may be nil, and its key into one file.

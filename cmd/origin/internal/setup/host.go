@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"culvert/internal/secret"
+	"culvert/internal/serve"
 )
 
 // The files that an origin has on a machine.
@@ -121,19 +121,7 @@ func runCommand(ctx context.Context, name string, args ...string) (string, error
 func askHealth(ctx context.Context, port int) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+strconv.Itoa(port)+"/healthz", nil)
-	if err != nil {
-		return err
-	}
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return err
-	}
-	answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return errors.New(answer.Status)
-	}
-	return nil
+	return serve.AskHealth(ctx, "127.0.0.1:"+strconv.Itoa(port))
 }
 
 // startPatience is how long an instance may take until it is well.

@@ -107,7 +107,7 @@ func (g *group) become(ctx context.Context, least int, userData string) error {
 		if err := g.launch(ctx, 1); err != nil {
 			return err
 		}
-		g.terminate(m)
+		go g.terminate(m) // CloudFormation starts the next while this one drains
 	}
 	return nil
 }

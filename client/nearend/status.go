@@ -124,7 +124,7 @@ func (w *Watcher) update(now time.Time) {
 	if s.Connected != w.connected && w.Out.Live() {
 		w.change(s)
 	} else {
-		fmt.Fprintln(w.Out, strings.Join(parts, w.Out.Comma()))
+		w.Out.Line(strings.Join(parts, w.Out.Comma()))
 	}
 	w.connected, w.said = s.Connected, now
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"culvert/client"
+	"culvert/internal/lang"
 	"culvert/internal/term"
 )
 
@@ -104,6 +105,18 @@ func TestWithoutATerminalALineComesOnceAMinute(t *testing.T) {
 	}
 	if got := strings.Count(b.String(), "\n"); got != 2 || strings.Contains(b.String(), "\x1b") {
 		t.Errorf("got %q, want 2 plain lines", b.String())
+	}
+}
+
+// A line that goes to a file is laid out by whoever shows the file: it says its direction.
+func TestALineFromRightToLeftSaysSo(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	s := &told{status: client.Status{Connected: true, RTT: 42 * time.Millisecond}}
+	w := s.watcher(term.NewTestConsole(&b, false).In(lang.Persian))
+	w.update(begin.Add(2 * repeat))
+	if got := b.String(); !strings.HasPrefix(got, "\u2067") || !strings.HasSuffix(got, "\u2069\n") || strings.Count(got, "\n") != 1 {
+		t.Errorf("got %q, want one line that is marked as one from right to left", got)
 	}
 }
 

@@ -196,6 +196,9 @@ func (c *Console) Say(format string, args ...any) {
 	io.WriteString(c, c.lines("", c.Text(format, args...)))
 }
 
+// Line writes one line as it is, however long.
+func (c *Console) Line(text string) { fmt.Fprintln(c, c.lang.Line(text)) }
+
 // lines is text in lines of a terminal behind a margin.
 func (c *Console) lines(margin, text string) string {
 	var b strings.Builder

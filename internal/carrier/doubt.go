@@ -26,22 +26,31 @@ type doubt struct {
 	repeats  int              // origin, gateway door: how often it was asked anew since more was counted
 	rest     time.Duration    // for which nothing had moved when what is owed was asked for
 	longRest time.Duration    // the longest after which an answer has come
+	flows    bool             // client: what is owed was to come with what flows
 }
 
 const (
 	doubtLeast = time.Second
-	doubtFirst = 3 * time.Second // before any answer has come
-	doubtMost  = 10 * time.Second
-	maxBoosts  = 2
-	boostFor   = 2 * time.Minute
+	// doubtFlowing and flowingTrips are doubtLeast where what flows stops: a packet that is lost alone comes again
+	// within three round trips and a fifth of a second.
+	doubtFlowing = 750 * time.Millisecond
+	flowingTrips = 4
+	doubtFirst   = 3 * time.Second // before any answer has come
+	doubtMost    = 10 * time.Second
+	maxBoosts    = 2
+	boostFor     = 2 * time.Minute
 	// mostRepeats is how often an origin asks anew, and pays for it, a client that says something but not what
 	// has come.
 	mostRepeats = 8
 )
 
-// patience is how long the peer may be silent that owes an answer.
-func (d *doubt) patience(now time.Time) time.Duration {
-	least := max(doubtLeast, d.average+4*d.varies, max(d.longest[0], d.longest[1])*3/2)
+// patience is how long the peer may be silent that owes an answer, if that is least at least.
+func (d *doubt) patience(least time.Duration, now time.Time) time.Duration {
+	varies := 4 * d.varies
+	if d.flows { // answers come all the time
+		varies /= 2
+	}
+	least = max(least, d.average+varies, max(d.longest[0], d.longest[1])*3/2)
 	if d.average == 0 {
 		least = doubtFirst
 	}
@@ -49,6 +58,19 @@ func (d *doubt) patience(now time.Time) time.Duration {
 		least <<= d.boosts
 	}
 	return min(least, doubtMost)
+}
+
+// leftOfPatience is for how much longer the peer may be silent. c.mu is held.
+func (c *Carrier) leftOfPatience(now time.Time) time.Duration {
+	d, least := &c.doubt, doubtLeast
+	if trip := c.RTT(); d.flows && trip > 0 {
+		least = min(max(flowingTrips*trip, doubtFlowing), doubtLeast)
+	}
+	since := d.owed
+	if heard := time.Unix(0, c.alive.lastRx.Load()); heard.After(since) {
+		since = heard
+	}
+	return d.patience(least, now) - now.Sub(since)
 }
 
 // learn takes how long an answer took.
@@ -86,9 +108,10 @@ func (c *Carrier) owe(now time.Time) {
 	d.upto = c.out.sent
 	if d.owed.IsZero() {
 		d.owed, d.rest = now, c.rested(now)
+		d.flows = c.isFlowing(now)
 	}
 	if d.repeats == 0 {
-		c.suspectIn(now, d.patience(now))
+		c.suspectIn(now, c.leftOfPatience(now))
 	}
 }
 
@@ -104,7 +127,7 @@ func (c *Carrier) askAgain(now time.Time) {
 	d.repeats++
 	c.askPace()
 	c.kick()
-	c.suspectIn(now, min(d.patience(now)<<d.repeats, doubtMost))
+	c.suspectIn(now, min(d.patience(doubtLeast, now)<<d.repeats, doubtMost))
 }
 
 // askPace has the next message ask what has come, unless one that has not gone does. c.mu is held.
@@ -149,11 +172,7 @@ func (c *Carrier) suspect() {
 		c.mu.Unlock()
 		return
 	}
-	silent := now.Sub(d.owed)
-	if at := time.Unix(0, c.alive.lastRx.Load()); at.After(d.owed) {
-		silent = now.Sub(at)
-	}
-	if left := d.patience(now) - silent; left > 0 {
+	if left := c.leftOfPatience(now); left > 0 {
 		c.suspectIn(now, left)
 		c.mu.Unlock()
 		return
@@ -222,7 +241,8 @@ func (c *Carrier) settle(n uint64, isNews bool, now time.Time) (trusted bool) {
 		d.owed = time.Time{}
 		return trusted
 	}
-	c.suspectIn(now, d.patience(now))
+	d.flows = c.set.asks && !c.profile.Messages
+	c.suspectIn(now, c.leftOfPatience(now))
 	return trusted
 }
 

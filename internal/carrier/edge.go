@@ -57,7 +57,7 @@ func (c *Carrier) askEdge() {
 		d.owed = heard
 	}
 	silent := now.Sub(d.owed)
-	patience := d.patience(now)
+	patience := d.patience(doubtLeast, now)
 	if w := c.path.window; w != nil {
 		patience += w.Wait()
 	}

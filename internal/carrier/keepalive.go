@@ -26,8 +26,11 @@ const (
 
 	pingBulk = 400 * time.Millisecond
 	muchCame = 4 << 10 // bytes since the peer was last asked
+	// youngMost is what a carrier has brought at most that is asked while bytes come, too: networks that freeze
+	// connections do so early.
+	youngMost = 128 << 10
 	// checkBulk is how often to Check while bytes have moved within briskFor.
-	checkBulk = CheckEvery / 4
+	checkBulk = CheckEvery / 8
 	briskFor  = 2 * time.Second
 )
 
@@ -91,6 +94,11 @@ func (c *Carrier) PingBeside() {
 	if c.dead.Load() {
 		return
 	}
+	c.askSoon()
+}
+
+// askSoon has a Ping go with the next record, or soon. c.mu is held.
+func (c *Carrier) askSoon() {
 	f := wire.Frame{Kind: wire.Ping}
 	c.queue.control, c.queue.asks = f.Append(c.queue.control), true
 	c.acks.within(c, wait(receivedWithin))
@@ -234,6 +242,27 @@ func (c *Carrier) hasBrought() bool {
 		came = started.Add(c.in.at).UnixNano()
 	}
 	return c.profile.AsksEdge && c.alive.lastRx.Load() > max(came, c.alive.ponged.Load(), c.alive.pinged.Load())
+}
+
+// isYoung reports whether a client's carrier of the stream door has brought so little that it may freeze yet. One with
+// a budget ends before. c.mu is held.
+func (c *Carrier) isYoung() bool {
+	return c.set.asks && !c.profile.Messages && c.path.budget == 0 && c.in.bytes <= youngMost
+}
+
+// isFlowing reports whether bytes come by a young carrier now. c.mu is held.
+func (c *Carrier) isFlowing(now time.Time) bool {
+	return c.isYoung() && c.in.bytes >= muchCame && now.UnixNano()-c.alive.lastRx.Load() < int64(pingBulk/2)
+}
+
+// askWhileYoung has a Ping go soon if much has come by a young carrier since the last: when it freezes, an answer is
+// owed. c.mu is held.
+func (c *Carrier) askWhileYoung() {
+	if !c.isYoung() || c.in.bytes-c.alive.asked.Load() < muchCame || !c.alive.pinged.CompareAndSwap(0, time.Now().UnixNano()) {
+		return
+	}
+	c.alive.asked.Store(c.in.bytes)
+	c.askSoon()
 }
 
 // mostEarly is how early a question may come, by chance: those of many clients whose

@@ -309,6 +309,7 @@ func (c *Carrier) report() {
 	defer c.mu.Unlock()
 	in := &c.in
 	in.elicits, in.waits = true, true
+	c.askWhileYoung()
 	switch {
 	case c.profile.Paid || c.queue.spent:
 	case in.bytes-in.reported >= max(receivedEvery, min(in.bytes/16, mostUnreported)):

@@ -337,6 +337,46 @@ func TestACarrierInDoubtIsReplacedBesideThoseThatAreNot(t *testing.T) {
 	})
 }
 
+// What a carrier in doubt took goes again by another: little of it before the origin has said what it has, as the path
+// may freeze whatever is new, or as much as a young TCP takes where the path has passed much.
+func TestMuchGoesAgainBlindlyWhereThePathHasPassedMuch(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ passed, least, most int }{
+		"little has passed": {64 << 10, 1, blindly},
+		"much has passed":   {2 * passesMuch, blindly + 1, blindlyMuch},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, n *Net) {
+				far := fate{delay: 100 * time.Millisecond}
+				one, _ := n.first()
+				two, _ := n.carrier(far, far)
+				app, service, tun := joined(t, n, one)
+				go io.Copy(io.Discard, service)
+				app.Write(bytesOf(c.passed, 1))
+				time.Sleep(time.Second)
+				n.socket(one).change(func(f *fate) { f.silent = true })
+				go app.Write(bytesOf(100<<10, 1))
+				time.Sleep(time.Second)
+				tun.Attach(two, true)
+				tun.suspect(one)
+				time.Sleep(50 * time.Millisecond)
+				tun.mu.Lock()
+				defer tun.mu.Unlock()
+				gone := 0
+				for _, g := range tun.send.gone {
+					if g.by == tun.pathOf(two) {
+						gone += int(g.to - g.from)
+					}
+				}
+				if gone < c.least || gone > c.most {
+					t.Errorf("%d bytes went again, want %d to %d", gone, c.least, c.most)
+				}
+			})
+		})
+	}
+}
+
 // A Use beside others that says that some have died does not name them: an origin suspects those that are silent,
 // and no other, so that what it sends next is not lost with them.
 func TestAnOriginSuspectsWhoIsSilentWhenItHearsOfADeath(t *testing.T) {

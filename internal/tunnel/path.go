@@ -28,8 +28,12 @@ type path struct {
 }
 
 // blindly is how much a client sends again by a new carrier before it knows what of that has
-// come by the one that died: where a carrier passes little, the same would go for ever.
-const blindly = 2 << 10
+// come by the one that died: where a carrier passes little, the same would go for ever. Beyond passesMuch it does
+// not, and blindlyMuch is what a young TCP has in flight.
+const (
+	blindly, blindlyMuch = 2 << 10, 12 << 10
+	passesMuch           = 256 << 10
+)
 
 // sendsInDoubt lists the carriers in doubt that take what is sent.
 func (t *Tunnel) sendsInDoubt() (all []*carrier.Carrier) {
@@ -211,7 +215,9 @@ func (t *Tunnel) suspect(c *carrier.Carrier) {
 		return
 	}
 	if t.send.lose(p, false) && !cur.carrier.Profile().Messages {
-		cur.blind = blindly
+		if cur.blind = blindly; c.Passed() > passesMuch {
+			cur.blind = blindlyMuch
+		}
 	}
 	p.opened = false
 	t.deaths, cur.use = t.deaths+1, true

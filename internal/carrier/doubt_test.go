@@ -1,0 +1,100 @@
+package carrier
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"culvert/internal/transport"
+	"culvert/internal/wire"
+)
+
+// While much comes by a carrier that may freeze yet, its peer owes an answer, one at a time, so that a freeze is
+// noticed at whatever byte it comes. One that has brought more, or whose budget ends before, asks nothing.
+func TestAYoungCarrierAsksWhileBytesCome(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		before, came int
+		budget       uint32
+		pings        int
+	}{
+		"much has come":        {0, muchCame + 30, 0, 1},
+		"little has come":      {0, muchCame - 30, 0, 0},
+		"it has brought a lot": {youngMost, muchCame, 0, 0},
+		"a budget":             {0, muchCame, 12_000, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDoor(transport.StreamProfile())
+			l, _ := newOver(d)
+			defer l.Close()
+			d.peer = nil
+			l.Follow(0, nil, c.budget)
+			l.count(c.before, c.before)
+			l.alive.asked.Store(uint64(c.before))
+			for range 3 { // the answer stays out
+				l.count(c.came/3+1, c.came/3+1)
+				l.report()
+				time.Sleep(receivedWithin)
+				synctest.Wait()
+			}
+			pings := 0
+			for _, frames := range d.records(t) {
+				for _, f := range frames {
+					if f.Kind == wire.Ping {
+						pings++
+					}
+				}
+			}
+			if pings != c.pings {
+				t.Errorf("%s: got %d Pings, want %d", name, pings, c.pings)
+			}
+		})
+	}
+}
+
+// What flows and stops is doubted sooner than a question that nothing flowed beside, though not before a packet that
+// is lost would have come again.
+func TestWhatFlowsIsDoubtedSooner(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		trip, want time.Duration
+		uploads    bool
+	}{
+		"a question":                  {150 * time.Millisecond, doubtLeast, false},
+		"an upload":                   {150 * time.Millisecond, doubtFlowing, true},
+		"an upload by a longer path":  {220 * time.Millisecond, flowingTrips * 220 * time.Millisecond, true},
+		"an upload by the longest":    {280 * time.Millisecond, doubtLeast, true},
+		"an upload by a path unknown": {0, doubtLeast, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDoor(transport.StreamProfile())
+			l, _ := newOver(d)
+			defer l.Close()
+			d.peer = nil
+			l.alive.rtt.Store(int64(c.trip))
+			s := l.newBulk(1)
+			for range 40 { // answers take a tenth of a second
+				s.add(1000)
+				time.Sleep(100 * time.Millisecond)
+				synctest.Wait()
+				l.confirm(sentBy(l), uint64(time.Now().UnixMicro()))
+			}
+			time.Sleep(time.Second)
+			if s.add(2000); c.uploads {
+				before := sentBy(l)
+				s.add(2000)
+				time.Sleep(100 * time.Millisecond)
+				synctest.Wait()
+				l.confirm(before, uint64(time.Now().UnixMicro())) // of a part
+			}
+			began := time.Now()
+			for !l.Doubted() && time.Since(began) < time.Minute {
+				time.Sleep(10 * time.Millisecond)
+				synctest.Wait()
+			}
+			if got := time.Since(began); got < c.want || got > c.want+50*time.Millisecond {
+				t.Errorf("%s: doubted after %v, want %v", name, got, c.want)
+			}
+		})
+	}
+}

@@ -26,6 +26,7 @@ type activeCarrier struct {
 	led     bool          // a ticket led it to its origin
 	front   int           // by which it was reached
 	gateway bool          // it is one of the gateway door
+	isBulk  bool          // it is one of those by which bulk is spread
 	cost    int           // bytes that it took before the first record
 	brought func() int    // bytes that have come in all; nil: it is not known
 	parted  atomic.Bool   // it is about to be ended, as its budget is spent
@@ -95,6 +96,7 @@ func (c *Client) dialFor(ctx context.Context, w wanted) (*activeCarrier, error) 
 	} else {
 		l.Release()
 	}
+	l.isBulk = w.bulk != nil
 	h.begin(l)
 	c.keepAll(at)
 	if h != c.pool.current() {

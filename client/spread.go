@@ -20,7 +20,6 @@ type spread struct {
 	tunnels  []*tunnel.Tunnel
 	carriers []*activeCarrier // those that are not spent
 	recent   []time.Time      // when carriers were spent of late
-	parting  int              // carriers that are spent and not yet closed
 	begun    []time.Time      // when carriers were dialled within the last minute
 	pending  []time.Time      // when those were that are being dialled, oldest first
 	running  bool
@@ -35,11 +34,10 @@ func newSpread() *spread {
 }
 
 const (
-	// spreadMost is how many connections there are for bulk: with chat's, and one that replaces it, a
-	// network sees seven at most.
+	// spreadMost is how many connections there are for bulk, and mostSeen how many a network sees at once, with chat's,
+	// those in doubt and those that are spent, or being opened, as they are replaced.
 	spreadMost = 5
-	// mostSeen is how many a network sees at once, of the gateway door, where carriers in doubt are kept for long.
-	mostSeen = spreadMost + 2
+	mostSeen   = spreadMost + 2
 	// spreadRecent is how long a carrier that was spent calls for others.
 	spreadRecent = 2 * time.Second
 	// spreadEvery is how often it is seen to that there are enough.
@@ -132,13 +130,9 @@ func (s *spread) spent(c *Client, l *activeCarrier) {
 	s.mu.Lock()
 	s.carriers = slices.DeleteFunc(s.carriers, func(o *activeCarrier) bool { return o == l })
 	s.recent = append(s.recent, time.Now())
-	s.parting++
 	s.mu.Unlock()
 	l.home.session.Leave(l.Carrier)
 	c.part(l)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.parting--
 	s.wake()
 }
 
@@ -149,7 +143,7 @@ func (s *spread) run(c *Client) {
 	for c.running.Err() == nil && s.goesOn() {
 		now := time.Now()
 		s.regain()
-		if s.wants(c.messagesOpen(c.pool.current())) && !now.Before(next) && c.isCalm() && s.begin(c, now) {
+		if s.wants(c.pool.current()) && !now.Before(next) && c.isCalm() && s.begin(c, now) {
 			if late := now.Add(-dialLate); next.Before(late) {
 				next = late
 			}
@@ -226,35 +220,43 @@ func (s *spread) goesOn() bool {
 }
 
 // wants reports whether another carrier is to be dialled beside those that are: there is one, and
-// as many more as were spent of late. Of the gateway door's, open are in all: there those in doubt, which may
-// answer yet, are kept for long.
-func (s *spread) wants(open int) bool {
+// as many more as were spent of late, as long as the network sees no more of the home's.
+func (s *spread) wants(h *home) bool {
+	isFull := s.seen(h) >= mostSeen
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.carriers = slices.DeleteFunc(s.carriers, func(l *activeCarrier) bool { return !l.isGood() || l.Spent() })
 	maps.DeleteFunc(s.made, func(l *carrier.Carrier, _ bool) bool { return l.Dead() })
 	s.recent = slices.DeleteFunc(s.recent, func(at time.Time) bool { return time.Since(at) > spreadRecent })
 	isFree := slices.ContainsFunc(s.carriers, func(l *activeCarrier) bool { return !l.Budgeted() })
-	return !isFree && len(s.carriers)+len(s.pending) < min(1+len(s.recent), spreadMost-s.parting) && open+len(s.pending) <= spreadMost
+	return !isFree && !isFull && len(s.carriers)+len(s.pending) < min(1+len(s.recent), spreadMost)
 }
 
-// messagesOpen is how many carriers of the gateway door a home has, and of any that chat is about to have: bulk
-// leaves the room to it.
-func (c *Client) messagesOpen(h *home) int { return h.messagesOpen() + int(c.spread.others.Load()) }
+// seen is how many connections of a home a network sees, with those that are being opened.
+func (s *spread) seen(h *home) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(h.serving()) + len(s.pending) + int(s.others.Load())
+}
 
-// makeRoom is called before a dial that is not for bulk, and ended after it. Where there are as many carriers of
-// the gateway door as a network may see, the one ends that has been there for longest of those in doubt: what it
-// took goes again by others.
+// makeRoom is called before a dial that is not for bulk, and ended after it. Where a network sees as many carriers as it
+// may, one ends: the one that has been there for longest of those in doubt, or of those by which bulk is spread, a spent
+// one first. What it took goes again by others.
 func (c *Client) makeRoom(h *home) (ended func()) {
-	c.spread.others.Add(1)
-	ended = func() { c.spread.others.Add(-1) }
-	if c.messagesOpen(h) <= mostSeen {
+	s := c.spread
+	s.others.Add(1)
+	ended = func() { s.others.Add(-1) }
+	if s.seen(h) <= mostSeen {
 		return ended
 	}
-	main := c.pool.view().main
-	for _, l := range h.serving() {
-		if l.gateway && l != main && l.Doubted() {
-			l.Close()
+	main, all := c.pool.view().main, h.serving()
+	for _, mayEnd := range []func(*activeCarrier) bool{
+		func(l *activeCarrier) bool { return l.Doubted() },
+		func(l *activeCarrier) bool { return l.isBulk && l.Spent() },
+		func(l *activeCarrier) bool { return l.isBulk },
+	} {
+		if i := slices.IndexFunc(all, func(l *activeCarrier) bool { return l != main && mayEnd(l) }); i >= 0 {
+			all[i].Close()
 			return ended
 		}
 	}

@@ -47,7 +47,7 @@ func TestACarrierInDoubtMakesRoom(t *testing.T) {
 		var sockets []*freezable
 		most := 0
 		c.reach = func(context.Context, wanted) (*socket, int, error) {
-			most = max(most, c.messagesOpen(h))
+			most = max(most, c.spread.seen(h))
 			s := p.socket(true)
 			f := &freezable{memorySocket: s.Transport.(*memorySocket)}
 			s.Transport, sockets = f, append(sockets, f)
@@ -87,6 +87,68 @@ func TestACarrierInDoubtMakesRoom(t *testing.T) {
 			if l.Dead() != (i == 2) {
 				t.Errorf("carrier %d: got dead %v, want the oldest in doubt ended", i, l.Dead())
 			}
+		}
+		c.stop()
+		c.table.Carriers.Close()
+		c.tasks.Wait()
+	})
+}
+
+// Bulk is spread over no more carriers than a network may see, with all that are in doubt or about to end, whoever's
+// they were; chat's own, and its next, come beside them, and where that is too many one of bulk's makes room.
+func TestBulkLeavesRoomAmongWhatANetworkMaySee(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPeer(t, 0)
+		c, err := New(Config{Link: linkTo(link.Front{})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, s := c.pool.current(), c.spread
+		c.reach = func(context.Context, wanted) (*socket, int, error) { return p.socket(false), 0, nil }
+		dial := func(isBulk bool) *activeCarrier {
+			t.Helper()
+			w := wanted{home: h, may: anyFront}
+			if isBulk {
+				w.bulk = s
+			}
+			l, err := c.dialFor(t.Context(), w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			return l
+		}
+		wants := func(want bool, when string) {
+			t.Helper()
+			for range spreadMost {
+				s.recent = append(s.recent, time.Now()) // many were spent
+			}
+			if got := s.wants(h); got != want {
+				t.Errorf("%s: wants another: got %v, want %v", when, got, want)
+			}
+		}
+		dial(false).Retire() // chat's, which has been replaced and is about to end
+		dial(false)
+		var bulk []*activeCarrier
+		for range mostSeen - 2 {
+			wants(true, "there is room")
+			bulk = append(bulk, dial(true))
+		}
+		wants(false, "one is about to end, and all others are there")
+		bulk[0].Close()
+		time.Sleep(time.Second)
+		wants(true, "one has ended")
+		s.others.Add(1) // chat dials one
+		wants(false, "chat needs what is left")
+		s.others.Add(-1)
+		dial(false)
+		if seen := s.seen(h); seen != mostSeen || bulk[1].Dead() {
+			t.Errorf("a network sees %d, want %d, and none of bulk's ended for that: %v", seen, mostSeen, bulk[1].Dead())
+		}
+		dial(false)
+		if seen := s.seen(h); seen != mostSeen || !bulk[1].Dead() {
+			t.Errorf("a network sees %d, want %d, as the oldest of bulk's has ended: %v", seen, mostSeen, bulk[1].Dead())
 		}
 		c.stop()
 		c.table.Carriers.Close()

@@ -54,16 +54,6 @@ func (h *home) serving() []*activeCarrier {
 	return slices.DeleteFunc(slices.Clone(h.carriers), func(l *activeCarrier) bool { return l.Dead() })
 }
 
-// messagesOpen is how many carriers of the gateway door a home has.
-func (h *home) messagesOpen() (n int) {
-	for _, l := range h.serving() {
-		if l.gateway {
-			n++
-		}
-	}
-	return n
-}
-
 // ends counts why carriers ended.
 type ends struct {
 	mu   sync.Mutex // guards the following

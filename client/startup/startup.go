@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +25,7 @@ var (
 	ErrSystem = errors.New("how this system starts programs is not known here: have it run culvert connect --link-file FILE when it starts")
 	// ErrMissing means that nothing is installed.
 	ErrMissing = errors.New("the service is not installed: culvert service install does that")
+	errRuns    = errors.New("the service has not ended")
 )
 
 // Client is what the system is to start.
@@ -92,51 +94,115 @@ func (s *System) State() string { return s.path(s.state) }
 // Install has the system start the client, now and with the machine. It may be called again, with other options, or by
 // another program, which takes the place of the one before.
 func (s *System) Install(ctx context.Context, c Client) error {
-	if !s.admin {
-		return errRights
+	if err := s.mayInstall(ctx, c); err != nil {
+		return err
 	}
-	if c.Link == "" && !s.exists(s.link) {
-		return errors.New("the link is missing: name its file with --link-file")
-	}
+	first := !s.Installed(ctx)
 	if err := s.settle(ctx); err != nil {
 		return fmt.Errorf("copy the program: %w", err)
 	}
-	if err := s.makeFolders(); err != nil {
-		return err
-	}
-	if err := s.all(ctx, s.prepare); err != nil {
+	if err := s.prepareFolder(ctx, first); err != nil {
 		return err
 	}
 	for _, f := range s.files(s.Program(), c) {
-		if f.text == "" || f.unit && s.isPackaged() {
+		if f.unit && s.isPackaged() {
 			continue
 		}
 		if err := s.write(f); err != nil {
 			return fmt.Errorf("write %s: %w", f.name, err)
 		}
 	}
-	if len(s.replace) > 0 {
-		s.all(ctx, s.replace) // there may be none yet
+	if len(s.replace) > 0 { // there may be none yet, so what its end says counts for nothing
+		s.each(ctx, s.replace)
+		s.within(ctx, s.isGone)
 	}
 	return s.all(ctx, s.install(s.Program(), c.Options))
 }
 
-// Start starts the client, and Stop ends it until the machine or Start starts it again.
-func (s *System) Start(ctx context.Context) error { return s.manage(ctx, s.start) }
-func (s *System) Stop(ctx context.Context) error  { return s.manage(ctx, s.stop) }
-
-func (s *System) manage(ctx context.Context, commands [][]string) error {
+func (s *System) mayInstall(ctx context.Context, c Client) error {
 	switch {
-	case !s.Installed():
-		return ErrMissing
 	case !s.admin:
 		return errRights
+	case s.packaged != "" && s.packaged == s.unit() && s.exists(s.packaged) && !s.isOurs(s.packaged) && s.self != packaged.Program:
+		return fmt.Errorf("a package has brought %s: use its program, /usr/bin/culvert service install, or remove the package", s.packaged)
+	case c.Link == "" && !(s.Installed(ctx) && s.exists(s.link)):
+		return errors.New("the link is missing: name its file with --link-file")
 	}
-	return s.all(ctx, commands)
+	return nil
+}
+
+// prepareFolder makes the folder of the link. Where anybody could have made it before the first installation, with a link
+// in it or a door left open, nothing of that stays.
+func (s *System) prepareFolder(ctx context.Context, first bool) error {
+	info, err := os.Lstat(s.path(s.folder))
+	if s.planted && err == nil && info.Mode().Type() != fs.ModeDir {
+		return fmt.Errorf("%s is no folder, but leads elsewhere: remove it, and do this again", s.folder)
+	}
+	afresh := s.planted && first
+	if afresh {
+		if err := os.RemoveAll(s.path(s.folder)); err != nil {
+			return err
+		}
+	}
+	if err := s.makeFolders(); err != nil {
+		return err
+	}
+	if err := s.all(ctx, s.prepare); err != nil || !afresh {
+		return err
+	}
+	return s.empty(s.folder) // whoever was quick may have written there before the rights were set
+}
+
+// empty removes all that is in a folder.
+func (s *System) empty(folder string) error {
+	all, err := os.ReadDir(s.path(folder))
+	for _, e := range all {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(s.path(folder), e.Name())))
+	}
+	return err
+}
+
+// Start starts the client, and does nothing if it runs.
+func (s *System) Start(ctx context.Context) error {
+	if err := s.mayManage(ctx); err != nil || s.Running(ctx) {
+		return err
+	}
+	if err := s.each(ctx, s.start); err != nil && !s.within(ctx, s.Running) {
+		return err
+	}
+	return nil
+}
+
+// Stop ends the client until the machine or Start starts it again. It returns when the client has ended, also if it had
+// before.
+func (s *System) Stop(ctx context.Context) error {
+	if err := s.mayManage(ctx); err != nil {
+		return err
+	}
+	err := s.each(ctx, s.stop)
+	if s.within(ctx, s.hasEnded) {
+		return nil
+	}
+	return errors.Join(errRuns, err)
+}
+
+func (s *System) mayManage(ctx context.Context) error {
+	switch {
+	case !s.admin:
+		return errRights
+	case !s.Installed(ctx):
+		return ErrMissing
+	}
+	return nil
 }
 
 // Installed says whether Install was called and Uninstall was not.
-func (s *System) Installed() bool { return s.exists(s.mark) }
+func (s *System) Installed(ctx context.Context) bool {
+	if s.mark == "" {
+		return !s.isGone(ctx)
+	}
+	return s.exists(s.mark)
+}
 
 // Running says whether the system runs the client.
 func (s *System) Running(ctx context.Context) bool {
@@ -144,27 +210,56 @@ func (s *System) Running(ctx context.Context) bool {
 	return err == nil && strings.Contains(said, s.says)
 }
 
-// Uninstall ends the client and removes what Install wrote, with the link and with what the client has learned. The
-// program stays.
-func (s *System) Uninstall(ctx context.Context) error {
-	switch {
-	case !s.Installed():
-		return ErrMissing
-	case !s.admin:
-		return errRights
+// isGone says whether the system runs the client no more and, where it keeps a list of services, has none by that name.
+func (s *System) isGone(ctx context.Context) bool {
+	_, err := s.run(ctx, s.running...)
+	return err != nil
+}
+
+// hasEnded says whether the client has ended, and is not about to be started again.
+func (s *System) hasEnded(ctx context.Context) bool {
+	said, err := s.run(ctx, s.running...)
+	return err != nil || s.saysEnded != "" && strings.Contains(said, s.saysEnded)
+}
+
+// endPatience is how long a client may take to end after its system was told to end it: launchd kills what does not.
+const endPatience = 10 * time.Second
+
+// within waits until something is so, and says whether it is.
+func (s *System) within(ctx context.Context, is func(context.Context) bool) bool {
+	ctx, cancel := context.WithTimeout(ctx, endPatience)
+	defer cancel()
+	for !is(ctx) {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(200 * time.Millisecond):
+		}
 	}
-	s.all(ctx, s.uninstall) // what has ended already cannot be ended
+	return true
+}
+
+// Uninstall ends the client and removes what Install wrote, with the link and with what the client has learned. The
+// program stays. Nothing is removed while the client runs.
+func (s *System) Uninstall(ctx context.Context) error {
+	if err := s.mayManage(ctx); err != nil {
+		return err
+	}
+	err := s.each(ctx, s.uninstall) // what has ended already cannot be ended
+	if !s.within(ctx, s.isGone) && (err != nil || !s.within(ctx, s.hasEnded)) {
+		return errors.Join(errRuns, err)
+	}
 	var failed []error
 	for _, f := range s.files(s.Program(), Client{}) {
-		if !f.unit || !s.isPackaged() {
-			failed = append(failed, s.remove(os.Remove, f.name))
+		if !f.unit || s.isOurs(f.name) {
+			failed = append(failed, s.takeBack(f))
 		}
 	}
 	for _, name := range append(s.leaves, s.state) {
 		failed = append(failed, s.remove(os.RemoveAll, name))
 	}
 	os.Remove(s.path(s.folder)) // stays if somebody else has files there
-	failed = append(failed, s.all(ctx, s.forget))
+	failed = append(failed, s.each(ctx, s.forget))
 	return errors.Join(failed...)
 }
 
@@ -177,7 +272,23 @@ func (s *System) remove(by func(string) error, name string) error {
 
 // isPackaged says whether a package has brought the client, and the file by which the system starts it.
 func (s *System) isPackaged() bool {
-	return s.packaged != "" && s.self == packaged.Program && s.exists(s.packaged)
+	return s.packaged != "" && s.self == packaged.Program && s.exists(s.packaged) && !s.isOurs(s.packaged)
+}
+
+// isOurs says whether Install wrote a file by which a system starts the client.
+func (s *System) isOurs(name string) bool {
+	b, err := os.ReadFile(s.path(name))
+	return err == nil && strings.Contains(string(b), ours)
+}
+
+// unit is the file by which the system starts the client.
+func (s *System) unit() string {
+	for _, f := range s.files(s.Program(), Client{}) {
+		if f.unit {
+			return f.name
+		}
+	}
+	return ""
 }
 
 // settle copies the program to where it stays, and where the service may read it, if it lies elsewhere: in a folder of
@@ -192,7 +303,7 @@ func (s *System) settle(ctx context.Context) error {
 		return err
 	}
 	if len(s.release) > 0 {
-		s.all(ctx, s.release) // Windows replaces no program that runs
+		s.each(ctx, s.release) // Windows replaces no program that runs
 	}
 	if err := os.MkdirAll(filepath.Dir(s.path(to)), 0o755); err != nil {
 		return err
@@ -207,18 +318,14 @@ func (s *System) makeFolders() error {
 	return os.Chmod(s.path(s.folder), s.folderMode) // whatever root's umask
 }
 
-func (s *System) write(f file) error {
-	if err := os.MkdirAll(filepath.Dir(s.path(f.name)), 0o755); err != nil {
-		return err
-	}
-	return secret.Write(s.path(f.name), []byte(f.text), f.mode)
+func (s *System) path(name string) string {
+	return filepath.Join(s.root, strings.ReplaceAll(name, `\`, string(filepath.Separator)))
 }
 
-func (s *System) path(name string) string { return filepath.Join(s.root, name) }
-
+// exists says whether there is such a file. One that this user may not see is there.
 func (s *System) exists(name string) bool {
 	_, err := os.Stat(s.path(name))
-	return err == nil
+	return err == nil || errors.Is(err, os.ErrPermission)
 }
 
 // all runs commands until one fails.
@@ -229,6 +336,15 @@ func (s *System) all(ctx context.Context, commands [][]string) error {
 		}
 	}
 	return nil
+}
+
+// each runs all commands, whatever those before said.
+func (s *System) each(ctx context.Context, commands [][]string) error {
+	var failed []error
+	for _, c := range commands {
+		failed = append(failed, s.all(ctx, [][]string{c}))
+	}
+	return errors.Join(failed...)
 }
 
 // commandPatience bounds each command: a service manager answers within seconds.

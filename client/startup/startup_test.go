@@ -14,21 +14,26 @@ import (
 	"testing"
 )
 
-// machine is a system of its own in a folder, which has sign, and writes down the commands that it is told.
+// machine is a system of its own in a folder, which writes down the commands that it is told.
 func machine(t *testing.T, w way) (s *System, told *[]string) {
+	t.Helper()
+	s, m := managed(t, w)
+	return s, &m.told
+}
+
+// managed is a system of its own in a folder, and what starts programs there.
+func managed(t *testing.T, w way) (*System, *manager) {
 	t.Helper()
 	if runtime.GOOS == "windows" {
 		t.Skip("files of other systems have no place in a folder there")
 	}
-	s, told = &System{way: w, root: t.TempDir(), self: filepath.Join(t.TempDir(), "culvert"), admin: true}, new([]string)
+	s := &System{way: w, root: t.TempDir(), self: filepath.Join(t.TempDir(), "culvert"), admin: true}
 	if err := os.WriteFile(s.self, []byte("a program"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	s.run = func(_ context.Context, command ...string) (string, error) {
-		*told = append(*told, strings.Join(command, " "))
-		return "RUNNING", nil
-	}
-	return s, told
+	m := &manager{asked: strings.Join(w.running, " ")}
+	s.run = m.run
+	return s, m
 }
 
 // files are those of the machine, and what they hold.
@@ -59,7 +64,7 @@ func TestALinkIsInAFileAloneThatItsOwnerReads(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, text := range files(t, s) {
-			if strings.Contains(text, "secret") != (name == filepath.Join("/", s.link)) {
+			if strings.Contains(text, "secret") != (name == strings.TrimPrefix(s.path(s.link), s.root)) {
 				t.Errorf("%s: got %q in %s, want the link in its own file alone", s.log, text, name)
 			}
 		}
@@ -98,14 +103,17 @@ func TestInstalledAgainTheLinkStaysAndTheFlagsAreNew(t *testing.T) {
 	t.Parallel()
 	for _, w := range ways() {
 		s, told := machine(t, w)
-		if err := errors.Join(s.Install(t.Context(), client), s.Install(t.Context(), Client{Options: []string{"--host=new"}})); err != nil {
+		if err := s.Install(t.Context(), client); err != nil {
+			t.Fatal(err)
+		}
+		*told = nil
+		if err := s.Install(t.Context(), Client{Options: []string{"--host=new"}}); err != nil {
 			t.Fatal(err)
 		}
 		all := files(t, s)
-		if got := all[filepath.Join("/", s.link)]; got != "culvert:secret\n" {
+		if got := all[strings.TrimPrefix(s.path(s.link), s.root)]; got != "culvert:secret\n" {
 			t.Errorf("%s: got link %q, want the first", s.log, got)
 		}
-		*told = (*told)[len(*told)/2:]
 		text := strings.Join(*told, "\n")
 		for _, one := range all {
 			text += one
@@ -127,7 +135,7 @@ func TestUninstalledNothingIsLeftButTheProgram(t *testing.T) {
 		if err := errors.Join(os.MkdirAll(filepath.Dir(learned), 0o700), os.WriteFile(learned, nil, 0o600), s.Uninstall(t.Context())); err != nil {
 			t.Fatal(err)
 		}
-		if all := files(t, s); len(all) != 1 || s.Installed() {
+		if all := files(t, s); len(all) != 1 || s.Installed(t.Context()) {
 			t.Errorf("%s: got %q left, want %s alone", s.log, all, s.program)
 		}
 		if err := s.Uninstall(t.Context()); err != ErrMissing {

@@ -18,7 +18,9 @@ type way struct {
 	folder     string // ours, for the link
 	folderMode fs.FileMode
 	link       string // the file of the link
-	mark       string // a file that is there while the service is installed
+	mark       string // a file that is there while the service is installed; empty: the system's list of services says it
+	planted    bool   // anybody may have made the folder
+	proxy      Place
 	packaged   string // a package's file that makes ours needless; empty: none
 	state      string // what the client keeps
 	leaves     []string
@@ -28,15 +30,9 @@ type way struct {
 
 	prepare, replace, release, start, stop, uninstall, forget [][]string
 
-	running []string // succeeds while the client runs, and then says
-	says    string
-}
-
-// file is one that Install writes, if it has a text, and Uninstall removes.
-type file struct {
-	name, text string
-	mode       fs.FileMode
-	unit       bool // packages bring one, too
+	running   []string // succeeds while the client runs, and then says; where there is a list of services, while it is there
+	says      string
+	saysEnded string // what running says of a client that has ended and is on the list
 }
 
 const (
@@ -65,24 +61,27 @@ func linkFile(name string, c Client) file {
 	return file{name: name, text: c.Link + "\n", mode: 0o600}
 }
 
-// calls replaces the program's place in a file of the packages'.
-func calls(text, program string) string {
-	return strings.ReplaceAll(text, packaged.Program, program)
-}
+// ours stands in each file of Install's that a package brings, too, and not in the package's.
+const ours = "# Written by culvert service install.\n"
 
-// said are options as they stand in a file of settings that a shell reads, or systemd.
-func said(options []string) string {
-	return "CULVERT_OPTIONS=\"" + strings.Join(options, " ") + "\"\n"
+// calls replaces the program's place in a file of the packages', and has it say who wrote it, behind a script's first line.
+func calls(text, program string) string {
+	text = strings.ReplaceAll(text, packaged.Program, program)
+	if first, rest, found := strings.Cut(text, "\n"); found && strings.HasPrefix(first, "#!") {
+		return first + "\n" + ours + rest
+	}
+	return ours + text
 }
 
 func systemd() way {
 	w := onUnix("linux", "/run/systemd/system")
 	w.packaged = "/usr/lib/systemd/system/culvert.service"
+	w.proxy = Place{"HTTPS_PROXY=URL", "/etc/default/culvert"}
 	w.leaves = []string{"/var/lib/private/culvert-client"}
 	w.files = func(program string, c Client) []file {
 		return []file{
-			{"/etc/systemd/system/culvert.service", calls(packaged.Systemd, program), 0o644, true},
-			{"/etc/default/culvert", said(c.Options), 0o644, false},
+			{"/etc/systemd/system/culvert.service", calls(packaged.Systemd, program), 0o644, true, nil},
+			{w.proxy.File, "", 0o600, false, variable(c.Options)},
 			linkFile(unixLink, c),
 		}
 	}
@@ -98,11 +97,11 @@ func systemd() way {
 
 func openRC() way {
 	w := onUnix("linux", "/sbin/openrc-run")
-	w.packaged = "/etc/init.d/culvert"
+	w.packaged, w.proxy = "/etc/init.d/culvert", Place{"export HTTPS_PROXY=URL", "/etc/conf.d/culvert"}
 	w.files = func(program string, c Client) []file {
 		return []file{
-			{"/etc/init.d/culvert", calls(packaged.OpenRC, program), 0o755, true},
-			{"/etc/conf.d/culvert", said(c.Options), 0o644, false},
+			{"/etc/init.d/culvert", calls(packaged.OpenRC, program), 0o755, true, nil},
+			{w.proxy.File, "", 0o644, false, variable(c.Options)},
 			linkFile(unixLink, c),
 		}
 	}
@@ -111,20 +110,20 @@ func openRC() way {
 	}
 	w.start, w.stop = [][]string{{"rc-service", "culvert", "start"}}, [][]string{{"rc-service", "culvert", "stop"}}
 	w.uninstall = [][]string{{"rc-service", "culvert", "stop"}, {"rc-update", "delete", "culvert", "default"}}
-	w.running, w.log = []string{"rc-service", "culvert", "status"}, "tail /var/log/messages"
+	w.running, w.log = []string{"rc-service", "culvert", "status"}, "grep culvert /var/log/messages"
 	return w
 }
 
-// procd is OpenWrt's. A router's /tmp is memory, and all else stays, wherever it lies.
+// procd is OpenWrt's. A router's /var is memory, and all else stays, wherever it lies.
 func procd() way {
 	const script = "/etc/init.d/culvert"
 	w := onUnix("linux", "/sbin/procd")
-	w.packaged, w.state = script, "/tmp/culvert"
+	w.packaged, w.state, w.proxy = script, "/var/run/culvert", Place{"option proxy URL", "/etc/config/culvert"}
 	w.settled = append(w.settled, "/root/", "/mnt/", "/overlay/")
 	w.files = func(program string, c Client) []file {
 		return []file{
-			{script, calls(packaged.OpenWrt, program), 0o755, true},
-			{"/etc/config/culvert", "config culvert main\n\toption link '" + unixLink + "'\n\toption lan '0'\n\toption options '" + strings.Join(c.Options, " ") + "'\n", 0o600, false},
+			{script, calls(packaged.OpenWrt, program), 0o755, true, nil},
+			{w.proxy.File, "", 0o600, false, section(unixLink, c.Options)},
 			linkFile(unixLink, c),
 		}
 	}
@@ -140,21 +139,25 @@ func launchd() way {
 	const name, folder = "org.culvert.client", "/Library/Application Support/Culvert"
 	const list, log = "/Library/LaunchDaemons/" + name + ".plist", "/Library/Logs/culvert.log"
 	w := onUnix("darwin", "")
-	w.folder, w.folderMode, w.link, w.mark, w.state = folder, 0o700, folder+"/link", list, folder+"/state"
+	w.folder, w.link, w.mark, w.state = folder, folder+"/link", list, folder+"/state"
 	w.leaves = []string{log}
 	w.files = func(program string, c Client) []file {
 		args := append([]string{program, "connect", "--link-file", folder + "/link", "--state", folder + "/state"}, c.Options...)
-		return []file{{list, propertyList(name, log, args), 0o644, false}, linkFile(folder+"/link", c)}
+		return []file{{list, propertyList(name, log, args), 0o644, false, nil}, linkFile(folder+"/link", c)}
 	}
+	// The folder is root's: in one of its own the client could put another's file in place of its link, which root would
+	// make the client's at the next installation.
+	w.prepare = [][]string{{"chown", "-h", "root", folder}, {"mkdir", "-p", folder + "/state"}}
 	w.replace = [][]string{{"launchctl", "bootout", "system/" + name}}
 	w.install = func(string, []string) [][]string {
 		return [][]string{
-			{"chown", "-R", "daemon", folder}, {"touch", log}, {"chown", "daemon", log}, {"chmod", "600", log},
+			{"chown", "-h", "daemon", folder + "/link", folder + "/state"}, {"chmod", "700", folder + "/state"},
+			{"touch", log}, {"chown", "daemon", log}, {"chmod", "600", log},
 			{"launchctl", "bootstrap", "system", list},
 		}
 	}
-	w.start, w.stop = [][]string{{"launchctl", "bootstrap", "system", list}}, w.replace
-	w.uninstall = w.replace
+	w.start = [][]string{{"launchctl", "bootstrap", "system", list}, {"launchctl", "kickstart", "system/" + name}}
+	w.stop, w.uninstall, w.says = w.replace, w.replace, "state = running"
 	w.running, w.log = []string{"launchctl", "print", "system/" + name}, "sudo tail "+log
 	return w
 }
@@ -190,9 +193,13 @@ func windows() way {
 	state, events := folder+`\state`, `HKLM\SYSTEM\CurrentControlSet\Services\EventLog\Application\`+Name
 	w := way{
 		goos: "windows", program: os.Getenv("ProgramFiles") + `\Culvert\culvert.exe`,
-		folder: folder, folderMode: 0o700, link: folder + `\link`, mark: folder + `\link`, state: state,
+		folder: folder, folderMode: 0o700, link: folder + `\link`, planted: true, state: state,
 	}
-	w.prepare = [][]string{{"icacls", folder, "/inheritance:r", "/grant:r", "*S-1-5-18:(OI)(CI)F", "*S-1-5-32-544:(OI)(CI)F", "*S-1-5-19:(OI)(CI)M"}}
+	w.prepare = [][]string{
+		{"icacls", folder, "/setowner", "*S-1-5-32-544", "/T", "/L", "/Q"}, // whoever made a folder may change its rights for ever
+		{"icacls", folder, "/reset", "/T", "/L", "/Q"},
+		{"icacls", folder, "/inheritance:r", "/grant:r", "*S-1-5-18:(OI)(CI)F", "*S-1-5-32-544:(OI)(CI)F", "*S-1-5-19:(OI)(CI)M"},
+	}
 	w.files = func(_ string, c Client) []file { return []file{linkFile(folder+`\link`, c)} }
 	w.release = [][]string{{"net", "stop", Name}}
 	w.replace = [][]string{{"net", "stop", Name}, {"sc.exe", "delete", Name}}
@@ -203,13 +210,14 @@ func windows() way {
 			{"reg", "add", events, "/v", "TypesSupported", "/t", "REG_DWORD", "/d", "7", "/f"},
 			{"sc.exe", "create", Name, "binPath=", strings.TrimSpace(line), "start=", "delayed-auto", "obj=", `NT AUTHORITY\LocalService`},
 			{"sc.exe", "failure", Name, "reset=", "0", "actions=", "restart/5000"},
+			{"sc.exe", "failureflag", Name, "1"}, // also after an end that is no crash
 			{"sc.exe", "start", Name},
 		}
 	}
 	w.start, w.stop = [][]string{{"sc.exe", "start", Name}}, [][]string{{"net", "stop", Name}}
 	w.uninstall = w.replace
 	w.forget = [][]string{{"reg", "delete", events, "/f"}}
-	w.running, w.says = []string{"sc.exe", "query", Name}, "RUNNING"
+	w.running, w.says, w.saysEnded = []string{"sc.exe", "query", Name}, "RUNNING", "STOPPED"
 	w.log = `wevtutil qe Application /c:20 /rd:true /f:text /q:"*[System[Provider[@Name='` + Name + `']]]"`
 	return w
 }

@@ -60,7 +60,7 @@ func serviceInstall(ctx context.Context, args []string, stdout, stderr io.Writer
 	if err != nil {
 		return err
 	}
-	c, err := o.client(ctx, rest, given, s.Installed(), stderr)
+	c, err := o.client(ctx, rest, given, installation{s.Installed(ctx), s.Proxy()}, stderr)
 	if err != nil {
 		return err
 	}
@@ -72,11 +72,31 @@ func serviceInstall(ctx context.Context, args []string, stdout, stderr io.Writer
 	out.Hint("  %s", strings.Join(append([]string{s.Program(), "connect"}, c.Options...), " "))
 	out.Hint("culvert service status says how it does, and this shows its log:")
 	out.Hint("  %s", s.Log())
+	o.dialing.tellProxy(out, s, os.Getenv)
 	return tellService(ctx, s, startPatience, out, *o.language)
 }
 
+// tellProxy says that the service does not have the environment of whoever installs it, if that has a proxy.
+func (d *dialerSource) tellProxy(out *term.Console, s *startup.System, env func(string) string) {
+	proxied := slices.ContainsFunc([]string{"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"}, func(name string) bool { return env(name) != "" })
+	if !proxied || d.via != "" || s.HasProxy() {
+		return
+	}
+	out.Hint("HTTPS_PROXY or ALL_PROXY is set here, and the service does not have it: install it again with --via URL.")
+	if p := s.Proxy(); p.File != "" {
+		out.Hint("A proxy that has a password is written into %s, which is to be root's alone, as:", p.File)
+		out.Hint("  %s", p.Line)
+	}
+}
+
+// installation is what a service's flags are checked against: whether one is installed, and where its proxy can be.
+type installation struct {
+	installed bool
+	proxy     startup.Place
+}
+
 // client is what the flags say, which are those that were given, of culvert connect. The installed link may stay.
-func (o *connectOptions) client(ctx context.Context, rest, given []string, installed bool, ask io.Writer) (startup.Client, error) {
+func (o *connectOptions) client(ctx context.Context, rest, given []string, on installation, ask io.Writer) (startup.Client, error) {
 	options := slices.DeleteFunc(given, func(g string) bool { return strings.HasPrefix(g, "--link-file=") })
 	if err := o.check(); err != nil {
 		return startup.Client{}, err
@@ -88,13 +108,13 @@ func (o *connectOptions) client(ctx context.Context, rest, given []string, insta
 		}
 	}
 	if strings.Contains(o.dialing.via, "@") {
-		return startup.Client{}, o.flags.Wrong("--via: a password on the service's command line could be read by every program of this machine; name a proxy without one")
+		return startup.Client{}, o.passwordRefused(on.proxy)
 	}
 	if _, err := o.dialing.dialer(&link.Link{}); err != nil {
 		return startup.Client{}, err
 	}
 	c := startup.Client{Options: options}
-	if installed && o.link.file == "" && len(rest) == 0 {
+	if on.installed && o.link.file == "" && len(rest) == 0 {
 		return c, nil
 	}
 	l, err := o.link.read(ctx, rest, *o.language, os.Stdin, ask)
@@ -103,6 +123,13 @@ func (o *connectOptions) client(ctx context.Context, rest, given []string, insta
 	}
 	c.Link = l.String()
 	return c, nil
+}
+
+func (o *connectOptions) passwordRefused(proxy startup.Place) error {
+	if proxy.File == "" {
+		return o.flags.Wrong("--via: a password on the service's command line could be read by every program of this machine; name a proxy without one")
+	}
+	return o.flags.Wrong("--via: a password on the service's command line could be read by every program of this machine; leave --via out, and write %s into %s with chmod 600", proxy.Line, proxy.File)
 }
 
 // tellService says how the service does. A client that does not answer within patience does not do well.
@@ -182,7 +209,7 @@ func serviceStatus(ctx context.Context, args []string, stdout, _ io.Writer) erro
 	}
 	out := term.NewConsole(stdout).In(l)
 	switch {
-	case !s.Installed():
+	case !s.Installed(ctx):
 		out.Step(term.Bad, 0, "Not installed")
 		out.Hint("culvert service install does that.")
 		return isMissing
@@ -193,7 +220,10 @@ func serviceStatus(ctx context.Context, args []string, stdout, _ io.Writer) erro
 		return isStopped
 	}
 	out.Step(term.Good, 0, "Installed, and runs")
-	return tellService(ctx, s, time.Second, out, l)
+	if err := tellService(ctx, s, time.Second, out, l); err != nil {
+		out.Hint("%s", l.Sentence(err.Error())) // it runs, which is what was asked
+	}
+	return nil
 }
 
 const uninstallAbout = `

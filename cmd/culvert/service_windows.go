@@ -42,20 +42,31 @@ func (s service) Execute(_ []string, asked <-chan svc.ChangeRequest, tell chan<-
 	go func() { ended <- program.Run(ctx, os.Args[1:], s.log, s.log) }()
 	running := svc.Status{State: svc.Running, Accepts: svc.AcceptStop | svc.AcceptShutdown}
 	tell <- running
+	toStop := false
 	for {
 		select {
 		case code := <-ended:
-			return true, uint32(code)
+			return endCode(code, toStop)
 		case r := <-asked:
 			switch r.Cmd {
 			case svc.Interrogate:
 				tell <- running
 			case svc.Stop, svc.Shutdown:
 				tell <- svc.Status{State: svc.StopPending}
+				toStop = true
 				stop()
 			}
 		}
 	}
+}
+
+// endCode is what the manager is told of the end: no failure if it wanted that, and else one, after which it starts the
+// service again, with whichever code the program ended.
+func endCode(code int, wanted bool) (specific bool, told uint32) {
+	if wanted {
+		return false, 0
+	}
+	return true, uint32(max(1, code))
 }
 
 // eventWriter makes an event of each write. 1 is an event that EventCreate.exe, whose messages the service's are, has a

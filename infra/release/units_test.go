@@ -88,6 +88,17 @@ func TestAnEdgeKeepsItsCertificateApartFromTheOrigins(t *testing.T) {
 	}
 }
 
+// A client of root's would be a way into the whole machine.
+func TestOpenRCRunsTheClientAsAUserWhoReadsTheLink(t *testing.T) {
+	t.Parallel()
+	out, err := openrc("culvert", "start_pre; echo $command_user")
+	for _, want := range []string{"--owner root:culvert-client --mode 0640 /etc/culvert/link\n", "--owner culvert-client:culvert-client --mode 0700 /var/lib/culvert-client\nculvert-client:culvert-client\n"} {
+		if err != nil || !strings.Contains(out, want) {
+			t.Errorf("got %s and %v, want %q", out, err, want)
+		}
+	}
+}
+
 // prepared is what a script of OpenRC's makes before it starts its service.
 func prepared(name string) (string, error) {
 	out, err := openrc(name, "start_pre")
@@ -96,7 +107,7 @@ func prepared(name string) (string, error) {
 
 // openrc runs a command after it has read a script, where a test says that there is no empty file.
 func openrc(name, command string) (string, error) {
-	const words = "checkpath() { echo \"$*\"; }\n[() { return 1; }\n"
+	const words = "id() { :; }\ncheckpath() { echo \"$*\"; }\n[() { return 1; }\n"
 	out, err := exec.Command("bash", "-c", words+". ../package/openrc/"+name+"\n"+command).CombinedOutput()
 	return string(out), err
 }

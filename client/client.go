@@ -175,6 +175,7 @@ func New(cfg Config) (*Client, error) {
 // goroutine of the client is left when it returns, always nil. It is called once.
 func (c *Client) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, c.stop)()
+	c.table.KeepWarm()
 	c.tasks.Go(func() { c.table.Sweep(ctx) })
 	c.tasks.Go(func() { c.keepAlive(ctx) })
 	c.keepMain(ctx)

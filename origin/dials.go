@@ -107,7 +107,7 @@ func (d *dials) start(q *userQueue) {
 	for one := q.take(); one != nil; one = q.take() {
 		var ctx context.Context
 		ctx, one.cancel = context.WithCancel(d.ctx)
-		d.tasks.Go(func() {
+		d.tasks.Brief(func() {
 			one.dial(ctx)
 			d.ended(q, one)
 		})

@@ -36,6 +36,9 @@ type Origin struct {
 	tasks *tasks.Group // all goroutines of the origin
 }
 
+// mostWarm is how many goroutines that have dialled are kept for what is dialled next.
+const mostWarm = 8
+
 // New makes an Origin, or says what is wrong with cfg. Close releases what it holds.
 func New(cfg Config) (*Origin, error) {
 	if err := cfg.check(); err != nil {
@@ -43,11 +46,13 @@ func New(cfg Config) (*Origin, error) {
 	}
 	cfg.defaults()
 	o := &Origin{tasks: tasks.NewGroup()}
+	o.tasks.KeepWarm(mostWarm)
 	o.ctx, o.stop = context.WithCancel(context.Background())
 	o.acceptor, o.admission = newAcceptor(o.ctx, cfg, o.tasks), newAdmission(cfg)
 	o.table = tunnel.NewTable(tunnel.Events{
 		Open: o.acceptor.open, Ended: o.acceptor.ended, Proved: o.proved,
 	}, tunnel.NewWindows(cfg.Windows), false)
+	o.table.KeepWarm()
 	shares := &o.table.Shares
 	shares.Memory = share.NewBound[uint32](cfg.kept())
 	shares.Tunnels = share.NewBound[uint32](int64(cfg.MaxTunnels))

@@ -121,7 +121,7 @@ func (c *Carrier) kick() {
 	case q.running:
 		q.work.Signal()
 	default:
-		q.running = c.set.tasks.Go(c.writer)
+		q.running = c.set.tasks.Brief(c.writer)
 	}
 }
 

@@ -38,7 +38,7 @@ type count struct{ proved, unproved int }
 // moved. isClient says that its carriers keep themselves alive by Check.
 func NewSet(active func() time.Time, g *tasks.Group, isClient bool) *Set {
 	s := &Set{active: active, tasks: g, asks: isClient, living: map[*Carrier]struct{}{}, byUser: map[uint32]count{}}
-	s.poller.Go = g.Go
+	s.poller.Go = g.Brief
 	return s
 }
 

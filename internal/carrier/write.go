@@ -65,7 +65,7 @@ func (c *Carrier) writeFor(s *Slot) {
 		case q.dead || !q.mayWrite():
 			q.running = false
 		case !mine:
-			q.running = c.set.tasks.Go(c.writer)
+			q.running = c.set.tasks.Brief(c.writer)
 		default:
 			c.mu.Unlock()
 			continue

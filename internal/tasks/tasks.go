@@ -15,11 +15,15 @@ type Group struct {
 	left  atomic.Int64 // those that run or are pending, and one more until Wait
 	empty chan struct{}
 	once  sync.Once // for Wait to take that one off
+
+	warm     chan func() // what Brief is given, for whoever waits
+	waiting  atomic.Int32
+	mostWarm atomic.Int32 // how many may wait
 }
 
 // NewGroup makes an empty group.
 func NewGroup() *Group {
-	g := &Group{empty: make(chan struct{})}
+	g := &Group{empty: make(chan struct{}), warm: make(chan func())}
 	g.left.Store(1)
 	return g
 }
@@ -35,6 +39,52 @@ func (g *Group) Go(f func()) bool {
 		f()
 	}()
 	return true
+}
+
+// stayWarm is how long a goroutine waits for something brief to run.
+const stayWarm = time.Second
+
+// KeepWarm has up to n goroutines that have run something brief wait a moment for more of it. Its caller calls
+// Wait in the end.
+func (g *Group) KeepWarm(n int) { g.mostWarm.Store(int32(n)) }
+
+// Brief is Go for what ends soon and is run often. A new goroutine has a small stack, and to grow that takes longer than
+// much of what is run; one that is kept warm has grown its stack already.
+func (g *Group) Brief(f func()) bool {
+	if !g.Add() {
+		return false
+	}
+	select {
+	case g.warm <- f:
+	default:
+		go g.runBrief(f)
+	}
+	return true
+}
+
+func (g *Group) runBrief(f func()) {
+	timer := time.NewTimer(stayWarm)
+	defer timer.Stop()
+	for f != nil {
+		f()
+		g.Done()
+		f = g.next(timer)
+	}
+}
+
+// next waits for something to run; nil: nothing came in time, or enough wait already.
+func (g *Group) next(timer *time.Timer) (f func()) {
+	defer g.waiting.Add(-1)
+	if g.waiting.Add(1) > g.mostWarm.Load() {
+		return nil
+	}
+	timer.Reset(stayWarm)
+	select {
+	case f = <-g.warm:
+	case <-timer.C:
+	case <-g.empty:
+	}
+	return f
 }
 
 // Add counts a goroutine that the caller starts and that calls Done at its end:

@@ -57,3 +57,56 @@ func TestAGroupIsGivenMoreWhileItIsWaitedFor(t *testing.T) {
 		}
 	}
 }
+
+// What is brief goes on in a goroutine that ran something brief before, if one waits; those that wait are few, end with
+// the group, and do so by themselves where nothing comes.
+func TestWhatIsBriefUsesFewGoroutinesAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const mostWarm = 8
+		g := NewGroup()
+		g.KeepWarm(mostWarm)
+		run := func(n int) (started int) { // how many more goroutines than waited
+			waited := int(g.waiting.Load())
+			hold := make(chan struct{})
+			for range n {
+				if !g.Brief(func() { <-hold }) {
+					t.Error("got it refused before Wait")
+				}
+			}
+			synctest.Wait()
+			taken := waited - int(g.waiting.Load())
+			close(hold)
+			synctest.Wait()
+			return n - taken
+		}
+		if got := run(3 * mostWarm); got != 3*mostWarm {
+			t.Errorf("got %d goroutines for %d at once, want as many", got, 3*mostWarm)
+		}
+		if got := g.waiting.Load(); got != mostWarm {
+			t.Errorf("got %d that wait, want %d", got, mostWarm)
+		}
+		for range 5 {
+			if got := run(mostWarm); got != 0 {
+				t.Errorf("got %d new goroutines while %d wait, want none", got, mostWarm)
+			}
+		}
+		if got := run(mostWarm + 2); got != 2 {
+			t.Errorf("got %d new goroutines for 2 more than wait, want 2", got)
+		}
+		time.Sleep(stayWarm)
+		synctest.Wait()
+		if got := g.waiting.Load(); got != 0 {
+			t.Errorf("got %d that wait after %v of nothing, want none", got, stayWarm)
+		}
+		run(1)
+		g.Wait()
+		synctest.Wait()
+		if got := g.waiting.Load(); got != 0 {
+			t.Errorf("got %d that wait after Wait, want none", got)
+		}
+		if g.Brief(func() {}) {
+			t.Error("got something brief run after Wait, want it refused")
+		}
+	})
+}

@@ -114,6 +114,10 @@ func NewTable(ev Events, windows *share.Bound[uint32], isClient bool) *Table {
 	return tb
 }
 
+// KeepWarm keeps a few goroutines, with stacks of 8 to 16 KiB, for carriers that write and streams that have bytes. Its
+// caller calls Close in the end.
+func (tb *Table) KeepWarm() { tb.tasks.KeepWarm(8) }
+
 // StartTunnel makes the client's end of a tunnel, which belongs to no session until its
 // first Attach. It owns stream from here on; early are bytes that were read from it
 // already, at most wire.MaxEarly, and belong to the tunnel, too. It returns false if the

@@ -92,7 +92,7 @@ func (t *Tunnel) Join(stream net.Conn) bool {
 	}
 	t.mu.Unlock()
 	t.writeOut()
-	t.startPump(0)
+	t.table.tasks.Brief(func() { t.pump(0) })
 	return true
 }
 

@@ -53,7 +53,8 @@ func TestACarrierMayFreezeWithinItsFirstMessage(t *testing.T) {
 			t.Fatal(err)
 		}
 		near, _ := memoryPair(false)
-		silent := &activeCarrier{Carrier: c.pool.current().session.NewCarrier(near, session.Stream, wire.Token{}), cost: 4100}
+		in := c.pool.current().session
+		silent := &activeCarrier{Carrier: in.NewCarrier(near, in.Party(session.Stream, wire.Token{})), cost: 4100}
 		for brought, want := range map[int]bool{6000: false, 14_000: true} {
 			silent.brought = func() int { return brought }
 			c.budgets.of(0).silent = nil

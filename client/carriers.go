@@ -88,10 +88,11 @@ func (c *Client) dialFor(ctx context.Context, w wanted) (*activeCarrier, error) 
 	l, h := sock.ahead, w.home
 	if l == nil {
 		l = c.newCarrier(sock, at, h)
-		if !h.session.Agrees() { // who has agreed waits for no few milliseconds: others may have died
-			l.Gather()
+		budget := c.budgets.left(l, w.bulk != nil)
+		if budget == 0 {
+			l.Play(&sock.token)
 		}
-		h.paths.follow(l, c.budgets.left(l, w.bulk != nil))
+		h.paths.follow(l, budget)
 		l.SayKnown(c.fronts.known())
 	} else {
 		l.Release()
@@ -119,7 +120,10 @@ func (c *Client) newCarrier(sock *socket, at int, h *home) *activeCarrier {
 		door = session.Gateway
 		l.until = time.Now().Add(gatewayLife + rand.N(gatewayMore))
 	}
-	l.Carrier = h.session.NewCarrier(sock.Transport, door, sock.token)
+	if sock.party == nil {
+		sock.party = h.session.Party(door, sock.token)
+	}
+	l.Carrier = h.session.NewCarrier(sock.Transport, sock.party)
 	l.ShapeFor(c.fronts.at(at).Host)
 	if sock.told != nil {
 		tunnel.Told(l.Carrier, *sock.told)

@@ -16,7 +16,7 @@ import (
 func (c *Client) carrierTo(p *peer) *activeCarrier {
 	sock := p.socket(false)
 	l := &activeCarrier{home: c.pool.current(), ticket: sock.offered, began: time.Now()}
-	l.Carrier = l.home.session.NewCarrier(sock, session.Stream, sock.token)
+	l.Carrier = l.home.session.NewCarrier(sock, l.home.session.Party(session.Stream, sock.token))
 	go func() { c.pool.onDeath(l, l.Serve()) }()
 	return l
 }

@@ -15,6 +15,7 @@ import (
 	"culvert/internal/dial"
 	"culvert/internal/link"
 	"culvert/internal/netpoll"
+	"culvert/internal/session"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
@@ -37,6 +38,7 @@ type socket struct {
 	brought func() int             // bytes that have come in all; nil: it is not known
 	given   atomic.Pointer[string] // the newest ticket
 	told    *[16]byte              // the carrier's challenge; nil: it comes by the carrier alone
+	party   *session.ClientCarrier // the carrier's end of its session, if what it says first went with the request; nil: it is still to be made
 	awaited *transport.Awaited     // the Transport while it is being opened, if ahead
 	ahead   *activeCarrier         // its carrier, whose first message went with the request; nil: that is still to be made
 	drop    func()                 // ends ahead; nil: there is none
@@ -61,15 +63,17 @@ func (s *socket) offered() string {
 func (s *socket) learn(ticket string) { s.given.Store(&ticket) }
 
 // learnFrom keeps what the stream door sets in cookies: the ticket, and the challenge of this carrier.
-func (s *socket) learnFrom(answer *http.Response) {
+// It returns what answers the Agree that went with the request, if that is there.
+func (s *socket) learnFrom(answer *http.Response) (agreement []byte) {
 	for _, cookie := range answer.Cookies() {
 		if cookie.Name == wire.TicketCookie && len(cookie.Value) == wire.TicketLen {
 			s.learn(cookie.Value)
 		}
-		if challenge, ok := wire.ParseChallenge(cookie.Value); ok && cookie.Name == wire.ChallengeCookie {
-			s.told = &challenge
+		if challenge, agreed, ok := wire.ParseChallenge(cookie.Value); ok && cookie.Name == wire.ChallengeCookie {
+			s.told, agreement = &challenge, agreed
 		}
 	}
+	return agreement
 }
 
 // dialSocket races the fronts that may be taken, and returns the number of the
@@ -235,18 +239,27 @@ func (c *Client) upgrade(ctx context.Context, conn net.Conn, i int, ticket strin
 		return s, answer, err
 	}
 	s.drop = func() { c.giveUpAhead(s) }
-	session := s.token.WithAhead(c.goAhead(s, i, conn, w))
-	t, answer, err := transport.Upgrade(ctx, conn, f.Host, f.Path, header(session, ticket, own))
+	first := c.goAhead(s, i, conn, w)
+	if first == nil && w.home != nil {
+		s.party = w.home.session.Party(session.Stream, s.token)
+		first = s.party.Ahead(time.Now())
+	}
+	t, answer, err := transport.Upgrade(ctx, conn, f.Host, f.Path, header(s.token.WithAhead(first), ticket, own))
 	if err != nil {
 		c.giveUpAhead(s)
 		return nil, answer, err
 	}
-	s.learnFrom(answer)
-	if s.ahead != nil {
+	switch agreement := s.learnFrom(answer); {
+	case s.ahead != nil:
 		s.awaited.Open(t)
-	} else {
-		s.Transport = t
+		return s, answer, nil
+	case s.party == nil:
+	case agreement == nil:
+		s.party.Unanswered()
+	case first != nil:
+		transport.Before(t, session.AgreedMessage(agreement))
 	}
+	s.Transport = t
 	return s, answer, nil
 }
 

@@ -27,7 +27,8 @@ func (f *tokenTaker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	cookie, err := r.Cookie(wire.TokenCookie)
 	if err == nil {
 		var token wire.Token
-		token, err = wire.ParseToken(cookie.Value)
+		text, _, _ := wire.CutAhead(cookie.Value)
+		token, err = wire.ParseToken(text)
 		f.tokens = append(f.tokens, token)
 	}
 	w.Header().Set("Date", time.Now().Add(f.ahead).UTC().Format(http.TimeFormat))

@@ -84,7 +84,11 @@ func (d *streamDoor) carry(w http.ResponseWriter, r *http.Request, b bearer, fir
 		http.SetCookie(w, &http.Cookie{Name: wire.TicketCookie, Value: t, Path: "/", Secure: true, HttpOnly: true})
 	}
 	party := d.admission.party(session.Stream, &b)
-	http.SetCookie(w, &http.Cookie{Name: wire.ChallengeCookie, Value: wire.ChallengeText(party.Challenge()), Path: "/", Secure: true, HttpOnly: true})
+	answer := party.Ahead(first, time.Now())
+	if answer != nil {
+		first = nil
+	}
+	http.SetCookie(w, &http.Cookie{Name: wire.ChallengeCookie, Value: wire.ChallengeText(party.Challenge(), answer), Path: "/", Secure: true, HttpOnly: true})
 	sock, err := transport.Accept(w, r, first)
 	if err != nil {
 		return
@@ -92,6 +96,9 @@ func (d *streamDoor) carry(w http.ResponseWriter, r *http.Request, b bearer, fir
 	c := d.admission.newCarrier(sock, party, &b)
 	c.Told = true
 	c.ShapeFor(r.Host)
+	if first == nil {
+		c.Play(&b.token)
+	}
 	c.Start()
 }
 

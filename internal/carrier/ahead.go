@@ -14,15 +14,6 @@ func (c *Carrier) Hold() {
 	c.queue.running = true
 }
 
-// Gather is Hold, and Release after some milliseconds, where messages are no longer than what is said at once: what a new
-// carrier of the stream door has to say goes in one then.
-func (c *Carrier) Gather() {
-	if !c.profile.Messages {
-		c.Hold()
-		c.later(wait(mostGather), c.Release)
-	}
-}
-
 // First makes the first message of a carrier that is held, of at most most bytes, which goes
 // ahead of its transport, with the request for one. nil: it cannot join, as the session is to be
 // agreed on first.

@@ -61,11 +61,15 @@ type Carrier struct {
 	counted   bool     // among the set's proved ones; Set.mu guards it
 	opened    int      // the writer's: Open frames in early records
 	shape     shape
+	plays     bool   // there is an opening, or was
+	size      int    // of the message of it that is being made; the writer's
+	fills     bool   // that message says nothing; the writer's
 	writer    func() // c.write: a closure made once
 	ackFlush  func() // c.flushAcks, likewise
 
 	mu          sync.Mutex // guards the following; never held across I/O
 	queue       writeQueue
+	opening     opening
 	acks        ackSchedule
 	silence     tasks.Timer // until a first word goes that waits; zero: none does
 	out         outbound
@@ -215,6 +219,7 @@ func (c *Carrier) CloseFor(why Cause) {
 	c.queue.stop()
 	c.path.turn.Stop()
 	c.silence.Stop()
+	c.opening.stop()
 	c.doubt.timer.Stop()
 	c.doubt.timer = tasks.Timer{}
 	lane := c.path.lane

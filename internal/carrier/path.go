@@ -100,7 +100,9 @@ func (c *Carrier) takePath(number byte, budget uint32) {
 	if c.path.lane == nil {
 		c.path.number = number
 	}
-	c.path.budget = uint64(budget)
+	if c.path.budget = uint64(budget); budget > 0 {
+		c.endOpening()
+	}
 	c.queue.spent = c.path.isSpent()
 	c.sayLimit()
 	c.kick()

@@ -28,6 +28,8 @@ type writeQueue struct {
 	streak  int    // records of small frames since the last of bulk
 	control []byte // frames that are no sender's, to go with the next record
 	asks    bool   // a Ping is among them
+	shut    bool   // what waits is to go later, as the carrier's opening has it
+	due     bool   // a message of the opening goes, with or without what waits
 	dead    bool
 }
 
@@ -65,9 +67,33 @@ func without(all []*Slot, s *Slot, waits *bool) []*Slot {
 }
 
 // mayWrite reports whether the writer has something that may go.
-func (q *writeQueue) mayWrite() bool {
+func (q *writeQueue) mayWrite() bool { return !q.shut && (q.due || q.wants()) }
+
+// wants reports whether there is something that the session lets go.
+func (q *writeQueue) wants() bool {
 	return q.speak || !q.held && !q.spent && (len(q.small) > 0 || len(q.bulk) > 0 && !q.paced || len(q.control) > 0 && !q.early)
 }
+
+// isUrgent reports whether bytes of streams wait that may go.
+func (q *writeQueue) isUrgent() bool {
+	isOf := func(s *Slot) bool { return s.pending > 0 }
+	return q.wants() && (len(q.bulk) > 0 || slices.ContainsFunc(q.small, isOf))
+}
+
+// waiting is how many bytes wait, about.
+func (q *writeQueue) waiting() int {
+	n := len(q.control)
+	for _, s := range q.small {
+		n += s.pending + dataHead
+	}
+	for _, s := range q.bulk {
+		n += s.pending + dataHead
+	}
+	return n
+}
+
+// dataHead is what a frame with bytes of a stream begins with.
+const dataHead = 15
 
 // keeps reports that what waits does no more than to keep an idle carrier: nobody pays
 // for an agreement for that.
@@ -117,6 +143,8 @@ func (q *writeQueue) stop() {
 func (c *Carrier) kick() {
 	q := &c.queue
 	switch {
+	case q.shut && !q.dead:
+		c.arm(leastHold)
 	case q.dead || !q.mayWrite():
 	case q.running:
 		q.work.Signal()

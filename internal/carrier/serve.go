@@ -58,11 +58,12 @@ func (c *Carrier) begin() {
 	if c.set.asks {
 		c.Ping()
 	}
+	if c.plays {
+		c.beginOpening()
+	}
 	switch {
 	case c.set.asks, !c.Told && !c.profile.Messages:
 		c.speak()
-	case c.Told && c.shape.speaksFirst:
-		c.later(wait(mostHello), c.speak)
 	case c.Told:
 		c.later(wait(mostSilent), c.speak)
 	}
@@ -85,6 +86,9 @@ func (c *Carrier) readMessage() error {
 	}
 	if c.profile.Messages {
 		return c.readBody(r)
+	}
+	if c.plays {
+		c.hearStep()
 	}
 	return c.readRecords(r)
 }
@@ -347,6 +351,9 @@ var started = time.Now()
 func (c *Carrier) carrierWide(h Handler, f wire.Frame) error {
 	switch f.Kind {
 	case wire.Ping:
+		if f.Pos == echoMark { // its time is measured
+			c.skipOpening()
+		}
 		c.elicit(true)
 		c.Put(wire.Frame{Kind: wire.Pong, Pos: f.Pos})
 	case wire.Pong:

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"culvert/internal/session"
 	"culvert/internal/wire"
 )
 
@@ -21,9 +20,6 @@ type shape struct {
 	much     uint16 // mean length of what pads those
 	little   uint16 // of what pads later ones
 	patience time.Duration
-
-	speaksFirst bool // an origin says its first word soon, also to a client that knows it, and that waits for it
-	hello       byte // bytes that fill that word, or a few more
 
 	sent  byte   // first records that have gone
 	spent uint32 // bytes that have padded first records, and those with bytes of a stream
@@ -56,14 +52,8 @@ const (
 	// leastWait and mostWait bound how long, at most, an ack of little waits for company.
 	leastWait, mostWait = 200 * time.Millisecond, 450 * time.Millisecond
 	// mostSilent bounds how long an origin's first word waits for the client's, which may not know it: a CDN may have
-	// dropped the cookie that says it. mostHello bounds how long that of one that speaks first takes, as a server's.
-	mostSilent, mostHello = 800 * time.Millisecond, 24 * time.Millisecond
-	// mostGather bounds how long a client's first words wait for others, as a page's script takes.
-	mostGather = 10 * time.Millisecond
-	// firstSpeakers of 256 users have an origin that speaks first, as the servers of some websites do.
-	firstSpeakers = 100
-	// helloVaries is by how many bytes first words differ.
-	helloVaries = 8
+	// dropped the cookie that says it.
+	mostSilent = 800 * time.Millisecond
 )
 
 // ShapeFor has the carrier look as those of its user do by a front today. It is called before all else; who does not
@@ -84,9 +74,6 @@ func newShape(secret [32]byte, isClient bool) shape {
 		much:     uint16(between(part(1), leastMuch, mostMuch)),
 		little:   uint16(between(part(2), leastLittle, mostLittle)),
 		patience: time.Duration(between(part(3), float64(leastWait), float64(mostWait))),
-
-		speaksFirst: part(4)*256 < firstSpeakers,
-		hello:       byte(part(5) * (session.MaxFill - helloVaries)),
 	}
 }
 
@@ -142,23 +129,12 @@ func (c *Carrier) padFor(n int, holdsStream bool) int {
 	return take(pad, &s.spent, c.mayPad())
 }
 
-// appendFill fills what an origin says without a record, b, if that is anything and the client's end may take it.
-func (c *Carrier) appendFill(b []byte) []byte {
-	if len(b) == 0 || !c.Told {
-		return b
-	}
-	n := int(c.shape.hello) + rand.IntN(helloVaries)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.path.spend(n)
-	return session.AppendFill(b, n)
-}
-
-// skipFill reads what a Fill says follows it. The session takes two at most, before any record, so that the first
-// record tells what they have spent of a budget, too.
+// skipFill reads what a Fill says follows it. Of what a carrier may bring it takes a part.
 func (c *Carrier) skipFill(r io.Reader, n int) error {
 	c.mu.Lock()
-	c.path.spend(n)
+	if c.set.asks {
+		c.path.spend(n)
+	}
 	c.mu.Unlock()
 	return c.fillFrom(r, make([]byte, n))
 }

@@ -52,7 +52,7 @@ func TestTheTextHasTheShapesNumbers(t *testing.T) {
 		fmt.Sprintf("%d to %d ms, by chance", leastWait.Milliseconds(), mostWait.Milliseconds()), fmt.Sprintf("less than %d kB", littleCame>>10),
 		fmt.Sprintf("passes less than %d kB/s, or takes more than %d ms", padSlow>>10, longTrip.Milliseconds()), fmt.Sprintf("at most %d kB (a %dnd of a budget", freePad>>10, budgetShare),
 		fmt.Sprintf("and a %dnd of all bytes", padShare), fmt.Sprintf("within %d ms and a round trip", mostWait.Milliseconds()), fmt.Sprintf("%.0f hours", epoch.Hours()),
-		fmt.Sprintf("after %d ms at most", mostSilent.Milliseconds()), fmt.Sprintf("within %d ms;", mostHello.Milliseconds()), fmt.Sprintf("for up to %d ms", mostGather.Milliseconds()),
+		fmt.Sprintf("after %d ms at most", mostSilent.Milliseconds()),
 	} {
 		if !strings.Contains(string(text), words) {
 			t.Errorf("the text does not say %q", words)
@@ -260,31 +260,21 @@ func TestAShapeLastsForADayAtOneFront(t *testing.T) {
 	})
 }
 
-// An origin's first word waits for the client's where the client knows it, though not for ever, and is filled.
+// An origin's first word waits for the client's where the client knows it, though not for ever.
 func TestAFirstWordThatIsKnownWaits(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		told, speaksFirst bool
-		least, most       time.Duration
-	}{
-		{false, false, 0, 0}, {false, true, 0, 0}, {true, true, mostHello / 4, mostHello}, {true, false, mostSilent / 4, mostSilent},
-	} {
+	for told, bounds := range map[bool][2]time.Duration{false: {0, 0}, true: {mostSilent / 4, mostSilent}} {
 		synctest.Test(t, func(t *testing.T) {
 			d := newDoor(transport.StreamProfile())
 			carrier, party := newOf(d, false)
 			party.head, party.held = append([]byte{0, byte(session.Challenge)}, make([]byte, 16)...), true
-			carrier.shape, carrier.Told = newShape(someSecret(), false), c.told
-			carrier.shape.speaksFirst = c.speaksFirst
+			carrier.Told = told
 			began := time.Now()
 			go carrier.Serve()
 			time.Sleep(time.Second)
 			synctest.Wait()
-			waited, n := d.at[0].Sub(began), len(d.wrote)
-			if waited < c.least || waited > c.most || n != 1 {
-				t.Errorf("%+v: got %d messages, the first after %v", c, n, waited)
-			}
-			if isFilled := len(d.wrote[0]) > 18; isFilled != c.told {
-				t.Errorf("%+v: got %d bytes", c, len(d.wrote[0]))
+			if waited, n := d.at[0].Sub(began), len(d.wrote); waited < bounds[0] || waited > bounds[1] || n != 1 {
+				t.Errorf("told %v: got %d messages, the first after %v", told, n, waited)
 			}
 			carrier.Close()
 			carrier.set.tasks.Wait()
@@ -292,57 +282,15 @@ func TestAFirstWordThatIsKnownWaits(t *testing.T) {
 	}
 }
 
-// A client gathers what is to be said first for some milliseconds.
-func TestAClientsFirstWordsGoTogether(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		d := newDoor(transport.StreamProfile())
-		c, _ := newOver(d)
-		c.Gather()
-		s := c.newBulk(1)
-		c.Ping()
-		go c.Serve()
-		began := time.Now()
-		synctest.Wait()
-		s.add(100)
-		time.Sleep(100 * time.Millisecond)
-		synctest.Wait()
-		if len(d.wrote) != 1 || len(s.filled) != 1 || d.at[0].Sub(began) > mostGather {
-			t.Errorf("got %d messages, %v bytes, the first after %v, want all in one, soon", len(d.wrote), s.filled, d.at[0].Sub(began))
-		}
-		c.Close()
-		c.set.tasks.Wait()
-	})
-}
-
-// A carrier that ends before its first words have gone leaves nobody behind.
-func TestACarrierMayEndWhileItGathers(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		d := newDoor(transport.StreamProfile())
-		c, _ := newOver(d)
-		c.Gather()
-		c.Close()
-		time.Sleep(time.Second)
-		c.set.tasks.Wait()
-		if len(d.wrote) != 0 {
-			t.Errorf("got %d messages of a dead carrier", len(d.wrote))
-		}
-	})
-}
-
 // Both ends count a Fill alike, of whatever the carrier may bring.
 func TestAFillCountsAtBothEnds(t *testing.T) {
 	t.Parallel()
-	far, party := newOf(newDoor(transport.StreamProfile()), false)
+	far, _ := newOf(newDoor(transport.StreamProfile()), false)
 	defer far.Close()
 	near, _ := newOver(newDoor(transport.StreamProfile()))
 	defer near.Close()
-	if b := far.appendFill([]byte{0, 6}); len(b) != 2 {
-		t.Errorf("got %d bytes where the client knows no word, want none", len(b)-2)
-	}
-	far.Told, party.held = true, true
-	b := far.appendFill([]byte{0, byte(session.Unknown)})
+	far.opening.left = 60
+	b := far.appendStep([]byte{0, 6}, 50)
 	if err := near.readRecords(bytes.NewReader(b[2:])); err != nil {
 		t.Fatal(err)
 	}

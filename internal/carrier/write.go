@@ -79,12 +79,18 @@ func (c *Carrier) writeNext() error {
 	if c.profile.Messages {
 		return c.writeMessage()
 	}
+	if c.plays {
+		c.size = c.beginStep()
+	}
 	b, record, turn, err := c.compose(transport.GetFull()[:0], wire.MaxMessage)
 	defer transport.PutBuffer(b)
 	if err != nil {
 		return err
 	}
 	c.writing(record, record, turn)
+	if c.plays {
+		c.endStep(len(b) > 0)
+	}
 	if len(b) == 0 {
 		return nil
 	}
@@ -97,19 +103,30 @@ func (c *Carrier) writeNext() error {
 func (c *Carrier) compose(b []byte, most int) (message []byte, record int, t told, err error) {
 	turns := c.turns.Load()
 	b, may := c.head(b)
-	if !may {
-		return c.appendFill(b), 0, told{}, nil
+	switch {
+	case c.size > 0 && (c.fills || !may):
+		return c.appendStep(b, c.size), 0, told{}, nil
+	case !may:
+		return b, 0, told{}, nil
 	}
 	begin := len(b)
 	full := append(b, 0, 0) // the record's length
 	room := min(most, wire.MaxRecord) - len(full) - wire.RecordOverhead
 	room = min(room, c.recordRoom(begin))
+	if c.size > 0 {
+		room = min(room, max(c.size-len(full)-wire.RecordOverhead, leastFill))
+	}
 	if room < leastFill { // the budget is spent
 		return b, 0, told{}, nil
 	}
 	frames, t := c.frames(full, room, c.isEarly())
 	c.loseAfter(turns)
-	if len(frames) > len(full) || begin > 0 && c.shape.isOpening() {
+	switch {
+	case c.size > 0 && len(frames) == len(full) && c.size <= len(full)+wire.RecordOverhead:
+		return c.appendStep(b, c.size), 0, told{}, nil
+	case c.size > 0:
+		frames = c.appendPads(frames, c.size)
+	case len(frames) > len(full) || begin > 0 && c.shape.isOpening():
 		frames = c.appendPad(frames, len(full), room, t)
 	}
 	if len(frames) == len(full) {
@@ -168,13 +185,12 @@ func (c *Carrier) frames(b []byte, room int, early bool) (_ []byte, t told) {
 	}
 	limit := min(room, maxBatch)
 	for {
-		s := c.smallTurn()
-		if s == nil {
+		left := limit - (len(b) - begin)
+		if left < leastFill { // who waits keeps the place in the queue: an Open that comes late may be taken for an old one
 			return b, t
 		}
-		left := limit - (len(b) - begin)
-		if left < leastFill {
-			s.Ready(0)
+		s := c.smallTurn()
+		if s == nil {
 			return b, t
 		}
 		before := len(b)

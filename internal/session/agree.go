@@ -16,13 +16,14 @@ import (
 // place is where an Agree stands. It means something there alone.
 type place struct {
 	inside bool // a record
+	ahead  bool // the request for the carrier, before there is a challenge
 	door   Door
 	token  wire.Token
 	o      [16]byte // zero: no Challenge, or the gateway door
 }
 
 func (at *place) prologue() []byte {
-	b := append([]byte("culvert 2"), bit(at.inside), byte(at.door))
+	b := append([]byte("culvert 2"), bit(at.inside)|bit(at.ahead)<<1, byte(at.door))
 	return append(append(b, at.token[:]...), at.o[:]...)
 }
 

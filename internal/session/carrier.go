@@ -19,6 +19,7 @@ type end struct {
 	mu         sync.Mutex // guards the following, what side has, keys, latest, and what keys have used
 	state      State
 	challenged bool // client: it came; origin: it was said
+	fills      byte // how many Fills have come
 	unknown    bool // client: it came; origin: it is to be said
 	place
 	id    []byte // what binds the carrier's keys to its Join, or to the generation that it agreed on
@@ -89,6 +90,15 @@ func (e *end) turn(b []byte) []byte {
 		b = appendPlain(b, Turn, e.out.of.j)
 	}
 	return b
+}
+
+// mostFills bounds the Fills of a carrier: whoever is between could send more.
+const mostFills = 60
+
+// takesFill reports whether a Fill may come.
+func (e *end) takesFill(body []byte) bool {
+	e.fills++
+	return e.door == Stream && FillLen(body) <= MaxFill && e.fills <= mostFills
 }
 
 // pick has the record at hand opened by the key of that name, if there is one. Where

@@ -62,15 +62,13 @@ type try struct {
 	message []byte    // the body of the Agree
 }
 
-// offer makes an Agree for c, inside a record or not. Inside, one carrier tries at a time,
+// offer makes an Agree for c, which stands there. Inside a record, one carrier tries at a time,
 // until it is answered or over, or has taken long: whoever holds an answer back harms that
 // carrier alone. nil: another tries.
-func (s *Client) offer(c *ClientCarrier, inside bool, now time.Time) *try {
-	at := c.place
-	at.inside = inside
+func (s *Client) offer(c *ClientCarrier, at place, now time.Time) *try {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if inside {
+	if at.inside {
 		if s.trying != nil && now.Sub(s.tried) < tryAgain {
 			return nil
 		}
@@ -83,7 +81,7 @@ func (s *Client) offer(c *ClientCarrier, inside bool, now time.Time) *try {
 	hs := s.pair.Handshake(true, at.prologue(), s.random)
 	sealed, _, _, err := hs.WriteMessage(nil, h.bytes())
 	seal.Must(sealed, err)
-	return &try{h, hs, asked, s.root, inside, now.Round(0), append(at.mac(s.pair, sealed), sealed...)}
+	return &try{h, hs, asked, s.root, at.inside, now.Round(0), append(at.mac(s.pair, sealed), sealed...)}
 }
 
 // answered makes the generation of a try. Where the origin does not know the session, it
@@ -160,7 +158,7 @@ type ClientCarrier struct {
 	try    *try   // the Agree that was sent
 	agreed []byte // the answer to it, which the gateway door repeats
 	told   bool   // the challenge is known, and has not come by the carrier
-	fills  bool   // the last message may be filled up by the next
+	ahead  bool   // the Agree went with the request for the carrier
 	again  *try   // that was made inside a record, and not answered
 }
 
@@ -185,6 +183,33 @@ func (c *ClientCarrier) Told(challenge [16]byte) {
 	c.o, c.challenged, c.told = challenge, true, true
 }
 
+// Ahead makes the first message of a carrier of the stream door that cannot join: an Agree that goes with the request for
+// the carrier. Call Unanswered if what came with the answer to that does not answer it. nil: the carrier joins, or its door
+// is another.
+func (c *ClientCarrier) Ahead(now time.Time) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.door != Stream || c.session.newest.Load().fit(now) {
+		return nil
+	}
+	at := c.place
+	at.ahead, c.ahead = true, true
+	c.try, c.state = c.session.offer(c, at, now), Agreeing
+	return appendPlain(nil, Agree, c.try.message...)
+}
+
+// Unanswered has a carrier agree by itself whose Agree went ahead.
+func (c *ClientCarrier) Unanswered() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ahead && c.state == Agreeing {
+		c.try, c.state, c.ahead = nil, Waiting, false
+	}
+}
+
+// AgreedMessage is the answer to an Agree as the message that a carrier takes it by.
+func AgreedMessage(answer []byte) []byte { return appendPlain(nil, Agreed, answer...) }
+
 // Head appends to b the plain message that must go before the next record, if any, and
 // reports whether a record may follow. While Early says so it may hold Open and Pad frames alone.
 func (c *ClientCarrier) Head(b []byte, now time.Time) ([]byte, bool) {
@@ -197,7 +222,7 @@ func (c *ClientCarrier) Head(b []byte, now time.Time) ([]byte, bool) {
 	case Waiting:
 		return c.start(b, now)
 	case Joining, Agreeing:
-		return b, c.door == Stream
+		return b, c.door == Stream && !c.ahead
 	}
 	return b, false
 }
@@ -232,7 +257,7 @@ func (c *ClientCarrier) start(b []byte, now time.Time) ([]byte, bool) {
 	if c.door == Stream && !c.challenged {
 		return b, false
 	}
-	c.try, c.state = c.session.offer(c, false, now), Agreeing
+	c.try, c.state = c.session.offer(c, c.place, now), Agreeing
 	c.out, c.number = earlyKey(&c.try.hello, c.try.root), 0
 	return appendPlain(b, Agree, c.try.message...), true
 }
@@ -241,8 +266,7 @@ func (c *ClientCarrier) start(b []byte, now time.Time) ([]byte, bool) {
 func (c *ClientCarrier) Early() bool { return c.out == nil || c.out.of == nil }
 
 func (c *ClientCarrier) receive(p Plain, body []byte, _ time.Time) (Event, error) {
-	gateway, fills := c.door == Gateway, c.fills
-	c.fills = !gateway && (p == Challenge || p == Unknown) // what has no record behind it, and each of them comes once
+	gateway := c.door == Gateway
 	switch {
 	case p == Challenge && !c.challenged && !gateway && c.state <= Joining:
 		c.challenged, c.o = true, [16]byte(body)
@@ -253,7 +277,7 @@ func (c *ClientCarrier) receive(p Plain, body []byte, _ time.Time) (Event, error
 	case p == Challenge && c.told && c.o == [16]byte(body):
 		c.told = false
 		return 0, nil
-	case p == Fill && fills && c.state != Live && FillLen(body) <= MaxFill:
+	case p == Fill && c.takesFill(body):
 		return 0, nil
 	case p == Agreed && c.state == Agreeing:
 		return c.finish(body)
@@ -301,7 +325,9 @@ func (c *ClientCarrier) Again(now time.Time) ([]byte, bool) {
 	if c.state != Live || c.again != nil || !c.worn(now) {
 		return nil, false
 	}
-	if c.again = c.session.offer(c, true, now); c.again == nil {
+	at := c.place
+	at.inside = true
+	if c.again = c.session.offer(c, at, now); c.again == nil {
 		return nil, false
 	}
 	return c.again.message, true

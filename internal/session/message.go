@@ -20,7 +20,7 @@ const (
 	Agreed
 	Turn
 	Unknown
-	Fill // at the stream door, from the origin alone
+	Fill // at the stream door
 )
 
 // fillHead is the length of a Fill's length.

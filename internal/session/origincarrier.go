@@ -28,6 +28,7 @@ type OriginCarrier struct {
 	session *Session // nil: none yet
 	n       uint32   // of its Join, until that is taken
 	refused bool     // a Join named no generation: Unknown is said once
+	ahead   bool     // its Agree came with the request, and was answered there
 	message []byte   // the Agree, which the gateway door may bring again
 	agreed  []byte   // the answer to it
 }
@@ -51,6 +52,30 @@ func (c *OriginCarrier) Late(now time.Time) bool {
 // Challenge is what the carrier says first, which the client may be told elsewhere, too.
 func (c *OriginCarrier) Challenge() [16]byte { return c.o }
 
+// Ahead answers the Agree that came with the request for a carrier of the stream door, which is all of first. Until a
+// record shows that the client has the answer none is sealed. nil: first is something else, or nobody agrees by it;
+// the carrier is as before.
+func (c *OriginCarrier) Ahead(first []byte, now time.Time) (answer []byte) {
+	p, body, rest, err := Next(first)
+	if err != nil || p != Agree || len(rest) > 0 || c.door != Stream {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := c.place
+	at.ahead, at.o = true, [16]byte{}
+	g, answer, _, err := c.agreement(body, at, now)
+	if err != nil {
+		return nil
+	}
+	if c.next, err = c.begin(g, nil); err != nil {
+		return nil
+	}
+	c.pick(c.first)
+	c.session, c.state, c.ahead = g.session, Answered, true
+	return answer
+}
+
 // Shape is ClientCarrier's.
 func (c *OriginCarrier) Shape(front string, epoch uint64) [32]byte {
 	return shapeOf(c.pair, front, epoch)
@@ -73,7 +98,7 @@ func (c *OriginCarrier) Early() bool { return c.at != nil && c.at.of == nil }
 func (c *OriginCarrier) Head(b []byte, now time.Time) ([]byte, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.door == Stream && !c.challenged {
+	if c.door == Stream && !c.challenged && !c.knows(now) {
 		b = appendPlain(b, Challenge, c.o[:]...)
 		c.challenged = true
 	}
@@ -82,6 +107,7 @@ func (c *OriginCarrier) Head(b []byte, now time.Time) ([]byte, bool) {
 		return c.turn(b), true
 	case c.state == Answered && c.session.dropped.Load():
 		c.state = Dead
+	case c.state == Answered && c.ahead:
 	case c.state == Answered:
 		if c.out == nil || c.door == Gateway { // once, or with each message
 			b = appendPlain(b, Agreed, c.agreed...)
@@ -98,12 +124,21 @@ func (c *OriginCarrier) Head(b []byte, now time.Time) ([]byte, bool) {
 	return b, false
 }
 
+// toldWithin is how long an origin that has answered an Agree with the request takes the client to have that answer.
+const toldWithin = 200 * time.Millisecond
+
+// knows reports that the client has the challenge, or probably has: it came with the answer to its Agree.
+func (c *OriginCarrier) knows(now time.Time) bool {
+	return c.ahead && (c.state == Live || now.Before(c.until.Add(toldWithin-ProveWithin)))
+}
+
 func (c *OriginCarrier) receive(p Plain, body []byte, now time.Time) (Event, error) {
 	gateway := c.door == Gateway && c.state != Dead
 	switch {
 	case c.state == Unproven && p == Join:
 		return c.join(body)
-	case c.state == Unproven && p == Agree:
+	case c.state == Unproven && p == Agree, c.state == Answered && c.ahead && p == Agree:
+		c.ahead = false
 		return Speak, c.agree(body, now)
 	case gateway && p == Agree && bytes.Equal(body, c.message): // again
 		return 0, c.pickAgain(early)
@@ -111,6 +146,8 @@ func (c *OriginCarrier) receive(p Plain, body []byte, now time.Time) (Event, err
 		return 0, c.pickAgain(c.first)
 	case gateway && p == Join:
 		return 0, ErrRepeated
+	case p == Fill && c.takesFill(body):
+		return 0, nil
 	case p == Turn && (c.state == Answered || c.state == Live):
 		return 0, c.turnIn(body[0])
 	}

@@ -40,7 +40,7 @@ func TestTheTextHoldsTheNumbersOfTheCode(t *testing.T) {
 		fmt.Sprintf("| UserSessions, UserUnproven | %d, %d |", UserSessions, UserUnproven),
 		fmt.Sprintf("first Noise message %d |", agreeLen-macLen), fmt.Sprintf("second Noise message %d |", agreedLen),
 		fmt.Sprintf("| %d, %d |\n| 13 |", agreeLen, agreedLen), fmt.Sprintf("or after %.0f s, another carrier may try", tryAgain.Seconds()), fmt.Sprintf("more than %d in a session", maxGenerations),
-		fmt.Sprintf("| %d | Fill | origin | length %d, at most %d,", Fill, fillHead, MaxFill),
+		fmt.Sprintf("| %d | Fill | both | length %d, at most %d, and as many bytes, ignored: at the stream door alone, %d from each", Fill, fillHead, MaxFill, mostFills),
 	} {
 		if !strings.Contains(text, row) {
 			t.Errorf("the text has no %q", row)

@@ -284,7 +284,7 @@ func TestAnAgreeIsBoundToItsDoorAndToWhereItStands(t *testing.T) {
 			t.Fatal("it does not agree again")
 		}
 		at := l.c.place
-		plain := s.offer(l.c, false, w.now)
+		plain := s.offer(l.c, at, w.now)
 		for name, test := range map[string]struct {
 			body []byte
 			door Door

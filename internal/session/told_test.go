@@ -1,9 +1,6 @@
 package session
 
-import (
-	"errors"
-	"testing"
-)
+import "testing"
 
 // A client that was told the challenge agrees without waiting for it, and takes it once when it comes.
 func TestAChallengeThatIsToldMayComeLater(t *testing.T) {
@@ -53,7 +50,7 @@ func TestNoChallengeIsToldAtTheGatewayDoor(t *testing.T) {
 	l.talk(t)
 }
 
-// A Fill is an origin's, at the stream door, and of bounded length; nothing is kept of it.
+// A Fill is of the stream door, and of bounded length; nothing is kept of it.
 func TestAFillIsIgnored(t *testing.T) {
 	t.Parallel()
 	forBothDoors(t, func(t *testing.T, w *world, d Door) {
@@ -77,37 +74,22 @@ func TestAFillIsIgnored(t *testing.T) {
 				t.Errorf("%s: got nothing, want an error", name)
 			}
 		}
-		l := w.dial(w.client(1), 1, d, w.process)
-		if _, err := l.o.Receive(Fill, []byte{0}, w.now); err == nil {
-			t.Error("an origin takes a Fill")
+		if _, err := w.dial(w.client(1), 1, d, w.process).o.Receive(Fill, []byte{0}, w.now); (err == nil) != (d == Stream) {
+			t.Errorf("an origin: got %v", err)
 		}
 	})
 }
 
-// Whoever is between can have a client read no more than a Fill behind a Challenge and one behind an Unknown.
-func TestAFillComesBehindTwoMessagesAlone(t *testing.T) {
+// Whoever is between can have neither end read Fills for ever.
+func TestFillsAreFew(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	s := w.client(1)
-	w.dial(s, 1, Stream, w.process).talk(t) // so that there is something to join by
-	l := w.dial(s, 1, Stream, w.process)
-	l.c.Head(nil, w.now)
-	none := []byte{0}
-	for i, step := range []struct {
-		p    Plain
-		body []byte
-		want error
-	}{
-		{Fill, none, ErrOrder}, {Challenge, make([]byte, 16), nil}, {Fill, none, nil}, {Fill, none, ErrOrder},
-		{Unknown, nil, nil}, {Fill, none, nil}, {Fill, none, ErrOrder}, {Challenge, make([]byte, 16), ErrOrder}, {Unknown, nil, ErrOrder},
-	} {
-		state := l.c.State()
-		if _, err := l.c.Receive(step.p, step.body, w.now); !errors.Is(err, step.want) {
-			t.Errorf("message %d: got %v, want %v", i, err, step.want)
-		}
-		if step.want != nil {
-			l.c.state = state // that ended the carrier
-			l.c.fills = false
+	l := w.dial(w.client(1), 1, Stream, w.process)
+	for name, end := range map[string]ends{"client": l.c, "origin": l.o} {
+		for n := range mostFills + 1 {
+			if _, err := end.Receive(Fill, []byte{0}, w.now); (err == nil) != (n < mostFills) {
+				t.Errorf("the %s, after %d: got %v", name, n, err)
+			}
 		}
 	}
 }

@@ -133,6 +133,9 @@ func (s *binarySocket) Park(resume func()) bool {
 // Ahead implements Transport.
 func (s *binarySocket) Ahead() bool { return s.ahead != nil }
 
+// Before has t, which Upgrade has made, bring a message before all others.
+func Before(t Transport, message []byte) { t.(*binarySocket).ahead = message }
+
 // Probe implements Transport: a Ping frame of ours is as cheap here.
 func (s *binarySocket) Probe() error { return errors.ErrUnsupported }
 

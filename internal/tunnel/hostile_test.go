@@ -96,7 +96,7 @@ func TestWhatNobodySealedEndsACarrier(t *testing.T) {
 		"a plain message again":  append([]byte{0, 1}, make([]byte, 16)...),
 		"a Turn to nothing":      {0, 5, 99},
 		"a message that is none": {0, 8, 1, 2},
-		"a Fill too late":        {0, 7, 1, 2},
+		"a Fill too long":        append([]byte{0, 7, 101}, make([]byte, 101)...),
 		"a length of nothing":    {0, 0},
 	} {
 		for end, atOrigin := range map[string]bool{"client": false, "origin": true} {

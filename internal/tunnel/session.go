@@ -75,9 +75,14 @@ func (tb *Table) NewSession(c *session.Client) *Session {
 	return s
 }
 
-// NewCarrier makes a carrier of a client's session. Call its Serve or Start next.
-func (s *Session) NewCarrier(t transport.Transport, door session.Door, token wire.Token) *carrier.Carrier {
-	return carrier.New(s.table.Carriers, t, clientParty{s.client.Carrier(door, token), s}, s.User)
+// Party makes a client's end of a carrier, for NewCarrier.
+func (s *Session) Party(door session.Door, token wire.Token) *session.ClientCarrier {
+	return s.client.Carrier(door, token)
+}
+
+// NewCarrier makes a carrier of a client's session, which Party has made an end for. Call its Serve or Start next.
+func (s *Session) NewCarrier(t transport.Transport, p *session.ClientCarrier) *carrier.Carrier {
+	return carrier.New(s.table.Carriers, t, clientParty{p, s}, s.User)
 }
 
 // Agrees reports whether a client's session has a generation, by which carriers join.

@@ -6,16 +6,25 @@ import "encoding/base64"
 // that the carrier itself may say it later.
 const ChallengeCookie = "visit"
 
-// ChallengeText is a challenge as the cookie's value.
-func ChallengeText(challenge [16]byte) string {
-	return base64.RawURLEncoding.EncodeToString(challenge[:])
+// AnswerLen is the length of what an origin answers to an Agree that came with the request.
+const AnswerLen = 73
+
+// ChallengeText is a challenge as the cookie's value, and behind it the answer to an Agree that came with the request;
+// nil: none did.
+func ChallengeText(challenge [16]byte, answer []byte) string {
+	return base64.RawURLEncoding.EncodeToString(append(challenge[:], answer...))
 }
 
-// ParseChallenge is the challenge in a cookie's value; false if there is none.
-func ParseChallenge(text string) (challenge [16]byte, ok bool) {
+// ParseChallenge is the challenge in a cookie's value, and the answer behind it, or nil; false if there is no challenge.
+func ParseChallenge(text string) (challenge [16]byte, answer []byte, ok bool) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(b) != len(challenge) {
-		return challenge, false
+	switch {
+	case err != nil:
+		return challenge, nil, false
+	case len(b) == len(challenge):
+		return [16]byte(b), nil, true
+	case len(b) == len(challenge)+AnswerLen:
+		return [16]byte(b), b[len(challenge):], true
 	}
-	return [16]byte(b), true
+	return challenge, nil, false
 }

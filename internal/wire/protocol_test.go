@@ -41,7 +41,7 @@ func TestTheTextHoldsTheNumbersOfTheCode(t *testing.T) {
 	for _, words := range []string{
 		"cookie `" + TokenCookie + "`", fmt.Sprintf("%d characters of base64url for %d bytes", TokenLen, len(Token{})),
 		"cookie `" + TicketCookie + "`", fmt.Sprintf("%d characters of base64url for %d bytes", TicketLen, ticketRaw),
-		"cookie `" + ChallengeCookie + "`", fmt.Sprintf("as %d characters of base64url", len(ChallengeText([16]byte{}))),
+		"cookie `" + ChallengeCookie + "`", fmt.Sprintf("as %d characters of base64url", len(ChallengeText([16]byte{}, nil))),
 		"`" + tokenLabel + "`", "`" + ticketLabel + "`", "`" + handedLabel + "`", "`" + gateLabel + "`", letters,
 		fmt.Sprintf("%d times `-`", TicketLen),
 	} {

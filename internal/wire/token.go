@@ -99,6 +99,9 @@ func (t *Token) Nonce() uint64 { return binary.BigEndian.Uint64(t[nonceAt:]) }
 // Expires is when no verifier admits the token any more.
 func (t *Token) Expires() time.Time { return t.time().Add(TokenLife) }
 
+// Made is when the token says that it was made.
+func (t *Token) Made() time.Time { return t.time() }
+
 func (t *Token) time() time.Time { return time.Unix(int64(binary.BigEndian.Uint32(t[5:])), 0) }
 
 // Admit is all that a gate verifies. It believes nothing of the user.

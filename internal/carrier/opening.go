@@ -1,0 +1,336 @@
+package carrier
+
+import (
+	_ "embed"
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"culvert/internal/session"
+	"culvert/internal/tasks"
+	"culvert/internal/wire"
+)
+
+// opening is the first messages of a carrier of the stream door, which go as those of some other WebSocket: who says how
+// much when. Both ends know them, by a secret of the user's and the carrier's token. Whoever has something to say, says it
+// by the next message that is theirs, whose turn it waits for no longer than mostHold; who has nothing, fills it. Carrier.mu
+// guards it.
+type opening struct {
+	steps []step // nil: there are none, or they are over
+	mine  int    // messages that have gone
+	came  int    // messages that have come
+	left  int    // bytes that may fill messages yet
+	armed int    // messages that had gone when timer was set, and one
+	next  tasks.Timer
+	hold  tasks.Timer
+	until time.Time // when hold is over; zero: it is not set
+}
+
+// step is a message of an opening.
+type step uint16
+
+// openings are what real pages said by WebSockets: for each site several connections, each its number of steps and those.
+// test/shape/openings.py makes it.
+//
+//go:embed openings.bin
+var openings []byte
+
+const (
+	stepDown = 1 << 15 // it is the origin's
+	stepLate = 1 << 14 // a person takes the time before it
+	stepSize = stepLate - 1
+	// perSite is how many connections of each site are kept.
+	perSite = 2
+
+	// fillDown and fillUp bound what fills messages.
+	fillDown, fillUp = 1400, 600
+	// leastHold and mostHold bound how long somebody's bytes wait for a turn.
+	leastHold, mostHold = 10 * time.Millisecond, 50 * time.Millisecond
+	// leastIdle and mostIdleHold bound how long waits what nobody waits for.
+	leastIdle, mostIdleHold = 50 * time.Millisecond, 200 * time.Millisecond
+	// leastRest is how long what did not fit into a message waits at least.
+	leastRest = 2 * time.Millisecond
+	// mostWaiting is what is too much to go by such messages.
+	mostWaiting = 3500
+	// recordMore is what a record has beside frames, and leastPlayed how long a message may be at least that is one.
+	recordMore  = wire.RecordHead + wire.RecordOverhead
+	leastPlayed = 72
+	// mostPlain bounds what fills a message without a record: nobody has proved anything yet, as a rule.
+	mostPlain = 250
+	// leastFilled is the least that fills a message: the head of a Fill.
+	leastFilled = wire.RecordHead + 1
+)
+
+// Play has the carrier begin as another WebSocket. It is called before all else, at both ends or at one.
+func (c *Carrier) Play(token *wire.Token) {
+	if c.profile.Messages {
+		return
+	}
+	secret := c.party.Shape("", uint64(token.Made().Unix())/uint64(epoch/time.Second))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.plays, c.shape.opening = true, 0
+	c.opening.steps, c.opening.left = stepsOf(secret, token.Nonce()), fillDown
+	if c.set.asks {
+		c.opening.left = fillUp
+	}
+	if c.transport.Ahead() { // what nobody sees
+		c.opening.came = -1
+	}
+	c.queue.shut = true
+}
+
+// beginOpening has the first message go that is this end's.
+func (c *Carrier) beginOpening() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.arm(leastHold)
+}
+
+// stepsOf are those of a user's site, of one of its connections.
+func stepsOf(secret [32]byte, nonce uint64) []step {
+	word := func(i int) uint64 { return binary.BigEndian.Uint64(secret[i:]) }
+	all := connections()
+	site := int(word(0)%uint64(len(all)/perSite)) * perSite
+	of := rand.New(rand.NewPCG(word(8), word(16)))
+	steps := make([]step, 0, 32)
+	for _, s := range all[site+int((nonce^word(24))%perSite)] {
+		size := float64(s&stepSize) * math.Exp(of.NormFloat64()/8)
+		steps = append(steps, s&^stepSize|step(min(size, stepSize)))
+	}
+	return steps
+}
+
+// connections reads openings.
+func connections() (all [][]step) {
+	for b := openings; len(b) > 0; {
+		n := int(b[0])
+		steps := make([]step, n)
+		for i := range steps {
+			steps[i] = step(binary.BigEndian.Uint16(b[1+2*i:]))
+		}
+		all, b = append(all, steps), b[1+2*n:]
+	}
+	return all
+}
+
+// own is the next step that this end takes, and whether all before it have been taken; false if there is none. Where the
+// one before is its own, too, it goes on.
+func (o *opening) own(isClient bool) (s step, isTurn, goesOn, ok bool) {
+	mine, theirs := 0, 0
+	for i, s := range o.steps {
+		switch {
+		case s&stepDown == 0 != isClient:
+			theirs++
+		case mine == o.mine:
+			return s, o.came >= theirs, i > 0 && (o.steps[i-1]^s)&stepDown == 0, true
+		default:
+			mine++
+		}
+	}
+	return 0, false, false, false
+}
+
+// arm has the next message go in time if it is this end's turn, and what waits after a while anyway, at least so long. c.mu is
+// held.
+func (c *Carrier) arm(least time.Duration) {
+	o := &c.opening
+	if o.steps == nil || c.dead.Load() {
+		return
+	}
+	s, isTurn, goesOn, ok := o.own(c.set.asks)
+	if !ok {
+		c.endOpening()
+		return
+	}
+	if isTurn && o.armed != o.mine+1 {
+		o.armed = o.mine + 1
+		o.next = c.set.tasks.AfterFunc(c.takes(s, goesOn), c.due)
+	}
+	switch {
+	case c.queue.isUrgent():
+		c.holdFor(least, mostHold)
+	case c.queue.wants():
+		c.holdFor(leastIdle, mostIdleHold)
+	}
+}
+
+// holdFor lets what waits go after a time, or sooner if that was said before. c.mu is held.
+func (c *Carrier) holdFor(least, most time.Duration) {
+	o, now := &c.opening, time.Now()
+	if !o.until.IsZero() && o.until.Before(now.Add(most)) {
+		return
+	}
+	within := time.Duration(between(rand.Float64(), float64(least), float64(most)))
+	o.hold.Stop()
+	o.until, o.hold = now.Add(within), c.set.tasks.AfterFunc(within, c.letGo)
+}
+
+// due is told that the time of the next message has come.
+func (c *Carrier) due() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.opening.steps != nil {
+		c.queue.due = true
+	}
+	c.queue.shut = false
+	c.kick()
+}
+
+// letGo is told that what waits has waited long enough.
+func (c *Carrier) letGo() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.opening.until = (time.Time{}); c.queue.wants() {
+		c.queue.shut = false
+		c.kick()
+	}
+}
+
+// Times that programs and people take.
+const (
+	leastServer, mostServer = 300 * time.Microsecond, 30 * time.Millisecond
+	leastPerson, mostPerson = 2 * time.Second, 9 * time.Second
+	meanPage, mostPage      = 25 * time.Millisecond, 400 * time.Millisecond
+	spreadPage              = 1.3
+	// atOnceUp and atOnceDown of 100 messages go together with the one before.
+	atOnceUp, atOnceDown = 15, 28
+)
+
+// takes is how long this end takes to say what a step has. c.mu is held.
+func (c *Carrier) takes(s step, goesOn bool) time.Duration {
+	atOnce := atOnceDown
+	if c.set.asks {
+		atOnce = atOnceUp
+	}
+	switch {
+	case s&stepLate != 0 && c.opening.mine+c.opening.came > 0:
+		return time.Duration(between(rand.Float64(), float64(leastPerson), float64(mostPerson)))
+	case goesOn && rand.IntN(100) < atOnce:
+		return 0
+	case c.set.asks:
+		return min(time.Duration(float64(meanPage)*math.Exp(spreadPage*rand.NormFloat64())), mostPage)
+	}
+	return time.Duration(between(rand.Float64(), float64(leastServer), float64(mostServer)))
+}
+
+// beginStep says how long the message should be that is made now; 0: as it is. One that is too short for what waits, and
+// for which nobody waits, says nothing.
+func (c *Carrier) beginStep() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, _, _, ok := c.opening.own(c.set.asks)
+	if !ok {
+		c.endOpening()
+		return 0
+	}
+	waiting := c.queue.waiting()
+	if waiting > mostWaiting {
+		c.endOpening()
+		return 0
+	}
+	size := max(int(s&stepSize), leastFilled)
+	isShort := waiting > 0 && size < min(waiting+recordMore, leastPlayed)
+	if c.fills = isShort && c.queue.due && !c.queue.isUrgent(); c.fills {
+		return size
+	}
+	if isShort {
+		size = min(waiting+recordMore, leastPlayed)
+	}
+	if all := waiting + recordMore; all > size && all < size*3/2 {
+		size = all
+	}
+	return size
+}
+
+// endStep notes that a message goes, or that there was nothing to say, not even to fill one.
+func (c *Carrier) endStep(goes bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o := &c.opening
+	switch {
+	case o.steps == nil:
+		return
+	case !goes:
+		c.endOpening()
+		return
+	}
+	o.mine++
+	o.next.Stop()
+	o.hold.Stop()
+	o.until = time.Time{}
+	c.queue.due, c.queue.shut = false, true
+	c.arm(leastRest)
+}
+
+// hearStep notes that a message has come.
+func (c *Carrier) hearStep() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.opening.steps != nil {
+		c.opening.came++
+		c.arm(leastHold)
+	}
+}
+
+// skipOpening is endOpening, for who does not hold c.mu.
+func (c *Carrier) skipOpening() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.endOpening()
+}
+
+// endOpening has all go as it is from now on. c.mu is held.
+func (c *Carrier) endOpening() {
+	c.opening.stop()
+	if c.queue.shut || c.queue.due {
+		c.queue.shut, c.queue.due = false, false
+		c.kick()
+	}
+}
+
+func (o *opening) stop() {
+	o.next.Stop()
+	o.hold.Stop()
+	*o = opening{}
+}
+
+// fillWith is how many bytes fill a message that lacks so many.
+func (c *Carrier) fillWith(lacks int) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o := &c.opening
+	n := max(min(lacks, o.left), 0)
+	if c.isSlow() {
+		n, o.left = 0, 0
+	}
+	if o.left -= n; o.left <= 0 {
+		c.endOpening()
+	}
+	return n
+}
+
+// appendStep fills what is said without a record up to size.
+func (c *Carrier) appendStep(b []byte, size int) []byte {
+	n := c.fillWith(min(size-len(b), mostPlain))
+	for n >= leastFilled {
+		fill := min(n-leastFilled, session.MaxFill)
+		n -= leastFilled + fill
+		b = session.AppendFill(b, fill)
+		if !c.set.asks {
+			c.mu.Lock()
+			c.path.spend(fill)
+			c.mu.Unlock()
+		}
+	}
+	return b
+}
+
+// appendPads fills a record of frames up to size, which begin bytes go before.
+func (c *Carrier) appendPads(frames []byte, size int) []byte {
+	for range c.fillWith(size - len(frames) - wire.RecordOverhead) {
+		frames = append(frames, byte(wire.Pad))
+	}
+	return frames
+}

@@ -1,0 +1,50 @@
+"""Makes internal/carrier/openings.bin of what `shape` has captured: how connections of chat pages begin. Sites by another
+seed than those that classify.py is then asked about."""
+
+import json
+import struct
+import sys
+
+STEPS = 24  # of a connection
+SITES, PER_SITE = 48, 2
+LATE = 350  # milliseconds that a person takes, and no program
+SPLIT = 4120  # what nginx cuts longer messages into
+DOWN, PERSON, MOST = 1 << 15, 1 << 14, (1 << 14) - 1
+MOST_SAID = 4000
+
+
+def messages(records):
+    """Records as messages: direction, length, gap."""
+    whole = []
+    for n, gap in records:
+        down, size = n > 0, int(abs(n))
+        if whole and whole[-1][3] == SPLIT and down and whole[-1][0] and gap < 1:
+            whole[-1][1] += size
+            whole[-1][3] = size
+            continue
+        whole.append([down, size, gap, size])
+    return whole
+
+
+def step(down, size, gap):
+    payload = size - 24 - (0 if down else 4)
+    payload -= 2 if payload <= 127 else 4
+    return (DOWN if down else 0) | (PERSON if gap > LATE else 0) | max(3, min(payload, MOST_SAID))
+
+
+def main():
+    sites = {}
+    with open(sys.argv[1]) as lines:
+        for c in map(json.loads, lines):
+            if c["class"] == "chat" and c["records"] and len(c["records"]) >= STEPS // 2:
+                sites.setdefault(c["group"], []).append(c["records"])
+    sites = {name: all for name, all in sites.items() if len(all) >= PER_SITE}
+    kept = sorted(sites, key=lambda name: int(name.split()[-1]))[:SITES]
+    with open(sys.argv[2], "wb") as out:
+        for name in kept:
+            for records in sites[name][:PER_SITE]:
+                steps = [step(*m[:3]) for m in messages(records)[:STEPS]]
+                out.write(bytes([len(steps)]) + struct.pack(f">{len(steps)}H", *steps))
+
+
+main()

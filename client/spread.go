@@ -40,6 +40,8 @@ const (
 	mostSeen   = spreadMost + 2
 	// spreadRecent is how long a carrier that was spent calls for others.
 	spreadRecent = 2 * time.Second
+	// forgottenAfter is how long a carrier brings nothing, though others are spent, that is not waited for.
+	forgottenAfter = 1500 * time.Millisecond
 	// spreadEvery is how often it is seen to that there are enough.
 	spreadEvery = 50 * time.Millisecond
 	// dialLate is how late a dial may be, as there were enough carriers, for the next to come sooner.
@@ -143,6 +145,9 @@ func (s *spread) run(c *Client) {
 	for c.running.Err() == nil && s.goesOn() {
 		now := time.Now()
 		s.regain()
+		if l := s.forgotten(now); l != nil {
+			c.task(func() { s.spent(c, l) })
+		}
 		if s.wants(c.pool.current()) && !now.Before(next) && c.isCalm() && s.begin(c, now) {
 			if late := now.Add(-dialLate); next.Before(late) {
 				next = late
@@ -230,6 +235,22 @@ func (s *spread) wants(h *home) bool {
 	s.recent = slices.DeleteFunc(s.recent, func(at time.Time) bool { return time.Since(at) > spreadRecent })
 	isFree := slices.ContainsFunc(s.carriers, func(l *activeCarrier) bool { return !l.Budgeted() })
 	return !isFree && !isFull && len(s.carriers)+len(s.pending) < min(1+len(s.recent), spreadMost)
+}
+
+// forgotten is a carrier by which nothing comes while others are spent, as the origin may have heard too late that it is to
+// be used; nil: there is none. It is taken out.
+func (s *spread) forgotten(now time.Time) *activeCarrier {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.carriers, func(l *activeCarrier) bool {
+		return l.Budgeted() && l.isGood() && now.Sub(l.began) > forgottenAfter && l.Quiet(now) > forgottenAfter
+	})
+	if i < 0 || len(s.recent) < 2 {
+		return nil
+	}
+	l := s.carriers[i]
+	s.carriers = slices.Delete(s.carriers, i, i+1)
+	return l
 }
 
 // seen is how many connections of a home a network sees, with those that are being opened.

@@ -156,6 +156,41 @@ func TestBulkLeavesRoomAmongWhatANetworkMaySee(t *testing.T) {
 	})
 }
 
+// A carrier by which nothing comes gives way to another while others are spent; where none is, the app may be slow, and
+// one that is new has its time.
+func TestACarrierThatBringsNothingGivesWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPeer(t, 0)
+		c, err := New(Config{Link: linkTo(link.Front{})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := c.spread
+		c.reach = func(context.Context, wanted) (*socket, int, error) { return p.socket(false), 0, nil }
+		l, err := c.dialFor(t.Context(), wanted{home: c.pool.current(), may: anyFront, bulk: s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Follow(0, nil, 12_000)
+		spent := func() { s.recent = []time.Time{time.Now(), time.Now()} }
+		s.carriers = append(s.carriers, l)
+		if spent(); s.forgotten(time.Now()) != nil {
+			t.Error("a new carrier is given up")
+		}
+		time.Sleep(2 * forgottenAfter)
+		if s.recent = nil; s.forgotten(time.Now()) != nil {
+			t.Error("a carrier is given up though nothing comes by others")
+		}
+		if spent(); s.forgotten(time.Now()) != l || len(s.carriers) > 0 {
+			t.Error("a carrier that brings nothing is kept")
+		}
+		c.stop()
+		c.table.Carriers.Close()
+		c.tasks.Wait()
+	})
+}
+
 // A chat that has moved much is spread like bulk. Where bulk may dial nothing it goes on by chat's carrier, and bulk
 // waits.
 func TestChatDoesNotWaitForCarriersOfBulk(t *testing.T) {

@@ -66,7 +66,7 @@ test: ## the tests that take seconds
 race: export CGO_ENABLED := 1
 race: export CULVERT_LONG := 1
 race: ## all tests with the race detector, also those that take minutes (needs a C compiler)
-	CULVERT_BUBBLES=only go test -race -p 2 -cpu 1 -parallel 8 -timeout 30m ./test/e2e $$(go list ./... | grep -v '/fronting$$\|/e2e$$')
+	CULVERT_BUBBLES=only go test -race -p 2 -cpu 1 -parallel 8 -timeout 30m ./test/e2e $$(go list ./... | grep -vE '/(fronting|e2e)$$')
 	CULVERT_BUBBLES=no go test -race -timeout 30m ./test/e2e
 	CULVERT_LONG= go -C test/peers test -race ./...
 

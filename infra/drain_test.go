@@ -20,7 +20,6 @@ func TestServicesMayTakeLongerToEndThanTheyDrain(t *testing.T) {
 	for _, c := range []struct{ limit, drain number }{
 		{named("package/systemd/culvert-origin.service", limit), origin},
 		{named("package/systemd/culvert-edge.service", limit), edge},
-		{named("units/culvert-edge.service", limit), edge},
 		{named("../cmd/origin/internal/setup/culvert-origin@.service", limit), origin},
 		{named("../cmd/origin/internal/setup/update.go", `const leaving = (\d+) \* time\.Minute`).in("m"),
 			named("../cmd/origin/internal/setup/check.go", `"CULVERT_DRAIN", "(.*?)"`)},

@@ -118,6 +118,8 @@ var meanings = []meaning{
 		"the account has all the CloudFront VPC origins that it may have (25)", "Delete one that is not needed (CloudFront console, VPC origins), or ask for more in Service Quotas, CloudFront."},
 	{ignoringCase(`RulesPerSecurityGroupLimitExceeded|maximum number of rules per security group`),
 		"CloudFront's list of addresses does not fit the account's quota of rules for a security group", Quota("vpc", "L-0EA8095F", "N", "rules for a security group")},
+	{ignoringCase(`throttl|rate exceeded|TooManyRequests|RequestLimitExceeded`),
+		"AWS asks us to be slower", again},
 	{ignoringCase(`LimitExceeded|ServiceQuotaExceeded|quota (has been )?exceeded|TooMany[A-Z][a-z]+s`),
 		"a quota of the account is used up", "AWS's words above say which. Ask for more in the console: Service Quotas. Or delete what is not needed, or take another region."},
 	{ignoringCase(`InsufficientInstanceCapacity|insufficient capacity|do not have sufficient .{0,40}capacity`),
@@ -170,8 +172,6 @@ var meanings = []meaning{
 		"somebody between this machine and AWS shows a certificate that is not AWS's", "Use another network. If your organisation inspects TLS, give its certificates in AWS_CA_BUNDLE=file."},
 	{ignoringCase(`read timeout|connection was closed|connection reset|ServiceUnavailable|InternalFailure|InternalError\b|\(50[0234]\)`),
 		"AWS did not answer properly", again},
-	{ignoringCase(`throttl|rate exceeded|TooManyRequests|RequestLimitExceeded`),
-		"AWS asks us to be slower", again},
 
 	// This machine.
 	{ignoringCase(`executable file not found`),

@@ -84,10 +84,7 @@ func (d *streamDoor) carry(w http.ResponseWriter, r *http.Request, b bearer, fir
 		http.SetCookie(w, &http.Cookie{Name: wire.TicketCookie, Value: t, Path: "/", Secure: true, HttpOnly: true})
 	}
 	party := d.admission.party(session.Stream, &b)
-	answer := party.Ahead(first, time.Now())
-	if answer != nil {
-		first = nil
-	}
+	answer, first := party.Ahead(first, time.Now())
 	http.SetCookie(w, &http.Cookie{Name: wire.ChallengeCookie, Value: wire.ChallengeText(party.Challenge(), answer), Path: "/", Secure: true, HttpOnly: true})
 	sock, err := transport.Accept(w, r, first)
 	if err != nil {

@@ -52,13 +52,16 @@ func (c *OriginCarrier) Late(now time.Time) bool {
 // Challenge is what the carrier says first, which the client may be told elsewhere, too.
 func (c *OriginCarrier) Challenge() [16]byte { return c.o }
 
-// Ahead answers the Agree that came with the request for a carrier of the stream door, which is all of first. Until a
-// record shows that the client has the answer none is sealed. nil: first is something else, or nobody agrees by it;
-// the carrier is as before.
-func (c *OriginCarrier) Ahead(first []byte, now time.Time) (answer []byte) {
-	p, body, rest, err := Next(first)
-	if err != nil || p != Agree || len(rest) > 0 || c.door != Stream {
-		return nil
+// Ahead answers the Agree that came with the request for a carrier of the stream door, if that is all of first. Until a
+// record shows that the client has the answer none is sealed. A nil answer leaves the carrier as it was. rest is what
+// the carrier itself is to read: first if that is anything else, since an Agree means nothing but where it stands.
+func (c *OriginCarrier) Ahead(first []byte, now time.Time) (answer, rest []byte) {
+	p, body, more, err := Next(first)
+	if err != nil || p != Agree || c.door != Stream {
+		return nil, first
+	}
+	if len(more) > 0 {
+		return nil, nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -66,14 +69,14 @@ func (c *OriginCarrier) Ahead(first []byte, now time.Time) (answer []byte) {
 	at.ahead, at.o = true, [16]byte{}
 	g, answer, _, err := c.agreement(body, at, now)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
 	if c.next, err = c.begin(g, nil); err != nil {
-		return nil
+		return nil, nil
 	}
 	c.pick(c.first)
 	c.session, c.state, c.ahead = g.session, Answered, true
-	return answer
+	return answer, nil
 }
 
 // Shape is ClientCarrier's.
@@ -135,10 +138,12 @@ func (c *OriginCarrier) knows(now time.Time) bool {
 func (c *OriginCarrier) receive(p Plain, body []byte, now time.Time) (Event, error) {
 	gateway := c.door == Gateway && c.state != Dead
 	switch {
+	case c.state == Answered && c.ahead && (p == Join || p == Agree): // the client has not heard the answer
+		c.ahead, c.session, c.state = false, nil, Unproven
+		return c.receive(p, body, now)
 	case c.state == Unproven && p == Join:
 		return c.join(body)
-	case c.state == Unproven && p == Agree, c.state == Answered && c.ahead && p == Agree:
-		c.ahead = false
+	case c.state == Unproven && p == Agree:
 		return Speak, c.agree(body, now)
 	case gateway && p == Agree && bytes.Equal(body, c.message): // again
 		return 0, c.pickAgain(early)

@@ -16,7 +16,8 @@ func (w *world) asked(t *testing.T, s *Client, o *Origin) (l *link, first, answe
 	if first = l.c.Ahead(w.now); first == nil {
 		t.Fatal("it does not agree with the request")
 	}
-	return l, first, l.o.Ahead(first, w.now)
+	answer, _ = l.o.Ahead(first, w.now)
+	return l, first, answer
 }
 
 // told gives the client what came with the 101.
@@ -61,20 +62,40 @@ func TestAnAgreeMayGoWithTheRequest(t *testing.T) {
 // A CDN may drop the cookie, and an origin may leave it out: then the carrier is agreed on as without it.
 func TestWhoHasNoAnswerAgreesByTheCarrier(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct{ told, answers bool }{"no cookie": {false, true}, "a challenge alone": {true, true}, "none answered": {true, false}} {
+	for name, c := range map[string]struct{ told, answers, joins bool }{
+		"no cookie": {answers: true}, "a challenge alone": {told: true, answers: true},
+		"another has agreed meanwhile": {answers: true, joins: true}, "and there is a challenge": {told: true, answers: true, joins: true},
+		"and none answered": {told: true, joins: true},
+	} {
 		w := newWorld(t)
-		l := w.dial(w.client(1), 1, Stream, w.process)
+		s := w.client(1)
+		l := w.dial(s, 1, Stream, w.process)
 		first := l.c.Ahead(w.now)
-		if c.answers {
-			l.o.Ahead(first, w.now)
+		prove := func() {
+			other, _, answer := w.asked(t, s, w.process)
+			if err := errors.Join(other.told(answer), other.up("one"), other.down("two")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if c.joins && !c.answers {
+			prove()
+		}
+		answer, rest := l.o.Ahead(first, w.now)
+		if (answer != nil) != c.answers || rest != nil {
+			t.Fatalf("%s: got an answer of %d bytes, and %d are left", name, len(answer), len(rest))
+		}
+		if c.joins && c.answers {
+			prove()
 		}
 		if c.told {
 			l.c.Told(l.o.Challenge())
 		}
 		l.c.Unanswered()
 		w.now = w.now.Add(toldWithin)
-		if err := l.down(""); err != nil {
-			t.Fatalf("%s: %v", name, err)
+		if !c.joins {
+			if err := l.down(""); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
 		}
 		l.talk(t)
 	}
@@ -94,7 +115,7 @@ func TestACopiedRequestProvesNothing(t *testing.T) {
 	}
 	anew := w.newOrigin(1)
 	far := anew.Carrier(Stream, l.c.token, 1, w.pair(1)[1], w.now)
-	if far.Ahead(first, w.now) == nil {
+	if answer, _ := far.Ahead(first, w.now); answer == nil {
 		t.Fatal("it does not answer")
 	}
 	end := &wireEnd{ends: far, door: Stream}
@@ -102,7 +123,7 @@ func TestACopiedRequestProvesNothing(t *testing.T) {
 		t.Errorf("got %v, %v and %q", err, far.State(), end.seen)
 	}
 	other := w.process.Carrier(Stream, w.token(), 1, w.pair(1)[1], w.now)
-	if other.Ahead(first, w.now) != nil || other.State() != Unproven {
+	if answer, _ := other.Ahead(first, w.now); answer != nil || other.State() != Unproven {
 		t.Error("it means something for another token")
 	}
 }
@@ -122,7 +143,7 @@ func TestAnAgreeWithTheRequestMeansItsPlaceAlone(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"by the carrier": plain, "nothing": nil, "a part": first[:100], "more": append(bytes.Clone(first), 0), "garbage": append([]byte{0, 3}, make([]byte, agreeLen)...),
 	} {
-		if l.o.Ahead(b, w.now) != nil || l.o.State() != Unproven {
+		if answer, _ := l.o.Ahead(b, w.now); answer != nil || l.o.State() != Unproven {
 			t.Errorf("%s: got an answer", name)
 		}
 	}

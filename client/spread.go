@@ -40,8 +40,10 @@ const (
 	mostSeen   = spreadMost + 2
 	// spreadRecent is how long a carrier that was spent calls for others.
 	spreadRecent = 2 * time.Second
-	// forgottenAfter is how long a carrier brings nothing, though others are spent, that is not waited for.
+	// forgottenAfter is how long a carrier brings nothing, at least, though others are spent, that is not waited for, while
+	// one that brings something is silent for less than flowsWithin.
 	forgottenAfter = 1500 * time.Millisecond
+	flowsWithin    = 500 * time.Millisecond
 	// spreadEvery is how often it is seen to that there are enough.
 	spreadEvery = 50 * time.Millisecond
 	// dialLate is how late a dial may be, as there were enough carriers, for the next to come sooner.
@@ -133,6 +135,11 @@ func (s *spread) spent(c *Client, l *activeCarrier) {
 	s.carriers = slices.DeleteFunc(s.carriers, func(o *activeCarrier) bool { return o == l })
 	s.recent = append(s.recent, time.Now())
 	s.mu.Unlock()
+	s.leave(c, l)
+}
+
+// leave has the tunnels leave l, which is none of carriers any more, and ends it.
+func (s *spread) leave(c *Client, l *activeCarrier) {
 	l.home.session.Leave(l.Carrier)
 	c.part(l)
 	s.wake()
@@ -146,7 +153,7 @@ func (s *spread) run(c *Client) {
 		now := time.Now()
 		s.regain()
 		if l := s.forgotten(now); l != nil {
-			c.task(func() { s.spent(c, l) })
+			c.task(func() { s.leave(c, l) })
 		}
 		if s.wants(c.pool.current()) && !now.Before(next) && c.isCalm() && s.begin(c, now) {
 			if late := now.Add(-dialLate); next.Before(late) {
@@ -237,15 +244,19 @@ func (s *spread) wants(h *home) bool {
 	return !isFree && !isFull && len(s.carriers)+len(s.pending) < min(1+len(s.recent), spreadMost)
 }
 
-// forgotten is a carrier by which nothing comes while others are spent, as the origin may have heard too late that it is to
-// be used; nil: there is none. It is taken out.
+// forgotten is a carrier of the stream door by which nothing comes while others are spent and bring more, as the origin may
+// have heard too late that it is to be used; nil: there is none. It is taken out. Where all are silent the path is, or the app.
 func (s *spread) forgotten(now time.Time) *activeCarrier {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.recent) < 2 || !slices.ContainsFunc(s.carriers, func(l *activeCarrier) bool { return l.Quiet(now) < flowsWithin }) {
+		return nil
+	}
 	i := slices.IndexFunc(s.carriers, func(l *activeCarrier) bool {
-		return l.Budgeted() && l.isGood() && now.Sub(l.began) > forgottenAfter && l.Quiet(now) > forgottenAfter
+		atLeast := max(forgottenAfter, 4*l.RTT())
+		return !l.gateway && l.Budgeted() && l.isGood() && now.Sub(l.began) > atLeast && l.Quiet(now) > atLeast
 	})
-	if i < 0 || len(s.recent) < 2 {
+	if i < 0 {
 		return nil
 	}
 	l := s.carriers[i]

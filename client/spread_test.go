@@ -156,8 +156,8 @@ func TestBulkLeavesRoomAmongWhatANetworkMaySee(t *testing.T) {
 	})
 }
 
-// A carrier by which nothing comes gives way to another while others are spent; where none is, the app may be slow, and
-// one that is new has its time.
+// A carrier by which nothing comes gives way to another while others are spent and bring more; where all are silent the path
+// may be, or the app, and one that is new has its time.
 func TestACarrierThatBringsNothingGivesWay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -168,21 +168,33 @@ func TestACarrierThatBringsNothingGivesWay(t *testing.T) {
 		}
 		s := c.spread
 		c.reach = func(context.Context, wanted) (*socket, int, error) { return p.socket(false), 0, nil }
-		l, err := c.dialFor(t.Context(), wanted{home: c.pool.current(), may: anyFront, bulk: s})
-		if err != nil {
-			t.Fatal(err)
+		dial := func() *activeCarrier {
+			l, err := c.dialFor(t.Context(), wanted{home: c.pool.current(), may: anyFront, bulk: s})
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.Follow(0, nil, 12_000)
+			return l
 		}
-		l.Follow(0, nil, 12_000)
-		spent := func() { s.recent = []time.Time{time.Now(), time.Now()} }
+		l, spent := dial(), func() { s.recent = []time.Time{time.Now(), time.Now()} }
 		s.carriers = append(s.carriers, l)
 		if spent(); s.forgotten(time.Now()) != nil {
 			t.Error("a new carrier is given up")
 		}
 		time.Sleep(2 * forgottenAfter)
-		if s.recent = nil; s.forgotten(time.Now()) != nil {
-			t.Error("a carrier is given up though nothing comes by others")
+		if spent(); s.forgotten(time.Now()) != nil {
+			t.Error("a carrier is given up though no other brings anything")
 		}
-		if spent(); s.forgotten(time.Now()) != l || len(s.carriers) > 0 {
+		s.carriers = append(s.carriers, dial())
+		if s.recent = nil; s.forgotten(time.Now()) != nil {
+			t.Error("a carrier is given up though none is spent")
+		}
+		l.gateway = true
+		if spent(); s.forgotten(time.Now()) != nil {
+			t.Error("a carrier of the gateway door is given up, where a function takes seconds")
+		}
+		l.gateway = false
+		if s.forgotten(time.Now()) != l || len(s.carriers) != 1 {
 			t.Error("a carrier that brings nothing is kept")
 		}
 		c.stop()

@@ -42,13 +42,13 @@ func TestAMessageOfBulkIsOneSegment(t *testing.T) {
 func segment(t *testing.T) int {
 	all, err := net.Interfaces()
 	if err != nil {
-		t.Fatal(err)
+		t.Skip(err)
 	}
 	for _, i := range all {
-		if i.Flags&net.FlagLoopback != 0 {
-			return min(i.MTU, 65536) - 40 - 20 - 12
+		if i.Flags&net.FlagLoopback != 0 && i.MTU >= 65536 {
+			return 65536 - 40 - 20 - 12
 		}
 	}
-	t.Skip("there is no loopback interface")
+	t.Skip("there is no loopback interface of the usual size")
 	return 0
 }

@@ -36,7 +36,7 @@ def connect(**more):
 
 
 def plain(message):
-    """Has the plain messages in one of WebSockets, by number; what a Fill says follows it is skipped."""
+    """Has the plain messages in one of WebSockets, by number; what a Fill says follows it is skipped. Fills may repeat."""
     said = {}
     while message:
         number = struct.unpack(">H", message[:2])[0]
@@ -44,7 +44,7 @@ def plain(message):
         if number == FILL:
             assert message[2] <= 100, message
             length += message[2]
-        assert len(message) >= 2 + length and number not in said, message
+        assert len(message) >= 2 + length and (number == FILL or number not in said), message
         said[number], message = message[2 : 2 + length], message[2 + length :]
     return said
 

@@ -145,8 +145,9 @@ func (c *Carrier) arm(least time.Duration) {
 		return
 	}
 	if isTurn && o.armed != o.mine+1 {
-		o.armed = o.mine + 1
-		o.next = c.set.tasks.AfterFunc(c.takes(s, goesOn), c.due)
+		turn := o.mine + 1
+		o.armed = turn
+		o.next = c.set.tasks.AfterFunc(c.takes(s, goesOn), func() { c.due(turn) })
 	}
 	switch {
 	case c.queue.isUrgent():
@@ -163,25 +164,30 @@ func (c *Carrier) holdFor(least, most time.Duration) {
 		return
 	}
 	within := time.Duration(between(rand.Float64(), float64(least), float64(most)))
+	until := now.Add(within)
 	o.hold.Stop()
-	o.until, o.hold = now.Add(within), c.set.tasks.AfterFunc(within, c.letGo)
+	o.until, o.hold = until, c.set.tasks.AfterFunc(within, func() { c.letGo(until) })
 }
 
-// due is told that the time of the next message has come.
-func (c *Carrier) due() {
+// due is told that the time of a message has come: that of this turn, and no other, as a timer that waits for c.mu can no
+// longer be stopped.
+func (c *Carrier) due(turn int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.opening.steps != nil {
-		c.queue.due = true
+	if c.opening.steps == nil || turn != c.opening.mine+1 {
+		return
 	}
-	c.queue.shut = false
+	c.queue.due, c.queue.shut = true, false
 	c.kick()
 }
 
-// letGo is told that what waits has waited long enough.
-func (c *Carrier) letGo() {
+// letGo is told that what waits has waited long enough, if it was to wait until then.
+func (c *Carrier) letGo(until time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.opening.steps == nil || !until.Equal(c.opening.until) {
+		return
+	}
 	if c.opening.until = (time.Time{}); c.queue.wants() {
 		c.queue.shut = false
 		c.kick()

@@ -1,7 +1,10 @@
 package carrier
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -83,21 +86,140 @@ func TestNobodyWaitsLongForATurn(t *testing.T) {
 	t.Parallel()
 	for _, isClient := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			for range 20 {
-				c, d, _ := played(t, isClient)
-				s := c.newBulk(1)
-				began := time.Now()
-				s.add(100)
-				time.Sleep(mostHold + time.Millisecond)
-				synctest.Wait()
-				if len(s.filled) == 0 || d.at[len(d.at)-1].Sub(began) > mostHold {
-					t.Errorf("client %v: got %d messages within %v", isClient, len(d.wrote), mostHold)
+			for name, beside := range map[string]func(*Carrier){
+				"nothing":                  func(*Carrier) {},
+				"a Ping":                   (*Carrier).Ping,
+				"frames without end":       func(c *Carrier) { go putFor(c, mostHold) },
+				"a list of fronts, a Ping": func(c *Carrier) { c.lists.waiting = make([]byte, 400); c.Ping() },
+			} {
+				for range 20 {
+					c, d, _ := played(t, isClient)
+					beside(c)
+					s := c.newBulk(1)
+					s.add(100)
+					time.Sleep(mostHold + time.Millisecond)
+					synctest.Wait()
+					if len(s.filled) == 0 {
+						t.Errorf("client %v, beside %s: got no bytes in %d messages within %v", isClient, name, len(d.messages()), mostHold)
+					}
+					s.slot.Drop()
+					c.Close()
 				}
-				s.slot.Drop()
-				c.Close()
 			}
 		})
 	}
+}
+
+// putFor has frames wait before each message of c.
+func putFor(c *Carrier, d time.Duration) {
+	for range d / time.Millisecond {
+		c.Put(wire.Frame{Kind: wire.Pong})
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// A timer that has fired, but was late, plays no turn that is not its own.
+func TestALateTimerPlaysNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, d, _ := played(t, true)
+		defer c.Close()
+		c.opening.steps = []step{100, 100, 100 | stepLate, 100 | stepLate}
+		c.beginOpening()
+		for len(d.messages()) < 2 {
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+		}
+		s := c.newBulk(1)
+		defer s.slot.Drop()
+		s.add(100)
+		c.due(1)
+		c.letGo(time.Time{})
+		c.letGo(time.Now())
+		synctest.Wait()
+		if got := len(d.messages()); got != 2 || !c.queue.shut {
+			t.Errorf("got %d messages, want 2 until it is the next one's time", got)
+		}
+	})
+}
+
+// link is a transport to the one of the peer's, by which messages take their time.
+type link struct {
+	*door
+	trip time.Duration
+	in   <-chan sent
+	to   chan<- sent
+}
+
+// sent is a message that comes then.
+type sent struct {
+	b  []byte
+	at time.Time
+}
+
+func (l *link) WriteMessage(b []byte) error {
+	select {
+	case l.to <- sent{bytes.Clone(b), time.Now().Add(l.trip)}:
+		return nil
+	case <-l.closed:
+		return net.ErrClosed
+	}
+}
+
+func (l *link) NextMessage() (io.Reader, error) {
+	select {
+	case m := <-l.in:
+		select {
+		case <-time.After(time.Until(m.at)):
+		case <-l.closed:
+			return nil, net.ErrClosed
+		}
+		return bytes.NewReader(m.b), nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// download is how long so many bytes take from an origin to a client by a carrier that is new.
+func download(t *testing.T, plays bool, n uint64) time.Duration {
+	t.Helper()
+	up, down := make(chan sent, 1000), make(chan sent, 1000)
+	end := func(isClient bool, in <-chan sent, to chan<- sent) *Carrier {
+		l := &link{door: newDoor(transport.StreamProfile()), trip: 40 * time.Millisecond, in: in, to: to}
+		c, party := newOfTransport(l.door, l, isClient)
+		l.door.peer, party.shapes = nil, true
+		if plays {
+			c.Play(&wire.Token{5: 1})
+		}
+		go c.Serve()
+		return c
+	}
+	client, origin := end(true, down, up), end(false, up, down)
+	defer client.Close()
+	defer origin.Close()
+	s := origin.newBulk(1)
+	defer s.slot.Drop()
+	began := time.Now()
+	s.add(int(n))
+	for client.Moved() < n {
+		time.Sleep(time.Millisecond)
+	}
+	return time.Since(began)
+}
+
+// What comes down is counted at once however little goes up, so that much comes as soon as without an opening.
+func TestADownloadIsAsFastInAnOpening(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var plain, plays time.Duration
+		for range 10 {
+			plain += download(t, false, 200<<10)
+			plays += download(t, true, 200<<10)
+		}
+		if plays > plain+10*mostHold {
+			t.Errorf("200 kB took %v by a carrier with an opening, and %v by one without, want %v more at most", plays/10, plain/10, mostHold)
+		}
+	})
 }
 
 // What moves much is played no longer.

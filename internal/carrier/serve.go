@@ -300,6 +300,9 @@ func (c *Carrier) deliver(h Handler, plain []byte, early bool, whole []byte) (ke
 func (c *Carrier) count(n, size int) {
 	c.mu.Lock()
 	c.in.bytes, c.in.at = c.in.bytes+uint64(n), time.Since(started)
+	if c.opening.steps != nil && c.in.bytes > mostWaiting { // whoever sends so much waits for what comes back
+		c.endOpening()
+	}
 	tell := c.set.asks && c.path.bring(size)
 	c.mu.Unlock()
 	if tell {

@@ -113,9 +113,6 @@ func (c *Carrier) compose(b []byte, most int) (message []byte, record int, t tol
 	full := append(b, 0, 0) // the record's length
 	room := min(most, wire.MaxRecord) - len(full) - wire.RecordOverhead
 	room = min(room, c.recordRoom(begin))
-	if c.size > 0 {
-		room = min(room, max(c.size-len(full)-wire.RecordOverhead, leastFill))
-	}
 	if room < leastFill { // the budget is spent
 		return b, 0, told{}, nil
 	}
@@ -166,15 +163,26 @@ type told struct {
 	early bool // it begins tunnels before the peer has proved itself
 }
 
+// stepRoom is how many of room bytes of frames a record may hold that has own ones already, which begin bytes go before: in an
+// opening as many as make a message of its size, but enough for one sender, who has waited for this turn.
+func (c *Carrier) stepRoom(room, begin, own int) int {
+	if c.size == 0 {
+		return room
+	}
+	return min(room, max(c.size-begin-wire.RecordOverhead, own+leastFill))
+}
+
 // frames appends up to room bytes of frames: small ones of many, or bulk of one.
 func (c *Carrier) frames(b []byte, room int, early bool) (_ []byte, t told) {
 	begin := len(b)
 	if !early {
-		b = c.appendFronts(c.ownFrames(b, room, true), begin, room)
+		own := c.stepRoom(room, begin, 0)
+		b = c.appendFronts(c.ownFrames(b, own, true), begin, own)
 		c.mu.Lock()
 		t.asks, c.queue.asks = c.queue.asks, false
 		c.mu.Unlock()
 	}
+	room = c.stepRoom(room, begin, len(b)-begin)
 	if s, most := c.bulkTurn(); s != nil {
 		before := len(b)
 		b = c.fill(b, s, Turn{Room: min(room-(len(b)-begin), most), Bulk: true, Early: early})

@@ -279,6 +279,7 @@ type Slot struct {
 	small   bool // waits for a turn of small frames
 	bulk    bool // waits for a turn of bulk
 	ack     bool // its ack is due
+	asked   bool // it waits as it said, and not for its ack alone
 	pending int  // bytes that it waited with when it last asked
 }
 
@@ -309,6 +310,7 @@ func (s *Slot) Ready(n int) {
 	defer c.mu.Unlock()
 	if !c.dead.Load() {
 		c.queue.add(s, n)
+		s.asked = true
 		c.kick()
 	}
 }
@@ -322,6 +324,7 @@ func (s *Slot) Send(n int) {
 		return
 	}
 	c.queue.add(s, n)
+	s.asked = true
 	if c.queue.running || c.profile.Messages || !c.queue.mayWrite() {
 		c.kick()
 		c.mu.Unlock()

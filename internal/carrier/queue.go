@@ -55,6 +55,7 @@ func (q *writeQueue) add(s *Slot, n int) {
 func (q *writeQueue) remove(s *Slot) {
 	q.small = without(q.small, s, &s.small)
 	q.bulk = without(q.bulk, s, &s.bulk)
+	s.asked = false
 }
 
 func without(all []*Slot, s *Slot, waits *bool) []*Slot {
@@ -74,9 +75,10 @@ func (q *writeQueue) wants() bool {
 	return q.speak || !q.held && !q.spent && (len(q.small) > 0 || len(q.bulk) > 0 && !q.paced || len(q.control) > 0 && !q.early)
 }
 
-// isUrgent reports whether bytes of streams wait that may go.
+// isUrgent reports whether somebody waits for what may go: bytes of streams, or a sender who asked for a turn without any, as
+// whoever names the carrier that the peer is to send by does.
 func (q *writeQueue) isUrgent() bool {
-	isOf := func(s *Slot) bool { return s.pending > 0 }
+	isOf := func(s *Slot) bool { return s.pending > 0 || s.asked }
 	return q.wants() && (len(q.bulk) > 0 || slices.ContainsFunc(q.small, isOf))
 }
 
@@ -110,7 +112,7 @@ func (q *writeQueue) nextSmall() *Slot {
 		return nil
 	}
 	s := q.small[0]
-	s.small = false
+	s.small, s.asked = false, false
 	if q.small = q.small[1:]; len(q.small) == 0 {
 		q.small = nil
 	}
@@ -133,7 +135,7 @@ func (q *writeQueue) nextBulk() *Slot {
 // stop has the writer end.
 func (q *writeQueue) stop() {
 	for _, s := range slices.Concat(q.small, q.bulk) {
-		s.small, s.bulk = false, false
+		s.small, s.bulk, s.asked = false, false, false
 	}
 	q.small, q.bulk, q.control, q.dead = nil, nil, nil, true
 	q.work.Broadcast()

@@ -132,8 +132,8 @@ func TestBulkGoesOnAtOnceAfterEveryCut(t *testing.T) {
 			if err := d.upTo((i+1)<<23, time.Minute); err != nil {
 				t.Fatal(err)
 			}
-			if took := time.Since(began); took > 220*time.Millisecond { // 200 are left to chance
-				t.Errorf("after cut %d: got a pause of %v, want 220 ms at most", i, took)
+			if took := time.Since(began); took > 280*time.Millisecond { // 200 are left to chance, and 50 to a turn of the carrier's opening
+				t.Errorf("after cut %d: got a pause of %v, want 280 ms at most", i, took)
 			}
 			f.kill()
 		}

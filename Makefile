@@ -10,7 +10,7 @@ SELDOM         := crypto/tls crypto/x509 net/http encoding/json encoding/asn1 lo
   culvert/internal/lang culvert/internal/page culvert/internal/doh culvert/internal/whatsapp culvert/client/look culvert/internal/seal \
   culvert/internal/secret culvert/internal/selfsigned golang.org/x/net/... golang.org/x/text/... net/url mime net/textproto \
   culvert/client culvert/client/startup culvert/client/listener vendor/golang.org/x/net/... vendor/golang.org/x/text/... crypto/hpke crypto/ecdsa crypto/elliptic \
-  crypto/rsa rsc.io/qr/... os/exec flag html
+  crypto/rsa rsc.io/qr/... os/exec flag html fmt strconv reflect os io/fs path/filepath compress/flate hash/crc32 encoding/base32 encoding/pem
 GOFLAGS_CLIENT := $(GOFLAGS_BUILD) -tags nethttpomithttp2 $(SELDOM:%=-gcflags=%=-l)
 OUT           := bin/
 STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.6.1

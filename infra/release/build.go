@@ -28,6 +28,7 @@ var seldom = []string{
 	"culvert/internal/secret", "culvert/internal/selfsigned", "golang.org/x/net/...", "golang.org/x/text/...", "net/url", "mime", "net/textproto",
 	"culvert/client", "culvert/client/startup", "culvert/client/listener", "vendor/golang.org/x/net/...", "vendor/golang.org/x/text/...",
 	"crypto/hpke", "crypto/ecdsa", "crypto/elliptic", "crypto/rsa", "rsc.io/qr/...", "os/exec", "flag", "html",
+	"fmt", "strconv", "reflect", "os", "io/fs", "path/filepath", "compress/flate", "hash/crc32", "encoding/base32", "encoding/pem",
 }
 
 // systems makes programs, archives and packages of each system that is wanted.

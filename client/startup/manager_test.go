@@ -266,6 +266,46 @@ func TestAFolderThatLeadsElsewhereIsRefused(t *testing.T) {
 	}
 }
 
+// What the service's user has made is its own, and so are its rights to it, which a reset would end.
+func TestRightsAreTakenFromOthersOnce(t *testing.T) {
+	t.Parallel()
+	s, m := installed(t, windows())
+	if err := s.Install(t.Context(), Client{}); err != nil {
+		t.Fatal(err)
+	}
+	if all := strings.Join(m.told, "\n"); strings.Contains(all, "/setowner") || strings.Contains(all, "/reset") || !strings.Contains(all, "/grant:r") {
+		t.Errorf("got %s, want the folder's own rights alone set again", all)
+	}
+}
+
+// Who is quick puts a link to another folder in place of the one that was made: as its rights are set, and before it is
+// emptied.
+func TestAFolderThatIsSwappedMeanwhileIsLeft(t *testing.T) {
+	t.Parallel()
+	for _, w := range append(windows().adopt, windows().prepare...) {
+		s, m := managed(t, windows())
+		elsewhere, after := t.TempDir(), 0
+		kept := filepath.Join(elsewhere, "kept")
+		if err := os.WriteFile(kept, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.run = func(ctx context.Context, command ...string) (string, error) {
+			if info, err := os.Lstat(s.path(s.folder)); err == nil && info.Mode().Type() != os.ModeDir {
+				after++
+			}
+			if slices.Equal(command, w) {
+				os.RemoveAll(s.path(s.folder))
+				os.Symlink(elsewhere, s.path(s.folder))
+			}
+			return m.run(ctx, command...)
+		}
+		err := s.Install(t.Context(), client)
+		if _, gone := os.Stat(kept); err == nil || !strings.Contains(err.Error(), "leads elsewhere") || after > 0 || gone != nil || !slices.Contains(w, "/L") {
+			t.Errorf("%q: got %v, %d commands after that, and %v, want a refusal and nothing done there", w, err, after, gone)
+		}
+	}
+}
+
 // The client of macOS could put another's file in place of one of its own, were the folder its own.
 func TestNoRightsAreGivenToWhatAClientChooses(t *testing.T) {
 	t.Parallel()

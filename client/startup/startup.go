@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -88,6 +90,21 @@ func (s *System) Program() string {
 	return s.program
 }
 
+// rootsPorts is where Linux says which ports are left to root: those below a number, by default 1024.
+const rootsPorts = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+
+// FirstPort is the lowest port that the client may listen at, as it never runs as root. Linux alone keeps some back.
+func (s *System) FirstPort() int {
+	if s.goos != "linux" {
+		return 0
+	}
+	said, _, err := s.read(rootsPorts)
+	if first, wrong := strconv.Atoi(strings.TrimSpace(said)); err == nil && wrong == nil {
+		return first
+	}
+	return 1024
+}
+
 // State is the directory in which the client keeps what it learns, and can be asked.
 func (s *System) State() string { return s.path(s.state) }
 
@@ -132,25 +149,56 @@ func (s *System) mayInstall(ctx context.Context, c Client) error {
 }
 
 // prepareFolder makes the folder of the link. Where anybody could have made it before the first installation, with a link
-// in it or a door left open, nothing of that stays.
+// in it or a door left open, nothing of that stays. At later ones it is ours, and keeps what it holds with its owners.
 func (s *System) prepareFolder(ctx context.Context, first bool) error {
-	info, err := os.Lstat(s.path(s.folder))
-	if s.planted && err == nil && info.Mode().Type() != fs.ModeDir {
-		return fmt.Errorf("%s is no folder, but leads elsewhere: remove it, and do this again", s.folder)
+	if err := s.leadsElsewhere(); s.planted && err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
-	afresh := s.planted && first
-	if afresh {
-		if err := os.RemoveAll(s.path(s.folder)); err != nil {
-			return err
-		}
+	if s.planted && first {
+		return s.makeAfresh(ctx)
 	}
 	if err := s.makeFolders(); err != nil {
 		return err
 	}
-	if err := s.all(ctx, s.prepare); err != nil || !afresh {
+	return s.all(ctx, s.prepare)
+}
+
+// makeAfresh makes the folder where there was none of ours. Whoever makes folders there may put another in its place, or
+// write into it, until its rights are set.
+func (s *System) makeAfresh(ctx context.Context) error {
+	if err := s.makeAlone(); err != nil {
 		return err
 	}
-	return s.empty(s.folder) // whoever was quick may have written there before the rights were set
+	for _, c := range slices.Concat(s.adopt, s.prepare) {
+		if err := s.leadsElsewhere(); err != nil {
+			return err
+		}
+		if err := s.all(ctx, [][]string{c}); err != nil {
+			return err
+		}
+	}
+	if err := s.leadsElsewhere(); err != nil {
+		return err
+	}
+	return s.empty(s.folder)
+}
+
+// makeAlone makes the folder, and fails where somebody else does at the same time.
+func (s *System) makeAlone() error {
+	name := s.path(s.folder)
+	if err := errors.Join(os.RemoveAll(name), os.MkdirAll(filepath.Dir(name), 0o755)); err != nil {
+		return err
+	}
+	return os.Mkdir(name, s.folderMode)
+}
+
+// leadsElsewhere is an error if something else has the folder's name: a link, which may be to anybody's files.
+func (s *System) leadsElsewhere() error {
+	info, err := os.Lstat(s.path(s.folder))
+	if err == nil && info.Mode().Type() != fs.ModeDir {
+		return fmt.Errorf("%s is no folder, but leads elsewhere: remove it, and do this again", s.folder)
+	}
+	return err
 }
 
 // empty removes all that is in a folder.

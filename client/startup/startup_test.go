@@ -219,6 +219,26 @@ func TestAProgramThatIsInItsPlaceIsNotCopied(t *testing.T) {
 	}
 }
 
+// Whoever has Linux leave root fewer ports, or none, has the client have them, too.
+func TestLinuxSaysWhichPortsAreRoots(t *testing.T) {
+	t.Parallel()
+	for said, want := range map[string]int{"80\n": 80, "0\n": 0, "": 1024, "none": 1024} {
+		s, _ := machine(t, systemd())
+		if err := errors.Join(os.MkdirAll(filepath.Dir(s.path(rootsPorts)), 0o755), os.WriteFile(s.path(rootsPorts), []byte(said), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.FirstPort(); got != want {
+			t.Errorf("%q: got %d, want %d", said, got, want)
+		}
+	}
+	for _, w := range ways() {
+		s, _ := machine(t, w)
+		if got := s.FirstPort(); (got == 1024) != (w.goos == "linux") || got != 1024 && got != 0 {
+			t.Errorf("%s: got %d, want 1024 on Linux alone", w.goos, got)
+		}
+	}
+}
+
 func TestThePropertyListIsXML(t *testing.T) {
 	t.Parallel()
 	d := xml.NewDecoder(strings.NewReader(propertyList("name", "/log", []string{"a&b", "<c>"})))

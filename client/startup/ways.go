@@ -28,7 +28,7 @@ type way struct {
 	install    func(program string, options []string) [][]string
 	log        string // shows what the client says
 
-	prepare, replace, release, start, stop, uninstall, forget [][]string
+	adopt, prepare, replace, release, start, stop, uninstall, forget [][]string
 
 	running   []string // succeeds while the client runs, and then says; where there is a list of services, while it is there
 	says      string
@@ -195,10 +195,12 @@ func windows() way {
 		goos: "windows", program: os.Getenv("ProgramFiles") + `\Culvert\culvert.exe`,
 		folder: folder, folderMode: 0o700, link: folder + `\link`, planted: true, state: state,
 	}
-	w.prepare = [][]string{
+	w.adopt = [][]string{
 		{"icacls", folder, "/setowner", "*S-1-5-32-544", "/T", "/L", "/Q"}, // whoever made a folder may change its rights for ever
 		{"icacls", folder, "/reset", "/T", "/L", "/Q"},
-		{"icacls", folder, "/inheritance:r", "/grant:r", "*S-1-5-18:(OI)(CI)F", "*S-1-5-32-544:(OI)(CI)F", "*S-1-5-19:(OI)(CI)M"},
+	}
+	w.prepare = [][]string{
+		{"icacls", folder, "/inheritance:r", "/grant:r", "*S-1-5-18:(OI)(CI)F", "*S-1-5-32-544:(OI)(CI)F", "*S-1-5-19:(OI)(CI)M", "/L"},
 	}
 	w.files = func(_ string, c Client) []file { return []file{linkFile(folder+`\link`, c)} }
 	w.release = [][]string{{"net", "stop", Name}}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -60,7 +61,7 @@ func serviceInstall(ctx context.Context, args []string, stdout, stderr io.Writer
 	if err != nil {
 		return err
 	}
-	c, err := o.client(ctx, rest, given, installation{s.Installed(ctx), s.Proxy()}, stderr)
+	c, err := o.client(ctx, rest, given, installation{s.Installed(ctx), s.Proxy(), s.FirstPort()}, stderr)
 	if err != nil {
 		return err
 	}
@@ -89,10 +90,12 @@ func (d *dialerSource) tellProxy(out *term.Console, s *startup.System, env func(
 	}
 }
 
-// installation is what a service's flags are checked against: whether one is installed, and where its proxy can be.
+// installation is what a service's flags are checked against: whether one is installed, where its proxy can be, and from
+// which port on it may listen.
 type installation struct {
 	installed bool
 	proxy     startup.Place
+	firstPort int
 }
 
 // client is what the flags say, which are those that were given, of culvert connect. The installed link may stay.
@@ -110,6 +113,9 @@ func (o *connectOptions) client(ctx context.Context, rest, given []string, on in
 	if strings.Contains(o.dialing.via, "@") {
 		return startup.Client{}, o.passwordRefused(on.proxy)
 	}
+	if err := o.checkPorts(on.firstPort); err != nil {
+		return startup.Client{}, err
+	}
 	if _, err := o.dialing.dialer(&link.Link{}); err != nil {
 		return startup.Client{}, err
 	}
@@ -123,6 +129,30 @@ func (o *connectOptions) client(ctx context.Context, rest, given []string, on in
 	}
 	c.Link = l.String()
 	return c, nil
+}
+
+// checkPorts refuses what the service, which would end for that again and again, may not listen at.
+func (o *connectOptions) checkPorts(first int) error {
+	said := [][]string{{"--chat", o.Chat}, {"--media", o.Media}, {"--web", o.Web}, {"--raw-chat", o.Raw}}
+	for _, also := range o.Also {
+		said = append(said, []string{"--also", also})
+	}
+	for _, s := range said {
+		if isBelow(s[1], first) {
+			return o.flags.Wrong("%s: ports below %d are root's, and the service does not run as root: choose %d or a higher one", s[0], first, first)
+		}
+	}
+	return nil
+}
+
+// isBelow says whether an address has a port, which may be a service's name, below another, and not 0, which is any.
+func isBelow(address string, first int) bool {
+	_, name, err := net.SplitHostPort(address)
+	if err != nil {
+		return false // none is given, or the client says what is wrong with it
+	}
+	port, err := net.LookupPort("tcp", name)
+	return err == nil && port > 0 && port < first
 }
 
 func (o *connectOptions) passwordRefused(proxy startup.Place) error {

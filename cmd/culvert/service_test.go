@@ -53,10 +53,26 @@ func TestWhatAServiceCannotBeToldIsRefused(t *testing.T) {
 	}
 }
 
+// Such a service would end for its port and be started again for ever.
+func TestAPortThatAServiceMayNotHaveIsRefused(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"--also :8080 --also :443": "--also: ports below 1024", "--chat 127.0.0.1:80": "--chat: ports", "--media [::]:1023": "--media: ports",
+		"--web localhost:http": "--web: ports", "--raw-chat :22": "--raw-chat: ports",
+		"--also :1024 --chat :0 --web 127.0.0.1:1080": "", "--lan": "",
+	} {
+		o, given := parsed(t, strings.Fields(args)...)
+		_, err := o.client(t.Context(), nil, given, installation{installed: true, firstPort: 1024}, nil)
+		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "choose 1024")) {
+			t.Errorf("%s: got %v, want %q and what to choose", args, err, want)
+		}
+	}
+}
+
 func TestAPasswordIsSentToWhereTheServiceFindsIt(t *testing.T) {
 	t.Parallel()
 	o, given := parsed(t, "--via", "http://me:pw@proxy")
-	_, err := o.client(t.Context(), nil, given, installation{true, startup.Place{Line: "HTTPS_PROXY=URL", File: "/etc/default/culvert"}}, nil)
+	_, err := o.client(t.Context(), nil, given, installation{true, startup.Place{Line: "HTTPS_PROXY=URL", File: "/etc/default/culvert"}, 0}, nil)
 	if err == nil || !strings.Contains(err.Error(), "write HTTPS_PROXY=URL into /etc/default/culvert") || strings.Contains(err.Error(), "pw") {
 		t.Errorf("got %v, want where the proxy is written", err)
 	}

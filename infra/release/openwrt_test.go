@@ -66,7 +66,7 @@ set_link=../package/openwrt/culvert.config set_proxy=http://me:pw@proxy
 `
 	got, err := started(t, shown)
 	for _, want := range []string{
-		"group_add culvert 5222\nuser_add culvert 5222 5222\n", "chown root:culvert ../package/openwrt/culvert.config\nchmod 640 ../package/openwrt/culvert.config\n",
+		"group_add culvert 5222\nuser_add culvert 5222 5222\n", "chown culvert:culvert ../package/openwrt/culvert.config\nchmod 400 ../package/openwrt/culvert.config\n",
 		"chown culvert:culvert /var/run/culvert\nchmod 700 /var/run/culvert\n", "user culvert\n", "env HTTPS_PROXY=http://me:pw@proxy\n",
 	} {
 		if err != nil || !strings.Contains(got, want) {

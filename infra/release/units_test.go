@@ -92,7 +92,7 @@ func TestAnEdgeKeepsItsCertificateApartFromTheOrigins(t *testing.T) {
 func TestOpenRCRunsTheClientAsAUserWhoReadsTheLink(t *testing.T) {
 	t.Parallel()
 	out, err := openrc("culvert", "start_pre; echo $command_user")
-	for _, want := range []string{"--owner root:culvert-client --mode 0640 /etc/culvert/link\n", "--owner culvert-client:culvert-client --mode 0700 /var/lib/culvert-client\nculvert-client:culvert-client\n"} {
+	for _, want := range []string{"--owner culvert-client:culvert-client --mode 0400 /etc/culvert/link\n", "--owner culvert-client:culvert-client --mode 0700 /var/lib/culvert-client\nculvert-client:culvert-client\n"} {
 		if err != nil || !strings.Contains(out, want) {
 			t.Errorf("got %s and %v, want %q", out, err, want)
 		}

@@ -87,13 +87,19 @@ func cleanHost(s string) (string, error) {
 }
 
 // cleanName is the one spelling of a host name. A name whose last label is a
-// number would be taken for an IP address by some.
+// number, which may be hexadecimal, would be taken for an IP address by some.
 func cleanName(s string) (string, error) {
 	name, ok := wire.HostName(s)
-	if !ok || strings.Trim(name[strings.LastIndexByte(name, '.')+1:], "0123456789") == "" {
+	if !ok || isNumber(name[strings.LastIndexByte(name, '.')+1:]) {
 		return "", errHost
 	}
 	return name, nil
+}
+
+// isNumber reports whether URL parsers take a label in lower case for a number (URL Standard, "ends in a number").
+func isNumber(label string) bool {
+	digits, isHex := strings.CutPrefix(label, "0x")
+	return strings.Trim(label, "0123456789") == "" || isHex && strings.Trim(digits, "0123456789abcdef") == ""
 }
 
 func isIP(host string) bool {

@@ -58,8 +58,8 @@ func resolver(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-// pebble is a certificate authority that looks for names at that port.
-func pebble(t *testing.T, port int) (directory url.URL, authority *ca.CAImpl) {
+// pebble is a certificate authority that looks for names at that port, until it goes away.
+func pebble(t *testing.T, port int) (directory url.URL, authority *ca.CAImpl, leave func()) {
 	t.Helper()
 	quiet := log.New(io.Discard, "", 0)
 	store := db.NewMemoryStore()
@@ -71,7 +71,7 @@ func pebble(t *testing.T, port int) (directory url.URL, authority *ca.CAImpl) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return *at, authority
+	return *at, authority, server.Close
 }
 
 // freePort is one that nobody has at the moment.
@@ -136,7 +136,7 @@ func await(t *testing.T, at string, authority *ca.CAImpl) *x509.Certificate {
 func TestAServerGetsItsCertificateAndKeepsIt(t *testing.T) {
 	t.Parallel()
 	at, port := freePort(t)
-	directory, authority := pebble(t, port)
+	directory, authority, leave := pebble(t, port)
 	folder := t.TempDir()
 	serverOf(t, at, directory, folder, t.Output())
 	first := await(t, at, authority)
@@ -145,8 +145,9 @@ func TestAServerGetsItsCertificateAndKeepsIt(t *testing.T) {
 			t.Errorf("asked for %q: got %v, want the same certificate", other, err)
 		}
 	}
+	leave()
 	again, _ := freePort(t)
-	serverOf(t, again, url.URL{Scheme: "http", Host: "127.0.0.1:1"}, folder, io.Discard)
+	serverOf(t, again, directory, folder, io.Discard)
 	if cert := await(t, again, authority); !cert.Equal(first) {
 		t.Error("got another certificate after a restart")
 	}
@@ -177,7 +178,7 @@ func (l lines) Write(b []byte) (int, error) { l <- string(bytes.TrimSpace(b)); r
 func TestARefusalSaysWhatToTry(t *testing.T) {
 	t.Parallel()
 	at, _ := freePort(t)
-	directory, _ := pebble(t, 1) // where nobody listens
+	directory, _, _ := pebble(t, 1) // where nobody listens
 	said := make(lines, 9)
 	serverOf(t, at, directory, t.TempDir(), said)
 	select {

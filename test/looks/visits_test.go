@@ -156,6 +156,7 @@ func TestNginxLogsTheSameOfAVisitAsOfTheBrowsers(t *testing.T) {
 	for _, name := range look.Names() {
 		kept := &visit.Site{}
 		clientAsks(t, name, s, kept)
+		must(t, quiet(t.Context(), log, 4)) // nginx notes an answer when it has been sent
 		must(t, os.Truncate(log, 0))
 		clientAsks(t, name, s, kept)
 		if again := lines(t, log); len(again) != 1 || !strings.HasSuffix(again[0], " 304") { // what it embeds is fresh for a tenth of its age

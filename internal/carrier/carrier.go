@@ -61,11 +61,11 @@ type Carrier struct {
 	counted   bool     // among the set's proved ones; Set.mu guards it
 	opened    int      // the writer's: Open frames in early records
 	shape     shape
-	plays     bool   // there is an opening, or was
-	size      int    // of the message of it that is being made; the writer's
-	fills     bool   // that message says nothing; the writer's
-	writer    func() // c.write: a closure made once
-	ackFlush  func() // c.flushAcks, likewise
+	plays     atomic.Bool // there is an opening; c.mu guards what it is
+	size      int         // of the message of it that is being made, or 0; the writer's
+	fills     bool        // that message says nothing; the writer's
+	writer    func()      // c.write: a closure made once
+	ackFlush  func()      // c.flushAcks, likewise
 
 	mu          sync.Mutex // guards the following; never held across I/O
 	queue       writeQueue

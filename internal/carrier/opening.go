@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"culvert/internal/session"
@@ -70,7 +71,8 @@ func (c *Carrier) Play(token *wire.Token) {
 	secret := c.party.Shape("", uint64(token.Made().Unix())/uint64(epoch/time.Second))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.plays, c.shape.opening = true, 0
+	c.plays.Store(true)
+	c.shape.opening = 0
 	c.opening.steps, c.opening.left = stepsOf(secret, token.Nonce()), fillDown
 	if c.set.asks {
 		c.opening.left = fillUp
@@ -102,8 +104,8 @@ func stepsOf(secret [32]byte, nonce uint64) []step {
 	return steps
 }
 
-// connections reads openings.
-func connections() (all [][]step) {
+// connections are what openings has.
+var connections = sync.OnceValue(func() (all [][]step) {
 	for b := openings; len(b) > 0; {
 		n := int(b[0])
 		steps := make([]step, n)
@@ -113,7 +115,7 @@ func connections() (all [][]step) {
 		all, b = append(all, steps), b[1+2*n:]
 	}
 	return all
-}
+})
 
 // own is the next step that this end takes, and whether all before it have been taken; false if there is none. Where the
 // one before is its own, too, it goes on.
@@ -290,6 +292,7 @@ func (c *Carrier) skipOpening() {
 // endOpening has all go as it is from now on. c.mu is held.
 func (c *Carrier) endOpening() {
 	c.opening.stop()
+	c.plays.Store(false)
 	if c.queue.shut || c.queue.due {
 		c.queue.shut, c.queue.due = false, false
 		c.kick()

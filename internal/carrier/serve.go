@@ -58,7 +58,7 @@ func (c *Carrier) begin() {
 	if c.set.asks {
 		c.Ping()
 	}
-	if c.plays {
+	if c.plays.Load() {
 		c.beginOpening()
 	}
 	switch {
@@ -87,7 +87,7 @@ func (c *Carrier) readMessage() error {
 	if c.profile.Messages {
 		return c.readBody(r)
 	}
-	if c.plays {
+	if c.plays.Load() {
 		c.hearStep()
 	}
 	return c.readRecords(r)

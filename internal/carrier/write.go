@@ -79,7 +79,7 @@ func (c *Carrier) writeNext() error {
 	if c.profile.Messages {
 		return c.writeMessage()
 	}
-	if c.plays {
+	if c.size = 0; c.plays.Load() {
 		c.size = c.beginStep()
 	}
 	b, record, turn, err := c.compose(transport.GetFull()[:0], wire.MaxMessage)
@@ -88,7 +88,7 @@ func (c *Carrier) writeNext() error {
 		return err
 	}
 	c.writing(record, record, turn)
-	if c.plays {
+	if c.plays.Load() {
 		c.endStep(len(b) > 0)
 	}
 	if len(b) == 0 {

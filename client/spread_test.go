@@ -33,16 +33,29 @@ func (s *freezable) Probe() error {
 	return net.ErrClosed
 }
 
+// idleClient is a client that does not run, until the test ends, and the peer that it dials.
+func idleClient(t *testing.T, f link.Front) (*Client, *peer) {
+	t.Helper()
+	p := newPeer(t, 0)
+	c, err := New(Config{Link: linkTo(f)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.reach = func(context.Context, wanted) (*socket, int, error) { return p.socket(f.Gateway), 0, nil }
+	t.Cleanup(func() {
+		c.stop()
+		c.table.Carriers.Close()
+		c.tasks.Wait()
+	})
+	return c, p
+}
+
 // However many carriers of the gateway door are in doubt, and kept as they may answer yet, a network sees no more at once
 // than it should: the oldest of them makes room for what chat needs, and bulk counts what chat is about to have.
 func TestACarrierInDoubtMakesRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newPeer(t, 0)
-		c, err := New(Config{Link: linkTo(link.Front{Gateway: true})})
-		if err != nil {
-			t.Fatal(err)
-		}
+		c, p := idleClient(t, link.Front{Gateway: true})
 		h := c.pool.current()
 		var sockets []*freezable
 		most := 0
@@ -88,9 +101,6 @@ func TestACarrierInDoubtMakesRoom(t *testing.T) {
 				t.Errorf("carrier %d: got dead %v, want the oldest in doubt ended", i, l.Dead())
 			}
 		}
-		c.stop()
-		c.table.Carriers.Close()
-		c.tasks.Wait()
 	})
 }
 
@@ -99,13 +109,8 @@ func TestACarrierInDoubtMakesRoom(t *testing.T) {
 func TestBulkLeavesRoomAmongWhatANetworkMaySee(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newPeer(t, 0)
-		c, err := New(Config{Link: linkTo(link.Front{})})
-		if err != nil {
-			t.Fatal(err)
-		}
+		c, _ := idleClient(t, link.Front{})
 		h, s := c.pool.current(), c.spread
-		c.reach = func(context.Context, wanted) (*socket, int, error) { return p.socket(false), 0, nil }
 		dial := func(isBulk bool) *activeCarrier {
 			t.Helper()
 			w := wanted{home: h, may: anyFront}
@@ -150,9 +155,6 @@ func TestBulkLeavesRoomAmongWhatANetworkMaySee(t *testing.T) {
 		if seen := s.seen(h); seen != mostSeen || !bulk[1].Dead() {
 			t.Errorf("a network sees %d, want %d, as the oldest of bulk's has ended: %v", seen, mostSeen, bulk[1].Dead())
 		}
-		c.stop()
-		c.table.Carriers.Close()
-		c.tasks.Wait()
 	})
 }
 
@@ -161,13 +163,8 @@ func TestBulkLeavesRoomAmongWhatANetworkMaySee(t *testing.T) {
 func TestACarrierThatBringsNothingGivesWay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newPeer(t, 0)
-		c, err := New(Config{Link: linkTo(link.Front{})})
-		if err != nil {
-			t.Fatal(err)
-		}
+		c, _ := idleClient(t, link.Front{})
 		s := c.spread
-		c.reach = func(context.Context, wanted) (*socket, int, error) { return p.socket(false), 0, nil }
 		dial := func() *activeCarrier {
 			l, err := c.dialFor(t.Context(), wanted{home: c.pool.current(), may: anyFront, bulk: s})
 			if err != nil {
@@ -197,9 +194,6 @@ func TestACarrierThatBringsNothingGivesWay(t *testing.T) {
 		if s.forgotten(time.Now()) != l || len(s.carriers) != 1 {
 			t.Error("a carrier that brings nothing is kept")
 		}
-		c.stop()
-		c.table.Carriers.Close()
-		c.tasks.Wait()
 	})
 }
 

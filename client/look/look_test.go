@@ -3,8 +3,6 @@ package look
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
@@ -20,22 +18,19 @@ import (
 	"testing"
 	"time"
 
+	"culvert/internal/selfsigned"
+
 	utls "github.com/refraction-networking/utls"
 	"golang.org/x/crypto/cryptobyte"
 )
 
 // certificate is that of all servers of these tests.
 var certificate = sync.OnceValue(func() tls.Certificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	cert, err := selfsigned.Make(time.Now(), 48*time.Hour, "front.example")
 	if err != nil {
 		panic(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"front.example"}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	return *cert
 })
 
 // recorder keeps what was written first.

@@ -3,16 +3,12 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"net/url"
@@ -31,6 +27,7 @@ import (
 	"culvert/edge/passthrough"
 	"culvert/internal/link"
 	"culvert/internal/seal"
+	"culvert/internal/selfsigned"
 	"culvert/internal/serve"
 	"culvert/internal/site"
 	"culvert/internal/tunnel"
@@ -132,24 +129,11 @@ func wantSoon(t testing.TB, within time.Duration, what string, yes func() bool) 
 var certificate = sync.OnceValue(makeCertificate)
 
 func makeCertificate() tls.Certificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	cert, err := selfsigned.Make(time.Date(1999, 1, 2, 0, 0, 0, 0, time.UTC), 100*365*24*time.Hour, "front.example", "127.0.0.1")
 	if err != nil {
 		panic(err)
 	}
-	c := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "front.example"}, DNSNames: []string{"front.example"},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore:   time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		panic(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+	return *cert
 }
 
 func serverTLS(c tls.Certificate) *tls.Config {

@@ -111,7 +111,7 @@ func (o order) fill() error {
 	if err := errors.Join(os.RemoveAll(r.out), os.MkdirAll(r.out, 0o755)); err != nil {
 		return err
 	}
-	for _, step := range []func() error{r.clone, r.tools, r.systems, r.images, r.cloud, r.bill, r.installer} {
+	for _, step := range []func() error{r.clone, r.tools, r.systems, r.images, r.cloud, r.bill, r.copies} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -24,13 +24,22 @@ func (r *release) images() error {
 	return nil
 }
 
-// installer is the script that brings a server's archive onto a machine.
-func (r *release) installer() error {
-	script, err := os.ReadFile(filepath.Join(r.source(), "install.sh"))
-	if err != nil {
-		return err
+// asTheyAre are files of the source that a release has as they are, for whoever has no clone: the script that brings a server's
+// archive onto a machine, and what has Compose run the images.
+var asTheyAre = []string{"install.sh", "infra/image/compose.yaml"}
+
+// copies writes them.
+func (r *release) copies() error {
+	for _, name := range asTheyAre {
+		text, err := os.ReadFile(filepath.Join(r.source(), name))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(r.out, filepath.Base(name)), text, 0o644); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(filepath.Join(r.out, "install.sh"), script, 0o644)
+	return nil
 }
 
 // bill writes what the programs of the first system that was made are made of: it hardly differs among them.

@@ -46,8 +46,8 @@ func newHome(table *tunnel.Table, pair *seal.Pair) *home {
 	return &home{agreed: agreed, session: table.NewSession(agreed)}
 }
 
-// fastCipher is AES where the processor has instructions for it. Without them ChaCha20 is 1.3 to 3 times as
-// fast, the more so on MIPS and ARM (docs/PERFORMANCE.md).
+// fastCipher is AES where the processor has instructions for it. Without them ChaCha20 is 1.2 to 2 times
+// as fast (docs/PERFORMANCE.md).
 func fastCipher() session.Cipher {
 	if cpu.X86.HasAES && cpu.X86.HasPCLMULQDQ || cpu.ARM64.HasAES && cpu.ARM64.HasPMULL || cpu.S390X.HasAESGCM {
 		return session.AESGCM

@@ -38,15 +38,23 @@ func (k *key) at(number uint64) cipher.AEAD {
 	if k.aead == nil {
 		k.aead = newAEAD(k.cipher, k.secret[:])
 	}
-	binary.BigEndian.PutUint64(k.nonce[4:], number)
+	k.nonce = [12]byte{}
+	if k.cipher == AESGCM {
+		copy(k.nonce[:], k.secret[aesKey:])
+	}
+	binary.BigEndian.PutUint64(k.nonce[4:], binary.BigEndian.Uint64(k.nonce[4:])^number)
 	return k.aead
 }
+
+// aesKey is the size of AES-GCM's key, with as many rounds as TLS has by it. What follows it in a secret is the nonce of
+// number 0.
+const aesKey = 16
 
 func newAEAD(c Cipher, secret []byte) cipher.AEAD {
 	if c == ChaCha20Poly1305 {
 		return seal.Must(chacha20poly1305.New(secret))
 	}
-	return seal.Must(cipher.NewGCM(seal.Must(aes.NewCipher(secret))))
+	return seal.Must(cipher.NewGCM(seal.Must(aes.NewCipher(secret[:aesKey]))))
 }
 
 // early names an early key. Others are named by the numbers of their generations.

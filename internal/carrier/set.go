@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"culvert/internal/netpoll"
@@ -21,8 +22,9 @@ type Set struct {
 	asks   bool // this end asks whether the peer is there: it is the client
 	poller netpoll.Poller
 
-	idle     int       // carriers that have become idle since release; who sweeps has it
-	released time.Time // when it was
+	idle     int          // carriers and streams that have become idle since release; who sweeps has it
+	released time.Time    // when it was
+	took     atomic.Int64 // for how long, ns
 
 	mu       sync.RWMutex // guards the following; never held across I/O
 	living   map[*Carrier]struct{}
@@ -154,28 +156,35 @@ func (s *Set) Sweep(now time.Time) {
 			c.CloseFor(Lost)
 		case !c.Live() && c.party.Late(now):
 			c.CloseFor(Unproven)
-		case c.rest():
+		case c.rest() && !s.asks:
 			s.idle++
 		}
 		if !s.asks && c.profile.Messages && c.Live() {
 			c.askWhatCame(now)
 		}
 	}
-	s.release(now)
+	s.Rested(0, now)
 }
 
-// manyIdle carriers have left ciphers, buffers and stacks of some megabytes together.
+// manyIdle carriers or streams have left ciphers, buffers and stacks of some megabytes together.
 const manyIdle = 512
 
-const releaseEvery = 15 * time.Second
+// releaseEvery is the time between two releases: that, and as many times as long as the last one took.
+const releaseEvery, releasePart = 2 * time.Second, 50
 
-// release returns to the system what many carriers have left and an origin does not need
-// now: alone, the collector waits two minutes.
-func (s *Set) release(now time.Time) {
-	if !s.asks && s.idle >= manyIdle && now.Sub(s.released) >= releaseEvery {
-		s.idle, s.released = 0, now
-		s.tasks.Go(debug.FreeOSMemory)
+// Rested is told by whoever sweeps that n streams have become idle, too. Memory that many carriers and streams have left, and
+// nobody needs now, goes back to the system: alone, the collector waits two minutes.
+func (s *Set) Rested(n int, now time.Time) {
+	s.idle += n
+	if s.idle < manyIdle || now.Sub(s.released) < max(releaseEvery, releasePart*time.Duration(s.took.Load())) {
+		return
 	}
+	s.idle, s.released = 0, now
+	s.tasks.Go(func() {
+		began := time.Now()
+		debug.FreeOSMemory()
+		s.took.Store(int64(time.Since(began)))
+	})
 }
 
 // Close ends all carriers at once, and each that is made later. Its caller waits

@@ -21,6 +21,7 @@ type streamReader struct {
 	conn        net.Conn
 	nonblocking *netpoll.Conn // the same as conn; nil: it is no plain TCP connection
 	grown       atomic.Bool   // the pump's stack has grown
+	listed      atomic.Bool   // it is among the table's pauses
 	full        bool          // the pump's own: the last read filled its buffer
 
 	// Tunnel.mu guards the following.
@@ -64,6 +65,13 @@ func (r *streamReader) read(room int) (buf []byte, n int, err error) {
 	}
 	r.grown.Store(true)
 	return fit(buf, n), n, err
+}
+
+// paused reports whether the pump waits with a small stack, and has it wait with one if the stream
+// pauses. Tunnel.mu is held.
+func (r *streamReader) paused() bool {
+	r.rest()
+	return !r.grown.Load()
 }
 
 func (r *streamReader) readSome(room int) (buf []byte, n int, err error) {
@@ -144,6 +152,7 @@ func (t *Tunnel) pump(number int) {
 			return
 		}
 		buf, n, err := t.reader.read(room)
+		t.table.pauses.expect(t)
 		if n > 0 && !t.push(buf, n, number) {
 			return
 		}

@@ -35,6 +35,7 @@ type Table struct {
 	tunnels  atomic.Int64 // how many there are
 	active   atomic.Int64 // when a stream's byte last moved, Unix ns
 	moved    [kinds]counters
+	pauses   pauses
 
 	mu       sync.RWMutex // guards the following; never held across I/O
 	sessions map[*Session]struct{}
@@ -105,7 +106,7 @@ func (e End) LogValue() slog.Value {
 func NewTable(ev Events, windows *share.Bound[uint32], isClient bool) *Table {
 	tb := &Table{
 		Events: ev, Shares: Shares{Windows: windows}, isClient: isClient, tasks: tasks.NewGroup(), sessions: map[*Session]struct{}{},
-		agreed: map[*session.Session]*Session{}, waiting: map[*Tunnel]struct{}{},
+		agreed: map[*session.Session]*Session{}, waiting: map[*Tunnel]struct{}{}, pauses: pauses{begin: make(chan struct{}, 1)},
 	}
 	if isClient {
 		tb.own = tb.Shares.open(0, nil)
@@ -214,16 +215,25 @@ func (tb *Table) Orphans() []*Tunnel {
 }
 
 // Sweep ends, every few seconds until ctx ends, the tunnels that had no carrier
-// for wire.HoldTunnel and the carriers on which nothing came for too long.
+// for wire.HoldTunnel and the carriers on which nothing came for too long. Streams that pause it has give back
+// what they do not need, sooner.
 func (tb *Table) Sweep(ctx context.Context) {
-	tick := time.NewTicker(sweepEvery)
+	tick, pause := time.NewTicker(sweepEvery), time.NewTimer(pauseEvery)
 	defer tick.Stop()
+	defer pause.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
 			tb.sweep(now)
+		case <-tb.pauses.begin:
+			pause.Reset(pauseEvery)
+		case now := <-pause.C:
+			ended, left := tb.pauses.end()
+			if tb.Carriers.Rested(ended, now); left > 0 {
+				pause.Reset(pauseEvery)
+			}
 		}
 	}
 }

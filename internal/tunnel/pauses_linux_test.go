@@ -1,0 +1,56 @@
+package tunnel
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+
+	"culvert/internal/wire"
+)
+
+// A reader's stack grows at each read. When its stream has paused it waits with a small one long before the next
+// sweep, and goes on.
+func TestAStreamThatPausesIsWaitedForWithASmallStack(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	app, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer app.Close()
+	stream, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := NewTable(Events{}, NewWindows(1<<20), true)
+	defer table.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	table.tasks.Go(func() { table.Sweep(ctx) })
+	tun, _ := table.StartTunnel(wire.Service{Kind: wire.Chat}, nil, stream)
+	for said := uint64(0); said < 10; {
+		n, err := app.Write([]byte("hello"))
+		if said += uint64(n); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		for !hasRested(tun, said) {
+			if time.Since(began) > sweepEvery/2 {
+				t.Fatalf("after %d bytes: the reader still has a large stack after %v", said, sweepEvery/2)
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// hasRested reports that so many bytes were read, and the reader waits with a small stack.
+func hasRested(tun *Tunnel, read uint64) bool {
+	tun.mu.Lock()
+	defer tun.mu.Unlock()
+	return tun.send.read == read && !tun.reader.grown.Load() && !tun.reader.listed.Load()
+}

@@ -33,7 +33,7 @@ func main() {
 func (c *config) run(ctx context.Context, log *slog.Logger, files *serve.Files) error {
 	metrics := serve.NewRegistry()
 	proxy := passthrough.New(&c.Origin.URL, passthrough.Options{
-		Roots: c.roots, MaxSockets: serve.Pairs(c.MaxSockets, log), Log: log, Metrics: metrics, Site: c.shown,
+		Roots: c.roots, MaxSockets: serve.Passing(c.MaxSockets, log), Log: log, Metrics: metrics, Site: c.shown,
 	})
 	listener, err := c.TLS.Listen(c.Listen, false, nil, files)
 	if err != nil {

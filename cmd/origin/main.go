@@ -92,12 +92,12 @@ func (c *config) origin(ctx context.Context, advertise netip.AddrPort, log *slog
 	if err != nil {
 		return nil, err
 	}
-	pairs := serve.Pairs(max(c.MaxTunnels, c.MaxCarriers), log)
+	carriers, tunnels := serve.Ending(c.MaxCarriers, c.MaxTunnels, log)
 	upstream := &whatsapp.Upstream{Chat: string(c.Chat), Media: string(c.Media), AllowPrivate: c.AllowPrivate}
 	cfg := origin.Config{
 		Master: c.masters[0], Older: c.masters[1:], Gates: c.gates,
 		Dial: upstream.Dial, Site: c.shown, Log: log, Metrics: metrics,
-		MaxTunnels: min(c.MaxTunnels, pairs), MaxCarriers: min(c.MaxCarriers, pairs), Revoked: revoked, Windows: windows(),
+		MaxTunnels: tunnels, MaxCarriers: carriers, Revoked: revoked, Windows: windows(),
 		Advertise: advertise, Gateway: gateway,
 	}
 	if c.lists != nil {

@@ -26,13 +26,12 @@ func Limit() Descriptors {
 	return Descriptors{Max: most, Reserve: min(max(most/reservePart, leastReserve), mostReserve, most/2)}
 }
 
-// Pairs is how many may be had of something that takes two each, such as a socket that is passed on, if there are to
-// be n of it.
-func (d Descriptors) Pairs(n int) int {
+// Share is n, or less: part of parts of what there is without the reserve.
+func (d Descriptors) Share(n, part, parts int) int {
 	if d.Max == 0 {
 		return n
 	}
-	return min(n, max(1, (d.Max-d.Reserve)/2))
+	return min(n, max(1, (d.Max-d.Reserve)*part/parts))
 }
 
 // Left is how many more the process may open, at most: the system gives the lowest number that is free, so that all

@@ -26,19 +26,20 @@ func TestLeftCountsOpenFiles(t *testing.T) {
 	}
 }
 
-func TestPairsLeaveTheReserve(t *testing.T) {
+func TestSharesLeaveTheReserve(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		d       Descriptors
-		n, want int
+		d                    Descriptors
+		n, part, parts, want int
 	}{
-		{Descriptors{}, 1000, 1000},
-		{Descriptors{Max: 1024, Reserve: 64}, 1000, 480},
-		{Descriptors{Max: 1024, Reserve: 64}, 100, 100},
-		{Descriptors{Max: 2, Reserve: 1}, 100, 1},
+		{Descriptors{}, 1000, 1, 2, 1000},
+		{Descriptors{Max: 1024, Reserve: 64}, 1000, 1, 2, 480},
+		{Descriptors{Max: 1024, Reserve: 64}, 1000, 2, 3, 640},
+		{Descriptors{Max: 1024, Reserve: 64}, 100, 1, 2, 100},
+		{Descriptors{Max: 2, Reserve: 1}, 100, 1, 2, 1},
 	} {
-		if got := c.d.Pairs(c.n); got != c.want {
-			t.Errorf("%+v: got %d of %d, want %d", c.d, got, c.n, c.want)
+		if got := c.d.Share(c.n, c.part, c.parts); got != c.want {
+			t.Errorf("%+v: got %d of %d, want %d", c, got, c.n, c.want)
 		}
 	}
 }

@@ -82,13 +82,20 @@ func (l sparing) Accept() (net.Conn, error) {
 // fewFiles is a limit that was hardly chosen for a server: a small machine carries more than half as many users.
 const fewFiles = 8192
 
-// Pairs is how many there may be of what takes two open files each, if n were configured: an edge's sockets, or an
-// origin's carriers beside as many tunnels. So shares are used up before open files are. It logs a limit that is low.
-func Pairs(n int, log *slog.Logger) int {
+// Passing is how many sockets may be passed on, if n were configured. Each takes two open files. So shares are used up
+// before open files are. It logs a limit that is low.
+func Passing(n int, log *slog.Logger) int { return tellFew(n, netpoll.Limit().Share(n, 1, 2), log) }
+
+// Ending is Passing for an origin's carriers and tunnels, of which each takes one: a user has a tunnel for each
+// carrier, and some have more.
+func Ending(carriers, tunnels int, log *slog.Logger) (mayCarriers, mayTunnels int) {
 	limit := netpoll.Limit()
-	may := limit.Pairs(n)
-	if may < n && limit.Max < fewFiles {
-		log.Warn("the limit of open files is low", "limit", limit.Max, "users", may,
+	return tellFew(carriers, limit.Share(carriers, 10, 21), log), limit.Share(tunnels, 11, 21)
+}
+
+func tellFew(n, may int, log *slog.Logger) int {
+	if limit := netpoll.Limit().Max; may < n && limit < fewFiles {
+		log.Warn("the limit of open files is low", "limit", limit, "users", may,
 			"try", "LimitNOFILE=1048576 in the systemd unit, or 'ulimit -n' before the start")
 	}
 	return may

@@ -169,14 +169,20 @@ func (s *Set) Sweep(now time.Time) {
 // manyIdle carriers or streams have left ciphers, buffers and stacks of some megabytes together.
 const manyIdle = 512
 
-// releaseEvery is the time between two releases: that, and as many times as long as the last one took.
-const releaseEvery, releasePart = 2 * time.Second, 50
+// Between two releases are releaseEvery, or as many times as long as the last one took as releasePart says, but no more than
+// mostBetween.
+const (
+	releaseEvery = 2 * time.Second
+	mostBetween  = 15 * time.Second
+	releasePart  = 50
+)
 
 // Rested is told by whoever sweeps that n streams have become idle, too. Memory that many carriers and streams have left, and
 // nobody needs now, goes back to the system: alone, the collector waits two minutes.
 func (s *Set) Rested(n int, now time.Time) {
 	s.idle += n
-	if s.idle < manyIdle || now.Sub(s.released) < max(releaseEvery, releasePart*time.Duration(s.took.Load())) {
+	between := max(releaseEvery, min(releasePart*time.Duration(s.took.Load()), mostBetween))
+	if s.idle < manyIdle || now.Sub(s.released) < between {
 		return
 	}
 	s.idle, s.released = 0, now

@@ -67,7 +67,7 @@ func parseProxyURL(text string) (*url.URL, error) {
 		return nil, ErrProxy
 	}
 	port, known := defaultPorts[u.Scheme]
-	if !known {
+	if _, err := net.LookupPort("tcp", u.Port()); !known || err != nil {
 		return nil, ErrProxy
 	}
 	u.Host = net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port))

@@ -96,20 +96,52 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 	}
 	ln, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("listen%s: %w", adviceOn(err), err)
+		return nil, newListenError(address, err)
 	}
 	return ln, nil
 }
 
-// adviceOn says what to try where a port cannot be had.
-func adviceOn(err error) string {
+// ErrAddress is an address that nobody can listen at. Its text says how one is written.
+var ErrAddress = errors.New("an address is HOST:PORT or :PORT, as 127.0.0.1:5222; the port is a number up to 65535, and an IPv6 address stands in brackets")
+
+// Check returns ErrAddress unless address is one for Listen. Whether it is this machine's, it does not ask.
+func Check(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return ErrAddress
+	}
+	_, isName := wire.HostName(host)
+	_, notIP := netip.ParseAddr(host)
+	if _, err := net.LookupPort("tcp", port); err != nil || host != "" && notIP != nil && !isName {
+		return ErrAddress
+	}
+	return nil
+}
+
+// IsElsewhere reports whether Listen failed because the address is not this machine's.
+func IsElsewhere(err error) bool {
+	return errors.As(err, new(*net.DNSError)) || dial.IsErrno(err, syscall.EADDRNOTAVAIL)
+}
+
+// listenError says what to try where an address cannot be had, and nothing of whom the system asked for its name.
+type listenError struct {
+	address, advice string
+	cause           error
+}
+
+func (e listenError) Error() string { return e.address + ": " + e.advice }
+func (e listenError) Unwrap() error { return e.cause }
+
+func newListenError(address string, err error) error {
 	switch {
 	case dial.IsErrno(err, syscall.EADDRINUSE):
-		return ": the port is taken, choose another"
+		return listenError{address, "the port is taken, choose another", err}
+	case IsElsewhere(err):
+		return listenError{address, "this machine has no such address", err}
 	case dial.IsErrno(err, syscall.EACCES): // below 1024 on Unix; what Hyper-V keeps for itself on Windows
-		return ": the system keeps this port, choose one above 1024 or another"
+		return listenError{address, "the system keeps this port, choose one above 1024 or another", err}
 	}
-	return ""
+	return fmt.Errorf("listen: %w", err)
 }
 
 // Address is where a listener with port belongs: on loopback, or on all

@@ -118,7 +118,7 @@ func Names() []string { return slices.Clone(order) }
 const Pages = "chromium"
 
 // ErrUnknown means that there is no look of a name.
-var ErrUnknown = errors.New("a look is auto, " + strings.Join(order, " or "))
+var ErrUnknown = errors.New("there are auto, " + strings.Join(order, ", "))
 
 // Named is the look of a name. The error is ErrUnknown.
 func Named(name string) (*Look, error) {

@@ -14,6 +14,7 @@ import (
 	"culvert/client/listener"
 	"culvert/internal/link"
 	"culvert/internal/term"
+	"culvert/internal/wire"
 )
 
 // AppSettings are what goes into the app's proxy setting.
@@ -115,16 +116,40 @@ func (a AppSettings) onLAN(found []netip.Addr, err error) AppSettings {
 	return a
 }
 
+// checkHost says whether the app can dial a host.
+func checkHost(host string) error {
+	ip, err := netip.ParseAddr(host)
+	_, isName := wire.HostName(host)
+	switch {
+	case err == nil && ip.Is6(), strings.ContainsAny(host, "[]"):
+		return errIPv6
+	case err == nil && ip.IsUnspecified():
+		return errNoHost
+	case err != nil && (!isName || isNumber(host[strings.LastIndexByte(host, '.')+1:])):
+		return errHost
+	}
+	return nil
+}
+
+// isNumber reports whether a name's last label is one: it would be taken for an IPv4 address.
+func isNumber(label string) bool { return strings.Trim(label, "0123456789") == "" }
+
+var (
+	errIPv6   = errors.New("the app takes no IPv6 address: give a host name or an IPv4 address")
+	errNoHost = errors.New("the app needs a host name or an IPv4 address of this machine")
+	errHost   = errors.New("--host is a name of letters, digits, hyphens and dots, or an IPv4 address, without a port")
+)
+
 // link sets the app's proxy setting when it is opened on the phone. The app
 // takes a missing chatTLS for true, so the link says that there is none: our
 // listeners want the app's raw bytes. An IPv6 literal cannot work, as the app
 // keeps host:port and splits it at the first colon.
 func (a AppSettings) link() (string, error) {
 	if strings.ContainsAny(a.Host, ":[]") {
-		return "", errors.New("the app takes no IPv6 address: give a host name or an IPv4 address")
+		return "", errIPv6
 	}
 	if ip, err := netip.ParseAddr(a.Host); a.Host == "" || err == nil && ip.IsUnspecified() {
-		return "", errors.New("the app needs a host name or an IPv4 address of this machine")
+		return "", errNoHost
 	}
 	if a.Chat == 0 || a.Media == 0 {
 		return "", errors.New("the app needs a chat port and a media port")

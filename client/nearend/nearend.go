@@ -56,6 +56,51 @@ func (o *Options) AddFlags(f *term.Flags) {
 	f.BoolVar(&o.Verbose, "verbose", false, "log every connection that ends")
 }
 
+// Check says what is wrong with the options, and by which flag.
+func (o *Options) Check() error {
+	for _, a := range o.addresses() {
+		if a.at == "" {
+			continue
+		}
+		if err := listener.Check(a.at); err != nil {
+			return fmt.Errorf("%s: %w", a.flag, err)
+		}
+	}
+	if o.Guests < 0 {
+		return fmt.Errorf("--max-guests %d: no number of connections: give one of 1 or more, or leave it out for 1024", o.Guests)
+	}
+	if o.Host != "" {
+		return checkHost(o.Host)
+	}
+	return nil
+}
+
+// flagAddress is an address to listen at, and the flag that names it.
+type flagAddress struct{ flag, at string }
+
+func (o *Options) addresses() []flagAddress {
+	all := []flagAddress{{"--chat", o.Chat}, {"--media", o.Media}, {"--web", o.Web}, {"--raw-chat", o.Raw}}
+	for _, also := range o.Also {
+		all = append(all, flagAddress{"--also", also})
+	}
+	return all
+}
+
+// Below is the flag with an address whose port, which may be a service's name, is below first, and not 0, which is any;
+// empty: there is none.
+func (o *Options) Below(first int) string {
+	for _, a := range o.addresses() {
+		_, name, err := net.SplitHostPort(a.at)
+		if err != nil {
+			continue // none is given
+		}
+		if port, err := net.LookupPort("tcp", name); err == nil && port > 0 && port < first {
+			return a.flag
+		}
+	}
+	return ""
+}
+
 // AnyPorts are Options that have the system choose the ports.
 var AnyPorts = Options{Chat: "127.0.0.1:0", Media: "127.0.0.1:0"}
 
@@ -92,8 +137,8 @@ const (
 // Open listens; nothing is served before Serve is called. Whoever does not call
 // Serve calls Close. An error about an address names the flag that changes it.
 func Open(ctx context.Context, l *link.Link, o Options, logs io.Writer) (*NearEnd, error) {
-	if o.Guests < 0 {
-		return nil, fmt.Errorf("--max-guests %d: no number of connections: give one of 1 or more, or leave it out for 1024", o.Guests)
+	if err := o.Check(); err != nil {
+		return nil, term.BadInput{Err: err}
 	}
 	own, clients := loggers(logs, o.Verbose)
 	n := &NearEnd{log: own, fronts: len(l.Fronts), keep: o.Keep, began: time.Now()}
@@ -168,10 +213,12 @@ func anyPort(address string) bool {
 
 func (n *NearEnd) add(ctx context.Context, flag, address string, kind kind) error {
 	ln, err := listener.Listen(ctx, address)
-	if errors.Is(err, os.ErrPermission) {
+	switch {
+	case listener.IsElsewhere(err):
+		return term.BadInput{Err: fmt.Errorf("%w; %s chooses another address", err, flag)}
+	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("%w; %s chooses another address, ports from 1024 on need no privileges", err, flag)
-	}
-	if err != nil {
+	case err != nil:
 		return fmt.Errorf("%w; %s chooses another address, port 0 any free one", err, flag)
 	}
 	n.listeners = append(n.listeners, port{ln, kind})

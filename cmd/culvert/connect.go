@@ -71,7 +71,10 @@ func connectFlags(name, usage, about string) *connectOptions {
 
 // check says what is wrong with the flags.
 func (o *connectOptions) check() error {
-	if o.DialRate <= 0 || o.DialRate > 100 {
+	if err := o.Check(); err != nil {
+		return o.flags.Wrong("%v", err)
+	}
+	if !(o.DialRate > 0 && o.DialRate <= 100) { // not a number is neither
 		return o.flags.Wrong("--dial-rate is more than 0 and at most 100")
 	}
 	if o.Visit = o.visits == "yes"; !o.Visit && o.visits != "no" {

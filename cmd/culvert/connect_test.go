@@ -54,7 +54,7 @@ func TestAHostThatTheAppCannotTakeIsRefused(t *testing.T) {
 	t.Parallel()
 	r := file(t, "link", (&link.Link{Keys: seal.NewMaster().Client(1), Fronts: []link.Front{localtest.DeadFront(t)}}).String(), 0o600)
 	code, _, stderr := culvert(t, "connect", "--link-file", filepath.Clean(r), "--chat", "127.0.0.1:0", "--media", "127.0.0.1:0", "--host", "fd00::1")
-	if code != 1 || !strings.Contains(stderr, "IPv6") {
+	if code != 2 || !strings.Contains(stderr, "IPv6") {
 		t.Errorf("got %d, %q, want a refusal of IPv6", code, stderr)
 	}
 }

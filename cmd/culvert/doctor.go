@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"slices"
 	"strconv"
@@ -176,11 +177,20 @@ func (o *doctorOptions) check(args []string) (doctor.Trust, error) {
 	case o.timeout <= 0:
 		return doctor.Trust{}, o.flags.Wrong("--timeout is a time such as 30s")
 	}
+	if o.admin != "" {
+		if _, _, err := net.SplitHostPort(o.admin); err != nil {
+			return doctor.Trust{}, o.flags.Wrong("--admin is HOST:PORT, as the origin's CULVERT_ADMIN_LISTEN")
+		}
+	}
 	if err := o.upstream.Check(); err != nil {
 		return doctor.Trust{}, o.flags.Wrong("%v", err)
 	}
 	o.upstream.AllowPrivate = o.upstream.Chat != "" || o.upstream.Media != ""
-	return readTrust(o.root, o.ca)
+	t, err := readTrust(o.root, o.ca)
+	if err != nil {
+		return t, term.BadInput{Err: err}
+	}
+	return t, nil
 }
 
 // readTrust replaces WhatsApp's keys by others: the root by 64 hexadecimal

@@ -392,7 +392,7 @@ func frontsRenew(_ context.Context, args []string, stdout, _ io.Writer) error {
 	o.leastDays = 0
 	return o.run(args, stdout, func(l *lists) error {
 		if len(l.groups) == 0 {
-			return errNoLists
+			return term.BadInput{Err: errNoLists}
 		}
 		for i := range l.groups {
 			if o.days > 0 {
@@ -417,6 +417,9 @@ func frontsRemove(_ context.Context, args []string, stdout, _ io.Writer) error {
 	o.usersFlag("the group")
 	return o.run(args, stdout, func(l *lists) error {
 		before := len(l.groups)
+		if before == 0 {
+			return term.BadInput{Err: errNoLists}
+		}
 		l.groups = slices.DeleteFunc(l.groups, func(g listGroup) bool { return g.isNamed(o.users) })
 		if len(l.groups) < before {
 			return nil
@@ -425,7 +428,7 @@ func frontsRemove(_ context.Context, args []string, stdout, _ io.Writer) error {
 		for _, g := range l.groups {
 			names = append(names, g.users.String())
 		}
-		return o.flags.Wrong("--users is one of the groups: %s", strings.Join(names, " or "))
+		return o.flags.Wrong("--users is one of the groups: %s", strings.Join(names, ", "))
 	})
 }
 

@@ -46,10 +46,10 @@ func TestAnInvitationThatCannotBeIsRefused(t *testing.T) {
 	t.Parallel()
 	secretName, _ := secretFile(t, 0o600)
 	for want, args := range map[string][]string{
-		"let its name end in .html or .txt":  {"--invitation", "invitation.pdf"},
-		"--invitation invitation.html":       {"--download", "https://get.example/"},
-		"begins with https://":               {"--invitation", filepath.Join(t.TempDir(), "a.html"), "--download", "javascript:alert(1)"},
-		"there are en, fa, ru, ar, zh or my": {"--invitation", "a.html", "--lang", "tlh"},
+		"let its name end in .html or .txt": {"--invitation", "invitation.pdf"},
+		"--invitation invitation.html":      {"--download", "https://get.example/"},
+		"begins with https://":              {"--invitation", filepath.Join(t.TempDir(), "a.html"), "--download", "javascript:alert(1)"},
+		"there are en, fa, ru, ar, zh, my":  {"--invitation", "a.html", "--lang", "tlh"},
 	} {
 		code, stdout, stderr := culvert(t, append([]string{"link", "new", "--secret-file", secretName, "--user", "7", "--front", "wss://cdn.example/"}, args...)...)
 		if code != 2 || stdout != "" || !strings.Contains(stderr, want) {

@@ -38,7 +38,7 @@ func languages() string {
 	for _, l := range lang.All {
 		tags = append(tags, string(l))
 	}
-	return strings.Join(tags[:len(tags)-1], ", ") + " or " + tags[len(tags)-1]
+	return strings.Join(tags, ", ")
 }
 
 // spoken is the language of a command line that may be wrong: what is wrong with it is said in that language.

@@ -40,9 +40,9 @@ func TestACommandLineThatIsWrongIsSoInItsLanguage(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
 		"--visit: yes или no\nПопробуйте: culvert connect --help": {"connect", "--language", "ru", "--visit", "perhaps"},
-		"неизвестный параметр: -nonsense":                         {"doctor", "--language=ru", "--nonsense"},
+		"неизвестный параметр: --nonsense":                        {"doctor", "--language=ru", "--nonsense"},
 		"没有命令 \"conect\"；是否想用 \"connect\"？":                       {"conect", "--language", "zh"},
-		"there are en, fa, ru, ar, zh or my":                      {"status", "--language", "xx"},
+		"there are en, fa, ru, ar, zh, my":                        {"status", "--language", "xx"},
 		"چنین فایل یا پوشه\u200cای نیست":                          {"link", "show", "--language", "fa", "--link-file", "/nonexistent"},
 	} {
 		code, stdout, stderr := culvert(t, args...)

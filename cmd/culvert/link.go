@@ -191,7 +191,7 @@ func (o *newOptions) link() (*link.Link, error) {
 	}
 	l := &link.Link{Keys: master.Client(o.user), Fronts: fronts, Resolvers: resolvers}
 	if err := l.Validate(); err != nil {
-		return nil, fmt.Errorf("make link: %w", err)
+		return nil, term.BadInput{Err: fmt.Errorf("make link: %w", err)}
 	}
 	return l, nil
 }
@@ -327,6 +327,9 @@ func readSecrets(secretFile, gateFile string, stdin io.Reader) (seal.Master, err
 		more, err := secret.Read(gateFile, stdin)
 		if err != nil {
 			return seal.Master{}, err
+		}
+		if strings.TrimSpace(more) == "" {
+			return seal.Master{}, wire.ErrGateSecret
 		}
 		if gates != "" {
 			return seal.Master{}, errors.New("there are gate secrets in both files: which one is it?")

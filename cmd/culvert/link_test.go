@@ -237,7 +237,7 @@ func TestWhatCannotBeDoneIsRefusedWithAWayOut(t *testing.T) {
 		"a wrong secret file":  {append([]string{"link", "new", "--user", "1", "--secret-file", file(t, "f", "x", 0o600)}, front...), 2, "culvert link secret"},
 		"an endless file":      {append([]string{"link", "new", "--user", "1", "--secret-file", file(t, "f", strings.Repeat("x", secret.MaxFile+1), 0o600)}, front...), 2, "too large"},
 		"a bad front":          {new("--front", "http://a.example/"), 2, "--front, number 1 of 1: front: write it as wss://"},
-		"the same front twice": {new(append(front, front...)...), 1, "same as front 1"},
+		"the same front twice": {new(append(front, front...)...), 2, "same as front 1"},
 		"no certificate file":  {new(append(front, "--pin", master+"x")...), 2, "read pin: open"},
 		"no certificate in it": {new(append(front, "--pin", master)...), 2, "no certificate in it"},
 		"a user too large":     {new(append(front, "--user", "4294967296")...), 2, "a number up to 4294967295"},

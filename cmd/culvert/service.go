@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -133,26 +132,10 @@ func (o *connectOptions) client(ctx context.Context, rest, given []string, on in
 
 // checkPorts refuses what the service, which would end for that again and again, may not listen at.
 func (o *connectOptions) checkPorts(first int) error {
-	said := [][]string{{"--chat", o.Chat}, {"--media", o.Media}, {"--web", o.Web}, {"--raw-chat", o.Raw}}
-	for _, also := range o.Also {
-		said = append(said, []string{"--also", also})
-	}
-	for _, s := range said {
-		if isBelow(s[1], first) {
-			return o.flags.Wrong("%s: ports below %d are root's, and the service does not run as root: choose %d or a higher one", s[0], first, first)
-		}
+	if flag := o.Below(first); flag != "" {
+		return o.flags.Wrong("%s: ports below %d are root's, and the service does not run as root: choose %d or a higher one", flag, first, first)
 	}
 	return nil
-}
-
-// isBelow says whether an address has a port, which may be a service's name, below another, and not 0, which is any.
-func isBelow(address string, first int) bool {
-	_, name, err := net.SplitHostPort(address)
-	if err != nil {
-		return false // none is given, or the client says what is wrong with it
-	}
-	port, err := net.LookupPort("tcp", name)
-	return err == nil && port > 0 && port < first
 }
 
 func (o *connectOptions) passwordRefused(proxy startup.Place) error {

@@ -38,7 +38,7 @@ func TestAServiceIsToldTheFlagsAndNotTheLink(t *testing.T) {
 func TestWhatAServiceCannotBeToldIsRefused(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"--host a;b":               "--host: in a service's flags",
+		"--resolver https://a/;b":  "--resolver: in a service's flags",
 		"--via http://me:pw@proxy": "password",
 		"--dial-rate 0":            "--dial-rate",
 		"--visit perhaps":          "--visit",

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"culvert/client/household"
@@ -58,7 +59,7 @@ func runStatus(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	}
 	found, err := household.Ask(ctx, *state)
 	if err != nil {
-		return err
+		return term.BadInput{Err: fmt.Errorf("--state: %w", err)}
 	}
 	all := clients{Version: 1, OK: areConnected(found), Clients: found}
 	switch {

@@ -90,7 +90,7 @@ func TestALookIsNamedOrRefused(t *testing.T) {
 		}
 	}
 	code, _, stderr := culvert(t, append([]string{"doctor"}, append(args, "--look", "go")...)...)
-	if code != 2 || !strings.Contains(stderr, "auto, chromium or firefox") {
+	if code != 2 || !strings.Contains(stderr, "auto, chromium, firefox") {
 		t.Errorf("got code %d, %q, want what there is", code, stderr)
 	}
 }

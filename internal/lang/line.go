@@ -19,10 +19,7 @@ func (l Language) Line(text string) string {
 	var b strings.Builder
 	b.WriteString(fromRight)
 	for text != "" {
-		begin := strings.IndexFunc(text, startsLatin)
-		if begin < 0 {
-			begin = len(text)
-		}
+		begin := beginOfLatin(text)
 		b.WriteString(text[:begin])
 		text = text[begin:]
 		run := latin(text)
@@ -39,12 +36,25 @@ func (l Language) Line(text string) string {
 func isForeign(r rune) bool { return r >= 0x80 }
 
 // latin is what stands at text's beginning and is read from left to right, without the marks behind it and without brackets,
-// which belong to the text around it.
+// which belong to the text around it, and without what stands behind a colon, which is another part of the sentence.
 func latin(text string) string {
 	if end := strings.IndexFunc(text, func(r rune) bool { return isForeign(r) || r == '(' || r == ')' }); end >= 0 {
 		text = text[:end]
 	}
+	for _, joint := range joints[:2] {
+		text, _, _ = strings.Cut(text, joint)
+	}
 	return text[:max(len(strings.TrimRight(text, " .,:;!?\"")), min(1, len(text)))]
+}
+
+// beginOfLatin is where the first run of text begins. A mark before a space, as in ": open it", is of the text before it.
+func beginOfLatin(text string) int {
+	for i, r := range text {
+		if startsLatin(r) && (!strings.ContainsRune(":,;.", r) || !strings.HasPrefix(text[i+1:], " ")) {
+			return i
+		}
+	}
+	return len(text)
 }
 
 // startsLatin reports whether r may be the first of a run that is read from left to right.

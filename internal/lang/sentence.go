@@ -56,6 +56,9 @@ func (l Language) sentence(english string, depth int) string {
 
 // apart has each part of a sentence in l, and the sentence as it is if it has none.
 func (l Language) apart(english string, depth int) string {
+	if text, ok := l.ending(english, depth); ok {
+		return text
+	}
 	for i, joint := range joints {
 		parts := strings.SplitN(english, joint, maxParts)
 		if len(parts) == 1 {
@@ -74,6 +77,26 @@ func (l Language) apart(english string, depth int) string {
 		}
 	}
 	return english
+}
+
+// ending has a sentence in l that ends with one of the catalogue, which may have marks of its own within it.
+func (l Language) ending(english string, depth int) (string, bool) {
+	inner := joints[1]
+	for at := strings.Index(english, inner); at >= 0; {
+		if text, ok := l.find(english[at+len(inner):]); ok {
+			joint := inner
+			if own := ownJoints[l]; own != nil {
+				joint = own[1]
+			}
+			return l.sentence(english[:at], depth) + joint + text, true
+		}
+		next := strings.Index(english[at+1:], inner)
+		if next < 0 {
+			break
+		}
+		at += 1 + next
+	}
+	return "", false
 }
 
 // maxParts bounds the parts of a sentence that are looked up.
@@ -140,7 +163,7 @@ func (p pattern) match(s string) (args []string, ok bool) {
 			}
 			arg, s = before, after
 		}
-		if arg == "" || p.digits[i] && strings.Trim(arg, "0123456789") != "" {
+		if arg == "" || p.digits[i] && strings.Trim(strings.TrimPrefix(arg, "-"), digits) != "" {
 			return nil, false
 		}
 		args = append(args, arg)

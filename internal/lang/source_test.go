@@ -23,7 +23,7 @@ var asks = map[string]int{"Text": 0, "Say": 0, "Hint": 0, "Title": 0, "Wrong": 0
 var told = []string{
 	"client/client.go", "client/probe.go", "client/socket.go", "client/doctor/*.go", "client/front/*.go", "client/household/page.go",
 	"client/listener/lan.go", "client/listener/listen.go", "client/nearend/*.go", "client/startup/[as]*.go", "cmd/culvert/*.go", "internal/carrier/cause.go", "internal/dial/hosts.go",
-	"internal/doh/*.go", "internal/link/*.go", "internal/page/*.go", "internal/secret/*.go", "internal/term/*.go",
+	"internal/doh/*.go", "internal/link/*.go", "internal/page/*.go", "internal/seal/keys.go", "internal/secret/*.go", "internal/term/*.go", "internal/wire/gate.go",
 	"internal/whatsapp/*.go",
 }
 
@@ -218,9 +218,9 @@ func systemTexts() (all []string) {
 	f := flag.NewFlagSet("", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.Int("n", 0, "")
-	asFormat := strings.NewReplacer(`"y"`, "%q", "-n", "-%s", "-x", "-%s", "parse error", "%v")
+	asFormat := strings.NewReplacer(`"y"`, "%q", "-n", "--%s", "-x", "--%s", "parse error", "%v")
 	for _, line := range [][]string{{"-x"}, {"-n"}, {"-n", "y"}} {
 		all = append(all, asFormat.Replace(f.Parse(line).Error()))
 	}
-	return append(all, "parse error")
+	return append(all, "parse error", "value out of range")
 }

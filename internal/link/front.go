@@ -120,13 +120,15 @@ const noVisitMark = "0"
 // maxLook bounds the name of a look, in bytes.
 const maxLook = 16
 
+var errLook = errors.New("it is the name of a browser in small letters, such as chromium or firefox, or auto")
+
 func (f *Front) cleanLook() error {
 	if f.Look == autoLook {
 		f.Look = ""
 	}
 	other := func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }
 	if len(f.Look) > maxLook || strings.HasPrefix(f.Look, noVisitMark) || strings.ContainsFunc(f.Look, other) {
-		return errors.New("look: it is the name of a browser in small letters, such as chromium or firefox, or auto")
+		return fmt.Errorf("look: %w", errLook)
 	}
 	return nil
 }

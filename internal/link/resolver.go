@@ -22,13 +22,15 @@ func (r Resolver) URL() string { return resolverScheme + r.Host + r.Path }
 // then the options of Front.String.
 func (r Resolver) String() string { return r.URL() + r.options() }
 
+var errResolver = errors.New("write it as https://HOST/dns-query; none but those over HTTPS are asked")
+
 // ParseResolver reads "https://HOST:PORT/PATH" and the options that ParseFront reads, but
 // for door and visit. The result is in its one form; errors are for whoever wrote it, and quote
 // nothing of it.
 func ParseResolver(s string) (Resolver, error) {
 	rest, ok := strings.CutPrefix(s, resolverScheme)
 	if !ok {
-		return Resolver{}, errors.New("resolver: write it as https://HOST/dns-query; none but those over HTTPS are asked")
+		return Resolver{}, fmt.Errorf("resolver: %w", errResolver)
 	}
 	f, err := parseRest(rest)
 	r := Resolver{f}

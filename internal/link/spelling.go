@@ -61,6 +61,8 @@ func (f Front) options() string {
 	return b.String()
 }
 
+var errFront = errors.New("write it as wss://HOST/ or wss://HOST:PORT/PATH; nothing but wss is carried")
+
 // ParseFront reads "wss://HOST:PORT/PATH;dial=ADDR;sni=NAME|none;host=NAME;
 // verify=NAME;pin=HEX;door=stream|gateway;look=NAME|auto;visit=yes|no". Port and path may be missing, as may
 // every option; dial and pin may be repeated. An address to dial without a port has the
@@ -70,7 +72,7 @@ func (f Front) options() string {
 func ParseFront(s string) (Front, error) {
 	rest, ok := strings.CutPrefix(s, frontScheme)
 	if !ok {
-		return Front{}, errors.New("front: write it as wss://HOST/ or wss://HOST:PORT/PATH; nothing but wss is carried")
+		return Front{}, fmt.Errorf("front: %w", errFront)
 	}
 	f, err := parseRest(rest)
 	if err != nil {

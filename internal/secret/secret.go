@@ -42,10 +42,10 @@ func Read(name string, stdin io.Reader) (string, error) {
 		return "", err
 	}
 	text, err := readText(f)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", name, err)
+	if errors.Is(err, errTooLarge) {
+		err = fmt.Errorf("%s: %w", name, err)
 	}
-	return text, nil
+	return text, err
 }
 
 // check refuses what OpenSSH refuses of a key: a file that everybody can read, or the
@@ -78,13 +78,15 @@ func isHandedOver(name string) bool {
 	return false
 }
 
+var errTooLarge = errors.New("too large: not the file that was meant")
+
 func readText(r io.Reader) (string, error) {
 	b, err := io.ReadAll(io.LimitReader(r, MaxFile+1))
 	switch {
 	case err != nil:
 		return "", err
 	case len(b) > MaxFile:
-		return "", errors.New("too large: not the file that was meant")
+		return "", errTooLarge
 	}
 	return Text(b), nil
 }
@@ -134,7 +136,7 @@ func Keep(out io.Writer) error {
 func Write(name string, b []byte, mode fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.new") // for its owner alone
 	if err != nil {
-		return err
+		return named(err, name)
 	}
 	_, err = f.Write(b)
 	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
@@ -143,6 +145,19 @@ func Write(name string, b []byte, mode fs.FileMode) error {
 	}
 	if err != nil {
 		os.Remove(f.Name())
+	}
+	return named(err, name)
+}
+
+// named has an error name the file that was meant, in place of the one that becomes it.
+func named(err error, name string) error {
+	var at *fs.PathError
+	var between *os.LinkError
+	switch {
+	case errors.As(err, &at):
+		return &fs.PathError{Op: "write", Path: name, Err: at.Err}
+	case errors.As(err, &between):
+		return &fs.PathError{Op: "write", Path: name, Err: between.Err}
 	}
 	return err
 }

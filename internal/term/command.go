@@ -230,7 +230,7 @@ func (f *Flags) ParseAll(args []string, stdout io.Writer) (rest []string, err er
 			fmt.Fprint(stdout, f.help())
 			return nil, flag.ErrHelp
 		case err != nil:
-			return nil, f.Wrong("%v", err)
+			return nil, f.Wrong("%s", asTyped(err.Error()))
 		}
 		left := f.Args()
 		if ended := len(left) < len(args) && args[len(args)-len(left)-1] == "--"; ended || len(left) == 0 {
@@ -238,6 +238,16 @@ func (f *Flags) ParseAll(args []string, stdout io.Writer) (rest []string, err er
 		}
 		rest, args = append(rest, left[0]), left[1:]
 	}
+}
+
+// asTyped names a flag as the help does, where the library's text has it behind one hyphen.
+func asTyped(problem string) string {
+	for _, before := range []string{"flag provided but not defined: ", "flag needs an argument: "} {
+		if name, ok := strings.CutPrefix(problem, before+"-"); ok {
+			return before + "--" + name
+		}
+	}
+	return strings.Replace(problem, `" for flag -`, `" for flag --`, 1)
 }
 
 // ParseNone is ParseAll for a command that takes flags only.

@@ -1,7 +1,6 @@
 package term
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,12 +19,9 @@ func ReadSmall(name string) ([]byte, error) {
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, MaxSmall+1))
 	if err == nil && len(b) > MaxSmall {
-		err = errors.New("too large: not the file that was meant")
+		err = fmt.Errorf("%s: too large: not the file that was meant", name)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return b, nil
+	return b, err
 }
 
 // Quoted is a file's name as a shell takes it.

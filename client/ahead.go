@@ -22,9 +22,6 @@ func (c *Client) goAhead(s *socket, i int, conn net.Conn, w wanted) (first []byt
 	s.ahead = c.newCarrier(s, i, w.home)
 	s.ahead.Hold()
 	budget := c.budgets.left(s.ahead, true)
-	if c.cfg.DialRate > spreadMost { // else there are fewer of them than there may be, and each brings what it can
-		budget = inOneFlight(budget)
-	}
 	w.home.paths.follow(s.ahead, budget)
 	s.ahead.SayKnown(c.fronts.known())
 	s.ahead.Ping()
@@ -33,21 +30,6 @@ func (c *Client) goAhead(s *socket, i int, conn net.Conn, w wanted) (first []byt
 		c.giveUpAhead(s)
 	}
 	return first
-}
-
-// A young TCP has ten packets in flight (RFC 6928), of which the front's answer and TLS's ticket take
-// one each. What is a little more than fits into the others costs a round trip more.
-const (
-	oneFlight   = 8 * 1360
-	littleExtra = oneFlight / 3 // what a carrier brings of an average in a round trip that it lives longer
-)
-
-// inOneFlight is a budget that loses what is not worth a round trip.
-func inOneFlight(budget uint32) uint32 {
-	if budget > oneFlight && budget < oneFlight+littleExtra {
-		return oneFlight
-	}
-	return budget
 }
 
 // giveUpAhead ends the carrier of s, which is not opened: what its first message said is lost.

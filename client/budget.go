@@ -224,7 +224,7 @@ func (f *budget) freeze(at int, isSilent bool) {
 	f.frozen = at
 	switch {
 	case before > 0 && max(before, at)-min(before, at) <= freezeSpread:
-		f.know(min(before, at), now)
+		f.know(before, at, now)
 	case f.limit == 0 && at <= mostSuspect:
 		f.limit = at * 4 / 5
 		if f.exact {
@@ -234,11 +234,12 @@ func (f *budget) freeze(at int, isSilent bool) {
 	}
 }
 
-// know notes what carriers bring that freeze, as two agree.
-func (f *budget) know(at int, now time.Time) {
-	f.limit, f.known = at*93/100-slack, true
-	if f.exact {
-		f.limit = at - slack
+// know notes what carriers bring that freeze, as two agree. What both have brought passes; the one that brought less lost a
+// packet more, perhaps.
+func (f *budget) know(one, other int, now time.Time) {
+	f.limit, f.known = min(one, other)-slack, true
+	if !f.exact {
+		f.limit = min(f.limit, max(one, other)*93/100-slack)
 	}
 	f.pause = min(max(2*f.pause, believed), mostBelieved)
 	f.until = now.Add(f.pause)
@@ -253,7 +254,7 @@ func (b *budgets) agree(f *budget) {
 		}
 		for _, each := range []*budget{f, o} {
 			if !each.known {
-				each.know(min(f.frozen, o.frozen), time.Now())
+				each.know(f.frozen, o.frozen, time.Now())
 			}
 		}
 	}
@@ -302,6 +303,7 @@ func (c *Client) onSpending(in *carrier.Carrier) {
 		switch {
 		case c.pool.onSpending(l):
 		case !l.Spent():
+			c.spread.wake()
 		case l.Draining(): // its successor has taken over
 			c.part(l)
 		default:
@@ -316,9 +318,12 @@ func (c *Client) part(l *activeCarrier) {
 		return
 	}
 	l.Retire()
-	over := time.Now().Add(partMost)
+	over, every := time.Now().Add(partMost), partEvery
+	if l.TellCame() { // nothing is lost by what waits no longer
+		every = partSoon
+	}
 	for {
-		dial.Sleep(c.running, partEvery)
+		dial.Sleep(c.running, every)
 		if l.AllCame() || l.EdgeAnswers(time.Until(over)) || l.Dead() || c.running.Err() != nil || time.Now().After(over) {
 			break
 		}
@@ -327,7 +332,8 @@ func (c *Client) part(l *activeCarrier) {
 }
 
 const (
-	// partEvery is longer than what has come takes to be said.
+	// partEvery is longer than what has come takes to be said, and partSoon than what is said at once takes to go.
 	partEvery = 40 * time.Millisecond
+	partSoon  = 5 * time.Millisecond
 	partMost  = 2 * time.Second
 )

@@ -75,6 +75,8 @@ func (c *Client) dialFor(ctx context.Context, w wanted) (*activeCarrier, error) 
 	c.lookAround()
 	if w.bulk == nil {
 		defer c.makeRoom(w.home)()
+	} else {
+		ctx = context.WithValue(ctx, ofBulk{}, true)
 	}
 	sock, at, err := c.reach(ctx, w)
 	if err != nil {

@@ -110,6 +110,7 @@ type Client struct {
 	budgets budgets
 	redials redials
 	spread  *spread
+	places  places
 	learned learned
 	visits  visits
 
@@ -144,13 +145,13 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Dialer == nil {
 		cfg.Dialer = &front.Dialer{}
 	}
-	cfg.Dialer = prepared(cfg.Dialer)
-	cfg.Dialer.LookKey = front.LookKey(cfg.Link)
 	pair, err := seal.NewClientPair(cfg.Link.Keys)
 	if err != nil {
 		return nil, fmt.Errorf("client: the link's keys: %w", err)
 	}
-	c := &Client{cfg: cfg, pair: pair, fronts: newFronts(cfg.Link, cfg.Now)}
+	c := &Client{pair: pair, fronts: newFronts(cfg.Link, cfg.Now)}
+	cfg.Dialer = c.prepared(cfg.Dialer)
+	cfg.Dialer.LookKey, c.cfg = front.LookKey(cfg.Link), cfg
 	c.spread, c.health.after = newSpread(), c.fronts.after
 	c.pool, c.tasks, c.reach = newPool(), tasks.NewGroup(), c.dialSocket
 	c.table = tunnel.NewTable(tunnel.Events{

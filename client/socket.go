@@ -100,7 +100,7 @@ func (c *Client) dialSocket(ctx context.Context, w wanted) (*socket, int, error)
 		s, err := c.tryFront(ctx, i, w.home.way(), w)
 		if err != nil {
 			c.learnMinute(ctx, i, began, err)
-			if ctx.Err() == nil {
+			if ctx.Err() == nil && !errors.Is(err, errFull) {
 				c.redials.failed(i, began)
 			}
 			return nil, fmt.Errorf("front %d: %w", i+1, err)
@@ -274,9 +274,13 @@ func header(session, ticket string, own []string) http.Header {
 
 // prepared is a copy of d that readies connections for carriers. The cork lies
 // right beneath TLS, where the carrier looks for it, above what d's Wrap made.
-func prepared(d *front.Dialer) *front.Dialer {
-	wrap := d.Wrap
+func (c *Client) prepared(d *front.Dialer) *front.Dialer {
+	wrap, open := d.Wrap, d.Connect
 	d = d.Clone()
+	if open == nil {
+		open = front.TCP
+	}
+	d.Connect = c.connect(open)
 	d.Wrap = func(c net.Conn) net.Conn {
 		netpoll.Tune(c)
 		if wrap != nil {

@@ -21,23 +21,28 @@ type spread struct {
 	carriers []*activeCarrier // those that are not spent
 	recent   []time.Time      // when carriers were spent of late
 	begun    []time.Time      // when carriers were dialled within the last minute
-	pending  []time.Time      // when those were that are being dialled, oldest first
+	pending  []*pending       // those that are being dialled, oldest first
 	running  bool
 	others   atomic.Int32              // dials under way that are not for bulk
 	made     map[*carrier.Carrier]bool // carriers that live, the spent ones too
 
+	room    chan struct{} // has room for one: who ends carriers for others to have their places
 	changed chan struct{} // has room for one: another may be wanted now; run's
 }
 
+// pending is a dial for bulk.
+type pending struct {
+	began time.Time
+	ctx   context.Context
+	end   context.CancelFunc
+	over  bool // it was given up; spread.mu guards it
+}
+
 func newSpread() *spread {
-	return &spread{made: map[*carrier.Carrier]bool{}, changed: make(chan struct{}, 1)}
+	return &spread{made: map[*carrier.Carrier]bool{}, room: make(chan struct{}, 1), changed: make(chan struct{}, 1)}
 }
 
 const (
-	// spreadMost is how many connections there are for bulk, and mostSeen how many a network sees at once, with chat's,
-	// those in doubt and those that are spent, or being opened, as they are replaced.
-	spreadMost = 5
-	mostSeen   = spreadMost + 2
 	// spreadRecent is how long a carrier that was spent calls for others.
 	spreadRecent = 2 * time.Second
 	// forgottenAfter is how long a carrier brings nothing, at least, though others are spent, that is not waited for, while
@@ -155,18 +160,23 @@ func (s *spread) run(c *Client) {
 		if l := s.forgotten(now); l != nil {
 			c.task(func() { s.leave(c, l) })
 		}
-		if s.wants(c.pool.current()) && !now.Before(next) && c.isCalm() && s.begin(c, now) {
-			if late := now.Add(-dialLate); next.Before(late) {
-				next = late
-			}
-			next = next.Add(every*3/4 + rand.N(every/2))
-			c.task(func() {
-				s.dial(c)
-				s.ended(now)
-			})
+		if !s.wants(c.seen(c.pool.current())) || now.Before(next) || !c.isCalm() {
+			s.wait(c, next)
 			continue
 		}
-		s.wait(c, next)
+		p := s.begin(c, now)
+		if p == nil {
+			s.wait(c, next)
+			continue
+		}
+		if late := now.Add(-dialLate); next.Before(late) {
+			next = late
+		}
+		next = next.Add(every*3/4 + rand.N(every/2))
+		c.task(func() {
+			s.dial(p.ctx, c)
+			s.ended(p)
+		})
 	}
 }
 
@@ -193,26 +203,44 @@ func (s *spread) wake() {
 	}
 }
 
-// begin reports, and notes, that another carrier may be dialled: none does while one is late, as the
-// network may let no more pass.
-func (s *spread) begin(c *Client, now time.Time) bool {
+// begin notes that another carrier is dialled, and returns nil if it may not be: none is while one is late, as the
+// network may let no more pass. ended follows.
+func (s *spread) begin(c *Client, now time.Time) *pending {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.begun = slices.DeleteFunc(s.begun, func(at time.Time) bool { return now.Sub(at) > aMinute })
-	late := len(s.pending) > 0 && now.Sub(s.pending[0]) > c.health.headStart(c.health.first())
+	head := c.health.headStart(c.health.first())
+	late := len(s.pending) > 0 && now.Sub(s.pending[0].began) > head
 	if late || !c.mayDialBulk(len(s.begun)) {
-		return false
+		return nil
 	}
-	s.begun, s.pending = append(s.begun, now), append(s.pending, now)
-	return true
+	p := &pending{began: now}
+	p.ctx, p.end = context.WithTimeout(c.running, min(bulkDial, lateDials*head)) // no other is dialled once it is late
+	s.begun, s.pending = append(s.begun, now), append(s.pending, p)
+	return p
 }
 
-// ended notes that a dial that began then is over.
-func (s *spread) ended(began time.Time) {
+// ended notes that a dial is over.
+func (s *spread) ended(p *pending) {
+	p.end()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pending = slices.DeleteFunc(s.pending, func(at time.Time) bool { return at.Equal(began) })
+	s.pending = slices.DeleteFunc(s.pending, func(o *pending) bool { return o == p })
 	s.wake()
+}
+
+// giveUp ends, and reports whether there was, the dial that began last and was not given up.
+func (s *spread) giveUp() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range slices.Backward(s.pending) {
+		if !p.over {
+			p.over = true
+			p.end()
+			return true
+		}
+	}
+	return false
 }
 
 // goesOn reports whether there is a tunnel yet.
@@ -231,17 +259,25 @@ func (s *spread) goesOn() bool {
 	return s.running
 }
 
-// wants reports whether another carrier is to be dialled beside those that are: there is one, and
-// as many more as were spent of late, as long as the network sees no more of the home's.
-func (s *spread) wants(h *home) bool {
-	isFull := s.seen(h) >= mostSeen
+// wants reports whether another carrier is to be dialled beside those that are, where a network sees so many: there is one,
+// and as many more as were spent of late, as long as it sees no more than it may. One that is half spent has its successor
+// dialled: what is left of it is on its way, as a rule.
+func (s *spread) wants(seen int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.carriers = slices.DeleteFunc(s.carriers, func(l *activeCarrier) bool { return !l.isGood() || l.Spent() })
 	maps.DeleteFunc(s.made, func(l *carrier.Carrier, _ bool) bool { return l.Dead() })
 	s.recent = slices.DeleteFunc(s.recent, func(at time.Time) bool { return time.Since(at) > spreadRecent })
-	isFree := slices.ContainsFunc(s.carriers, func(l *activeCarrier) bool { return !l.Budgeted() })
-	return !isFree && !isFull && len(s.carriers)+len(s.pending) < min(1+len(s.recent), spreadMost)
+	lasting := len(s.pending)
+	for _, l := range s.carriers {
+		if !l.Budgeted() {
+			return false
+		}
+		if !l.HalfSpent() {
+			lasting++
+		}
+	}
+	return seen < mostSeen && lasting < min(1+len(s.recent), spreadMost)
 }
 
 // forgotten is a carrier of the stream door by which nothing comes while others are spent and bring more, as the origin may
@@ -264,42 +300,8 @@ func (s *spread) forgotten(now time.Time) *activeCarrier {
 	return l
 }
 
-// seen is how many connections of a home a network sees, with those that are being opened.
-func (s *spread) seen(h *home) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(h.serving()) + len(s.pending) + int(s.others.Load())
-}
-
-// makeRoom is called before a dial that is not for bulk, and ended after it. Where a network sees as many carriers as it
-// may, one ends: the one that has been there for longest of those in doubt, or of those by which bulk is spread, a spent
-// one first. What it took goes again by others.
-func (c *Client) makeRoom(h *home) (ended func()) {
-	s := c.spread
-	s.others.Add(1)
-	ended = func() { s.others.Add(-1) }
-	if s.seen(h) <= mostSeen {
-		return ended
-	}
-	main, all := c.pool.view().main, h.serving()
-	for _, mayEnd := range []func(*activeCarrier) bool{
-		func(l *activeCarrier) bool { return l.Doubted() },
-		func(l *activeCarrier) bool { return l.isBulk && l.Spent() },
-		func(l *activeCarrier) bool { return l.isBulk },
-	} {
-		if i := slices.IndexFunc(all, func(l *activeCarrier) bool { return l != main && mayEnd(l) }); i >= 0 {
-			all[i].Close()
-			return ended
-		}
-	}
-	return ended
-}
-
 // dial makes one carrier more.
-func (s *spread) dial(c *Client) {
-	limit := min(bulkDial, lateDials*c.health.headStart(c.health.first())) // no other is dialled meanwhile
-	ctx, cancel := context.WithTimeout(c.running, limit)
-	defer cancel()
+func (s *spread) dial(ctx context.Context, c *Client) {
 	l, err := c.dialFor(ctx, wanted{home: c.pool.current(), may: anyFront, bulk: s})
 	if err != nil {
 		return

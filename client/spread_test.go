@@ -60,7 +60,7 @@ func TestACarrierInDoubtMakesRoom(t *testing.T) {
 		var sockets []*freezable
 		most := 0
 		c.reach = func(context.Context, wanted) (*socket, int, error) {
-			most = max(most, c.spread.seen(h))
+			most = max(most, c.seen(h))
 			s := p.socket(true)
 			f := &freezable{memorySocket: s.Transport.(*memorySocket)}
 			s.Transport, sockets = f, append(sockets, f)
@@ -129,7 +129,7 @@ func TestBulkLeavesRoomAmongWhatANetworkMaySee(t *testing.T) {
 			for range spreadMost {
 				s.recent = append(s.recent, time.Now()) // many were spent
 			}
-			if got := s.wants(h); got != want {
+			if got := s.wants(c.seen(h)); got != want {
 				t.Errorf("%s: wants another: got %v, want %v", when, got, want)
 			}
 		}
@@ -148,11 +148,11 @@ func TestBulkLeavesRoomAmongWhatANetworkMaySee(t *testing.T) {
 		wants(false, "chat needs what is left")
 		s.others.Add(-1)
 		dial(false)
-		if seen := s.seen(h); seen != mostSeen || bulk[1].Dead() {
+		if seen := c.seen(h); seen != mostSeen || bulk[1].Dead() {
 			t.Errorf("a network sees %d, want %d, and none of bulk's ended for that: %v", seen, mostSeen, bulk[1].Dead())
 		}
 		dial(false)
-		if seen := s.seen(h); seen != mostSeen || !bulk[1].Dead() {
+		if seen := c.seen(h); seen != mostSeen || !bulk[1].Dead() {
 			t.Errorf("a network sees %d, want %d, as the oldest of bulk's has ended: %v", seen, mostSeen, bulk[1].Dead())
 		}
 	})

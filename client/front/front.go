@@ -40,7 +40,7 @@ type Dialer struct {
 
 	// Connect opens a connection to an address, an IP and a port, or to a proxy, whose
 	// host may be a name. nil: TCP.
-	Connect func(ctx context.Context, network, address string) (net.Conn, error)
+	Connect Connect
 
 	// Proxy chooses the way out for each host of a front. nil: none needs a proxy.
 	Proxy *Proxy
@@ -66,6 +66,9 @@ type Dialer struct {
 	fronts    map[string]*frontMemory // by link.Front.String
 	resolving *Dialer                 // to Resolvers; nil: not needed yet
 }
+
+// Connect opens a connection to an address.
+type Connect = func(ctx context.Context, network, address string) (net.Conn, error)
 
 // Clone returns a Dialer with d's settings and a memory of its own.
 func (d *Dialer) Clone() *Dialer {
@@ -149,8 +152,12 @@ func (d *Dialer) dialTCP(ctx context.Context, address string) (net.Conn, error) 
 	if d.Connect != nil {
 		return d.Connect(ctx, "tcp", address)
 	}
-	// Go sets TCP_NODELAY. The carrier's own pings find dead paths; the
-	// kernel's probes would wake a phone every 15 seconds.
+	return TCP(ctx, "tcp", address)
+}
+
+// TCP is the Connect of Dialers that have none. Go sets TCP_NODELAY. The carrier's own pings find dead paths; the
+// kernel's probes would wake a phone every 15 seconds.
+func TCP(ctx context.Context, network, address string) (net.Conn, error) {
 	tcp := net.Dialer{KeepAlive: -1}
-	return tcp.DialContext(ctx, "tcp", address)
+	return tcp.DialContext(ctx, network, address)
 }

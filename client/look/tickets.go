@@ -7,8 +7,8 @@ import (
 )
 
 // maxTickets is how many are kept: a client needs no more than it opens
-// connections at once, and servers send two for each.
-const maxTickets = 4
+// connections at once, which are seven at most, and servers send two for each.
+const maxTickets = 8
 
 // Tickets resume TLS sessions with one front, at whichever address and by whichever name
 // they began. Each is handed out once, since one that is used twice tells who watches that

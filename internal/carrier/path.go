@@ -120,6 +120,19 @@ func (c *Carrier) AllCame() bool {
 	return c.live.Load() && !c.out.composing && c.out.confirmed >= upto
 }
 
+// TellCame has the peer of a client be told now what has come by the carrier, and reports whether that is done: where messages
+// are paid for it goes with others.
+func (c *Carrier) TellCame() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.profile.Paid || c.dead.Load() {
+		return false
+	}
+	c.queue.control = c.in.appendReceived(c.queue.control)
+	c.kick()
+	return true
+}
+
 // EdgeAnswers waits for the edge of a carrier of the gateway door, which has passed on by then what it got before, and
 // reports whether it answers within that.
 func (c *Carrier) EdgeAnswers(within time.Duration) bool {

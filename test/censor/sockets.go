@@ -42,10 +42,21 @@ func (s *sockets) watch() {
 	}
 }
 
-// connected is how many connections of this thread's namespace lead to port 443
-// and are open, or being opened: states 1 and 2 of proc_net_tcp(5), which may show
-// one twice while others come and go.
-func connected() int {
+// connected is how many connections of this thread's namespace were open at once between two looks, as both show
+// them: others come and go while one look goes through all.
+func connected() (n int) {
+	before := openSockets()
+	for address := range openSockets() {
+		if before[address] {
+			n++
+		}
+	}
+	return n
+}
+
+// openSockets has the addresses of connections of this thread's namespace that lead to port 443
+// and are open, or being opened: states 1 and 2 of proc_net_tcp(5).
+func openSockets() map[string]bool {
 	b, _ := os.ReadFile("/proc/thread-self/net/tcp")
 	seen := map[string]bool{}
 	for line := range strings.Lines(string(b)) {
@@ -54,5 +65,5 @@ func connected() int {
 			seen[f[1]] = true
 		}
 	}
-	return len(seen)
+	return seen
 }

@@ -8,16 +8,17 @@ import (
 	"testing"
 )
 
-// A recipe is a file of docs/cdn that makes an edge of somebody else's program.
+// A recipe is a file of docs/cdn that makes an edge of somebody else's program, or one of testdata
+// that behaves as a CDN does.
 type recipe struct {
 	file, program string
+	as            string // the CDN that one of testdata behaves as
 	around        string // what the program's main settings are, with FILE for the recipe and DIR for a folder
 	args          []string
 	plain         bool // it speaks no TLS
 }
 
-var recipes = []recipe{
-	{file: "nginx.conf", program: "nginx", args: []string{"-p", "DIR", "-c", "MAIN", "-e", "stderr"}, around: `
+const aroundNginx = `
 daemon off;
 user root root;
 pid DIR/nginx.pid;
@@ -31,7 +32,14 @@ http {
 	scgi_temp_path DIR/scgi;
 	include FILE;
 }
-`},
+`
+
+var nginxArgs = []string{"-p", "DIR", "-c", "MAIN", "-e", "stderr"}
+
+var recipes = []recipe{
+	{file: "nginx.conf", program: "nginx", args: nginxArgs, around: aroundNginx},
+	{file: "cloudflare.conf", program: "nginx", as: "cloudflare", args: nginxArgs, around: aroundNginx},
+	{file: "envoy.yaml", program: "envoy", args: []string{"-c", "FILE", "--use-dynamic-base-id", "--concurrency", "1", "-l", "error"}},
 	{file: "haproxy.cfg", program: "haproxy", args: []string{"-db", "-f", "FILE"}},
 	{file: "Caddyfile", program: "caddy", args: []string{"run", "--config", "FILE", "--adapter", "caddyfile"}},
 	{file: "apache.conf", program: "apache2", args: []string{"-D", "FOREGROUND", "-f", "MAIN"}, around: `
@@ -53,13 +61,18 @@ Include FILE
 // run starts the recipe's program before w's origin, and returns a front by it and the certificate's file.
 func (r recipe) run(w *world) (front, pin string) {
 	path := need(w, r.program)
-	content, err := os.ReadFile(filepath.Join("../../docs/cdn", r.file))
+	folder := "../../docs/cdn"
+	if r.as != "" {
+		folder = "testdata"
+	}
+	content, err := os.ReadFile(filepath.Join(folder, r.file))
 	must(w, err)
 	c := &cdn{world: w, address: freePort(w)}
 	c.makeCertificate()
 	host, port, _ := net.SplitHostPort(w.origin)
 	_, ours, _ := net.SplitHostPort(c.address)
-	fill := strings.NewReplacer("10.0.0.2:8080", w.origin, `"10.0.0.2"`, `"`+host+`"`, `"8080"`, `"`+port+`"`, "edge.example:443", other+":"+ours,
+	fill := strings.NewReplacer(`"10.0.0.2", port_value: 8080`, `"`+host+`", port_value: `+port, "port_value: 443", "port_value: "+ours,
+		"10.0.0.2:8080", w.origin, `"10.0.0.2"`, `"`+host+`"`, `"8080"`, `"`+port+`"`, "edge.example:443", other+":"+ours,
 		"*:443", "*:"+ours, ":443", ":"+ours, "listen 443", "listen "+ours, "Listen 443", "Listen "+ours, "edge.example", other,
 		"/etc/ssl/edge.pem", c.pair, "/etc/ssl/edge.key", c.pair, "/etc/ssl/edge-and-key.pem", c.pair)
 	dir := w.TempDir()
@@ -81,7 +94,7 @@ func (r recipe) run(w *world) (front, pin string) {
 func TestEachRecipeMakesAnEdge(t *testing.T) {
 	t.Parallel()
 	for _, r := range recipes {
-		t.Run(r.program, func(t *testing.T) {
+		t.Run(r.program+r.as, func(t *testing.T) {
 			t.Parallel()
 			need(t, r.program)
 			w := newWorld(t)

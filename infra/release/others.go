@@ -25,8 +25,8 @@ func (r *release) images() error {
 }
 
 // asTheyAre are files of the source that a release has as they are, for whoever has no clone: the script that brings a server's
-// archive onto a machine, and what has Compose run the images.
-var asTheyAre = []string{"install.sh", "infra/image/compose.yaml"}
+// archive onto a machine, what has cloud-init do so, and what has Compose run the images.
+var asTheyAre = []string{"install.sh", "infra/cloud-init/user-data.yaml", "infra/image/compose.yaml"}
 
 // copies writes them.
 func (r *release) copies() error {

@@ -21,6 +21,7 @@ type manager struct {
 	ending time.Duration // how long the client goes on after it was told to end
 
 	listed, runs bool
+	open, doomed bool      // a window of Windows' services is open; the service was deleted meanwhile, and stays for now
 	ends         time.Time // zero: nobody has told it to end
 }
 
@@ -62,13 +63,17 @@ func (m *manager) do(program, line string) error {
 	case has("restart"):
 		m.ends = time.Time{}
 		return m.start(true)
+	case m.doomed && (has("create") || has("config") || has("start")):
+		return errors.New("[SC] FAILED 1072:")
+	case program == "sc.exe" && has("config"):
+		return unless(m.listed)
 	case program == "sc.exe" && has("create"):
 		was := m.listed
 		m.listed = true
 		return unless(!was)
 	case program == "sc.exe" && has("delete"):
 		was := m.listed
-		m.listed = false
+		m.listed, m.doomed = m.open, m.open
 		return unless(was)
 	case has("start"):
 		return m.start(!m.runs)
@@ -165,6 +170,27 @@ func TestAServiceThatStaysListedIsNotCalledRemoved(t *testing.T) {
 		m.fails = "delete"
 		if err := s.Uninstall(t.Context()); err == nil || !s.Installed(t.Context()) || !s.exists(s.link) {
 			t.Errorf("got %v, want what failed, and nothing removed", err)
+		}
+	})
+}
+
+// Windows deletes a service when the last window that shows it is closed, and makes none of its name before.
+func TestAnUpdateWhileServicesAreLookedAtLeavesAService(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, m := installed(t, windows())
+		m.open = true
+		if err := s.Install(t.Context(), Client{Options: []string{"--lan"}}); err != nil || !s.Running(t.Context()) || m.doomed {
+			t.Fatalf("got %v, running %v, want the service changed", err, s.Running(t.Context()))
+		}
+		if all := strings.Join(m.told, "\n"); !strings.Contains(all, "sc.exe config Culvert binPath= ") || !strings.Contains(all, " --lan start= ") {
+			t.Errorf("got %q, want it told of the new flags", m.told)
+		}
+		if err := s.Uninstall(t.Context()); err != nil || s.exists(s.link) {
+			t.Errorf("got %v, want it removed as far as it can be", err)
+		}
+		if err := s.Install(t.Context(), client); err == nil || !strings.Contains(err.Error(), "services.msc") {
+			t.Errorf("got %v, want to be told which window to close", err)
 		}
 	})
 }

@@ -131,10 +131,19 @@ func (s *System) Install(ctx context.Context, c Client) error {
 	}
 	if len(s.replace) > 0 { // there may be none yet, so what its end says counts for nothing
 		s.each(ctx, s.replace)
-		s.within(ctx, s.isGone)
+		s.within(ctx, s.hasEnded)
 	}
-	return s.all(ctx, s.install(s.Program(), c.Options))
+	err := s.all(ctx, s.install(s.Program(), c.Options, first))
+	if err != nil && strings.Contains(err.Error(), isDeleted) {
+		return errDeleted
+	}
+	return err
 }
+
+// isDeleted is the number of Windows' error that a service is deleted as soon as nobody looks at it.
+const isDeleted = " 1072:"
+
+var errDeleted = errors.New("the system has not removed the service before yet: close its window of services (services.msc), and do this again")
 
 func (s *System) mayInstall(ctx context.Context, c Client) error {
 	switch {

@@ -25,7 +25,7 @@ type way struct {
 	state      string // what the client keeps
 	leaves     []string
 	files      func(program string, c Client) []file
-	install    func(program string, options []string) [][]string
+	install    func(program string, options []string, first bool) [][]string // first: none is installed yet
 	log        string // shows what the client says
 
 	adopt, prepare, replace, release, start, stop, uninstall, forget [][]string
@@ -85,7 +85,7 @@ func systemd() way {
 			linkFile(unixLink, c),
 		}
 	}
-	w.install = func(string, []string) [][]string {
+	w.install = func(string, []string, bool) [][]string {
 		return [][]string{{"systemctl", "daemon-reload"}, {"systemctl", "enable", "culvert"}, {"systemctl", "restart", "culvert"}}
 	}
 	w.start, w.stop = [][]string{{"systemctl", "start", "culvert"}}, [][]string{{"systemctl", "stop", "culvert"}}
@@ -105,7 +105,7 @@ func openRC() way {
 			linkFile(unixLink, c),
 		}
 	}
-	w.install = func(string, []string) [][]string {
+	w.install = func(string, []string, bool) [][]string {
 		return [][]string{{"rc-update", "add", "culvert", "default"}, {"rc-service", "culvert", "restart"}}
 	}
 	w.start, w.stop = [][]string{{"rc-service", "culvert", "start"}}, [][]string{{"rc-service", "culvert", "stop"}}
@@ -127,7 +127,7 @@ func procd() way {
 			linkFile(unixLink, c),
 		}
 	}
-	w.install = func(string, []string) [][]string { return [][]string{{script, "enable"}, {script, "restart"}} }
+	w.install = func(string, []string, bool) [][]string { return [][]string{{script, "enable"}, {script, "restart"}} }
 	w.start, w.stop = [][]string{{script, "start"}}, [][]string{{script, "stop"}}
 	w.uninstall = [][]string{{script, "stop"}, {script, "disable"}}
 	w.running, w.log = []string{script, "running"}, "logread -e culvert"
@@ -149,7 +149,7 @@ func launchd() way {
 	// make the client's at the next installation.
 	w.prepare = [][]string{{"chown", "-h", "root", folder}, {"mkdir", "-p", folder + "/state"}}
 	w.replace = [][]string{{"launchctl", "bootout", "system/" + name}}
-	w.install = func(string, []string) [][]string {
+	w.install = func(string, []string, bool) [][]string {
 		return [][]string{
 			{"chown", "-h", "daemon", folder + "/link", folder + "/state"}, {"chmod", "700", folder + "/state"},
 			{"touch", log}, {"chown", "daemon", log}, {"chmod", "600", log},
@@ -204,20 +204,26 @@ func windows() way {
 	}
 	w.files = func(_ string, c Client) []file { return []file{linkFile(folder+`\link`, c)} }
 	w.release = [][]string{{"net", "stop", Name}}
-	w.replace = [][]string{{"net", "stop", Name}, {"sc.exe", "delete", Name}}
-	w.install = func(program string, options []string) [][]string {
+	w.replace = w.release
+	w.install = func(program string, options []string, first bool) [][]string {
 		line := `"` + program + `" connect --link-file "` + folder + `\link" --state "` + state + `" ` + strings.Join(options, " ")
+		// A service that is deleted stays, and none of its name can be made, while a window of services is open: it is changed.
+		list := []string{"sc.exe", "config", Name, "binPath=", strings.TrimSpace(line), "start=", "delayed-auto"}
+		if first {
+			list[1] = "create"
+			list = append(list, "obj=", `NT AUTHORITY\LocalService`)
+		}
 		return [][]string{
 			{"reg", "add", events, "/v", "EventMessageFile", "/t", "REG_EXPAND_SZ", "/d", `%SystemRoot%\System32\EventCreate.exe`, "/f"},
 			{"reg", "add", events, "/v", "TypesSupported", "/t", "REG_DWORD", "/d", "7", "/f"},
-			{"sc.exe", "create", Name, "binPath=", strings.TrimSpace(line), "start=", "delayed-auto", "obj=", `NT AUTHORITY\LocalService`},
+			list,
 			{"sc.exe", "failure", Name, "reset=", "0", "actions=", "restart/5000"},
 			{"sc.exe", "failureflag", Name, "1"}, // also after an end that is no crash
 			{"sc.exe", "start", Name},
 		}
 	}
 	w.start, w.stop = [][]string{{"sc.exe", "start", Name}}, [][]string{{"net", "stop", Name}}
-	w.uninstall = w.replace
+	w.uninstall = [][]string{{"net", "stop", Name}, {"sc.exe", "delete", Name}}
 	w.forget = [][]string{{"reg", "delete", events, "/f"}}
 	w.running, w.says, w.saysEnded = []string{"sc.exe", "query", Name}, "RUNNING", "STOPPED"
 	w.log = `wevtutil qe Application /c:20 /rd:true /f:text /q:"*[System[Provider[@Name='` + Name + `']]]"`

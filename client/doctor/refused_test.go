@@ -25,12 +25,26 @@ func subjectOf(t *testing.T, h http.Handler) *subject {
 
 // originBehind is a CDN that drops one header and has an origin behind it, which shows
 // its website or refuses a head for its size.
-func originBehind(dropped string) http.Handler {
+func originBehind(dropped string) http.Handler { return originBehindOf(dropped, 1<<20) }
+
+// originBehindOf is one that refuses heads of more than limit by itself.
+func originBehindOf(dropped string, limit int) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Header.Del(dropped)
 		size := 0
 		for name, values := range r.Header {
 			size += len(name) + len(strings.Join(values, ""))
+		}
+		if size > limit {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		r.Header.Del(dropped)
+		size = 0
+		for name, values := range r.Header {
+			size += len(name) + len(strings.Join(values, ""))
+			if len(strings.Join(values, "")) > 8<<10 {
+				size = 1 << 20
+			}
 		}
 		if size > 20<<10 {
 			w.WriteHeader(http.StatusRequestHeaderFieldsTooLarge)
@@ -48,6 +62,16 @@ func TestAWebsiteShowsWhatIsDroppedOnTheWay(t *testing.T) {
 	} {
 		if got := subjectOf(t, site).whyRefused(t.Context(), http.StatusOK); got != want {
 			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+// HAProxy takes 15 kB by itself, and an origin no line of more than 8.
+func TestWhatIsDroppedShowsBehindWhoeverRefusesLargeHeads(t *testing.T) {
+	t.Parallel()
+	for dropped, want := range map[string]Cause{"Upgrade": NoUpgrade, "Cookie": NoCookies, "": NotLetIn} {
+		if got := subjectOf(t, originBehindOf(dropped, 15<<10)).whyRefused(t.Context(), http.StatusOK); got != want {
+			t.Errorf("%q: got %s, want %s", dropped, got, want)
 		}
 	}
 }

@@ -26,7 +26,7 @@ type way struct {
 	leaves     []string
 	files      func(program string, c Client) []file
 	install    func(program string, options []string, first bool) [][]string // first: none is installed yet
-	log        string // shows what the client says
+	log        string                                                        // shows what the client says
 
 	adopt, prepare, replace, release, start, stop, uninstall, forget [][]string
 

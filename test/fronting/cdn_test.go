@@ -160,10 +160,12 @@ func haproxy(w *world, idle time.Duration) *cdn {
 }
 
 // startHAProxy tells the process before, if there is one, to go at once.
-func startHAProxy(c *cdn) *program {
+func startHAProxy(c *cdn) *program { return startHAProxyWith(c, haproxyConfig) }
+
+func startHAProxyWith(c *cdn, text string) *program {
 	path := need(c, "haproxy")
 	config := write(c, strings.NewReplacer("ADDRESS", c.address, "PAIR", c.pair, "ORIGIN", c.origin,
-		"IDLE", fmt.Sprint(c.idle.Milliseconds(), "ms"), "HIDDEN", hidden).Replace(haproxyConfig), c.dir, "haproxy.cfg")
+		"IDLE", fmt.Sprint(c.idle.Milliseconds(), "ms"), "HIDDEN", hidden).Replace(text), c.dir, "haproxy.cfg")
 	args := []string{"-db", "-f", config}
 	if c.now != nil {
 		args = append(args, "-sf", fmt.Sprint(c.now.cmd.Process.Pid))

@@ -157,7 +157,7 @@ func (p pausing) Write(b []byte) (int, error) {
 type verdict struct {
 	OK     bool
 	Checks []struct {
-		Hop, Status, Problem string
+		Hop, Status, Problem, Cause string
 	}
 }
 
@@ -171,10 +171,11 @@ func (v verdict) failedAt() string {
 	return ""
 }
 
-func (w *world) doctor(link string) (v verdict, err error) {
+func (w *world) doctor(link string, flags ...string) (v verdict, err error) {
 	root := w.standIn.Root()
-	out, err := output(filepath.Join(bin, "culvert"), "doctor", "--json", "--timeout", "20s", "--link-file", link,
-		"--chat-root", hex.EncodeToString(root[:]), "--media-ca", w.mediaCA)
+	args := append([]string{"doctor", "--json", "--timeout", "20s", "--link-file", link,
+		"--chat-root", hex.EncodeToString(root[:]), "--media-ca", w.mediaCA}, flags...)
+	out, err := output(filepath.Join(bin, "culvert"), args...)
 	if bad := json.Unmarshal([]byte(out), &v); bad != nil {
 		return v, fmt.Errorf("%w: %q: %w", bad, out, err)
 	}

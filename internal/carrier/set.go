@@ -22,9 +22,10 @@ type Set struct {
 	asks   bool // this end asks whether the peer is there: it is the client
 	poller netpoll.Poller
 
-	idle     int          // carriers and streams that have become idle since release; who sweeps has it
-	released time.Time    // when it was
-	took     atomic.Int64 // for how long, ns
+	idle      int       // carriers and streams that have become idle since the last release; who sweeps has it
+	released  time.Time // when it was
+	releasing atomic.Bool
+	took      atomic.Int64 // by the last one, ns
 
 	mu       sync.RWMutex // guards the following; never held across I/O
 	living   map[*Carrier]struct{}
@@ -163,33 +164,33 @@ func (s *Set) Sweep(now time.Time) {
 			c.askWhatCame(now)
 		}
 	}
-	s.Rested(0, now)
 }
 
-// manyIdle carriers or streams have left ciphers, buffers and stacks of some megabytes together.
-const manyIdle = 512
-
-// Between two releases are releaseEvery, or as many times as long as the last one took as releasePart says, but no more than
-// mostBetween.
 const (
+	// manyIdle carriers and streams have left ciphers, buffers and stacks of some megabytes together. Of many more it is
+	// idlePart that is worth a release.
+	manyIdle = 512
+	idlePart = 4
+	// Between two releases are releaseEvery, or as many times as long as the last one took as releasePart says, but no
+	// more than mostBetween.
 	releaseEvery = 2 * time.Second
-	mostBetween  = 15 * time.Second
+	mostBetween  = time.Minute
 	releasePart  = 50
 )
 
-// Rested is told by whoever sweeps that n streams have become idle, too. Memory that many carriers and streams have left, and
-// nobody needs now, goes back to the system: alone, the collector waits two minutes.
-func (s *Set) Rested(n int, now time.Time) {
-	s.idle += n
+// Release returns to the system what many carriers and streams have left, and nobody needs now: alone, the collector waits
+// two minutes. rested streams have become idle since the last time, of so many. Whoever sweeps calls it.
+func (s *Set) Release(rested, streams int, now time.Time) {
+	s.idle += rested
 	between := max(releaseEvery, min(releasePart*time.Duration(s.took.Load()), mostBetween))
-	if s.idle < manyIdle || now.Sub(s.released) < between {
+	if s.idle < max(manyIdle, (s.Len()+streams)/idlePart) || now.Sub(s.released) < between || s.releasing.Swap(true) {
 		return
 	}
 	s.idle, s.released = 0, now
 	s.tasks.Go(func() {
-		began := time.Now()
+		defer s.releasing.Store(false)
 		debug.FreeOSMemory()
-		s.took.Store(int64(time.Since(began)))
+		s.took.Store(int64(time.Since(now)))
 	})
 }
 

@@ -31,7 +31,7 @@ func (d Descriptors) Share(n, part, parts int) int {
 	if d.Max == 0 {
 		return n
 	}
-	return min(n, max(1, (d.Max-d.Reserve)*part/parts))
+	return int(min(int64(n), max(1, int64(d.Max-d.Reserve)*int64(part)/int64(parts))))
 }
 
 // Left is how many more the process may open, at most: the system gives the lowest number that is free, so that all

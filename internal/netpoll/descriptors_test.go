@@ -3,6 +3,7 @@
 package netpoll
 
 import (
+	"math"
 	"os"
 	"testing"
 )
@@ -37,6 +38,7 @@ func TestSharesLeaveTheReserve(t *testing.T) {
 		{Descriptors{Max: 1024, Reserve: 64}, 1000, 2, 3, 640},
 		{Descriptors{Max: 1024, Reserve: 64}, 100, 1, 2, 100},
 		{Descriptors{Max: 2, Reserve: 1}, 100, 1, 2, 1},
+		{Descriptors{Max: math.MaxInt32, Reserve: 1024}, 100_000, 11, 21, 100_000}, // more than 32 bits on the way
 	} {
 		if got := c.d.Share(c.n, c.part, c.parts); got != c.want {
 			t.Errorf("%+v: got %d of %d, want %d", c, got, c.n, c.want)

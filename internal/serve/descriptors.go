@@ -84,19 +84,24 @@ const fewFiles = 8192
 
 // Passing is how many sockets may be passed on, if n were configured. Each takes two open files. So shares are used up
 // before open files are. It logs a limit that is low.
-func Passing(n int, log *slog.Logger) int { return tellFew(n, netpoll.Limit().Share(n, 1, 2), log) }
+func Passing(n int, log *slog.Logger) int {
+	may := netpoll.Limit().Share(n, 1, 2)
+	tellFew(may, may < n, log)
+	return may
+}
 
 // Ending is Passing for an origin's carriers and tunnels, of which each takes one: a user has a tunnel for each
 // carrier, and some have more.
 func Ending(carriers, tunnels int, log *slog.Logger) (mayCarriers, mayTunnels int) {
 	limit := netpoll.Limit()
-	return tellFew(carriers, limit.Share(carriers, 10, 21), log), limit.Share(tunnels, 11, 21)
+	mayCarriers, mayTunnels = limit.Share(carriers, 10, 21), limit.Share(tunnels, 11, 21)
+	tellFew(min(mayCarriers, mayTunnels), mayCarriers < carriers || mayTunnels < tunnels, log)
+	return mayCarriers, mayTunnels
 }
 
-func tellFew(n, may int, log *slog.Logger) int {
-	if limit := netpoll.Limit().Max; may < n && limit < fewFiles {
-		log.Warn("the limit of open files is low", "limit", limit, "users", may,
+func tellFew(users int, cut bool, log *slog.Logger) {
+	if limit := netpoll.Limit().Max; cut && limit < fewFiles {
+		log.Warn("the limit of open files is low", "limit", limit, "users", users,
 			"try", "LimitNOFILE=1048576 in the systemd unit, or 'ulimit -n' before the start")
 	}
-	return may
 }

@@ -32,8 +32,8 @@ func (p *pauses) expect(t *Tunnel) {
 	}
 }
 
-// end has the readers of those that pause wait with small stacks, and returns how many do by now, and how many
-// are left that do not.
+// end has the readers of those that pause wait with small stacks, and returns how many are told nothing more, and
+// how many are left.
 func (p *pauses) end() (ended, left int) {
 	p.mu.Lock()
 	said := p.said
@@ -41,7 +41,7 @@ func (p *pauses) end() (ended, left int) {
 	p.mu.Unlock()
 	busy := said[:0]
 	for _, t := range said {
-		if t.pauses() {
+		if t.settles() {
 			ended++
 		} else {
 			busy = append(busy, t)
@@ -54,13 +54,19 @@ func (p *pauses) end() (ended, left int) {
 	return ended, len(p.said)
 }
 
-// pauses reports that the tunnel's reader has a small stack, or needs none any more.
-func (t *Tunnel) pauses() bool {
+// settles has the tunnel's reader wait with a small stack if the stream pauses, and reports that it does, or was told to
+// before: a reader that waits for room, or has ended, hears of it at the next sweep.
+func (t *Tunnel) settles() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.isOver() && !t.reader.paused() {
-		return false
+	r := &t.reader
+	r.listed.Store(false) // before r is looked at: who reads now lists it again
+	switch pauses := r.rest(); {
+	case t.isOver(), pauses && (r.told || !r.grown.Load()):
+		r.told = false
+		return true
+	case pauses:
+		r.told = true
 	}
-	t.reader.listed.Store(false)
-	return true
+	return r.listed.Swap(true)
 }

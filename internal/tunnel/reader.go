@@ -28,6 +28,7 @@ type streamReader struct {
 	closing bool  // the peer's Fin is being passed on
 	pumps   int   // how many pumps there were; the last one reads
 	sending bool  // it is writing to a carrier
+	told    bool  // since it was listed it was told to wait with a small stack
 	last    int64 // when bytes were last read, Unix ns
 }
 
@@ -65,13 +66,6 @@ func (r *streamReader) read(room int) (buf []byte, n int, err error) {
 	}
 	r.grown.Store(true)
 	return fit(buf, n), n, err
-}
-
-// paused reports whether the pump waits with a small stack, and has it wait with one if the stream
-// pauses. Tunnel.mu is held.
-func (r *streamReader) paused() bool {
-	r.rest()
-	return !r.grown.Load()
 }
 
 func (r *streamReader) readSome(room int) (buf []byte, n int, err error) {
@@ -113,11 +107,15 @@ func (r *streamReader) releaseStack() {
 // pause is how long a stream says nothing before it is thought to pause.
 const pause = 20 * time.Millisecond
 
-// rest is releaseStack if the stream pauses. Tunnel.mu is held.
-func (r *streamReader) rest() {
-	if r.grown.Load() && time.Now().UnixNano()-r.last > int64(pause) {
+// rest is releaseStack if the stream pauses, and reports that. Tunnel.mu is held.
+func (r *streamReader) rest() (pauses bool) {
+	if time.Now().UnixNano()-r.last <= int64(pause) {
+		return false
+	}
+	if r.grown.Load() {
 		r.releaseStack()
 	}
+	return true
 }
 
 // tryWrite writes without waiting. blocked says that not all could be, or that this
@@ -152,7 +150,9 @@ func (t *Tunnel) pump(number int) {
 			return
 		}
 		buf, n, err := t.reader.read(room)
-		t.table.pauses.expect(t)
+		if n > 0 && err == nil {
+			t.table.pauses.expect(t)
+		}
 		if n > 0 && !t.push(buf, n, number) {
 			return
 		}

@@ -230,8 +230,9 @@ func (tb *Table) Sweep(ctx context.Context) {
 		case <-tb.pauses.begin:
 			pause.Reset(pauseEvery)
 		case now := <-pause.C:
-			ended, left := tb.pauses.end()
-			if tb.Carriers.Rested(ended, now); left > 0 {
+			rested, left := tb.pauses.end()
+			tb.Carriers.Release(rested, int(tb.tunnels.Load()), now)
+			if left > 0 {
 				pause.Reset(pauseEvery)
 			}
 		}
@@ -242,6 +243,7 @@ const sweepEvery = 5 * time.Second
 
 func (tb *Table) sweep(now time.Time) {
 	tb.Carriers.Sweep(now)
+	tb.Carriers.Release(0, int(tb.tunnels.Load()), now)
 	for _, t := range tb.allTunnels() {
 		t.sweep(now)
 	}

@@ -10,8 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"culvert/client/kept"
 	"culvert/internal/link"
 	"culvert/internal/seal"
+	"culvert/internal/wire"
 )
 
 // learner is a client of two fronts that keeps what it learns in dir.
@@ -106,6 +108,35 @@ func TestAFileThatIsNoGoodIsSaidOnce(t *testing.T) {
 		c.keepLearned()
 		if n := strings.Count(log.String(), "\n"); n != 1 || strings.Contains(log.String(), dir) {
 			t.Errorf("got %q, want one line without a path", &log)
+		}
+	})
+}
+
+// Of a file that is ours what is absurd is not believed, front by front: it may be of a program that had other bounds.
+func TestAbsurdBudgetsAreNotBelieved(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for what, k := range map[string]kept.Front{
+			"nothing":              {},
+			"less than any brings": {Limit: wire.LeastBudget - 1, Frozen: 15_000},
+			"less than nothing":    {Limit: -15_000, Frozen: 15_000},
+			"more than freezes":    {Limit: mostFreeze + 1, Frozen: mostFreeze + 1},
+			"of 2 GB":              {Limit: 1 << 31, Frozen: 1 << 31},
+			"no connection":        {Minute: -1},
+			"too few":              {Minute: leastMinute - 1},
+			"too many":             {Minute: mostMinute + 1},
+		} {
+			k.Pause, k.Until, k.MinutePause, k.MinuteUntil = -1<<62, 1<<62, 1<<62, -1<<62
+			var b budgets
+			b.recall(0, k)
+			if left, _, areCounted := b.connections([]int{0}, true); b.isTight(0) || areCounted || left < mostMinute {
+				t.Errorf("%s: got %+v believed", what, *b.of(0))
+			}
+		}
+		for _, times := range []int64{-1 << 62, 0, 1 << 40, 1 << 62} {
+			if pause, until := recallPause(times, times); pause < 0 || pause > mostBelieved || time.Until(until) > pause {
+				t.Errorf("%d: got a pause of %v until %v", times, pause, until)
+			}
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package carrier
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,6 +48,65 @@ func TestAnOriginKeepsWithinTheBudgetOfACarrier(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a client says of a budget may come again, or be less than was spent: nothing goes then, as nothing may, and more
+// does as soon as it may. An origin has none to say.
+func TestABudgetMayBeSaidAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(transport.StreamProfile())
+		c, _ := newOf(d, false)
+		defer c.Close()
+		d.peer = nil
+		s := c.newBulk(1)
+		goes := func(number byte, budget uint32) bool {
+			before := len(d.messages())
+			c.takePath(number, budget)
+			s.add(64 << 10)
+			for range 5 {
+				time.Sleep(100 * time.Millisecond)
+				c.confirm(sentBy(c), uint64(time.Now().UnixMicro()))
+				synctest.Wait()
+			}
+			return len(d.messages()) > before
+		}
+		for i, say := range []struct {
+			number byte
+			budget uint32
+			goes   bool
+		}{
+			{0, 5_000, true}, {0, 5_000, false}, {1, wire.LeastBudget, false}, {wire.MaxPaths - 1, 5_000, false}, {0, 9_000, true},
+			{0, wire.LeastBudget, false}, {0, 1<<32 - 1, true}, {0, 5_000, false}, {0, 0, true},
+		} {
+			if got := goes(say.number, say.budget); got != say.goes {
+				t.Errorf("step %d, a budget of %d: got something sent %v, want %v", i+1, say.budget, got, say.goes)
+			}
+		}
+		near, _ := newOf(newDoor(transport.StreamProfile()), true)
+		defer near.Close()
+		if err := near.carrierWide(&counter{}, wire.Frame{Kind: wire.Path, Num: wire.LeastBudget}); !errors.Is(err, wire.ErrFrame) {
+			t.Errorf("an origin says a budget: got %v, want %v", err, wire.ErrFrame)
+		}
+	})
+}
+
+// A carrier in doubt is doubted already: what goes by it sets no timer more, until it is trusted.
+func TestACarrierInDoubtSetsNoTimers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := newOf(newDoor(transport.StreamProfile()), true)
+		defer c.Close()
+		for _, doubted := range []bool{true, false} {
+			c.doubted.Store(doubted)
+			c.mu.Lock()
+			c.owe(time.Now())
+			if set := !c.doubt.timer.IsZero(); set == doubted {
+				t.Errorf("in doubt %v: got a timer %v", doubted, set)
+			}
+			c.mu.Unlock()
+		}
+	})
 }
 
 // A carrier that owes no answer is not held back by what its client suspects: none would come

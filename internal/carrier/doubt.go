@@ -153,7 +153,7 @@ func asksPace(b []byte) bool {
 func (c *Carrier) suspectIn(now time.Time, within time.Duration) {
 	d := &c.doubt
 	switch at := now.Add(within); {
-	case c.dead.Load():
+	case c.dead.Load(), c.doubted.Load() && !c.profile.Messages:
 		return
 	case d.timer.IsZero():
 		d.timer, d.at = c.set.tasks.AfterFunc(within, c.suspect), at

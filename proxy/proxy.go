@@ -30,6 +30,7 @@ type Server struct {
 
 	places   *share.Strangers
 	services [2]traffic // by chat and media
+	draining atomic.Bool
 }
 
 // traffic is what is counted of a service.
@@ -54,6 +55,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, behind bool) error 
 
 // Drain waits until no connection is left, or for so long.
 func (s *Server) Drain(most time.Duration) {
+	s.draining.Store(true)
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for late := time.After(most); s.places.Len() > 0; {

@@ -137,6 +137,9 @@ func TestStatisticsAreForWhoKnowsThePassword(t *testing.T) {
 	if code, text := ask("/", "a password"); code != 200 || !strings.Contains(text, "<table>") || strings.Contains(text, "127.0.0.1") {
 		t.Errorf("got %d %s, want a page without addresses", code, text)
 	}
+	if code, text := ask("/healthz", ""); code != 200 || text != "ok\n" {
+		t.Errorf("got %d %s, want to be told that it is well", code, text)
+	}
 	if code, _ := ask("/", ""); code != http.StatusUnauthorized {
 		t.Errorf("got %d without a password", code)
 	}
@@ -146,6 +149,10 @@ func TestStatisticsAreForWhoKnowsThePassword(t *testing.T) {
 	}
 	if last != http.StatusTooManyRequests {
 		t.Errorf("got %d after 15 guesses, want a refusal", last)
+	}
+	w.proxy.Drain(0)
+	if code, _ := ask("/healthz", ""); code != http.StatusServiceUnavailable {
+		t.Errorf("got %d while it drains, want that it is about to stop", code)
 	}
 }
 

@@ -17,7 +17,7 @@ const (
 )
 
 // Stats shows what s does to who knows the password, under any user name: a page, and the same for Prometheus at
-// /metrics. It names no address.
+// /metrics. It names no address. Anybody may ask /healthz whether new connections are welcome.
 func (s *Server) Stats(password string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.page)
@@ -25,6 +25,10 @@ func (s *Server) Stats(password string) http.Handler {
 	want := sha256.Sum256([]byte(password))
 	wrong := share.NewRates[struct{}](wrongRate, wrongBurst)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/healthz" {
+			s.health(w)
+			return
+		}
 		_, given, ok := r.BasicAuth()
 		got := sha256.Sum256([]byte(given))
 		if ok && subtle.ConstantTimeCompare(got[:], want[:]) == 1 {
@@ -79,4 +83,13 @@ func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, "<tr><td>%s<td>%d<td>%d", c.help, c.of(&s.services[0]), c.of(&s.services[1]))
 	}
 	fmt.Fprintf(w, "</table><p>%d of %d places are taken; %d connections ended for others.</html>", s.places.Len(), s.places.Size(), s.places.Displaced())
+}
+
+// health says whether new connections are welcome.
+func (s *Server) health(w http.ResponseWriter) {
+	if s.draining.Load() {
+		http.Error(w, "draining", http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ok")
 }

@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -75,5 +76,19 @@ func TestAClientThatMayNotHearHangupsGoesOn(t *testing.T) {
 	cmd.Process.Signal(syscall.SIGTERM)
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("got %v, want exit code 0", err)
+	}
+}
+
+// Whoever writes a script finds the codes of each command in one place.
+func TestThePageForProgramsHasEveryCommand(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/PROGRAMS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range program.Commands {
+		if !strings.Contains(string(page), "\n| `"+program.Name+" "+c.Name) {
+			t.Errorf("docs/PROGRAMS.md has no exit codes of culvert %s", c.Name)
+		}
 	}
 }

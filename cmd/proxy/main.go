@@ -20,7 +20,8 @@ import (
 )
 
 var program = serve.Program{
-	Name: "proxy",
+	Name:   "proxy",
+	Health: "CULVERT_STATS_LISTEN",
 	About: "serves WhatsApp's app without a client, as Meta's own proxy does, and dials\n" +
 		"WhatsApp and nothing else. Whoever watches sees what it is: where that is blocked, use a client and an origin.",
 }
@@ -61,7 +62,7 @@ func (c *config) Check() []serve.SettingError {
 	const try = "CULVERT_STATS_PASSWORD_FILE=/etc/culvert/stats, after '(umask 077; openssl rand -hex 16 > /etc/culvert/stats)'"
 	var wrong serve.SettingError
 	if c.Stats != serve.Off {
-		text, err := secret.Read(c.PasswordFile, strings.NewReader(""))
+		text, err := c.readPassword()
 		c.password = strings.TrimSpace(text)
 		if err == nil && len(c.password) < 8 {
 			err = errors.New("holds a password of fewer than 8 characters")
@@ -73,6 +74,13 @@ func (c *config) Check() []serve.SettingError {
 		tell = serve.Wrong("CULVERT_PROXY_TELL", errors.New("is neither 0, 1 nor 2"), "CULVERT_PROXY_TELL=0")
 	}
 	return []serve.SettingError{wrong, tell, serve.Positive("CULVERT_PROXY_CONNECTIONS", c.Connections, "27500"), serve.Positive("CULVERT_DRAIN", c.DrainFor, "8s")}
+}
+
+func (c *config) readPassword() (string, error) {
+	if c.PasswordFile == "" {
+		return "", errors.New("is not set: nobody sees the statistics without a password")
+	}
+	return secret.Read(c.PasswordFile, strings.NewReader(""))
 }
 
 func main() {

@@ -49,7 +49,7 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		"CULVERT_PROXY_BEHIND":             {"CULVERT_PROXY_BEHIND": ":99999"},
 		"CULVERT_PROXY_TELL":               {"CULVERT_PROXY_TELL": "3"},
 		"CULVERT_PROXY_CONNECTIONS":        {"CULVERT_PROXY_CONNECTIONS": "0"},
-		"CULVERT_STATS_PASSWORD_FILE: ope": {"CULVERT_STATS_LISTEN": ":8199"},
+		"CULVERT_STATS_PASSWORD_FILE: is ": {"CULVERT_STATS_LISTEN": ":8199"},
 		"fewer than 8 characters":          {"CULVERT_STATS_LISTEN": ":8199", "CULVERT_STATS_PASSWORD_FILE": short},
 		"others can read":                  {"CULVERT_STATS_LISTEN": ":8199", "CULVERT_STATS_PASSWORD_FILE": open},
 	} {

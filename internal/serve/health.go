@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ const healthPatience = 3 * time.Second
 // health asks the server that runs with the same settings, as a container's engine does
 // every now and then: an image from scratch holds nothing else that could.
 func (p Program) health(fields []field) error {
-	const setting = "CULVERT_ADMIN_LISTEN"
+	setting := cmp.Or(p.Health, adminListen)
 	at := initial(fields, setting)
 	if set := environment(fields)[setting]; set != "" {
 		at = set
@@ -36,8 +37,10 @@ func (p Program) health(fields []field) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), healthPatience)
 	defer cancel()
-	return AskHealth(ctx, net.JoinHostPort(host, port))
+	return askHealth(ctx, net.JoinHostPort(host, port), setting)
 }
+
+const adminListen = "CULVERT_ADMIN_LISTEN"
 
 func initial(fields []field, name string) string {
 	for _, f := range fields {
@@ -50,7 +53,9 @@ func initial(fields []field, name string) string {
 
 // AskHealth asks the server whose admin listener is at host:port, by no proxy, whatever the environment names. Its error
 // is ErrUnhealthy, with the reason. ctx bounds it.
-func AskHealth(ctx context.Context, at string) error {
+func AskHealth(ctx context.Context, at string) error { return askHealth(ctx, at, adminListen) }
+
+func askHealth(ctx context.Context, at, setting string) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+at+"/healthz", nil)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnhealthy, err)
@@ -59,7 +64,7 @@ func AskHealth(ctx context.Context, at string) error {
 	defer client.CloseIdleConnections()
 	answer, err := client.Do(r)
 	if err != nil {
-		return fmt.Errorf("%w: nothing answers at CULVERT_ADMIN_LISTEN: is it running, and with the same settings?", ErrUnhealthy)
+		return fmt.Errorf("%w: nothing answers at %s: is it running, and with the same settings?", ErrUnhealthy, setting)
 	}
 	answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {

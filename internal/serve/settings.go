@@ -43,6 +43,7 @@ type Program struct {
 	Name     string // of the executable
 	About    string // a paragraph
 	Commands string // that main has beside serving, as term.Program.List names them; empty: there are none
+	Health   string // the setting of the listener that answers /healthz; empty: CULVERT_ADMIN_LISTEN
 }
 
 // Settings are a pointer to a struct that knows what its fields must be together. Zero

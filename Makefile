@@ -7,7 +7,7 @@ SELDOM         := crypto/tls crypto/x509 net/http encoding/json encoding/asn1 lo
   github.com/klauspost/compress/... github.com/andybalholm/brotli \
   github.com/refraction-networking/utls culvert/cmd/... culvert/client/doctor culvert/client/household culvert/client/nearend \
   culvert/client/front culvert/client/visit culvert/client/kept culvert/internal/link culvert/internal/term culvert/internal/dial \
-  culvert/internal/lang culvert/internal/page culvert/internal/doh culvert/internal/whatsapp culvert/client/look culvert/internal/seal \
+  culvert/internal/lang culvert/internal/page culvert/internal/doh culvert/internal/ech culvert/internal/whatsapp culvert/client/look culvert/internal/seal \
   culvert/internal/secret culvert/internal/selfsigned golang.org/x/net/... golang.org/x/text/... net/url mime net/textproto \
   culvert/client culvert/client/startup culvert/client/listener vendor/golang.org/x/net/... vendor/golang.org/x/text/... crypto/hpke crypto/ecdsa crypto/elliptic \
   crypto/rsa rsc.io/qr/... os/exec flag html fmt strconv reflect os io/fs path/filepath compress/flate hash/crc32 encoding/base32 encoding/pem

@@ -30,6 +30,7 @@ type Probed struct {
 	Hops     []Hop         // those that were tried, in order; only the last may have failed
 	Version  uint16        // of TLS, as in crypto/tls; 0: not known
 	NotAfter time.Time     // of the front's certificate; zero: not known
+	ECH      bool          // the front's name was encrypted
 	Pinned   bool          // the certificate is verified by a pin, not by public authorities
 	Small    bool          // larger ClientHellos were reset, and one without ML-KEM passed
 	Status   int           // HTTP status of the front's answer, if that opened no socket; 0: there was none
@@ -72,7 +73,7 @@ func (c *Client) probe(ctx context.Context, i int, p *Probed) (again bool) {
 		rest -= took
 	}
 	if len(way.State.PeerCertificates) > 0 {
-		p.Version = way.State.Version
+		p.Version, p.ECH = way.State.Version, way.State.ECHAccepted
 		p.NotAfter = way.State.PeerCertificates[0].NotAfter
 	}
 	p.Small = p.Small || way.Small

@@ -42,7 +42,7 @@ func (p *subject) answersOtherwise(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, namelessLimit)
 	defer cancel()
 	f := p.front
-	f.Verify, f.SNI, f.NoSNI = f.VerifyName(), "", true
+	f.Verify, f.SNI, f.NoSNI, f.ECH = f.VerifyName(), "", true, nil
 	if p.front.ServerName() == "" {
 		f.SNI, f.NoSNI = decoy, false
 	}

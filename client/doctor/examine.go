@@ -187,6 +187,9 @@ func (c *Check) describe(p client.Probed) {
 		if p.Version != 0 {
 			c.Detail += ", " + tls.VersionName(p.Version)
 		}
+		if p.ECH {
+			c.Detail += "; the name is encrypted (ECH)"
+		}
 		if p.Small {
 			c.tell(HelloSize)
 			c.Detail += "; " + c.Problem

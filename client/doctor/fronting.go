@@ -72,10 +72,10 @@ func combinations(fronts []link.Front) (all []Combination) {
 func combine(way, inside link.Front, noName bool) link.Front {
 	f := link.Front{
 		Host: inside.Host, Path: inside.Path, Gateway: inside.Gateway,
-		Dial: way.Addrs(), SNI: way.ServerName(), Verify: way.VerifyName(), Pins: way.Pins,
+		Dial: way.Addrs(), SNI: way.ServerName(), Verify: way.VerifyName(), Pins: way.Pins, ECH: way.ECH,
 	}
 	if noName || f.SNI == "" {
-		f.SNI, f.NoSNI = "", true
+		f.SNI, f.NoSNI, f.ECH = "", true, nil
 	}
 	return f
 }

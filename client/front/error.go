@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"culvert/client/look"
 	"culvert/internal/dial"
 )
 
@@ -89,7 +90,10 @@ func describeCertificate(err error) string {
 func describeTLS(err error) string {
 	var record tls.RecordHeaderError
 	var remote *net.OpError
+	var rejected *look.Rejected
 	switch {
+	case errors.As(err, &rejected):
+		return "the front does not take the ECH configuration that the link has; ask for a new link"
 	case errors.As(err, &record):
 		return "what answers does not speak TLS; check the front's port"
 	case errors.As(err, &remote) && remote.Op == "remote error":

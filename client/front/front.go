@@ -84,7 +84,7 @@ func (d *Dialer) memory(f link.Front) *frontMemory {
 	key := f.String()
 	m := d.fronts[key]
 	if m == nil {
-		m = &frontMemory{worn: put(d.firstLook(f))}
+		m = &frontMemory{worn: put(d.firstLook(f)), encryption: demanded(f)}
 		if d.fronts == nil {
 			d.fronts = make(map[string]*frontMemory)
 		}
@@ -118,7 +118,7 @@ func (d *Dialer) groupsOf(f link.Front, good target, headStart time.Duration) ([
 		groups[i].After = after
 		after += max(dial.Stagger, groups[i].HeadStart)
 	}
-	return append(groups, d.reserve(d.memory(f), ends, after+askAfter)...), nil
+	return append(groups, d.reserve(f, ends, after+askAfter)...), nil
 }
 
 func endpoints(f link.Front) (all []dial.Endpoint, err error) {

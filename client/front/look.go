@@ -135,8 +135,9 @@ func (m *frontMemory) failed(w worn, weight int) {
 // banWeight is for how many failures a cause counts.
 func banWeight(cause error) int {
 	var no tls.RecordHeaderError
+	var rejected *look.Rejected
 	switch s := symptomOf(cause); {
-	case errors.Is(cause, context.Canceled):
+	case errors.Is(cause, context.Canceled), errors.As(cause, &rejected):
 		return 0
 	case s == Silence, s == Cut:
 		return 1

@@ -49,11 +49,11 @@ func (n *censored) connect(context.Context, string, string) (net.Conn, error) {
 		n.mu.Unlock()
 		switch {
 		case seen != n.banned:
-			greet(greets, &replayed{far, hello})
+			greet(greets, &replayed{far, hello}, worldCertificate(), nil)
 		case n.does == isSilent:
 			io.Copy(io.Discard, far)
 		case n.does == isAnother:
-			greet(isAnother, &replayed{far, hello})
+			greet(isAnother, &replayed{far, hello}, worldCertificate(), nil)
 		}
 	}()
 	return near, nil

@@ -21,6 +21,8 @@ type frontMemory struct {
 	proven bool // a handshake has succeeded by that look, or had before it was kept
 	fails  int  // how many Opens by that look in a row, since one succeeded, ended as they do where a look is banned
 
+	encryption encryption // of the name in the next ClientHello
+
 	answers map[string]answer // of resolvers, by network and host
 
 	may func(netip.Addr) bool // where connections may go; nil: anywhere
@@ -124,6 +126,7 @@ func (m *frontMemory) worked(w worn, small bool) {
 	if m.worn.look == w.look {
 		m.proven, m.fails = true, 0
 	}
+	m.encryption.told = false
 }
 
 // smallFailed notes that a smaller ClientHello did not help either.

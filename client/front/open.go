@@ -11,6 +11,7 @@ import (
 
 	"culvert/client/look"
 	"culvert/internal/dial"
+	"culvert/internal/ech"
 	"culvert/internal/link"
 )
 
@@ -129,9 +130,14 @@ func silence(r *dial.Reached, least time.Duration) time.Duration {
 func (o *opening) secure(ctx context.Context, r *dial.Reached, way *Way) (*Conn, error) {
 	small, began := o.memory.isSmall(), time.Now()
 	r.Expect(silence(r, silentTLS))
-	conn, err := o.shake(ctx, r.Conn, small)
+	by := o.memory.encryptsBy()
+	conn, err := o.shake(ctx, r.Conn, small, by)
 	if err != nil {
-		o.learnReset(r, small, err)
+		if o.memory.notEncrypted(by, err) {
+			r.Again()
+		} else {
+			o.learnReset(r, small, err)
+		}
 		return nil, Failed(StepTLS, err)
 	}
 	if !o.isPage {
@@ -224,8 +230,8 @@ func (o *opening) failure(err error) error {
 	return failed
 }
 
-// shake makes TLS of raw, a connection to the front, and closes raw if that fails.
-func (o *opening) shake(ctx context.Context, raw net.Conn, small bool) (*Conn, error) {
+// shake makes TLS of raw, a connection to the front, with a name that is encrypted by a configuration, if there is one, and closes raw if that fails.
+func (o *opening) shake(ctx context.Context, raw net.Conn, small bool, by ech.Config) (*Conn, error) {
 	if o.d.Wrap != nil {
 		raw = o.d.Wrap(raw)
 	}
@@ -234,6 +240,7 @@ func (o *opening) shake(ctx context.Context, raw net.Conn, small bool) (*Conn, e
 	defer cancel()
 	conn, err := o.worn.look.Handshake(ctx, raw, look.Config{
 		Kind: o.kind, Name: o.f.ServerName(), Small: small, Verify: o.d.verifier(o.f), Tickets: o.worn.tickets,
+		ECH: by, Roots: o.d.Roots, Now: o.d.Now,
 	})
 	if err != nil {
 		raw.Close()

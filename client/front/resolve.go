@@ -7,11 +7,13 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"culvert/client/look"
 	"culvert/internal/dial"
 	"culvert/internal/doh"
+	"culvert/internal/ech"
 	"culvert/internal/link"
 )
 
@@ -45,11 +47,15 @@ type asker struct {
 	resolvers []link.Resolver
 	memory    *frontMemory
 	local     bool // an address of the front's own is not public, so that others need not be
+
+	hide    string        // the name whose HTTPS record may have a configuration of ECH; empty: none
+	begun   atomic.Bool   // somebody asks for that, or has asked
+	learned chan struct{} // closed when that has ended
 }
 
-// reserve is the group that asks d's resolvers for the names of ends, if there are any.
-func (d *Dialer) reserve(m *frontMemory, ends []dial.Endpoint, after time.Duration) []dial.Group {
-	a := &asker{resolvers: d.Resolvers, memory: m}
+// reserve is the group that asks d's resolvers for the names of ends, which are f's, if there are any.
+func (d *Dialer) reserve(f link.Front, ends []dial.Endpoint, after time.Duration) []dial.Group {
+	a := &asker{resolvers: d.Resolvers, memory: d.memory(f), hide: serviceName(f), learned: make(chan struct{})}
 	names := slices.DeleteFunc(slices.Clone(ends), func(e dial.Endpoint) bool {
 		addr, err := netip.ParseAddr(e.Host)
 		a.local = a.local || err == nil && !dial.IsPublic(addr)
@@ -82,17 +88,30 @@ func (a *asker) lookup(ctx context.Context, network, host string) ([]netip.Addr,
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTogether)
 	defer cancel()
-	found, _, err := dial.Race(ctx, a.resolvers, func(link.Resolver) time.Duration { return askNext },
-		func(ctx context.Context, r link.Resolver) (findings, error) { return a.ask(ctx, r, network, host) }, func(findings) {})
+	defer a.beside(ctx)()
+	found, err := a.race(ctx, network, host)
 	if err != nil {
 		return nil, &unresolvedError{err}
 	}
-	a.memory.keepAnswer(network, host, found)
-	return found, nil
+	a.memory.keepAnswer(network, host, found.addrs)
+	return found.addrs, nil
 }
 
-// findings are the addresses that a resolver gave.
-type findings []netip.Addr
+// forECH is what stands in place of a network where a name's configuration of ECH is asked for.
+const forECH = "https"
+
+// race asks one resolver after another until one answers; network is ip4, ip6 or forECH.
+func (a *asker) race(ctx context.Context, network, host string) (findings, error) {
+	found, _, err := dial.Race(ctx, a.resolvers, func(link.Resolver) time.Duration { return askNext },
+		func(ctx context.Context, r link.Resolver) (findings, error) { return a.ask(ctx, r, network, host) }, func(findings) {})
+	return found, err
+}
+
+// findings are what a resolver gave: addresses, or a configuration of ECH.
+type findings struct {
+	addrs []netip.Addr
+	ech   ech.Config
+}
 
 // Close does nothing: a resolver's connection is closed by then.
 func (findings) Close() error { return nil }
@@ -103,12 +122,15 @@ func (a *asker) ask(ctx context.Context, r link.Resolver, network, host string) 
 	ctx, cancel := context.WithTimeout(ctx, askEach)
 	defer cancel()
 	found, _, err := Open(ctx, a.by, r.Front, func(ctx context.Context, conn *Conn) (findings, error) {
+		if network == forECH {
+			return echIn(doh.AskECH(ctx, conn, r.URL(), host))
+		}
 		found, err := doh.Ask(ctx, conn, r.URL(), network, host)
 		switch {
 		case network == "ip6" && errors.Is(err, doh.ErrNoAddress):
-			return nil, nil // most names have none: another resolver need not know the name
+			return findings{}, nil // most names have none: another resolver need not know the name
 		case err != nil:
-			return nil, err
+			return findings{}, err
 		}
 		return a.believed(found)
 	})
@@ -118,13 +140,13 @@ func (a *asker) ask(ctx context.Context, r link.Resolver, network, host string) 
 // believed are those of the addresses found that a front may have.
 func (a *asker) believed(found []netip.Addr) (findings, error) {
 	if a.local {
-		return found, nil
+		return findings{addrs: found}, nil
 	}
 	found = slices.DeleteFunc(found, func(a netip.Addr) bool { return !dial.IsPublic(a) })
 	if len(found) == 0 {
-		return nil, errLocal
+		return findings{}, errLocal
 	}
-	return found, nil
+	return findings{addrs: found}, nil
 }
 
 // unresolvedError is why no resolver has helped.

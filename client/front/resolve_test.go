@@ -77,8 +77,8 @@ func TestAResolverIsAskedWhenTheSystemFailsOrLies(t *testing.T) {
 					t.Errorf("%s, time %d: took %v, want at most %v", name, i+1, got, most)
 				}
 			}
-			if got := n.log(); got != truth+":443" || r.count() != 2 {
-				t.Errorf("%s: got %d questions, and the second time %s dialed; want A and AAAA once, and the good address alone", name, r.count(), got)
+			if got := n.log(); got != truth+":443" || r.count() != 3 {
+				t.Errorf("%s: got %d questions, and the second time %s dialed; want A, AAAA and HTTPS once, and the good address alone", name, r.count(), got)
 			}
 		})
 	}
@@ -101,7 +101,7 @@ func TestTheSystemIsAskedAgainWhenAResolversAddressFails(t *testing.T) {
 				t.Errorf("got %v by %s, want %s", err, n.log(), want)
 			}
 		}
-		if r.count() != 2 {
+		if r.count() != 3 {
 			t.Errorf("got %d questions, want no more than those of the first time", r.count())
 		}
 	})
@@ -114,7 +114,7 @@ func TestWhatAResolverSaidIsNotAskedForAgainWithinAMinute(t *testing.T) {
 		n, r := resolved()
 		n.dead[lie+":443"], n.dead[truth+":443"] = true, true
 		d := n.asking(resolver1)
-		for i, want := range []int{2, 2, 4} {
+		for i, want := range []int{3, 3, 6} {
 			if err := open(t, d, pinnedTo("front.example")); err == nil || r.count() != want {
 				t.Errorf("time %d: got %v and %d questions in all, want an error and %d", i+1, err, r.count(), want)
 			}
@@ -339,7 +339,7 @@ func TestResolversAndWhatTheySayAreReachedByTheProxy(t *testing.T) {
 		p := &pipeProxy{n: n}
 		d := n.asking(resolver1)
 		d.Connect, d.lookup, d.Proxy = p.connect, noLookup(t), proxyAt(t, "http://192.0.2.9:3128")
-		for i, want := range []string{"9.9.9.9:443 9.9.9.9:443 front.example:443 203.1.2.3:443", "203.1.2.3:443"} {
+		for i, want := range []string{"9.9.9.9:443 9.9.9.9:443 9.9.9.9:443 front.example:443 203.1.2.3:443", "203.1.2.3:443"} {
 			if err := open(t, d, pinnedTo("front.example")); err != nil {
 				t.Fatal(err)
 			}
@@ -348,8 +348,8 @@ func TestResolversAndWhatTheySayAreReachedByTheProxy(t *testing.T) {
 				t.Errorf("time %d: the proxy was asked for %s, want %s", i+1, got, want)
 			}
 		}
-		if r.count() != 2 {
-			t.Errorf("got %d questions, want A and AAAA", r.count())
+		if r.count() != 3 {
+			t.Errorf("got %d questions, want A, AAAA and HTTPS", r.count())
 		}
 	})
 }

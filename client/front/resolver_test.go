@@ -17,6 +17,7 @@ import (
 type fakeResolver struct {
 	names map[string]string                                                   // IPv4 addresses
 	bad   func(w http.ResponseWriter, r *http.Request, m *dnsmessage.Message) // spoils an answer, or writes one; nil: none is spoiled
+	ech   []byte                                                              // of each name's HTTPS record; nil: there are none
 	old   bool                                                                // speaks HTTP/1.1 alone
 
 	mu    sync.Mutex // guards the following
@@ -71,6 +72,8 @@ func (f *fakeResolver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !known:
 		m.RCode = dnsmessage.RCodeNameError
+	case q.Type == dnsmessage.TypeHTTPS && f.ech != nil:
+		m.Answers = append(m.Answers, httpsRecord(q.Name, f.ech))
 	case q.Type == dnsmessage.TypeA:
 		m.Answers = append(m.Answers, aRecord(q.Name.String(), address))
 	}
@@ -88,6 +91,13 @@ func aRecord(name, address string) dnsmessage.Resource {
 		Header: dnsmessage.ResourceHeader{Name: dnsmessage.MustNewName(name), Class: dnsmessage.ClassINET, TTL: 60},
 		Body:   &dnsmessage.AResource{A: [4]byte(net.ParseIP(address).To4())},
 	}
+}
+
+func httpsRecord(name dnsmessage.Name, ech []byte) dnsmessage.Resource {
+	r := &dnsmessage.HTTPSResource{SVCBResource: dnsmessage.SVCBResource{Priority: 1, Target: dnsmessage.MustNewName(".")}}
+	r.SetParam(dnsmessage.SVCParamALPN, []byte("\x02h2"))
+	r.SetParam(dnsmessage.SVCParamECH, ech)
+	return dnsmessage.Resource{Header: dnsmessage.ResourceHeader{Name: name, Class: dnsmessage.ClassINET, TTL: 60}, Body: r}
 }
 
 func alias(name, to string) dnsmessage.Resource {

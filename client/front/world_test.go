@@ -1,6 +1,7 @@
 package front
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
@@ -83,6 +84,7 @@ const (
 	isSilentInTLS           // after the handshake
 	cutsInTLS               // after the handshake
 	isAnother               // has another certificate
+	cutsECH                 // after a ClientHello that shows the public name of ECH
 	refuses                 // is a website
 )
 
@@ -96,7 +98,11 @@ type fakeNet struct {
 
 	mu     sync.Mutex // guards the following
 	dialed []string
-	hellos []int // sizes of the ClientHellos that came
+	hellos []int    // sizes of the ClientHellos that came
+	seen   []string // names in them
+
+	keys []tls.EncryptedClientHelloKey // that sites have
+	cert *tls.Certificate              // that they have; nil: worldCertificate
 }
 
 func (n *fakeNet) dialer() *Dialer {
@@ -106,7 +112,7 @@ func (n *fakeNet) dialer() *Dialer {
 func (n *fakeNet) clear() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.dialed, n.hellos = nil, nil
+	n.dialed, n.hellos, n.seen = nil, nil, nil
 }
 
 func (n *fakeNet) log() string {
@@ -182,13 +188,22 @@ func (n *fakeNet) serve(does behaviour, c net.Conn) {
 	}
 	n.mu.Lock()
 	n.hellos = append(n.hellos, len(hello))
+	for _, name := range []string{"front.example", "public.example"} {
+		if bytes.Contains(hello, []byte(name)) {
+			n.seen = append(n.seen, name)
+		}
+	}
+	keys, cert := n.keys, worldCertificate()
+	if n.cert != nil {
+		cert = *n.cert
+	}
 	n.mu.Unlock()
 	switch {
 	case does == isSilent:
 		io.Copy(io.Discard, c)
-	case does == resets, does == resetsLarge && len(hello) > onePacket:
+	case does == cutsECH && bytes.Contains(hello, []byte("public.example")), does == resets, does == resetsLarge && len(hello) > onePacket:
 	default:
-		greet(does, &replayed{c, hello})
+		greet(does, &replayed{c, hello}, cert, keys)
 	}
 }
 
@@ -203,12 +218,11 @@ func readHello(c net.Conn) ([]byte, error) {
 	return hello, err
 }
 
-func greet(does behaviour, raw net.Conn) {
-	cert := worldCertificate()
+func greet(does behaviour, raw net.Conn, cert tls.Certificate, keys []tls.EncryptedClientHelloKey) {
 	if does == isAnother {
 		_, cert = issuer{}.issue(new(testing.T), forNames("front.example"))
 	}
-	c := tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{cert}})
+	c := tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{cert}, EncryptedClientHelloKeys: keys})
 	if c.Handshake() != nil {
 		return
 	}

@@ -3,13 +3,17 @@ package look
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	utls "github.com/refraction-networking/utls"
+
+	"culvert/internal/ech"
 )
 
 // Config is one handshake.
@@ -19,6 +23,10 @@ type Config struct {
 	Small   bool                            // the ClientHello is to fit one packet
 	Verify  func(tls.ConnectionState) error // judges the peer, also when a session is resumed; it is all that does, and must be there
 	Tickets *Tickets                        // nil: no session is resumed
+
+	ECH   ech.Config       // by which Name is encrypted, so that the server must take it; zero: Name is sent as it is
+	Roots *x509.CertPool   // whose certificates a server shows that does not take ECH; nil: the system's
+	Now   func() time.Time // when those hold; nil: time.Now
 }
 
 // Conn is a TLS connection that looks like a browser's.
@@ -104,10 +112,13 @@ func (l *Look) prepare(raw net.Conn, cfg Config) (*utls.UConn, error) {
 		ServerName: cfg.Name, InsecureSkipVerify: true, OmitEmptyPsk: true, DynamicRecordSizingDisabled: true,
 		MinVersion: utls.VersionTLS12,
 	}
-	settings.VerifyConnection = func(s utls.ConnectionState) error { return cfg.Verify(plain(s)) }
 	if cfg.Tickets != nil {
 		settings.ClientSessionCache = cfg.Tickets
 	}
+	if !cfg.ECH.IsZero() && cfg.Name != "" {
+		encrypt(settings, spec, cfg)
+	}
+	settings.VerifyConnection = func(s utls.ConnectionState) error { return cfg.Verify(plain(s)) }
 	u := utls.UClient(raw, settings, utls.HelloCustom)
 	if err := u.ApplyPreset(spec); err != nil {
 		return nil, err
@@ -164,6 +175,7 @@ func plain(s utls.ConnectionState) tls.ConnectionState {
 	return tls.ConnectionState{
 		Version: s.Version, HandshakeComplete: s.HandshakeComplete, DidResume: s.DidResume, CipherSuite: s.CipherSuite,
 		NegotiatedProtocol: s.NegotiatedProtocol, ServerName: s.ServerName, PeerCertificates: s.PeerCertificates,
+		ECHAccepted: s.ECHAccepted,
 	}
 }
 
@@ -173,5 +185,5 @@ func translated(err error) error {
 	if errors.As(err, &record) {
 		return tls.RecordHeaderError{Msg: record.Msg, RecordHeader: record.RecordHeader, Conn: record.Conn}
 	}
-	return err
+	return rejected(err)
 }

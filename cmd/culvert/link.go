@@ -71,8 +71,10 @@ What its host does not say rides behind it, in quotes because of the semicolons:
   ;door=gateway  it leads to the gateway door: an API Gateway of ours
   ;look=NAME     the browser that connections look like: chromium or firefox
   ;visit=no      asks for no page of the front's before a WebSocket
+  ;ech=BASE64    encrypts the name by the ech of its HTTPS record in DNS, and sends it
+                 no other way; older clients do not read such a link
 
-A resolver is https://HOST:PORT/PATH with the same options, but for door and visit. It is asked
+A resolver is https://HOST:PORT/PATH with the same options, but for door, visit and ech. It is asked
 over HTTPS for the fronts' names where the network's answers fail or are lies, before
 well-known ones are.
 

@@ -1,4 +1,4 @@
-// Package doh asks a resolver for the addresses of a name over HTTPS (RFC 8484), and
+// Package doh asks a resolver for the addresses of a name, and by what it is encrypted, over HTTPS (RFC 8484), and
 // believes nothing in its answer but what was asked for.
 package doh
 
@@ -10,6 +10,8 @@ import (
 	"mime"
 	"net/http"
 	"net/netip"
+
+	"golang.org/x/net/dns/dnsmessage"
 )
 
 // MaxAnswer is the longest answer that is read, in bytes: DNS messages have a length of
@@ -31,6 +33,7 @@ func (e *Error) Unwrap() error { return e.err }
 var (
 	ErrNoName    = &Error{What: "says that there is no such name"}
 	ErrNoAddress = &Error{What: "knows no address of that kind"}
+	ErrNoECH     = &Error{What: "knows no configuration of ECH"}
 	errBroken    = &Error{What: "breaks the connection off"}
 	errLarge     = &Error{What: "sends too large an answer"}
 	errCut       = &Error{What: "sends an answer that is cut off"}
@@ -51,16 +54,40 @@ type Conn interface {
 // The error is an *Error: ErrNoAddress if the host has no address of the family. It wraps
 // the context's if that ended.
 func Ask(ctx context.Context, conn Conn, url, network, host string) ([]netip.Addr, error) {
-	defer conn.Close()
-	q, err := newQuestion(network, host)
-	if err != nil {
-		return nil, &Error{"cannot be asked for such a name", err}
+	kind := dnsmessage.TypeAAAA
+	if network == "ip4" {
+		kind = dnsmessage.TypeA
 	}
-	answer, err := post(ctx, conn, url, q.message)
+	q, a, err := ask(ctx, conn, url, kind, host)
 	if err != nil {
 		return nil, err
 	}
-	return q.addresses(answer)
+	return a.of(q)
+}
+
+// AskECH asks as Ask does for the HTTPS record of a name (RFC 9460), and returns the list of ECH configurations in it, which
+// may be anything. The error is ErrNoECH if it has none.
+func AskECH(ctx context.Context, conn Conn, url, name string) ([]byte, error) {
+	q, a, err := ask(ctx, conn, url, dnsmessage.TypeHTTPS, name)
+	if err != nil {
+		return nil, err
+	}
+	return a.echOf(q)
+}
+
+// ask asks for the records of a kind, and closes conn.
+func ask(ctx context.Context, conn Conn, url string, kind dnsmessage.Type, name string) (*question, *answers, error) {
+	defer conn.Close()
+	q, err := newQuestion(kind, name)
+	if err != nil {
+		return nil, nil, &Error{"cannot be asked for such a name", err}
+	}
+	b, err := post(ctx, conn, url, q.message)
+	if err != nil {
+		return nil, nil, err
+	}
+	a, err := q.answers(b)
+	return q, a, err
 }
 
 // post sends a message, and returns the one that answers it.

@@ -2,6 +2,7 @@ package doh
 
 import (
 	"errors"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -40,17 +41,14 @@ type question struct {
 	message []byte
 }
 
-// newQuestion asks for the addresses of host; network is ip4 or ip6. Its ID is 0, so that
+// newQuestion asks for the records of a host, of one kind. Its ID is 0, so that
 // caches know it again (RFC 8484, section 4.1), and its size tells little of the name.
-func newQuestion(network, host string) (*question, error) {
+func newQuestion(kind dnsmessage.Type, host string) (*question, error) {
 	name, err := dnsmessage.NewName(strings.TrimSuffix(host, ".") + ".")
 	if err != nil {
 		return nil, err
 	}
-	q := &question{Question: dnsmessage.Question{Name: name, Type: dnsmessage.TypeAAAA, Class: dnsmessage.ClassINET}}
-	if network == "ip4" {
-		q.Type = dnsmessage.TypeA
-	}
+	q := &question{Question: dnsmessage.Question{Name: name, Type: kind, Class: dnsmessage.ClassINET}}
 	bare, err := q.pack(0)
 	if err != nil {
 		return nil, err
@@ -74,8 +72,8 @@ func (q *question) pack(padding int) ([]byte, error) {
 	return m.Pack()
 }
 
-// addresses are those that the answer b has of the host, by its aliases if it has some.
-func (q *question) addresses(b []byte) ([]netip.Addr, error) {
+// answers are what b has that may be of use.
+func (q *question) answers(b []byte) (*answers, error) {
 	var p dnsmessage.Parser
 	h, err := p.Start(b)
 	if err != nil {
@@ -84,11 +82,7 @@ func (q *question) addresses(b []byte) ([]netip.Addr, error) {
 	if err := q.isAnswered(h, &p); err != nil {
 		return nil, err
 	}
-	a, err := read(&p)
-	if err != nil {
-		return nil, err
-	}
-	return a.of(q)
+	return read(&p)
 }
 
 // isAnswered says why an answer does not count, of which h is the header and of which p
@@ -117,10 +111,11 @@ func lower(n dnsmessage.Name) string { return strings.ToLower(n.String()) }
 type answers struct {
 	aliases map[string]string
 	addrs   map[string][]netip.Addr
+	servers map[string][]dnsmessage.SVCBResource // by HTTPS records
 }
 
 func read(p *dnsmessage.Parser) (*answers, error) {
-	a := &answers{make(map[string]string), make(map[string][]netip.Addr)}
+	a := &answers{make(map[string]string), make(map[string][]netip.Addr), make(map[string][]dnsmessage.SVCBResource)}
 	for range maxRecords {
 		h, err := p.AnswerHeader()
 		if errors.Is(err, dnsmessage.ErrSectionDone) {
@@ -155,21 +150,66 @@ func (a *answers) take(p *dnsmessage.Parser, h dnsmessage.ResourceHeader) error 
 			a.aliases[owner] = lower(r.CNAME)
 		}
 		return err
+	case h.Type == dnsmessage.TypeHTTPS:
+		r, err := p.HTTPSResource()
+		a.servers[owner] = append(a.servers[owner], r.SVCBResource)
+		return err
 	}
 	return p.SkipAnswer()
 }
 
 // of gives the addresses of the family that q asks for, at the end of its host's aliases.
 func (a *answers) of(q *question) ([]netip.Addr, error) {
+	name, err := a.end(q)
+	if err != nil {
+		return nil, err
+	}
+	return ofFamily(a.addrs[name], q.Type == dnsmessage.TypeA)
+}
+
+// end is the name at the end of the aliases of q's.
+func (a *answers) end(q *question) (string, error) {
 	name := lower(q.Name)
 	for range maxAliases {
 		next, isAlias := a.aliases[name]
 		if !isAlias {
-			return ofFamily(a.addrs[name], q.Type == dnsmessage.TypeA)
+			return name, nil
 		}
 		name = next
 	}
-	return nil, errLoop
+	return "", errLoop
+}
+
+// echOf gives the ECH configurations of the best server that is the one that q asks for, and no other.
+func (a *answers) echOf(q *question) ([]byte, error) {
+	name, err := a.end(q)
+	if err != nil {
+		return nil, err
+	}
+	var best []byte
+	priority := uint16(math.MaxUint16)
+	for _, r := range a.servers[name] {
+		if list, found := r.GetParam(dnsmessage.SVCParamECH); found && isItself(r, name) && (best == nil || r.Priority < priority) {
+			best, priority = list, r.Priority
+		}
+	}
+	if best == nil {
+		return nil, ErrNoECH
+	}
+	return best, nil
+}
+
+// isItself reports whether a record is about the server that name leads to itself, at its usual port, and demands nothing that is not
+// known here: it is no alias, and what it says is as in RFC 9460.
+func isItself(r dnsmessage.SVCBResource, name string) bool {
+	_, elsewhere := r.GetParam(dnsmessage.SVCParamPort)
+	mandatory, _ := r.GetParam(dnsmessage.SVCParamMandatory)
+	for ; len(mandatory) >= 2; mandatory = mandatory[2:] {
+		key := dnsmessage.SVCParamKey(mandatory[0])<<8 | dnsmessage.SVCParamKey(mandatory[1])
+		elsewhere = elsewhere || key > dnsmessage.SVCParamIPv6Hint
+	}
+	target := lower(r.Target)
+	return r.Priority > 0 && !elsewhere && len(mandatory) == 0 && (target == "." || target == name)
 }
 
 func ofFamily(all []netip.Addr, is4 bool) ([]netip.Addr, error) {

@@ -12,7 +12,7 @@ import (
 
 func asking(t testing.TB, network, host string) *question {
 	t.Helper()
-	q, err := newQuestion(network, host)
+	q, err := newQuestion(map[string]dnsmessage.Type{"ip4": dnsmessage.TypeA, "ip6": dnsmessage.TypeAAAA, "https": dnsmessage.TypeHTTPS}[network], host)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,10 +41,19 @@ func TestAQuestionIsPaddedAndHasNoIDOfItsOwn(t *testing.T) {
 func TestANameThatDNSCannotHoldIsNotAsked(t *testing.T) {
 	t.Parallel()
 	for _, host := range []string{strings.Repeat("a", 300), strings.Repeat("a", 64) + ".example", "a..example"} {
-		if _, err := newQuestion("ip4", host); err == nil {
+		if _, err := newQuestion(dnsmessage.TypeA, host); err == nil {
 			t.Errorf("%.20s: got no error", host)
 		}
 	}
+}
+
+// addressesOf are those that an answer has.
+func addressesOf(q *question, b []byte) ([]netip.Addr, error) {
+	a, err := q.answers(b)
+	if err != nil {
+		return nil, err
+	}
+	return a.of(q)
 }
 
 func record(name string, body dnsmessage.ResourceBody) dnsmessage.Resource {
@@ -95,8 +104,56 @@ func TestOfAnAnswerOnlyWhatWasAskedForCounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := q.addresses(b); len(got) != c.want || !errors.Is(err, c.err) {
+		if got, err := addressesOf(q, b); len(got) != c.want || !errors.Is(err, c.err) {
 			t.Errorf("%s: got %v, %v, want %d and %v", what, got, err, c.want, c.err)
+		}
+	}
+}
+
+// https is an HTTPS record; params are in the order of their keys.
+func https(name string, priority uint16, target string, params ...dnsmessage.SVCParam) dnsmessage.Resource {
+	return record(name, &dnsmessage.HTTPSResource{SVCBResource: dnsmessage.SVCBResource{Priority: priority, Target: dnsmessage.MustNewName(target), Params: params}})
+}
+
+func param(key dnsmessage.SVCParamKey, value string) dnsmessage.SVCParam {
+	return dnsmessage.SVCParam{Key: key, Value: []byte(value)}
+}
+
+func TestOfHTTPSRecordsOnlyThatOfTheServerItselfCounts(t *testing.T) {
+	t.Parallel()
+	ech := param(dnsmessage.SVCParamECH, "right")
+	wrong := param(dnsmessage.SVCParamECH, "wrong")
+	for what, c := range map[string]struct {
+		answers []dnsmessage.Resource
+		want    string
+		err     error
+	}{
+		"a record":            {[]dnsmessage.Resource{https("A.EXAMPLE.", 1, ".", ech)}, "right", nil},
+		"the name itself":     {[]dnsmessage.Resource{https("a.example.", 1, "A.example.", ech)}, "right", nil},
+		"behind an alias":     {[]dnsmessage.Resource{record("a.example.", cname("b.example.")), https("b.example.", 1, ".", ech), https("a.example.", 1, ".", wrong)}, "right", nil},
+		"the best":            {[]dnsmessage.Resource{https("a.example.", 9, ".", wrong), https("a.example.", 2, ".", ech)}, "right", nil},
+		"none":                {nil, "", ErrNoECH},
+		"without ECH":         {[]dnsmessage.Resource{https("a.example.", 1, ".", param(dnsmessage.SVCParamALPN, "\x02h2"))}, "", ErrNoECH},
+		"another name's":      {[]dnsmessage.Resource{https("b.example.", 1, ".", wrong)}, "", ErrNoECH},
+		"another server":      {[]dnsmessage.Resource{https("a.example.", 1, "b.example.", wrong)}, "", ErrNoECH},
+		"another port":        {[]dnsmessage.Resource{https("a.example.", 1, ".", param(dnsmessage.SVCParamPort, "\x01\xbc"), wrong)}, "", ErrNoECH},
+		"an alias of its own": {[]dnsmessage.Resource{https("a.example.", 0, ".", wrong)}, "", ErrNoECH},
+		"what is mandatory":   {[]dnsmessage.Resource{https("a.example.", 1, ".", param(dnsmessage.SVCParamMandatory, "\x00\x01\x00\x05"), ech)}, "right", nil},
+		"what nobody knows":   {[]dnsmessage.Resource{https("a.example.", 1, ".", param(dnsmessage.SVCParamMandatory, "\x00\x05\x00\x63"), wrong)}, "", ErrNoECH},
+		"an endless alias":    {[]dnsmessage.Resource{record("a.example.", cname("a.example."))}, "", errLoop},
+	} {
+		q := asking(t, "https", "a.example")
+		m := dnsmessage.Message{Header: dnsmessage.Header{Response: true}, Questions: []dnsmessage.Question{q.Question}, Answers: c.answers}
+		b, err := m.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := q.answers(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := a.echOf(q); string(got) != c.want || !errors.Is(err, c.err) {
+			t.Errorf("%s: got %q, %v, want %q and %v", what, got, err, c.want, c.err)
 		}
 	}
 }
@@ -113,7 +170,12 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(b)
 	f.Add(q.message)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := q.addresses(b)
+		if a, err := q.answers(b); err == nil {
+			if list, err := a.echOf(q); err != nil && list != nil {
+				t.Errorf("got %x, %v, want an error alone", list, err)
+			}
+		}
+		got, err := addressesOf(q, b)
 		var ours *Error
 		switch {
 		case err != nil && (!errors.As(err, &ours) || len(got) > 0):

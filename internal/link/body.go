@@ -9,12 +9,13 @@ import (
 	"slices"
 	"strings"
 
+	"culvert/internal/ech"
 	"culvert/internal/seal"
 )
 
 // version is the layout that this package writes and reads:
 //
-//	 0  version   1
+//	 0  version   1  2 if a front has an ECH configuration, which older clients must not leave out; else 1
 //	 1  length    2  of all of this, checksum included
 //	 3  origin   32  X25519 public key
 //	35  private  32  X25519 private key of the user
@@ -26,6 +27,7 @@ import (
 //	    count     1  of resolvers, if there are some
 //	    resolvers    each as a front
 //	    looks        of each front and then of each resolver: length 1, name; of a front that is not visited, 0 and the name
+//	    ech          of each front, in version 2 alone: length 2, ECHConfigList
 //	    checksum  4  CRC-32 (IEEE) of all before it
 //
 // A front is a byte of flags and what they announce, in this order:
@@ -41,7 +43,10 @@ import (
 //
 // An address is the length of a name and the name, or addrIPv4 and 4 bytes, or
 // addrIPv6 and 16 bytes. All numbers but the varint are big-endian.
-const version = 1
+const (
+	version    = 1
+	versionECH = 2
+)
 
 const (
 	flagPort = 1 << iota
@@ -78,7 +83,11 @@ func (l *Link) encode() ([]byte, error) {
 	if l.Keys.Origin == (seal.PublicKey{}) {
 		return nil, errors.New("the link lacks the origin's key")
 	}
+	configs := configsOf(fronts)
 	b := []byte{version, 0, 0}
+	if len(configs) > 0 {
+		b[0] = versionECH
+	}
 	b = append(b, l.Keys.Origin[:]...)
 	b = append(b, l.Keys.Private[:]...)
 	b = append(b, l.Keys.Token[:]...)
@@ -88,7 +97,7 @@ func (l *Link) encode() ([]byte, error) {
 	for _, f := range fronts {
 		b = appendFront(b, f)
 	}
-	return finish(append(appendResolvers(b, resolvers), looks...))
+	return finish(slices.Concat(appendResolvers(b, resolvers), looks, configs))
 }
 
 // What is added to the count of fronts when more follows.
@@ -115,6 +124,17 @@ func looksOf(fronts []Front, resolvers []Resolver) (b []byte) {
 	}
 	if !has {
 		return nil
+	}
+	return b
+}
+
+// configsOf is how the ECH configurations are written of fronts; nil: none has one.
+func configsOf(fronts []Front) (b []byte) {
+	if !slices.ContainsFunc(fronts, func(f Front) bool { return len(f.ECH) > 0 }) {
+		return nil
+	}
+	for _, f := range fronts {
+		b = append(binary.BigEndian.AppendUint16(b, uint16(len(f.ECH))), f.ECH...)
 	}
 	return b
 }
@@ -338,10 +358,22 @@ func decode(b []byte) (*Link, error) {
 			l.Resolvers[i].Look = c.text()
 		}
 	}
+	if b[0] == versionECH {
+		c.configs(l.Fronts)
+	}
 	if !c.finished() {
 		return nil, errRules
 	}
 	return l, nil
+}
+
+// configs reads the ECH configurations of fronts.
+func (c *cursor) configs(of []Front) {
+	for i := range of {
+		if n := int(binary.BigEndian.Uint16(c.next(2))); n > 0 {
+			of[i].ECH = slices.Clone(c.next(min(n, ech.MaxList)))
+		}
+	}
 }
 
 // looks reads those of fronts.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 
+	"culvert/internal/ech"
 	"culvert/internal/wire"
 )
 
@@ -40,6 +41,7 @@ type Front struct {
 	Gateway bool     // it leads to the gateway door, which takes text, and not to the stream door
 	Look    string   // the browser that connections look like; empty, or not known to the client: the client chooses
 	NoVisit bool     // the client does not ask for its page, as a browser would, before it asks for a WebSocket
+	ECH     []byte   // one configuration, as an ECHConfigList, by which the name in the ClientHello is encrypted, or else not sent; empty: none is asked for
 }
 
 // URL is what to hand to a WebSocket dialer: wss, Host and Path.
@@ -107,8 +109,31 @@ func (f Front) clean() (Front, error) {
 		return f, fmt.Errorf("pin: %w", err)
 	}
 	f.NoVisit = f.NoVisit && !f.Gateway // API Gateway has no page
+	if err = f.cleanECH(); err != nil {
+		return f, fmt.Errorf("ech: %w", err)
+	}
 	return f, f.cleanLook()
 }
+
+// cleanECH leaves the one configuration that is used.
+func (f *Front) cleanECH() error {
+	if len(f.ECH) == 0 {
+		f.ECH = nil
+		return nil
+	}
+	if f.ServerName() == "" {
+		return errors.New("the front sends no name to encrypt: leave ech out, or give sni=NAME")
+	}
+	c, err := ech.Parse(f.ECH)
+	if err != nil {
+		return errECH
+	}
+	f.ECH = c.List()
+	return nil
+}
+
+// errECH is for what is no list of configurations, or for one without any that clients can use.
+var errECH = errors.New("copy it whole from the name's HTTPS record: this is no ECH configuration that can be used")
 
 // autoLook is the look option's word for what no option means.
 const autoLook = "auto"

@@ -18,6 +18,29 @@ import (
 
 const pinA = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
+// echA is an ECH configuration with the public name public.example, as DNS writes it.
+const echA = "AEH+DQA9BwAgACABAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQAEAAEAAQAOcHVibGljLmV4YW1wbGUAAA=="
+
+// A client that cannot encrypt the name of a front must not show it: older ones do not read such a link.
+func TestALinkWithECHIsOfAVersionOfItsOwn(t *testing.T) {
+	t.Parallel()
+	l := Link{Keys: vectors(t)[0].parsed(t).Keys, Fronts: []Front{mustFront(t, "wss://a.example/"), mustFront(t, "wss://b.example/;look=firefox;visit=no;ech="+echA)}}
+	got, err := Parse(l.String())
+	if err != nil || !reflect.DeepEqual(got.Fronts, l.Fronts) || got.QR() != l.QR() {
+		t.Fatalf("got %v, %v, want %v", got, err, l.Fronts)
+	}
+	if b, err := l.encode(); err != nil || b[0] != versionECH {
+		t.Errorf("got version %d, %v, want %d", b[0], err, versionECH)
+	}
+	l.Fronts = l.Fronts[:1]
+	if b, err := l.encode(); err != nil || b[0] != version {
+		t.Errorf("without ECH: got version %d, %v, want %d", b[0], err, version)
+	}
+	if _, err := ParseResolver("https://a.example/;ech=" + echA); err == nil {
+		t.Error("got a resolver with ECH, want none")
+	}
+}
+
 func TestFrontsHaveOneSpelling(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
@@ -42,6 +65,8 @@ func TestFrontsHaveOneSpelling(t *testing.T) {
 		"wss://192.0.2.1/x;host=b.example":                       "wss://b.example/x;dial=192.0.2.1:443;sni=none",
 		"wss://cdn.example/;host=b.example;dial=1.1.1.1;sni=c.d": "wss://b.example/;dial=1.1.1.1:443;sni=c.d",
 		"wss://a.example/;pin=" + strings.ToUpper(pinA):          "wss://a.example/;pin=" + pinA,
+		"wss://a.example/;ech=" + strings.Trim(echA, "="):        "wss://a.example/;ech=" + echA,
+		"wss://192.0.2.1/;ech=" + echA + ";sni=a.example":        "wss://192.0.2.1/;sni=a.example;ech=" + echA,
 	} {
 		f, err := ParseFront(in)
 		if err != nil || f.String() != want {
@@ -106,6 +131,10 @@ func TestFrontsThatCannotWorkAreRefused(t *testing.T) {
 		"wss://a.example/;door=none;door=none":  "door is stream",
 		"wss://a.example/;host=a;host=b":        "host is given twice",
 		"wss://a.example/;sni=192.0.2.1":        "sni: give a host name",
+		"wss://a.example/;ech=x":                "HTTPS record",
+		"wss://a.example/;ech=AAAA":             "HTTPS record",
+		"wss://a.example/;sni=none;ech=" + echA: "sends no name to encrypt",
+		"wss://192.0.2.1/;ech=" + echA:          "sends no name to encrypt",
 		"wss://a.example/;sni=None.":            "sni: give a host name",
 		"wss://a.example/;sni=a b":              "sni: a host is",
 		"wss://a.example/;host=a b":             "host: a host is",
@@ -164,6 +193,7 @@ func FuzzParseFront(f *testing.F) {
 	}
 	f.Add("wss://a.example/;look=firefox")
 	f.Add("wss://a.example/;look=firefox;visit=no")
+	f.Add("wss://a.example/;ech=" + echA)
 	f.Add("wss://Cdn.example:8443/a%20b?c;host=192.0.2.1:99;dial=[::1]:7;sni=none;verify=B.")
 	keys := vectors(f)[0].parsed(f).Keys
 	f.Fuzz(func(t *testing.T, s string) {

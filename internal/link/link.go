@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"culvert/internal/ech"
 	"culvert/internal/seal"
 )
 
@@ -127,9 +128,9 @@ func bodyText(s string) (string, error) {
 
 // checkHead judges version and length, in a text of n characters.
 func checkHead(head []byte, n int) error {
-	if head[0] != version {
+	if head[0] != version && head[0] != versionECH {
 		return fmt.Errorf("the link is of version %d, and this program reads version %d: "+
-			"get the current culvert, and copy the link again", head[0], version)
+			"get the current culvert, and copy the link again", head[0], versionECH)
 	}
 	size := int(binary.BigEndian.Uint16(head[1:]))
 	want := encoding.EncodedLen(size)
@@ -161,7 +162,11 @@ func upper(s string) (string, bool) {
 // Explain says what is in l, without the user's keys: a line each time that say is called, which is as fmt.Printf. What it
 // says still names the fronts, so it is nothing to publish.
 func (l *Link) Explain(say func(format string, args ...any)) {
-	say("A link of version %d, %d characters long, for user %d.", version, len(l.String()), l.Keys.User)
+	own := version
+	if len(configsOf(l.Fronts)) > 0 {
+		own = versionECH
+	}
+	say("A link of version %d, %d characters long, for user %d.", own, len(l.String()), l.Keys.User)
 	say("The origin's public key starts with %x.", l.Keys.Origin[:8])
 	for i, f := range l.Fronts {
 		say("")
@@ -197,6 +202,9 @@ func (f Front) explain(say func(format string, args ...any)) {
 	}
 	if f.NoVisit {
 		say("  visit     no")
+	}
+	if c, err := ech.Parse(f.ECH); err == nil {
+		say("  ECH       shows %s", c.PublicName())
 	}
 }
 

@@ -17,17 +17,21 @@ import (
 
 // listFormat is the layout of a List that this package writes and reads:
 //
-//	 0  format    1  1
+//	 0  format    1  2 if a front has an ECH configuration, else 1
 //	 1  origin    8  the first bytes of the key that the link has of the origin
 //	 9  version   4  seconds of Unix time when it was made, or one more than the last: it only grows
 //	13  expires   4  seconds of Unix time
 //	17  count     1  of fronts; 128 more if doors follow, 32 more if looks do
 //	    doors     2  and the fronts, each as in a link, in the order in which to try them
 //	    looks        of each front: length 1, and the name of a browser, with 0 before it if the front is not visited
+//	    ech          of each front, in format 2 alone: length 2, ECHConfigList
 //	    count     1  of what is withdrawn
 //	    withdrawn 8  each: SHA-256 of `culvert front ` and a front's one spelling, or its Host alone, cut
 //	    signature 64 XEdDSA (R, s) over `culvert 2 fronts` and all before it
-const listFormat = 1
+const (
+	listFormat    = 1
+	listFormatECH = 2
+)
 
 const (
 	listLabel      = "culvert 2 fronts"
@@ -132,7 +136,11 @@ func (l *List) encode(key seal.PublicKey) ([]byte, error) {
 	for _, f := range fronts {
 		b = appendFront(b, f)
 	}
-	b = append(b, looks...)
+	configs := configsOf(fronts)
+	if len(configs) > 0 {
+		b[0] = listFormatECH
+	}
+	b = slices.Concat(b, looks, configs)
 	gone := slices.Clone(l.Withdrawn)
 	slices.SortFunc(gone, compareWithdrawals)
 	gone = slices.Compact(gone)
@@ -153,9 +161,9 @@ func ParseList(b []byte, origin seal.PublicKey) (*List, error) {
 		return nil, errListTooLong
 	case len(b) < listHead+2+seal.SignatureLen:
 		return nil, errListForged
-	case b[0] > listFormat:
+	case b[0] > listFormatECH:
 		return nil, errListNewer
-	case b[0] != listFormat:
+	case b[0] < listFormat:
 		return nil, errListForged
 	case !bytes.Equal(b[1:9], origin[:8]):
 		return nil, errListOther
@@ -182,6 +190,9 @@ func parseSigned(body []byte, origin seal.PublicKey) (*List, error) {
 	}
 	if looks {
 		c.looks(l.Fronts)
+	}
+	if body[0] == listFormatECH {
+		c.configs(l.Fronts)
 	}
 	for range c.byte() {
 		l.Withdrawn = append(l.Withdrawn, Withdrawal(c.next(len(Withdrawal{}))))

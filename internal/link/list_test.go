@@ -44,6 +44,7 @@ func TestASignedListIsReadAgain(t *testing.T) {
 	m := seal.NewMaster()
 	for name, want := range map[string]*List{
 		"all":     sampleList(t),
+		"ECH":     {Version: 2, Expires: time.Unix(1, 0), Fronts: []Front{mustFront(t, "wss://a.example/"), mustFront(t, "wss://b.example/;look=firefox;ech="+echA)}},
 		"looks":   {Version: 2, Expires: time.Unix(1, 0), Fronts: []Front{mustFront(t, "wss://a.example/"), mustFront(t, "wss://b.example/;look=firefox;visit=no")}},
 		"nothing": {Version: 1, Expires: time.Unix(1, 0)},
 		"at most": {Version: 1<<32 - 1, Expires: time.Unix(1<<32-1, 0), Fronts: func() (all []Front) {
@@ -83,7 +84,8 @@ func TestAListIsBelievedAsAWholeOrNotAtAll(t *testing.T) {
 		"of another origin":   {mustSign(t, sampleList(t), other), errListOther},
 		"signed by another":   {append(bytes.Clone(body), other.Sign(listLabel, body)...), errListForged},
 		"of another label":    {append(bytes.Clone(body), m.Sign("culvert 2 links", body)...), errListForged},
-		"of a newer format":   {signed(changed(0, 2)), errListNewer},
+		"of a newer format":   {signed(changed(0, 3)), errListNewer},
+		"of ECH for none":     {signed(changed(0, 2)), errListRules},
 		"of format 0":         {signed(changed(0, 0)), errListForged},
 		"huge":                {make([]byte, wire.MaxFronts+1), errListTooLong},
 		"version 0":           {signed(append(append(bytes.Clone(body[:9]), 0, 0, 0, 0), body[13:]...)), errListRules},

@@ -25,7 +25,7 @@ func (r Resolver) String() string { return r.URL() + r.options() }
 var errResolver = errors.New("write it as https://HOST/dns-query; none but those over HTTPS are asked")
 
 // ParseResolver reads "https://HOST:PORT/PATH" and the options that ParseFront reads, but
-// for door and visit. The result is in its one form; errors are for whoever wrote it, and quote
+// for door, visit and ech. The result is in its one form; errors are for whoever wrote it, and quote
 // nothing of it.
 func ParseResolver(s string) (Resolver, error) {
 	rest, ok := strings.CutPrefix(s, resolverScheme)
@@ -51,6 +51,9 @@ func (r Resolver) clean() (Resolver, error) {
 	}
 	if err == nil && f.NoVisit {
 		err = errors.New("it is not visited: leave visit out")
+	}
+	if err == nil && len(f.ECH) > 0 {
+		err = errors.New("its name is not encrypted: leave ech out")
 	}
 	return Resolver{f}, err
 }

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,6 +19,9 @@ const (
 
 const frontScheme = "wss://"
 
+// echText is how DNS writes the ech of an HTTPS record (RFC 9848).
+var echText = base64.StdEncoding.Strict()
+
 // maxFront bounds a front's spelling, in bytes: more than all of its fields at
 // their longest.
 const maxFront = 8 << 10
@@ -28,7 +32,7 @@ const noVisit = "no"
 // String is the one spelling of f that ParseFront reads back:
 // wss://HOST:PORT/PATH, then ;dial= once for each address, ;sni=, ;verify= and
 // ;pin= once for each pin, each only if it does not follow from the host, and
-// ;door=gateway, ;look= and ;visit=no.
+// ;door=gateway, ;look=, ;visit=no and ;ech=.
 func (f Front) String() string { return f.URL() + f.options() }
 
 // options is what follows the URL.
@@ -58,13 +62,16 @@ func (f Front) options() string {
 	if f.NoVisit {
 		b.WriteString(";visit=" + noVisit)
 	}
+	if len(f.ECH) > 0 {
+		b.WriteString(";ech=" + echText.EncodeToString(f.ECH))
+	}
 	return b.String()
 }
 
 var errFront = errors.New("write it as wss://HOST/ or wss://HOST:PORT/PATH; nothing but wss is carried")
 
 // ParseFront reads "wss://HOST:PORT/PATH;dial=ADDR;sni=NAME|none;host=NAME;
-// verify=NAME;pin=HEX;door=stream|gateway;look=NAME|auto;visit=yes|no". Port and path may be missing, as may
+// verify=NAME;pin=HEX;door=stream|gateway;look=NAME|auto;visit=yes|no;ech=BASE64". Port and path may be missing, as may
 // every option; dial and pin may be repeated. An address to dial without a port has the
 // URL's. With host=NAME the URL's host is where to go (dial and sni, unless
 // they are given), and NAME is asked for there. The result is in its one form;
@@ -147,12 +154,14 @@ func (r *frontReader) option(s string) error {
 		if f.NoVisit = value == noVisit; !f.NoVisit && value != "yes" {
 			return errors.New("visit: yes, or no to ask for no page of the front's")
 		}
+	case "ech":
+		return r.ech(value)
 	case "sni":
 		if f.NoSNI = value == noName; !f.NoSNI {
 			f.SNI = value
 		}
 	default:
-		return errors.New("unknown option: there are dial, sni, host, verify, pin, door, look and visit")
+		return errors.New("unknown option: there are dial, sni, host, verify, pin, door, look, visit and ech")
 	}
 	return nil
 }
@@ -192,6 +201,16 @@ func (r *frontReader) pin(value string) error {
 		return fmt.Errorf("pin: %w", err)
 	}
 	r.front.Pins = append(r.front.Pins, p)
+	return nil
+}
+
+// ech reads what DNS has, also in the other alphabet of base64 and without padding.
+func (r *frontReader) ech(value string) (err error) {
+	text := strings.NewReplacer("-", "+", "_", "/", "=", "").Replace(value)
+	r.front.ECH, err = echText.WithPadding(base64.NoPadding).DecodeString(text)
+	if err != nil {
+		return fmt.Errorf("ech: %w", errECH)
+	}
 	return nil
 }
 

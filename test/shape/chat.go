@@ -21,6 +21,8 @@ var page string
 // chatServer is all chat sites: a page for each, and the far end of its WebSockets.
 type chatServer struct {
 	seed    uint64
+	kinds   []site
+	pages   http.Handler // what the libraries' pages load
 	ports   []int        // of the sites' taps
 	total   int          // visits
 	next    atomic.Int64 // the visit that begins next
@@ -44,13 +46,25 @@ func (c *chatServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			close(c.allOver)
 		}
 	case "/script":
-		s, kind := siteScript(site, c.seed, session)
-		json.NewEncoder(w).Encode(map[string]any{"steps": s.steps, "binary": kind.binary, "lasts": c.lasts.Milliseconds()})
+		c.answerScript(w, site, session)
 	case "/socket":
 		c.serve(w, r, site, session)
 	default:
-		http.NotFound(w, r)
+		c.pages.ServeHTTP(w, r)
 	}
+}
+
+func (c *chatServer) kind(number int) site { return c.kinds[number%len(c.kinds)] }
+
+func (c *chatServer) answerScript(w http.ResponseWriter, site int, session uint64) {
+	kind := c.kind(site)
+	says := map[string]any{"lasts": c.lasts.Milliseconds()}
+	if kind.real {
+		says["real"] = kind.name
+	} else {
+		says["steps"], says["binary"] = siteScript(site, kind, c.seed, session).steps, kind.binary
+	}
+	json.NewEncoder(w).Encode(says)
 }
 
 // answerNext says which site is visited next, and by which port its socket is reached.
@@ -65,7 +79,8 @@ func (c *chatServer) answerNext(w http.ResponseWriter) {
 }
 
 func (c *chatServer) serve(w http.ResponseWriter, r *http.Request, site int, session uint64) {
-	s, kind := siteScript(site, c.seed, session)
+	kind := c.kind(site)
+	s := siteScript(site, kind, c.seed, session)
 	mode := []websocket.CompressionMode{websocket.CompressionDisabled, websocket.CompressionDisabled, websocket.CompressionContextTakeover}[s.once.IntN(3)]
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true, CompressionMode: mode})
 	if err != nil {

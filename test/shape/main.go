@@ -20,6 +20,7 @@ type options struct {
 	bin      string        // folder with culvert and origin
 	out      string        // file for what was captured
 	chromium string        // program
+	web      string        // folder of web's server and pages, with what they need; empty: sites of libraries are left out
 	users    int           // of Culvert, and as many chat sites
 	each     int           // sessions of each user and at each site
 	parallel int           // sessions at once, of either kind
@@ -32,6 +33,7 @@ func main() {
 	flag.StringVar(&o.bin, "bin", "bin", "folder with culvert and origin")
 	flag.StringVar(&o.out, "out", "shape.jsonl", "`FILE` for what was captured")
 	flag.StringVar(&o.chromium, "chromium", "chromium", "`PROGRAM` that visits chat pages")
+	flag.StringVar(&o.web, "web", "", "`FOLDER` with server.js, what it needs and pages, for sites of other people's libraries")
 	flag.IntVar(&o.users, "users", 60, "users of Culvert, and chat sites")
 	flag.IntVar(&o.each, "each", 5, "sessions of each user, and at each site")
 	flag.IntVar(&o.parallel, "parallel", 20, "sessions at once, of either kind")

@@ -13,6 +13,16 @@ DOWN, PERSON, MOST = 1 << 15, 1 << 14, (1 << 14) - 1
 MOST_SAID = 4000
 
 
+def kind(connection):
+    """The group without the number of its site."""
+    return connection["group"].rsplit(" ", 1)[0]
+
+
+def is_learned(connection):
+    """Whether openings.bin is of such kinds: those of other people's libraries are left out of it."""
+    return not kind(connection).endswith("(library)")
+
+
 def messages(records):
     """Records as messages: direction, length, gap."""
     whole = []
@@ -36,7 +46,7 @@ def main():
     sites = {}
     with open(sys.argv[1]) as lines:
         for c in map(json.loads, lines):
-            if c["class"] == "chat" and c["records"] and len(c["records"]) >= STEPS // 2:
+            if c["class"] == "chat" and is_learned(c) and c["records"] and len(c["records"]) >= STEPS // 2:
                 sites.setdefault(c["group"], []).append(c["records"])
     sites = {name: all for name, all in sites.items() if len(all) >= PER_SITE}
     kept = sorted(sites, key=lambda name: int(name.split()[-1]))[:SITES]
@@ -47,4 +57,5 @@ def main():
                 out.write(bytes([len(steps)]) + struct.pack(f">{len(steps)}H", *steps))
 
 
-main()
+if __name__ == "__main__":
+    main()

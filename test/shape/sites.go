@@ -2,6 +2,7 @@ package main
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -10,6 +11,7 @@ import (
 // differs from site to site drawn once for each.
 type site struct {
 	name   string
+	real   bool // its pages and servers are those of a library of that name, in web
 	binary bool
 	open   func(*script)
 	talk   func(*script)
@@ -17,14 +19,14 @@ type site struct {
 
 // kinds are the protocols that chats and other live pages of 2026 use.
 var kinds = []site{
-	{"socket.io", false, func(s *script) {
+	{"socket.io", false, false, func(s *script) {
 		s.downOf(90, 130)
 		s.upOf(2, 300)
 		s.downOf(30, 40)
 		s.upOf(40, 160)
 		s.down(300, 9000)
 	}, conversation},
-	{"action cable", false, func(s *script) {
+	{"action cable", false, false, func(s *script) {
 		s.downOf(18, 20)
 		for range 1 + s.once.IntN(3) {
 			s.upOf(60, 180)
@@ -38,7 +40,7 @@ var kinds = []site{
 			message(s)
 		}
 	}},
-	{"phoenix", false, func(s *script) {
+	{"phoenix", false, false, func(s *script) {
 		s.upOf(80, 500)
 		s.down(80, 12000)
 		if s.once.IntN(2) == 0 {
@@ -46,7 +48,7 @@ var kinds = []site{
 			s.down(60, 3000)
 		}
 	}, conversation},
-	{"graphql-ws", false, func(s *script) {
+	{"graphql-ws", false, false, func(s *script) {
 		s.upOf(25, 400)
 		s.downOf(25, 30)
 		for range 1 + s.once.IntN(4) {
@@ -54,20 +56,20 @@ var kinds = []site{
 		}
 		s.down(100, 5000)
 	}, conversation},
-	{"signalr", false, func(s *script) {
+	{"signalr", false, false, func(s *script) {
 		s.upOf(39, 40)
 		s.downOf(3, 4)
 		s.upOf(60, 300)
 		s.down(60, 4000)
 	}, conversation},
-	{"gateway with hello", false, func(s *script) {
+	{"gateway with hello", false, false, func(s *script) {
 		s.downOf(90, 150)
 		s.upOf(300, 900)
 		s.down(1500, 40000)
 		s.upOf(30, 120)
 		s.down(40, 2500)
 	}, conversation},
-	{"team chat", false, func(s *script) {
+	{"team chat", false, false, func(s *script) {
 		s.downOf(100, 260)
 		if s.once.IntN(2) == 0 {
 			s.upOf(60, 400)
@@ -75,13 +77,13 @@ var kinds = []site{
 		}
 		s.down(200, 1500)
 	}, conversation},
-	{"mqtt", true, func(s *script) {
+	{"mqtt", false, true, func(s *script) {
 		s.upOf(40, 220)
 		s.downOf(4, 12)
 		s.upOf(20, 120)
 		s.downOf(5, 9)
 	}, telemetry},
-	{"xmpp", false, func(s *script) {
+	{"xmpp", false, false, func(s *script) {
 		s.upOf(110, 150)
 		s.downOf(140, 200)
 		s.downOf(250, 700)
@@ -95,17 +97,17 @@ var kinds = []site{
 		s.upOf(70, 140)
 		s.down(300, 6000)
 	}, conversation},
-	{"ticker", false, func(s *script) {
+	{"ticker", false, false, func(s *script) {
 		s.upOf(50, 220)
 		s.downOf(30, 200)
 	}, telemetry},
-	{"shared document", true, func(s *script) {
+	{"shared document", false, true, func(s *script) {
 		s.up(20, 120)
 		s.down(20, 120)
 		s.down(300, 20000)
 		s.up(20, 600)
 	}, typing},
-	{"ddp", false, func(s *script) {
+	{"ddp", false, false, func(s *script) {
 		s.downOf(16, 20)
 		s.upOf(60, 80)
 		s.downOf(50, 70)
@@ -118,7 +120,7 @@ var kinds = []site{
 			s.down(60, 1200)
 		}
 	}, conversation},
-	{"sealed chat", true, func(s *script) {
+	{"sealed chat", false, true, func(s *script) {
 		s.upOf(40, 110)
 		s.downOf(80, 420)
 		s.upOf(150, 420)
@@ -128,16 +130,37 @@ var kinds = []site{
 	}, conversation},
 }
 
-// siteScript is a session at the site of a number.
-func siteScript(number int, seed uint64, session uint64) (*script, site) {
-	kind := kinds[number%len(kinds)]
+// label is what sites of the kind are called among what is captured.
+func (s site) label() string {
+	if s.real {
+		return s.name + " (library)"
+	}
+	return s.name
+}
+
+// libraries are those that web has.
+var libraries = []string{"socket.io", "graphql-ws", "mqtt", "trpc", "hocuspocus", "faye", "socketcluster"}
+
+// allKinds are kinds, and with them those of libraries if there are any.
+func allKinds(withLibraries bool) []site {
+	all := slices.Clone(kinds)
+	if withLibraries {
+		for _, name := range libraries {
+			all = append(all, site{name: name, real: true})
+		}
+	}
+	return all
+}
+
+// siteScript is a session at the site of a number, which is of a kind.
+func siteScript(number int, kind site, seed uint64, session uint64) *script {
 	s := &script{once: rand.New(rand.NewPCG(seed, uint64(number))), r: rand.New(rand.NewPCG(seed^session<<20, uint64(number)))}
 	kind.open(s)
 	settle(s)
 	for len(s.steps) < mostRecords && s.duration() < 20*time.Second {
 		kind.talk(s)
 	}
-	return s, kind
+	return s
 }
 
 // settle is what a page asks for once it is let in, and is told: rooms, names, presence, what is unread. Some ask for

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -26,6 +27,7 @@ type capture struct {
 	mu    sync.Mutex
 	asked bool // the request has been seen
 	begun bool // the answer has been seen
+	other bool // it is no WebSocket's: HTTP/2 was agreed on
 	last  time.Time
 	until time.Time // what comes later is no session's any more
 }
@@ -35,6 +37,7 @@ func (c *capture) saw(down bool, size int, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
+	case c.other:
 	case !c.asked:
 		c.asked = !down
 	case !c.begun:
@@ -47,6 +50,16 @@ func (c *capture) saw(down bool, size int, now time.Time) {
 		c.Records = append(c.Records, [2]float64{n, float64(now.Sub(c.last).Microseconds()) / 1000})
 	}
 	c.last = now
+}
+
+// agreedHTTP2 is what a ServerHello's application-layer protocol is then (RFC 7301).
+var agreedHTTP2 = []byte("\x00\x10\x00\x05\x00\x03\x02h2")
+
+// looks is told what the server says: some pages ask by HTTP/2, on connections of their own, before they have a WebSocket.
+func (c *capture) looks(b []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.other = c.other || !c.asked && bytes.Contains(b, agreedHTTP2)
 }
 
 // captures is all of them.
@@ -125,15 +138,21 @@ func (t *tap) pass(near net.Conn) {
 	}
 	defer far.Close()
 	seen := func(bool, int, time.Time) {}
+	var of *capture
 	if t.log != nil {
-		seen = t.log.begin(t.class, t.group).saw
+		of = t.log.begin(t.class, t.group)
+		seen = of.saw
 	}
 	delay := (leastTrip + rand.N(mostTrip-leastTrip)) / 2
 	up := &records{seen: func(n int, at time.Time) { seen(false, n, at) }}
 	down := &records{seen: func(n int, at time.Time) { seen(true, n, at) }}
+	hears := down.take
+	if t.log != nil {
+		hears = func(b []byte) { of.looks(b); down.take(b) }
+	}
 	ended := make(chan struct{}, 2)
 	go func() { forward(far, near, delay, up.take, nil); ended <- struct{}{} }()
-	go func() { forward(near, far, delay, nil, down.take); ended <- struct{}{} }()
+	go func() { forward(near, far, delay, nil, hears); ended <- struct{}{} }()
 	<-ended
 }
 

@@ -177,18 +177,27 @@ func (w *world) startOrigin(ctx context.Context, at string) (err error) {
 
 // startSites serves the chat pages, each site's sockets behind a tap of its own.
 func (w *world) startSites(at string) error {
-	w.chat = &chatServer{seed: w.seed, total: w.users * w.each, allOver: make(chan struct{}), lasts: w.lasts}
+	all := allKinds(w.web != "")
+	w.chat = &chatServer{seed: w.seed, kinds: all, pages: http.NotFoundHandler(), total: w.users * w.each, allOver: make(chan struct{}), lasts: w.lasts}
 	for n := range w.users {
-		t, err := newTap(w.sites, "chat", fmt.Sprint(kinds[n%len(kinds)].name, " ", n), w.log)
+		t, err := newTap(w.sites, "chat", fmt.Sprint(w.chat.kind(n).label(), " ", n), w.log)
 		if err != nil {
 			return err
 		}
 		w.chat.ports = append(w.chat.ports, t.port())
 	}
 	l, err := net.Listen("tcp", at)
-	if err == nil {
-		go http.Serve(l, w.chat)
+	if err != nil {
+		return err
 	}
+	if w.web != "" {
+		w.chat.pages = http.StripPrefix("/web/", http.FileServer(http.Dir(filepath.Join(w.web, "pages"))))
+	}
+	go http.Serve(l, w.chat)
+	if w.web == "" {
+		return nil
+	}
+	_, err = w.program(nil, "node", filepath.Join(w.web, "server.js"), w.file("real"))
 	return err
 }
 
@@ -222,12 +231,19 @@ http {
 	server {
 		listen SITES ssl http2;
 		location / { proxy_pass http://CHAT; }
+		LIBRARIES
 	}
 }
 `
 
 func (w *world) startNginx(ctx context.Context, origin, chat string) error {
-	config := strings.NewReplacer("DIR", w.dir, "EDGE", w.edge, "SITES", w.sites, "ORIGIN", origin, "CHAT", chat).Replace(nginxConfig)
+	var places strings.Builder
+	if w.web != "" {
+		for _, name := range libraries {
+			fmt.Fprintf(&places, "location /real/%[1]s { proxy_pass http://unix:%[2]s/%[1]s.sock; }\n", name, w.file("real"))
+		}
+	}
+	config := strings.NewReplacer("DIR", w.dir, "EDGE", w.edge, "SITES", w.sites, "ORIGIN", origin, "CHAT", chat, "LIBRARIES", places.String()).Replace(nginxConfig)
 	if err := os.WriteFile(w.file("nginx.conf"), []byte(config), 0o600); err != nil {
 		return err
 	}
@@ -261,7 +277,7 @@ func (w *world) visitAll(ctx context.Context) error {
 	p, err := start([]string{"HOME=" + w.file("home"), "XDG_RUNTIME_DIR=" + w.dir}, w.chromium, "--headless=new", "--no-sandbox", "--disable-gpu",
 		"--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
 		"--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--ignore-certificate-errors",
-		"--host-resolver-rules=MAP chat.example 127.0.0.1, MAP * ~NOTFOUND", "--user-data-dir="+w.file("chromium"),
+		"--host-resolver-rules=MAP *.example 127.0.0.1, MAP * ~NOTFOUND", "--user-data-dir="+w.file("chromium"),
 		"--remote-debugging-port=0", fmt.Sprintf("https://chat.example:%s/page?parallel=%d", port, w.parallel))
 	if err != nil {
 		return err

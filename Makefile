@@ -10,7 +10,10 @@ SELDOM         := crypto/tls crypto/x509 net/http encoding/json encoding/asn1 lo
   culvert/internal/lang culvert/internal/page culvert/internal/doh culvert/internal/ech culvert/internal/whatsapp culvert/client/look culvert/internal/seal \
   culvert/internal/secret culvert/internal/selfsigned golang.org/x/net/... golang.org/x/text/... net/url mime net/textproto \
   culvert/client culvert/client/startup culvert/client/listener vendor/golang.org/x/net/... vendor/golang.org/x/text/... crypto/hpke crypto/ecdsa crypto/elliptic \
-  crypto/rsa rsc.io/qr/... os/exec flag html fmt strconv reflect os io/fs path/filepath compress/flate hash/crc32 encoding/base32 encoding/pem
+  crypto/rsa rsc.io/qr/... os/exec flag html fmt strconv reflect os io/fs path/filepath compress/flate hash/crc32 encoding/base32 encoding/pem \
+  net net/netip context syscall golang.org/x/sys/... unicode/... github.com/flynn/noise culvert/internal/share \
+  crypto/internal/fips140/nistec/... crypto/internal/fips140/ecdsa crypto/internal/fips140/rsa crypto/internal/fips140/ed25519 \
+  crypto/internal/fips140/edwards25519/...
 GOFLAGS_CLIENT := $(GOFLAGS_BUILD) -tags nethttpomithttp2 $(SELDOM:%=-gcflags=%=-l)
 OUT           := bin/
 STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.6.1

@@ -29,6 +29,9 @@ var seldom = []string{
 	"culvert/client", "culvert/client/startup", "culvert/client/listener", "vendor/golang.org/x/net/...", "vendor/golang.org/x/text/...",
 	"crypto/hpke", "crypto/ecdsa", "crypto/elliptic", "crypto/rsa", "rsc.io/qr/...", "os/exec", "flag", "html",
 	"fmt", "strconv", "reflect", "os", "io/fs", "path/filepath", "compress/flate", "hash/crc32", "encoding/base32", "encoding/pem",
+	"net", "net/netip", "context", "syscall", "golang.org/x/sys/...", "unicode/...", "github.com/flynn/noise", "culvert/internal/share",
+	"crypto/internal/fips140/nistec/...", "crypto/internal/fips140/ecdsa", "crypto/internal/fips140/rsa", "crypto/internal/fips140/ed25519",
+	"crypto/internal/fips140/edwards25519/...",
 }
 
 // systems makes programs, archives and packages of each system that is wanted.

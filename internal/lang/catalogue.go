@@ -2,11 +2,12 @@ package lang
 
 import (
 	"bytes"
-	"compress/gzip"
 	_ "embed"
 	"io"
 	"strings"
 	"sync"
+
+	"github.com/andybalholm/brotli"
 )
 
 //go:generate go run ./embed
@@ -14,16 +15,12 @@ import (
 // packed is all of messages/, for routers have little room: a message a line, first all in English, then, in the same
 // order, all in each other language.
 //
-//go:embed catalogue.gz
+//go:embed catalogue.br
 var packed []byte
 
 // unpacked is the catalogue's lines. It is part of the program, so that an error cannot be.
 var unpacked = sync.OnceValue(func() []string {
-	r, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		panic(err)
-	}
-	text, err := io.ReadAll(r)
+	text, err := io.ReadAll(brotli.NewReader(bytes.NewReader(packed)))
 	if err != nil {
 		panic(err)
 	}

@@ -5,18 +5,19 @@ package main
 
 import (
 	"bytes"
-	"compress/gzip"
 	"fmt"
 	"log"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/andybalholm/brotli"
+
 	"culvert/internal/lang"
 )
 
 func main() {
-	if err := pack("messages", "catalogue.gz"); err != nil {
+	if err := pack("messages", "catalogue.br"); err != nil {
 		log.Fatal(err)
 	}
 }
@@ -29,10 +30,7 @@ func pack(folder, to string) error {
 		return err
 	}
 	var out bytes.Buffer
-	w, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
-	if err != nil {
-		return err
-	}
+	w := brotli.NewWriterLevel(&out, brotli.BestCompression)
 	for _, l := range lang.All {
 		for _, m := range messages {
 			if m[l] == "" {

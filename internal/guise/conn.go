@@ -54,6 +54,7 @@ type Conn struct {
 	// The reader's.
 	greeted bool // hands were shaken
 	blots   blotter
+	rest    []byte // was read, and is behind a head that asks for a WebSocket
 
 	// The writer's.
 	head    []byte // of an answer, as far as net/http has written it
@@ -93,11 +94,25 @@ func (c *Conn) Read(b []byte) (int, error) {
 	if c.ended {
 		return 0, io.EOF
 	}
-	n, err := c.Conn.Read(b)
-	if !c.raw {
-		c.blots.blot(b[:n])
+	n, err := c.readRest(b)
+	if c.raw {
+		return n, err
+	}
+	if end := c.blots.blot(b[:n]); end < n {
+		c.rest = append(bytes.Clone(b[end:n]), c.rest...)
+		return end, nil // an error comes again
 	}
 	return n, err
+}
+
+// readRest reads what is left before it reads more.
+func (c *Conn) readRest(b []byte) (int, error) {
+	if len(c.rest) == 0 {
+		return c.Conn.Read(b)
+	}
+	n := copy(b, c.rest)
+	c.rest = c.rest[n:]
+	return n, nil
 }
 
 func (c *Conn) greet() error {
@@ -204,6 +219,20 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	w.conn.raw = true
 	if mine, ok := c.(*Conn); ok {
 		c = mine.Conn
+		rw.Reader = withRest(rw.Reader, mine.rest, c)
+		mine.rest = nil
 	}
 	return c, rw, nil
+}
+
+// withRest is a reader that has buffered rest behind what r has, as whoever hijacks takes what is buffered and reads c for more.
+func withRest(r *bufio.Reader, rest []byte, c net.Conn) *bufio.Reader {
+	if len(rest) == 0 {
+		return r
+	}
+	before, _ := r.Peek(r.Buffered())
+	all := append(bytes.Clone(before), rest...)
+	with := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(all), c), len(all))
+	with.Peek(len(all))
+	return with
 }

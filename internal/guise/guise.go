@@ -108,7 +108,7 @@ func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // refusal is what nginx answers a request that net/http finds well-formed; 0 if it looks for a page.
 func refusal(r *http.Request) int {
 	switch {
-	case isStrange(r), r.ProtoMajor == 1 && repeats(r.Header):
+	case isStrange(withoutFragment(r)), r.ProtoMajor == 1 && repeats(r.Header):
 		return http.StatusBadRequest
 	case r.ProtoMajor == 1 && len(r.Method)+len(r.RequestURI)+len("  HTTP/1.1\r\n") > maxLine:
 		return http.StatusRequestURITooLong

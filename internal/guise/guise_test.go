@@ -2,6 +2,7 @@ package guise
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -105,6 +106,12 @@ func TestWhatIsMalformedIsAnsweredAsByNginx(t *testing.T) {
 		"GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\nExpect: x\r\n\r\n":                              400,
 		"GET / HTTP/1.1\r\nHost: a@b\r\nConnection: close\r\nX[: y\r\n\r\n":                        200,
 		"GET / HTTP/1.1\r\nHost: a..b\r\n\r\n":                                                     400,
+		"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n":              400,
+		"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\nTransfer-Encoding: x\r\n\r\n":        400,
+		"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n":     400,
+		"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n":     400,
+		"GET /#/../../%zz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n":                        200,
+		"GET /..#/ HTTP/1.1\r\nHost: a\r\n\r\n":                                                    400,
 		"GET / HTTP/1.1\r\nHost: :80\r\n\r\n":                                                      400,
 		"GET / HTTP/1.1\r\nHost: [::1]:80\r\nConnection: close\r\n\r\n":                            200,
 		"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX: \x01\r\n\r\n":                        200,
@@ -186,6 +193,44 @@ func TestWhoTakesAConnectionOverGetsWhatIsBeneath(t *testing.T) {
 	const want = "HTTP/1.1 101 As it is\r\n\r\nHTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
 	if got := ask(t, at, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// What has come behind the head is either the WebSocket's, as it is, or more requests.
+func TestWhatComesBehindAnUpgradeIsForWhoeverTakesItOver(t *testing.T) {
+	t.Parallel()
+	at := serve(t, nil, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/taken" {
+			io.WriteString(w, r.Header.Get("X"))
+			return
+		}
+		c, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		buffered, _ := rw.Peek(rw.Reader.Buffered())
+		got := make([]byte, 40)
+		n, _ := io.ReadFull(io.MultiReader(bytes.NewReader(buffered), c), got)
+		c.Write(got[:n])
+	})
+	const head, raw = " HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\nX: \x01\r\n\r\n", "any\nX: \x01\nExpect: \x01 twenty-odd more bytes"
+	c := dial(t, at)
+	io.WriteString(c, "GET /"+head+"GET /"+head+"GET /taken"+head+raw[:10])
+	in := bufio.NewReader(c)
+	for range 2 {
+		res, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, _ := io.ReadAll(res.Body); res.StatusCode != http.StatusOK || string(body) != "?" {
+			t.Errorf("got %s and %q, want the page", res.Status, body)
+		}
+	}
+	io.WriteString(c, raw[10:40])
+	if got, _ := io.ReadAll(in); string(got) != raw[:40] {
+		t.Errorf("got %q, want %q", got, raw[:40])
 	}
 }
 

@@ -71,8 +71,12 @@ func (r *request) pseudo(name, value string) {
 		r.isBad = true
 		return
 	}
-	if *to = value; name == ":authority" {
+	switch *to = value; name {
+	case ":authority":
 		r.hosts++
+	case ":path": // which "#" ends
+		r.path, _, _ = strings.Cut(value, "#")
+		r.isBad = r.isBad || r.path == "" || strings.ContainsFunc(value, isBlank)
 	}
 }
 
@@ -129,7 +133,7 @@ func appendPlain(block []byte, name, value string) []byte {
 func (r *request) isStrange() bool {
 	_, err := url.ParseRequestURI(r.path)
 	return r.isBad || !isMethod(r.method) || !isScheme(r.scheme) || r.path == "" || r.hosts != 1 || !isHost(r.authority) || r.method == http.MethodConnect ||
-		err != nil && r.path != "*" || strings.ContainsFunc(r.path, isBlank)
+		err != nil && r.path != "*"
 }
 
 // isScheme reports whether a text is one of letters, and behind the first of digits and some signs.

@@ -182,7 +182,7 @@ func probes() []string {
 	}
 	for _, line := range []string{"GET /", "HEAD /", "GET /nope", "HEAD /nope", "OPTIONS /", "BREW /", "TRACE /", "CONNECT a:1", "DELETE /nope", "GET *", "OPTIONS *",
 		"GET http://a/", "GET nope", "GET /%zz", "GET /%00", "GET /%ff", "GET /../..", "GET /a/../", "GET //", "GET /./index.html", "GET /index.html?x",
-		"GET /index%2ehtml", "GET /index.html/", "GET /404.html", "GET /style.css", "GET /favicon.ico", "GET /robots.txt", "GET /#x", "GET /nope#x", "GET /?x#y", "GET /" + long, "GET /?" + long[:5000], "GET /.git/config", "GET /wp-login.php"} {
+		"GET /index%2ehtml", "GET /index.html/", "GET /404.html", "GET /style.css", "GET /favicon.ico", "GET /robots.txt", "GET /#x", "GET /nope#x", "GET /?x#y", "GET /#/../..", "GET /a#/../../b", "GET /nope#%zz", "GET /..#/", "GET /%2#0", "GET /" + long, "GET /?" + long[:5000], "GET /.git/config", "GET /wp-login.php"} {
 		all = append(all, line+host+"\r\n")
 	}
 	for _, header := range []string{
@@ -208,6 +208,14 @@ func probes() []string {
 		"Content-Length: 5\r\nExpect: 100-continue\r\n", "Content-Length: 5\r\nExpect: nonsense\r\n"} {
 		all = append(all, "POST /"+host+header+"\r\n", "POST /nope"+host+header+"\r\n", "PUT /"+host+header+"\r\n")
 	}
+	const length, chunked, gzip = "Content-Length: 0\r\n", "Transfer-Encoding: chunked\r\n", "Transfer-Encoding: gzip\r\n"
+	for _, said := range []string{length + length, length + "Content-Length: 1\r\n", chunked + chunked, gzip + gzip, chunked + gzip, gzip + chunked,
+		length + chunked, chunked + length, length + gzip, gzip + length} {
+		all = append(all, "POST /"+host+said+"\r\n", "GET /nope"+host+"X: y\r\n"+said+"\r\n")
+	}
+	const upgrade = "GET /" + host + "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+	all = append(all, "POST /"+host+"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+		upgrade+"GET /nope"+host+"a: \x01\r\n\r\n", upgrade+upgrade+"GET /"+host+"Expect: x\r\n\r\n", upgrade+"\x82\x05hello\r\n", upgrade+"bad\r\n\r\n")
 	return append(all, slices.Collect(maps.Keys(known))...)
 }
 
@@ -216,8 +224,7 @@ func probes() []string {
 var known = map[string]string{
 	"GET / HTTP/3\r\n\r\n":                                                      "net/http takes it for no version",
 	"POST /" + host + "Content-Length: 5\r\n\r\nhello":                          "net/http answers before it has read a body only if the connection ends then",
-	"POST /" + host + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n": "net/http forgets the length",
-	"POST /" + host + "Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello":     "net/http takes them for one",
+	"POST /" + host + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n": "nginx waits for the body that it has refused before it ends the connection",
 	"GET / HTTP/0.9\r\nHost: a\r\n\r\n":                                         "net/http knows the version, and nginx knows it without its name",
 	"GET /\r\n\r\n":                                                             "net/http has no HTTP/0.9",
 	"GET /" + host + "folded: a\r\n b\r\n\r\n":                                  "net/http reads what goes on in another line",

@@ -132,7 +132,7 @@ func endpoints(f link.Front) (all []dial.Endpoint, err error) {
 	return all, nil
 }
 
-// hosts is how to connect to what groupsOf lists for a front.
+// hosts is how to connect to what groupsOf lists for a front, for one Open.
 func (d *Dialer) hosts(m *frontMemory) *dial.Hosts {
 	connect := func(ctx context.Context, address netip.AddrPort) (net.Conn, error) {
 		if !m.mayLeadTo(address.Addr()) {
@@ -140,7 +140,9 @@ func (d *Dialer) hosts(m *frontMemory) *dial.Hosts {
 		}
 		return d.dialTCP(ctx, address.String())
 	}
-	return &dial.Hosts{Lookup: d.lookup, Connect: connect, Via: d.via, Patience: stepTimeout}
+	fails := new(proxyFails)
+	via := func(e dial.Endpoint) dial.Via { return d.via(e, fails) }
+	return &dial.Hosts{Lookup: d.lookup, Connect: connect, Via: via, Patience: stepTimeout}
 }
 
 var errConfined = errors.New("it leads into a private network, and the link has no such address; ask for a new link")

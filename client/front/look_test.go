@@ -108,7 +108,7 @@ func TestTheNextLookComesToAProxyToo(t *testing.T) {
 				d.Look = n.banned
 			}
 			for range 3 {
-				if c, err := d.toProxy(t.Context(), u); err == nil {
+				if c, err := d.toProxy(t.Context(), u, new(proxyFails)); err == nil {
 					c.Close()
 					t.Error("a certificate is believed that nobody vouches for")
 				}
@@ -122,6 +122,24 @@ func TestTheNextLookComesToAProxyToo(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Several connections of one Open to a proxy are one failure, as for a front.
+func TestTheLookOfAProxyStaysForAllOfAnOpen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		u := &url.URL{Scheme: "https", Host: "192.0.2.9:443"}
+		n := &censored{does: resets}
+		d := &Dialer{Connect: n.connect, lookup: noLookup(t), Proxy: proxyAt(t, u.String())}
+		first := d.firstLook(link.Front{Host: u.Host}).Name()
+		n.banned = first
+		if err := open(t, d, pinnedTo("front.example", "a.example:443", "b.example:443", "c.example:443")); err == nil {
+			t.Error("got a front, want none")
+		}
+		if want := []string{first, first, first}; !slices.Equal(n.came, want) {
+			t.Errorf("got looks %v, want %v", n.came, want)
+		}
+	})
 }
 
 // openAtOnce opens f so many times at once, and reports how many failed.

@@ -13,6 +13,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/net/proxy"
@@ -28,8 +29,23 @@ const proxyTimeout = 10 * time.Second
 // maxProxyAnswer bounds the header of a proxy's answer.
 const maxProxyAnswer = 16 << 10
 
+// proxyFails keeps what one Open's connections to a proxy fail by from counting as failures of several Opens.
+type proxyFails struct {
+	mu      sync.Mutex // guards the following
+	counted int        // as so many failures
+}
+
+// more is by how much weight is beyond what was counted, and is counted then.
+func (p *proxyFails) more(weight int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	beyond := max(weight-p.counted, 0)
+	p.counted += beyond
+	return beyond
+}
+
 // via is the way to e through a proxy, if it is reached by one.
-func (d *Dialer) via(e dial.Endpoint) dial.Via {
+func (d *Dialer) via(e dial.Endpoint, fails *proxyFails) dial.Via {
 	to := net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port)))
 	u := d.Proxy.to(to)
 	if u == nil {
@@ -41,7 +57,7 @@ func (d *Dialer) via(e dial.Endpoint) dial.Via {
 		if strings.HasPrefix(u.Scheme, "socks5") {
 			return d.bySOCKS(ctx, u, to)
 		}
-		return d.byHTTP(ctx, u, to)
+		return d.byHTTP(ctx, u, to, fails)
 	}
 }
 
@@ -84,7 +100,7 @@ func unanswered(ctx context.Context, reached bool, err error) error {
 
 // toProxy connects to the proxy itself, and speaks TLS with it if it is to be. Its look gives way to the next as a
 // front's does.
-func (d *Dialer) toProxy(ctx context.Context, u *url.URL) (net.Conn, error) {
+func (d *Dialer) toProxy(ctx context.Context, u *url.URL, fails *proxyFails) (net.Conn, error) {
 	raw, err := d.dialTCP(ctx, u.Host)
 	if err != nil || u.Scheme != "https" {
 		return raw, err
@@ -96,7 +112,7 @@ func (d *Dialer) toProxy(ctx context.Context, u *url.URL) (net.Conn, error) {
 	if err != nil {
 		raw.Close()
 		if d.fixedLook(f) == nil {
-			m.failed(worn, banWeight(err))
+			m.failed(worn, fails.more(banWeight(err)))
 		}
 		return nil, err
 	}
@@ -105,8 +121,8 @@ func (d *Dialer) toProxy(ctx context.Context, u *url.URL) (net.Conn, error) {
 }
 
 // byHTTP has a proxy connect to host:port by CONNECT (RFC 9110, section 9.3.6).
-func (d *Dialer) byHTTP(ctx context.Context, u *url.URL, to string) (net.Conn, error) {
-	conn, err := d.toProxy(ctx, u)
+func (d *Dialer) byHTTP(ctx context.Context, u *url.URL, to string, fails *proxyFails) (net.Conn, error) {
+	conn, err := d.toProxy(ctx, u, fails)
 	if err != nil {
 		return nil, unanswered(ctx, false, err)
 	}
@@ -196,9 +212,9 @@ func (f *forward) Dial(network, address string) (net.Conn, error) {
 	return f.DialContext(context.Background(), network, address)
 }
 
-// DialContext connects to the proxy.
+// DialContext connects to the proxy, without TLS.
 func (f *forward) DialContext(ctx context.Context, _, _ string) (conn net.Conn, err error) {
-	if conn, err = f.d.toProxy(ctx, f.u); err == nil {
+	if conn, err = f.d.toProxy(ctx, f.u, nil); err == nil {
 		f.conn = conn
 	}
 	return conn, err

@@ -44,7 +44,7 @@ func (l *Look) spec(kind Kind, small bool) (*utls.ClientHelloSpec, error) {
 		if err := l.renew(e, small); err != nil {
 			return nil, err
 		}
-		if c, ok := e.(*utls.UtlsCompressCertExtension); ok {
+		if c, ok := e.(*utls.UtlsCompressCertExtension); ok && slices.Contains(c.Algorithms, utls.CertCompressionZstd) {
 			s.Extensions[i] = offering(c)
 		}
 	}

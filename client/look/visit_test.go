@@ -50,3 +50,19 @@ func TestARequestDependsOnTheNextMoreImportantOne(t *testing.T) {
 		t.Errorf("got stream %d, want none that has ended", got)
 	}
 }
+
+// uTLS reads compressed certificates by an extension of its own type alone.
+func TestCompressedCertificatesOfASocketAreRead(t *testing.T) {
+	t.Parallel()
+	for _, l := range all() {
+		s, err := l.spec(Socket, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range s.Extensions {
+			if _, ok := e.(*compression); ok {
+				t.Errorf("%s: got an extension that uTLS does not know", l.Name())
+			}
+		}
+	}
+}

@@ -319,12 +319,13 @@ func (c *Client) part(l *activeCarrier) {
 	}
 	l.Retire()
 	over, every := time.Now().Add(partMost), partEvery
-	if l.TellCame() { // nothing is lost by what waits no longer
+	tells := l.TellCame() // nothing is lost by what waits no longer
+	if tells {
 		every = partSoon
 	}
-	for {
+	for ; ; every = min(2*every, partEvery) {
 		dial.Sleep(c.running, every)
-		if l.AllCame() || l.EdgeAnswers(time.Until(over)) || l.Dead() || c.running.Err() != nil || time.Now().After(over) {
+		if l.AllCame() && !(tells && l.Tells()) || l.EdgeAnswers(time.Until(over)) || l.Dead() || c.running.Err() != nil || time.Now().After(over) {
 			break
 		}
 	}

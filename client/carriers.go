@@ -21,19 +21,20 @@ import (
 // activeCarrier is a carrier that is being served.
 type activeCarrier struct {
 	*carrier.Carrier
-	home    *home         // whose tunnels it carries
-	ticket  func() string // the newest that came by it; empty: none did
-	led     bool          // a ticket led it to its origin
-	front   int           // by which it was reached
-	gateway bool          // it is one of the gateway door
-	isBulk  bool          // it is one of those by which bulk is spread
-	cost    int           // bytes that it took before the first record
-	brought func() int    // bytes that have come in all; nil: it is not known
-	parted  atomic.Bool   // it is about to be ended, as its budget is spent
-	began   time.Time     // when it was dialled
-	until   time.Time     // when it is to be replaced, if gateway; for one of bulk, pool.mu guards it
-	ended   bool          // it has ended; guarded by pool.mu
-	why     error         // the reason of its end; guarded by pool.mu until the pool is lost
+	home      *home         // whose tunnels it carries
+	ticket    func() string // the newest that came by it; empty: none did
+	led       bool          // a ticket led it to its origin
+	front     int           // by which it was reached
+	gateway   bool          // it is one of the gateway door
+	isBulk    bool          // it is one of those by which bulk is spread
+	cost      int           // bytes that it took before the first record
+	brought   func() int    // bytes that have come in all; nil: it is not known
+	parted    atomic.Bool   // it is about to be ended, as its budget is spent
+	displaced atomic.Bool   // it is about to be ended, as another needs its place
+	began     time.Time     // when it was dialled
+	until     time.Time     // when it is to be replaced, if gateway; for one of bulk, pool.mu guards it
+	ended     bool          // it has ended; guarded by pool.mu
+	why       error         // the reason of its end; guarded by pool.mu until the pool is lost
 }
 
 // wasLost reports whether the carrier died because messages were lost: functions
@@ -74,9 +75,9 @@ type wanted struct {
 func (c *Client) dialFor(ctx context.Context, w wanted) (*activeCarrier, error) {
 	c.lookAround()
 	if w.bulk == nil {
-		defer c.makeRoom(w.home)()
-	} else {
-		ctx = context.WithValue(ctx, ofBulk{}, true)
+		c.spread.others.Add(1)
+		defer c.spread.others.Add(-1)
+		ctx = context.WithValue(ctx, claimKey{}, new(claim))
 	}
 	sock, at, err := c.reach(ctx, w)
 	if err != nil {

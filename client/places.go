@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,15 +25,25 @@ const (
 	// those in doubt and those that are spent, or being opened, as they are replaced.
 	spreadMost = 5
 	mostSeen   = spreadMost + 2
-	// roomWithin is how long chat's dial waits at most for a dial of bulk's that was given up for it.
+	// roomWithin is how long chat's dial waits at most for what ends for it to leave its place.
 	roomWithin = 250 * time.Millisecond
+	// mostEnded is how many connections one dial may end.
+	mostEnded = 2
 )
 
 // errFull ends a dial of bulk's, which says nothing of its front.
 var errFull = errors.New("there are as many connections as may be; wait")
 
-// ofBulk is the key of a context of dials for bulk, which may be refused a place.
-type ofBulk struct{}
+// claim is what one dial has of the places. A dial of bulk's may be refused one; any other gets as many as it asks for, and
+// others may end for that.
+type claim struct {
+	end   context.CancelFunc // of a dial of bulk's; nil: of another
+	held  atomic.Int32       // places that it has
+	ended int                // connections that have ended for it; whoever holds room has that
+}
+
+// claimKey is the key of a dial's context for its *claim. A dial without one is not bulk's.
+type claimKey struct{}
 
 // take reports whether there was a place, and takes it. most is how many there are; 0: any number.
 func (p *places) take(most int) bool {
@@ -97,36 +108,79 @@ func (c *placed) SyscallConn() (syscall.RawConn, error) {
 // connect has open open connections that have places.
 func (c *Client) connect(open front.Connect) front.Connect {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		if ctx.Value(ofBulk{}) != nil {
-			if !c.places.take(mostSeen) {
-				return nil, errFull
-			}
-		} else {
-			c.places.take(0)
-			c.clear(ctx)
+		leave, err := c.takePlace(ctx)
+		if err != nil {
+			return nil, err
 		}
 		conn, err := open(ctx, network, address)
 		if err != nil {
-			c.places.leave()
+			leave()
 			return nil, err
 		}
-		return &placed{conn, sync.OnceFunc(c.places.leave)}, nil
+		return &placed{conn, leave}, nil
 	}
 }
 
-// clear ends what may end until no more places are taken than a network should see. It holds room meanwhile, so that
-// nobody else ends more.
-func (c *Client) clear(ctx context.Context) {
-	c.spread.room <- struct{}{}
-	defer func() { <-c.spread.room }()
+// takePlace takes one for a connection of a dial. The error is errFull.
+func (c *Client) takePlace(ctx context.Context) (leave func(), err error) {
+	by, ok := ctx.Value(claimKey{}).(*claim)
+	if !ok {
+		by = new(claim)
+	}
+	if by.end == nil {
+		c.places.take(0)
+	} else if err := c.places.await(ctx, by); err != nil {
+		return nil, err
+	}
+	if by.held.Add(1); by.end == nil {
+		c.clear(ctx, by)
+	}
+	return sync.OnceFunc(func() {
+		by.held.Add(-1)
+		c.places.leave()
+	}), nil
+}
+
+// await takes a place for a dial of bulk's. Where all are taken it ends a dial that has none, so that this tries no other
+// address or front; one that has waits for another meanwhile, as what it has may lead there yet.
+func (p *places) await(ctx context.Context, by *claim) error {
+	for !p.take(mostSeen) {
+		taken, freed := p.count()
+		switch {
+		case taken < mostSeen:
+			continue
+		case by.held.Load() == 0:
+			by.end()
+			return errFull
+		}
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return errFull
+		}
+	}
+	return nil
+}
+
+// clear ends what may end for a dial until no more places are taken than a network should see. It holds room meanwhile, so
+// that nobody else ends more.
+func (c *Client) clear(ctx context.Context, by *claim) {
 	timer := time.NewTimer(roomWithin)
 	defer timer.Stop()
+	select {
+	case c.spread.room <- struct{}{}:
+	case <-timer.C:
+		return
+	case <-ctx.Done():
+		return
+	}
+	defer func() { <-c.spread.room }()
 	for {
 		taken, freed := c.places.count()
-		if taken <= mostSeen || !c.endOne(c.pool.current()) {
+		if taken <= mostSeen || ctx.Err() != nil || !c.endOne(by) {
 			return
 		}
-		select { // a carrier that is closed has left its place already
+		select {
 		case <-freed:
 		case <-timer.C:
 			return
@@ -145,32 +199,36 @@ func (c *Client) seen(h *home) int {
 	return max(len(h.serving())+len(s.pending)+int(s.others.Load()), taken)
 }
 
-// makeRoom is called before a dial that is not for bulk, and ended after it. Where a network sees as many carriers as it
-// may, one ends.
-func (c *Client) makeRoom(h *home) (ended func()) {
-	c.spread.others.Add(1)
-	c.spread.room <- struct{}{}
-	defer func() { <-c.spread.room }()
-	if c.seen(h) > mostSeen {
-		c.endOne(h)
+// endOne ends for a dial, and reports whether there was, the carrier that has been there for longest of those in doubt, or else
+// of those by which bulk is spread: a spent one first, and one that is being dialled before one that brings something, which
+// does not end for the second of two addresses that are tried at once. What it took goes again by others. room is held;
+// closing, which may take seconds behind a proxy, goes on without it.
+func (c *Client) endOne(by *claim) bool {
+	if by.ended == mostEnded {
+		return false
 	}
-	return func() { c.spread.others.Add(-1) }
-}
-
-// endOne ends, and reports whether there was, the carrier that has been there for longest of those in doubt, or else of
-// those by which bulk is spread: a spent one first, and one that is being dialled before one that brings something. What it
-// took goes again by others. room is held.
-func (c *Client) endOne(h *home) bool {
-	main, all := c.pool.view().main, h.serving()
+	main, all := c.pool.view().main, c.serving()
 	end := func(mayEnd func(*activeCarrier) bool) bool {
-		i := slices.IndexFunc(all, func(l *activeCarrier) bool { return l != main && mayEnd(l) })
+		i := slices.IndexFunc(all, func(l *activeCarrier) bool { return l != main && mayEnd(l) && !l.displaced.Swap(true) })
 		if i >= 0 {
-			all[i].Close()
+			c.task(all[i].Close)
 		}
 		return i >= 0
 	}
-	return end(func(l *activeCarrier) bool { return l.Doubted() }) ||
+	was := end(func(l *activeCarrier) bool { return l.Doubted() }) ||
 		end(func(l *activeCarrier) bool { return l.isBulk && l.Spent() }) ||
 		c.spread.giveUp() ||
-		end(func(l *activeCarrier) bool { return l.isBulk })
+		by.held.Load() == 1 && end(func(l *activeCarrier) bool { return l.isBulk })
+	if was {
+		by.ended++
+	}
+	return was
+}
+
+// serving lists the carriers that live, those of homes that were left first: a network sees them all.
+func (c *Client) serving() (all []*activeCarrier) {
+	for _, h := range c.pool.allHomes() {
+		all = append(all, h.serving()...)
+	}
+	return all
 }

@@ -100,7 +100,7 @@ func (c *Client) dialSocket(ctx context.Context, w wanted) (*socket, int, error)
 		s, err := c.tryFront(ctx, i, w.home.way(), w)
 		if err != nil {
 			c.learnMinute(ctx, i, began, err)
-			if ctx.Err() == nil && !errors.Is(err, errFull) {
+			if ctx.Err() == nil {
 				c.redials.failed(i, began)
 			}
 			return nil, fmt.Errorf("front %d: %w", i+1, err)

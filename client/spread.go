@@ -32,10 +32,10 @@ type spread struct {
 
 // pending is a dial for bulk.
 type pending struct {
+	claim
 	began time.Time
-	ctx   context.Context
-	end   context.CancelFunc
-	over  bool // it was given up; spread.mu guards it
+	ctx   context.Context // has the claim
+	over  bool            // it was given up; spread.mu guards it
 }
 
 func newSpread() *spread {
@@ -216,6 +216,7 @@ func (s *spread) begin(c *Client, now time.Time) *pending {
 	}
 	p := &pending{began: now}
 	p.ctx, p.end = context.WithTimeout(c.running, min(bulkDial, lateDials*head)) // no other is dialled once it is late
+	p.ctx = context.WithValue(p.ctx, claimKey{}, &p.claim)
 	s.begun, s.pending = append(s.begun, now), append(s.pending, p)
 	return p
 }
@@ -229,12 +230,12 @@ func (s *spread) ended(p *pending) {
 	s.wake()
 }
 
-// giveUp ends, and reports whether there was, the dial that began last and was not given up.
+// giveUp ends, and reports whether there was, the dial that began last of those that have a place and were not given up.
 func (s *spread) giveUp() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range slices.Backward(s.pending) {
-		if !p.over {
+		if !p.over && p.held.Load() > 0 {
 			p.over = true
 			p.end()
 			return true
@@ -261,7 +262,8 @@ func (s *spread) goesOn() bool {
 
 // wants reports whether another carrier is to be dialled beside those that are, where a network sees so many: there is one,
 // and as many more as were spent of late, as long as it sees no more than it may. One that is half spent has its successor
-// dialled: what is left of it is on its way, as a rule.
+// dialled: what is left of it is on its way, as a rule. While none was spent of late only a lone one has that, of whose
+// budget half is gone indeed: a small budget is as good as spent from the first record on, though nothing flows.
 func (s *spread) wants(seen int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -273,7 +275,12 @@ func (s *spread) wants(seen int) bool {
 		if !l.Budgeted() {
 			return false
 		}
-		if !l.HalfSpent() {
+		lasts := !l.HalfSpent()
+		if len(s.recent) == 0 {
+			spent, all := l.Budget()
+			lasts = spent < all/2 || len(s.carriers) > 1
+		}
+		if lasts {
 			lasting++
 		}
 	}

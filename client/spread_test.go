@@ -41,7 +41,7 @@ func idleClient(t *testing.T, f link.Front) (*Client, *peer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.reach = func(context.Context, wanted) (*socket, int, error) { return p.socket(f.Gateway), 0, nil }
+	c.reach = func(ctx context.Context, _ wanted) (*socket, int, error) { return inPlace(ctx, c, p.socket(f.Gateway)) }
 	t.Cleanup(func() {
 		c.stop()
 		c.table.Carriers.Close()
@@ -59,12 +59,12 @@ func TestACarrierInDoubtMakesRoom(t *testing.T) {
 		h := c.pool.current()
 		var sockets []*freezable
 		most := 0
-		c.reach = func(context.Context, wanted) (*socket, int, error) {
-			most = max(most, c.seen(h))
+		c.reach = func(ctx context.Context, _ wanted) (*socket, int, error) {
 			s := p.socket(true)
 			f := &freezable{memorySocket: s.Transport.(*memorySocket)}
 			s.Transport, sockets = f, append(sockets, f)
-			return s, 0, nil
+			defer func() { most = max(most, c.seen(h)) }()
+			return inPlace(ctx, c, s)
 		}
 		var all []*activeCarrier
 		dial := func() {
@@ -113,11 +113,11 @@ func TestBulkLeavesRoomAmongWhatANetworkMaySee(t *testing.T) {
 		h, s := c.pool.current(), c.spread
 		dial := func(isBulk bool) *activeCarrier {
 			t.Helper()
-			w := wanted{home: h, may: anyFront}
+			ctx, w := t.Context(), wanted{home: h, may: anyFront}
 			if isBulk {
-				w.bulk = s
+				ctx, w.bulk = bulkContext(ctx), s
 			}
-			l, err := c.dialFor(t.Context(), w)
+			l, err := c.dialFor(ctx, w)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -166,7 +166,7 @@ func TestACarrierThatBringsNothingGivesWay(t *testing.T) {
 		c, _ := idleClient(t, link.Front{})
 		s := c.spread
 		dial := func() *activeCarrier {
-			l, err := c.dialFor(t.Context(), wanted{home: c.pool.current(), may: anyFront, bulk: s})
+			l, err := c.dialFor(bulkContext(t.Context()), wanted{home: c.pool.current(), may: anyFront, bulk: s})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -195,6 +195,42 @@ func TestACarrierThatBringsNothingGivesWay(t *testing.T) {
 			t.Error("a carrier that brings nothing is kept")
 		}
 	})
+}
+
+// A budget that is as good as spent from the first record on, as it is small, has no other carriers dialled while nothing
+// flows; one of which half is gone indeed has one.
+func TestBulkAtRestHasOneCarrier(t *testing.T) {
+	t.Parallel()
+	for half, want := range map[bool]int{false: 1, true: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPeer(t, 0)
+			c, err := New(Config{Link: linkTo(link.Front{})})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.reach = func(ctx context.Context, _ wanted) (*socket, int, error) { return inPlace(ctx, c, p.socket(false)) }
+			run(t, c)
+			c.budgets.mu.Lock()
+			f := c.budgets.of(0)
+			f.frozen, f.limit, f.known, f.until = 7300, 7000, true, time.Now().Add(time.Hour)
+			c.budgets.mu.Unlock()
+			defer c.Dial(wire.Service{Kind: wire.Media, Host: "mmg.whatsapp.net"}).Close()
+			time.Sleep(10 * time.Second)
+			c.spread.mu.Lock()
+			first := c.spread.carriers[0]
+			c.spread.mu.Unlock()
+			for spent, all := first.Budget(); half && spent < all/2; spent, _ = first.Budget() {
+				first.Ping()
+				time.Sleep(100 * time.Millisecond)
+			}
+			time.Sleep(time.Second)
+			c.spread.mu.Lock()
+			defer c.spread.mu.Unlock()
+			if got := len(c.spread.carriers); got != want {
+				t.Errorf("half of the budget is gone %v: got %d carriers for a tunnel at rest, want %d", half, got, want)
+			}
+		})
+	}
 }
 
 // A chat that has moved much is spread like bulk. Where bulk may dial nothing it goes on by chat's carrier, and bulk

@@ -195,12 +195,16 @@ func (c *Carrier) tellDoubted() {
 
 // Suspect tells an origin's carrier whether it may have died, as its client has gone on by another.
 // It is trusted, too, when the client says that something has come by it. So one that owes no answer is
-// not suspected: none would come, and others may go by it.
+// not suspected: none would come, and others may go by it. One that is trusted, and owes one, is doubted again where that
+// stays out, though no other is asked for.
 func (c *Carrier) Suspect(yes bool) {
 	c.mu.Lock()
 	owes := !c.doubt.owed.IsZero()
 	if !yes || owes {
 		c.doubted.Store(yes)
+	}
+	if now := time.Now(); !yes && owes && c.doubt.repeats == 0 {
+		c.suspectIn(now, c.leftOfPatience(now))
 	}
 	c.mu.Unlock()
 	c.doubtLane()

@@ -98,3 +98,29 @@ func TestWhatFlowsIsDoubtedSooner(t *testing.T) {
 		})
 	}
 }
+
+// An origin's carrier that its client trusts again while it owes an answer is doubted where that stays out, though nothing
+// more goes that asks for one.
+func TestATrustedCarrierThatOwesAnAnswerIsDoubtedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(transport.StreamProfile())
+		c, _ := newOf(d, false)
+		defer c.Close()
+		d.peer = nil
+		c.newBulk(1).add(1000)
+		time.Sleep(doubtFirst + time.Second)
+		if !c.Doubted() {
+			t.Fatal("an answer stays out, and the carrier is not doubted")
+		}
+		c.count(100, 100) // something has come by it
+		c.Suspect(false)
+		if c.Doubted() {
+			t.Fatal("a carrier that its client goes by again is doubted")
+		}
+		time.Sleep(doubtMost)
+		if !c.Doubted() {
+			t.Error("a carrier that owes an answer since long is trusted for ever")
+		}
+	})
+}

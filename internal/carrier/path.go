@@ -133,6 +133,13 @@ func (c *Carrier) TellCame() bool {
 	return true
 }
 
+// Tells reports whether what TellCame had the peer be told is still to go, or on its way to the network.
+func (c *Carrier) Tells() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.queue.running || len(c.queue.control) > 0
+}
+
 // EdgeAnswers waits for the edge of a carrier of the gateway door, which has passed on by then what it got before, and
 // reports whether it answers within that.
 func (c *Carrier) EdgeAnswers(within time.Duration) bool {

@@ -13,7 +13,8 @@ import (
 // see when one that is frozen is closed: its FIN waits behind data that nobody
 // acknowledges.
 type sockets struct {
-	most int // to be read once done is closed
+	most int // to be read once done is closed, as is the next
+	seen int // the most that either of two looks showed
 	stop chan struct{}
 	once sync.Once // closes stop
 	done chan struct{}
@@ -37,21 +38,25 @@ func (s *sockets) watch() {
 		case <-s.stop:
 			return
 		case <-tick.C:
-			s.most = max(s.most, connected())
+			both, either := connected()
+			s.most, s.seen = max(s.most, both), max(s.seen, either)
 		}
 	}
 }
 
 // connected is how many connections of this thread's namespace were open at once between two looks, as both show
-// them: others come and go while one look goes through all.
-func connected() (n int) {
+// them: others come and go while one look goes through all. How many either showed may be too many.
+func connected() (both, either int) {
 	before := openSockets()
+	either = len(before)
 	for address := range openSockets() {
 		if before[address] {
-			n++
+			both++
+		} else {
+			either++
 		}
 	}
-	return n
+	return both, either
 }
 
 // openSockets has the addresses of connections of this thread's namespace that lead to port 443

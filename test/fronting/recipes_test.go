@@ -1,10 +1,14 @@
 package fronting
 
 import (
+	"bytes"
+	"context"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -58,8 +62,8 @@ Include FILE
 		args: []string{"-F", "-j", "none", "-n", "DIR/varnish", "-a", "ADDRESS", "-f", "FILE", "-p", "pipe_timeout=600"}},
 }
 
-// run starts the recipe's program before w's origin, and returns a front by it and the certificate's file.
-func (r recipe) run(w *world) (front, pin string) {
+// run starts the recipe's program before an origin of w, and returns a front by it and the certificate's file.
+func (r recipe) run(w *world, origin string) (front, pin string) {
 	path := need(w, r.program)
 	folder := "../../docs/cdn"
 	if r.as != "" {
@@ -69,10 +73,10 @@ func (r recipe) run(w *world) (front, pin string) {
 	must(w, err)
 	c := &cdn{world: w, address: freePort(w)}
 	c.makeCertificate()
-	host, port, _ := net.SplitHostPort(w.origin)
+	host, port, _ := net.SplitHostPort(origin)
 	_, ours, _ := net.SplitHostPort(c.address)
 	fill := strings.NewReplacer(`"10.0.0.2", port_value: 8080`, `"`+host+`", port_value: `+port, "port_value: 443", "port_value: "+ours,
-		"10.0.0.2:8080", w.origin, `"10.0.0.2"`, `"`+host+`"`, `"8080"`, `"`+port+`"`, "edge.example:443", other+":"+ours,
+		"10.0.0.2:8080", origin, `"10.0.0.2"`, `"`+host+`"`, `"8080"`, `"`+port+`"`, "edge.example:443", other+":"+ours,
 		"*:443", "*:"+ours, ":443", ":"+ours, "listen 443", "listen "+ours, "Listen 443", "Listen "+ours, "edge.example", other,
 		"/etc/ssl/edge.pem", c.pair, "/etc/ssl/edge.key", c.pair, "/etc/ssl/edge-and-key.pem", c.pair)
 	dir := w.TempDir()
@@ -98,7 +102,8 @@ func TestEachRecipeMakesAnEdge(t *testing.T) {
 			t.Parallel()
 			need(t, r.program)
 			w := newWorld(t)
-			front, pin := r.run(w)
+			seen := newWitness(w)
+			front, pin := r.run(w, seen.at)
 			link := w.link(pin, front)
 			if v, err := w.doctor(link); err != nil || !v.OK {
 				t.Fatalf("doctor: got %v, failed at %q, want all well", err, v.failedAt())
@@ -111,6 +116,88 @@ func TestEachRecipeMakesAnEdge(t *testing.T) {
 					t.Errorf("a stranger at %s: got %s %q, want %s %q", path, got.status, got.body, want.status, want.body)
 				}
 			}
+			if r.as == "" {
+				seen.wantNobody(address)
+			}
 		})
+	}
+}
+
+// witness passes on to w's origin what comes to an address of its own, and keeps it.
+type witness struct {
+	*world
+	at string
+
+	mu  sync.Mutex
+	got bytes.Buffer
+}
+
+func newWitness(w *world) *witness {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	must(w, err)
+	t := &witness{world: w, at: ln.Addr().String()}
+	var carrying sync.WaitGroup
+	ctx, end := context.WithCancel(context.Background())
+	carrying.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			carrying.Go(func() { t.carry(ctx, c) })
+		}
+	})
+	w.Cleanup(func() {
+		end()
+		ln.Close()
+		carrying.Wait()
+	})
+	return t
+}
+
+func (t *witness) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.got.Write(b)
+}
+
+// carry passes both directions on until one ends, or ctx.
+func (t *witness) carry(ctx context.Context, c net.Conn) {
+	defer c.Close()
+	far, err := net.Dial("tcp", t.origin)
+	if err != nil {
+		return
+	}
+	defer far.Close()
+	stop := context.AfterFunc(ctx, func() { c.Close(); far.Close() })
+	defer stop()
+	var back sync.WaitGroup
+	back.Go(func() {
+		io.Copy(c, far) // ends with either, and so does the other
+		c.Close()
+	})
+	io.Copy(far, io.TeeReader(c, t))
+	far.Close()
+	back.Wait()
+}
+
+// wantNobody wants the origin to be told of nobody's address by the edge at address, whose own may be there.
+func (t *witness) wantNobody(address string) {
+	t.Helper()
+	const stranger = "127.0.0.9"
+	for _, more := range [][]string{nil, {"--header", "Connection: Upgrade", "--header", "Upgrade: websocket",
+		"--header", "Sec-WebSocket-Version: 13", "--header", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="}} {
+		ask(t, append(more, "--interface", stranger, "--connect-to", other+":443:"+address, "https://"+other+"/seen")...)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !bytes.Contains(t.got.Bytes(), []byte("GET /seen ")) {
+		t.Error("the stranger's request did not come to the origin")
+	}
+	for line := range bytes.Lines(t.got.Bytes()) {
+		name, value, _ := bytes.Cut(line, []byte(":"))
+		if value = bytes.ReplaceAll(value, []byte(address), nil); bytes.Contains(value, []byte("127.0.0.")) {
+			t.Errorf("the origin is told of a client's address: got %q in %s, want none", bytes.TrimSpace(value), name)
+		}
 	}
 }

@@ -45,6 +45,7 @@ func TestAdvertisedAddresses(t *testing.T) {
 	for in, want := range map[string]advertised{
 		"10.0.1.7:8080":        {netip.MustParseAddr("10.0.1.7"), 8080, 8080},
 		"10.0.1.7:8090-8099":   {netip.MustParseAddr("10.0.1.7"), 8090, 8099},
+		"[10.0.1.7]:8090":      {netip.MustParseAddr("10.0.1.7"), 8090, 8090},
 		"[fd00::1]:0":          {netip.MustParseAddr("fd00::1"), 0, 0},
 		"[::ffff:10.0.1.7]:1":  {netip.MustParseAddr("10.0.1.7"), 1, 1},
 		"":                     {},

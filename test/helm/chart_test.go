@@ -7,6 +7,7 @@ import (
 	"path"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ import (
 	core "k8s.io/api/core/v1"
 	policy "k8s.io/api/policy/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 )
 
@@ -43,13 +45,15 @@ type rendered struct {
 	notes       string
 }
 
-func render(t *testing.T, v values) (rendered, error) {
+func render(t *testing.T, v values) (rendered, error) { return renderAs(t, "abroad", v) }
+
+func renderAs(t *testing.T, release string, v values) (rendered, error) {
 	t.Helper()
 	c, err := loader.Load(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := files(c, v)
+	files, err := files(c, release, v)
 	if err != nil {
 		return rendered{}, err
 	}
@@ -67,8 +71,8 @@ func render(t *testing.T, v values) (rendered, error) {
 }
 
 // files are what the templates make of values, by the rules of "helm install".
-func files(c *chart.Chart, v values) (map[string]string, error) {
-	all, err := chartutil.ToRenderValues(c, v, chartutil.ReleaseOptions{Name: "abroad", Namespace: "relay", IsInstall: true}, nil)
+func files(c *chart.Chart, release string, v values) (map[string]string, error) {
+	all, err := chartutil.ToRenderValues(c, v, chartutil.ReleaseOptions{Name: release, Namespace: "relay", IsInstall: true}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -116,9 +120,11 @@ func TestHelmFindsNoFault(t *testing.T) {
 	}
 }
 
-func mustRender(t *testing.T, v values) rendered {
+func mustRender(t *testing.T, v values) rendered { return mustRenderAs(t, "abroad", v) }
+
+func mustRenderAs(t *testing.T, release string, v values) rendered {
 	t.Helper()
-	r, err := render(t, v)
+	r, err := renderAs(t, release, v)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,19 +172,101 @@ func TestKubernetesKillsNobodyWhoDrains(t *testing.T) {
 		if err != nil || drain != 90*time.Second {
 			t.Errorf("%s: got %v to drain, %v, want 90 s", d.Name, drain, err)
 		}
-		if grace := time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second; grace < drain+5*time.Second {
-			t.Errorf("%s: got %v to end for %v to drain, want more", d.Name, grace, drain)
+		away := time.Duration(c.Lifecycle.PreStop.Sleep.Seconds) * time.Second
+		if grace := time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second; away < 5*time.Second || grace < away+drain+5*time.Second {
+			t.Errorf("%s: got %v to end, for %v until nobody comes and %v to drain, want more", d.Name, grace, away, drain)
 		}
 		health := []string{"/" + c.Name, "health"}
 		if !slices.Equal(c.ReadinessProbe.Exec.Command, health) || !slices.Equal(c.StartupProbe.Exec.Command, health) {
 			t.Errorf("%s: got %v and %v, want %v", d.Name, c.ReadinessProbe, c.StartupProbe, health)
 		}
-		// It says that it is not well while it drains.
+		// It may say that it is not well for what no new process mends.
 		if c.LivenessProbe.Exec != nil {
-			t.Errorf("%s: got %v, want what a server that drains still answers", d.Name, c.LivenessProbe)
+			t.Errorf("%s: got %v, want no more than that it answers", d.Name, c.LivenessProbe)
 		}
 		if u := d.Spec.Strategy.RollingUpdate; u.MaxUnavailable.IntValue() != 0 || u.MaxSurge.IntValue() == 0 {
 			t.Errorf("%s: got %+v, want a new one before an old one goes", d.Name, u)
+		}
+	}
+}
+
+// What the chart sets, settings cannot, as Kubernetes takes the last of two: a drain of which the chart does not know would be cut short.
+func TestSettingsCannotBeThoseOfTheChart(t *testing.T) {
+	t.Parallel()
+	v := whole()
+	v["settings"] = values{}
+	behindCDN := whole()
+	delete(behindCDN, "edge")
+	behindCDN["settings"], behindCDN["origin"] = values{}, values{"tls": "origin-tls"}
+	for _, d := range slices.Concat(mustRender(t, v).deployments, mustRender(t, behindCDN).deployments) {
+		for name := range env(d.Spec.Template.Spec.Containers[0]) {
+			over := whole()
+			over["settings"] = values{name: "1"}
+			if _, err := render(t, over); err == nil || !strings.Contains(err.Error(), "invalid propertyName") {
+				t.Errorf("%s with settings.%s: got %v, want it refused", d.Name, name, err)
+			}
+		}
+	}
+}
+
+// What strangers and users can have a server keep is less than what it may have. A WebSocket of the edge's has 100 kB at most, a
+// stranger's connection 30 kB, a tunnel 10 KiB and a carrier that proves nothing 5 KiB; a third of GOMEMLIMIT is for what is on its way.
+func TestMemoryIsEnoughForWhatIsLetIn(t *testing.T) {
+	t.Parallel()
+	for _, memory := range []int{64, 512, 3000} {
+		v := whole()
+		v["origin"], v["edge"] = values{"memoryMiB": memory}, values{"enabled": true, "tls": "edge-tls", "memoryMiB": memory}
+		for _, d := range mustRender(t, v).deployments {
+			c := d.Spec.Template.Spec.Containers[0]
+			number := func(name string) int64 {
+				n, _ := strconv.ParseInt(strings.TrimSuffix(env(c)[name], "MiB"), 10, 64)
+				return n
+			}
+			least := number("GOMEMLIMIT") << 20
+			sum := number("CULVERT_MAX_STRANGERS") * 30e3
+			if c.Name == "edge" {
+				sum += number("CULVERT_MAX_SOCKETS") * 100e3
+			} else {
+				sum += number("CULVERT_MAX_TUNNELS")*10<<10 + number("CULVERT_MAX_CARRIERS")/4*5<<10 + least/3
+			}
+			if limit := c.Resources.Limits.Memory().Value(); sum > least || least > limit*9/10 || sum < least/2 {
+				t.Errorf("%s with %d MiB: got %d of %d bytes, of a limit of %d", d.Name, memory, sum, least, limit)
+			}
+		}
+	}
+}
+
+// The origin takes the address of a pod in brackets, whatever its family: cmd/origin tries it.
+func TestAnAddressOfEitherFamilyIsAdvertised(t *testing.T) {
+	t.Parallel()
+	for _, d := range mustRender(t, whole()).deployments {
+		if at := env(d.Spec.Template.Spec.Containers[0])["CULVERT_ADVERTISE"]; at != "" && at != "[$(POD_IP)]:8090" {
+			t.Errorf("got %q, want the address in brackets", at)
+		}
+	}
+}
+
+// Kubernetes' node hands its own address on for a stranger's, but where the node itself has a pod.
+func TestStrangersKeepTheirAddresses(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"ClusterIP", "NodePort", "LoadBalancer"} {
+		v := whole()
+		v["edge"] = values{"enabled": true, "tls": "edge-tls", "service": values{"type": kind}}
+		for _, s := range mustRender(t, v).services {
+			if local := s.Spec.ExternalTrafficPolicy == core.ServiceExternalTrafficPolicyLocal; local != (s.Spec.Type != core.ServiceTypeClusterIP) {
+				t.Errorf("%s, %s: got %q", s.Name, s.Spec.Type, s.Spec.ExternalTrafficPolicy)
+			}
+		}
+	}
+}
+
+func TestNamesAreNoLongerThanKubernetesTakes(t *testing.T) {
+	t.Parallel()
+	for _, release := range []string{"abroad", strings.Repeat("a", 53), "culvert-" + strings.Repeat("b", 45), strings.Repeat("c", 39) + "-" + strings.Repeat("d", 13)} {
+		for _, s := range mustRenderAs(t, release, whole()).services {
+			if wrong := validation.IsDNS1035Label(s.Name); len(wrong) > 0 {
+				t.Errorf("release %s: got %s: %v", release, s.Name, wrong)
+			}
 		}
 	}
 }

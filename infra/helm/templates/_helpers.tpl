@@ -1,7 +1,10 @@
-{{/* name is what all of a release's objects are called by. */}}
+{{/* name is what all of a release's objects are called by, with room for what is added below the 63 letters of a Service. */}}
 {{- define "culvert.name" -}}
-{{- if contains "culvert" .Release.Name }}{{ .Release.Name }}{{ else }}{{ .Release.Name }}-culvert{{ end }}
+{{- if contains "culvert" .Release.Name }}{{ .Release.Name | trunc 48 | trimSuffix "-" }}{{ else }}{{ .Release.Name | trunc 40 | trimSuffix "-" }}-culvert{{ end }}
 {{- end }}
+
+{{/* away is how many seconds a pod serves on after its end is asked for, until all nodes have left it out. */}}
+{{- define "culvert.away" -}}10{{- end }}
 
 {{/* labels tells a server's pods from all others, and never changes: (list ROOT SERVER). */}}
 {{- define "culvert.labels" -}}
@@ -35,7 +38,7 @@ spec:
     metadata:
       labels: {{- include "culvert.labels" (list .root .server) | nindent 8 }}
     spec:
-      terminationGracePeriodSeconds: {{ add .root.Values.drainSeconds 10 }}
+      terminationGracePeriodSeconds: {{ add .root.Values.drainSeconds (include "culvert.away" .) 10 }}
       automountServiceAccountToken: false
       enableServiceLinks: false # whose variables would be taken for settings
       {{- with .root.Values.pullSecrets }}
@@ -63,6 +66,7 @@ spec:
             - {name: CULVERT_ADMIN_LISTEN, value: {{ ternary ":9090" "127.0.0.1:9090" .root.Values.metrics | quote }}}
             - {name: CULVERT_DRAIN, value: {{ printf "%ds" (int .root.Values.drainSeconds) | quote }}}
             - {name: GOMEMLIMIT, value: {{ printf "%dMiB" (div (mul .values.memoryMiB 8) 10) | quote }}}
+            - {name: CULVERT_MAX_STRANGERS, value: {{ mul .values.memoryMiB 5 | quote }}} # of some 30 kB: 15 % of the memory
             {{- .env | nindent 12 }}
             {{- range $key, $value := .root.Values.settings }}
             - {name: {{ $key }}, value: {{ $value | quote }}}
@@ -82,7 +86,10 @@ spec:
             exec: {command: ["/{{ .server }}", health]}
             periodSeconds: 5
             timeoutSeconds: 5
-          # One that drains says that it is not well, and is not to be killed for that.
+          # A server that is told to end lets nobody in any more: it is told once nobody is sent to it.
+          lifecycle:
+            preStop: {sleep: {seconds: {{ include "culvert.away" . }}}}
+          # It says that it is not well for reasons that a new process has, too. Nothing is probed any more once the pod is to end.
           livenessProbe:
             tcpSocket: {port: relay}
             periodSeconds: 20
@@ -112,6 +119,9 @@ metadata:
   {{- end }}
 spec:
   type: {{ .values.service.type }}
+  {{- if ne .values.service.type "ClusterIP" }}
+  externalTrafficPolicy: Local # else all strangers come from the nodes' addresses, and share what one may have
+  {{- end }}
   selector: {{- include "culvert.labels" (list .root .server) | nindent 4 }}
   ports:
     - {name: relay, port: {{ .values.service.port }}, targetPort: relay}

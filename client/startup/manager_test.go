@@ -183,7 +183,7 @@ func TestAnUpdateWhileServicesAreLookedAtLeavesAService(t *testing.T) {
 		if err := s.Install(t.Context(), Client{Options: []string{"--lan"}}); err != nil || !s.Running(t.Context()) || m.doomed {
 			t.Fatalf("got %v, running %v, want the service changed", err, s.Running(t.Context()))
 		}
-		if all := strings.Join(m.told, "\n"); !strings.Contains(all, "sc.exe config Culvert binPath= ") || !strings.Contains(all, " --lan start= ") {
+		if all := strings.Join(m.told, "\n"); !strings.Contains(all, "sc.exe config Culvert binPath= ") || !strings.Contains(all, " --lan start= delayed-auto obj= NT AUTHORITY\\LocalService") {
 			t.Errorf("got %q, want it told of the new flags", m.told)
 		}
 		if err := s.Uninstall(t.Context()); err != nil || s.exists(s.link) {

@@ -208,10 +208,9 @@ func windows() way {
 	w.install = func(program string, options []string, first bool) [][]string {
 		line := `"` + program + `" connect --link-file "` + folder + `\link" --state "` + state + `" ` + strings.Join(options, " ")
 		// A service that is deleted stays, and none of its name can be made, while a window of services is open: it is changed.
-		list := []string{"sc.exe", "config", Name, "binPath=", strings.TrimSpace(line), "start=", "delayed-auto"}
+		list := []string{"sc.exe", "config", Name, "binPath=", strings.TrimSpace(line), "start=", "delayed-auto", "obj=", `NT AUTHORITY\LocalService`}
 		if first {
 			list[1] = "create"
-			list = append(list, "obj=", `NT AUTHORITY\LocalService`)
 		}
 		return [][]string{
 			{"reg", "add", events, "/v", "EventMessageFile", "/t", "REG_EXPAND_SZ", "/d", `%SystemRoot%\System32\EventCreate.exe`, "/f"},

@@ -209,7 +209,7 @@ if it does not, and with 4 if none is installed.
 Example:
   sudo culvert service status`
 
-// The exit codes of "culvert service status", which are those of a service's script (LSB).
+// The exit codes of "culvert service status", as "systemctl status" has them.
 const (
 	isStopped = term.ExitCode(3)
 	isMissing = term.ExitCode(4)

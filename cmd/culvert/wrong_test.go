@@ -55,6 +55,7 @@ var wrongInput = map[string]map[string]string{
 		"--look netscape":                  "there are auto, chromium",
 		"--visit perhaps":                  "--visit is yes or no",
 		"--dial-rate x":                    "for flag --dial-rate",
+		"--lan=x":                          "for flag --lan",
 		"--dial-rate 0":                    "--dial-rate is more than 0",
 		"--dial-rate NaN":                  "--dial-rate is more than 0",
 		"--max-guests -1":                  "--max-guests",

@@ -247,7 +247,8 @@ func asTyped(problem string) string {
 			return before + "--" + name
 		}
 	}
-	return strings.Replace(problem, `" for flag -`, `" for flag --`, 1)
+	problem = strings.Replace(problem, `invalid boolean value "`, `invalid value "`, 1) // of a flag that may stand alone
+	return strings.Replace(strings.Replace(problem, `" for flag -`, `" for flag --`, 1), `" for -`, `" for flag --`, 1)
 }
 
 // ParseNone is ParseAll for a command that takes flags only.

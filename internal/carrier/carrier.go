@@ -315,6 +315,18 @@ func (s *Slot) Ready(n int) {
 	}
 }
 
+// goOn is Ready for what did not fit into a turn: it goes as bulk, however little it is.
+func (s *Slot) goOn(n int) {
+	c := s.carrier
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.dead.Load() {
+		c.queue.addBulk(s, n)
+		s.asked = true
+		c.kick()
+	}
+}
+
 // Send is Ready, but where nobody writes the caller does, and waits for the network.
 func (s *Slot) Send(n int) {
 	c := s.carrier

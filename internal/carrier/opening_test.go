@@ -222,6 +222,45 @@ func TestADownloadIsAsFastInAnOpening(t *testing.T) {
 	})
 }
 
+// What does not fit into a message goes on by the next ones: it is no bulk.
+func TestWhatDoesNotFitGoesOnInTheOpening(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, _, _ := played(t, true)
+		defer c.Close()
+		c.opening.steps, c.opening.left = slices.Repeat([]step{100}, 1000), 1<<20
+		s := c.newBulk(1)
+		defer s.slot.Drop()
+		s.add(1500)
+		time.Sleep(4*mostHold + time.Millisecond)
+		synctest.Wait()
+		if len(s.filled) < 2 || s.left > 0 || c.opening.steps == nil {
+			t.Errorf("got messages of %d, %d bytes are left, opening over: %v", s.filled, s.left, c.opening.steps == nil)
+		}
+	})
+}
+
+// Records that may go at last end no opening where little waits for them, and somebody has nothing to say.
+func TestWhatMayGoAtLastEndsNoOpening(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, _, party := played(t, true)
+		defer c.Close()
+		party.held = true
+		s, silent := c.newBulk(1), c.newBulk(2)
+		defer s.slot.Drop()
+		defer silent.slot.Drop()
+		s.add(40)
+		party.held = false
+		c.release()
+		time.Sleep(mostHold + time.Millisecond)
+		synctest.Wait()
+		if s.left > 0 || c.opening.steps == nil {
+			t.Errorf("%d bytes are left, opening over: %v", s.left, c.opening.steps == nil)
+		}
+	})
+}
+
 // What moves much is played no longer.
 func TestBulkEndsTheOpening(t *testing.T) {
 	t.Parallel()

@@ -52,6 +52,12 @@ func (q *writeQueue) add(s *Slot, n int) {
 	}
 }
 
+// addBulk gives s a turn of bulk however little waits: pending is how many bytes do, as far as anybody knows.
+func (q *writeQueue) addBulk(s *Slot, pending int) {
+	q.add(s, smallTurn+1)
+	s.pending = pending
+}
+
 func (q *writeQueue) remove(s *Slot) {
 	q.small = without(q.small, s, &s.small)
 	q.bulk = without(q.bulk, s, &s.bulk)

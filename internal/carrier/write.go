@@ -245,7 +245,7 @@ func (c *Carrier) fill(b []byte, s *Slot, t Turn) []byte {
 		c.opened++
 	}
 	if more > 0 && !t.Early {
-		s.Ready(max(more, smallTurn+1))
+		s.goOn(more)
 	}
 	return b
 }
@@ -425,7 +425,7 @@ func (c *Carrier) release() {
 	defer c.mu.Unlock()
 	c.queue.speak, c.queue.held, c.queue.early = true, false, false
 	for _, s := range c.senders.list() {
-		c.queue.add(s, smallTurn+1)
+		c.queue.addBulk(s, s.pending)
 	}
 	c.kick()
 }

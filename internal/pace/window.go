@@ -97,7 +97,7 @@ type Window struct {
 	last    float64   // the rate a round trip ago
 	least   time.Duration
 	seen    bool          // least is of this round trip
-	loop    time.Duration // messages: the shortest of this one, without the queue: what says that they came may wait, too
+	loop    time.Duration // the shortest of this one, without the queue: what says that bytes came may wait, too
 	moved   time.Time     // when bulk was last sent
 	talked  time.Time     // when something was that somebody waits for
 	turns   turns         // of frames, on a slow path
@@ -105,6 +105,7 @@ type Window struct {
 	limited bool          // the window held something back in this round trip
 	filled  bool          // it did in the one before
 	most    int64         // messages: what one has by a lane that has passed little, as larger ones were lost; 0: any
+	paid    bool          // messages are paid for, and counted seldom
 	turn    uint64
 	lanes   []*Lane
 }
@@ -237,15 +238,16 @@ func (w *Window) remember(now time.Time, value float64) {
 // learn takes what a count says: bytes more have come, the last of them by p and the
 // most of them by large.
 func (w *Window) learn(now time.Time, at clock, bytes int64, p, large *packet, isMessage bool) {
+	w.paid = isMessage
 	w.trip = min(w.trip, max(now.Sub(p.sent), time.Microsecond))
 	q := w.waited(now, at, p)
 	slow := q
 	w.turns.queued = q
+	if loop := min(now.Sub(p.sent)-q, w.trip+mostLoop); w.loop == 0 || loop < w.loop {
+		w.loop = loop
+	}
 	if isMessage {
 		slow = w.waited(now, at, large)
-		if loop := min(now.Sub(p.sent)-q, w.trip+mostLoop); w.loop == 0 || loop < w.loop {
-			w.loop = loop
-		}
 		w.sample(now, large, slow)
 	}
 	if isMessage && large.bytes >= leastFrame { // those that went at once waited for one another
@@ -354,13 +356,14 @@ func (w *Window) stride() float64 {
 	return w.size
 }
 
-// floor is what the window has at least: a TCP that loses packets needs more before it than is under way,
-// and messages that are counted seldom need more yet.
+// floor is what the window has at least: a TCP that loses packets needs more before it than is under way, what says
+// that bytes came waits where bulk goes the other way, too, and messages that are counted seldom need more yet.
 func (w *Window) floor() float64 {
-	if w.loop == 0 {
-		return 1.5 * w.full()
+	least := w.trip * 3 / 2
+	if w.paid {
+		return w.rate() * max(least, w.loop*6/5, w.trip+messageTime).Seconds()
 	}
-	return w.rate() * max(w.trip*3/2, w.loop*6/5, w.trip+messageTime).Seconds()
+	return w.rate() * max(least, w.loop*9/8).Seconds()
 }
 
 // roundTrip sets the window, once in a round trip.

@@ -16,10 +16,8 @@ func TestAnOriginKeepsWithinTheBudgetOfACarrier(t *testing.T) {
 	t.Parallel()
 	for _, budget := range []uint32{wire.LeastBudget, 5_000, 14_000} {
 		synctest.Test(t, func(t *testing.T) {
-			d := newDoor(transport.StreamProfile())
-			c, _ := newOf(d, false)
+			c, d := newUnanswered(false)
 			defer c.Close()
-			d.peer = nil
 			c.takePath(0, budget)
 			s := c.newBulk(1)
 			s.add(1 << 20)
@@ -55,10 +53,8 @@ func TestAnOriginKeepsWithinTheBudgetOfACarrier(t *testing.T) {
 func TestABudgetMayBeSaidAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := newDoor(transport.StreamProfile())
-		c, _ := newOf(d, false)
+		c, d := newUnanswered(false)
 		defer c.Close()
-		d.peer = nil
 		s := c.newBulk(1)
 		goes := func(number byte, budget uint32) bool {
 			before := len(d.messages())
@@ -114,10 +110,8 @@ func TestACarrierInDoubtSetsNoTimers(t *testing.T) {
 func TestACarrierThatOwesNothingIsNotSuspected(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := newDoor(transport.StreamProfile())
-		c, _ := newOf(d, false)
+		c, d := newUnanswered(false)
 		defer c.Close()
-		d.peer = nil
 		s := c.newBulk(1)
 		c.Suspect(true)
 		s.add(1000)
@@ -141,10 +135,8 @@ func TestACarrierThatOwesNothingIsNotSuspected(t *testing.T) {
 func TestACarrierIsDoubtedWhenAnAnswerStaysOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := newDoor(transport.StreamProfile())
-		c, _ := newOver(d)
+		c, _ := newUnanswered(true)
 		defer c.Close()
-		d.peer = nil
 		s := c.newBulk(1)
 		answer := func(after time.Duration) {
 			s.add(1000)
@@ -188,10 +180,8 @@ func TestACarrierIsDoubtedWhenAnAnswerStaysOut(t *testing.T) {
 func TestAnAckInBulksTurnOwesNoAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := newDoor(transport.StreamProfile())
-		c, _ := newOf(d, false)
+		c, d := newUnanswered(false)
 		defer c.Close()
-		d.peer = nil
 		var s acker
 		c.Adopt(&s.slot, &s)
 		s.slot.Ready(1 << 20)

@@ -304,24 +304,15 @@ func (s *Slot) Drop() {
 }
 
 // Ready asks for a turn, for n bytes of a stream; 0 is for frames without any.
-func (s *Slot) Ready(n int) {
-	c := s.carrier
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.dead.Load() {
-		c.queue.add(s, n)
-		s.asked = true
-		c.kick()
-	}
-}
+func (s *Slot) Ready(n int) { s.ask(n, n > smallTurn) }
 
-// goOn is Ready for what did not fit into a turn: it goes as bulk, however little it is.
-func (s *Slot) goOn(n int) {
+// ask asks for a turn of bulk, or of small frames.
+func (s *Slot) ask(n int, isBulk bool) {
 	c := s.carrier
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.dead.Load() {
-		c.queue.addBulk(s, n)
+		c.queue.add(s, n, isBulk)
 		s.asked = true
 		c.kick()
 	}
@@ -335,7 +326,7 @@ func (s *Slot) Send(n int) {
 		c.mu.Unlock()
 		return
 	}
-	c.queue.add(s, n)
+	c.queue.add(s, n, n > smallTurn)
 	s.asked = true
 	if c.queue.running || c.profile.Messages || !c.queue.mayWrite() {
 		c.kick()
@@ -475,7 +466,7 @@ func (c *Carrier) flushAcks() {
 // queueAcks lets the acks that are due go with what is written next. c.mu is held.
 func (c *Carrier) queueAcks() {
 	for _, s := range c.acks.due {
-		c.queue.add(s, 0)
+		c.queue.add(s, 0, false)
 	}
 	c.acks.stop()
 }

@@ -5,7 +5,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
@@ -24,10 +23,8 @@ func TestAYoungCarrierAsksWhileBytesCome(t *testing.T) {
 		"a budget":             {0, muchCame, 12_000, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			d := newDoor(transport.StreamProfile())
-			l, _ := newOver(d)
+			l, d := newUnanswered(true)
 			defer l.Close()
-			d.peer = nil
 			l.Follow(0, nil, c.budget)
 			l.count(c.before, c.before)
 			l.alive.asked.Store(uint64(c.before))
@@ -67,10 +64,8 @@ func TestWhatFlowsIsDoubtedSooner(t *testing.T) {
 		"an upload by a path unknown": {0, doubtLeast, true},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			d := newDoor(transport.StreamProfile())
-			l, _ := newOver(d)
+			l, _ := newUnanswered(true)
 			defer l.Close()
-			d.peer = nil
 			l.alive.rtt.Store(int64(c.trip))
 			s := l.newBulk(1)
 			for range 40 { // answers take a tenth of a second
@@ -104,10 +99,8 @@ func TestWhatFlowsIsDoubtedSooner(t *testing.T) {
 func TestATrustedCarrierThatOwesAnAnswerIsDoubtedAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := newDoor(transport.StreamProfile())
-		c, _ := newOf(d, false)
+		c, _ := newUnanswered(false)
 		defer c.Close()
-		d.peer = nil
 		c.newBulk(1).add(1000)
 		time.Sleep(doubtFirst + time.Second)
 		if !c.Doubted() {

@@ -217,6 +217,14 @@ func newOver(d *door) (*Carrier, *plainParty) { return newOf(d, true) }
 
 func newOf(d *door, isClient bool) (*Carrier, *plainParty) { return newOfTransport(d, d, isClient) }
 
+// newUnanswered makes one of the stream door whose peer says nothing, but for what a test has it say.
+func newUnanswered(isClient bool) (*Carrier, *door) {
+	d := newDoor(transport.StreamProfile())
+	c, _ := newOf(d, isClient)
+	d.peer = nil
+	return c, d
+}
+
 // newOfTransport makes one over t, which is d or wraps it.
 func newOfTransport(d *door, t transport.Transport, isClient bool) (*Carrier, *plainParty) {
 	p := &plainParty{state: session.Live, handler: new(counter)}

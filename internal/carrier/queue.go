@@ -33,13 +33,13 @@ type writeQueue struct {
 	dead    bool
 }
 
-// add gives s a turn for n bytes of a stream. One that waits with some already goes on doing so
-// when an ack is due.
-func (q *writeQueue) add(s *Slot, n int) {
+// add gives s a turn for n bytes of a stream, as bulk or among small frames. One that waits with some already goes on doing
+// so when an ack is due.
+func (q *writeQueue) add(s *Slot, n int, isBulk bool) {
 	if n > 0 || !s.small && !s.bulk {
 		s.pending = n
 	}
-	if n > smallTurn {
+	if isBulk {
 		if !s.bulk {
 			s.bulk = true
 			q.bulk = append(q.bulk, s)
@@ -50,12 +50,6 @@ func (q *writeQueue) add(s *Slot, n int) {
 		s.small = true
 		q.small = append(q.small, s)
 	}
-}
-
-// addBulk gives s a turn of bulk however little waits: pending is how many bytes do, as far as anybody knows.
-func (q *writeQueue) addBulk(s *Slot, pending int) {
-	q.add(s, smallTurn+1)
-	s.pending = pending
 }
 
 func (q *writeQueue) remove(s *Slot) {

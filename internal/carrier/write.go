@@ -245,7 +245,7 @@ func (c *Carrier) fill(b []byte, s *Slot, t Turn) []byte {
 		c.opened++
 	}
 	if more > 0 && !t.Early {
-		s.goOn(more)
+		s.ask(more, true) // what did not fit goes as bulk, however little it is
 	}
 	return b
 }
@@ -425,7 +425,7 @@ func (c *Carrier) release() {
 	defer c.mu.Unlock()
 	c.queue.speak, c.queue.held, c.queue.early = true, false, false
 	for _, s := range c.senders.list() {
-		c.queue.addBulk(s, s.pending)
+		c.queue.add(s, s.pending, true)
 	}
 	c.kick()
 }

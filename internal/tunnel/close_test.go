@@ -2,7 +2,6 @@ package tunnel
 
 import (
 	"context"
-	"culvert/internal/share"
 	"runtime"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 
 	"culvert/internal/carrier"
 	"culvert/internal/session"
+	"culvert/internal/share"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
 )

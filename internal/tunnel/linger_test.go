@@ -55,29 +55,36 @@ func TestAStreamIsResetByWhoeverClosesItUntilItsEndIsInOrder(t *testing.T) {
 // What the system has not sent when both directions have ended still comes.
 func TestACloseInOrderLosesNothing(t *testing.T) {
 	t.Parallel()
+	app, mine := tcpPair(t)
+	resetAtClose(mine)
+	mine.SetWriteBuffer(4 << 20)
+	app.CloseWrite()
+	io.ReadAll(mine)
+	mine.SetWriteDeadline(time.Now().Add(time.Second))
+	sent, _ := mine.Write(make([]byte, 16<<20)) // as much as fits, as nobody reads before the close
+	mine.CloseWrite()
+	closeInOrder(mine)
+	if got, err := io.Copy(io.Discard, app); got != int64(sent) || err != nil || sent <= 64<<10 {
+		t.Errorf("got %d bytes and %v, want the %d sent and an EOF", got, err, sent)
+	}
+}
+
+// tcpPair is the two ends of a connection of this machine, which are closed with the test.
+func tcpPair(t *testing.T) (app, mine *net.TCPConn) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	app, err := net.Dial("tcp", ln.Addr().String())
+	far, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer app.Close()
-	mine, err := ln.Accept()
+	near, err := ln.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
-	resetAtClose(mine)
-	mine.(*net.TCPConn).SetWriteBuffer(4 << 20)
-	app.(*net.TCPConn).CloseWrite()
-	io.ReadAll(mine)
-	mine.SetWriteDeadline(time.Now().Add(time.Second))
-	sent, _ := mine.Write(make([]byte, 16<<20)) // as much as fits, as nobody reads before the close
-	mine.(*net.TCPConn).CloseWrite()
-	closeInOrder(mine)
-	if got, err := io.Copy(io.Discard, app); got != int64(sent) || err != nil || sent <= 64<<10 {
-		t.Errorf("got %d bytes and %v, want the %d sent and an EOF", got, err, sent)
-	}
+	t.Cleanup(func() { far.Close(); near.Close() })
+	return far.(*net.TCPConn), near.(*net.TCPConn)
 }

@@ -2,7 +2,6 @@ package tunnel
 
 import (
 	"context"
-	"net"
 	"testing"
 	"time"
 
@@ -13,20 +12,7 @@ import (
 // sweep, and goes on.
 func TestAStreamThatPausesIsWaitedForWithASmallStack(t *testing.T) {
 	t.Parallel()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	app, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer app.Close()
-	stream, err := ln.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	app, stream := tcpPair(t)
 	table := NewTable(Events{}, NewWindows(1<<20), true)
 	defer table.Close()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -49,7 +35,7 @@ func TestAStreamThatPausesIsWaitedForWithASmallStack(t *testing.T) {
 		within("the reader still has a large stack", func() bool { return hasRested(tun, said) })
 	}
 	app.Write([]byte("the end"))
-	app.(*net.TCPConn).CloseWrite()
+	app.CloseWrite()
 	within("whoever sweeps is still woken for a stream that has ended", func() bool { return hasEnded(tun) && table.pauses.areOver() })
 }
 

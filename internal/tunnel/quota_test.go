@@ -1,11 +1,11 @@
 package tunnel
 
 import (
-	"culvert/internal/share"
 	"sync"
 	"testing"
 	"time"
 
+	"culvert/internal/share"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
 )

@@ -83,11 +83,7 @@ func (l *Link) encode() ([]byte, error) {
 	if l.Keys.Origin == (seal.PublicKey{}) {
 		return nil, errors.New("the link lacks the origin's key")
 	}
-	configs := configsOf(fronts)
-	b := []byte{version, 0, 0}
-	if len(configs) > 0 {
-		b[0] = versionECH
-	}
+	b := []byte{versionOf(fronts), 0, 0}
 	b = append(b, l.Keys.Origin[:]...)
 	b = append(b, l.Keys.Private[:]...)
 	b = append(b, l.Keys.Token[:]...)
@@ -97,7 +93,7 @@ func (l *Link) encode() ([]byte, error) {
 	for _, f := range fronts {
 		b = appendFront(b, f)
 	}
-	return finish(slices.Concat(appendResolvers(b, resolvers), looks, configs))
+	return finish(slices.Concat(appendResolvers(b, resolvers), looks, configsOf(fronts)))
 }
 
 // What is added to the count of fronts when more follows.
@@ -128,9 +124,19 @@ func looksOf(fronts []Front, resolvers []Resolver) (b []byte) {
 	return b
 }
 
+// versionOf is the layout of a link that has fronts.
+func versionOf(fronts []Front) byte {
+	if slices.ContainsFunc(fronts, Front.encrypts) {
+		return versionECH
+	}
+	return version
+}
+
+func (f Front) encrypts() bool { return len(f.ECH) > 0 }
+
 // configsOf is how the ECH configurations are written of fronts; nil: none has one.
 func configsOf(fronts []Front) (b []byte) {
-	if !slices.ContainsFunc(fronts, func(f Front) bool { return len(f.ECH) > 0 }) {
+	if !slices.ContainsFunc(fronts, Front.encrypts) {
 		return nil
 	}
 	for _, f := range fronts {

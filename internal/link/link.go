@@ -162,11 +162,7 @@ func upper(s string) (string, bool) {
 // Explain says what is in l, without the user's keys: a line each time that say is called, which is as fmt.Printf. What it
 // says still names the fronts, so it is nothing to publish.
 func (l *Link) Explain(say func(format string, args ...any)) {
-	own := version
-	if len(configsOf(l.Fronts)) > 0 {
-		own = versionECH
-	}
-	say("A link of version %d, %d characters long, for user %d.", own, len(l.String()), l.Keys.User)
+	say("A link of version %d, %d characters long, for user %d.", versionOf(l.Fronts), len(l.String()), l.Keys.User)
 	say("The origin's public key starts with %x.", l.Keys.Origin[:8])
 	for i, f := range l.Fronts {
 		say("")

@@ -149,9 +149,10 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client: the link's keys: %w", err)
 	}
-	c := &Client{pair: pair, fronts: newFronts(cfg.Link, cfg.Now)}
+	c := &Client{pair: pair, fronts: newFronts(cfg.Link, cfg.Now), places: places{room: make(chan struct{}, 1)}}
 	cfg.Dialer = c.prepared(cfg.Dialer)
-	cfg.Dialer.LookKey, c.cfg = front.LookKey(cfg.Link), cfg
+	cfg.Dialer.LookKey = front.LookKey(cfg.Link)
+	c.cfg = cfg
 	c.spread, c.health.after = newSpread(), c.fronts.after
 	c.pool, c.tasks, c.reach = newPool(), tasks.NewGroup(), c.dialSocket
 	c.table = tunnel.NewTable(tunnel.Events{

@@ -18,6 +18,8 @@ type places struct {
 	mu    sync.Mutex // guards the following
 	taken int
 	freed chan struct{} // closed when one is left next; nil: nobody waits for that
+
+	room chan struct{} // has room for one: who ends carriers for others to have their places
 }
 
 const (
@@ -168,13 +170,13 @@ func (c *Client) clear(ctx context.Context, by *claim) {
 	timer := time.NewTimer(roomWithin)
 	defer timer.Stop()
 	select {
-	case c.spread.room <- struct{}{}:
+	case c.places.room <- struct{}{}:
 	case <-timer.C:
 		return
 	case <-ctx.Done():
 		return
 	}
-	defer func() { <-c.spread.room }()
+	defer func() { <-c.places.room }()
 	for {
 		taken, freed := c.places.count()
 		if taken <= mostSeen || ctx.Err() != nil || !c.endOne(by) {

@@ -265,7 +265,7 @@ func TestADialWaitsForItsPlaceForAWhile(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := idleClient(t, link.Front{})
-		c.spread.room <- struct{}{}
+		c.places.room <- struct{}{}
 		for within, want := range map[time.Duration]time.Duration{time.Minute: roomWithin, 10 * time.Millisecond: 10 * time.Millisecond} {
 			ctx, cancel := context.WithTimeout(t.Context(), within)
 			began := time.Now()

@@ -26,7 +26,6 @@ type spread struct {
 	others   atomic.Int32              // dials under way that are not for bulk
 	made     map[*carrier.Carrier]bool // carriers that live, the spent ones too
 
-	room    chan struct{} // has room for one: who ends carriers for others to have their places
 	changed chan struct{} // has room for one: another may be wanted now; run's
 }
 
@@ -39,7 +38,7 @@ type pending struct {
 }
 
 func newSpread() *spread {
-	return &spread{made: map[*carrier.Carrier]bool{}, room: make(chan struct{}, 1), changed: make(chan struct{}, 1)}
+	return &spread{made: map[*carrier.Carrier]bool{}, changed: make(chan struct{}, 1)}
 }
 
 const (

@@ -214,7 +214,7 @@ func (f *forward) Dial(network, address string) (net.Conn, error) {
 
 // DialContext connects to the proxy, without TLS.
 func (f *forward) DialContext(ctx context.Context, _, _ string) (conn net.Conn, err error) {
-	if conn, err = f.d.toProxy(ctx, f.u, nil); err == nil {
+	if conn, err = f.d.dialTCP(ctx, f.u.Host); err == nil {
 		f.conn = conn
 	}
 	return conn, err

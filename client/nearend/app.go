@@ -145,11 +145,11 @@ var (
 // listeners want the app's raw bytes. An IPv6 literal cannot work, as the app
 // keeps host:port and splits it at the first colon.
 func (a AppSettings) link() (string, error) {
-	if strings.ContainsAny(a.Host, ":[]") {
-		return "", errIPv6
-	}
-	if ip, err := netip.ParseAddr(a.Host); a.Host == "" || err == nil && ip.IsUnspecified() {
+	if a.Host == "" {
 		return "", errNoHost
+	}
+	if err := checkHost(a.Host); err != nil {
+		return "", err
 	}
 	if a.Chat == 0 || a.Media == 0 {
 		return "", errors.New("the app needs a chat port and a media port")

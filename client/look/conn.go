@@ -34,6 +34,7 @@ type Conn struct {
 	net.Conn // speaks TLS
 	look     *Look
 	tls      *utls.UConn
+	raw      net.Conn // beneath TLS
 }
 
 // Handshake makes TLS of raw. The caller closes raw if that fails; it is closed already if ctx has ended first.
@@ -60,7 +61,7 @@ func (l *Look) Handshake(ctx context.Context, raw net.Conn, cfg Config) (*Conn, 
 	case keepsNoSecret(u.ConnectionState()):
 		return nil, errNoSecrecy
 	}
-	return &Conn{Conn: u, look: l, tls: u}, nil
+	return &Conn{Conn: u, look: l, tls: u, raw: raw}, nil
 }
 
 // errNoJudge is for a Config that would have anybody believed.
@@ -86,12 +87,8 @@ var ErrTicket = errors.New("the server wants another ClientHello, and a ticket w
 
 // groups are those that have key shares.
 func groups(u *utls.UConn) (all []utls.CurveID) {
-	for _, e := range u.Extensions {
-		if shares, ok := e.(*utls.KeyShareExtension); ok {
-			for _, s := range shares.KeyShares {
-				all = append(all, s.Group)
-			}
-		}
+	for _, s := range sharesOf(u) {
+		all = append(all, s.Group)
 	}
 	return all
 }
@@ -119,14 +116,15 @@ func (l *Look) prepare(raw net.Conn, cfg Config) (*utls.UConn, error) {
 		encrypt(settings, spec, cfg)
 	}
 	settings.VerifyConnection = func(s utls.ConnectionState) error { return cfg.Verify(plain(s)) }
-	u := utls.UClient(raw, settings, utls.HelloCustom)
+	f := &flight{Conn: raw}
+	u := utls.UClient(f, settings, utls.HelloCustom)
 	if err := u.ApplyPreset(spec); err != nil {
 		return nil, err
 	}
 	if l.data.OneKey {
 		shareKey(u)
 	}
-	return u, nil
+	return u, shareKeys(u, f)
 }
 
 // mlkemLen is how long the ML-KEM part of a key share is (an encapsulation key of ML-KEM-768, FIPS 203).
@@ -138,16 +136,10 @@ func shareKey(u *utls.UConn) {
 	if keys.MlkemEcdhe == nil || keys.Ecdhe == nil {
 		return
 	}
-	for _, e := range u.Extensions {
-		shares, ok := e.(*utls.KeyShareExtension)
-		if !ok {
-			continue
-		}
-		for i, s := range shares.KeyShares {
-			if s.Group == utls.X25519MLKEM768 {
-				shares.KeyShares[i].Data = append(s.Data[:mlkemLen:mlkemLen], keys.Ecdhe.PublicKey().Bytes()...)
-				keys.MlkemEcdhe = keys.Ecdhe
-			}
+	for _, s := range sharesOf(u) {
+		if s.Group == utls.X25519MLKEM768 {
+			copy(s.Data[mlkemLen:], keys.Ecdhe.PublicKey().Bytes())
+			keys.MlkemEcdhe = keys.Ecdhe
 		}
 	}
 }
@@ -165,7 +157,7 @@ func (l *Look) try(kind Kind) error {
 }
 
 // NetConn is the connection beneath TLS.
-func (c *Conn) NetConn() net.Conn { return c.tls.NetConn() }
+func (c *Conn) NetConn() net.Conn { return c.raw }
 
 // ConnectionState says what was agreed on.
 func (c *Conn) ConnectionState() tls.ConnectionState { return plain(c.tls.ConnectionState()) }

@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -172,38 +170,15 @@ func newNginx(t *testing.T) (s *site, log string) {
 	s, err := newSite(0) // for its certificate and its port
 	must(t, err)
 	s.close()
-	dir := t.TempDir()
-	must(t, os.Chmod(dir, 0o755))
 	key, err := x509.MarshalPKCS8PrivateKey(s.cert.PrivateKey)
 	must(t, err)
-	must(t, os.Mkdir(filepath.Join(dir, "site"), 0o755))
 	page := `<!doctype html><html><head><title>Soups</title><link rel="stylesheet" href="main.css"><script src="menu.js" defer></script>
 <link rel="icon" type="image/png" href="soup.png?v=2&amp;w=1"></head><body><p>Soup.</p><img src="soup.png" alt=""></body></html>`
-	files := map[string][]byte{
+	dir := startNginx(t, s.port(), fmt.Sprintf(nginxConf, "%[1]s", s.port()), map[string][]byte{
 		"site/index.html": []byte(page), "site/main.css": []byte("p { color: #333 }\n"), "site/menu.js": []byte("void 0\n"), "site/soup.png": pixel,
-		"cert.pem":   pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.cert.Certificate[0]}),
-		"key.pem":    pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
-		"nginx.conf": fmt.Appendf(nil, nginxConf, dir, s.port()),
-	}
-	for name, text := range files {
-		must(t, os.WriteFile(filepath.Join(dir, name), text, 0o644))
-		old := time.Now().Add(-30 * 24 * time.Hour)
-		must(t, os.Chtimes(filepath.Join(dir, name), old, old))
-	}
-	cmd := exec.Command("nginx", "-p", dir, "-c", filepath.Join(dir, "nginx.conf"))
-	cmd.Stderr = os.Stderr
-	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin")
-	must(t, cmd.Start())
-	t.Cleanup(func() { cmd.Process.Signal(os.Interrupt); cmd.Wait() })
-	for range 100 {
-		if c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", s.port())); err == nil {
-			c.Close()
-			return s, filepath.Join(dir, "log")
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatal("nginx does not answer (apt-get install nginx)")
-	return nil, ""
+		"cert.pem": certPEM(s.cert.Certificate[0]), "key.pem": keyPEM(key),
+	})
+	return s, filepath.Join(dir, "log")
 }
 
 // quiet waits until a log has so many lines, and then for a second.

@@ -2,8 +2,11 @@ package aws
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The real runner hands secrets to a program that opens them as files.
@@ -21,5 +24,18 @@ func TestAFailureSaysWhatTheProgramSaidAndNoValue(t *testing.T) {
 	_, err := Programs{}.Run(t.Context(), Call{Name: "sh", Args: []string{"-c", "echo broken >&2; exit 3", "--value", "hidden"}})
 	if err == nil || !strings.Contains(err.Error(), "broken") || strings.Contains(err.Error(), "hidden") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A terminal sends Ctrl-C to both, and the program may have ended before we hear of it.
+func TestAProgramThatCtrlCEndsFirstIsNoFailure(t *testing.T) {
+	t.Parallel()
+	for _, ends := range []string{"kill -INT $$", "exit 130"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(50*time.Millisecond, cancel)
+		_, err := Programs{}.Run(ctx, Call{Name: "sh", Args: []string{"-c", ends}})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: got %v, want that the context ended", ends, err)
+		}
 	}
 }

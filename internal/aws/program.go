@@ -62,6 +62,9 @@ func (Programs) Run(ctx context.Context, c Call) ([]byte, error) {
 		cmd.Stdout, cmd.Stderr = c.Show, c.Show
 	}
 	err := runWith(cmd, c.Secrets)
+	if isInterrupted(err) {
+		Pause(ctx, hears)
+	}
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
@@ -69,6 +72,15 @@ func (Programs) Run(ctx context.Context, c Call) ([]byte, error) {
 		return nil, &Failure{Describe(c), words.String(), err}
 	}
 	return out.Bytes(), nil
+}
+
+// hears is how long after a program of ours a Ctrl-C may reach us, which a terminal sends to both.
+const hears = time.Second
+
+// isInterrupted reports whether a program ended by Ctrl-C: of that alone, or with the code that stands for it.
+func isInterrupted(err error) bool {
+	var ended *exec.ExitError
+	return errors.As(err, &ended) && (ended.ExitCode() == 130 || ended.String() == "signal: "+os.Interrupt.String())
 }
 
 // runWith hands each secret over through a pipe of its own. A pipe holds more

@@ -1,22 +1,42 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"culvert/cmd/cloud/internal/advice"
 	"culvert/cmd/cloud/internal/cfn"
+	"culvert/internal/cost"
 	"culvert/internal/term"
 )
 
-// knownRegions are those of which infra/network.yaml knows CloudFront's prefix
-// list and good zones.
-var knownRegions = []string{
-	"us-east-1", "us-east-2", "us-west-1", "us-west-2", "af-south-1", "ap-east-1", "ap-south-1", "ap-northeast-1",
-	"ap-northeast-2", "ap-northeast-3", "ap-southeast-1", "ap-southeast-2", "ca-central-1", "eu-central-1",
-	"eu-north-1", "eu-south-1", "eu-west-1", "eu-west-2", "eu-west-3", "me-south-1", "sa-east-1",
+// knownZones are the zones of the regions of which infra/network.yaml knows them and CloudFront's prefix list.
+var knownZones = map[string][2]string{
+	"us-east-1":      {"use1-az1", "use1-az2"},
+	"us-east-2":      {"use2-az1", "use2-az2"},
+	"us-west-1":      {"usw1-az1", "usw1-az3"},
+	"us-west-2":      {"usw2-az1", "usw2-az2"},
+	"af-south-1":     {"afs1-az1", "afs1-az2"},
+	"ap-east-1":      {"ape1-az1", "ape1-az2"},
+	"ap-south-1":     {"aps1-az1", "aps1-az3"},
+	"ap-northeast-1": {"apne1-az1", "apne1-az4"},
+	"ap-northeast-2": {"apne2-az1", "apne2-az3"},
+	"ap-northeast-3": {"apne3-az1", "apne3-az3"},
+	"ap-southeast-1": {"apse1-az1", "apse1-az2"},
+	"ap-southeast-2": {"apse2-az1", "apse2-az3"},
+	"ca-central-1":   {"cac1-az1", "cac1-az2"},
+	"eu-central-1":   {"euc1-az2", "euc1-az3"},
+	"eu-north-1":     {"eun1-az1", "eun1-az2"},
+	"eu-south-1":     {"eus1-az1", "eus1-az2"},
+	"eu-west-1":      {"euw1-az1", "euw1-az2"},
+	"eu-west-2":      {"euw2-az2", "euw2-az3"},
+	"eu-west-3":      {"euw3-az1", "euw3-az2"},
+	"me-south-1":     {"mes1-az1", "mes1-az2"},
+	"sa-east-1":      {"sae1-az1", "sae1-az3"},
 }
 
 // originFacing is the list of addresses from which CloudFront asks origins.
@@ -25,7 +45,7 @@ const originFacing = "com.amazonaws.global.cloudfront.origin-facing"
 // lookUpRegion finds out what the template does not know of a region, unless
 // the volunteer gave it or the stack has it.
 func (c *cloud) lookUpRegion(ctx context.Context, s cfn.Stack) error {
-	if slices.Contains(knownRegions, c.Region) || c.chosen("OriginFacing", s) != "" && c.chosen("ZoneA", s) != "" && c.chosen("ZoneB", s) != "" {
+	if c.isKnown() || c.chosen("OriginFacing", s) != "" && c.chosen("ZoneA", s) != "" && c.chosen("ZoneB", s) != "" {
 		return nil
 	}
 	list, err := c.prefixList(ctx)
@@ -92,19 +112,55 @@ func (c *cloud) zonesWith(ctx context.Context, machine string) ([]string, error)
 	return good, nil
 }
 
-// checkOffer refuses a machine that a region which the template knows has in
-// fewer than two zones. Where that is not told, the deployment finds out.
+// checkOffer has a stack that is made in a known region stand in zones that have its machine, where the template's own have
+// not. One that stands, or whose zones were given, is refused. Where AWS does not tell, the deployment finds out.
 func (c *cloud) checkOffer(ctx context.Context, s cfn.Stack) error {
 	kind := c.newMachine(s)
-	if kind == "" || !slices.Contains(knownRegions, c.Region) {
+	if kind == "" || !c.isKnown() {
 		return nil
 	}
-	_, err := c.zonesWith(ctx, kind)
+	good, err := c.zonesWith(ctx, kind)
 	var refused *advice.Advice
 	if errors.As(err, &refused) {
 		return err
 	}
-	return ctx.Err()
+	if err != nil {
+		return ctx.Err()
+	}
+	return c.settleZones(s, kind, good)
+}
+
+// settleZones replaces zones that are not good by others.
+func (c *cloud) settleZones(s cfn.Stack, kind string, good []string) error {
+	var zones [2]string
+	for i, key := range zoneKeys {
+		zones[i] = cmp.Or(c.chosen(key, s), knownZones[c.Region][i])
+	}
+	stands := s.Condition().Made()
+	for i, key := range zoneKeys {
+		was := zones[i]
+		isEmpty := i > 0 && stands && c.topology(s) == cost.Solo
+		switch {
+		case slices.Contains(good, was) || isEmpty:
+		case stands || c.gives(key):
+			return advice.New("Take another kind of machine, such as INSTANCE=t4g.small. A new deployment can stand in "+strings.Join(good, ", ")+".",
+				"zone %s has no %s", was, kind)
+		default:
+			zones[i] = good[slices.IndexFunc(good, func(z string) bool { return z != zones[1-i] })]
+			c.given[key] = zones[i]
+			c.Step(term.Warned, 0, "Zone %s has no %s: this takes %s", was, kind, zones[i])
+		}
+	}
+	return nil
+}
+
+// zoneKeys are the parameters of the two zones; a single machine is in the first.
+var zoneKeys = [2]string{"ZoneA", "ZoneB"}
+
+// isKnown reports whether the template knows the region.
+func (c *cloud) isKnown() bool {
+	_, ok := knownZones[c.Region]
+	return ok
 }
 
 // zonesWithoutOrigins are those in which CloudFront reaches no VPC origin.

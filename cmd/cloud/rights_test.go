@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -54,16 +55,36 @@ func TestWhatCredentialsMayNotDoIsKnownBeforeAnythingIsMade(t *testing.T) {
 
 func TestAMachineThatARegionHasNotIsRefusedBeforeAnythingIsMade(t *testing.T) {
 	t.Parallel()
-	for _, one := range []struct{ offered, says string }{
-		{`["use1-az1", "use1-az2"]`, ""},
-		{`["use1-az1", "use1-az3"]`, "has a t4g.nano in 1 zones"},
-		{"!An error occurred (UnauthorizedOperation)", ""},
+	stands := cfn.Stack{Status: "UPDATE_COMPLETE", Parameters: []cfn.Parameter{{ParameterKey: "InstanceType", ParameterValue: "t4g.micro"}}}
+	fleet := map[string]string{"InstanceType": "t4g.nano", "Topology": "fleet"}
+	for name, one := range map[string]struct {
+		offered, says string
+		stack         cfn.Stack
+		given, adds   map[string]string
+	}{
+		"both zones have it":               {offered: `["use1-az1", "use1-az2"]`},
+		"AWS does not say":                 {offered: "!An error occurred (UnauthorizedOperation)"},
+		"one zone is too few":              {offered: `["use1-az1", "use1-az3"]`, says: "has a t4g.nano in 1 zones"},
+		"the first has it not":             {offered: `["use1-az2", "use1-az4"]`, adds: map[string]string{"ZoneA": "use1-az4"}},
+		"neither has it":                   {offered: `["use1-az4", "use1-az5"]`, adds: map[string]string{"ZoneA": "use1-az4", "ZoneB": "use1-az5"}},
+		"one that was given":               {offered: `["use1-az2", "use1-az4"]`, given: map[string]string{"ZoneA": "use1-az1"}, says: "zone use1-az1 has no"},
+		"one that stands there":            {offered: `["use1-az2", "use1-az4"]`, stack: stands, given: map[string]string{"InstanceType": "t4g.nano"}, says: "zone use1-az1 has no"},
+		"one whose machine is not there":   {offered: `["use1-az1", "use1-az4"]`, stack: stands, given: map[string]string{"InstanceType": "t4g.nano"}},
+		"a fleet of which half is not so":  {offered: `["use1-az1", "use1-az4"]`, stack: stands, given: fleet, says: "zone use1-az2 has no"},
+		"one that stands and stays itself": {offered: `[]`, stack: stands},
 	} {
-		c, _, _ := testCloud(t, map[string][]string{"aws ec2 describe-availability-zones": {`["use1-az1", "use1-az2", "use1-az3"]`},
+		c, _, _ := testCloud(t, map[string][]string{"aws ec2 describe-availability-zones": {`["use1-az1", "use1-az2", "use1-az3", "use1-az4", "use1-az5"]`},
 			"aws ec2 describe-instance-type-offerings": {one.offered}})
-		err := c.checkOffer(t.Context(), cfn.Stack{})
+		maps.Copy(c.given, one.given)
+		err := c.checkOffer(t.Context(), one.stack)
 		if (err != nil) != (one.says != "") || err != nil && !strings.Contains(err.Error(), one.says) {
-			t.Errorf("%s: got %v, want %q", one.offered, err, one.says)
+			t.Errorf("%s: got %v, want %q", name, err, one.says)
+		}
+		want := map[string]string{}
+		maps.Copy(want, one.given)
+		maps.Copy(want, one.adds)
+		if !maps.Equal(c.given, want) {
+			t.Errorf("%s: set %v, want %v", name, c.given, want)
 		}
 	}
 }

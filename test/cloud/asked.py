@@ -23,7 +23,14 @@ def parts_of(world, kind):
 
 
 def ec2(form, world):
-    """The parts whose ids are asked for, as EC2 describes them; nothing for what is asked by a filter."""
+    """The parts whose ids are asked for, as EC2 describes them, and interfaces that nothing uses; nothing for what else is
+    asked by a filter."""
+    if form.get("Action") == "DescribeNetworkInterfaces":
+        unused = [id for id, (_, is_used) in world.interfaces.left().items() if not is_used]
+        return "<networkInterfaceSet>" + "".join(f"<item><networkInterfaceId>{id}</networkInterfaceId></item>" for id in unused) + "</networkInterfaceSet>"
+    if form.get("Action") == "DeleteNetworkInterface":
+        del world.interfaces.all[form["NetworkInterfaceId"]]
+        return "<return>true</return>"
     asked = [v for k, v in form.items() if k.split(".")[0] in ("GroupId", "SubnetId", "InstanceId")]
     lets_in = {rule["SourcePrefixListId"] for group in parts_of(world, "AWS::EC2::SecurityGroup")
                for rule in group.properties.get("SecurityGroupIngress", []) if "SourcePrefixListId" in rule}

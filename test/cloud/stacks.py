@@ -97,6 +97,8 @@ class Part:
 
     def unmake(self):
         self.stack.world.live(self, gone=True)
+        if "VpcConfig" in self.properties:
+            self.stack.world.interfaces.outlive(self.properties["VpcConfig"])
         if self.inner:
             self.inner.delete()
             return self.inner.status == "DELETE_COMPLETE"
@@ -252,6 +254,11 @@ class Stack:
         if self.world.fails("delete:" + part.kind):
             self.tell(logical, part.id, part.kind, "DELETE_FAILED", self.world.reason)
             return False
+        if self.world.interfaces.use(part):
+            what = part.kind.rsplit("::", 1)[1].lower()
+            self.tell(logical, part.id, part.kind, "DELETE_FAILED", f"Resource handler returned message: \"The {what} '{part.id}' has dependencies and "
+                      f"cannot be deleted. (Service: Ec2, Status Code: 400, Request ID: {uuid.uuid4()})\" (HandlerErrorCode: DependencyViolation)")
+            return False
         if not part.unmake():
             self.tell(logical, part.id, part.kind, "DELETE_FAILED", "Embedded stack was not deleted. The following resource(s) failed")
             return False
@@ -308,6 +315,31 @@ class Stack:
         return all([self.drop(n) for n in [n for n in reversed(self.parts) if n not in names] + names])
 
 
+class Interfaces:
+    """What functions have in networks, which outlives them: a network part that one is in is not deleted. Lambda removes it
+    after a time, by the function's role, or it stays where that is gone: nothing uses it then, and anybody may delete it."""
+
+    def __init__(self):
+        self.lasts, self.stays = 0, 0  # seconds, and how many of the next ones stay
+        self.all = {}  # by id: the subnets and groups that it is of, until when a function's, and whether it stays
+
+    def outlive(self, config):
+        of = set(config["SubnetIds"]) | set(config["SecurityGroupIds"])
+        if not self.lasts or any(of == other for other, _, _ in self.all.values()):
+            return
+        self.all["eni-" + secrets.token_hex(8)] = of, time.monotonic() + self.lasts, self.stays > 0
+        self.stays = max(self.stays - 1, 0)
+
+    def left(self):
+        """By id what each is of that is there now, and whether anything uses it."""
+        self.all = {id: one for id, one in self.all.items() if one[2] or time.monotonic() < one[1]}
+        return {id: (of, time.monotonic() < until) for id, (of, until, _) in self.all.items()}
+
+    def use(self, part):
+        inside = {p.id for p in part.stack.parts.values() if p.properties.get("VpcId") == part.id}
+        return any(part.id in of or inside & of for of, _ in self.left().values())
+
+
 class World:
     """All stacks, and what is to fail."""
 
@@ -315,6 +347,7 @@ class World:
         self.client, self.machines, self.stacks, self.plans = client, machines, [], {}
         self.failing, self.reason, self.refusal = {}, "", {}
         self.at, self.heard, self.silent = "", {}, False  # our address, what was told by handles, whether no origin answers
+        self.interfaces = Interfaces()
         self.signals, self.numbered = {}, 9  # who has signalled to what part of which stack; the last number of an instance
         self.lock = threading.RLock()
 

@@ -8,6 +8,7 @@ POST /standin with JSON sets what is to happen next:
   {"fail": {"SoloA.Install": 99}}                               so does this part of that stack in the stack
   {"fail": {"checksum": 1}}                                     so does the next layer's checksum on a machine
   {"refuse": {"service": "sts", "code": "...", "message": "...", "status": 403}}  the next call of a service is refused
+  {"interfaces": {"last": 20, "stay": 1}}                       those of functions last so long after them, in seconds; the next one stays
   {"silent": true}                                              no origin answers until it is installed once more
   {"stack": "culvert", "status": "UPDATE_ROLLBACK_FAILED"}      a stack is in this state
 The access key EXPIRED has expired, DENIED may do nothing, NOQUOTA has no vCPUs."""
@@ -292,6 +293,8 @@ def control(request):
     world.reason = order.get("reason", world.reason)
     world.silent = order.get("silent", world.silent)
     world.refusal = order.get("refuse", world.refusal)
+    interfaces = order.get("interfaces", {})
+    world.interfaces.lasts, world.interfaces.stays = interfaces.get("last", world.interfaces.lasts), interfaces.get("stay", world.interfaces.stays)
     if "stack" in order:
         world.find(order["stack"]).become(order["status"])
     return Response("{}")

@@ -17,24 +17,25 @@ import (
 // only after a while, and a deletion that came too early fails: it is tried
 // again, and goes on where it stopped. What else fails seldom goes better later.
 const (
-	deletions     = 3
-	deletionPause = 5 * time.Minute
-	networkLimit  = time.Hour // until when the network is waited for
+	deletions             = 3
+	firstPause, mostPause = 30 * time.Second, 5 * time.Minute // each is twice as long as the one before
+	networkLimit          = time.Hour                         // until when the network is waited for
 )
 
 // Remove deletes the stack and everything in it.
 func (c *Client) Remove(ctx context.Context, s Stack) error {
-	began := time.Now()
+	began, pause := time.Now(), firstPause
 	for try := 1; ; try++ {
 		_, err := c.order(ctx, s.ID, "delete-stack", "--stack-name", s.ID)
 		waits := err != nil && holdsNetwork.MatchString(causes(err)) && time.Since(began) < networkLimit
 		if err == nil || ctx.Err() != nil || !waits && try >= deletions {
 			return err
 		}
-		c.Step(term.Warned, 0, "The deletion stopped: %s. Trying again in %s.", strings.TrimSuffix(err.Error(), "."), term.Span(deletionPause))
-		if err := aws.Pause(ctx, deletionPause); err != nil {
+		c.Step(term.Warned, 0, "The deletion stopped: %s. Trying again in %s.", strings.TrimSuffix(err.Error(), "."), term.Span(pause))
+		if err := aws.Pause(ctx, pause); err != nil {
 			return err
 		}
+		pause = min(2*pause, mostPause)
 		c.freeNetwork(ctx, s)
 	}
 }

@@ -93,10 +93,10 @@ func TestADeletionComesToItsEnd(t *testing.T) {
 		longest   time.Duration
 	}{
 		"nothing is in the way":                         {network{words: dependency}, true, [2]int{1, 1}, 5 * time.Minute},
-		"interfaces that outlive their functions":       {network{words: dependency, waited: map[string]bool{"eni-1": true}}, true, [2]int{4, 6}, 30 * time.Minute},
-		"interfaces whose role is gone":                 {network{words: dependency, stay: map[string]bool{"eni-1": true, "eni-2": true}}, true, [2]int{2, 2}, 10 * time.Minute},
-		"interfaces that nobody may delete":             {network{words: dependency, stay: map[string]bool{"eni-1": true}, refused: true}, false, [2]int{10, 14}, 70 * time.Minute},
-		"a permission that the volunteer does not have": {network{words: "User: x is not authorized to perform: ec2:DeleteVpc"}, false, [2]int{3, 3}, 15 * time.Minute},
+		"interfaces that outlive their functions":       {network{words: dependency, waited: map[string]bool{"eni-1": true}}, true, [2]int{6, 9}, 30 * time.Minute},
+		"interfaces whose role is gone":                 {network{words: dependency, stay: map[string]bool{"eni-1": true, "eni-2": true}}, true, [2]int{2, 2}, 2 * time.Minute},
+		"interfaces that nobody may delete":             {network{words: dependency, stay: map[string]bool{"eni-1": true}, refused: true}, false, [2]int{14, 17}, 70 * time.Minute},
+		"a permission that the volunteer does not have": {network{words: "User: x is not authorized to perform: ec2:DeleteVpc"}, false, [2]int{3, 3}, 3 * time.Minute},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			c, _, said := testClient(t, nil)

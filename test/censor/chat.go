@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"slices"
 	"sync"
@@ -197,12 +198,12 @@ func (c *chat) forget() {
 	c.trips = nil
 }
 
-// quantile is the delay that so many of all were not above.
+// quantile is the least delay that so many of all were not above: of 20, 19 are not above their p95.
 func (d delays) quantile(q float64) time.Duration {
 	if len(d.all) == 0 {
 		return 0
 	}
-	return d.all[min(int(q*float64(len(d.all))), len(d.all)-1)]
+	return d.all[max(int(math.Ceil(q*float64(len(d.all))))-1, 0)]
 }
 
 func rest(ctx context.Context, d time.Duration) {

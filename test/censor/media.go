@@ -23,14 +23,11 @@ type transfer struct {
 	stop context.CancelFunc
 	done chan struct{}
 
-	mu    sync.Mutex // guards the following
-	began time.Time
-	last  time.Time     // when bytes came
-	flows time.Duration // until enough had come to say that it flows; 0: it has not
-	gap   time.Duration // the longest time without bytes, after the first
-	bytes int64
-	took  time.Duration
-	err   error
+	arrivals // its mu guards the following
+	began    time.Time
+	flows    time.Duration // until enough had come to say that it flows; 0: it has not
+	took     time.Duration
+	err      error
 }
 
 // download begins one that ends after limit, if it has not ended before.
@@ -114,13 +111,62 @@ func (w watched) Read(b []byte) (int, error) {
 }
 
 func (t *transfer) came(n int, now time.Time) {
+	t.arrivals.came(n, now)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.last.IsZero() {
-		t.gap = max(t.gap, now.Sub(t.last))
-	}
-	t.last, t.bytes = now, t.bytes+int64(n)
 	if t.flows == 0 && t.bytes >= flowing {
 		t.flows = now.Sub(t.began)
 	}
+}
+
+// arrivals is what has come to an app, or to a server.
+type arrivals struct {
+	mu    sync.Mutex    // guards the following
+	last  time.Time     // when bytes came
+	gap   time.Duration // the longest time without bytes, after the first
+	bytes int64
+}
+
+func (a *arrivals) read() (bytes int64, gap time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.bytes, a.gap
+}
+
+func (a *arrivals) came(n int, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.last.IsZero() {
+		a.gap = max(a.gap, now.Sub(a.last))
+	}
+	a.last, a.bytes = now, a.bytes+int64(n)
+}
+
+// at counts what comes to whom a listener accepts.
+func (a *arrivals) at(l net.Listener) net.Listener { return arriving{l, a} }
+
+type arriving struct {
+	net.Listener
+	*arrivals
+}
+
+func (l arriving) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return arrivingConn{c, l.arrivals}, nil
+}
+
+type arrivingConn struct {
+	net.Conn
+	*arrivals
+}
+
+func (c arrivingConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		c.came(n, time.Now())
+	}
+	return n, err
 }

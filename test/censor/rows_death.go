@@ -49,16 +49,28 @@ func diesDownload(t *trial) error {
 	})
 }
 
-// diesUpload looks at the time that an upload takes beside what it takes without a
-// death, since nobody sees its bytes arrive.
+// diesUpload looks at when bytes arrive, and at the time that an upload takes beside one without a death.
 func diesUpload(t *trial) error {
+	const size, limit = 10_000_000, time.Minute
+	var undisturbed *transfer
+	err := t.within(bothFronts(mediaRate(8_000_000)), func(w *world) error {
+		undisturbed = w.upload(size, limit).wait()
+		return undisturbed.err
+	})
+	if err != nil {
+		return err
+	}
 	return t.within(bothFronts(mediaRate(8_000_000)), func(w *world) error {
-		const size = 10_000_000
-		x := w.upload(size, time.Minute)
+		x := w.upload(size, limit)
 		rest(t.ctx, 4*time.Second)
+		bytes, _ := w.arrivals.read()
 		killed(w)
 		x.wait()
-		t.ended("beyond 10.5 s, an upload of 10 MB", x, x.began.Add(10500*time.Millisecond), 4*time.Second)
+		_, gap := w.arrivals.read()
+		t.atLeast("bytes before the death", float64(bytes), 1, "")
+		t.seconds("pause of the upload", gap, 4*time.Second, x.err == nil)
+		t.seconds("delay by a death of an upload of 10 MB", x.took-undisturbed.took, 4*time.Second, x.err == nil)
+		t.exact("upload", x)
 		return nil
 	})
 }

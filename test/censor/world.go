@@ -74,6 +74,7 @@ type world struct {
 	bin, dir string
 	path     *network.Path
 	standIn  *standin.Server
+	arrivals arrivals // at the media server
 	plain    *plainServer
 	programs []*program
 	client   *program // culvert connect; nil: it does not run
@@ -166,7 +167,7 @@ func (w *world) startServers() (err error) {
 		return err
 	}
 	w.plain = newPlainServer()
-	return errors.Join(w.serve(plainAt, w.plain.serve), w.serve(mediaAt, w.standIn.ServeMedia), w.serve(proofAt, w.standIn.ServeChat))
+	return errors.Join(w.serve(plainAt, w.plain.serve), w.serve(mediaAt, func(l net.Listener) error { return w.standIn.ServeMedia(w.arrivals.at(l)) }), w.serve(proofAt, w.standIn.ServeChat))
 }
 
 func (w *world) serve(at string, serve func(net.Listener) error) error {

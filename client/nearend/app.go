@@ -23,6 +23,7 @@ type AppSettings struct {
 	Chat, Media uint16 // ports
 
 	lan     bool
+	sought  bool         // Host is one of this machine's addresses, which may change
 	unnamed bool         // phones are let in, and we know no address for them
 	others  []netip.Addr // at which phones may reach this machine, if Host is not it
 	raw     []string
@@ -102,7 +103,17 @@ func (a AppSettings) reachable(named string) (AppSettings, error) {
 		a.Host = "127.0.0.1"
 		return a, nil
 	}
-	return a.onLAN(listener.LANAddresses()), nil
+	a.sought = true
+	return a.current(listener.LANAddresses), nil
+}
+
+// current looks again for the address that phones reach, unless it was named: a machine may start before its network
+// does, and go from one to another.
+func (a AppSettings) current(addresses func() ([]netip.Addr, error)) AppSettings {
+	if !a.sought {
+		return a
+	}
+	return a.onLAN(addresses())
 }
 
 // onLAN takes the first of the addresses that were found. Without one, this machine can use the

@@ -11,17 +11,19 @@ import (
 
 	"culvert/client"
 	"culvert/client/household"
+	"culvert/client/listener"
 )
 
 // State is how the client does, for its page and for "culvert status".
 func (n *NearEnd) State() household.State {
 	s := n.Client.Status()
+	app := n.App.current(listener.LANAddresses)
 	up, down := n.meter.Rate(time.Now(), s.Sent, s.Received)
 	return household.State{
 		Connected: s.Connected, Resting: s.Resting, Front: s.Front + 1, Fronts: n.fronts + s.Later, Door: doorOf(s),
 		RTT: float64(s.RTT.Microseconds()) / 1000, Open: s.Tunnels, Carriers: s.Carriers,
 		Sent: s.Sent, Received: s.Received, Up: up, Down: down,
-		Since: n.began.UTC().Truncate(time.Second), Setting: n.App.setting(n.App.Host), LAN: n.App.lan, PID: os.Getpid(),
+		Since: n.began.UTC().Truncate(time.Second), Setting: app.setting(app.Host), LAN: app.lan, PID: os.Getpid(),
 	}
 }
 

@@ -214,8 +214,8 @@ func anyPort(address string) bool {
 func (n *NearEnd) add(ctx context.Context, flag, address string, kind kind) error {
 	ln, err := listener.Listen(ctx, address)
 	switch {
-	case listener.IsElsewhere(err):
-		return term.BadInput{Err: fmt.Errorf("%w; %s chooses another address", err, flag)}
+	case listener.IsElsewhere(err): // perhaps it has not come up yet: whoever started us may try again
+		return fmt.Errorf("%w; %s chooses another address", err, flag)
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("%w; %s chooses another address, ports from 1024 on need no privileges", err, flag)
 	case err != nil:

@@ -82,6 +82,29 @@ func TestWithoutALANAddressTheUserIsAskedForIt(t *testing.T) {
 	}
 }
 
+// A machine may start before its network does, and take another address: whoever asks then is told of that one, unless the user
+// has named a host.
+func TestTheAddressForPhonesFollowsTheNetwork(t *testing.T) {
+	t.Parallel()
+	wifi := func() ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr("192.168.1.7")}, nil }
+	none := func() ([]netip.Addr, error) { return nil, listener.ErrNoLAN }
+	everywhere := AppSettings{Host: "0.0.0.0", Chat: 5222, Media: 443, lan: true}
+	a, err := everywhere.reachable("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := a.current(none); got.Host != "127.0.0.1" || !got.unnamed {
+		t.Errorf("without a network: got %q", got.Host)
+	}
+	if got := a.current(none).current(wifi); got.Host != "192.168.1.7" || got.unnamed {
+		t.Errorf("when there is one: got %q", got.Host)
+	}
+	named, err := everywhere.reachable("home.example")
+	if got := named.current(wifi); err != nil || got.Host != "home.example" {
+		t.Errorf("by name: got %q, %v", got.Host, err)
+	}
+}
+
 func TestTheAppsLinkSaysAllThatTheAppWouldGuess(t *testing.T) {
 	t.Parallel()
 	got, err := AppSettings{Host: "192.168.1.7", Chat: 5222, Media: 7777}.link()

@@ -79,7 +79,7 @@ func runStatus(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	return err
 }
 
-var errNoClient = errors.New("no client runs here: start one with culvert connect, or name with --state the directory that it was given")
+var errNoClient = errors.New("no client of yours runs here: start one with culvert connect, ask one that starts with the machine by culvert service status, or name with --state the directory that it was given")
 
 func areConnected(all []household.State) bool {
 	for _, s := range all {

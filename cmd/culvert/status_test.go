@@ -15,7 +15,7 @@ func TestStatusAsksTheClientsThatRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	code, stdout, stderr := culvert(t, "status", "--state", dir)
-	if code != 1 || stdout != "" || !strings.Contains(stderr, "no client runs here") {
+	if code != 1 || stdout != "" || !strings.Contains(stderr, "no client of yours runs here") {
 		t.Errorf("got %d, %q, %q; want to be told that there is none", code, stdout, stderr)
 	}
 	l := &link.Link{Keys: seal.NewMaster().Client(1), Fronts: []link.Front{localtest.DeadFront(t)}}

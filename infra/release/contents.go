@@ -36,9 +36,7 @@ func (r *release) clientPackage(s system, k kind) (*nfpmConfig, error) {
 		r.add(p, "/usr/lib/systemd/system/culvert.service", r.kept("systemd/culvert.service"), 0o644, "")
 		r.documents(p, "docs/CLIENT.md")
 	}
-	var err error
-	p.Scripts, err = r.scripts(k, "culvert")
-	return p, err
+	return p, r.addScripts(p, k, "culvert")
 }
 
 // serverPackage holds both servers. Nothing starts before somebody has given it its settings.
@@ -65,9 +63,7 @@ func (r *release) serverPackage(s system, k kind) (*nfpmConfig, error) {
 			r.add(p, u.to, u.from, u.mode, "")
 		}
 	}
-	var err error
-	p.Scripts, err = r.scripts(k, "server")
-	return p, err
+	return p, r.addScripts(p, k, "server")
 }
 
 // units are the servers' for systemd.
@@ -83,17 +79,26 @@ func (r *release) units(folder string) ([]file, error) {
 // documents are what a reader needs beside a page, and the licence by the name that Debian wants.
 func (r *release) documents(p *nfpmConfig, page string) {
 	at := "/usr/share/doc/" + p.Name + "/"
+	r.add(p, at, "", 0o755, ourFolder) // or rpm leaves it behind
 	r.add(p, at+"copyright", filepath.Join(r.source(), "LICENSE"), 0o644, "")
 	r.add(p, at+path.Base(page), filepath.Join(r.source(), page), 0o644, "")
 }
 
-// scripts run when a package comes and goes: what a kind's folder holds for it. An apk has their files' modes and
+// addScripts has a package run what a kind's folder holds for it, when it comes and when it goes. An apk has the scripts' modes and
 // times, so they are given the commit's.
-func (r *release) scripts(k kind, of string) (map[string]string, error) {
+func (r *release) addScripts(p *nfpmConfig, k kind, of string) (err error) {
 	folder := map[string]string{"deb": "systemd", "rpm": "systemd", "apk": "openrc", "ipk": "openwrt"}[k.packager]
+	if p.Scripts, err = r.scripts(folder+"-"+of, "postinstall", "preremove", "postremove"); err == nil {
+		p.APK.Scripts, err = r.scripts(folder+"-"+of, "postupgrade")
+	}
+	return err
+}
+
+// scripts are those which begin with a name, by when they run.
+func (r *release) scripts(begin string, times ...string) (map[string]string, error) {
 	found := map[string]string{}
-	for _, when := range []string{"postinstall", "preremove", "postremove"} {
-		name := r.kept("scripts/" + folder + "-" + of + "-" + when)
+	for _, when := range times {
+		name := r.kept("scripts/" + begin + "-" + when)
 		if _, err := os.Stat(name); err != nil {
 			continue
 		}

@@ -17,7 +17,7 @@ func TestAPackagesScriptsAreOfTheCommitsTime(t *testing.T) {
 	if err := os.WriteFile(name, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	found, err := r.scripts(kind{packager: "apk"}, "server")
+	found, err := r.scripts("openrc-server", "postinstall", "preremove")
 	if err != nil || len(found) != 1 || found["postinstall"] != name {
 		t.Fatalf("got %v and %v, want the one script", found, err)
 	}

@@ -92,13 +92,19 @@ type nfpmConfig struct {
 
 	Deb nfpmArch `json:"deb"`
 	RPM nfpmRPM  `json:"rpm"`
-	APK nfpmArch `json:"apk"`
+	APK nfpmAPK  `json:"apk"`
 	IPK nfpmArch `json:"ipk"`
 }
 
 // nfpmArch is the architecture in a kind's own words, which nfpm takes as they are.
 type nfpmArch struct {
 	Arch string `json:"arch"`
+}
+
+// nfpmAPK has the scripts that no other kind knows: there an upgrade runs those of installation and removal.
+type nfpmAPK struct {
+	Arch    string            `json:"arch"`
+	Scripts map[string]string `json:"scripts,omitempty"`
 }
 
 type nfpmRPM struct {
@@ -125,7 +131,7 @@ func (r *release) newPackage(name, about string, k kind) *nfpmConfig {
 	return &nfpmConfig{
 		Name: name, Arch: k.arch, Platform: "linux", Version: r.version, Section: "net", Priority: "optional",
 		Maintainer: "The Culvert authors <culvert@localhost.invalid>", Description: about, License: "MIT", MTime: r.commit,
-		Deb: arch, RPM: nfpmRPM{k.arch, "localhost"}, APK: arch, IPK: arch,
+		Deb: arch, RPM: nfpmRPM{k.arch, "localhost"}, APK: nfpmAPK{Arch: k.arch}, IPK: arch,
 	}
 }
 

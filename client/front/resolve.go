@@ -70,12 +70,12 @@ func (d *Dialer) reserve(f link.Front, ends []dial.Endpoint, after time.Duration
 
 // toResolvers is the Dialer that reaches d's resolvers, whose own names are asked of the
 // system alone. Resolvers speak HTTP/2, and not all of them HTTP/1.1: a browser offers both.
-// They see look.Pages, whichever look fronts see.
+// They see a look as fronts do.
 func (d *Dialer) toResolvers() *Dialer {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.resolving == nil {
-		d.resolving = &Dialer{Roots: d.Roots, Connect: d.Connect, Proxy: d.Proxy, Now: d.Now, Look: look.Pages, lookup: d.lookup, kind: look.Page}
+		d.resolving = &Dialer{Roots: d.Roots, Connect: d.Connect, Proxy: d.Proxy, Now: d.Now, Look: d.Look, LookKey: d.LookKey, lookup: d.lookup, kind: look.Page}
 	}
 	return d.resolving
 }

@@ -116,7 +116,10 @@ func (l *Look) prepare(raw net.Conn, cfg Config) (*utls.UConn, error) {
 		encrypt(settings, spec, cfg)
 	}
 	settings.VerifyConnection = func(s utls.ConnectionState) error { return cfg.Verify(plain(s)) }
-	f := &flight{Conn: raw}
+	f, certs := &flight{Conn: raw}, packedCertsOf(spec)
+	if certs != nil {
+		settings.KeyLogWriter = certs
+	}
 	u := utls.UClient(f, settings, utls.HelloCustom)
 	if err := u.ApplyPreset(spec); err != nil {
 		return nil, err
@@ -124,7 +127,7 @@ func (l *Look) prepare(raw net.Conn, cfg Config) (*utls.UConn, error) {
 	if l.data.OneKey {
 		shareKey(u)
 	}
-	return u, shareKeys(u, f)
+	return u, f.expect(u, certs)
 }
 
 // mlkemLen is how long the ML-KEM part of a key share is (an encapsulation key of ML-KEM-768, FIPS 203).

@@ -40,12 +40,9 @@ func (l *Look) spec(kind Kind, small bool) (*utls.ClientHelloSpec, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, e := range s.Extensions {
+	for _, e := range s.Extensions {
 		if err := l.renew(e, small); err != nil {
 			return nil, err
-		}
-		if c, ok := e.(*utls.UtlsCompressCertExtension); ok && slices.Contains(c.Algorithms, utls.CertCompressionZstd) {
-			s.Extensions[i] = offering(c)
 		}
 	}
 	if l.data.Shuffled {
@@ -54,25 +51,6 @@ func (l *Look) spec(kind Kind, small bool) (*utls.ClientHelloSpec, error) {
 	s.Extensions = append(s.Extensions, &utls.UtlsPreSharedKeyExtension{}) // left out without a ticket
 	return s, nil
 }
-
-// compression offers what a browser offers of ways to compress certificates, and takes all but zstd.
-type compression struct {
-	*utls.UtlsCompressCertExtension // has what is taken
-	offered                         *utls.UtlsCompressCertExtension
-}
-
-// offering is an extension that takes no zstd: 514 bytes of it take 105 MB to read before it is known who sent them.
-// A server that chooses it has the handshake fail.
-func offering(offered *utls.UtlsCompressCertExtension) utls.TLSExtension {
-	taken := slices.DeleteFunc(slices.Clone(offered.Algorithms), func(a utls.CertCompressionAlgo) bool { return a == utls.CertCompressionZstd })
-	return &compression{&utls.UtlsCompressCertExtension{Algorithms: taken}, offered}
-}
-
-// Len implements utls.TLSExtension.
-func (c *compression) Len() int { return c.offered.Len() }
-
-// Read implements utls.TLSExtension.
-func (c *compression) Read(b []byte) (int, error) { return c.offered.Read(b) }
 
 // renew has an extension hold nothing that was of one connection alone.
 func (l *Look) renew(e utls.TLSExtension, small bool) error {

@@ -113,10 +113,6 @@ func all() []*Look {
 // Names lists the looks, in the order in which they are tried.
 func Names() []string { return slices.Clone(order) }
 
-// Pages is the look whose connections for pages anybody may answer. Firefox's offer certificates compressed by
-// zstd there, and fail where a server chooses that.
-const Pages = "chromium"
-
 // ErrUnknown means that there is no look of a name.
 var ErrUnknown = errors.New("there are auto, " + strings.Join(order, ", "))
 

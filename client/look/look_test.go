@@ -418,22 +418,6 @@ func FuzzHello(f *testing.F) {
 	})
 }
 
-// zstd is the number of a way to compress certificates (RFC 8879, section 7.3) that wants much memory.
-func TestAConnectionForPagesOffersNoZstd(t *testing.T) {
-	t.Parallel()
-	l, err := Named(Pages)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const compressCertificate, zstd = 27, 3
-	for _, kind := range []Kind{Socket, Page} {
-		_, bodies := extensions(t, played(t, l, kind, 1)[0])
-		if b := bodies[compressCertificate]; len(b) > 0 && bytes.Contains(b[1:], []byte{0, zstd}) {
-			t.Errorf("got %x offered, want no zstd", b)
-		}
-	}
-}
-
 // A server that agrees on RSA key exchange is refused: browsers offer it, and whoever gets the server's key later
 // could read what was sent.
 func TestKeysThatOpenLaterAreRefused(t *testing.T) {

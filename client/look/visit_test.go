@@ -1,37 +1,6 @@
 package look
 
-import (
-	"bytes"
-	"slices"
-	"testing"
-
-	utls "github.com/refraction-networking/utls"
-)
-
-// What a browser offers that takes too much memory is offered, and not taken.
-func TestNoCertificateIsUnpackedByZstd(t *testing.T) {
-	t.Parallel()
-	const compressCertificate, zstd = 27, 3
-	for _, l := range all() {
-		_, captured := extensions(t, l.captured(Page))
-		_, sent := extensions(t, played(t, l, Page, 1)[0])
-		if !bytes.Equal(sent[compressCertificate], captured[compressCertificate]) {
-			t.Errorf("%s: got %x offered, want %x", l.Name(), sent[compressCertificate], captured[compressCertificate])
-		}
-		s, err := l.spec(Page, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range s.Extensions {
-			if c, ok := e.(*compression); ok && slices.Contains(c.Algorithms, utls.CertCompressionZstd) {
-				t.Errorf("%s: zstd is taken", l.Name())
-			}
-		}
-	}
-	if _, bodies := extensions(t, all()[1].captured(Page)); !bytes.Contains(bodies[compressCertificate], []byte{0, zstd}) {
-		t.Error("Firefox offers no zstd any more: compression is of no use then")
-	}
-}
+import "testing"
 
 // As in Chromium, a request depends on the newest open one whose weight is no less, and the least of those.
 func TestARequestDependsOnTheNextMoreImportantOne(t *testing.T) {
@@ -48,21 +17,5 @@ func TestARequestDependsOnTheNextMoreImportantOne(t *testing.T) {
 	}
 	if got := (&connH2{c: &Conn{look: chromium}, asked: asked[:1]}).after(255); got != 0 {
 		t.Errorf("got stream %d, want none that has ended", got)
-	}
-}
-
-// uTLS reads compressed certificates by an extension of its own type alone.
-func TestCompressedCertificatesOfASocketAreRead(t *testing.T) {
-	t.Parallel()
-	for _, l := range all() {
-		s, err := l.spec(Socket, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range s.Extensions {
-			if _, ok := e.(*compression); ok {
-				t.Errorf("%s: got an extension that uTLS does not know", l.Name())
-			}
-		}
 	}
 }

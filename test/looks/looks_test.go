@@ -254,7 +254,7 @@ func TestEachLookShakesHandsWithOpenSSL(t *testing.T) {
 		t.Skip("CULVERT_REAL is not set: it takes openssl")
 	}
 	t.Parallel()
-	for _, args := range [][]string{nil, {"-tls1_2"}, {"-tls1_3"}, {"-groups", "X25519"}, {"-groups", "P-384"}} {
+	for _, args := range [][]string{nil, {"-tls1_2"}, {"-tls1_3"}, {"-tls1_3", "-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"}, {"-tls1_3", "-ciphersuites", "TLS_AES_256_GCM_SHA384"}, {"-groups", "X25519"}, {"-groups", "P-384"}} {
 		server := newOpenSSL(t, args...)
 		for _, name := range look.Names() {
 			d := &front.Dialer{Look: name, Roots: server.roots}

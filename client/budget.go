@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"sync"
 	"time"
 
@@ -175,15 +176,9 @@ func (b *budgets) compare(one, other int) int {
 	return -1
 }
 
-// compareRoom has fronts that open no connection now come last.
+// compareRoom has fronts come first that open a connection sooner.
 func (b *budgets) compareRoom(one, other int) int {
-	switch r := b.hasRoom(one); {
-	case r == b.hasRoom(other):
-		return 0
-	case r:
-		return -1
-	}
-	return 1
+	return cmp.Compare(b.roomIn(one), b.roomIn(other))
 }
 
 // fellSilent notes that l is doubted. Whether it froze shows when another answers. One by which no whole message

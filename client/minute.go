@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"culvert/client/front"
 	"culvert/client/kept"
+	"culvert/internal/dial"
 )
 
 // minuteLimit is how many connections to a front may begin within a minute: a network may drop
@@ -16,6 +18,7 @@ import (
 // for that. Elsewhere, where few are needed, another has to fail after as many: a bad network is none.
 type minuteLimit struct {
 	begun  []time.Time   // when those of the last two minutes were opened
+	unsure []time.Time   // when dials were given up of which nobody knows whether they began one
 	limit  int           // 0: it is not known
 	before int           // the one that was suspected before, and after which one succeeded; 0: none
 	known  bool          // else it is suspected
@@ -29,13 +32,20 @@ const (
 	aMinute, lessThanMinute = 61 * time.Second, 55 * time.Second
 	// leastMinute and mostMinute bound what is thought to be limited by design.
 	leastMinute, mostMinute = 2, 60
+	// roomAtMost is how long a front that opens no connection is not tried beside another.
+	roomAtMost = 3 * time.Second
 	// chatConnections are left to chat at least, of those of a minute.
 	chatConnections = 2
 )
 
 // since is how many have begun since then.
-func (m *minuteLimit) since(at time.Time) (n int) {
-	for _, b := range m.begun {
+func (m *minuteLimit) since(at time.Time) int { return countAfter(m.begun, at) }
+
+// perhapsSince is how many may have: what the network let in as its dial was given up, it has counted.
+func (m *minuteLimit) perhapsSince(at time.Time) int { return m.since(at) + countAfter(m.unsure, at) }
+
+func countAfter(all []time.Time, at time.Time) (n int) {
+	for _, b := range all {
 		if b.After(at) {
 			n++
 		}
@@ -55,21 +65,34 @@ func (m *minuteLimit) most(now time.Time, isBulk bool) int {
 	return m.limit
 }
 
-// left is how many more may begin now, of so many.
-func (m *minuteLimit) left(now time.Time, most int) int {
-	if most == 0 {
+// left is how many more may begin now, of so many: surely so for bulk, which is to leave chat some.
+func (m *minuteLimit) left(now time.Time, most int, isBulk bool) int {
+	from := now.Add(-aMinute)
+	switch {
+	case most == 0:
 		return mostMinute
+	case isBulk:
+		return max(most-m.perhapsSince(from), 0)
 	}
-	return max(most-m.since(now.Add(-aMinute)), 0)
+	return max(most-m.since(from), 0)
+}
+
+// gaveUp notes that a connection may have been opened, which nobody waits for.
+func (m *minuteLimit) gaveUp(now time.Time) { m.unsure = appendLate(m.unsure, now) }
+
+// appendLate adds a time to those of the last two minutes.
+func appendLate(all []time.Time, now time.Time) []time.Time {
+	all = slices.DeleteFunc(all, func(at time.Time) bool { return now.Sub(at) > 2*time.Minute })
+	if len(all) < 4*mostMinute {
+		all = append(all, now)
+	}
+	return all
 }
 
 // opened notes a connection. One beyond the limit shows that it is higher, as nobody sees each that the network
 // counts, and a second one that there is none.
 func (m *minuteLimit) opened(now time.Time, areTight bool) {
-	m.begun = slices.DeleteFunc(m.begun, func(at time.Time) bool { return now.Sub(at) > 2*time.Minute })
-	if len(m.begun) < 4*mostMinute {
-		m.begun = append(m.begun, now)
-	}
+	m.begun = appendLate(m.begun, now)
 	switch {
 	case m.limit == 0:
 	case m.since(now.Add(-lessThanMinute)) > m.limit && !m.raised:
@@ -120,6 +143,13 @@ func (b *budgets) hasBegun(front int) {
 	f.minute.opened(time.Now(), f.limit > 0)
 }
 
+// gaveUp is told that a dial of a front was given up before anybody knew whether it has a connection, or as it had one.
+func (b *budgets) gaveUp(front int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.of(front).minute.gaveUp(time.Now())
+}
+
 // hasFailed is told that nothing came of one that was begun then.
 func (b *budgets) hasFailed(front int, began time.Time) {
 	b.mu.Lock()
@@ -139,17 +169,31 @@ func (b *budgets) connections(fronts []int, isBulk bool) (left, limit int, areCo
 		if most == 0 {
 			return mostMinute, mostMinute, false
 		}
-		left, limit = left+m.left(now, most), limit+most
+		left, limit = left+m.left(now, most, isBulk), limit+most
 	}
 	return left, limit, len(fronts) > 0
 }
 
-// hasRoom reports whether a front may open a connection now.
-func (b *budgets) hasRoom(front int) bool {
+// roomIn is how long it takes until a front surely may open a connection.
+func (b *budgets) roomIn(front int) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	m, now := &b.of(front).minute, time.Now()
-	return m.left(now, m.most(now, false)) > 0
+	most := m.most(now, false)
+	if m.left(now, most, true) > 0 {
+		return 0
+	}
+	all := slices.Concat(m.begun, m.unsure)
+	slices.SortFunc(all, time.Time.Compare)
+	return max(all[len(all)-most].Add(aMinute).Sub(now), 0)
+}
+
+// awaitRoomAt returns once a front may open a connection, but no later than nothing else is tried any more, or roomAtMost
+// has passed. What the network drops is sent again: if it is let in as another front answers it is lost to chat.
+func (c *Client) awaitRoomAt(ctx context.Context, front int, tried *atomic.Int32) {
+	for over := time.Now().Add(roomAtMost); time.Now().Before(over) && tried.Load() > 0 && c.budgets.roomIn(front) > 0; {
+		dial.Sleep(ctx, admitLook)
+	}
 }
 
 // streamFronts are those of the stream door.
@@ -187,7 +231,7 @@ func (b *budgets) suffices(fronts []int, lasts time.Duration, now time.Time) boo
 		may := 0
 		for _, i := range fronts {
 			m := &b.of(i).minute
-			may += m.most(now, true) - m.since(now.Add(after-aMinute))
+			may += m.most(now, true) - m.perhapsSince(now.Add(after-aMinute))
 		}
 		if may < needed {
 			return false
@@ -203,7 +247,7 @@ func (c *Client) learnMinute(ctx context.Context, i int, began time.Time, err er
 	var failed *front.Error
 	switch s := front.SymptomOf(err); {
 	case errors.As(err, &failed) && failed.Step() == front.StepUpgrade:
-	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case !failedItself(ctx, err) && !errors.Is(ctx.Err(), context.DeadlineExceeded):
 	case s == front.Silence, s == front.Cut:
 		c.budgets.hasFailed(i, began)
 	}

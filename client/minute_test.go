@@ -1,9 +1,18 @@
 package client
 
 import (
+	"context"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"culvert/client/front"
+	"culvert/internal/link"
 )
 
 // A fifth connection within a minute fails while others live: four are suspected, and known once the
@@ -19,11 +28,11 @@ func TestConnectionsAMinuteAreLearned(t *testing.T) {
 			time.Sleep(time.Second)
 			b.hasBegun(0)
 		}
-		if !b.hasRoom(0) {
+		if b.roomIn(0) > 0 {
 			t.Error("nothing failed: got no room")
 		}
 		b.hasFailed(0, time.Now())
-		if m.limit != 4 || m.known || b.hasRoom(0) {
+		if m.limit != 4 || m.known || b.roomIn(0) == 0 {
 			t.Errorf("the fifth failed: got %+v, want 4 suspected, and no room", m)
 		}
 		if k := b.known(0); k.Minute != 0 {
@@ -133,7 +142,7 @@ func TestOneThatFailedIsNoLimitWhereFewAreNeeded(t *testing.T) {
 			time.Sleep(aMinute)
 			b.hasBegun(0)
 		}
-		if fail(); m.known || !b.hasRoom(0) {
+		if fail(); m.known || b.roomIn(0) > 0 {
 			t.Errorf("got %+v after one that failed, want it suspected alone", m)
 		}
 		time.Sleep(suspected + aMinute)
@@ -153,7 +162,7 @@ func TestAFailureIsNoLimitByItself(t *testing.T) {
 		var b budgets
 		b.hasBegun(0)
 		b.hasFailed(0, time.Now())
-		if !b.hasRoom(0) {
+		if b.roomIn(0) > 0 {
 			t.Error("the second failed: got a limit of one a minute")
 		}
 		b.hasBegun(0)
@@ -195,5 +204,103 @@ func TestBulkLeavesConnectionsToChat(t *testing.T) {
 		if c.pool.use.lived = 0; c.mayDialBulk(0) {
 			t.Error("one connection is left: got it for bulk")
 		}
+	})
+}
+
+// A network may have let in a connection whose dial was given up just then: what bulk leaves is enough for chat even so,
+// and chat does not wait for that.
+func TestADialThatIsGivenUpMayHaveBegunAConnection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hangs := func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		l := linkTo(link.Front{Host: "front.example", Dial: []string{"192.0.2.1:443"}})
+		c, err := New(Config{Link: l, Dialer: &front.Dialer{Connect: hangs}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.stop()
+		dial := func(ctx context.Context) { c.openSocket(ctx, 0, "", wanted{home: c.pool.current()}) }
+		silent, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		dial(silent)
+		m := &c.budgets.of(0).minute
+		if n := len(m.unsure); n != 0 {
+			t.Errorf("nobody answered: got %d connections that may have begun", n)
+		}
+		*m = minuteLimit{limit: 4, known: true, until: time.Now().Add(time.Hour)}
+		c.budgets.hasBegun(0)
+		if !c.mayDialBulk(0) {
+			t.Error("three are left: got none for bulk")
+		}
+		for range 2 {
+			lost, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Second, cancel)
+			dial(lost)
+		}
+		if c.mayDialBulk(0) {
+			t.Error("one is left for sure: got it for bulk")
+		}
+		if left, _, _ := c.budgets.connections([]int{0}, false); left != 3 {
+			t.Errorf("got %d left for chat, want 3", left)
+		}
+		time.Sleep(aMinute)
+		if !c.mayDialBulk(0) {
+			t.Error("a minute later: got none for bulk")
+		}
+	})
+}
+
+// Where connections are counted the front comes first that opens one sooner, and the other is not tried beside it before it
+// does: one that is let in late, and loses, would be one of chat's.
+func TestAFrontWithoutRoomIsNotTriedBesideAnother(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var mu sync.Mutex
+		var dials []string
+		var gone atomic.Bool // the front that is tried first fails
+		hangs := func(ctx context.Context, _, address string) (net.Conn, error) {
+			mu.Lock()
+			dials = append(dials, address[:9]+" "+time.Since(began).Round(500*time.Millisecond).String())
+			mu.Unlock()
+			for !gone.Load() && ctx.Err() == nil {
+				time.Sleep(100 * time.Millisecond)
+			}
+			return nil, syscall.ECONNREFUSED
+		}
+		l := linkTo(link.Front{Host: "one.example", Dial: []string{"192.0.2.1:443"}},
+			link.Front{Host: "two.example", Dial: []string{"192.0.2.2:443"}})
+		c, err := New(Config{Link: l, Dialer: &front.Dialer{Connect: hangs}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.stop()
+		for i := range 2 {
+			c.budgets.of(i).minute = minuteLimit{limit: 2, known: true, until: time.Now().Add(time.Hour)}
+		}
+		first := time.Now()
+		for _, i := range []int{1, 1, 0, 0} {
+			c.budgets.hasBegun(i)
+			c.health.answeredIn(i, 100*time.Millisecond)
+			time.Sleep(time.Second)
+		}
+		dial := func(failsAfter time.Duration, want ...string) {
+			t.Helper()
+			began, dials = time.Now(), nil
+			gone.Store(false)
+			time.AfterFunc(failsAfter, func() { gone.Store(true) })
+			c.redials = redials{}
+			c.dialSocket(t.Context(), wanted{home: c.pool.current(), may: anyFront})
+			if !slices.Equal(dials, want) {
+				t.Errorf("got dials %v, want %v", dials, want)
+			}
+		}
+		dial(4*time.Second, "192.0.2.2 0s", "192.0.2.1 4s")
+		dial(time.Minute, "192.0.2.2 0s", "192.0.2.1 4.5s") // after its head start, and roomAtMost
+		time.Sleep(time.Until(first.Add(aMinute)))
+		dial(4*time.Second, "192.0.2.2 0s", "192.0.2.1 2s") // as there is room
 	})
 }

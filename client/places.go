@@ -41,6 +41,7 @@ var errFull = errors.New("there are as many connections as may be; wait")
 type claim struct {
 	end   context.CancelFunc // of a dial of bulk's; nil: of another
 	held  atomic.Int32       // places that it has
+	full  atomic.Bool        // it has ended as there was none for it
 	ended int                // connections that have ended for it; whoever holds room has that
 }
 
@@ -152,6 +153,7 @@ func (p *places) await(ctx context.Context, by *claim) error {
 		case taken < mostSeen:
 			continue
 		case by.held.Load() == 0:
+			by.full.Store(true)
 			by.end()
 			return errFull
 		}
@@ -162,6 +164,13 @@ func (p *places) await(ctx context.Context, by *claim) error {
 		}
 	}
 	return nil
+}
+
+// failedItself reports whether an attempt failed by what the front does, and not as its dial is over. One that is over for want
+// of a place has failed at other addresses before, perhaps.
+func failedItself(ctx context.Context, err error) bool {
+	by, ok := ctx.Value(claimKey{}).(*claim)
+	return ctx.Err() == nil || ok && by.full.Load() && front.SymptomOf(err) != front.Other
 }
 
 // clear ends what may end for a dial until no more places are taken than a network should see. It holds room meanwhile, so

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -201,6 +202,46 @@ func TestADialOfBulksWithoutAPlaceEnds(t *testing.T) {
 		defer cancel()
 		if _, err := c.takePlace(ctx); err != errFull || first.ctx.Err() != nil {
 			t.Errorf("got %v, the dial ended by %v; want the attempt over alone", err, first.ctx.Err())
+		}
+	})
+}
+
+// A dial of bulk's that gets no place for a second address has failed at the first all the same.
+func TestADialWithoutAPlaceHasFailedBefore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, first := range []error{syscall.ECONNRESET, nil} {
+			var c *Client
+			open := func(context.Context, string, string) (net.Conn, error) {
+				for range mostSeen {
+					c.places.take(0)
+				}
+				return nil, &net.OpError{Op: "dial", Err: first}
+			}
+			l := linkTo(link.Front{Host: "front.example", Dial: []string{"192.0.2.1:443", "192.0.2.2:443"}})
+			c, err := New(Config{Link: l, Dialer: &front.Dialer{Connect: open}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := 1
+			if first == nil {
+				want = 0
+				for range mostSeen {
+					c.places.take(0)
+				}
+			}
+			p := c.spread.begin(c, time.Now())
+			if _, err := c.dialFor(p.ctx, wanted{home: c.pool.current(), may: anyFront, bulk: c.spread}); err == nil || p.ctx.Err() == nil {
+				t.Errorf("got %v, and the dial ended by %v; want it ended for want of a place", err, p.ctx.Err())
+			}
+			if got := c.redials.of(0).failures; got != want {
+				t.Errorf("%v at the first address: got %d failures of the front, want %d", first, got, want)
+			}
+			if n := len(c.budgets.of(0).minute.unsure); n != 0 {
+				t.Errorf("got %d connections that the network may have counted, want none", n)
+			}
+			c.spread.ended(p)
+			c.stop()
 		}
 	})
 }

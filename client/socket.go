@@ -89,7 +89,11 @@ func (c *Client) dialSocket(ctx context.Context, w wanted) (*socket, int, error)
 		}
 		return c.health.headStart(i)
 	}
+	var tried atomic.Int32 // how many are being tried
 	return dial.Race(ctx, fronts, headStart, func(ctx context.Context, i int) (*socket, error) {
+		c.awaitRoomAt(ctx, i, &tried)
+		tried.Add(1)
+		defer tried.Add(-1)
 		if w.visits {
 			c.visitBeside(i)
 		}
@@ -100,7 +104,7 @@ func (c *Client) dialSocket(ctx context.Context, w wanted) (*socket, int, error)
 		s, err := c.tryFront(ctx, i, w.home.way(), w)
 		if err != nil {
 			c.learnMinute(ctx, i, began, err)
-			if ctx.Err() == nil {
+			if failedItself(ctx, err) {
 				c.redials.failed(i, began)
 			}
 			return nil, fmt.Errorf("front %d: %w", i+1, err)
@@ -165,8 +169,9 @@ func (c *Client) tryFront(ctx context.Context, i int, ticket string, w wanted) (
 // openSocket reports how far the way led, and whether another try, which has another
 // token, is worth it after a refusal.
 func (c *Client) openSocket(ctx context.Context, i int, ticket string, w wanted) (s *socket, way front.Way, again bool, err error) {
-	var repeat atomic.Bool
+	var begun, repeat atomic.Bool
 	s, way, err = front.Open(ctx, c.cfg.Dialer, c.fronts.at(i).Front, func(ctx context.Context, conn *front.Conn) (*socket, error) {
+		begun.Store(true)
 		c.budgets.hasBegun(i)
 		s, again, err := c.enter(ctx, conn, i, ticket, w)
 		if again {
@@ -174,7 +179,18 @@ func (c *Client) openSocket(ctx context.Context, i int, ticket string, w wanted)
 		}
 		return s, err
 	})
+	if err != nil && !begun.Load() && mayHaveBegun(ctx, way) {
+		c.budgets.gaveUp(i)
+	}
 	return s, way, err != nil && repeat.Load(), err
+}
+
+// mayHaveBegun reports whether the network has counted a connection of an attempt that came so far, perhaps. One that was
+// given up as it connected, by a race that another has won, may have been let in just then.
+func mayHaveBegun(ctx context.Context, way front.Way) bool {
+	by, ok := ctx.Value(claimKey{}).(*claim)
+	wasRefused := ok && by.full.Load()
+	return len(way.Took) > 0 || errors.Is(ctx.Err(), context.Canceled) && !wasRefused
 }
 
 // enter is the last step to a socket: it asks for one on conn, which it closes if there

@@ -70,9 +70,18 @@ func (p *subject) whyFailed(ctx context.Context, seen client.Probed) Cause {
 	case errors.Is(failed.Err, client.ErrNotLetIn) && seen.Ahead.Abs() > client.FrontOffset:
 		return Clock
 	case seen.Status == 0:
-		return causeIn(byUpgrade, s)
+		return p.whyUnanswered(ctx, s)
 	}
 	return p.whyRefused(ctx, seen.Status)
+}
+
+// whyUnanswered says why an upgrade got no answer, by asking for a page.
+func (p *subject) whyUnanswered(ctx context.Context, s front.Symptom) Cause {
+	cause := causeIn(byUpgrade, s)
+	if cause == UpgradeSilent && !p.front.Gateway && p.ask(ctx, weight{}) != 0 {
+		return Buffers
+	}
+	return cause
 }
 
 // The connections that a front may be asked for, those before among them, and how long

@@ -1,15 +1,23 @@
 package doctor_test
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"crypto/tls"
 	"io"
 	"net"
+	"net/http"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"culvert/client/doctor"
 	"culvert/client/front"
 	"culvert/internal/link"
+	"culvert/internal/seal"
+	"culvert/internal/selfsigned"
 	"culvert/test/local/localtest"
 )
 
@@ -86,5 +94,46 @@ func TestABlockedNameIsToldFromABlockedAddress(t *testing.T) {
 	r := doctor.Examine(t.Context(), dead, doctor.Options{}, relay.Trust, doctor.Silent{})
 	if got := at(r, doctor.Network); got.Cause != doctor.AddressRefused || got.Try == "" {
 		t.Errorf("got %+v, want %q", got, doctor.AddressRefused)
+	}
+}
+
+// holdingFront is a front that answers pages, if it does, and no WebSocket.
+type holdingFront struct {
+	pages bool
+	cert  *tls.Certificate
+}
+
+func (f holdingFront) dial(context.Context, string, string) (net.Conn, error) {
+	near, far := net.Pipe()
+	go f.serve(tls.Server(far, &tls.Config{Certificates: []tls.Certificate{*f.cert}}))
+	return near, nil
+}
+
+func (f holdingFront) serve(c net.Conn) {
+	defer c.Close()
+	reader := bufio.NewReader(c)
+	q, err := http.ReadRequest(reader)
+	if err == nil && f.pages && q.Header.Get("Upgrade") == "" {
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	}
+	io.Copy(io.Discard, reader)
+}
+
+func TestAFrontThatBuffersIsToldFromOneThatIsSilent(t *testing.T) {
+	t.Parallel()
+	for pages, want := range map[bool]doctor.Cause{true: doctor.Buffers, false: doctor.UpgradeSilent} {
+		synctest.Test(t, func(t *testing.T) {
+			cert, err := selfsigned.Make(time.Now(), time.Hour, "front.example")
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := link.Front{Host: "192.0.2.1:443", Path: "/", Pins: []link.Pin{link.PinOf(cert.Leaf)}}
+			l := &link.Link{Keys: seal.NewMaster().Client(1), Fronts: []link.Front{f}}
+			d := &front.Dialer{Connect: holdingFront{pages, cert}.dial}
+			r := doctor.Examine(t.Context(), l, doctor.Options{Dialer: d}, doctor.Genuine(), doctor.Silent{})
+			if got := at(r, doctor.Gate); got.Status != doctor.Failed || got.Cause != want {
+				t.Errorf("got %+v, want %q", got, want)
+			}
+		})
 	}
 }

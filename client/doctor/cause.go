@@ -22,6 +22,7 @@ const (
 	UpgradeReset   Cause = "upgrade_reset"       // TLS passes, and the connection is cut then
 	NoUpgrade      Cause = "no_upgrade"          // the front drops Upgrade
 	NoCookies      Cause = "no_cookies"          // the front drops cookies
+	Buffers        Cause = "buffers"             // the front waits for a request to end, and a WebSocket's does not
 	WrongHost      Cause = "wrong_host"          // the front serves no such host
 	NoWebSocket    Cause = "no_websocket"        // another website answers
 	NotLetIn       Cause = "not_let_in"          // the origin's website answers: the link is revoked, or its path wrong
@@ -52,6 +53,7 @@ var advices = map[Cause]struct{ problem, try string }{
 	HelloSize:    {"the network resets large TLS handshakes; a smaller one passes", "nothing: culvert connect sends the smaller one"},
 	NoUpgrade:    {"what answers drops the request's Upgrade, so that there is no WebSocket", "let the CDN pass WebSockets on, or ask for a link with another front"},
 	NoCookies:    {"what answers drops the request's cookies, so that we are not let in", "let the CDN pass cookies on, and cache nothing, or ask for a link with another front"},
+	Buffers:      {"pages are answered and a WebSocket is not: what answers waits for the end of what is sent", "let the CDN pass WebSockets on as they come, without buffering, or ask for a link with another front"},
 	WrongHost:    {"the front serves no such host", "check the front's host and sni, or ask for a new link"},
 	NoWebSocket:  {"another website answers, and it knows no WebSocket", "check the front's host and path, let the CDN pass WebSockets on, or ask for a new link"},
 	OriginSilent: {"let in, but the origin does not answer", "try again; if it stays so, something between the front and the origin holds WebSockets back"},

@@ -192,7 +192,7 @@ func upgrade(ctx context.Context, c net.Conn, host, path string, header http.Hea
 		CompressionMode:      websocket.CompressionContextTakeover,
 		CompressionThreshold: neverCompress,
 	})
-	if !stop() && err == nil {
+	if !stop() { // c was closed, by which nobody would know why
 		err = context.Cause(ctx)
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package fronting
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +57,27 @@ func TestDoctorNamesWhatAnEdgeIsSetWrongly(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Envoy's filter waits for the end of a request, which a WebSocket's has not.
+const bufferFilter = `http_filters:
+                  - name: buffer
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer
+                      max_request_bytes: 65536`
+
+func TestDoctorNamesAnEdgeThatBuffers(t *testing.T) {
+	t.Parallel()
+	need(t, "envoy")
+	w := newWorld(t)
+	i := slices.IndexFunc(recipes, func(r recipe) bool { return r.program == "envoy" })
+	envoy := recipes[i]
+	envoy.wrong = strings.NewReplacer("http_filters:", bufferFilter)
+	front, pin := envoy.run(w, w.origin)
+	v, _ := w.doctor(w.link(pin, front))
+	if hop, cause := v.met(); hop != "gate" || cause != "buffers" {
+		t.Errorf("got %q at %q, want %q at %q", cause, hop, "buffers", "gate")
 	}
 }
 

@@ -19,7 +19,8 @@ type recipe struct {
 	as            string // the CDN that one of testdata behaves as
 	around        string // what the program's main settings are, with FILE for the recipe and DIR for a folder
 	args          []string
-	plain         bool // it speaks no TLS
+	plain         bool              // it speaks no TLS
+	wrong         *strings.Replacer // what an operator has set wrongly; may be nil
 }
 
 const aroundNginx = `
@@ -80,6 +81,9 @@ func (r recipe) run(w *world, origin string) (front, pin string) {
 		"*:443", "*:"+ours, ":443", ":"+ours, "listen 443", "listen "+ours, "Listen 443", "Listen "+ours, "edge.example", other,
 		"/etc/ssl/edge.pem", c.pair, "/etc/ssl/edge.key", c.pair, "/etc/ssl/edge-and-key.pem", c.pair)
 	dir := w.TempDir()
+	if r.wrong != nil {
+		content = []byte(r.wrong.Replace(string(content)))
+	}
 	file := write(w, fill.Replace(string(content)), dir, r.file)
 	name := strings.NewReplacer("FILE", file, "DIR", dir, "ADDRESS", c.address, "MAIN", filepath.Join(dir, "main.conf"))
 	write(w, name.Replace(r.around), dir, "main.conf")

@@ -11,6 +11,7 @@ import (
 
 	"culvert/internal/carrier"
 	"culvert/internal/tunnel"
+	"culvert/internal/wire"
 )
 
 // spread is the tunnels of bulk where each carrier brings little, and their carriers: every tunnel
@@ -156,6 +157,7 @@ func (s *spread) run(c *Client) {
 	for c.running.Err() == nil && s.goesOn() {
 		now := time.Now()
 		s.regain()
+		s.release(c)
 		if l := s.forgotten(now); l != nil {
 			c.task(func() { s.leave(c, l) })
 		}
@@ -241,6 +243,27 @@ func (s *spread) giveUp() bool {
 		}
 	}
 	return false
+}
+
+// release has chat go by chat's carrier alone again which moves little now.
+func (s *spread) release(c *Client) {
+	main := c.pool.view().main
+	if main == nil || !main.isGood() || main.Spent() {
+		return
+	}
+	var calm []*tunnel.Tunnel
+	s.mu.Lock()
+	s.tunnels = slices.DeleteFunc(s.tunnels, func(t *tunnel.Tunnel) bool {
+		isCalm := t.Service.Kind == wire.Chat && t.Session() == main.home.session && t.Calm()
+		if isCalm {
+			calm = append(calm, t)
+		}
+		return isCalm
+	})
+	s.mu.Unlock()
+	for _, t := range calm {
+		t.Attach(main.Carrier, false)
+	}
 }
 
 // goesOn reports whether there is a tunnel yet.

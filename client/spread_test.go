@@ -266,3 +266,38 @@ func TestChatDoesNotWaitForCarriersOfBulk(t *testing.T) {
 		}
 	})
 }
+
+// Chat that was spread, as answers that had waited came at once, goes by chat's carrier again when it moves little: bulk's
+// carriers end with what was sent by them.
+func TestChatThatMovesLittleIsSpreadNoMore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPeer(t, 0)
+		c, err := New(Config{Link: linkTo(link.Front{})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.reach = func(context.Context, wanted) (*socket, int, error) { return p.socket(false), 0, nil }
+		run(t, c)
+		c.budgets.mu.Lock()
+		f := c.budgets.of(0)
+		f.frozen, f.limit, f.known, f.until = 15_000, 13_000, true, time.Now().Add(time.Hour)
+		c.budgets.mu.Unlock()
+		chat, media := c.Dial(wire.Service{Kind: wire.Chat}), c.Dial(wire.Service{Kind: wire.Media, Host: "mmg.whatsapp.net"})
+		defer chat.Close()
+		defer media.Close()
+		time.Sleep(time.Second)
+		for _, tun := range c.pool.current().session.All() {
+			c.spread.add(c, tun)
+		}
+		for _, after := range []time.Duration{5 * time.Second, 20 * time.Second} {
+			time.Sleep(after)
+			for _, tun := range c.pool.current().session.All() {
+				isSpread := tun.Service.Kind != wire.Chat || after < 10*time.Second
+				if byMain := tun.Carrier() == c.pool.view().main.Carrier; byMain == isSpread || c.spread.has(tun) != isSpread {
+					t.Errorf("%v after %v: got it by chat's carrier %v, want %v", tun.Service.Kind, after, byMain, !isSpread)
+				}
+			}
+		}
+	})
+}

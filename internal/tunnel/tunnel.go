@@ -267,6 +267,8 @@ func (t *Tunnel) noteBulk() {
 const (
 	budgetedBulk = 32 << 10
 	budgetedFor  = 10 * time.Second
+	// calmBulk is what such a one moves at most in that time, or somewhat more, that is bulk no more.
+	calmBulk = budgetedBulk / 2
 )
 
 // movesBulk reports whether a tunnel that has moved so much is bulk. t.mu is held.
@@ -279,6 +281,21 @@ func (t *Tunnel) movesBulk(moved uint64) bool {
 		t.burst.began, t.burst.moved = age, moved
 	}
 	return moved-t.burst.moved > budgetedBulk
+}
+
+// Calm reports whether a tunnel that was bulk where carriers bring little is that no more, as it has moved as little as chat
+// for a while: what had waited made it bulk, perhaps.
+func (t *Tunnel) Calm() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	age, moved := t.Age(), t.send.read+t.recv.got
+	if age-t.burst.began <= budgetedFor {
+		return false
+	}
+	isCalm := moved-t.burst.moved <= calmBulk
+	t.burst = burst{age, moved}
+	t.bulkTold = t.bulkTold && !isCalm
+	return isCalm
 }
 
 // burst is what a tunnel moves of late where carriers bring little.

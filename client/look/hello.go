@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	randv2 "math/rand/v2"
 	"slices"
 
@@ -48,8 +49,38 @@ func (l *Look) spec(kind Kind, small bool) (*utls.ClientHelloSpec, error) {
 	if l.data.Shuffled {
 		shuffle(s.Extensions)
 	}
-	s.Extensions = append(s.Extensions, &utls.UtlsPreSharedKeyExtension{}) // left out without a ticket
+	psk := &utls.UtlsPreSharedKeyExtension{} // left out without a ticket
+	if l.data.NoTicket {
+		for i, e := range s.Extensions {
+			if t, ok := e.(*utls.SessionTicketExtension); ok {
+				s.Extensions[i] = &ticketOrPSK{t, psk}
+			}
+		}
+	}
+	s.Extensions = append(s.Extensions, psk)
 	return s, nil
+}
+
+// ticketOrPSK is the extension for tickets of TLS 1.2, which is left out where a ticket of TLS 1.3 is offered.
+type ticketOrPSK struct {
+	*utls.SessionTicketExtension
+	psk *utls.UtlsPreSharedKeyExtension
+}
+
+// Len implements utls.TLSExtension.
+func (e *ticketOrPSK) Len() int {
+	if e.psk.IsInitialized() {
+		return 0
+	}
+	return e.SessionTicketExtension.Len()
+}
+
+// Read implements utls.TLSExtension.
+func (e *ticketOrPSK) Read(b []byte) (int, error) {
+	if e.psk.IsInitialized() {
+		return 0, io.EOF
+	}
+	return e.SessionTicketExtension.Read(b)
 }
 
 // renew has an extension hold nothing that was of one connection alone.

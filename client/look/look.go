@@ -25,6 +25,7 @@ type Data struct {
 
 	Shuffled    bool     `json:"shuffled"`     // each ClientHello has another order of extensions
 	OneKey      bool     `json:"one_key"`      // the key share of X25519 is the one within that of X25519MLKEM768
+	NoTicket    bool     `json:"no_ticket"`    // one that resumes a session of TLS 1.3 has no extension for tickets of TLS 1.2
 	ECHCiphers  []uint16 `json:"ech_ciphers"`  // AEADs that a GREASE ECH names
 	ECHPayloads []uint16 `json:"ech_payloads"` // lengths of its payload
 

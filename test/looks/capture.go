@@ -39,6 +39,9 @@ func (b *browser) capture(ctx context.Context) (*look.Data, error) {
 	if err := describe(d, sockets); err != nil {
 		return nil, err
 	}
+	if d.NoTicket, err = b.leavesTicketOut(ctx); err != nil {
+		return nil, err
+	}
 	proxy, err := newProxy()
 	if err != nil {
 		return nil, err
@@ -67,6 +70,25 @@ func (b *browser) collect(ctx context.Context, count, proxy int, protocols ...st
 	}
 	defer s.close()
 	return b.collectAt(ctx, s, count, proxy)
+}
+
+// leavesTicketOut reports whether a ClientHello that resumes a session of TLS 1.3 has no extension for tickets of TLS 1.2.
+func (b *browser) leavesTicketOut(ctx context.Context) (bool, error) {
+	s, err := newSite(2, "http/1.1")
+	if err != nil {
+		return false, err
+	}
+	defer s.close()
+	s.config.SessionTicketsDisabled = false
+	_, sockets, err := b.collectAt(ctx, s, 2, 0)
+	if err != nil {
+		return false, err
+	}
+	h, err := parseHello(sockets[1].hello)
+	if err == nil && !slices.Contains(h.numbers, extensionPSK) {
+		err = errors.New("it resumes no session")
+	}
+	return err == nil && !slices.Contains(h.numbers, extensionTicket), err
 }
 
 // collectAt is collect at a site that there is already.

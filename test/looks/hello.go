@@ -17,6 +17,8 @@ const (
 	extensionName       = 0
 	extensionALPN       = 16
 	extensionSignatures = 13
+	extensionTicket     = 35
+	extensionPSK        = 41
 	extensionVersions   = 43
 	extensionKeyShare   = 51
 	extensionECH        = 0xfe0d

@@ -42,7 +42,7 @@ func TestTheClientLooksLikeTheBrowser(t *testing.T) {
 			theirs := newTestSite(t)
 			_, sockets, err := b.collectAt(ctx, theirs, connections, 0)
 			must(t, err)
-			seen := wire.read(t)
+			seen := wire.read(t, ours.port(), theirs.port())
 			compareHellos(t, seen[ours.port()], seen[theirs.port()], sockets)
 			for range connections {
 				v := <-ours.visitors
@@ -154,7 +154,7 @@ func sniff(t *testing.T) *wiretap {
 	w.cmd = exec.Command("tshark", "-q", "-i", "lo", "-f", "tcp", "-w", w.file)
 	must(t, w.cmd.Start())
 	t.Cleanup(func() { w.cmd.Process.Kill() })
-	for range 100 { // it has written its file's head once it listens
+	for range 300 { // it has written its file's head once it listens
 		if info, err := os.Stat(w.file); err == nil && info.Size() > 0 {
 			return w
 		}
@@ -164,13 +164,14 @@ func sniff(t *testing.T) *wiretap {
 	return nil
 }
 
-// read ends the capture, and returns the ClientHellos in it, by the ports that they went to.
-func (w *wiretap) read(t *testing.T) map[int][]*hello {
+// read ends the capture, and returns the ClientHellos in it that went to some ports, by these.
+func (w *wiretap) read(t *testing.T, ports ...int) map[int][]*hello {
 	t.Helper()
 	time.Sleep(time.Second) // tshark writes what it has seen once a second at the latest
 	w.cmd.Process.Signal(syscall.SIGINT)
 	w.cmd.Wait()
-	args := []string{"-r", w.file, "-Y", "tls.handshake.type == 1", "-d", "tcp.port==1-65535,tls", "-T", "fields", "-E", "separator=|"}
+	to := strings.Trim(strings.Join(strings.Fields(fmt.Sprint(ports)), ","), "[]")
+	args := []string{"-r", w.file, "-Y", "tls.handshake.type == 1 and tcp.dstport in {" + to + "}", "-d", "tcp.port==1-65535,tls", "-T", "fields", "-E", "separator=|"}
 	for _, field := range []string{"tcp.dstport", "tls.handshake.ciphersuite", "tls.handshake.extension.type", "tls.handshake.sig_hash_alg",
 		"tls.handshake.extensions.supported_version", "tls.handshake.extensions_alpn_str"} {
 		args = append(args, "-e", field)

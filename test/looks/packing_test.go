@@ -30,7 +30,7 @@ func TestEachLookReadsTheCertificatesThatItOffersToRead(t *testing.T) {
 			d := &front.Dialer{Look: name, Roots: s.roots}
 			want := 0
 			for kind, visit := range map[string]func() error{
-				"socket": func() error { return openOnce(t, d, s.front) }, "page": func() error { return getPage(t, d, s.front) },
+				"socket": func() error { return openOnce(t, d, s.front) }, "page": func() error { return getPage(t, d, s.front, "/") },
 			} {
 				if err := visit(); err != nil {
 					t.Errorf("%s, a %s by %s: %v", name, kind, algorithm, err)
@@ -59,7 +59,7 @@ func TestCertificatesThatTakeTooMuchToReadEndTheHandshake(t *testing.T) {
 			if !offersPacking(t, name, "page", number) {
 				continue
 			}
-			err := getPage(t, &front.Dialer{Look: name, Roots: s.roots}, s.front)
+			err := getPage(t, &front.Dialer{Look: name, Roots: s.roots}, s.front, "/")
 			var failed *front.Error
 			if !errors.As(err, &failed) || !strings.Contains(failed.Unwrap().Error(), c.want) || s.packed(c.algorithm) == 0 {
 				t.Errorf("%s by %s, %s: got %v, want %q", name, c.algorithm, c.lie, err, c.want)

@@ -60,7 +60,7 @@ func TestEachLookShakesHandsWithNginxByWhateverGroup(t *testing.T) {
 						t.Errorf("%s, connection %d: resumed is %v", name, i+1, way.State.DidResume)
 					}
 				}
-				if err := getPage(t, d, server.front); err != nil {
+				if err := getPage(t, d, server.front, "/"); err != nil {
 					t.Errorf("%s, a page: %v", name, err)
 				}
 			}
@@ -69,14 +69,14 @@ func TestEachLookShakesHandsWithNginxByWhateverGroup(t *testing.T) {
 }
 
 // getPage asks for a page by a connection for pages.
-func getPage(t *testing.T, d *front.Dialer, f link.Front) error {
+func getPage(t *testing.T, d *front.Dialer, f link.Front, target string) error {
 	t.Helper()
 	conn, err := front.OpenPage(t.Context(), d, f, func(c net.Conn) net.Conn { return c })
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+siteName+"/", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+siteName+target, nil)
 	must(t, err)
 	answer, err := conn.RoundTrip(req)
 	if err != nil {

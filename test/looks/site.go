@@ -45,7 +45,7 @@ type site struct {
 	ln        net.Listener
 	authority []byte
 	cert      tls.Certificate
-	protocols []string      // the first of them that a visitor offers is spoken
+	config    *tls.Config   // by which no session is resumed, unless somebody says so before the first visitor
 	sockets   int           // how many the page opens
 	visitors  chan visitor  // those that have said all
 	questions chan question // of visitors, if the page embeds something; nil: it is sitePage
@@ -60,7 +60,8 @@ func newSite(sockets int, protocols ...string) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{ln, authority, cert, protocols, sockets, make(chan visitor, 100), nil}
+	config := &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: protocols, SessionTicketsDisabled: true}
+	s := &site{ln, authority, cert, config, sockets, make(chan visitor, 100), nil}
 	go s.serve()
 	return s, nil
 }
@@ -120,9 +121,7 @@ func (s *site) receive(c net.Conn) {
 	if err != nil {
 		return
 	}
-	secure := tls.Server(&replayed{c, bytes.NewReader(hello)}, &tls.Config{
-		Certificates: []tls.Certificate{s.cert}, NextProtos: s.protocols, SessionTicketsDisabled: true,
-	})
+	secure := tls.Server(&replayed{c, bytes.NewReader(hello)}, s.config)
 	if secure.Handshake() != nil {
 		return
 	}

@@ -280,6 +280,7 @@ type Slot struct {
 	bulk    bool // waits for a turn of bulk
 	ack     bool // its ack is due
 	asked   bool // it waits as it said, and not for its ack alone
+	waits   bool // its turn was an early one: it has another when records may hold all
 	pending int  // bytes that it waited with when it last asked
 }
 

@@ -46,8 +46,8 @@ const (
 
 	// fillDown and fillUp bound what fills messages.
 	fillDown, fillUp = 1400, 600
-	// leastHold and mostHold bound how long somebody's bytes wait for a turn.
-	leastHold, mostHold = 10 * time.Millisecond, 50 * time.Millisecond
+	// leastHold and mostHold bound how long somebody's bytes wait for a turn, and mostTurn how long when they have it.
+	leastHold, mostHold, mostTurn = 10 * time.Millisecond, 50 * time.Millisecond, 25 * time.Millisecond
 	// leastIdle and mostIdleHold bound how long waits what nobody waits for.
 	leastIdle, mostIdleHold = 50 * time.Millisecond, 200 * time.Millisecond
 	// leastRest is how long what did not fit into a message waits at least.
@@ -61,6 +61,8 @@ const (
 	mostPlain = 250
 	// leastFilled is the least that fills a message: the head of a Fill.
 	leastFilled = wire.RecordHead + 1
+	// fillPart is the part of what may fill messages yet that one of them may take, and leastFills so little that it fills none.
+	fillPart, leastFills = 3, 40
 )
 
 // Play has the carrier begin as another WebSocket. It is called before all else, at both ends or at one.
@@ -152,6 +154,8 @@ func (c *Carrier) arm(least time.Duration) {
 		o.next = c.set.tasks.AfterFunc(c.takes(s, goesOn), func() { c.due(turn) })
 	}
 	switch {
+	case c.queue.isUrgent() && isTurn:
+		c.holdFor(least/2, mostTurn)
 	case c.queue.isUrgent():
 		c.holdFor(least, mostHold)
 	case c.queue.wants():
@@ -199,6 +203,7 @@ func (c *Carrier) letGo(until time.Time) {
 // Times that programs and people take.
 const (
 	leastServer, mostServer = 300 * time.Microsecond, 30 * time.Millisecond
+	leastAlone, mostAlone   = 5 * time.Millisecond, 60 * time.Millisecond // of one that waits for another
 	leastPerson, mostPerson = 2 * time.Second, 9 * time.Second
 	meanPage, mostPage      = 25 * time.Millisecond, 400 * time.Millisecond
 	spreadPage              = 1.3
@@ -220,7 +225,11 @@ func (c *Carrier) takes(s step, goesOn bool) time.Duration {
 	case c.set.asks:
 		return min(time.Duration(float64(meanPage)*math.Exp(spreadPage*rand.NormFloat64())), mostPage)
 	}
-	return time.Duration(between(rand.Float64(), float64(leastServer), float64(mostServer)))
+	least, most := leastServer, mostServer
+	if c.opening.mine+c.opening.came > 0 && !c.queue.isUrgent() { // what is dialled for the client has its first word to say
+		least, most = leastAlone, mostAlone
+	}
+	return time.Duration(between(rand.Float64(), float64(least), float64(most)))
 }
 
 // beginStep says how long the message should be that is made now; 0: as it is. One that is too short for what waits, and
@@ -310,11 +319,11 @@ func (c *Carrier) fillWith(lacks int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := &c.opening
-	n := max(min(lacks, o.left), 0)
+	n := max(min(lacks, o.left/fillPart), 0)
 	if c.isSlow() {
 		n, o.left = 0, 0
 	}
-	if o.left -= n; o.left <= 0 {
+	if o.left -= n; o.left < leastFills {
 		c.endOpening()
 	}
 	return n

@@ -24,7 +24,7 @@ func TestTheTextHasTheOpeningsNumbers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, words := range []string{
-		fmt.Sprintf("%d bytes at the client and %d at the origin", fillUp, fillDown), fmt.Sprintf("for %d ms at most", mostHold.Milliseconds()),
+		fmt.Sprintf("%d bytes at the client and %d at the origin", fillUp, fillDown), fmt.Sprintf("for %d ms at most, %d ms where", mostHold.Milliseconds(), mostTurn.Milliseconds()),
 		fmt.Sprintf("%d ms what nobody waits for", mostIdleHold.Milliseconds()), fmt.Sprintf("more than %d bytes", mostWaiting),
 		fmt.Sprintf("at most %d, and as many bytes", session.MaxFill),
 	} {
@@ -257,6 +257,43 @@ func TestWhatMayGoAtLastEndsNoOpening(t *testing.T) {
 		synctest.Wait()
 		if s.left > 0 || c.opening.steps == nil {
 			t.Errorf("%d bytes are left, opening over: %v", s.left, c.opening.steps == nil)
+		}
+	})
+}
+
+// Bytes that waited for the session go once: no message out of turn follows that has nothing to say.
+func TestWhatWaitedForTheSessionGoesOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, d, party := played(t, true)
+		defer c.Close()
+		c.opening.steps = []step{200, 100 | stepDown, 100}
+		party.held = true
+		s := c.newBulk(1)
+		defer s.slot.Drop()
+		s.add(40)
+		party.held = false
+		c.release()
+		time.Sleep(mostPage + mostIdleHold)
+		synctest.Wait()
+		if n := len(d.messages()); n != 1 || s.left > 0 {
+			t.Errorf("got %d messages, and %d bytes are left, want one that has all", n, s.left)
+		}
+	})
+}
+
+// A long message is shortened rather than that it is the last.
+func TestALongMessageLeavesFillsToOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, d, _ := played(t, true)
+		defer c.Close()
+		c.opening.steps = []step{stepSize, 100, 100 | stepDown, 100}
+		c.beginOpening()
+		time.Sleep(2 * mostPage)
+		synctest.Wait()
+		if n := len(d.messages()); n != 2 || c.opening.steps == nil {
+			t.Errorf("got %d messages, opening over: %v, want two and more to come", n, c.opening.steps == nil)
 		}
 	})
 }

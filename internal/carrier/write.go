@@ -233,20 +233,35 @@ func eachFrame(b []byte) iter.Seq[wire.Frame] {
 	}
 }
 
-// fill asks s for its frames. In early records it asks for as many Open frames as they
-// may hold: the others' turn comes with release.
+// fill asks s for its frames.
 func (c *Carrier) fill(b []byte, s *Slot, t Turn) []byte {
-	if t.Early && c.opened == wire.MaxEarlyOpens {
+	if t.Early {
+		return c.fillEarly(b, s, t)
+	}
+	b, more := s.sender.Fill(b, t)
+	if more > 0 {
+		s.ask(more, true) // what did not fit goes as bulk, however little it is
+	}
+	return b
+}
+
+// fillEarly asks s for an Open frame, unless early records hold as many as they may. Whatever else s has to say has its turn
+// with release.
+func (c *Carrier) fillEarly(b []byte, s *Slot, t Turn) []byte {
+	c.mu.Lock()
+	s.waits = true
+	c.mu.Unlock()
+	if c.opened == wire.MaxEarlyOpens {
 		return b
 	}
 	begin := len(b)
 	b, more := s.sender.Fill(b, t)
-	if t.Early && len(b) > begin {
+	if len(b) > begin {
 		c.opened++
 	}
-	if more > 0 && !t.Early {
-		s.ask(more, true) // what did not fit goes as bulk, however little it is
-	}
+	c.mu.Lock()
+	s.pending = more
+	c.mu.Unlock()
 	return b
 }
 
@@ -425,7 +440,10 @@ func (c *Carrier) release() {
 	defer c.mu.Unlock()
 	c.queue.speak, c.queue.held, c.queue.early = true, false, false
 	for _, s := range c.senders.list() {
-		c.queue.add(s, s.pending, true)
+		if s.waits {
+			s.waits = false
+			c.queue.add(s, s.pending, s.pending > 0)
+		}
 	}
 	c.kick()
 }

@@ -261,7 +261,7 @@ func (p *path) Fill(b []byte, turn carrier.Turn) ([]byte, int) {
 		p.sentBlind(len(b) - begin)
 	}
 	if turn.Early {
-		return b, 0
+		return b, t.send.unsent()
 	}
 	b = t.appendControl(b, p)
 	if t.phase == opening && messages {

@@ -30,6 +30,10 @@ import (
 type Carrier struct {
 	User uint32 // whose carrier it is: the origin knows it from the token
 
+	// Told says that an origin's client has been told elsewhere what its session says first: that may wait for what the
+	// client says. Set before Serve or Start.
+	Told bool
+
 	// Settled is told once, at the origin, that the peer has proved itself or that the
 	// carrier has ended before. It must not wait. nil: nobody is told. Set before Start.
 	Settled func()
@@ -39,10 +43,6 @@ type Carrier struct {
 	// is wanted. Neither waits. Set before Start or Serve.
 	Newest func() (list []byte, version uint32)
 	Fronts func(list []byte)
-
-	// Told says that an origin's client has been told elsewhere what its session says first: that may wait for what the
-	// client says. Set before Serve or Start.
-	Told bool
 
 	transport transport.Transport
 	profile   *transport.Profile // the transport's
@@ -57,19 +57,20 @@ type Carrier struct {
 	turns     atomic.Uint32 // grows when the peer may drop what is being written unread
 	alive     liveness
 	in        inbound
-	messages  messages // the gateway door's
-	counted   bool     // among the set's proved ones; Set.mu guards it
-	opened    int      // the writer's: Open frames in early records
+	messages  *messages // nil at the stream door
 	shape     shape
 	plays     atomic.Bool // there is an opening; c.mu guards what it is
 	size      int         // of the message of it that is being made, or 0; the writer's
-	fills     bool        // that message says nothing; the writer's
+	opened    byte        // the writer's: Open frames in early records
+	fills     bool        // the message that is being made says nothing; the writer's
+	counted   bool        // among the set's proved ones; Set.mu guards it
+	used      bool        // there were some bytes of records since it had rested before; c.mu guards it
 	writer    func()      // c.write: a closure made once
 	ackFlush  func()      // c.flushAcks, likewise
 
 	mu          sync.Mutex // guards the following; never held across I/O
 	queue       writeQueue
-	opening     opening
+	opening     *opening // nil: there is none, or it is over
 	acks        ackSchedule
 	silence     tasks.Timer // until a first word goes that waits; zero: none does
 	out         outbound
@@ -79,7 +80,6 @@ type Carrier struct {
 	senders     slotSet
 	unusedSince int64  // when a sender last left it, Unix ns
 	moved       uint64 // bytes of records, both ways, when it last rested
-	used        bool   // there were some since it had rested before
 }
 
 // Party is a carrier's end of its session. One goroutine at a time calls Head, Early at
@@ -165,7 +165,9 @@ var (
 // which end when the carrier does. A carrier of a Set that is closed is dead.
 func New(s *Set, t transport.Transport, p Party, user uint32) *Carrier {
 	c := &Carrier{User: user, transport: t, profile: t.Profile(), party: p, set: s}
-	c.queue.work.L = &c.mu
+	if c.profile.Messages {
+		c.messages, c.queue.work = new(messages), sync.NewCond(&c.mu)
+	}
 	c.path.texts = c.profile.Messages
 	c.writer, c.ackFlush = c.write, c.flushAcks
 	c.ShapeFor("")
@@ -219,7 +221,7 @@ func (c *Carrier) CloseFor(why Cause) {
 	c.queue.stop()
 	c.path.turn.Stop()
 	c.silence.Stop()
-	c.opening.stop()
+	c.dropOpening()
 	c.doubt.timer.Stop()
 	c.doubt.timer = tasks.Timer{}
 	lane := c.path.lane
@@ -411,8 +413,8 @@ func (l *slotSet) list() []*Slot {
 // ackSchedule is the slots whose acks are due, and when. Carrier.mu guards it.
 type ackSchedule struct {
 	due   []*Slot
-	timer tasks.Timer // until the acks that are due are sent; zero: none is
-	at    time.Time   // when that is
+	timer tasks.Timer   // until the acks that are due are sent; zero: none is
+	at    time.Duration // when that is, since started
 }
 
 func (a *ackSchedule) add(c *Carrier, s *Slot, within time.Duration) {
@@ -425,11 +427,11 @@ func (a *ackSchedule) add(c *Carrier, s *Slot, within time.Duration) {
 
 // within has flushAcks called in time.
 func (a *ackSchedule) within(c *Carrier, within time.Duration) {
-	at := time.Now().Add(within)
+	at := time.Since(started) + within
 	switch {
 	case a.timer.IsZero():
 		a.timer = c.set.tasks.AfterFunc(within, c.ackFlush) // one that is kept would cost an idle client more than this garbage
-	case at.Before(a.at):
+	case at < a.at:
 		a.timer.Reset(within)
 	default:
 		return

@@ -252,11 +252,8 @@ func (c *Carrier) settle(n uint64, isNews bool, now time.Time) (trusted bool) {
 
 // rested is for how long nothing has moved. c.mu is held.
 func (c *Carrier) rested(now time.Time) time.Duration {
-	at := time.Unix(0, c.alive.lastRx.Load())
-	if c.out.at.After(at) {
-		at = c.out.at
-	}
-	return max(now.Sub(at), 0)
+	at := max(c.alive.lastRx.Load(), c.out.at)
+	return max(time.Duration(now.UnixNano()-at), 0)
 }
 
 // Rested is for how long nothing had moved on a carrier when what its peer, or the edge, owes an answer to

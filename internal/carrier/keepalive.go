@@ -157,7 +157,7 @@ func (c *Carrier) Check(now time.Time) {
 		if !c.profile.AsksEdge { // which may have fallen silent meanwhile
 			return
 		}
-	case c.messages.asksAfter(c.overdue(now)):
+	case c.profile.Messages && c.messages.asksAfter(c.overdue(now)):
 		c.Ping()
 		return
 	}

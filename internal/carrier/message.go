@@ -27,7 +27,7 @@ const numberLen = 4
 const leastFill = 512
 
 // messages is what a carrier knows of the messages of the gateway door, which come late,
-// twice, or not at all. The zero value is ready.
+// twice, or not at all. The zero value is ready; a carrier of the stream door has none.
 type messages struct {
 	last time.Time // the writer's: when one went
 	told uint32    // the writer's: the peer was told that all before have come
@@ -52,7 +52,7 @@ func (c *Carrier) writeMessage() error {
 	if !c.waitPace() {
 		return nil
 	}
-	m := &c.messages
+	m := c.messages
 	body, head, t := c.composeMessage(binary.BigEndian.AppendUint32(transport.GetBody(wire.MaxTextBody), m.number))
 	defer func() { transport.PutBody(body) }()
 	switch {
@@ -143,7 +143,7 @@ func (c *Carrier) waitPace() bool {
 func (c *Carrier) wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.queue.work.Signal()
+	c.queue.changed()
 }
 
 // patience is how long what has waited since then may wait on. c.mu is held.
@@ -296,6 +296,20 @@ func (m *messages) confirm(got uint32) error {
 	m.got = max(m.got, got)
 	if m.waiting && got > m.first {
 		m.waiting, m.first, m.since, m.asked = got <= m.final, got, time.Now(), 0
+	}
+	return nil
+}
+
+// got notes that the peer has all messages before n, as it says. The error is errGot: at the stream door
+// no message has a number.
+func (c *Carrier) got(n uint32) error {
+	switch {
+	case c.messages != nil:
+		err := c.messages.confirm(n)
+		c.wake() // what waited for this may go
+		return err
+	case n > 0:
+		return errGot
 	}
 	return nil
 }

@@ -15,14 +15,14 @@ import (
 
 // opening is the first messages of a carrier of the stream door, which go as those of some other WebSocket: who says how
 // much when. Both ends know them, by a secret of the user's and the carrier's token. Whoever has something to say, says it
-// by the next message that is theirs, whose turn it waits for no longer than mostHold; who has nothing, fills it. Carrier.mu
-// guards it.
+// by the next message that is theirs, whose turn it waits for no longer than mostHold; who has nothing, fills it. A carrier has
+// none when it is over: it would be a part of what an idle client costs. Carrier.mu guards it.
 type opening struct {
-	steps []step // nil: there are none, or they are over
-	mine  int    // messages that have gone
-	came  int    // messages that have come
-	left  int    // bytes that may fill messages yet
-	armed int    // messages that had gone when timer was set, and one
+	steps []step
+	mine  int // messages that have gone
+	came  int // messages that have come
+	left  int // bytes that may fill messages yet
+	armed int // messages that had gone when timer was set, and one
 	next  tasks.Timer
 	hold  tasks.Timer
 	until time.Time // when hold is over; zero: it is not set
@@ -75,7 +75,7 @@ func (c *Carrier) Play(token *wire.Token) {
 	defer c.mu.Unlock()
 	c.plays.Store(true)
 	c.shape.opening = 0
-	c.opening.steps, c.opening.left = stepsOf(secret, token.Nonce()), fillDown
+	c.opening = &opening{steps: stepsOf(secret, token.Nonce()), left: fillDown}
 	if c.set.asks {
 		c.opening.left = fillUp
 	}
@@ -139,8 +139,8 @@ func (o *opening) own(isClient bool) (s step, isTurn, goesOn, ok bool) {
 // arm has the next message go in time if it is this end's turn, and what waits after a while anyway, at least so long. c.mu is
 // held.
 func (c *Carrier) arm(least time.Duration) {
-	o := &c.opening
-	if o.steps == nil || c.dead.Load() {
+	o := c.opening
+	if o == nil || c.dead.Load() {
 		return
 	}
 	s, isTurn, goesOn, ok := o.own(c.set.asks)
@@ -165,7 +165,7 @@ func (c *Carrier) arm(least time.Duration) {
 
 // holdFor lets what waits go after a time, or sooner if that was said before. c.mu is held.
 func (c *Carrier) holdFor(least, most time.Duration) {
-	o, now := &c.opening, time.Now()
+	o, now := c.opening, time.Now()
 	if !o.until.IsZero() && o.until.Before(now.Add(most)) {
 		return
 	}
@@ -180,7 +180,7 @@ func (c *Carrier) holdFor(least, most time.Duration) {
 func (c *Carrier) due(turn int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.opening.steps == nil || turn != c.opening.mine+1 {
+	if c.opening == nil || turn != c.opening.mine+1 {
 		return
 	}
 	c.queue.due, c.queue.shut = true, false
@@ -191,7 +191,7 @@ func (c *Carrier) due(turn int) {
 func (c *Carrier) letGo(until time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.opening.steps == nil || !until.Equal(c.opening.until) {
+	if c.opening == nil || !until.Equal(c.opening.until) {
 		return
 	}
 	if c.opening.until = (time.Time{}); c.queue.wants() {
@@ -237,6 +237,9 @@ func (c *Carrier) takes(s step, goesOn bool) time.Duration {
 func (c *Carrier) beginStep() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.opening == nil {
+		return 0
+	}
 	s, _, _, ok := c.opening.own(c.set.asks)
 	if !ok {
 		c.endOpening()
@@ -265,9 +268,9 @@ func (c *Carrier) beginStep() int {
 func (c *Carrier) endStep(goes bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	o := &c.opening
+	o := c.opening
 	switch {
-	case o.steps == nil:
+	case o == nil:
 		return
 	case !goes:
 		c.endOpening()
@@ -285,7 +288,7 @@ func (c *Carrier) endStep(goes bool) {
 func (c *Carrier) hearStep() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.opening.steps != nil {
+	if c.opening != nil {
 		c.opening.came++
 		c.arm(leastHold)
 	}
@@ -300,7 +303,7 @@ func (c *Carrier) skipOpening() {
 
 // endOpening has all go as it is from now on. c.mu is held.
 func (c *Carrier) endOpening() {
-	c.opening.stop()
+	c.dropOpening()
 	c.plays.Store(false)
 	if c.queue.shut || c.queue.due {
 		c.queue.shut, c.queue.due = false, false
@@ -308,17 +311,23 @@ func (c *Carrier) endOpening() {
 	}
 }
 
-func (o *opening) stop() {
-	o.next.Stop()
-	o.hold.Stop()
-	*o = opening{}
+// dropOpening stops what is to come of it. c.mu is held.
+func (c *Carrier) dropOpening() {
+	if o := c.opening; o != nil {
+		o.next.Stop()
+		o.hold.Stop()
+		c.opening = nil
+	}
 }
 
 // fillWith is how many bytes fill a message that lacks so many.
 func (c *Carrier) fillWith(lacks int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	o := &c.opening
+	o := c.opening
+	if o == nil {
+		return 0
+	}
 	n := max(min(lacks, o.left/fillPart), 0)
 	if c.isSlow() {
 		n, o.left = 0, 0

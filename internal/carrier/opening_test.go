@@ -234,8 +234,8 @@ func TestWhatDoesNotFitGoesOnInTheOpening(t *testing.T) {
 		s.add(1500)
 		time.Sleep(4*mostHold + time.Millisecond)
 		synctest.Wait()
-		if len(s.filled) < 2 || s.left > 0 || c.opening.steps == nil {
-			t.Errorf("got messages of %d, %d bytes are left, opening over: %v", s.filled, s.left, c.opening.steps == nil)
+		if len(s.filled) < 2 || s.left > 0 || c.opening == nil {
+			t.Errorf("got messages of %d, %d bytes are left, opening over: %v", s.filled, s.left, c.opening == nil)
 		}
 	})
 }
@@ -255,8 +255,8 @@ func TestWhatMayGoAtLastEndsNoOpening(t *testing.T) {
 		c.release()
 		time.Sleep(mostHold + time.Millisecond)
 		synctest.Wait()
-		if s.left > 0 || c.opening.steps == nil {
-			t.Errorf("%d bytes are left, opening over: %v", s.left, c.opening.steps == nil)
+		if s.left > 0 || c.opening == nil {
+			t.Errorf("%d bytes are left, opening over: %v", s.left, c.opening == nil)
 		}
 	})
 }
@@ -292,8 +292,8 @@ func TestALongMessageLeavesFillsToOthers(t *testing.T) {
 		c.beginOpening()
 		time.Sleep(2 * mostPage)
 		synctest.Wait()
-		if n := len(d.messages()); n != 2 || c.opening.steps == nil {
-			t.Errorf("got %d messages, opening over: %v, want two and more to come", n, c.opening.steps == nil)
+		if n := len(d.messages()); n != 2 || c.opening == nil {
+			t.Errorf("got %d messages, opening over: %v, want two and more to come", n, c.opening == nil)
 		}
 	})
 }
@@ -307,7 +307,7 @@ func TestBulkEndsTheOpening(t *testing.T) {
 		s.add(mostWaiting + 1)
 		time.Sleep(mostHold + time.Millisecond)
 		synctest.Wait()
-		if c.opening.steps != nil || c.queue.shut {
+		if c.opening != nil || c.queue.shut {
 			t.Error("bulk waits for its turn")
 		}
 		s.slot.Drop()
@@ -331,7 +331,7 @@ func TestWhatFillsMessagesIsBounded(t *testing.T) {
 				if got := padded(t, d); got > most || got == 0 {
 					t.Errorf("client %v: got %d bytes that fill messages, want some and %d at most", isClient, got, most)
 				}
-				if c.opening.steps != nil {
+				if c.opening != nil {
 					t.Errorf("client %v: the opening is not over after %d messages", isClient, len(d.wrote))
 				}
 				c.Close()
@@ -371,7 +371,7 @@ func TestABudgetEndsTheOpening(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _, _ := played(t, false)
 		c.takePath(1, 15_000)
-		if c.opening.steps != nil || c.queue.shut {
+		if c.opening != nil || c.queue.shut {
 			t.Error("the opening goes on")
 		}
 		c.Close()

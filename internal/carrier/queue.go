@@ -16,12 +16,12 @@ const (
 
 // writeQueue is who waits to write, and what. Carrier.mu guards it.
 type writeQueue struct {
-	work    sync.Cond // on Carrier.mu: what a writer that paces waits for has changed
-	running bool      // somebody writes
-	held    bool      // the session lets no record go; whoever reads says when
-	speak   bool      // the session has something to say
-	early   bool      // what is written may hold Open frames alone
-	spent   bool      // no record may go any more
+	work    *sync.Cond // on Carrier.mu: what a writer that paces waits for has changed; nil at the stream door, where none does
+	running bool       // somebody writes
+	held    bool       // the session lets no record go; whoever reads says when
+	speak   bool       // the session has something to say
+	early   bool       // what is written may hold Open frames alone
+	spent   bool       // no record may go any more
 	small   []*Slot
 	bulk    []*Slot
 	paced   bool   // bulk waits until the path has room for it
@@ -138,7 +138,14 @@ func (q *writeQueue) stop() {
 		s.small, s.bulk, s.asked = false, false, false
 	}
 	q.small, q.bulk, q.control, q.dead = nil, nil, nil, true
-	q.work.Broadcast()
+	q.changed()
+}
+
+// changed tells a writer that paces.
+func (q *writeQueue) changed() {
+	if q.work != nil {
+		q.work.Broadcast()
+	}
 }
 
 // kick sees to it that somebody writes what is in the queue. c.mu is held.
@@ -149,7 +156,7 @@ func (c *Carrier) kick() {
 		c.arm(leastHold)
 	case q.dead || !q.mayWrite():
 	case q.running:
-		q.work.Signal()
+		q.changed()
 	default:
 		q.running = c.set.tasks.Brief(c.writer)
 	}

@@ -300,7 +300,7 @@ func (c *Carrier) deliver(h Handler, plain []byte, early bool, whole []byte) (ke
 func (c *Carrier) count(n, size int) {
 	c.mu.Lock()
 	c.in.bytes, c.in.at = c.in.bytes+uint64(n), time.Since(started)
-	if c.opening.steps != nil && c.in.bytes > mostWaiting { // whoever sends so much waits for what comes back
+	if c.opening != nil && c.in.bytes > mostWaiting { // whoever sends so much waits for what comes back
 		c.endOpening()
 	}
 	tell := c.set.asks && c.path.bring(size)
@@ -379,9 +379,7 @@ func (c *Carrier) carrierWide(h Handler, f wire.Frame) error {
 	case wire.Fronts:
 		return c.takeFronts(f.Body)
 	case wire.Got:
-		err := c.messages.confirm(f.Num)
-		c.wake() // what waited for this may go
-		return err
+		return c.got(f.Num)
 	case wire.Again, wire.Answer:
 		return c.renewal(f)
 	}

@@ -289,7 +289,7 @@ func TestAFillCountsAtBothEnds(t *testing.T) {
 	defer far.Close()
 	near, _ := newOver(newDoor(transport.StreamProfile()))
 	defer near.Close()
-	far.opening.left = 60
+	far.opening = &opening{left: 60}
 	b := far.appendStep([]byte{0, 6}, 50)
 	if err := near.readRecords(bytes.NewReader(b[2:])); err != nil {
 		t.Fatal(err)

@@ -35,10 +35,10 @@ const (
 
 // outbound is what the writer knows of the path. Carrier.mu guards it.
 type outbound struct {
-	confirmed uint64    // bytes that the peer has said came
-	sent      uint64    // bytes of records
-	at        time.Time // when some went last
-	composing bool      // a message is being made that sent does not count yet
+	confirmed uint64 // bytes that the peer has said came
+	sent      uint64 // bytes of records
+	at        int64  // when some went last, Unix ns
+	composing bool   // a message is being made that sent does not count yet
 }
 
 // write is a goroutine that writes until there is nothing to write.
@@ -329,7 +329,7 @@ func (c *Carrier) writing(n, size int, t told) {
 	case t.early: // nobody waits for the answer, which tells that it came nonetheless
 		c.doubt.upto = c.out.sent
 	}
-	c.out.at = now
+	c.out.at = now.UnixNano()
 	if c.path.lane != nil {
 		c.path.lane.Sent(now, n, t.bulk)
 	}

@@ -47,8 +47,7 @@ type Session struct {
 	tunnels     Window        // that have begun
 	held        int           // carriers and tunnels
 	idle        time.Time     // since when held is 0
-	renewed     [4]time.Time  // when it was renewed last, by turns
-	renewals    uint          // how often
+	renewed     *renewals     // nil: it never was
 	displaced   func()        // is told that another session has this one's place; nil: nobody is
 }
 
@@ -74,12 +73,26 @@ func (s *Session) Begin(tunnel uint32) bool {
 func (s *Session) mayRenew(now time.Time) bool {
 	s.origin.mu.Lock()
 	defer s.origin.mu.Unlock()
-	at := &s.renewed[s.renewals%uint(len(s.renewed))]
-	if now.Sub(*at) < renewSpan && s.renewals >= uint(len(s.renewed)) {
+	if s.renewed == nil {
+		s.renewed = new(renewals)
+	}
+	return s.renewed.take(now)
+}
+
+// renewals are when a session was renewed last.
+type renewals struct {
+	at [4]time.Time // by turns
+	n  uint         // how often it was
+}
+
+// take notes another; false if there were too many of late.
+func (r *renewals) take(now time.Time) bool {
+	at := &r.at[r.n%uint(len(r.at))]
+	if now.Sub(*at) < renewSpan && r.n >= uint(len(r.at)) {
 		return false
 	}
 	*at = now
-	s.renewals++
+	r.n++
 	return true
 }
 

@@ -61,15 +61,24 @@ func newAEAD(c Cipher, secret []byte) cipher.AEAD {
 const early = 256
 
 // Window remembers which numbers have come. One that is WindowSize or more below
-// the highest counts as come. The zero Window has none.
+// the highest counts as come. The zero Window has none. It must not be copied.
 type Window struct {
-	next uint64 // one more than the highest that has come
-	bits [WindowSize / 64]uint64
+	next  uint64                   // one more than the highest that has come
+	first uint64                   // while bits is nil: that and all up to next have come, and no others
+	bits  *[WindowSize / 64]uint64 // nil until one comes out of turn, as few do: the bits of idle clients would be much
 }
 
 // Fresh reports whether n has not come, as far as is known.
 func (w *Window) Fresh(n uint64) bool {
-	return n >= w.next || w.next-n <= WindowSize && *w.word(n)>>(n%64)&1 == 0
+	switch {
+	case n >= w.next:
+		return true
+	case w.next-n > WindowSize:
+		return false
+	case w.bits == nil:
+		return n < w.first
+	}
+	return *w.word(n)>>(n%64)&1 == 0
 }
 
 // Take notes that n has come; false if it had.
@@ -77,12 +86,31 @@ func (w *Window) Take(n uint64) bool {
 	if !w.Fresh(n) {
 		return false
 	}
+	switch {
+	case w.bits != nil:
+	case w.next == 0:
+		w.first, w.next = n, n+1
+		return true
+	case n == w.next:
+		w.next++
+		return true
+	default:
+		w.spread()
+	}
 	for i := w.next; i <= n && i < w.next+WindowSize; i++ { // these share their places with older ones
 		*w.word(i) &^= 1 << (i % 64)
 	}
 	w.next = max(w.next, n+1)
 	*w.word(n) |= 1 << (n % 64)
 	return true
+}
+
+// spread has bits say what first does.
+func (w *Window) spread() {
+	w.bits = new([WindowSize / 64]uint64)
+	for n := max(w.first, w.next-min(w.next, WindowSize)); n < w.next; n++ {
+		*w.word(n) |= 1 << (n % 64)
+	}
 }
 
 func (w *Window) word(n uint64) *uint64 { return &w.bits[n/64%uint64(len(w.bits))] }

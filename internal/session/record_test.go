@@ -195,19 +195,32 @@ func TestAForgedNumberMarksNothing(t *testing.T) {
 	}
 }
 
-// A Window says what a set of all numbers would, but for what is too old.
+// A Window says what a set of all numbers would, but for what is too old, however many have come in order at first.
 func TestAWindowIsASet(t *testing.T) {
+	for _, ordered := range []int{0, 1, 63, WindowSize, WindowSize + 1, 3 * WindowSize} {
+		for _, first := range []uint64{0, 1, 5000} {
+			checkWindow(t, first, ordered)
+		}
+	}
+}
+
+func checkWindow(t *testing.T, first uint64, ordered int) {
 	var w Window
 	seen := map[uint64]bool{}
 	var highest uint64
 	for i := range 20000 {
 		n := uint64(rand.Int64N(3000)) + uint64(i)
-		if i%997 == 0 {
+		switch {
+		case i < ordered:
+			n = first + uint64(i)
+		case i == ordered && i > 0:
+			n = first + uint64(rand.IntN(i))
+		case i%997 == 0:
 			n += 5000
 		}
 		fresh := !seen[n] && n+WindowSize > highest
 		if got := w.Take(n); got != fresh {
-			t.Fatalf("%d, highest %d: got %v", n, highest, got)
+			t.Fatalf("%d, highest %d, after %d in order from %d: got %v", n, highest, ordered, first, got)
 		}
 		seen[n], highest = true, max(highest, n)
 	}

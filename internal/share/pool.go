@@ -149,7 +149,7 @@ func (p *Pool[K, W]) first() *Place[K, W] {
 	if payer == nil {
 		return nil
 	}
-	if own := p.strange.mostOf(payer.name.key); own != nil {
+	if own := p.strange.mostOf(payer.key); own != nil {
 		payer = own
 	}
 	return payer.Of.(*held[K, W]).first()

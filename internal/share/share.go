@@ -37,6 +37,7 @@ type Bound[K comparable] struct {
 	mu    sync.Mutex // guards the following, and all accounts
 	taken int64
 	names map[K]*name[K]
+	spare []*name[K] // that have nothing now, for those that come to have something
 	ranks ranks[*name[K]]
 }
 
@@ -58,24 +59,26 @@ func (a *Account[K]) Pay(another *Account[K]) {
 	switch {
 	case a == another:
 		a.bound.refused.Add(1)
-	case a.name == another.name:
+	case a.key == another.key:
 		a.bound.endedWithin.Add(1)
 	default:
 		a.bound.ended.Add(1)
 	}
 }
 
-// name has all that is counted for it, by accounts.
+// name has all that is counted for it, by accounts: those that have something. It is there as long as one has.
 type name[K comparable] struct {
 	node[*name[K]]
-	key      K
 	accounts int
 	few      []*Account[K]       // all of them, while there are no more than are compared
 	ranks    *ranks[*Account[K]] // after that
 }
 
-// top is the account that has most; nil if none has anything.
+// top is the account that has most; nil if none has anything, as of no name.
 func (n *name[K]) top() (most *Account[K]) {
+	if n == nil {
+		return nil
+	}
 	if n.ranks != nil {
 		return n.ranks.top()
 	}
@@ -114,8 +117,9 @@ func (n *name[K]) close(a *Account[K]) {
 type Account[K comparable] struct {
 	Of    any // whatever its owner wants to find again when something of it is to end
 	node  node[*Account[K]]
-	name  *name[K]
+	name  *name[K] // nil while the account has nothing, as most of an idle client's have
 	bound *Bound[K]
+	key   K
 
 	closed bool // nothing is counted any more
 }
@@ -136,17 +140,8 @@ func (b *Bound[K]) Open(key K, of any) *Account[K] {
 	if b == nil {
 		return nil
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := b.names[key]
-	if n == nil {
-		n = &name[K]{key: key}
-		n.of = n
-		b.names[key] = n
-	}
-	a := &Account[K]{Of: of, name: n, bound: b}
+	a := &Account[K]{Of: of, key: key, bound: b}
 	a.node.of = a
-	n.open(a)
 	return a
 }
 
@@ -160,9 +155,6 @@ func (a *Account[K]) Close() {
 	defer b.mu.Unlock()
 	a.add(-a.node.n)
 	a.closed = true
-	if a.name.close(a); a.name.accounts == 0 {
-		delete(b.names, a.name.key)
-	}
 }
 
 // Taken is how much is taken by all.
@@ -233,7 +225,8 @@ func (a *Account[K]) TakeFree(n int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	left, top := b.size-b.taken-n, b.ranks.top()
-	may := left >= b.reserve || left >= 0 && (a.name.n == 0 || top != a.name && isLess(a.name.n, n, top.n))
+	own, has := a.within()
+	may := left >= b.reserve || left >= 0 && (has == 0 || top != own && isLess(has, n, top.n))
 	if may {
 		a.add(n)
 	}
@@ -313,6 +306,12 @@ func (a *Account[K]) add(n int64) {
 	if a.closed {
 		return
 	}
+	if n == 0 {
+		return
+	}
+	if a.name == nil {
+		a.enter()
+	}
 	a.bound.taken += n
 	if a.name.ranks != nil {
 		a.name.ranks.add(&a.node, n)
@@ -320,15 +319,67 @@ func (a *Account[K]) add(n int64) {
 		a.node.n += n
 	}
 	a.bound.ranks.add(&a.name.node, n)
+	if a.node.n == 0 {
+		a.leave()
+	}
+}
+
+// enter has the account's name know it, as it comes to have something.
+func (a *Account[K]) enter() {
+	n := a.bound.names[a.key]
+	if n == nil {
+		n = a.bound.newName()
+		a.bound.names[a.key] = n
+	}
+	n.open(a)
+	a.name = n
+}
+
+// leave undoes enter.
+func (a *Account[K]) leave() {
+	b, n := a.bound, a.name
+	if n.close(a); n.accounts == 0 {
+		delete(b.names, a.key)
+		if n.ranks == nil && len(b.spare) < mostSpare {
+			b.spare = append(b.spare, n)
+		}
+	}
+	a.name = nil
+}
+
+// mostSpare is how many names are kept that have nothing: bytes are counted more often than names are worth making.
+const mostSpare = 64
+
+func (b *Bound[K]) newName() *name[K] {
+	if last := len(b.spare) - 1; last >= 0 {
+		n := b.spare[last]
+		b.spare = b.spare[:last]
+		return n
+	}
+	n := &name[K]{}
+	n.of = n
+	return n
+}
+
+// within is the account's name, or nil if that has nothing, and how much it has.
+func (a *Account[K]) within() (n *name[K], has int64) {
+	if n = a.name; n == nil {
+		n = a.bound.names[a.key]
+	}
+	if n != nil {
+		has = n.n
+	}
+	return n, has
 }
 
 // behind is somebody who has more than the account would have with n more; nil if there is
 // nobody.
 func (a *Account[K]) behind(n int64) *Account[K] {
-	if top := a.bound.ranks.top(); top != nil && top != a.name && isLess(a.name.n, n, top.n) {
+	own, has := a.within()
+	if top := a.bound.ranks.top(); top != nil && top != own && isLess(has, n, top.n) {
 		return top.top()
 	}
-	if top := a.name.top(); top != nil && top != a && isLess(a.node.n, n, top.node.n) {
+	if top := own.top(); top != nil && top != a && isLess(a.node.n, n, top.node.n) {
 		return top
 	}
 	return nil
@@ -346,10 +397,11 @@ func (b *Bound[K]) top() *Account[K] {
 
 // lag is how much less the account has than who has most: of all, or in its name.
 func (a *Account[K]) lag() (n int64) {
-	if top := a.bound.ranks.top(); top != nil && top != a.name {
-		n = top.n - a.name.n
+	own, has := a.within()
+	if top := a.bound.ranks.top(); top != nil && top != own {
+		n = top.n - has
 	}
-	if top := a.name.top(); top != nil && top != a {
+	if top := own.top(); top != nil && top != a {
 		n = max(n, top.node.n-a.node.n)
 	}
 	return n

@@ -88,7 +88,7 @@ func Accept(w http.ResponseWriter, r *http.Request, first []byte) (Transport, er
 		return nil, err
 	}
 	s := newBinarySocket(ws, hj.writer)
-	s.buffered, s.waiter, s.ahead = hj.small, waiterOf(hj.writer), first
+	s.buffered, s.waiter, s.ahead = hj.small, hj.waiter, first
 	return s, nil
 }
 
@@ -149,6 +149,7 @@ func (s *binarySocket) Profile() *Profile { return streamProfile }
 type hijack struct {
 	http.ResponseWriter
 	writer *messageWriter
+	waiter *netpoll.ReadWaiter // nil: messages are waited for by reading
 	small  *bufio.Reader
 }
 
@@ -161,15 +162,23 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	h.writer = newMessageWriter(c)
 	first, _ := rw.Reader.Peek(rw.Reader.Buffered()) // the answer is out already, and a quick client's first byte here
 	h.writer.first = bytes.Clone(first)
-	h.small = bufio.NewReaderSize(h.writer, doorRead)
+	read := doorRead
+	if h.waiter = waiterOf(h.writer); h.waiter != nil {
+		read, h.writer.lends = leastRead, true
+	}
+	h.small = bufio.NewReaderSize(h.writer, read)
 	return h.writer, bufio.NewReadWriter(h.small, bufio.NewWriterSize(h.writer, doorWrite)), nil
 }
 
 // What a carrier's idle end at the origin holds: a chat message is read at
-// once, and a WebSocket header or control frame written at once.
+// once, and a WebSocket header or control frame written at once. Where messages
+// are not waited for by reading no buffer is held for them: the library's has but
+// room for a header, and what comes is read ahead into a buffer that is lent.
 const (
 	doorRead  = 256
 	doorWrite = 136
+	leastRead = 16
+	doorAhead = 1 << 10
 )
 
 // Upgrade asks on c, an open connection to an edge, for a WebSocket. A refusal

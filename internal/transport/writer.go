@@ -99,7 +99,9 @@ const tlsRecord = 16 << 10
 // closes come outside of a message.
 type messageWriter struct {
 	gatherer
-	first []byte // read with the upgrade's answer, to be read before the rest
+	first []byte           // read with the upgrade's answer, or into ahead, to be read before the rest
+	ahead *[doorAhead]byte // lent by the pool while it holds what first is; nil: it does not
+	lends bool             // what is read in small pieces is read ahead
 }
 
 // pieceSize is a message of one full record with its WebSocket header.
@@ -122,13 +124,42 @@ func (w *messageWriter) watch(progress func()) {
 	}
 }
 
+// Read reads into a buffer of the pool where p is small: the library's own, kept for good, would cost an idle
+// client more than its tunnel does.
 func (w *messageWriter) Read(p []byte) (int, error) {
 	if len(w.first) == 0 {
-		return w.Conn.Read(p)
+		if !w.lends || len(p) >= doorAhead {
+			return w.Conn.Read(p)
+		}
+		if err := w.readAhead(); err != nil {
+			return 0, err
+		}
 	}
 	n := copy(p, w.first)
-	w.first = w.first[n:]
+	if w.first = w.first[n:]; len(w.first) == 0 {
+		w.first = nil
+		w.giveBack()
+	}
 	return n, nil
+}
+
+var aheads = sync.Pool{New: func() any { return new([doorAhead]byte) }}
+
+func (w *messageWriter) readAhead() error {
+	w.ahead = aheads.Get().(*[doorAhead]byte)
+	n, err := w.Conn.Read(w.ahead[:])
+	if w.first = w.ahead[:n]; n > 0 {
+		return nil // an error comes again
+	}
+	w.giveBack()
+	return err
+}
+
+func (w *messageWriter) giveBack() {
+	if w.ahead != nil {
+		aheads.Put(w.ahead)
+		w.ahead = nil
+	}
 }
 
 // Cork stands between TLS and TCP. crypto/tls hands over every record of

@@ -65,7 +65,7 @@ func (c *Carrier) begin() {
 	case c.set.asks, !c.Told && !c.profile.Messages:
 		c.speak()
 	case c.Told:
-		c.later(wait(mostSilent), c.speak)
+		c.speakLater(wait(mostSilent))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"culvert/internal/tasks"
 	"culvert/internal/wire"
 )
 
@@ -139,13 +140,21 @@ func (c *Carrier) skipFill(r io.Reader, n int) error {
 	return c.fillFrom(r, make([]byte, n))
 }
 
-// later calls f after a while, unless the carrier has ended.
-func (c *Carrier) later(d time.Duration, f func()) {
+// speakLater is speak after a while, unless the carrier has ended.
+func (c *Carrier) speakLater(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.dead.Load() {
-		c.silence = c.set.tasks.AfterFunc(d, f)
+		c.silence = c.set.tasks.AfterFunc(d, c.breakSilence)
 	}
+}
+
+// breakSilence keeps no timer that is over: an idle client needs none.
+func (c *Carrier) breakSilence() {
+	c.mu.Lock()
+	c.silence = tasks.Timer{}
+	c.mu.Unlock()
+	c.speak()
 }
 
 // take is as much of pad as is left of most, of which some is spent.

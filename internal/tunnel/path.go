@@ -76,7 +76,7 @@ func (t *Tunnel) sendBy(c *carrier.Carrier, alone bool) *path {
 		return nil
 	}
 	if before != nil && before != p {
-		t.orphaned = time.Now() // c may turn out to be no good
+		t.orphaned = instantOf(time.Now()) // c may turn out to be no good
 	}
 	if alone {
 		for _, o := range t.paths {
@@ -233,7 +233,7 @@ func (t *Tunnel) bury(p *path) {
 	t.send.lose(p, false)
 	t.paths = slices.DeleteFunc(t.paths, func(o *path) bool { return o == p })
 	if used && t.current() == nil && (!p.carrier.Profile().Unproven || p.carrier.Heard()) {
-		t.orphaned = time.Now()
+		t.orphaned = instantOf(time.Now())
 	}
 	if !p.carrier.AllCame() || !p.carrier.Spent() {
 		t.deaths++

@@ -41,9 +41,9 @@ type Session struct {
 	givenUp  bool   // client: no tunnel begins any more
 	carriers int
 	charged  []*carrier.Carrier // those that the user is charged with
-	unused   time.Time          // since when it has had neither carrier nor tunnel
+	unused   instant            // since when it has had neither carrier nor tunnel
 
-	given time.Time // when it was given to a carrier last, which may not have joined yet; Table.mu guards it
+	given instant // when it was given to a carrier last, which may not have joined yet; Table.mu guards it
 }
 
 // over is the last word of a tunnel: an Ack when all was in order, else a Reset.
@@ -58,7 +58,7 @@ type over struct {
 const maxOver = 256
 
 func (tb *Table) newSession(user uint32) *Session {
-	s := &Session{User: user, table: tb, tunnels: map[uint32]*Tunnel{}, unused: time.Now()}
+	s := &Session{User: user, table: tb, tunnels: map[uint32]*Tunnel{}, unused: instantOf(time.Now())}
 	if !tb.isClient {
 		s.accounts = tb.Shares.open(user, s)
 	}
@@ -147,7 +147,7 @@ func (s *Session) takeBack(t *Tunnel) {
 		p.sends = false // it may be given a turn all the same
 	}
 	t.send.lose(nil, true)
-	t.paths, t.phase, t.session, t.id, t.orphaned = nil, waiting, nil, 0, time.Now()
+	t.paths, t.phase, t.session, t.id, t.orphaned = nil, waiting, nil, 0, instantOf(time.Now())
 }
 
 func (s *Session) find(id uint32) *Tunnel {
@@ -305,7 +305,7 @@ func (s *Session) ended(id uint32, word wire.Frame, said bool, c *carrier.Carrie
 	s.mu.Lock()
 	delete(s.tunnels, id)
 	if len(s.tunnels) == 0 {
-		s.unused = time.Now()
+		s.unused = instantOf(time.Now())
 	}
 	s.mu.Unlock()
 	s.living(-1)
@@ -412,7 +412,7 @@ func (s *Session) Ended(c *carrier.Carrier) {
 	defer s.mu.Unlock()
 	s.carriers--
 	s.dismiss(c)
-	s.unused = time.Now()
+	s.unused = instantOf(time.Now())
 	if !s.table.isClient {
 		return
 	}
@@ -445,12 +445,12 @@ func (s *Session) Window(path byte, trip time.Duration) *pace.Window {
 func (tb *Table) dropUnused(s *Session, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.carriers > 0 || len(s.tunnels) > 0 || now.Sub(s.unused) <= wire.HoldTunnel {
+	if s.carriers > 0 || len(s.tunnels) > 0 || s.unused.until(now) <= wire.HoldTunnel {
 		return
 	}
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
-	if now.Sub(s.given) > wire.HoldTunnel {
+	if s.given.until(now) > wire.HoldTunnel {
 		tb.drop(s)
 	}
 }
@@ -459,7 +459,7 @@ func (tb *Table) dropUnused(s *Session, now time.Time) {
 func (tb *Table) sessionOf(agreed *session.Session) *Session {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
-	now := time.Now()
+	now := instantOf(time.Now())
 	if s := tb.agreed[agreed]; s != nil {
 		s.given = now
 		return s

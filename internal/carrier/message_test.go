@@ -415,3 +415,15 @@ func TestAClientAsksSeldomWhatItMisses(t *testing.T) {
 		c.set.tasks.Wait()
 	})
 }
+
+// Messages of the stream door have no numbers: who says that some came is wrong, and ends no more than the carrier.
+func TestNoNumberedMessageCameAtTheStreamDoor(t *testing.T) {
+	t.Parallel()
+	c, _ := newOf(newDoor(transport.StreamProfile()), false)
+	defer c.Close()
+	for n, want := range map[uint32]error{0: nil, 1: errGot} {
+		if err := c.carrierWide(c.Handler(), wire.Frame{Kind: wire.Got, Num: n}); err != want {
+			t.Errorf("Got of %d: got %v, want %v", n, err, want)
+		}
+	}
+}

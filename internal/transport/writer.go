@@ -148,11 +148,12 @@ var aheads = sync.Pool{New: func() any { return new([doorAhead]byte) }}
 func (w *messageWriter) readAhead() error {
 	w.ahead = aheads.Get().(*[doorAhead]byte)
 	n, err := w.Conn.Read(w.ahead[:])
-	if w.first = w.ahead[:n]; n > 0 {
-		return nil // an error comes again
+	if n == 0 {
+		w.giveBack()
+		return err
 	}
-	w.giveBack()
-	return err
+	w.first = w.ahead[:n]
+	return nil // an error comes again
 }
 
 func (w *messageWriter) giveBack() {

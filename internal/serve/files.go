@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"culvert/internal/guise"
@@ -184,12 +185,26 @@ func listen(at Address, shared bool, wrap func(net.Listener) net.Listener, secur
 	}
 	listener, err := by.Listen(context.Background(), "tcp", string(at))
 	if err != nil {
-		return nil, fmt.Errorf("CULVERT_LISTEN: %w", err)
+		return nil, notListening("CULVERT_LISTEN", err)
 	}
 	if wrap != nil {
 		listener = wrap(listener)
 	}
 	return guise.Listen(listener, secure), nil
+}
+
+// notListening is err, of an address that a setting names, with what to try.
+func notListening(setting string, err error) error {
+	try := "choose another"
+	switch {
+	case errors.Is(err, syscall.EACCES):
+		try = "ports below 1024 are the system's: start it by its unit, as root, or after setcap cap_net_bind_service=+ep, or choose another"
+	case errors.Is(err, syscall.EADDRINUSE):
+		try = "another program has the port (ss -ltnp names it): stop that, or choose another"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		try = "this machine has no such address, or not yet"
+	}
+	return fmt.Errorf("%s: %w; %s", setting, err, try)
 }
 
 // config returns nil if no certificate is set.

@@ -28,7 +28,7 @@ const requestPatience = 30 * time.Second
 // obtain gets a certificate into the folder: an order of RFC 8555, by the one challenge that needs no other port.
 func (a *applicant) obtain(ctx context.Context) error {
 	if err := os.MkdirAll(a.Folder, 0o700); err != nil {
-		return err
+		return fmt.Errorf("CULVERT_ACME_FOLDER: %w; name a folder that this user may write into", err)
 	}
 	client, err := a.account(ctx)
 	if err != nil {

@@ -288,7 +288,7 @@ func (at AdminAddress) listen(log *slog.Logger) (net.Listener, error) {
 	}
 	ln, err := net.Listen("tcp", string(at))
 	if err != nil {
-		return nil, fmt.Errorf("CULVERT_ADMIN_LISTEN: %w", err)
+		return nil, notListening("CULVERT_ADMIN_LISTEN", err)
 	}
 	return ln, nil
 }

@@ -10,7 +10,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -226,6 +228,29 @@ func TestAServiceIsTakenOver(t *testing.T) {
 	if c, err := net.Dial("tcp", own.Addr().String()); err == nil {
 		c.Close()
 		t.Error("the other address is still listened at after the end")
+	}
+}
+
+// Who cannot listen is told which setting says where, and what to try.
+func TestAnAddressThatCannotBeHadSaysWhatToTry(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for at, want := range map[string]string{taken.Addr().String(): "another program has the port", "192.0.2.1:8080": "no such address, or not yet"} {
+		_, err := TLSFiles{}.Listen(Address(at), false, nil, NewFiles(quiet))
+		_, admin := AdminAddress(at).listen(quiet)
+		for setting, err := range map[string]error{"CULVERT_LISTEN: ": err, "CULVERT_ADMIN_LISTEN: ": admin} {
+			if err == nil || !strings.HasPrefix(err.Error(), setting) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: got %v, want %q and %q", at, err, setting, want)
+			}
+		}
+	}
+	denied := &os.SyscallError{Syscall: "bind", Err: syscall.EACCES}
+	if err := notListening("CULVERT_LISTEN", denied); !strings.Contains(err.Error(), "below 1024") {
+		t.Errorf("got %v, want what to do for a port below 1024", err)
 	}
 }
 

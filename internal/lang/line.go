@@ -10,6 +10,10 @@ const (
 	atEnd     = "\u2069"
 )
 
+// Menus are the English names of WhatsApp's own menus, which stand in every language's texts. They belong in one line: two halves
+// would each be laid out by themselves.
+const Menus = "Settings, Storage and data, Proxy"
+
 // Line is a line of text in l for a terminal, which knows nothing of l's direction: it is marked to be read from right to left
 // if l is, and what is typed or read the other way within it, as --lan or 192.0.2.1:443, to stay as it is.
 func (l Language) Line(text string) string {

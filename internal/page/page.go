@@ -31,6 +31,8 @@ th,td{text-align:start;vertical-align:top;padding:.3rem 0;border-bottom:1px soli
 th{font-weight:400;color:var(--soft);padding-inline-end:2rem}
 code,pre{font:.9rem/1.5 ui-monospace,monospace;direction:ltr;unicode-bidi:isolate}
 pre,.link{display:block;background:var(--box);padding:.75rem;margin:.5rem 0;text-align:left;white-space:pre-wrap;overflow-wrap:anywhere;user-select:all}
+bdi{white-space:nowrap}
+@media(max-width:21rem){bdi{white-space:normal}}
 .qr{margin:1rem 0;padding:0}
 .qr svg{display:block;width:min(100%,26rem);height:auto;background:#fff}
 nav{display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;margin-top:2.5rem;padding-top:.75rem;border-top:1px solid var(--line);font-size:.9rem}`
@@ -55,14 +57,11 @@ func (d *Document) Add(element, message string, args ...any) {
 	d.open(element, isolate(html.EscapeString(d.Say(message, args...))))
 }
 
-// menus are the English names of WhatsApp's own menus, which stand in every language's texts.
-const menus = "Settings, Storage and data, Proxy"
-
 // isolate keeps what is typed or read as it is from left to right within a text of the other direction, where "--lan"
-// would be "lan--". Text is escaped already.
+// would be "lan--", and whole in one line where there is room: in two, each half would stand by itself. Text is escaped already.
 func isolate(text string) string {
 	const begin, end = `<bdi dir="ltr">`, `</bdi>`
-	text = strings.ReplaceAll(text, menus, begin+menus+end)
+	text = strings.ReplaceAll(text, lang.Menus, begin+lang.Menus+end)
 	var b strings.Builder
 	for {
 		before, flag, found := strings.Cut(text, "--")

@@ -3,6 +3,8 @@ package term
 import (
 	"strings"
 	"unicode"
+
+	"culvert/internal/lang"
 )
 
 // Columns is how many columns of a terminal s takes: Chinese letters take two, marks above and below others none.
@@ -33,13 +35,27 @@ func isWide(r rune) bool {
 		0x20000 <= r && r <= 0x3FFFD
 }
 
+// noBreak is a space at which no line ends.
+const noBreak = "\u00A0"
+
+// wrapText is Wrap of a sentence for people, in which WhatsApp's menus stay together.
+func wrapText(s string, columns int) []string {
+	lines := Wrap(strings.ReplaceAll(s, lang.Menus, strings.ReplaceAll(lang.Menus, " ", noBreak)), columns)
+	for i, l := range lines {
+		lines[i] = strings.ReplaceAll(l, noBreak, " ")
+	}
+	return lines
+}
+
+func endsWord(r rune) bool { return unicode.IsSpace(r) && r != '\u00A0' }
+
 // Wrap breaks s between words into lines of at most so many columns, as far as its words allow that. Chinese, which
 // has no spaces, is broken between any two letters but before a mark that ends something. There is one line at least.
 // Bytes that are no UTF-8 become U+FFFD, which a terminal shows in one column: on lines of their own, pieces of letters
 // could make others.
 func Wrap(s string, columns int) (lines []string) {
 	line := ""
-	for _, word := range strings.Fields(strings.ToValidUTF8(s, "\uFFFD")) {
+	for _, word := range strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), endsWord) {
 		if line != "" && Columns(line)+1+Columns(word) > columns && !mayBreak(word) {
 			lines, line = append(lines, line), ""
 		}

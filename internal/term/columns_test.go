@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"culvert/internal/lang"
 )
 
 func TestColumnsAreWhatATerminalNeeds(t *testing.T) {
@@ -35,6 +37,21 @@ func TestLinesEndBetweenWordsOrWideLetters(t *testing.T) {
 		if got := Wrap(c.text, 8); !slices.Equal(got, c.want) {
 			t.Errorf("%q: got %q, want %q", c.text, got, c.want)
 		}
+	}
+}
+
+// In a text from right to left, halves of a path of menus would change places.
+func TestWhatsAppsMenusStandInOneLine(t *testing.T) {
+	t.Parallel()
+	for _, l := range lang.All {
+		var b strings.Builder
+		NewConsole(&b).In(l).Say("In WhatsApp, under Settings, Storage and data, Proxy, enter")
+		if !strings.Contains(b.String(), lang.Menus) {
+			t.Errorf("%s: got %q, want %q in one line", l, b.String(), lang.Menus)
+		}
+	}
+	if got, want := wrapText("enter it under "+lang.Menus, 20), []string{"enter it under", lang.Menus}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

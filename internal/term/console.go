@@ -164,7 +164,7 @@ func (c *Console) Step(m Mark, took time.Duration, format string, args ...any) {
 	if time != "" && Columns(text) > width-indent-len(time) {
 		width -= len(time) + indent
 	}
-	lines := Wrap(text, width)
+	lines := wrapText(text, width)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s", c.Paint(m), c.lang.Line(lines[0]))
 	for _, l := range lines[1:] {
@@ -207,7 +207,7 @@ func (c *Console) lines(margin, text string) string {
 			b.WriteString(margin + paragraph + "\n")
 			continue
 		}
-		for _, l := range Wrap(paragraph, TextWidth-len(margin)) {
+		for _, l := range wrapText(paragraph, TextWidth-len(margin)) {
 			b.WriteString(margin + c.lang.Line(l) + "\n")
 		}
 	}

@@ -27,7 +27,8 @@ import (
 const publicName = "public.site.test"
 
 // Chromium is told of an ECH configuration by a resolver over HTTPS, and the client by its link: what the network sees of their
-// connections is alike, for pages and for sockets, in fingerprint, length and the length of what is encrypted.
+// connections is alike, for pages and for sockets, in fingerprint, length and the length of what is encrypted: for a name of this
+// length, as docs/CLIENT.md tells.
 func TestAnEncryptedHelloIsTheBrowsers(t *testing.T) {
 	if os.Getenv("CULVERT_REAL") == "" {
 		t.Skip("CULVERT_REAL is not set: it takes Chromium")

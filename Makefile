@@ -98,7 +98,7 @@ censor: ## try the programs on paths that freeze, starve, count and die, and pri
 looks: ## take from Debian's browsers anew how the client's connections begin (root, a minute)
 	@.ci/looks take
 
-shape: ## say how well a decision tree tells carriers from chat pages in Chromium by sizes and times (Debian, 10 minutes)
+shape: ## say how well a decision tree tells carriers from chat pages in Chromium by sizes and times (Debian, 15 minutes)
 	@.ci/shape all
 
 hostile: ## attack the programs for half an hour beside ten honest users, and print what those notice (Linux)

@@ -52,6 +52,8 @@ const (
 	leastIdle, mostIdleHold = 50 * time.Millisecond, 200 * time.Millisecond
 	// leastRest is how long what did not fit into a message waits at least.
 	leastRest = 2 * time.Millisecond
+	// mostWhole is the length up to which a message is as long as what waits, rather than that another follows at once.
+	mostWhole = 600
 	// mostWaiting is what is too much to go by such messages.
 	mostWaiting = 3500
 	// recordMore is what a record has beside frames, and leastPlayed how long a message may be at least that is one.
@@ -258,7 +260,7 @@ func (c *Carrier) beginStep() int {
 	if isShort {
 		size = min(waiting+recordMore, leastPlayed)
 	}
-	if all := waiting + recordMore; all > size && all < size*3/2 {
+	if all := waiting + recordMore; all > size && all < max(size*3/2, mostWhole) {
 		size = all
 	}
 	return size

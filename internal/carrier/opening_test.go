@@ -26,6 +26,7 @@ func TestTheTextHasTheOpeningsNumbers(t *testing.T) {
 	for _, words := range []string{
 		fmt.Sprintf("%d bytes at the client and %d at the origin", fillUp, fillDown), fmt.Sprintf("for %d ms at most, %d ms where", mostHold.Milliseconds(), mostTurn.Milliseconds()),
 		fmt.Sprintf("%d ms what nobody waits for", mostIdleHold.Milliseconds()), fmt.Sprintf("more than %d bytes", mostWaiting),
+		fmt.Sprintf("no more than %d bytes, makes it so", mostWhole),
 		fmt.Sprintf("at most %d, and as many bytes", session.MaxFill),
 	} {
 		if !strings.Contains(string(text), words) {
@@ -257,6 +258,24 @@ func TestWhatMayGoAtLastEndsNoOpening(t *testing.T) {
 		synctest.Wait()
 		if s.left > 0 || c.opening == nil {
 			t.Errorf("%d bytes are left, opening over: %v", s.left, c.opening == nil)
+		}
+	})
+}
+
+// What an app says at once goes as a whole where it is no more than pages say, though the message was to be shorter.
+func TestOneMessageHasWhatWasSaidAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, d, _ := played(t, true)
+		defer c.Close()
+		c.opening.steps = slices.Repeat([]step{80, 80 | stepDown}, 3)
+		s := c.newBulk(1)
+		defer s.slot.Drop()
+		s.add(400)
+		time.Sleep(mostHold + time.Millisecond)
+		synctest.Wait()
+		if n := len(d.messages()); n != 1 || s.left > 0 {
+			t.Errorf("got %d messages, and %d bytes are left, want one that has all", n, s.left)
 		}
 	})
 }

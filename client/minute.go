@@ -192,7 +192,9 @@ func (b *budgets) roomIn(front int) time.Duration {
 // has passed. What the network drops is sent again: if it is let in as another front answers it is lost to chat.
 func (c *Client) awaitRoomAt(ctx context.Context, front int, tried *atomic.Int32) {
 	for over := time.Now().Add(roomAtMost); time.Now().Before(over) && tried.Load() > 0 && c.budgets.roomIn(front) > 0; {
-		dial.Sleep(ctx, admitLook)
+		if !dial.Sleep(ctx, admitLook) {
+			return
+		}
 	}
 }
 

@@ -304,3 +304,23 @@ func TestAFrontWithoutRoomIsNotTriedBesideAnother(t *testing.T) {
 		dial(4*time.Second, "192.0.2.2 0s", "192.0.2.1 2s") // as there is room
 	})
 }
+
+// A dial that is given up waits for no room any more, whoever is being tried.
+func TestADialThatIsGivenUpAwaitsNoRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := new(Client)
+		c.budgets.of(0).minute = minuteLimit{limit: 2, known: true, until: time.Now().Add(time.Hour)}
+		c.budgets.hasBegun(0)
+		c.budgets.hasBegun(0)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		var tried atomic.Int32
+		tried.Store(1)
+		c.awaitRoomAt(ctx, 0, &tried)
+		if got := time.Since(began); got != time.Second {
+			t.Errorf("waited for %v, want %v", got, time.Second)
+		}
+	})
+}

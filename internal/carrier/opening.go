@@ -204,11 +204,11 @@ func (c *Carrier) letGo(until time.Time) {
 
 // Times that programs and people take.
 const (
-	leastServer, mostServer = 300 * time.Microsecond, 30 * time.Millisecond
-	leastAlone, mostAlone   = 5 * time.Millisecond, 60 * time.Millisecond // of one that waits for another
+	leastNext, mostNext     = 300 * time.Microsecond, 30 * time.Millisecond // to say something more, or the first word
+	leastServer, mostServer = 5 * time.Millisecond, 60 * time.Millisecond   // to answer, where another must be asked
 	leastPerson, mostPerson = 2 * time.Second, 9 * time.Second
-	meanPage, mostPage      = 25 * time.Millisecond, 400 * time.Millisecond
-	spreadPage              = 1.3
+	meanPage, mostPage      = 15 * time.Millisecond, 400 * time.Millisecond
+	spreadPage              = 1.0
 	// atOnceUp and atOnceDown of 100 messages go together with the one before.
 	atOnceUp, atOnceDown = 15, 28
 )
@@ -219,17 +219,18 @@ func (c *Carrier) takes(s step, goesOn bool) time.Duration {
 	if c.set.asks {
 		atOnce = atOnceUp
 	}
+	said := c.opening.mine + c.opening.came
+	least, most := leastNext, mostNext
 	switch {
-	case s&stepLate != 0 && c.opening.mine+c.opening.came > 0:
-		return time.Duration(between(rand.Float64(), float64(leastPerson), float64(mostPerson)))
+	case s&stepLate != 0 && said > 0:
+		least, most = leastPerson, mostPerson
 	case goesOn && rand.IntN(100) < atOnce:
 		return 0
+	case goesOn:
 	case c.set.asks:
 		return min(time.Duration(float64(meanPage)*math.Exp(spreadPage*rand.NormFloat64())), mostPage)
-	}
-	least, most := leastServer, mostServer
-	if c.opening.mine+c.opening.came > 0 && !c.queue.isUrgent() { // what is dialled for the client has its first word to say
-		least, most = leastAlone, mostAlone
+	case said > 0 && !c.queue.isUrgent():
+		least, most = leastServer, mostServer
 	}
 	return time.Duration(between(rand.Float64(), float64(least), float64(most)))
 }

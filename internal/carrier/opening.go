@@ -63,8 +63,9 @@ const (
 	mostPlain = 250
 	// leastFilled is the least that fills a message: the head of a Fill.
 	leastFilled = wire.RecordHead + 1
-	// fillPart is the part of what may fill messages yet that one of them may take, and leastFills so little that it fills none.
-	fillPart, leastFills = 3, 40
+	// partUp and partDown are the parts of what may fill messages yet that one of them may take: servers say more at once. So
+	// little as leastFills fills none.
+	partUp, partDown, leastFills = 3, 2, 40
 )
 
 // Play has the carrier begin as another WebSocket. It is called before all else, at both ends or at one.
@@ -331,7 +332,11 @@ func (c *Carrier) fillWith(lacks int) int {
 	if o == nil {
 		return 0
 	}
-	n := max(min(lacks, o.left/fillPart), 0)
+	part := partDown
+	if c.set.asks {
+		part = partUp
+	}
+	n := max(min(lacks, o.left/part), 0)
 	if c.isSlow() {
 		n, o.left = 0, 0
 	}

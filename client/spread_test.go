@@ -233,30 +233,39 @@ func TestBulkAtRestHasOneCarrier(t *testing.T) {
 	}
 }
 
+// spreadBoth is a client, and its peer, at whose front connections freeze, and may be as many a minute. It has a chat and a load of
+// media, both spread.
+func spreadBoth(t *testing.T, minute minuteLimit) (*Client, *peer) {
+	t.Helper()
+	p := newPeer(t, 0)
+	c, err := New(Config{Link: linkTo(link.Front{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.reach = func(context.Context, wanted) (*socket, int, error) { return p.socket(false), 0, nil }
+	run(t, c)
+	c.budgets.mu.Lock()
+	f := c.budgets.of(0)
+	f.frozen, f.limit, f.known, f.until = 15_000, 13_000, true, time.Now().Add(time.Hour)
+	f.minute = minute
+	c.budgets.mu.Unlock()
+	for _, s := range []wire.Service{{Kind: wire.Chat}, {Kind: wire.Media, Host: "mmg.whatsapp.net"}} {
+		conn := c.Dial(s)
+		t.Cleanup(func() { conn.Close() })
+	}
+	time.Sleep(time.Second)
+	for _, tun := range c.pool.current().session.All() {
+		c.spread.add(c, tun)
+	}
+	return c, p
+}
+
 // A chat that has moved much is spread like bulk. Where bulk may dial nothing it goes on by chat's carrier, and bulk
 // waits.
 func TestChatDoesNotWaitForCarriersOfBulk(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newPeer(t, 0)
-		c, err := New(Config{Link: linkTo(link.Front{})})
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.reach = func(context.Context, wanted) (*socket, int, error) { return p.socket(false), 0, nil }
-		run(t, c)
-		c.budgets.mu.Lock()
-		f := c.budgets.of(0)
-		f.frozen, f.limit, f.known, f.until = 15_000, 13_000, true, time.Now().Add(time.Hour)
-		f.minute = minuteLimit{limit: chatConnections, known: true, until: time.Now().Add(time.Hour)}
-		c.budgets.mu.Unlock()
-		chat, media := c.Dial(wire.Service{Kind: wire.Chat}), c.Dial(wire.Service{Kind: wire.Media, Host: "mmg.whatsapp.net"})
-		defer chat.Close()
-		defer media.Close()
-		time.Sleep(time.Second)
-		for _, t := range c.pool.current().session.All() {
-			c.spread.add(c, t)
-		}
+		c, p := spreadBoth(t, minuteLimit{limit: chatConnections, known: true, until: time.Now().Add(time.Hour)})
 		p.cut()
 		time.Sleep(10 * time.Second)
 		for _, tun := range c.pool.current().session.All() {
@@ -272,24 +281,7 @@ func TestChatDoesNotWaitForCarriersOfBulk(t *testing.T) {
 func TestChatThatMovesLittleIsSpreadNoMore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newPeer(t, 0)
-		c, err := New(Config{Link: linkTo(link.Front{})})
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.reach = func(context.Context, wanted) (*socket, int, error) { return p.socket(false), 0, nil }
-		run(t, c)
-		c.budgets.mu.Lock()
-		f := c.budgets.of(0)
-		f.frozen, f.limit, f.known, f.until = 15_000, 13_000, true, time.Now().Add(time.Hour)
-		c.budgets.mu.Unlock()
-		chat, media := c.Dial(wire.Service{Kind: wire.Chat}), c.Dial(wire.Service{Kind: wire.Media, Host: "mmg.whatsapp.net"})
-		defer chat.Close()
-		defer media.Close()
-		time.Sleep(time.Second)
-		for _, tun := range c.pool.current().session.All() {
-			c.spread.add(c, tun)
-		}
+		c, _ := spreadBoth(t, minuteLimit{})
 		for _, after := range []time.Duration{5 * time.Second, 20 * time.Second} {
 			time.Sleep(after)
 			for _, tun := range c.pool.current().session.All() {

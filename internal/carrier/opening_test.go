@@ -262,6 +262,15 @@ func TestWhatMayGoAtLastEndsNoOpening(t *testing.T) {
 	})
 }
 
+// wantOne wants that one message has gone, with all that a sender had.
+func wantOne(t *testing.T, d *door, s *bulk) {
+	t.Helper()
+	synctest.Wait()
+	if n := len(d.messages()); n != 1 || s.left > 0 {
+		t.Errorf("got %d messages, and %d bytes are left, want one that has all", n, s.left)
+	}
+}
+
 // What an app says at once goes as a whole where it is no more than pages say, though the message was to be shorter.
 func TestOneMessageHasWhatWasSaidAtOnce(t *testing.T) {
 	t.Parallel()
@@ -273,10 +282,7 @@ func TestOneMessageHasWhatWasSaidAtOnce(t *testing.T) {
 		defer s.slot.Drop()
 		s.add(400)
 		time.Sleep(mostHold + time.Millisecond)
-		synctest.Wait()
-		if n := len(d.messages()); n != 1 || s.left > 0 {
-			t.Errorf("got %d messages, and %d bytes are left, want one that has all", n, s.left)
-		}
+		wantOne(t, d, s)
 	})
 }
 
@@ -294,10 +300,7 @@ func TestWhatWaitedForTheSessionGoesOnce(t *testing.T) {
 		party.held = false
 		c.release()
 		time.Sleep(mostPage + mostIdleHold)
-		synctest.Wait()
-		if n := len(d.messages()); n != 1 || s.left > 0 {
-			t.Errorf("got %d messages, and %d bytes are left, want one that has all", n, s.left)
-		}
+		wantOne(t, d, s)
 	})
 }
 

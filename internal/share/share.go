@@ -303,10 +303,7 @@ func (a *Account[K]) Has() int64 {
 
 // add counts. Bound.mu is held, as for all that follow.
 func (a *Account[K]) add(n int64) {
-	if a.closed {
-		return
-	}
-	if n == 0 {
+	if a.closed || n == 0 {
 		return
 	}
 	if a.name == nil {

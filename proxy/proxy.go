@@ -4,8 +4,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -14,6 +12,7 @@ import (
 	"time"
 
 	"culvert/client/listener"
+	"culvert/internal/netpoll"
 	"culvert/internal/share"
 	"culvert/internal/wire"
 )
@@ -44,13 +43,38 @@ func New(dial func(context.Context, wire.Service) (net.Conn, error), connections
 	return &Server{Dial: dial, Log: log, places: share.NewStrangers(connections)}
 }
 
-// Serve takes connections until ctx ends, and returns nil then. behind is for a listener to which a load balancer
-// sends a PROXY header before everything else.
+// Serve takes connections until ctx ends, and returns nil then, when none is left. behind is for a listener to which a
+// load balancer sends a PROXY header before everything else.
 func (s *Server) Serve(ctx context.Context, ln net.Listener, behind bool) error {
+	ctx, cancel := context.WithCancel(ctx)
+	by := &serving{to: s}
+	by.poller.Go = func(f func()) bool { by.flows.Go(f); return true }
+	defer by.flows.Wait()
+	defer by.poller.Close()
+	defer cancel()
 	l := listener.Listener{ProxyHeader: behind, Log: s.Log, Carry: func(conn net.Conn, service wire.Service, first []byte) {
-		s.carry(ctx, conn, service, first)
+		by.carry(ctx, conn, service, first)
 	}}
 	return l.Serve(ctx, ln)
+}
+
+// serving is one call of Serve.
+type serving struct {
+	to     *Server
+	poller netpoll.Poller // where connections rest; a flow that is there is one of flows all the same
+	flows  sync.WaitGroup
+}
+
+// carry connects the app with WhatsApp, and returns.
+func (s *serving) carry(ctx context.Context, app net.Conn, service wire.Service, first []byte) {
+	f := s.begin(ctx, app, service)
+	if err := f.reach(ctx, service, first); err != nil {
+		f.of.failed.Add(1)
+		f.fail()
+		f.end()
+		return
+	}
+	f.run()
 }
 
 // Drain waits until no connection is left, or for so long.
@@ -74,74 +98,9 @@ func (s *Server) of(service wire.Service) *traffic {
 	return &s.services[1]
 }
 
-// carry copies both ways until both have ended.
-func (s *Server) carry(ctx context.Context, app net.Conn, service wire.Service, first []byte) {
-	defer app.Close()
-	place := s.enter(app)
-	defer place.Leave()
-	t := s.of(service)
-	t.opened.Add(1)
-	t.now.Add(1)
-	defer t.now.Add(-1)
-	whatsapp, err := s.Dial(ctx, service)
-	if err != nil {
-		t.failed.Add(1)
-		reset(app)
-		return
-	}
-	defer whatsapp.Close()
-	defer context.AfterFunc(ctx, func() { app.Close(); whatsapp.Close() })()
-	place.Show()
-	whatsapp.SetWriteDeadline(time.Now().Add(firstPatience))
-	if s.Tell != 0 && service.Kind == wire.Chat {
-		first = append(listener.HeaderFor(app, s.Tell), first...)
-	}
-	n, err := whatsapp.Write(first)
-	t.up.Add(int64(n))
-	if err != nil {
-		t.failed.Add(1)
-		reset(app)
-		return
-	}
-	whatsapp.SetWriteDeadline(time.Time{})
-	var group sync.WaitGroup
-	group.Go(func() { t.up.Add(pass(whatsapp, app)) })
-	t.down.Add(pass(app, whatsapp))
-	group.Wait()
-}
-
 // enter counts a connection for the address that it comes from, if that is known.
-func (s *Server) enter(app net.Conn) *share.Place[netip.Prefix, netip.Prefix] {
+func (s *Server) enter(app net.Conn, leave func()) *share.Place[netip.Prefix, netip.Prefix] {
 	from, _ := netip.ParseAddrPort(app.RemoteAddr().String()) // a connection in memory has none
 	network, own := share.Prefix(from.Addr().Unmap())
-	return s.places.Enter(network, own, func() { app.Close() })
-}
-
-// firstPatience bounds the writing of what the app said first, which the system takes at once.
-const firstPatience = 10 * time.Second
-
-// lastPatience is how long one direction may go on when the other has ended.
-const lastPatience = 2 * time.Minute
-
-// pass copies from one end to the other, and hands on how it ends: in order, or not. It returns how many bytes passed.
-// Between TCP connections the system copies, without memory of ours. An end that is gone is noticed by keep-alives.
-func pass(to, from net.Conn) int64 {
-	n, err := io.Copy(to, from)
-	if half, ok := to.(interface{ CloseWrite() error }); ok && err == nil && half.CloseWrite() == nil {
-		to.SetReadDeadline(time.Now().Add(lastPatience))
-		return n
-	}
-	if !errors.Is(err, net.ErrClosed) {
-		reset(to)
-	}
-	to.Close()
-	from.Close()
-	return n
-}
-
-// reset has a connection end so that nobody takes the end for one in order.
-func reset(c net.Conn) {
-	if l, ok := c.(interface{ SetLinger(int) error }); ok {
-		l.SetLinger(0)
-	}
+	return s.places.Enter(network, own, leave)
 }

@@ -111,6 +111,9 @@ type forwarded struct {
 	from, to net.Addr
 }
 
+// TCP is the connection itself, for who copies by the system.
+func (f forwarded) TCP() *net.TCPConn { return f.TCPConn }
+
 func (f forwarded) RemoteAddr() net.Addr { return f.from }
 func (f forwarded) LocalAddr() net.Addr  { return f.to }
 

@@ -54,7 +54,7 @@ var mayImport = map[string][]string{
 	"client":          {"client/front", "client/kept", "client/visit", "internal/dial", "internal/share", "internal/link", "internal/netpoll", "internal/pace", "internal/carrier", "internal/tunnel", "internal/seal", "internal/session", "internal/tasks", "internal/transport", "internal/version", "internal/wire"},
 	"origin":          {"internal/dial", "internal/handover", "internal/netpoll", "internal/carrier", "internal/share", "internal/tunnel", "internal/seal", "internal/session", "internal/tasks", "internal/transport", "internal/whatsapp", "internal/wire"},
 
-	"proxy":            {"client/listener", "internal/share", "internal/wire"},
+	"proxy":            {"client/listener", "internal/netpoll", "internal/share", "internal/wire"},
 	"edge":             {"internal/handover", "internal/wire"},
 	"edge/gate":        {},
 	"edge/passthrough": {"internal/guise", "internal/netpoll", "internal/share", "internal/site", "internal/wire"},

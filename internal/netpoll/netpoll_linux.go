@@ -178,6 +178,12 @@ func Tune(c net.Conn) {
 	}
 }
 
+// Pending is how many bytes there are to read now; 0 if that is not known.
+func (w *ReadWaiter) Pending() (n int) {
+	w.rc.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
+	return n
+}
+
 // tcpClose is TCP_CLOSE of the kernel's tcp_states.h.
 const tcpClose = 7
 

@@ -112,3 +112,23 @@ func TestAPollerThatIsClosedOrOfNoUseSaysSo(t *testing.T) {
 		t.Error("got a registration in a closed poller")
 	}
 }
+
+func TestPendingIsWhatThereIsToRead(t *testing.T) {
+	t.Parallel()
+	p, c, peer := waiterPair(t, newPoller())
+	if got := p.Pending(); got != 0 {
+		t.Errorf("got %d bytes before any", got)
+	}
+	peer.Write(make([]byte, 1000))
+	if err := p.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	c.Read(make([]byte, 400))
+	if got := p.Pending(); got != 600 {
+		t.Errorf("got %d bytes, want 600", got)
+	}
+	c.Close()
+	if got := p.Pending(); got != 0 {
+		t.Errorf("got %d bytes of a closed connection", got)
+	}
+}

@@ -26,3 +26,6 @@ func Tune(net.Conn) {}
 
 // Gone is not known on this system and false.
 func (*ReadWaiter) Gone() bool { return false }
+
+// Pending is not known on this system and 0.
+func (*ReadWaiter) Pending() int { return 0 }

@@ -13,8 +13,8 @@ import (
 // is traffic it pings after quiet of pingActive and gives the answer the
 // profile's PongWait, with CheckEvery 8.5 s together at the stream door; when
 // all is idle it pings every pingIdle, less than the 60 s at which common CDNs
-// cut. In between it pings a carrier ever more rarely that has shown that nobody cuts
-// it: the questions of thousands of clients would be most of what they cost. Where much
+// cut. In between it pings ever more rarely where no stream waits for what its bytes asked for:
+// the questions of thousands of clients would be most of what they cost. Where much
 // has come and then nothing, perhaps because it is lost, it asks after pingBulk:
 // whoever only takes is owed no answer. The origin waits, but at the gateway door asks for what it
 // does not know to have come.
@@ -220,13 +220,16 @@ func (c *Carrier) askAfter(now time.Time) time.Duration {
 	return limit
 }
 
-// activeLimit is how long the carrier may be quiet when bytes moved that long ago. One that has outlived a rest is
-// asked the more rarely the longer nothing has moved, as whoever waits for something has waited for longer: nobody on
-// its way cuts it in half of that rest.
+// activeLimit is how long the carrier may be quiet when bytes moved that long ago: the longer ago, the longer. Where a
+// stream's bytes have gone and none have come since, somebody waits for those, and only a carrier that has outlived a
+// rest is asked more rarely: nobody on its way cuts it in half of that rest.
 func (c *Carrier) activeLimit(ago time.Duration) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return max(pingActive, min(ago*2/3, c.doubt.longRest/2))
+	if c.in.awaited || c.profile.AsksEdge {
+		ago = min(ago*2/3, c.doubt.longRest/2)
+	}
+	return max(pingActive, ago)
 }
 
 // hasBrought reports whether much has come since the peer was last asked, or, where the edge is, a part of

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"culvert/internal/transport"
+	"culvert/internal/wire"
 )
 
 // Whoever takes much is owed no answer, and asks soon when nothing comes any more: once, as others
@@ -47,22 +48,16 @@ func TestACarrierThatBroughtMuchIsAskedSoon(t *testing.T) {
 	})
 }
 
-// A carrier that has shown nothing is asked so often that a CDN which cuts what rests for 5 s does not cut it. One
-// that has outlived a rest is asked ever more rarely while nothing moves, but never after more than half of that rest.
+// Where somebody waits, a carrier that has shown nothing is asked so often that a CDN which cuts what rests for 5 s does
+// not cut it. One that has outlived a rest is asked ever more rarely while nothing moves, but never after more than half
+// of that rest.
 func TestQuestionsGetRareByACarrierThatHasOutlivedARest(t *testing.T) {
 	t.Parallel()
-	const latest = CheckEvery * 5 / 4 // a Check comes as late
 	for name, outlived := range map[string]time.Duration{"nothing": 0, "4 s": 4 * time.Second, "12 s": 12 * time.Second, "25 s": 25 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
-			const times = 10 // when is left to chance
 			all := 0
-			for range times {
-				c, _ := newOver(newDoor(transport.StreamProfile()))
-				moved := time.Now()
-				c.set.active = func() time.Time { return moved }
-				c.doubt.longRest = outlived
-				asked := questionsInAMinute(c)
-				c.Close()
+			for range minutes {
+				asked := questionsInAMinute(true, outlived)
 				last := time.Duration(0)
 				for _, at := range asked {
 					if most := max(pingActive, min(at*2/3, outlived/2)) + latest; at-last > most {
@@ -75,16 +70,81 @@ func TestQuestionsGetRareByACarrierThatHasOutlivedARest(t *testing.T) {
 				}
 				all += len(asked)
 			}
-			if outlived > 10*time.Second && all > 12*times {
-				t.Errorf("%s was outlived: asked %d times in %d minutes, want 12 a minute at most", name, all, times)
+			if outlived > 10*time.Second && all > 12*minutes {
+				t.Errorf("%s was outlived: asked %d times in %d minutes, want 12 a minute at most", name, all, minutes)
 			}
 		})
 	}
 }
 
-// questionsInAMinute is when c asks in the minute after something has moved, if each question is answered at once.
-func questionsInAMinute(c *Carrier) (asked []time.Duration) {
+const (
+	minutes = 10                 // when is left to chance
+	latest  = CheckEvery * 5 / 4 // a Check comes as late
+)
+
+// Where nobody waits, the first question comes as soon as where somebody does, as what came may not have been all; the
+// others are few, for they are most of what a client costs that rests.
+func TestQuestionsAreFewWhereNobodyWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		all := 0
+		for range minutes {
+			asked := questionsInAMinute(false, 0)
+			if all += len(asked); len(asked) == 0 || asked[0] > pingActive+latest {
+				t.Errorf("got questions after %v, want one within %v", asked, pingActive+latest)
+			}
+			last := time.Duration(0)
+			for _, at := range append(asked, activeFor) {
+				if most := max(pingActive, min(at, pingIdle)) + latest; at-last > most {
+					t.Errorf("asked after %v and then %v, want it within %v", last, at, most)
+				}
+				last = at
+			}
+		}
+		if all > 6*minutes {
+			t.Errorf("asked %d times in %d minutes, want 6 a minute at most", all, minutes)
+		}
+	})
+}
+
+// Somebody waits once bytes of a stream have gone, until some come.
+func TestWhoSaysSomethingWaitsUntilSomethingComes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := newOver(newDoor(transport.StreamProfile()))
+		defer c.Close()
+		waits := func() bool {
+			synctest.Wait()
+			return c.activeLimit(20*time.Second) == pingActive
+		}
+		take := func(f wire.Frame) {
+			if _, err := c.takeRecord(0, append(f.Append(nil), make([]byte, wire.RecordOverhead)...), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if c.Ping(); waits() {
+			t.Error("somebody waits though no stream has said anything")
+		}
+		if c.newBulk(1).add(100); !waits() {
+			t.Error("nobody waits for what bytes of a stream asked for")
+		}
+		if take(wire.Frame{Kind: wire.Pong}); !waits() {
+			t.Error("nobody waits any more after a Pong, want bytes of a stream")
+		}
+		if take(wire.Frame{Kind: wire.Data, Tunnel: 1, Body: []byte("x")}); waits() {
+			t.Error("somebody waits though bytes of a stream have come")
+		}
+	})
+}
+
+// questionsInAMinute is when a carrier that has outlived a rest asks in the minute after something has moved, if each
+// question is answered at once.
+func questionsInAMinute(isAwaited bool, outlived time.Duration) (asked []time.Duration) {
+	c, _ := newOver(newDoor(transport.StreamProfile()))
+	defer c.Close()
 	moved := time.Now()
+	c.set.active = func() time.Time { return moved }
+	c.in.awaited, c.doubt.longRest = isAwaited, outlived
 	c.heard()
 	for {
 		time.Sleep(c.set.CheckIn(time.Now()))

@@ -23,6 +23,7 @@ type inbound struct {
 	elicits  bool          // some had bytes of streams since
 	waits    bool          // the peer waits for a Received, as some needed an answer
 	replies  bool          // it did so for the last
+	awaited  bool          // bytes of a stream, or its end, have gone, and none have come since
 }
 
 // Serve reads until the transport fails or brings what it must not, then ends the carrier
@@ -315,7 +316,7 @@ func (c *Carrier) report() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	in := &c.in
-	in.elicits, in.waits = true, true
+	in.elicits, in.waits, in.awaited = true, true, false
 	c.askWhileYoung()
 	switch {
 	case c.profile.Paid || c.queue.spent:

@@ -323,6 +323,7 @@ func (c *Carrier) writing(n, size int, t told) {
 	}
 	now := time.Now()
 	c.noteRest(now)
+	c.in.awaited = c.in.awaited || t.holds
 	switch {
 	case t.asks:
 		c.owe(now)

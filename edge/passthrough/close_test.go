@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -79,7 +80,7 @@ func TestARestingSocketHasNoGoroutine(t *testing.T) {
 			c, in := r.open(t)
 			in.ReadByte()
 			for _, size := range []int{1, smallRead, 20_000, 300_000} {
-				waitFor(t, func() bool { return len(leak.Since(before).With("culvert/edge/passthrough.(*end).run")) == 0 })
+				waitFor(t, func() bool { return rests(before) })
 				sent := bytes.Repeat([]byte("rest"), size)
 				go c.Write(sent)
 				got := make([]byte, len(sent))
@@ -87,7 +88,7 @@ func TestARestingSocketHasNoGoroutine(t *testing.T) {
 					t.Fatalf("%d bytes: got %v or other bytes, want what was sent", len(sent), err)
 				}
 			}
-			waitFor(t, func() bool { return len(leak.Since(before).With("culvert/edge/passthrough.(*end).run")) == 0 })
+			waitFor(t, func() bool { return rests(before) })
 			c.(interface{ CloseWrite() error }).CloseWrite()
 			if n, err := io.Copy(io.Discard, in); n != 0 || err != nil {
 				t.Errorf("got %d bytes and %v, want the end", n, err)
@@ -95,6 +96,71 @@ func TestARestingSocketHasNoGoroutine(t *testing.T) {
 			waitFor(t, func() bool { return r.proxy.sockets.count() == 0 })
 		})
 	}
+}
+
+// rests reports that no goroutine is left of the ends that came after before.
+func rests(before leak.Goroutines) bool {
+	return len(leak.Since(before).With("culvert/edge/passthrough.(*end)")) == 0
+}
+
+// What comes after a rest is likely to be all: a goroutine that waited for more would have to be woken to rest again.
+func TestASocketRestsAgainOnceAKeepAliveIsPassedOn(t *testing.T) {
+	before := leak.Running()
+	p := newProxy(t, "http://127.0.0.1", Options{})
+	p.restless = time.Millisecond
+	user, near := pair(t)
+	far, origin := pair(t)
+	watched := &waits{Conn: near}
+	p.newSocket(watched, nil, far, nil, 7).start()
+	waitFor(t, func() bool { return rests(before) })
+	for range 10 {
+		waited, parked := watched.n.Load(), time.Now()
+		waitFor(t, func() bool { return time.Since(parked) >= p.restless })
+		user.Write([]byte("x"))
+		if _, err := origin.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, func() bool { return rests(before) })
+		if n := watched.n.Load() - waited; n != 0 {
+			t.Errorf("waited %d times for more, want none", n)
+		}
+	}
+}
+
+// waits counts how often a read was to wait for a while. As TLS does, it hides a TCP connection.
+type waits struct {
+	net.Conn
+	n atomic.Int32
+}
+
+func (w *waits) NetConn() net.Conn { return w.Conn }
+
+func (w *waits) SetReadDeadline(at time.Time) error {
+	if time.Until(at) > 0 {
+		w.n.Add(1)
+	}
+	return w.Conn.SetReadDeadline(at)
+}
+
+// pair is both ends of a TCP connection.
+func pair(t *testing.T) (one, other net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if one, err = net.Dial("tcp", ln.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if other, err = ln.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []net.Conn{one, other} {
+		c.SetDeadline(time.Now().Add(patience))
+		t.Cleanup(func() { c.Close() })
+	}
+	return one, other
 }
 
 // endless never ends.

@@ -182,7 +182,7 @@ type end struct {
 	waiter *netpoll.ReadWaiter
 	came   time.Time // when something came last
 	until  time.Time // the deadline of reads
-	resume func()    // is run, made once
+	resume func()    // goOn, made once
 }
 
 // One goroutine reads a connection while another may write to it, as with any net.Conn.
@@ -198,7 +198,7 @@ func (e *end) init(s *socket, to *end, c net.Conn, ahead []byte, count prometheu
 		e.waiter.Use(&s.proxy.poller)
 	}
 	e.came = time.Now() // what TLS has read before no poller sees, so reading comes first
-	e.resume = e.run
+	e.resume = e.goOn
 }
 
 // closeWrite tells the peer that no more comes: a FIN, or TLS's close_notify.
@@ -213,10 +213,25 @@ func (e *end) closeWrite() error {
 // wait: to have it begin anew costs two system calls.
 const restless = 2 * time.Second
 
-// run passes on what comes until the direction ends, or rests.
+// run passes on what was read already, and then what comes.
 func (e *end) run() {
 	err := e.pass(e.ahead)
-	for e.ahead = nil; err == nil; {
+	e.ahead = nil
+	e.passOn(err)
+}
+
+// goOn is run when something has come after a rest. A deadline would be one more timer to run out.
+func (e *end) goOn() {
+	if !e.until.IsZero() {
+		e.until = time.Time{}
+		e.Conn.SetReadDeadline(e.until)
+	}
+	e.passOn(e.read())
+}
+
+// passOn passes on what comes until the direction ends, or rests.
+func (e *end) passOn(err error) {
+	for err == nil {
 		now := time.Now()
 		isSparse := now.Sub(e.came) >= e.socket.proxy.restless/2
 		if e.came = now; isSparse && e.park() {
@@ -232,18 +247,16 @@ func (e *end) run() {
 	e.socket.ended(e, err)
 }
 
-// park has resume called when something comes; false if it has come already, or cannot be waited for so.
-func (e *end) park() bool { return e.waiter != nil && e.waiter.Park(e.resume) }
+// park has goOn called when something comes, or has come; false if it cannot be waited for so.
+func (e *end) park() bool { return e.waiter != nil && e.waiter.Rest(e.resume) }
 
 // rests parks after nothing has come for a while. Where that cannot be, reads wait from now on.
 func (e *end) rests() bool {
 	if e.park() {
 		return true
 	}
-	if !e.waiter.Ready() {
-		e.waiter, e.until = nil, time.Time{}
-		e.Conn.SetReadDeadline(time.Time{})
-	}
+	e.waiter, e.until = nil, time.Time{}
+	e.Conn.SetReadDeadline(time.Time{})
 	return false
 }
 
@@ -253,6 +266,11 @@ func (e *end) step(now time.Time) error {
 		e.until = now.Add(wait)
 		e.Conn.SetReadDeadline(e.until)
 	}
+	return e.read()
+}
+
+// read waits for bytes and passes them on.
+func (e *end) read() error {
 	if e.plain != nil {
 		full, n, err := e.plain.Read(0, fullRead)
 		if err != nil {

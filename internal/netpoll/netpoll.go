@@ -46,9 +46,10 @@ func (w *ReadWaiter) Use(p *Poller) { w.poller = p }
 // Park has resume called, in a goroutine of its own, when there is something to
 // read or Cancel was called. It returns false, and calls nothing, if there is
 // something to read now or if the Poller cannot take the connection.
-func (w *ReadWaiter) Park(resume func()) bool {
-	return !w.Ready() && w.poller.register(w.rc, &w.at, resume) == nil
-}
+func (w *ReadWaiter) Park(resume func()) bool { return !w.Ready() && w.Rest(resume) }
+
+// Rest is Park for whoever expects nothing to read: it saves the look whether there is. What is there resumes at once.
+func (w *ReadWaiter) Rest(resume func()) bool { return w.poller.register(w.rc, &w.at, resume) == nil }
 
 // Cancel is to be called when the connection has been closed: it resumes
 // whoever is parked. Any goroutine may call it.

@@ -102,22 +102,23 @@ func watch(epoll *os.File, fd uintptr, number uint64) error {
 }
 
 // serve resumes the connections that have become readable, until the Poller is
-// closed.
+// closed. What becomes readable after a look that has found few ends the wait for the next.
 func (p *Poller) serve(rc syscall.RawConn) {
 	var events [64]unix.EpollEvent
-	for {
-		n := 0
-		err := rc.Read(func(epfd uintptr) bool {
-			n, _ = unix.EpollWait(int(epfd), events[:], 0)
-			return n > 0
-		})
-		if err != nil {
-			return
+	rc.Read(func(epfd uintptr) (isClosed bool) {
+		for {
+			n, err := unix.EpollWait(int(epfd), events[:], 0)
+			if err == unix.EINTR {
+				continue
+			}
+			for _, e := range events[:max(n, 0)] {
+				p.resume(uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32)
+			}
+			if n < len(events) {
+				return false
+			}
 		}
-		for _, e := range events[:n] {
-			p.resume(uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32)
-		}
-	}
+	})
 }
 
 func (p *Poller) resume(number uint64) {

@@ -80,6 +80,7 @@ long: ## the tests that mostly wait, for minutes
 
 bench: build ## compare with a plain TLS copy, and report the benchmarks and what clients cost, idle and busy; never fails by time
 	-go run ./test/load beside
+	-go run ./test/load proxies -most 2000
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 	.ci/idle $(CLIENTS)
 	-go run ./test/load scale -n $(CLIENTS)

@@ -283,13 +283,10 @@ func (b *beside) tables(w io.Writer) error {
 }
 
 func (b *beside) cell(v float64, name string) string {
-	switch {
-	case math.IsNaN(v):
+	if math.IsNaN(v) {
 		return b.why[name]
-	case v >= 100:
-		return fmt.Sprintf("%.0f", v)
 	}
-	return fmt.Sprintf("%.3g", v)
+	return figures(v)
 }
 
 // pictures are drawn into a folder beside the document, by these names.

@@ -2,14 +2,16 @@ package main
 
 import (
 	"context"
+	"io"
 	"net"
 	"sync/atomic"
 )
 
 // farEnd is what relays lead to. The first byte of a connection says what it is for.
 type farEnd struct {
-	ln  net.Listener
-	got atomic.Int64 // bytes that all connections of toSink have brought
+	ln   net.Listener
+	skip int          // bytes before the first one
+	got  atomic.Int64 // bytes that all connections of toSink have brought
 }
 
 const (
@@ -41,11 +43,11 @@ func (f *farEnd) at() string { return f.ln.Addr().String() }
 
 func (f *farEnd) serve(c net.Conn) {
 	defer c.Close()
-	var what [1]byte
-	if _, err := c.Read(what[:]); err != nil {
+	what := make([]byte, f.skip+1)
+	if _, err := io.ReadFull(c, what); err != nil {
 		return
 	}
-	switch what[0] {
+	switch what[f.skip] {
 	case toEcho:
 		echo(c)
 	case toSink:

@@ -19,7 +19,7 @@
 //
 // "load scale" starts an origin and an edge with TLS, and holds whole clients, each with one chat: what they cost, and
 // how they come back after the edge was killed. "load beside" measures Culvert's two ends beside two of "load copy", a
-// relay from TCP to TLS and back without a protocol, by turns. "load soak" has users come and go by the same programs, round after
+// relay from TCP to TLS and back without a protocol, by turns. "load proxies" does so with bin/proxy and HAProxy. "load soak" has users come and go by the same programs, round after
 // round, and wants every byte, and nothing that is left or grows.
 package main
 
@@ -56,11 +56,11 @@ func run(ctx context.Context, args []string) error {
 		return target(ctx, args[1])
 	}
 	modes := map[string]func(context.Context, []string) error{"clients": clients, "rate": runRate, "chaos": runChaos, "scale": runScale, "soak": runSoak,
-		"beside": runBeside, "copy": runCopy}
+		"beside": runBeside, "proxies": runProxies, "copy": runCopy}
 	if len(args) > 0 && modes[args[0]] != nil {
 		return modes[args[0]](ctx, args[1:])
 	}
-	return errors.New("usage: load target HOST:PORT, or one of clients, beside, scale, soak, rate and chaos with --help")
+	return errors.New("usage: load target HOST:PORT, or one of clients, beside, proxies, scale, soak, rate and chaos with --help")
 }
 
 // target echoes whatever it is sent.

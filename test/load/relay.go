@@ -16,10 +16,11 @@ import (
 // relay is two processes of this machine that lead from an address to a farEnd, and the path between them.
 type relay struct {
 	name      string
-	at        string // where its near end takes connections
-	path      *path  // nil: there is nothing between
-	near, far *program
-	cut       bool // its near end dials again when the path was cut
+	at        string   // where its near end takes connections
+	path      *path    // nil: there is nothing between
+	near, far *program // far is nil where one process does all
+	says      string   // before what a connection is for
+	cut       bool     // its near end dials again when the path was cut
 }
 
 func (r *relay) end() {
@@ -31,12 +32,27 @@ func (r *relay) end() {
 }
 
 // cpu is the CPU time of both ends, in seconds.
-func (r *relay) cpu() float64 {
-	return cpuSeconds(r.near.Process.Pid) + cpuSeconds(r.far.Process.Pid)
+func (r *relay) cpu() (sum float64) {
+	for _, p := range r.processes() {
+		sum += cpuSeconds(p.Process.Pid)
+	}
+	return sum
 }
 
 // memory is that of both ends, in KiB.
-func (r *relay) memory() int64 { return pss(r.near.Process.Pid) + pss(r.far.Process.Pid) }
+func (r *relay) memory() (sum int64) {
+	for _, p := range r.processes() {
+		sum += pss(p.Process.Pid)
+	}
+	return sum
+}
+
+func (r *relay) processes() []*program {
+	if r.far == nil {
+		return []*program{r.near}
+	}
+	return []*program{r.near, r.far}
+}
 
 // open makes a connection for something.
 func (r *relay) open(what byte) (net.Conn, error) {
@@ -44,7 +60,7 @@ func (r *relay) open(what byte) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.Write([]byte{what}); err != nil {
+	if _, err := c.Write(append([]byte(r.says), what)); err != nil {
 		c.Close()
 		return nil, err
 	}

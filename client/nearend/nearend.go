@@ -5,7 +5,6 @@
 package nearend
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,51 +53,6 @@ func (o *Options) AddFlags(f *term.Flags) {
 	f.IntVar(&o.Guests, "max-guests", 1024, "`NUMBER` of connections that other machines may have at once with --lan; when they get scarce those that have had no answer end first")
 	f.StringVar(&o.Host, "host", "", "`NAME` or IPv4 address by which phones reach this machine, if culvert finds a wrong one")
 	f.BoolVar(&o.Verbose, "verbose", false, "log every connection that ends")
-}
-
-// Check says what is wrong with the options, and by which flag.
-func (o *Options) Check() error {
-	for _, a := range o.addresses() {
-		if a.at == "" {
-			continue
-		}
-		if err := listener.Check(a.at); err != nil {
-			return fmt.Errorf("%s: %w", a.flag, err)
-		}
-	}
-	if o.Guests < 0 {
-		return fmt.Errorf("--max-guests %d: no number of connections: give one of 1 or more, or leave it out for 1024", o.Guests)
-	}
-	if o.Host != "" {
-		return checkHost(o.Host)
-	}
-	return nil
-}
-
-// flagAddress is an address to listen at, and the flag that names it.
-type flagAddress struct{ flag, at string }
-
-func (o *Options) addresses() []flagAddress {
-	all := []flagAddress{{"--chat", o.Chat}, {"--media", o.Media}, {"--web", o.Web}, {"--raw-chat", o.Raw}}
-	for _, also := range o.Also {
-		all = append(all, flagAddress{"--also", also})
-	}
-	return all
-}
-
-// Below is the flag with an address whose port, which may be a service's name, is below first, and not 0, which is any;
-// empty: there is none.
-func (o *Options) Below(first int) string {
-	for _, a := range o.addresses() {
-		_, name, err := net.SplitHostPort(a.at)
-		if err != nil {
-			continue // none is given
-		}
-		if port, err := net.LookupPort("tcp", name); err == nil && port > 0 && port < first {
-			return a.flag
-		}
-	}
-	return ""
 }
 
 // AnyPorts are Options that have the system choose the ports.
@@ -194,8 +148,7 @@ func (n *NearEnd) listenForOne(ctx context.Context, o *Options) error {
 			return nil
 		}
 	}
-	chat := cmp.Or(o.Chat, listener.Address(o.LAN, listener.DefaultChatPort))
-	media := cmp.Or(o.Media, listener.Address(o.LAN, listener.DefaultMediaPort))
+	chat, media := o.forApp()
 	if err := n.add(ctx, "--chat", chat, forApp); err != nil {
 		return err
 	}
@@ -203,12 +156,6 @@ func (n *NearEnd) listenForOne(ctx context.Context, o *Options) error {
 		return nil
 	}
 	return n.add(ctx, "--media", media, forApp)
-}
-
-// anyPort says whether the system chooses the port: each time another.
-func anyPort(address string) bool {
-	_, port, err := net.SplitHostPort(address)
-	return err == nil && (port == "0" || port == "")
 }
 
 func (n *NearEnd) add(ctx context.Context, flag, address string, kind kind) error {

@@ -14,19 +14,45 @@ import (
 // pieces as it can. What is written outside of the two passes at once.
 type gatherer struct {
 	net.Conn
-	piece    int    // bytes that are written at once, at most gatherSize
-	progress func() // told of each whole piece that was written; or nil
+	piece    int    // bytes that are written at once, at most gatherSize; tlsRecord where there is a cork
+	progress func() // told of each whole piece that was written, and not gathered by cork; or nil
 	cork     *Cork  // beneath TLS, or nil
 
-	mu   sync.Mutex  // held across Conn.Write: it is the order of writes
-	held atomic.Bool // begin was called, and end has not written all; changed under mu
-	buf  []byte
+	mu     sync.Mutex  // held across Conn.Write: it is the order of writes
+	held   atomic.Bool // begin was called, and end has not written all; changed under mu
+	corked bool        // the cork gathers what is written
+	buf    []byte
 }
 
 // gatherSize holds a message of the largest size as TLS records.
 const gatherSize = 68 << 10
 
-var gathered = sync.Pool{New: func() any { return new([gatherSize]byte) }}
+var (
+	gathered = sync.Pool{New: func() any { return new([gatherSize]byte) }}
+	records  = sync.Pool{New: func() any { return new([tlsRecord]byte) }}
+)
+
+// lend has g gather in a buffer of a pool.
+func (g *gatherer) lend() {
+	switch {
+	case g.buf != nil:
+	case g.piece == tlsRecord:
+		g.buf = records.Get().(*[tlsRecord]byte)[:0]
+	default:
+		g.buf = gathered.Get().(*[gatherSize]byte)[:0]
+	}
+}
+
+// release gives the buffer back.
+func (g *gatherer) release() {
+	switch cap(g.buf) {
+	case gatherSize:
+		gathered.Put((*[gatherSize]byte)(g.buf[:gatherSize]))
+	case tlsRecord:
+		records.Put((*[tlsRecord]byte)(g.buf[:tlsRecord]))
+	}
+	g.buf = nil
+}
 
 // Write passes p on, or keeps it until end.
 func (g *gatherer) Write(p []byte) (int, error) {
@@ -35,9 +61,7 @@ func (g *gatherer) Write(p []byte) (int, error) {
 	if !g.held.Load() {
 		return g.Conn.Write(p)
 	}
-	if g.buf == nil {
-		g.buf = gathered.Get().(*[gatherSize]byte)[:0]
-	}
+	g.lend()
 	for rest := p; len(rest) > 0; {
 		n := min(len(rest), g.piece-len(g.buf))
 		g.buf = append(g.buf, rest[:n]...)
@@ -45,10 +69,11 @@ func (g *gatherer) Write(p []byte) (int, error) {
 		if len(g.buf) < g.piece {
 			break
 		}
+		g.gather()
 		if err := g.flush(); err != nil {
 			return 0, err
 		}
-		if g.progress != nil {
+		if g.progress != nil && !g.corked {
 			g.progress()
 		}
 	}
@@ -66,28 +91,32 @@ func (g *gatherer) end() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	defer g.held.Store(false)
+	defer g.release()
 	err := g.flush()
-	if g.buf != nil {
-		gathered.Put((*[gatherSize]byte)(g.buf[:gatherSize]))
-		g.buf = nil
+	if g.corked {
+		g.corked = false
+		return cmp.Or(err, g.cork.end())
 	}
 	return err
+}
+
+// gather has the cork gather what is written until end, as it is more than one record. g.mu is held.
+func (g *gatherer) gather() {
+	if g.cork != nil && !g.corked {
+		g.corked = true
+		g.cork.begin()
+	}
 }
 
 // flush writes what is kept. g.mu is held.
 func (g *gatherer) flush() error {
 	b := g.buf
 	g.buf = b[:0]
-	switch {
-	case len(b) == 0:
+	if len(b) == 0 {
 		return nil
-	case g.cork == nil || len(b) <= tlsRecord:
-		_, err := g.Conn.Write(b)
-		return err
 	}
-	g.cork.begin()
 	_, err := g.Conn.Write(b)
-	return cmp.Or(err, g.cork.end())
+	return err
 }
 
 // tlsRecord is the most plaintext in one TLS record (RFC 8446, section 5.1).
@@ -95,8 +124,9 @@ const tlsRecord = 16 << 10
 
 // messageWriter stands between coder/websocket and TLS or TCP. The library's client
 // flushes a message in pieces of 4 KiB, each a TLS record and a system call; a
-// messageWriter writes a whole message at once. The library's own pings, pongs and
-// closes come outside of a message.
+// messageWriter writes a whole message at once, or, where a Cork gathers beneath TLS, a
+// full record at a time, which the processor's nearest cache still holds when it is
+// sealed. The library's own pings, pongs and closes come outside of a message.
 type messageWriter struct {
 	gatherer
 	first []byte           // read with the upgrade's answer, or into ahead, to be read before the rest
@@ -111,6 +141,9 @@ func newMessageWriter(c net.Conn) *messageWriter {
 	w := &messageWriter{gatherer: gatherer{Conn: c, piece: pieceSize}}
 	if t := beneath(c); t != c { // c is TLS
 		w.cork, _ = t.(*Cork)
+	}
+	if w.cork != nil {
+		w.piece = tlsRecord
 	}
 	return w
 }

@@ -18,8 +18,8 @@ import (
 type Conn struct {
 	ReadWaiter
 	// Peek has the next Read look whether there is something to read before it
-	// takes a buffer: it is worth a system call if the wait will be long. It is
-	// the reader's.
+	// takes a buffer: it is worth a system call if the wait will be long. Park has
+	// looked. It is the reader's.
 	Peek bool
 
 	get    func() []byte         // borrows a buffer
@@ -76,6 +76,20 @@ func (c *Conn) Read(head, room int) (buf []byte, n int, err error) {
 		r.buf = nil
 	}
 	return r.buf, r.n, err
+}
+
+// Park is ReadWaiter's, and keeps what it has found out: the next Read need not look where there is something to read, nor
+// when resume is called.
+func (c *Conn) Park(resume func()) bool {
+	c.Peek = false // before resume reads
+	if c.Ready() {
+		return false
+	}
+	parks := c.Rest(resume)
+	if !parks {
+		c.Peek = true
+	}
+	return parks
 }
 
 func (c *Conn) tryRead(fd uintptr) bool {

@@ -34,18 +34,25 @@ func (d Descriptors) Share(n, part, parts int) int {
 	return int(min(int64(n), max(1, int64(d.Max-d.Reserve)*int64(part)/int64(parts))))
 }
 
-// Left is how many more the process may open, at most: the system gives the lowest number that is free, so that all
-// below it are in use.
-func Left() int {
-	most := maxDescriptors()
-	if most <= 0 {
+// Left is how many more the process may open, at most.
+func Left() int { return Limit().left() }
+
+// left is Left: the system gives the lowest number that is free, so that all below it are in use.
+func (d Descriptors) left() int {
+	if d.Max == 0 {
 		return math.MaxInt
 	}
-	return most - lowestFree(most)
+	return d.Max - lowestFree(d.Max)
 }
 
 // Scarce reports whether no more are left than the reserve. It costs less than a microsecond.
-func Scarce() bool { return Left() <= Limit().Reserve }
+func Scarce() bool {
+	d := Limit()
+	return d.left() <= d.Reserve
+}
 
 // Spent reports whether a quarter of the reserve is left: only what keeps the process alive may have that.
-func Spent() bool { return Left() <= Limit().Reserve/4 }
+func Spent() bool {
+	d := Limit()
+	return d.left() <= d.Reserve/4
+}

@@ -32,33 +32,35 @@ type registration struct{ number uint64 } // guarded by the Poller's mu
 // the registration is cancelled. An error means that rc has to be waited for in
 // another way.
 func (p *Poller) register(rc syscall.RawConn, r *registration, resume func()) error {
-	epoll, number, err := p.add(r, resume)
+	epoll, number, isKnown, err := p.add(r, resume)
 	if err != nil {
 		return err
 	}
 	var watched error
-	err = rc.Control(func(fd uintptr) { watched = watch(epoll, fd, number) })
+	err = rc.Control(func(fd uintptr) { watched = watch(epoll, fd, number, isKnown) })
 	if err = cmp.Or(err, watched); err != nil && p.unregister(number) == nil { // it was cancelled meanwhile, and resumed
 		return nil
 	}
 	return err
 }
 
-func (p *Poller) add(r *registration, resume func()) (epoll *os.File, number uint64, err error) {
+// add numbers a registration. isKnown says that there was one of this connection before.
+func (p *Poller) add(r *registration, resume func()) (epoll *os.File, number uint64, isKnown bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, 0, net.ErrClosed
+		return nil, 0, false, net.ErrClosed
 	}
 	if p.epoll == nil {
 		if err := p.open(); err != nil {
-			return nil, 0, err
+			return nil, 0, false, err
 		}
 	}
+	isKnown = r.number > 0
 	p.last++
 	r.number = p.last
 	p.waiting[p.last] = resume
-	return p.epoll, p.last, nil
+	return p.epoll, p.last, isKnown, nil
 }
 
 // open makes the epoll, which Go's own poller waits for.
@@ -85,17 +87,22 @@ func (p *Poller) open() error {
 	return nil
 }
 
-// watch has epoll report once, by number, that fd is readable.
-func watch(epoll *os.File, fd uintptr, number uint64) error {
+// watch has epoll report once, by number, that fd is readable. isKnown says that epoll has fd, probably: the wrong
+// guess costs a system call.
+func watch(epoll *os.File, fd uintptr, number uint64, isKnown bool) error {
 	rc, err := epoll.SyscallConn()
 	if err != nil {
 		return err
 	}
 	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT, Fd: int32(number), Pad: int32(number >> 32)}
+	first, then, wrong := unix.EPOLL_CTL_ADD, unix.EPOLL_CTL_MOD, unix.EEXIST
+	if isKnown {
+		first, then, wrong = then, first, unix.ENOENT
+	}
 	var watched error
 	err = rc.Control(func(epfd uintptr) {
-		if watched = unix.EpollCtl(int(epfd), unix.EPOLL_CTL_MOD, int(fd), &e); watched == unix.ENOENT {
-			watched = unix.EpollCtl(int(epfd), unix.EPOLL_CTL_ADD, int(fd), &e)
+		if watched = unix.EpollCtl(int(epfd), first, int(fd), &e); watched == wrong {
+			watched = unix.EpollCtl(int(epfd), then, int(fd), &e)
 		}
 	})
 	return cmp.Or(err, watched)

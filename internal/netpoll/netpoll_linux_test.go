@@ -132,3 +132,59 @@ func TestPendingIsWhatThereIsToRead(t *testing.T) {
 		t.Errorf("got %d bytes of a closed connection", got)
 	}
 }
+
+// The epoll may have a connection by another waiter, or not have one that has waited elsewhere.
+func TestAPollerThatIsWrongAboutAConnectionWatchesIt(t *testing.T) {
+	t.Parallel()
+	one, other := newPoller(), newPoller()
+	defer one.Close()
+	defer other.Close()
+	p, c, peer := waiterPair(t, one)
+	again := NewReadWaiter(c)
+	for _, w := range []struct {
+		waiter *ReadWaiter
+		in     *Poller
+	}{{p, one}, {again, one}, {again, other}} {
+		resumed := make(chan struct{})
+		w.waiter.Use(w.in)
+		if !w.waiter.Park(func() { close(resumed) }) {
+			t.Fatal("got no wait")
+		}
+		peer.Write([]byte("x"))
+		<-resumed
+		if _, err := c.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Whoever has waited in a poller, or need not, reads without another look.
+func TestWhatParkHasFoundOutIsNotAskedAgain(t *testing.T) {
+	t.Parallel()
+	l := newPoller()
+	_, tcp, peer := waiterPair(t, l)
+	c := NewConn(tcp, func() []byte { return make([]byte, 8) }, func([]byte) {})
+	c.Use(l)
+	c.Peek = true
+	resumed := make(chan struct{})
+	if !c.Park(func() { close(resumed) }) {
+		t.Fatal("got no wait, with nothing to read")
+	}
+	peer.Write([]byte("x"))
+	<-resumed
+	if c.Peek {
+		t.Error("it was resumed, and looks")
+	}
+	c.Peek = true
+	if c.Park(func() { t.Error("resumed") }) || c.Peek {
+		t.Error("it waits, or looks, with something to read")
+	}
+	if _, n, err := c.Read(0, 8); n != 1 || err != nil {
+		t.Errorf("got %d bytes and %v, want 1", n, err)
+	}
+	l.Close()
+	c.Peek = true
+	if c.Park(func() { t.Error("resumed") }) || !c.Peek {
+		t.Error("no poller takes it, and it waits, or with a buffer")
+	}
+}

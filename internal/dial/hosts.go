@@ -77,13 +77,21 @@ type Candidate struct {
 	rank  [4]int // lower ones come first: number of the address, group, endpoint, family
 }
 
-// at is what a candidate is known by: an endpoint whose host is an address, unless
-// somebody else looks the name up.
-func (c Candidate) at() Endpoint {
-	if !c.Addr.IsValid() {
-		return c.End
+// place is what a candidate is known by: an address, or an endpoint whose name somebody else
+// looks up.
+type place struct {
+	addr netip.AddrPort
+	end  Endpoint
+}
+
+func (c Candidate) at() place {
+	if c.Addr.IsValid() {
+		return place{addr: c.Addr}
 	}
-	return Endpoint{c.Addr.Addr().String(), c.Addr.Port()}
+	if a, err := netip.ParseAddr(c.End.Host); err == nil {
+		return place{addr: netip.AddrPortFrom(a, c.End.Port)}
+	}
+	return place{end: c.End}
 }
 
 // Via connects to an endpoint through somebody else, a proxy, who looks its name up. It
@@ -131,29 +139,36 @@ func (h *Hosts) Dial(ctx context.Context, groups []Group) (net.Conn, Candidate, 
 }
 
 // search is what is known of some groups while one connection is sought, or several one
-// after another: the source of their races. One goroutine at a time uses it.
+// after another: the source of their races. One goroutine at a time uses it. What only
+// lookups need is made with the first: an address that was good before needs none.
 type search struct {
 	*Hosts
-	ctx       context.Context // of the lookups
-	cancel    context.CancelFunc
+	ctx       context.Context    // of the lookups
+	cancel    context.CancelFunc // nil: there was none
 	began     time.Time
 	groups    []Group
 	opened    int         // groups whose hosts were looked up
 	found     bool        // an address of a name, or one whom somebody else reaches
 	queue     []Candidate // by rank
 	later     []Candidate // to be tried once more, when nothing else is left
-	tried     map[Endpoint]bool
-	asking    int       // lookups under way
-	awaited   int       // lookups under way for the first host of the newest group
-	notBefore time.Time // no attempt starts before, unless none is awaited any more
-	answers   chan func()
+	tried     []place
+	asking    int         // lookups under way
+	awaited   int         // lookups under way for the first host of the newest group
+	notBefore time.Time   // no attempt starts before, unless none is awaited any more
+	answers   chan func() // nil: nobody has anything to say yet
 	errs      []error
 }
 
 func (h *Hosts) search(ctx context.Context, groups []Group) *search {
-	s := &search{Hosts: h, began: time.Now(), groups: groups, tried: make(map[Endpoint]bool), answers: make(chan func(), 4*maxAttempts)}
-	s.ctx, s.cancel = context.WithCancel(ctx)
-	return s
+	return &search{Hosts: h, ctx: ctx, began: time.Now(), groups: groups}
+}
+
+// listen has others say what happens, and the lookups end with the search.
+func (s *search) listen() {
+	if s.cancel == nil {
+		s.ctx, s.cancel = context.WithCancel(s.ctx)
+		s.answers = make(chan func(), 4*maxAttempts)
+	}
 }
 
 // connectNext connects to the first of what was not tried yet. What has lost against it
@@ -198,7 +213,7 @@ func (s *search) putBack(late result[Candidate, net.Conn]) {
 		late.value.Close()
 	}
 	if late.err == nil || errors.Is(late.err, context.Canceled) {
-		delete(s.tried, late.choice.at())
+		s.forget(late.choice)
 		s.enqueue(late.choice)
 	}
 }
@@ -225,10 +240,17 @@ func (s *search) again(c Candidate) {
 // repeat queues what is to be tried once more.
 func (s *search) repeat() {
 	for _, c := range s.later {
-		delete(s.tried, c.at())
+		s.forget(c)
 	}
 	s.enqueue(s.later...)
 	s.later = nil
+}
+
+// forget has a candidate be as one that was not tried.
+func (s *search) forget(c Candidate) {
+	if i := slices.Index(s.tried, c.at()); i >= 0 {
+		s.tried = slices.Delete(s.tried, i, i+1)
+	}
 }
 
 func (s *search) enqueue(all ...Candidate) {
@@ -299,7 +321,9 @@ func (s *search) exhausted() bool {
 func (s *search) pop() Candidate {
 	first := s.queue[0]
 	s.queue = s.queue[1:]
-	s.tried[first.at()] = true
+	if at := first.at(); !slices.Contains(s.tried, at) {
+		s.tried = append(s.tried, at)
+	}
 	return first
 }
 
@@ -307,7 +331,7 @@ func (s *search) pop() Candidate {
 func (s *search) skip() {
 	for len(s.queue) > 0 {
 		first := s.queue[0]
-		if !s.tried[first.at()] && len(s.tried) < maxAttempts {
+		if !slices.Contains(s.tried, first.at()) && len(s.tried) < maxAttempts {
 			if s.Allow == nil || first.via != nil {
 				return
 			}
@@ -365,6 +389,7 @@ type question struct {
 }
 
 func (s *search) ask(network string, q *question) {
+	s.listen()
 	s.asking++
 	q.left++
 	if q.first {
@@ -463,6 +488,9 @@ func (s *search) viaFound(group int, e Endpoint, a netip.Addr) Via {
 
 // finish ends every lookup, and waits for it.
 func (s *search) finish() {
+	if s.cancel == nil {
+		return
+	}
 	s.cancel()
 	for s.asking > 0 {
 		(<-s.answers)()

@@ -3,6 +3,8 @@ package dial
 import (
 	"context"
 	"errors"
+	"net"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -100,4 +102,42 @@ func TestRaceEndsWithItsContext(t *testing.T) {
 			t.Errorf("got %v after %v with %d started; want the deadline, a second, 4", err, time.Since(start), started.Load())
 		}
 	})
+}
+
+// An address that is given, as one that was good before is, is connected to without what lookups need; what fails there
+// falls back on the names of later groups.
+func TestOnlyLookupsHaveWhatLookupsNeed(t *testing.T) {
+	t.Parallel()
+	refused := errors.New("refused")
+	for name, c := range map[string]struct {
+		fails bool
+		asks  bool
+	}{"it answers": {}, "it fails": {fails: true, asks: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := Hosts{
+				Lookup: func(context.Context, string, string) ([]netip.Addr, error) {
+					return []netip.Addr{netip.MustParseAddr("192.0.2.2")}, nil
+				},
+				Connect: func(_ context.Context, a netip.AddrPort) (net.Conn, error) {
+					if c.fails && a.Addr() == netip.MustParseAddr("192.0.2.1") {
+						return nil, refused
+					}
+					near, _ := net.Pipe()
+					return near, nil
+				},
+				Patience: time.Minute,
+			}
+			s := h.search(t.Context(), []Group{{Endpoints: []Endpoint{{"192.0.2.1", 443}}}, {After: time.Hour, Endpoints: []Endpoint{{"example.org", 443}}}})
+			defer s.finish()
+			conn, _, err := s.connectNext(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn.Close()
+			if got := s.answers != nil; got != c.asks {
+				t.Errorf("got room for answers %v, want %v", got, c.asks)
+			}
+		})
+	}
 }

@@ -39,6 +39,7 @@ func (r *Reached) Proven() { r.search.proven(r.To) }
 // Causes.
 func Use[T any](ctx context.Context, h *Hosts, groups []Group, use func(context.Context, *Reached) (T, error), drop func(T)) (T, error) {
 	u := &user[T]{search: h.search(ctx, groups), use: use, turn: make(chan struct{}, 1)}
+	u.search.listen() // what is made of a connection may have to say something of its address
 	defer u.search.finish()
 	won, err := race(ctx, u, endless, u.try, func(late result[struct{}, T]) {
 		if late.err == nil {

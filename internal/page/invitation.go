@@ -86,7 +86,10 @@ func (i Invitation) write(to writer) {
 	to.Add("p", LeavingHomeTodo)
 	to.Add("h2", "If it does not work")
 	to.Add("p", "Type this and paste the link: it says where the way ends and what to try. If nothing helps, ask whoever sent you this for a new link.")
+	to.Add("h3", "Windows")
 	to.Command("culvert doctor")
+	to.Add("h3", "macOS, Linux, Android, OpenWrt")
+	to.Command("./culvert doctor")
 }
 
 // LeavingHome and LeavingHomeTodo are for whoever takes a phone out of the network of its client.

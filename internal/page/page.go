@@ -57,11 +57,17 @@ func (d *Document) Add(element, message string, args ...any) {
 	d.open(element, isolate(html.EscapeString(d.Say(message, args...))))
 }
 
+// wholes are words that browsers break where no reader does: a hyphen that belongs to a name, and Burmese ones that the
+// browser's dictionary lacks, whose last consonant would begin a line.
+var wholes = []string{lang.Menus, "F-Droid", "Wi-Fi", "လင့်ခ်", "ဟို့စ်", "ပရောက်စီ"}
+
 // isolate keeps what is typed or read as it is from left to right within a text of the other direction, where "--lan"
 // would be "lan--", and whole in one line where there is room: in two, each half would stand by itself. Text is escaped already.
 func isolate(text string) string {
 	const begin, end = `<bdi dir="ltr">`, `</bdi>`
-	text = strings.ReplaceAll(text, lang.Menus, begin+lang.Menus+end)
+	for _, whole := range wholes {
+		text = strings.ReplaceAll(text, whole, begin+whole+end)
+	}
 	var b strings.Builder
 	for {
 		before, flag, found := strings.Cut(text, "--")
@@ -103,11 +109,20 @@ func (d *Document) Table(rows []Row) {
 	for _, r := range rows {
 		value := html.EscapeString(r.Value)
 		if r.Code {
-			value = "<code>" + value + "</code>"
+			value = "<code>" + unbroken(value) + "</code>"
 		}
 		fmt.Fprintf(&d.body, "<tr><th scope=\"row\">%s</th><td>%s</td></tr>\n", html.EscapeString(r.Name), value)
 	}
 	d.body.WriteString("</table>\n")
+}
+
+// unbroken keeps an amount and its unit in one line; two amounts, with two spaces between, may stand below one another.
+func unbroken(value string) string {
+	amounts := strings.Split(value, "  ")
+	for i, a := range amounts {
+		amounts[i] = strings.ReplaceAll(a, " ", "\u00a0")
+	}
+	return strings.Join(amounts, " ")
 }
 
 // QR draws code, dark on white in any theme. One that is too large for a QR code is left out: it stands on the

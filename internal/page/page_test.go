@@ -20,7 +20,7 @@ func TestAnInvitationHasAllInEachLanguage(t *testing.T) {
 			text = strings.NewReplacer(`<bdi dir="ltr">`, "", "</bdi>", "").Replace(text)
 			flat := strings.Join(strings.Fields(html.UnescapeString(text)), "")
 			has := func(s string) bool { return strings.Contains(flat, strings.Join(strings.Fields(s), "")) }
-			wants := []string{"culvert1qqqq<&>", "https://get.example/?a&b", l.Text(invitationTitle), l.Text(LeavingHomeTodo), "culvert doctor"}
+			wants := []string{"culvert1qqqq<&>", "https://get.example/?a&b", l.Text(invitationTitle), l.Text(LeavingHomeTodo), "culvert doctor", "./culvert doctor"}
 			for _, d := range devices {
 				wants = append(wants, d.name, l.Text(d.todo), d.commands)
 				if l != lang.English && has(d.todo) {
@@ -61,11 +61,23 @@ func TestWhatIsTypedIsReadFromLeftToRight(t *testing.T) {
 		"--link-file":                         `<bdi dir="ltr">--link-file</bdi>`,
 		"a - b -- c":                          `a - b <bdi dir="ltr">--</bdi> c`,
 		"(Settings, Storage and data, Proxy)": `(<bdi dir="ltr">Settings, Storage and data, Proxy</bdi>)`,
+		"از F-Droid نصب":                      `از <bdi dir="ltr">F-Droid</bdi> نصب`,
+		"ဤလင့်ခ်ကို":                          `ဤ<bdi dir="ltr">လင့်ခ်</bdi>ကို`,
 		"":                                    "",
 	} {
 		if got := isolate(text); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
+	}
+}
+
+// A phone's screen is narrow: amounts go below one another, and none from its unit.
+func TestAnAmountStaysWithItsUnit(t *testing.T) {
+	t.Parallel()
+	d := New(lang.Russian)
+	d.Table([]Row{{Name: "a", Value: "↑ 264 kB  ↓ 4.8 kB", Code: true}})
+	if page := d.HTML("", 0); !strings.Contains(page, "<code>↑\u00a0264\u00a0kB ↓\u00a04.8\u00a0kB</code>") {
+		t.Errorf("got %s", page)
 	}
 }
 

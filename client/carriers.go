@@ -128,6 +128,7 @@ func (c *Client) newCarrier(sock *socket, at int, h *home) *activeCarrier {
 	}
 	l.Carrier = h.session.NewCarrier(sock.Transport, sock.party)
 	l.ShapeFor(c.fronts.at(at).Host)
+	l.OpenedIn(sock.took)
 	if sock.told != nil {
 		tunnel.Told(l.Carrier, *sock.told)
 	}

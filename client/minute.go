@@ -188,11 +188,14 @@ func (b *budgets) roomIn(front int) time.Duration {
 	return max(all[len(all)-most].Add(aMinute).Sub(now), 0)
 }
 
+// roomLook is how often a front that has no room is looked at.
+const roomLook = 50 * time.Millisecond
+
 // awaitRoomAt returns once a front may open a connection, but no later than nothing else is tried any more, or roomAtMost
 // has passed. What the network drops is sent again: if it is let in as another front answers it is lost to chat.
 func (c *Client) awaitRoomAt(ctx context.Context, front int, tried *atomic.Int32) {
 	for over := time.Now().Add(roomAtMost); time.Now().Before(over) && tried.Load() > 0 && c.budgets.roomIn(front) > 0; {
-		if !dial.Sleep(ctx, admitLook) {
+		if !dial.Sleep(ctx, roomLook) {
 			return
 		}
 	}

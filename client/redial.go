@@ -40,7 +40,7 @@ const (
 	calmAfter = 2 * time.Second
 	calmBytes = 256 << 10
 	// admitLook is how often a dial that is held back is looked at.
-	admitLook = 50 * time.Millisecond
+	admitLook = 200 * time.Millisecond
 	// forgetAfter is how long without a failure lets a pause grow anew.
 	forgetAfter = 15 * time.Second
 )

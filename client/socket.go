@@ -34,6 +34,7 @@ type socket struct {
 	transport.Transport
 	token   wire.Token
 	led     bool                   // a ticket led it
+	took    time.Duration          // until it was open
 	cost    int                    // bytes that came before the first record
 	brought func() int             // bytes that have come in all; nil: it is not known
 	given   atomic.Pointer[string] // the newest ticket
@@ -109,7 +110,8 @@ func (c *Client) dialSocket(ctx context.Context, w wanted) (*socket, int, error)
 			}
 			return nil, fmt.Errorf("front %d: %w", i+1, err)
 		}
-		c.health.answeredIn(i, time.Since(began))
+		s.took = time.Since(began)
+		c.health.answeredIn(i, s.took)
 		c.visits.entered(i)
 		return s, nil
 	}, func(s *socket) { s.Close() })

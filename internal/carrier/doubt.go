@@ -18,7 +18,7 @@ type doubt struct {
 	timer    tasks.Timer // until the carrier is doubted, perhaps; zero: none runs
 	at       time.Time   // when that is
 	average  time.Duration
-	varies   time.Duration    // RFC 6298, of answers
+	varies   time.Duration    // RFC 6298, of answers; before the first, what the carrier took to open
 	longest  [2]time.Duration // answers of this minute and the one before
 	minute   time.Time        // when this minute began
 	boosts   int              // how often a doubt was wrong
@@ -52,12 +52,32 @@ func (d *doubt) patience(least time.Duration, now time.Time) time.Duration {
 	}
 	least = max(least, d.average+varies, max(d.longest[0], d.longest[1])*3/2)
 	if d.average == 0 {
-		least = doubtFirst
+		least = max(doubtFirst, d.varies)
 	}
 	if now.Sub(d.wrongAt) < boostFor {
 		least <<= d.boosts
 	}
 	return min(least, doubtMost)
+}
+
+// OpenedIn says how long it took a client to open the carrier: its first answer may take as long where a front has much
+// to do, and another carrier would be one more thing.
+func (c *Carrier) OpenedIn(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.doubt.average == 0 {
+		c.doubt.varies = min(d, doubtMost)
+	}
+}
+
+// pongWait is how long the answer to a Ping may take; for the first, longer than until the carrier is in doubt.
+func (c *Carrier) pongWait() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.doubt.average == 0 {
+		return max(c.profile.PongWait, c.doubt.varies*3/2)
+	}
+	return c.profile.PongWait
 }
 
 // leftOfPatience is for how much longer the peer may be silent. c.mu is held.

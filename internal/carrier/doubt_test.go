@@ -117,3 +117,30 @@ func TestATrustedCarrierThatOwesAnAnswerIsDoubtedAgain(t *testing.T) {
 		}
 	})
 }
+
+// A carrier that took long to open has as long for its first answer, within reason: where a front has much to do another
+// carrier would be one more thing. Later answers show how long they take.
+func TestAFirstAnswerMayTakeAsLongAsOpening(t *testing.T) {
+	t.Parallel()
+	for opened, want := range map[time.Duration]time.Duration{time.Second: doubtFirst, 6 * time.Second: 6 * time.Second, time.Minute: doubtMost} {
+		synctest.Test(t, func(t *testing.T) {
+			c, _ := newUnanswered(true)
+			defer c.Close()
+			c.OpenedIn(opened)
+			c.Ping()
+			began := time.Now()
+			for !c.Doubted() && !c.Dead() {
+				time.Sleep(100 * time.Millisecond)
+				c.Check(time.Now())
+				synctest.Wait()
+			}
+			if got := time.Since(began); got < want || got > want+200*time.Millisecond || c.Dead() {
+				t.Errorf("opened in %v: in doubt after %v, dead: %v; want it in doubt after %v", opened, got, c.Dead(), want)
+			}
+			c.confirm(sentBy(c), uint64(time.Now().UnixMicro()))
+			if got := c.pongWait(); got != c.profile.PongWait {
+				t.Errorf("opened in %v: a later answer may take %v, want %v", opened, got, c.profile.PongWait)
+			}
+		})
+	}
+}

@@ -170,7 +170,7 @@ func (c *Carrier) Check(now time.Time) {
 // awaitPong ends the carrier if the answer to the Ping that was sent then stays out, and all else. What the
 // edge says is no word of the peer's.
 func (c *Carrier) awaitPong(now time.Time, at int64) {
-	quiet, wait := c.Quiet(now), c.profile.PongWait
+	quiet, wait := c.Quiet(now), c.pongWait()
 	if c.profile.AsksEdge {
 		quiet = min(c.peerQuiet(now), max(quiet, c.peerQuiet(now)-maxBefore*c.transport.Lag()))
 	}

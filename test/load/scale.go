@@ -225,7 +225,6 @@ func (s *scale) restart(ctx context.Context) error {
 		err  error
 	}
 	said := make(chan answers, 1)
-	killed := time.Now()
 	go func() {
 		took, err := s.sayAll(2 * time.Minute)
 		said <- answers{took, err}
@@ -235,13 +234,12 @@ func (s *scale) restart(ctx context.Context) error {
 	if err := s.startStreamEdge(ctx); err != nil {
 		return err
 	}
-	back := time.Since(killed)
 	a := <-said
 	if a.err != nil {
 		return a.err
 	}
-	after := func(part int) float64 { return (a.took[(s.n-1)*part/100] - back).Seconds() }
-	fmt.Printf("edge killed, and back after %v: served again after %.1f s (1 %%), %.1f s (half), %.1f s (all); %s WebSockets for %d clients\n",
+	after := func(part int) float64 { return (a.took[(s.n-1)*part/100] - away).Seconds() }
+	fmt.Printf("edge killed, and begun again after %v: from then on served after %.1f s (1 %%), %.1f s (half), %.1f s (all); %s WebSockets for %d clients\n",
 		away, after(1), after(50), after(100), s.opened(), s.n)
 	fmt.Printf("CPU meanwhile, a client: edge %.2f ms, origin %.2f ms, clients %.2f ms\n", cpuSeconds(s.edge.Process.Pid)*1000/float64(s.n),
 		(cpuSeconds(s.origin.Process.Pid)-origin)*1000/float64(s.n), (cpuSeconds(os.Getpid())-own)*1000/float64(s.n))

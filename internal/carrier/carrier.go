@@ -345,8 +345,12 @@ func (s *Slot) Send(n int) {
 // so after a part of that time, by chance.
 func (s *Slot) ScheduleAck(within time.Duration) {
 	c := s.carrier
-	if !c.profile.Paid {
-		within = wait(min(within, c.shape.patience))
+	switch {
+	case c.profile.Paid:
+	case within < c.shape.patience:
+		within = wait(within)
+	default:
+		within = c.shape.waitForCompany()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -38,9 +38,9 @@ type step uint16
 var openings []byte
 
 const (
-	stepDown = 1 << 15 // it is the origin's
-	stepLate = 1 << 14 // a person takes the time before it
-	stepSize = stepLate - 1
+	stepDown  = 1 << 15 // it is the origin's
+	stepPause = 1 << 12 // of the bits that say for how long nobody speaks before it, the least
+	stepSize  = stepPause - 1
 	// perSite is how many connections of each site are kept.
 	perSite = 2
 
@@ -50,10 +50,10 @@ const (
 	leastHold, mostHold, mostTurn = 10 * time.Millisecond, 50 * time.Millisecond, 25 * time.Millisecond
 	// leastIdle and mostIdleHold bound how long waits what nobody waits for.
 	leastIdle, mostIdleHold = 50 * time.Millisecond, 200 * time.Millisecond
-	// leastRest is how long what did not fit into a message waits at least.
-	leastRest = 2 * time.Millisecond
+	// leastRest is how long waits at least what did not fit into a message, or comes right behind it: the next one has more.
+	leastRest = 10 * time.Millisecond
 	// mostWhole is the length up to which a message is as long as what waits, rather than that another follows at once.
-	mostWhole = 600
+	mostWhole = 1400
 	// mostWaiting is what is too much to go by such messages.
 	mostWaiting = 3500
 	// recordMore is what a record has beside frames, and leastPlayed how long a message may be at least that is one.
@@ -63,9 +63,9 @@ const (
 	mostPlain = 250
 	// leastFilled is the least that fills a message: the head of a Fill.
 	leastFilled = wire.RecordHead + 1
-	// partUp and partDown are the parts of what may fill messages yet that one of them may take: servers say more at once. So
-	// little as leastFills fills none.
-	partUp, partDown, leastFills = 3, 2, 40
+	// partUp is the part of what may fill messages yet that one of a client's may take. One of an origin's may take all: a
+	// server says a lot at once, as often as not. So little as leastFills fills none.
+	partUp, leastFills = 2, 40
 )
 
 // Play has the carrier begin as another WebSocket. It is called before all else, at both ends or at one.
@@ -205,11 +205,10 @@ func (c *Carrier) letGo(until time.Time) {
 
 // Times that programs and people take.
 const (
-	leastNext, mostNext     = 300 * time.Microsecond, 30 * time.Millisecond // to say something more, or the first word
-	leastServer, mostServer = 5 * time.Millisecond, 60 * time.Millisecond   // to answer, where another must be asked
-	leastPerson, mostPerson = 2 * time.Second, 9 * time.Second
-	meanPage, mostPage      = 15 * time.Millisecond, 400 * time.Millisecond
-	spreadPage              = 1.0
+	leastNext, mostNext = 300 * time.Microsecond, 30 * time.Millisecond // to answer, to say something more, or the first word
+	// leastPause is the least that the shortest of seven pauses takes, which a person makes, or whoever waits for another's
+	// message. A pause takes up to twice its least, where the next one begins.
+	leastPause = 60 * time.Millisecond
 	// atOnceUp and atOnceDown of 100 messages go together with the one before.
 	atOnceUp, atOnceDown = 15, 28
 )
@@ -220,18 +219,14 @@ func (c *Carrier) takes(s step, goesOn bool) time.Duration {
 	if c.set.asks {
 		atOnce = atOnceUp
 	}
-	said := c.opening.mine + c.opening.came
 	least, most := leastNext, mostNext
+	pause := s &^ stepDown / stepPause
 	switch {
-	case s&stepLate != 0 && said > 0:
-		least, most = leastPerson, mostPerson
+	case pause > 0 && c.opening.mine+c.opening.came > 0:
+		least = leastPause << (pause - 1)
+		most = 2 * least
 	case goesOn && rand.IntN(100) < atOnce:
 		return 0
-	case goesOn:
-	case c.set.asks:
-		return min(time.Duration(float64(meanPage)*math.Exp(spreadPage*rand.NormFloat64())), mostPage)
-	case said > 0 && !c.queue.isUrgent():
-		least, most = leastServer, mostServer
 	}
 	return time.Duration(between(rand.Float64(), float64(least), float64(most)))
 }
@@ -332,11 +327,11 @@ func (c *Carrier) fillWith(lacks int) int {
 	if o == nil {
 		return 0
 	}
-	part := partDown
+	most := o.left
 	if c.set.asks {
-		part = partUp
+		most /= partUp
 	}
-	n := max(min(lacks, o.left/part), 0)
+	n := max(min(lacks, most), 0)
 	if c.isSlow() {
 		n, o.left = 0, 0
 	}

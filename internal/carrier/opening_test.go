@@ -26,7 +26,7 @@ func TestTheTextHasTheOpeningsNumbers(t *testing.T) {
 	for _, words := range []string{
 		fmt.Sprintf("%d bytes at the client and %d at the origin", fillUp, fillDown), fmt.Sprintf("for %d ms at most, %d ms where", mostHold.Milliseconds(), mostTurn.Milliseconds()),
 		fmt.Sprintf("%d ms what nobody waits for", mostIdleHold.Milliseconds()), fmt.Sprintf("more than %d bytes", mostWaiting),
-		fmt.Sprintf("no more than %d bytes, makes it so", mostWhole),
+		fmt.Sprintf("no more than %d bytes, makes it so", mostWhole), fmt.Sprintf("the shortest at least %d ms", leastPause.Milliseconds()),
 		fmt.Sprintf("at most %d, and as many bytes", session.MaxFill),
 	} {
 		if !strings.Contains(string(text), words) {
@@ -125,7 +125,7 @@ func TestALateTimerPlaysNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, d, _ := played(t, true)
 		defer c.Close()
-		c.opening.steps = []step{100, 100, 100 | stepLate, 100 | stepLate}
+		c.opening.steps = []step{100, 100, 100 | 6*stepPause, 100 | 6*stepPause}
 		c.beginOpening()
 		for len(d.messages()) < 2 {
 			time.Sleep(time.Millisecond)
@@ -299,7 +299,7 @@ func TestWhatWaitedForTheSessionGoesOnce(t *testing.T) {
 		s.add(40)
 		party.held = false
 		c.release()
-		time.Sleep(mostPage + mostIdleHold)
+		time.Sleep(mostNext + mostIdleHold)
 		wantOne(t, d, s)
 	})
 }
@@ -312,10 +312,78 @@ func TestALongMessageLeavesFillsToOthers(t *testing.T) {
 		defer c.Close()
 		c.opening.steps = []step{stepSize, 100, 100 | stepDown, 100}
 		c.beginOpening()
-		time.Sleep(2 * mostPage)
+		time.Sleep(2 * mostNext)
 		synctest.Wait()
 		if n := len(d.messages()); n != 2 || c.opening == nil {
 			t.Errorf("got %d messages, opening over: %v, want two and more to come", n, c.opening == nil)
+		}
+	})
+}
+
+// Where a server has said a lot at once an origin does, too, with all that may fill messages.
+func TestALongMessageOfAnOriginIsWhole(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, d, _ := played(t, false)
+		defer c.Close()
+		c.opening.steps = []step{stepDown | 1200, stepDown | 100}
+		c.beginOpening()
+		time.Sleep(2 * mostNext)
+		synctest.Wait()
+		if all := d.messages(); len(all) != 2 || len(all[0]) != 1200 {
+			t.Errorf("got %d messages, the first of %d bytes, want two, of which it has 1200", len(all), len(all[0]))
+		}
+	})
+}
+
+// A pause is as long as one of its kind was.
+func TestPausesAreAsLongAsTheyWere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for pause := range step(8) {
+			c, d, _ := played(t, true)
+			c.opening.steps = []step{100, 100 | pause*stepPause, 100}
+			c.beginOpening()
+			least, most := leastPause<<pause/2, leastPause<<pause
+			if pause == 0 {
+				least, most = 0, mostNext
+			}
+			began := time.Now()
+			for len(d.messages()) < 2 {
+				time.Sleep(time.Millisecond)
+				synctest.Wait()
+			}
+			if took := time.Since(began); took < least || took > most+mostNext+time.Millisecond {
+				t.Errorf("pause %d took %v, want %v to %v", pause, took, least, most)
+			}
+			c.Close()
+		}
+	})
+}
+
+// What an app says right behind what has gone is gathered, too.
+func TestWhatIsSaidOneAfterAnotherIsGathered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, d, _ := played(t, true)
+		defer c.Close()
+		c.opening.steps = slices.Repeat([]step{80, 80 | stepDown}, 5)
+		s := c.newBulk(1)
+		defer s.slot.Drop()
+		s.add(40)
+		for len(d.messages()) == 0 {
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+		}
+		for range 3 {
+			s.add(40)
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+		}
+		time.Sleep(mostHold)
+		synctest.Wait()
+		if n := len(d.messages()); n != 2 || s.left > 0 {
+			t.Errorf("got %d messages, %d bytes are left, want two with all", n, s.left)
 		}
 	})
 }
@@ -347,7 +415,7 @@ func TestWhatFillsMessagesIsBounded(t *testing.T) {
 				c.beginOpening()
 				for range 200 {
 					c.hearStep()
-					time.Sleep(mostPerson / 10)
+					time.Sleep(leastPause << 4)
 				}
 				synctest.Wait()
 				if got := padded(t, d); got > most || got == 0 {

@@ -326,7 +326,7 @@ func (c *Carrier) report() {
 	case in.bytes-in.reported >= littleCame:
 		c.acks.within(c, wait(receivedWithin))
 	case c.acks.timer.IsZero():
-		c.acks.within(c, wait(c.shape.patience))
+		c.acks.within(c, c.shape.waitForCompany())
 	}
 }
 

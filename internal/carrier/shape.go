@@ -51,7 +51,7 @@ const (
 	// longTrip is a round trip that shows a slow path.
 	longTrip = 500 * time.Millisecond
 	// leastWait and mostWait bound how long, at most, an ack of little waits for company.
-	leastWait, mostWait = 200 * time.Millisecond, 450 * time.Millisecond
+	leastWait, mostWait = 350 * time.Millisecond, 450 * time.Millisecond
 	// mostSilent bounds how long an origin's first word waits for the client's, which may not know it: a CDN may have
 	// dropped the cookie that says it.
 	mostSilent = 800 * time.Millisecond
@@ -84,6 +84,11 @@ func between(part, least, most float64) float64 { return least * math.Pow(most/l
 // wait is how long what may wait for up to most does. Half of the time it is less than a half of that.
 func wait(most time.Duration) time.Duration {
 	return time.Duration(between(rand.Float64(), float64(most/4), float64(most)))
+}
+
+// waitForCompany is how long an ack of little waits now.
+func (s *shape) waitForCompany() time.Duration {
+	return time.Duration(between(rand.Float64(), float64(s.patience*2/3), float64(s.patience)))
 }
 
 // random is a length with a mean.

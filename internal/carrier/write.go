@@ -30,7 +30,7 @@ const (
 	mostUnreported = 256 << 10
 	receivedWithin = 25 * time.Millisecond
 	// littleCame is what is too little for anybody to wait until it is counted: its count goes later, by chance.
-	littleCame = 1 << 10
+	littleCame = 2 << 10
 )
 
 // outbound is what the writer knows of the path. Carrier.mu guards it.

@@ -2,14 +2,16 @@
 seed than those that classify.py is then asked about."""
 
 import json
+import math
 import struct
 import sys
 
 STEPS = 24  # of a connection
 SITES, PER_SITE = 48, 2
-LATE = 350  # milliseconds that a person takes, and no program
+LATE = 60  # milliseconds that a person takes, or another's message, and no program
+TRIP = 90  # milliseconds to the server and back, of most
 SPLIT = 4120  # what nginx cuts longer messages into
-DOWN, PERSON, MOST = 1 << 15, 1 << 14, (1 << 14) - 1
+DOWN, PAUSE, PAUSES = 1 << 15, 1 << 12, 8
 MOST_SAID = 4000
 
 
@@ -36,10 +38,15 @@ def messages(records):
     return whole
 
 
-def step(down, size, gap):
+def pause(gap):
+    """How often LATE doubles until gap, and one; 0 if it is less."""
+    return 0 if gap < LATE else min(PAUSES - 1, 1 + int(math.log2(gap / LATE)))
+
+
+def step(down, size, gap, answers):
     payload = size - 24 - (0 if down else 4)
     payload -= 2 if payload <= 127 else 4
-    return (DOWN if down else 0) | (PERSON if gap > LATE else 0) | max(3, min(payload, MOST_SAID))
+    return (DOWN if down else 0) | (PAUSE * pause(gap - TRIP if answers else gap)) | max(3, min(payload, MOST_SAID))
 
 
 def main():
@@ -53,7 +60,9 @@ def main():
     with open(sys.argv[2], "wb") as out:
         for name in kept:
             for records in sites[name][:PER_SITE]:
-                steps = [step(*m[:3]) for m in messages(records)[:STEPS]]
+                said = messages(records)[:STEPS]
+                answers = [False] + [b[0] and not a[0] for a, b in zip(said, said[1:])]
+                steps = [step(*m[:3], answer) for m, answer in zip(said, answers)]
                 out.write(bytes([len(steps)]) + struct.pack(f">{len(steps)}H", *steps))
 
 

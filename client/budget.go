@@ -28,6 +28,7 @@ type budget struct {
 	since  time.Time      // when that began
 	limit  int            // what any may bring; 0: it is not known
 	known  bool           // two agreed on that; else it is suspected
+	alike  bool           // it is suspected since one by another front froze, and by no more
 	trial  int            // carriers of bulk that began while it is: one is let find out whether it is so
 	until  time.Time      // when a carrier of bulk is to try for more, or what is suspected is forgotten
 	pause  time.Duration  // how long limit was believed the last time
@@ -41,13 +42,15 @@ const (
 	// design: less carries nothing, and after more the cause is another.
 	leastFreeze, mostFreeze = 5 << 10, 128 << 10
 	// mostSuspect bounds what is believed of a single one.
-	mostSuspect = 32 << 10
+	mostSuspect = 64 << 10
 	// freezeSpread is how far two apart are the same freeze.
 	freezeSpread = 3 << 10
 	// believed is for how long a budget is kept at first, and mostBelieved in the end.
 	believed, mostBelieved = 10 * time.Minute, 24 * time.Hour
 	// suspected is for how long one freeze alone is believed.
 	suspected = 2 * time.Minute
+	// alikeFor is for how long a front is suspected whose own carriers have not frozen.
+	alikeFor = 30 * time.Second
 	// exactTrial carriers bring an answer of 64 kB where each brings 15.
 	exactTrial = 5
 	// slack is what a budget leaves for what nobody counts.
@@ -75,7 +78,7 @@ func (b *budgets) of(front int) *budget {
 	}
 	f := b.fronts[front]
 	if !f.known && time.Now().After(f.until) {
-		f.limit, f.trial = 0, 0
+		f.limit, f.trial, f.alike = 0, 0, false
 	}
 	return f
 }
@@ -86,6 +89,7 @@ func (b *budgets) left(l *activeCarrier, isBulk bool) uint32 {
 	defer b.mu.Unlock()
 	f := b.of(l.front)
 	f.answered()
+	b.infer(f, l.gateway)
 	b.agree(f)
 	now := time.Now()
 	limit := f.limit
@@ -106,7 +110,7 @@ func (b *budgets) left(l *activeCarrier, isBulk bool) uint32 {
 // trialAt is which carrier of bulk finds out whether what is suspected is so: it may freeze, which takes long
 // to notice, and so comes after some where it is known to the byte how much was brought.
 func (f *budget) trialAt() int {
-	if f.exact {
+	if f.exact && !f.alike {
 		return exactTrial
 	}
 	return 1
@@ -209,6 +213,19 @@ func (f *budget) answered() {
 	}
 }
 
+// infer notes that f has opened a connection while one by another front of the same door is silent that has brought
+// little: that one froze, perhaps, and if it is the network that does so, f's may bring no more.
+func (b *budgets) infer(f *budget, isGateway bool) {
+	for _, o := range b.fronts {
+		if o == f || o.silent == nil || o.silent.gateway != isGateway || o.at < leastFreeze || o.at > mostSuspect {
+			continue
+		}
+		if o.answered(); o.limit > 0 && f.limit == 0 {
+			f.limit, f.exact, f.alike, f.until = o.limit, o.exact, true, time.Now().Add(alikeFor)
+		}
+	}
+}
+
 // freeze learns from a carrier that had brought so much when it fell silent, unless it has said
 // something since.
 func (f *budget) freeze(at int, isSilent bool) {
@@ -220,19 +237,24 @@ func (f *budget) freeze(at int, isSilent bool) {
 	switch {
 	case before > 0 && max(before, at)-min(before, at) <= freezeSpread:
 		f.know(before, at, now)
-	case f.limit == 0 && at <= mostSuspect:
-		f.limit = at * 4 / 5
-		if f.exact {
-			f.limit = at - slack // so much has come
-		}
-		f.until = now.Add(suspected)
+	case at <= mostSuspect && (f.limit == 0 || f.alike || at < f.limit):
+		f.suspect(at, now)
+	}
+}
+
+// suspect has carriers bring no more than one that froze, with a reserve, for a while: less than was known, too, as the
+// network may have become worse.
+func (f *budget) suspect(at int, now time.Time) {
+	f.limit, f.known, f.alike, f.until = at*4/5, false, false, now.Add(suspected)
+	if f.exact {
+		f.limit = at - slack // so much has come
 	}
 }
 
 // know notes what carriers bring that freeze, as two agree. What both have brought passes; the one that brought less lost a
 // packet more, perhaps.
 func (f *budget) know(one, other int, now time.Time) {
-	f.limit, f.known = min(one, other)-slack, true
+	f.limit, f.known, f.alike = min(one, other)-slack, true, false
 	if !f.exact {
 		f.limit = min(f.limit, max(one, other)*93/100-slack)
 	}

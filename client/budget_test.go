@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,6 +29,8 @@ func TestABudgetIsLearnedFromCarriersThatFroze(t *testing.T) {
 			"two that agree":      {[]int{15_000, 14_000}, true, 15_000*93/100 - slack, believed},
 			"two that do roughly": {[]int{15_000, 13_000}, true, 13_000 - slack, believed},
 			"two that do not":     {[]int{15_000, 25_000}, true, 12_000, suspected},
+			"one that has less":   {[]int{50_000, 15_000}, true, 12_000, suspected},
+			"less than is known":  {[]int{50_000, 50_000, 30_000}, true, 24_000, suspected},
 			"one that answers":    {[]int{15_000}, false, 0, 0},
 			"one that had little": {[]int{leastFreeze - 1}, true, 0, 0},
 			"one that had much":   {[]int{mostSuspect + 1}, true, 0, 0},
@@ -83,6 +86,55 @@ func TestTwoFrontsThatFreezeAlikeAreKnownTo(t *testing.T) {
 			t.Errorf("got %+v of one that froze after much more, want it suspected", other)
 		}
 	})
+}
+
+// Where a carrier is silent that has brought little, and another front opens a connection, both may freeze: chat's bring no
+// more, for a while, and the first of bulk's finds out.
+func TestAFreezeByOneFrontHasOthersBringNoMore(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		at               int
+		answers, atDoors bool
+		isTight          bool
+	}{
+		"little":           {at: 15_000, isTight: true},
+		"much":             {at: mostSuspect + 1},
+		"one that answers": {at: 15_000, answers: true},
+		"another door":     {at: 15_000, atDoors: true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			client, p := idleClient(t, link.Front{Gateway: true})
+			s := p.socket(true)
+			f := &freezable{memorySocket: s.Transport.(*memorySocket)}
+			s.Transport = f
+			client.reach = func(ctx context.Context, _ wanted) (*socket, int, error) { return inPlace(ctx, client, s) }
+			l, err := client.dial(t.Context(), client.pool.current(), anyFront)
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			f.frozen.Store(!c.answers)
+			l.Ping()
+			time.Sleep(4 * time.Second)
+			var b budgets
+			*b.of(0) = budget{silent: l, at: c.at, exact: true}
+			next := &activeCarrier{front: 1, gateway: !c.atDoors}
+			want := uint32(0)
+			if c.isTight {
+				want = uint32(c.at - slack)
+			}
+			if got := b.left(next, false); got != want || b.isTight(0) != c.isTight || b.isTight(1) != c.isTight {
+				t.Errorf("%s: got %d for another front's, tight %v and %v, want %d and %v", name, got, b.isTight(0), b.isTight(1), want, c.isTight)
+			}
+			if got := b.left(next, true); got != 0 {
+				t.Errorf("%s: got %d for bulk's first, want any", name, got)
+			}
+			time.Sleep(alikeFor + time.Second)
+			if b.isTight(0) != c.isTight || b.isTight(1) {
+				t.Errorf("%s: later got tight %v and %v, want %v and none", name, b.isTight(0), b.isTight(1), c.isTight)
+			}
+		})
+	}
 }
 
 // One carrier that fell silent may have had another reason: what it says is forgotten, unless another

@@ -236,7 +236,7 @@ func (c *Client) adoptOrphans() {
 			// the next of its carriers takes it, if none has; but chat, which may move much, too, waits for none that may not begin
 		case main != nil && !main.Dead() && main.takes(t):
 			t.Attach(main.Carrier, true)
-			if t.IsBulk() {
+			if t.IsBulk() || t.Service.Kind == wire.Media && c.areTight() {
 				c.promote(t)
 			}
 		case t.Session() == nil || h == c.pool.current():

@@ -13,20 +13,41 @@ import (
 // goes on by another then; an origin sends no more bulk, and has others not wait for what may be
 // lost. Carrier.mu guards it.
 type doubt struct {
-	owed     time.Time   // since when an answer is owed, or when some of it came last; zero: none is
-	upto     uint64      // bytes of records, of which the last that asks for an answer is the end
-	timer    tasks.Timer // until the carrier is doubted, perhaps; zero: none runs
-	at       time.Time   // when that is
-	average  time.Duration
-	varies   time.Duration    // RFC 6298, of answers; before the first, what the carrier took to open
-	longest  [2]time.Duration // answers of this minute and the one before
-	minute   time.Time        // when this minute began
-	boosts   int              // how often a doubt was wrong
-	wrongAt  time.Time        // when one was last
-	repeats  int              // origin, gateway door: how often it was asked anew since more was counted
-	rest     time.Duration    // for which nothing had moved when what is owed was asked for
-	longRest time.Duration    // the longest after which an answer has come
-	flows    bool             // client: what is owed was to come with what flows
+	owed  time.Time   // since when an answer is owed, or when some of it came last; zero: none is
+	upto  uint64      // bytes of records, of which the last that asks for an answer is the end
+	timer tasks.Timer // until the carrier is doubted, perhaps; zero: none runs
+	at    time.Time   // when that is
+	answers
+	repeats  int           // origin, gateway door: how often it was asked anew since more was counted
+	rest     time.Duration // for which nothing had moved when what is owed was asked for
+	longRest time.Duration // the longest after which an answer has come
+	flows    bool          // client: what is owed was to come with what flows
+	opening  time.Duration // client: what the carrier took to open; 0 once an answer has come
+}
+
+// answers is how long answers took.
+type answers struct {
+	average time.Duration
+	varies  time.Duration    // RFC 6298
+	longest [2]time.Duration // those of this minute and the one before
+	minute  time.Time        // when this minute began
+	boosts  int              // how often a doubt was wrong
+	wrongAt time.Time        // when one was last
+}
+
+// answersFor is how long it is remembered what answers took by a carrier that brings none any more.
+const answersFor = 2 * time.Minute
+
+// Inherit has a new carrier of a client's know how long answers took by another, which takes the same path.
+func (c *Carrier) Inherit(from *Carrier) {
+	from.mu.Lock()
+	known := from.doubt.answers
+	from.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.doubt.average == 0 && time.Since(known.minute) < answersFor {
+		c.doubt.answers = known
+	}
 }
 
 const (
@@ -50,9 +71,9 @@ func (d *doubt) patience(least time.Duration, now time.Time) time.Duration {
 	if d.flows { // answers come all the time
 		varies /= 2
 	}
-	least = max(least, d.average+varies, max(d.longest[0], d.longest[1])*3/2)
+	least = max(least, d.opening, d.average+varies, max(d.longest[0], d.longest[1])*3/2)
 	if d.average == 0 {
-		least = max(doubtFirst, d.varies)
+		least = max(doubtFirst, d.opening)
 	}
 	if now.Sub(d.wrongAt) < boostFor {
 		least <<= d.boosts
@@ -65,19 +86,14 @@ func (d *doubt) patience(least time.Duration, now time.Time) time.Duration {
 func (c *Carrier) OpenedIn(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.doubt.average == 0 {
-		c.doubt.varies = min(d, doubtMost)
-	}
+	c.doubt.opening = min(d, doubtMost)
 }
 
 // pongWait is how long the answer to a Ping may take; for the first, longer than until the carrier is in doubt.
 func (c *Carrier) pongWait() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.doubt.average == 0 {
-		return max(c.profile.PongWait, c.doubt.varies*3/2)
-	}
-	return c.profile.PongWait
+	return max(c.profile.PongWait, c.doubt.opening*3/2)
 }
 
 // leftOfPatience is for how much longer the peer may be silent. c.mu is held.
@@ -98,7 +114,7 @@ func (d *doubt) learn(now time.Time, took time.Duration) {
 	if now.Sub(d.minute) > time.Minute {
 		d.longest[1], d.longest[0], d.minute = d.longest[0], 0, now
 	}
-	d.longest[0] = max(d.longest[0], took)
+	d.longest[0], d.opening = max(d.longest[0], took), 0
 	if d.average == 0 {
 		d.average, d.varies = took, took/2
 		return
@@ -226,7 +242,11 @@ func (c *Carrier) Suspect(yes bool) {
 	if now := time.Now(); !yes && owes && c.doubt.repeats == 0 {
 		c.suspectIn(now, c.leftOfPatience(now))
 	}
+	lane := c.path.lane
 	c.mu.Unlock()
+	if yes && owes && lane != nil {
+		lane.Stall()
+	}
 	c.doubtLane()
 }
 

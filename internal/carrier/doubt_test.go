@@ -5,6 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"culvert/internal/pace"
+	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
 
@@ -140,6 +142,63 @@ func TestAFirstAnswerMayTakeAsLongAsOpening(t *testing.T) {
 			c.confirm(sentBy(c), uint64(time.Now().UnixMicro()))
 			if got := c.pongWait(); got != c.profile.PongWait {
 				t.Errorf("opened in %v: a later answer may take %v, want %v", opened, got, c.profile.PongWait)
+			}
+		})
+	}
+}
+
+// A new carrier has the patience that was learned of its path by the one before, unless that was long ago.
+func TestACarrierKnowsHowLongAnswersTakeByItsPath(t *testing.T) {
+	t.Parallel()
+	for ago, want := range map[time.Duration]time.Duration{time.Second: doubtLeast, answersFor + time.Second: doubtFirst} {
+		synctest.Test(t, func(t *testing.T) {
+			before, _ := newUnanswered(true)
+			before.edgeAnswered(150 * time.Millisecond)
+			before.Close()
+			time.Sleep(ago)
+			c, _ := newUnanswered(true)
+			defer c.Close()
+			c.Inherit(before)
+			began := time.Now()
+			c.newBulk(1).add(100)
+			for !c.Doubted() && time.Since(began) < time.Minute {
+				time.Sleep(10 * time.Millisecond)
+				synctest.Wait()
+			}
+			if got := time.Since(began); got < want || got > want+50*time.Millisecond {
+				t.Errorf("%v later: doubted after %v, want %v", ago, got, want)
+			}
+		})
+	}
+}
+
+// An origin whose client goes on by another carrier begins the next one with messages that are a part of what the first
+// has passed, if that is little.
+func TestMessagesAreSmallAfterACarrierThatPassedLittle(t *testing.T) {
+	t.Parallel()
+	for _, passed := range []int{8 << 10, 80 << 10} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDoor(transport.GatewayProfile())
+			c, _ := newOf(d, false)
+			defer c.Close()
+			d.peer = nil
+			c.path.window = pace.New(100 * time.Millisecond)
+			for c.newBulk(1).add(1 << 20); c.Passed() < uint64(passed); c.confirm(sentBy(c), uint64(time.Now().UnixMicro())) {
+				time.Sleep(100 * time.Millisecond)
+				synctest.Wait()
+			}
+			c.mu.Lock()
+			c.askPace()
+			c.kick()
+			c.mu.Unlock()
+			time.Sleep(100 * time.Millisecond)
+			synctest.Wait()
+			if c.Suspect(true); !c.Doubted() {
+				t.Fatal("it owes no answer")
+			}
+			lane := c.path.window.NewMessageLane(0, wire.MaxTextBody, false, func() {})
+			if isCareful := lane.Careful(wire.MaxTextBody) < wire.MaxTextBody; isCareful != (passed < 64<<10) {
+				t.Errorf("passed %d: got careful %v", passed, isCareful)
 			}
 		})
 	}

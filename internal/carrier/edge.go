@@ -30,7 +30,7 @@ func (c *Carrier) awaitEdge() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	d := &c.doubt
-	if !c.asksEdge() || !c.live.Load() || c.dead.Load() || c.doubted.Load() || !d.timer.IsZero() {
+	if !c.asksEdge() || c.dead.Load() || c.doubted.Load() || !d.timer.IsZero() {
 		return
 	}
 	d.owed = time.Now()

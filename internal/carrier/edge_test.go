@@ -114,24 +114,27 @@ func TestAMessageThatComesAgainCountsOnce(t *testing.T) {
 // same, and doubts the carrier soon.
 func TestACarrierThatFreezesInItsFirstMessageIsDoubted(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		d := &edgeDoor{newDoor(transport.GatewayProfile()), true}
-		c, _ := newOfTransport(d.door, d, true)
-		c.alive.pinged.Store(time.Now().UnixNano())
-		time.Sleep(100 * time.Millisecond)
-		c.heard() // of a part of a message
-		began := time.Now()
-		for !c.Doubted() && time.Since(began) < 20*time.Second {
-			time.Sleep(checkBulk)
-			c.Check(time.Now())
-			synctest.Wait()
-		}
-		if took := time.Since(began); took > doubtFirst+time.Second {
-			t.Errorf("got a doubt after %v, want that within %v", took, doubtFirst+time.Second)
-		}
-		c.Close()
-		c.set.tasks.Wait()
-	})
+	for _, isLive := range []bool{true, false} { // no record may have come whole
+		synctest.Test(t, func(t *testing.T) {
+			d := &edgeDoor{newDoor(transport.GatewayProfile()), true}
+			c, _ := newOfTransport(d.door, d, true)
+			c.live.Store(isLive)
+			c.alive.pinged.Store(time.Now().UnixNano())
+			time.Sleep(100 * time.Millisecond)
+			c.heard() // of a part of a message
+			began := time.Now()
+			for !c.Doubted() && time.Since(began) < 20*time.Second {
+				time.Sleep(checkBulk)
+				c.Check(time.Now())
+				synctest.Wait()
+			}
+			if took := time.Since(began); took > doubtFirst+time.Second {
+				t.Errorf("live %v: got a doubt after %v, want that within %v", isLive, took, doubtFirst+time.Second)
+			}
+			c.Close()
+			c.set.tasks.Wait()
+		})
+	}
 }
 
 // What a client answers may be lost, which it does not notice: an origin asks again, and gives the carrier

@@ -200,6 +200,20 @@ func (l *Lane) lose() {
 	w.most = max(lost/2, leastFrame)
 }
 
+// Stall notes that the lane may have frozen, as its peer goes on by another. If it has passed little, others may pass
+// no more, and begin with messages that are a part of that.
+func (l *Lane) Stall() {
+	w := l.window
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if l.whole == 0 || l.passed() < leastFrame || l.passed() >= little {
+		return
+	}
+	if most := max(l.passed()/stallPart, leastFrame); w.most == 0 || most < w.most {
+		w.most = most
+	}
+}
+
 // pass notes what a lane has passed: others may, too. w.mu is held.
 func (l *Lane) pass() {
 	switch w := l.window; {

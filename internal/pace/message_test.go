@@ -264,3 +264,28 @@ func TestAnEndInOrderIsNoLoss(t *testing.T) {
 		}
 	}
 }
+
+// What a lane has passed that stalls is no bound of its peer's where that is much, or next to nothing.
+func TestALaneThatStallsHasOthersBeginWithLittle(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1e9, 0)
+	for passed, want := range map[int]int{leastFrame - 1: wholeMessage, 8 << 10: leastFrame, 40 << 10: 40 << 10 / stallPart, little: wholeMessage} {
+		w := New(50 * time.Millisecond)
+		l := w.NewMessageLane(0, wholeMessage, false, func() {})
+		l.Sent(now, passed, true)
+		if err := l.Came(now, uint64(passed), uint64(now.UnixMicro())); err != nil {
+			t.Fatal(err)
+		}
+		l.Stall()
+		if n := w.NewMessageLane(0, wholeMessage, false, func() {}).Careful(wholeMessage); n != want {
+			t.Errorf("%d bytes had passed: got messages of %d by another, want %d", passed, n, want)
+		}
+		lost := w.NewLane(0, false, func() {})
+		lost.Sent(now, 4<<10, true)
+		before := w.Wait()
+		w.NewLane(0, false, func() {}).Sent(now, 4<<10, true)
+		if got := w.Wait(); got != before && w.Rate() == 0 {
+			t.Errorf("got a wait of %v where nothing was counted and two lanes have begun, want %v", got, before)
+		}
+	}
+}

@@ -58,6 +58,8 @@ const (
 	messageSample = 4 << 10
 	// little is what a carrier passes at least that passes everything.
 	little = 64 << 10
+	// stallPart is which part of what a lane has passed, which may have frozen then, others begin with.
+	stallPart = 8
 	// mostQueue is how long nothing waits on a path: the clock is another's, of an origin that has begun anew.
 	mostQueue = 20 * time.Second
 	// baseFor is how long the least one-way time is believed.
@@ -197,15 +199,21 @@ func (w *Window) rate() float64 {
 	return w.rates[0].value
 }
 
-// Wait is how long what is in flight takes to pass, about.
+// Wait is how long what is in flight takes to pass, about. While nothing has been counted, that is the first of each
+// lane, of which all but one may be lost.
 func (w *Window) Wait() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	rate := w.rate()
+	rate, fly := w.rate(), w.fly
 	if rate == 0 {
-		rate = unknownRate
+		rate, fly = unknownRate, 0
+		for _, l := range w.lanes {
+			if !l.doubted {
+				fly = max(fly, l.fly)
+			}
+		}
 	}
-	return time.Duration(float64(w.fly) / rate * float64(time.Second))
+	return time.Duration(float64(fly) / rate * float64(time.Second))
 }
 
 // unknownRate is the bytes a second of a path of which no rate is known: it may be slow.

@@ -9,6 +9,7 @@
 //	bin/censor                 # all rows
 //	bin/censor -list
 //	bin/censor freeze15-chat   # rows whose names begin so
+//	bin/censor beside-150-20   # chat beside transfers: at 150 ms, frozen after 20 kB
 //	bin/censor -short -check   # what .ci/censor does
 //
 // It needs root. Whatever it starts and makes lives in namespaces that end with
@@ -24,6 +25,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -109,6 +111,11 @@ func choose(o options) (some []row) {
 			asked = asked || strings.HasPrefix(r.name, name)
 		}
 		if asked {
+			some = append(some, r)
+		}
+	}
+	for _, name := range o.rows {
+		if r, is := besideRow(name); is && !slices.Contains(besides, name) {
 			some = append(some, r)
 		}
 	}

@@ -23,7 +23,7 @@ func far(trip time.Duration) network.Rules { return network.Rules{Delay: trip / 
 // rows are all, in the order of the table.
 func rows(seed uint64) []row {
 	var all []row
-	for _, group := range [][]row{freezeRows(), slowRows(), deathRows(), choiceRows(), limitRows(), dialRows(), saysRows(), randomRows(seed)} {
+	for _, group := range [][]row{freezeRows(), besideRows(), slowRows(), deathRows(), choiceRows(), limitRows(), dialRows(), saysRows(), randomRows(seed)} {
 		all = append(all, group...)
 	}
 	return all

@@ -76,7 +76,7 @@ func TestBulkIsSpreadOverCarriersThatMayBringLittle(t *testing.T) {
 		if took > time.Minute || carriers > 60 {
 			t.Errorf("got 400 kB after %v by %d carriers, want a minute and 60 at most", took, carriers)
 		}
-		if took < 30*time.Second {
+		if took < 27*time.Second { // some 12 kB by each, of which the first few come as chat's do
 			t.Errorf("got 400 kB after %v, want one new connection a second at most", took)
 		}
 		d.Close()

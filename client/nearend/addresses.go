@@ -12,7 +12,7 @@ import (
 // Check says what is wrong with the options, and by which flag.
 func (o *Options) Check() error {
 	for _, a := range o.addresses() {
-		if a.at == "" {
+		if a.at == "" && a.flag != "--also" { // all addresses and any port: nobody means that
 			continue
 		}
 		if err := listener.Check(a.at); err != nil {

@@ -43,6 +43,7 @@ var wrongInput = map[string]map[string]string{
 		"--raw-chat :-1":                   "--raw-chat: an address is",
 		"--web 127.0.0.1:5222":             "--chat and --web name the same port, 5222: give one of them another",
 		"--web :7777":                      "--media and --web name the same port",
+		"--also ":                          "--also: an address is HOST:PORT",
 		"--also :5222":                     "--chat and --also name the same port",
 		"--also [::]:9 --also 127.0.0.1:9": "--also and --also name the same port, 9",
 		"--raw-chat :9 --web 0.0.0.0:9":    "--web and --raw-chat name the same port",

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"culvert/client/listener"
+	"culvert/internal/netpoll"
 )
 
 // Check says what is wrong with the options, and by which flag.
@@ -85,29 +86,13 @@ func (o *Options) checkApart() error {
 	all := o.listening()
 	for i, b := range all {
 		for _, a := range all[:i] {
-			if meet(a.at, b.at) {
+			if netpoll.Meet(a.at, b.at) {
 				_, port, _ := net.SplitHostPort(b.at)
 				return fmt.Errorf("%s and %s name the same port, %s: give one of them another", a.flag, b.flag, port)
 			}
 		}
 	}
 	return nil
-}
-
-// meet reports whether a listener at one address keeps another from the other. Names that lead to one host it does not know.
-func meet(a, b string) bool {
-	hostA, nameA, _ := net.SplitHostPort(a)
-	hostB, nameB, _ := net.SplitHostPort(b)
-	portA, _ := net.LookupPort("tcp", nameA) // Check has looked whether there is such a port
-	portB, _ := net.LookupPort("tcp", nameB)
-	return portA == portB && (hostA == hostB || covers(hostA, hostB) || covers(hostB, hostA))
-}
-
-// covers reports whether all, as a host to listen at, means one, too: none and :: are all addresses, 0.0.0.0 is those of IPv4.
-func covers(all, one string) bool {
-	every, _ := netip.ParseAddr(all)
-	some, _ := netip.ParseAddr(one)
-	return all == "" || every.IsUnspecified() && (every.Is6() || !some.Is6())
 }
 
 // checkLAN refuses an address at which no phone is let in, where phones are to be, unless they come by another host.

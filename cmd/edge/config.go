@@ -41,6 +41,7 @@ func (c *config) Check() []serve.SettingError {
 		serve.Wrong("CULVERT_ORIGIN_CA", err, "CULVERT_ORIGIN_CA=/etc/culvert/origin.pem, a file in PEM form"),
 		serve.Positive("CULVERT_MAX_SOCKETS", c.MaxSockets, "10000"),
 		c.Limits.Check(),
+		serve.Apart(serve.Listens{Name: "CULVERT_LISTEN", At: c.Listen}, serve.Listens{Name: "CULVERT_ADMIN_LISTEN", At: serve.Address(c.Admin)}),
 		serve.Positive("CULVERT_DRAIN", c.DrainFor, "20s"))
 }
 

@@ -69,6 +69,7 @@ func (c *config) Check() []serve.SettingError {
 		serve.Positive("CULVERT_MAX_TUNNELS", c.MaxTunnels, "100000"),
 		serve.Positive("CULVERT_MAX_CARRIERS", c.MaxCarriers, "50000"),
 		c.Limits.Check(),
+		serve.Apart(serve.Listens{Name: "CULVERT_LISTEN", At: c.Listen}, serve.Listens{Name: "CULVERT_ADMIN_LISTEN", At: serve.Address(c.Admin)}),
 		serve.Positive("CULVERT_DRAIN", c.DrainFor, "30s"))
 }
 

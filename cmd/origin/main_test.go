@@ -254,3 +254,10 @@ func TestAnOriginIsHealthyShowsTheSiteAndStops(t *testing.T) {
 		t.Errorf("got %v, want a complete stop", err)
 	}
 }
+
+func TestTwoListenersHavePortsOfTheirOwn(t *testing.T) {
+	_, err := load(t, map[string]string{"CULVERT_SECRET_FILE": secretFile(t), "CULVERT_LISTEN": ":9090"})
+	if err == nil || !strings.Contains(err.Error(), "CULVERT_ADMIN_LISTEN: has the port of CULVERT_LISTEN, :9090") {
+		t.Errorf("got %v, want to be told of both", err)
+	}
+}

@@ -73,7 +73,17 @@ func (c *config) Check() []serve.SettingError {
 	if c.Tell < 0 || c.Tell > 2 {
 		tell = serve.Wrong("CULVERT_PROXY_TELL", errors.New("is neither 0, 1 nor 2"), "CULVERT_PROXY_TELL=0")
 	}
-	return []serve.SettingError{wrong, tell, serve.Positive("CULVERT_PROXY_CONNECTIONS", c.Connections, "27500"), serve.Positive("CULVERT_DRAIN", c.DrainFor, "8s")}
+	return []serve.SettingError{wrong, tell, serve.Apart(c.listens()...), serve.Positive("CULVERT_PROXY_CONNECTIONS", c.Connections, "27500"), serve.Positive("CULVERT_DRAIN", c.DrainFor, "8s")}
+}
+
+func (c *config) listens() (all []serve.Listens) {
+	for _, at := range c.Listen {
+		all = append(all, serve.Listens{Name: "CULVERT_PROXY_LISTEN", At: at})
+	}
+	for _, at := range c.Behind {
+		all = append(all, serve.Listens{Name: "CULVERT_PROXY_BEHIND", At: at})
+	}
+	return append(all, serve.Listens{Name: "CULVERT_STATS_LISTEN", At: serve.Address(c.Stats)})
 }
 
 func (c *config) readPassword() (string, error) {

@@ -47,6 +47,8 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 	for want, env := range map[string]map[string]string{
 		"CULVERT_PROXY_LISTEN":             {"CULVERT_PROXY_LISTEN": ":443,5222"},
 		"CULVERT_PROXY_BEHIND":             {"CULVERT_PROXY_BEHIND": ":99999"},
+		"the port of CULVERT_PROXY_LISTEN": {"CULVERT_PROXY_LISTEN": ":8081,127.0.0.1:8081"},
+		"CULVERT_PROXY_BEHIND: has the":    {"CULVERT_PROXY_BEHIND": ":443"},
 		"CULVERT_PROXY_TELL":               {"CULVERT_PROXY_TELL": "3"},
 		"CULVERT_PROXY_CONNECTIONS":        {"CULVERT_PROXY_CONNECTIONS": "0"},
 		"CULVERT_STATS_PASSWORD_FILE: is ": {"CULVERT_STATS_LISTEN": ":8199"},

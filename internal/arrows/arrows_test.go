@@ -64,7 +64,7 @@ var mayImport = map[string][]string{
 	"client/doctor":    {"client", "client/front", "internal/link", "internal/tunnel", "internal/term", "internal/whatsapp", "internal/wire"},
 	"client/household": {"internal/lang", "internal/page", "internal/term"},
 	"client/startup":   {"infra/package", "internal/secret"},
-	"client/nearend":   {"client", "client/front", "client/household", "client/listener", "internal/link", "internal/term", "internal/wire"},
+	"client/nearend":   {"client", "client/front", "client/household", "client/listener", "internal/link", "internal/netpoll", "internal/term", "internal/wire"},
 
 	"cmd/culvert": {"client", "client/doctor", "client/front", "client/household", "client/look", "client/nearend", "client/startup", "internal/lang", "internal/link", "internal/page", "internal/seal", "internal/secret", "internal/term", "internal/whatsapp", "internal/wire"},
 	"cmd/edge":    {"edge/passthrough", "internal/serve", "internal/site"},

@@ -18,6 +18,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"culvert/internal/netpoll"
 	"culvert/internal/version"
 )
 
@@ -64,6 +65,24 @@ func Positive[N ~int | ~int64](name string, n N, try string) SettingError {
 		return SettingError{}
 	}
 	return SettingError{name, "is not above 0", name + "=" + try}
+}
+
+// Listens is a setting and an address to listen at that it holds.
+type Listens struct {
+	Name string
+	At   Address // empty or off: none
+}
+
+// Apart refuses two addresses of which one listener would take the other's port.
+func Apart(all ...Listens) SettingError {
+	for i, b := range all {
+		for _, a := range all[:i] {
+			if netpoll.Meet(string(a.At), string(b.At)) {
+				return SettingError{b.Name, "has the port of " + a.Name + ", " + string(a.At), b.Name + " with another port"}
+			}
+		}
+	}
+	return SettingError{}
 }
 
 // Load fills the struct that cfg points to, or shows what args ask for and returns

@@ -166,14 +166,16 @@ func say(c net.Conn, within time.Duration) error {
 	return err
 }
 
-// sayAll has every client say something, all at once, and returns how long each waited, from the shortest on.
-func (s *scale) sayAll(within time.Duration) ([]time.Duration, error) {
+// sayAll has every client say something, one after the other over so long or all at once, and returns when each was
+// answered, from the first on.
+func (s *scale) sayAll(over, within time.Duration) ([]time.Duration, error) {
 	began, took := time.Now(), make([]time.Duration, s.n)
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	var failed []error
 	for i, c := range s.users {
 		all.Go(func() {
+			time.Sleep(over * time.Duration(i) / time.Duration(s.n))
 			err := say(c, within)
 			mu.Lock()
 			defer mu.Unlock()
@@ -190,9 +192,13 @@ func (s *scale) sayAll(within time.Duration) ([]time.Duration, error) {
 	return took, nil
 }
 
+// sayOver is for how long clients begin to say something: thousands in the same moment would be doubted for the time that
+// their answers take, and dial again.
+const sayOver = 5 * time.Second
+
 // active measures what clients cost that have said something, and say nothing more.
 func (s *scale) active(ctx context.Context) error {
-	if _, err := s.sayAll(30 * time.Second); err != nil {
+	if _, err := s.sayAll(sayOver, 30*time.Second); err != nil {
 		return err
 	}
 	pause(ctx, 2*time.Second) // for acks
@@ -226,7 +232,7 @@ func (s *scale) restart(ctx context.Context) error {
 	}
 	said := make(chan answers, 1)
 	go func() {
-		took, err := s.sayAll(2 * time.Minute)
+		took, err := s.sayAll(0, 2*time.Minute)
 		said <- answers{took, err}
 	}()
 	pause(ctx, away)

@@ -57,6 +57,9 @@ var devices = []device{
 		"chmod 600 link\n./culvert connect --link-file link --lan"},
 }
 
+// asking is what to type where it does not work.
+var asking = []device{{name: "Windows", commands: "culvert doctor"}, {name: "macOS, Linux, Android, OpenWrt", commands: "./culvert doctor"}}
+
 // sections are the texts of an invitation in their order, for both kinds of file.
 func (i Invitation) write(to writer) {
 	to.Add("p", "Somebody who trusts you gives you this way to WhatsApp where it is blocked. It was made for you alone.")
@@ -86,10 +89,10 @@ func (i Invitation) write(to writer) {
 	to.Add("p", LeavingHomeTodo)
 	to.Add("h2", "If it does not work")
 	to.Add("p", "Type this and paste the link: it says where the way ends and what to try. If nothing helps, ask whoever sent you this for a new link.")
-	to.Add("h3", "Windows")
-	to.Command("culvert doctor")
-	to.Add("h3", "macOS, Linux, Android, OpenWrt")
-	to.Command("./culvert doctor")
+	for _, d := range asking {
+		to.Add("h3", d.name)
+		to.Command(d.commands)
+	}
 }
 
 // LeavingHome and LeavingHomeTodo are for whoever takes a phone out of the network of its client.

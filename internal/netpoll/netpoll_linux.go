@@ -155,10 +155,11 @@ func (p *Poller) cancel(r *registration) {
 // cancel them.
 func (p *Poller) Close() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.closed = true
-	if p.epoll != nil {
-		p.epoll.Close()
+	epoll := p.epoll
+	p.mu.Unlock()
+	if epoll != nil {
+		epoll.Close() // waits for serve, which may be about to resume somebody and wants the lock for that
 	}
 }
 

@@ -188,3 +188,22 @@ func TestWhatParkHasFoundOutIsNotAskedAgain(t *testing.T) {
 		t.Error("no poller takes it, and it waits, or with a buffer")
 	}
 }
+
+// Who is resumed just then does not keep a Poller from being closed, nor the other way round.
+func TestAPollerIsClosedWhileItResumes(t *testing.T) {
+	t.Parallel()
+	for range 200 {
+		l := newPoller()
+		var all sync.WaitGroup
+		for range 4 {
+			p, c, peer := waiterPair(t, l)
+			all.Add(1)
+			if err := l.register(p.rc, &p.at, all.Done); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { c.Close(); p.Cancel(); peer.Close() }()
+			go peer.Write([]byte("x"))
+		}
+		l.Close()
+	}
+}

@@ -27,7 +27,7 @@ func (p *paths) follow(l *activeCarrier, budget uint32) {
 	if p.windows[number] == nil {
 		p.windows[number] = pace.New(l.RTT())
 	}
-	if before := p.newest[number]; before != nil && (before.Doubted() || budget > 0) {
+	if before := p.newest[number]; before != nil && (before.Doubted() || budget > 0 || !before.Heard()) {
 		l.Inherit(before) // else what was known may be so no more, as where all clients come back at once
 	}
 	p.newest[number] = l.Carrier

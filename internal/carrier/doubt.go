@@ -22,7 +22,7 @@ type doubt struct {
 	rest     time.Duration // for which nothing had moved when what is owed was asked for
 	longRest time.Duration // the longest after which an answer has come
 	flows    bool          // client: what is owed was to come with what flows
-	opening  time.Duration // client: what the carrier took to open; 0 once an answer has come
+	opening  time.Duration // client: the least patience until an answer has come; 0 then
 }
 
 // answers is how long answers took.
@@ -38,15 +38,20 @@ type answers struct {
 // answersFor is how long it is remembered what answers took by a carrier that brings none any more.
 const answersFor = 2 * time.Minute
 
-// Inherit has a new carrier of a client's know how long answers took by another, which takes the same path.
+// Inherit has a new carrier of a client's know how long answers took by another, which takes the same path. Where none
+// ever came, it waits for twice as long: more connections bring no more there.
 func (c *Carrier) Inherit(from *Carrier) {
 	from.mu.Lock()
-	known := from.doubt.answers
+	known, opening := from.doubt.answers, from.doubt.opening
 	from.mu.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.doubt.average == 0 && time.Since(known.minute) < answersFor {
+	switch {
+	case c.doubt.average > 0:
+	case time.Since(known.minute) < answersFor:
 		c.doubt.answers = known
+	case !from.Heard() && (from.Doubted() || from.Dead()):
+		c.doubt.opening = min(max(2*doubtFirst, 2*opening, c.doubt.opening), doubtMost)
 	}
 }
 

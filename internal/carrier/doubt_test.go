@@ -153,6 +153,7 @@ func TestACarrierKnowsHowLongAnswersTakeByItsPath(t *testing.T) {
 	for ago, want := range map[time.Duration]time.Duration{time.Second: doubtLeast, answersFor + time.Second: doubtFirst} {
 		synctest.Test(t, func(t *testing.T) {
 			before, _ := newUnanswered(true)
+			before.alive.hear()
 			before.edgeAnswered(150 * time.Millisecond)
 			before.Close()
 			time.Sleep(ago)
@@ -170,6 +171,31 @@ func TestACarrierKnowsHowLongAnswersTakeByItsPath(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Where carrier after carrier brings nothing, each is waited for longer than the one before.
+func TestCarriersThatAnswerNothingFollowEverMoreRarely(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var before *Carrier
+		for _, want := range []time.Duration{doubtFirst, 2 * doubtFirst, doubtMost, doubtMost} {
+			c, _ := newUnanswered(true)
+			defer c.Close()
+			if before != nil {
+				c.Inherit(before)
+			}
+			began := time.Now()
+			c.newBulk(1).add(100)
+			for !c.Doubted() && time.Since(began) < time.Minute {
+				time.Sleep(10 * time.Millisecond)
+				synctest.Wait()
+			}
+			if got := time.Since(began); got < want || got > want+50*time.Millisecond {
+				t.Errorf("doubted after %v, want %v", got, want)
+			}
+			before = c
+		}
+	})
 }
 
 // An origin whose client goes on by another carrier begins the next one with messages that are a part of what the first

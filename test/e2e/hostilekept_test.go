@@ -137,6 +137,7 @@ func TestAHelloThatIsHeldBackForADayIsOneDial(t *testing.T) {
 		if len(kept) < 2 {
 			t.Fatalf("got %d hellos, want more", len(kept))
 		}
+		kept = kept[:min(len(kept), 4)] // each takes a while, and they expire
 		h.refusals(t, "too early", kept, true)
 		time.Sleep(client.FrontOffset - 2*time.Minute)
 		for _, s := range kept {

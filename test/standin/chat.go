@@ -2,6 +2,7 @@ package standin
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -49,8 +50,13 @@ func (s *Server) ServeChat(l net.Listener) error {
 
 func (s *Server) chat(conn net.Conn) {
 	defer s.untrack(conn)
+	s.talk(conn, nil)
+}
+
+// talk serves a chat of which some was read already.
+func (s *Server) talk(conn net.Conn, ahead []byte) {
 	conn.SetDeadline(time.Now().Add(handshakeWait))
-	r := bufio.NewReader(conn)
+	r := bufio.NewReader(io.MultiReader(bytes.NewReader(ahead), conn))
 	receive, send, err := s.handshake(conn, r)
 	if err != nil {
 		return

@@ -5,8 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
-	"culvert/test/standin"
-	"culvert/test/standin/standintest"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -20,6 +18,10 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"culvert/test/app"
+	"culvert/test/standin"
+	"culvert/test/standin/standintest"
 )
 
 func TestTheStandInDropsWhoIsNoClient(t *testing.T) {
@@ -207,5 +209,21 @@ func TestCloseEndsWhatAPageHolds(t *testing.T) {
 	s.Close()
 	if _, _, err := socket.Read(ctx); err == nil || ctx.Err() != nil {
 		t.Errorf("got %v, want an end", err)
+	}
+}
+
+// A program that speaks as WhatsApp Web does has its chat by a WebSocket.
+func TestAWebSocketOfBytesIsAChat(t *testing.T) {
+	t.Parallel()
+	s := standintest.Serve(t)
+	socket, _, err := websocket.Dial(t.Context(), "wss://web.whatsapp.com/ws/chat", &websocket.DialOptions{HTTPClient: mediaClient(t, s, false)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.CloseNow()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if trips, err := app.Exchange(ctx, websocket.NetConn(ctx, socket, websocket.MessageBinary), s.Root(), 3); err != nil || len(trips) != 3 {
+		t.Errorf("got %d answers, %v, want 3", len(trips), err)
 	}
 }

@@ -43,7 +43,7 @@ func (s *Server) handleWeb(mux *http.ServeMux) {
 		}
 		if open := (socketOf{socket}); s.track(open) {
 			defer s.untrack(open)
-			echoMessages(r.Context(), socket, done)
+			s.webChat(r.Context(), socket, done)
 		}
 	})
 	mux.HandleFunc("GET web.whatsapp.com/ws/done", func(w http.ResponseWriter, r *http.Request) {
@@ -61,11 +61,16 @@ type socketOf struct{ *websocket.Conn }
 
 func (s socketOf) Close() error { return s.CloseNow() }
 
-// echoMessages answers each message with itself, until one says that the page has had enough.
-func echoMessages(ctx context.Context, socket *websocket.Conn, done chan<- struct{}) {
+// webChat answers each message of webPage with itself, until one says that the page has had enough. A program begins with
+// bytes, which are a chat's.
+func (s *Server) webChat(ctx context.Context, socket *websocket.Conn, done chan<- struct{}) {
 	for {
 		kind, message, err := socket.Read(ctx)
 		if err != nil {
+			return
+		}
+		if kind == websocket.MessageBinary {
+			s.talk(websocket.NetConn(ctx, socket, kind), message)
 			return
 		}
 		if string(message) == "done" {

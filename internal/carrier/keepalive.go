@@ -23,6 +23,8 @@ const (
 	pingActive = 2500 * time.Millisecond
 	pingIdle   = 25 * time.Second
 	activeFor  = 60 * time.Second
+	// talkFor is how long people pause who talk: until then nothing rests for 5 s, which some CDN may cut.
+	talkFor = 15 * time.Second
 
 	pingBulk = 400 * time.Millisecond
 	muchCame = 4 << 10 // bytes since the peer was last asked
@@ -220,14 +222,17 @@ func (c *Carrier) askAfter(now time.Time) time.Duration {
 	return limit
 }
 
-// activeLimit is how long the carrier may be quiet when bytes moved that long ago: the longer ago, the longer. Where a
-// stream's bytes have gone and none have come since, somebody waits for those, and only a carrier that has outlived a
-// rest is asked more rarely: nobody on its way cuts it in half of that rest.
+// activeLimit is how long the carrier may be quiet when bytes moved that long ago: after a while, the longer ago, the
+// longer. Where a stream's bytes have gone and none have come since, somebody waits for those, and only a carrier that has
+// outlived a rest is asked more rarely: nobody on its way cuts it in half of that rest.
 func (c *Carrier) activeLimit(ago time.Duration) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.in.awaited || c.profile.AsksEdge {
+	switch {
+	case c.in.awaited || c.profile.AsksEdge:
 		ago = min(ago*2/3, c.doubt.longRest/2)
+	case ago < talkFor:
+		ago = pingActive
 	}
 	return max(pingActive, ago)
 }

@@ -102,7 +102,7 @@ func (n *near) talkBeside(ctx context.Context) (end func() (int, error)) {
 	}
 }
 
-// A CDN cuts a WebSocket that rests for longer than it likes. Within a minute
+// A CDN cuts a WebSocket that rests for longer than it likes. Within 15 s
 // of traffic nothing rests for 5 s; later nothing does for 60 s.
 func TestKeepAlivesSatisfyACDN(t *testing.T) {
 	t.Parallel()

@@ -160,17 +160,22 @@ func TestACarrierKnowsHowLongAnswersTakeByItsPath(t *testing.T) {
 			c, _ := newUnanswered(true)
 			defer c.Close()
 			c.Inherit(before)
-			began := time.Now()
-			c.newBulk(1).add(100)
-			for !c.Doubted() && time.Since(began) < time.Minute {
-				time.Sleep(10 * time.Millisecond)
-				synctest.Wait()
-			}
-			if got := time.Since(began); got < want || got > want+50*time.Millisecond {
+			if got := doubtedAfter(c); got < want || got > want+50*time.Millisecond {
 				t.Errorf("%v later: doubted after %v, want %v", ago, got, want)
 			}
 		})
 	}
+}
+
+// doubtedAfter is how long c is trusted that owes an answer from now on; no more than a minute.
+func doubtedAfter(c *Carrier) time.Duration {
+	began := time.Now()
+	c.newBulk(1).add(100)
+	for !c.Doubted() && time.Since(began) < time.Minute {
+		time.Sleep(10 * time.Millisecond)
+		synctest.Wait()
+	}
+	return time.Since(began)
 }
 
 // Where carrier after carrier brings nothing, each is waited for longer than the one before.
@@ -184,13 +189,7 @@ func TestCarriersThatAnswerNothingFollowEverMoreRarely(t *testing.T) {
 			if before != nil {
 				c.Inherit(before)
 			}
-			began := time.Now()
-			c.newBulk(1).add(100)
-			for !c.Doubted() && time.Since(began) < time.Minute {
-				time.Sleep(10 * time.Millisecond)
-				synctest.Wait()
-			}
-			if got := time.Since(began); got < want || got > want+50*time.Millisecond {
+			if got := doubtedAfter(c); got < want || got > want+50*time.Millisecond {
 				t.Errorf("doubted after %v, want %v", got, want)
 			}
 			before = c

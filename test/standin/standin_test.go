@@ -191,17 +191,24 @@ func TestConnectionsBeyondTheCapAreClosed(t *testing.T) {
 	first.Close()
 }
 
+// webSocket opens one as WhatsApp Web does. ctx is for what is done with it.
+func webSocket(t *testing.T, s standintest.Served) (_ *websocket.Conn, ctx context.Context) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	t.Cleanup(cancel)
+	socket, _, err := websocket.Dial(ctx, "wss://web.whatsapp.com/ws/chat", &websocket.DialOptions{HTTPClient: mediaClient(t, s, false)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { socket.CloseNow() })
+	return socket, ctx
+}
+
 // Close ends a page's WebSocket, whose connection is the server's no more.
 func TestCloseEndsWhatAPageHolds(t *testing.T) {
 	t.Parallel()
 	s := standintest.Serve(t) // which closes it in the end, and waits
-	socket, _, err := websocket.Dial(t.Context(), "wss://web.whatsapp.com/ws/chat", &websocket.DialOptions{HTTPClient: mediaClient(t, s, false)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer socket.CloseNow()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
+	socket, ctx := webSocket(t, s)
 	socket.Write(ctx, websocket.MessageText, []byte("message 0"))
 	if _, b, err := socket.Read(ctx); err != nil || string(b) != "message 0" {
 		t.Fatalf("got %q, %v, want what was said", b, err)
@@ -216,13 +223,7 @@ func TestCloseEndsWhatAPageHolds(t *testing.T) {
 func TestAWebSocketOfBytesIsAChat(t *testing.T) {
 	t.Parallel()
 	s := standintest.Serve(t)
-	socket, _, err := websocket.Dial(t.Context(), "wss://web.whatsapp.com/ws/chat", &websocket.DialOptions{HTTPClient: mediaClient(t, s, false)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer socket.CloseNow()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
+	socket, ctx := webSocket(t, s)
 	if trips, err := app.Exchange(ctx, websocket.NetConn(ctx, socket, websocket.MessageBinary), s.Root(), 3); err != nil || len(trips) != 3 {
 		t.Errorf("got %d answers, %v, want 3", len(trips), err)
 	}

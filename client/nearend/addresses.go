@@ -83,16 +83,12 @@ func (o *Options) listening() (all []flagAddress) {
 
 // checkApart refuses two addresses of which one would take the other's port.
 func (o *Options) checkApart() error {
-	all := o.listening()
-	for i, b := range all {
-		for _, a := range all[:i] {
-			if netpoll.Meet(a.at, b.at) {
-				_, port, _ := net.SplitHostPort(b.at)
-				return fmt.Errorf("%s and %s name the same port, %s: give one of them another", a.flag, b.flag, port)
-			}
-		}
+	a, b, is := netpoll.Clash(o.listening(), func(f flagAddress) string { return f.at })
+	if !is {
+		return nil
 	}
-	return nil
+	_, port, _ := net.SplitHostPort(b.at)
+	return fmt.Errorf("%s and %s name the same port, %s: give one of them another", a.flag, b.flag, port)
 }
 
 // checkLAN refuses an address at which no phone is let in, where phones are to be, unless they come by another host.

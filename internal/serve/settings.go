@@ -75,14 +75,11 @@ type Listens struct {
 
 // Apart refuses two addresses of which one listener would take the other's port.
 func Apart(all ...Listens) SettingError {
-	for i, b := range all {
-		for _, a := range all[:i] {
-			if netpoll.Meet(string(a.At), string(b.At)) {
-				return SettingError{b.Name, "has the port of " + a.Name + ", " + string(a.At), b.Name + " with another port"}
-			}
-		}
+	a, b, is := netpoll.Clash(all, func(l Listens) string { return string(l.At) })
+	if !is {
+		return SettingError{}
 	}
-	return SettingError{}
+	return SettingError{b.Name, "has the port of " + a.Name + ", " + string(a.At), b.Name + " with another port"}
 }
 
 // Load fills the struct that cfg points to, or shows what args ask for and returns

@@ -5,7 +5,7 @@ package origin
 // does much at once. To agree costs an origin some 0.3 ms.
 const (
 	openRate   = 200    // tunnels a second, for long
-	openBurst  = 10_000 // at once
+	openBurst  = 20_000 // at once
 	agreeRate  = 20
 	agreeBurst = 300
 )

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
 	"os"
 	"strconv"
 	"strings"
@@ -57,8 +58,9 @@ Prints a link, and nothing else; with --qr a QR code of it follows, if the termi
 shows the whole of it. --qr-file makes a picture of the code, and --invitation a page or a
 text for whoever gets the link, in the language of --lang. The link is a secret:
 whoever holds it is the user. A file that it goes to becomes its owner's alone. Give
-each person a number of their own, so that one link can be revoked alone. The same
-secret, user and fronts make the same link again.
+each person a number of their own, so that one link can be revoked alone; without
+--user one is drawn that nobody has, and told. The same secret, user and fronts
+make the same link again.
 
 A front is wss://HOST:PORT/PATH; the port is 443 and the path / unless given.
 What its host does not say rides behind it, in quotes because of the semicolons:
@@ -105,14 +107,14 @@ type newOptions struct {
 	invitation invitationOptions
 }
 
-func linkNew(_ context.Context, args []string, stdout, _ io.Writer) error {
+func linkNew(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	o := &newOptions{flags: term.NewFlags("culvert link new", "--secret-file FILE --front URL [flags]", newAbout)}
 	o.flags.StringVar(&o.secret, "secret-file", "", "`FILE` with the master secret, from culvert link secret; - is the standard input")
 	o.flags.StringVar(&o.gate, "gate-file", "", "`FILE` with the gates' own secret, if they have one; - is the standard input")
 	o.flags.Texts(&o.fronts, "front", "`URL` of an edge, with its options; repeat it for more, the first is tried first")
 	o.flags.Texts(&o.asked, "resolver", "`URL` of a resolver over HTTPS, with its options; may be repeated")
 	o.flags.Texts(&o.pins, "pin", "`CERT.pem`, a certificate whose key every front must show; needs no public CA; may be repeated")
-	o.flags.Func("user", "`NUMBER` of the user, by which the origin can revoke the link; one for each person", o.setUser)
+	o.flags.Func("user", "`NUMBER` of the user, by which the origin can revoke the link; one for each person (default one that nobody has)", o.setUser)
 	o.flags.BoolVar(&o.qr, "qr", false, "print a QR code of the link as well")
 	o.flags.StringVar(&o.qrFile, "qr-file", "", "`FILE` that gets a picture of the link's QR code; its name ends in .png or .svg")
 	o.invitation.addFlags(o.flags)
@@ -121,6 +123,10 @@ func linkNew(_ context.Context, args []string, stdout, _ io.Writer) error {
 	}
 	if err := o.check(); err != nil {
 		return err
+	}
+	drawn := !o.flags.Given("user")
+	if drawn {
+		o.user = drawUser()
 	}
 	l, err := o.link()
 	if err != nil {
@@ -135,8 +141,15 @@ func linkNew(_ context.Context, args []string, stdout, _ io.Writer) error {
 	if err := secret.Keep(stdout); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintln(stdout, l); err != nil || !o.qr {
+	if _, err := fmt.Fprintln(stdout, l); err != nil {
 		return err
+	}
+	if drawn {
+		out := term.NewConsole(stderr).In(spoken(args))
+		out.Line(out.Text("The link is for user %d, a number that was drawn: --user %d makes it again, and the origin can revoke it alone by that.", o.user, o.user))
+	}
+	if !o.qr {
+		return nil
 	}
 	return term.NewConsole(stdout).QR(l.QR(), "Or have a picture of it with --qr-file link.png.")
 }
@@ -162,6 +175,9 @@ func (o *newOptions) setUser(s string) error {
 	return nil
 }
 
+// drawUser is a number that nobody has: people are counted from 1, and of so many two are hardly drawn alike.
+func drawUser() uint32 { return 1<<31 | rand.Uint32() }
+
 func (o *newOptions) check() error {
 	switch {
 	case o.secret == "":
@@ -170,8 +186,6 @@ func (o *newOptions) check() error {
 		return o.flags.Wrong("--secret-file and --gate-file are both the standard input: send both secrets in one, \"master TEXT\" and \"gate TEXT\" on a line each")
 	case len(o.fronts) == 0:
 		return o.flags.Wrong("--front is missing: where is the edge, for example --front wss://edge.example/")
-	case !o.flags.Given("user"):
-		return o.flags.Wrong("--user is missing: whom is the link for? Count people from 1, with --user 1, so that each link can be revoked alone")
 	case o.qrFile != "" && !term.IsPicture(o.qrFile):
 		return o.flags.Wrong("--qr-file makes a picture, and its name ends in .png or .svg")
 	}

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/big"
 	"os"
@@ -110,6 +111,27 @@ func TestANewLinkHoldsTheUsersKeysAndTheFronts(t *testing.T) {
 				t.Errorf("%s: got %s, want %s", name, f, c.fronts[i])
 			}
 		}
+	}
+}
+
+func TestWhoNamesNoUserGetsOneThatNobodyHas(t *testing.T) {
+	t.Parallel()
+	secret, master := secretFile(t, 0o600)
+	had := map[uint32]bool{}
+	for range 3 {
+		code, stdout, stderr := culvert(t, "link", "new", "--secret-file", secret, "--front", "wss://a.example/")
+		l, err := link.Parse(strings.TrimSuffix(stdout, "\n"))
+		if code != 0 || err != nil {
+			t.Fatalf("got code %d, %q, %v, want a link", code, stderr, err)
+		}
+		user := l.Keys.User
+		if user < 1<<31 || had[user] || l.Keys != master.Client(user) {
+			t.Errorf("got user %d after %v, want one that is neither counted nor had", user, had)
+		}
+		if want := fmt.Sprintf("user %d, ", user); !strings.Contains(stderr, want) || strings.Contains(stderr, l.String()[20:40]) {
+			t.Errorf("got %q, want %q and nothing of the link", stderr, want)
+		}
+		had[user] = true
 	}
 }
 
@@ -229,7 +251,6 @@ func TestWhatCannotBeDoneIsRefusedWithAWayOut(t *testing.T) {
 		"no secret":            {[]string{"link", "new", "--front", "wss://a/"}, 2, "--secret-file is missing"},
 		"two standard inputs":  {[]string{"link", "new", "--secret-file", "-", "--gate-file", "-"}, 2, "both the standard input"},
 		"a bad gate file":      {new(append(front, "--gate-file", master)...), 2, "not a gate secret"},
-		"no user":              {append([]string{"link", "new", "--secret-file", master}, front...), 2, "--user is missing"},
 		"a picture of a kind":  {new(append(front, "--qr-file", "link.gif")...), 2, ".png or .svg"},
 		"a picture nowhere":    {new(append(front, "--qr-file", filepath.Join(master, "link.png"))...), 1, "write QR code"},
 		"no front":             {new(), 2, "--front is missing"},

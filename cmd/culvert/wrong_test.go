@@ -130,7 +130,7 @@ var wrongInput = map[string]map[string]string{
 		"--secret-file SECRET --front wss://b/;visit=x":         "yes, or no",
 		"--secret-file SECRET --front wss://b/;host=b;host=b":   "is given twice",
 	},
-	"link new --secret-file SECRET": {"--user 1": "--front is missing", "--front wss://a.example/": "--user is missing"},
+	"link new --secret-file SECRET": {"--user 1": "--front is missing"},
 	"link":                          {"": "say which command", "nwe": "did you mean \"new\"", "secret x": "unexpected argument"},
 	"service":                       {"": "say which command", "instal": "did you mean \"install\"", "status x": "unexpected argument", "stop --x": "not defined: --x"},
 	"":                              {"": "say which command", "Chat": "there is no command \"Chat\"", "version x": "unexpected argument"},

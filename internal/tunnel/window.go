@@ -73,13 +73,13 @@ func (w *window) measure(written, part uint64, limit time.Duration, b *share.Acc
 	}
 }
 
-// mostWindow is the largest that a tunnel may have, should its stream take nothing: an
-// eighth of what all may keep.
+// mostWindow is the largest that a tunnel may have, should its stream take nothing: a
+// quarter of what all may keep.
 func (tb *Table) mostWindow() uint64 {
 	if tb.Shares.Memory == nil {
 		return wire.MaxWindow
 	}
-	return min(wire.MaxWindow, max(wire.FirstWindow, uint64(tb.Shares.Memory.Size()/8)))
+	return min(wire.MaxWindow, max(wire.FirstWindow, uint64(tb.Shares.Memory.Size()/4)))
 }
 
 // window is how far the peer may go on: less than the stream deserves where memory is scarce, so that whoever

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"culvert/test/ports"
 )
 
 // openFiles bounds the open files of this test's own program as an edge.
@@ -35,7 +37,7 @@ func TestAnEdgeShortOfOpenFilesServesVisitors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := freeAddress(t)
+	at := ports.Loopback()
 	p := exec.Command(self)
 	p.Env = []string{asEdge + "=1", openFiles + "=128", "CULVERT_ORIGIN=" + far.URL, "CULVERT_LISTEN=" + at, "CULVERT_DRAIN=1s"}
 	log, err := p.StderrPipe()

@@ -6,7 +6,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,6 +16,7 @@ import (
 
 	"culvert/internal/serve"
 	"culvert/internal/site"
+	"culvert/test/ports"
 )
 
 // asEdge makes this test's own program an edge.
@@ -115,17 +115,6 @@ func TestHelpNamesEverySetting(t *testing.T) {
 	}
 }
 
-// freeAddress is one that was free a moment ago.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
 // started is a log that tells when the line "ready" comes.
 type started struct {
 	slog.Handler
@@ -144,7 +133,7 @@ func (s started) Handle(_ context.Context, r slog.Record) error {
 func TestAnEdgeShowsTheSiteAndStops(t *testing.T) {
 	origin := httptest.NewServer(site.Handler())
 	defer origin.Close()
-	at := freeAddress(t)
+	at := ports.Loopback()
 	t.Setenv("CULVERT_ORIGIN", origin.URL)
 	t.Setenv("CULVERT_LISTEN", at)
 	cfg := new(config)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"culvert/internal/seal"
+	"culvert/test/ports"
 )
 
 // openFiles bounds the open files of this test's own program as an origin.
@@ -29,7 +30,7 @@ func limitFiles() {
 // in, the operator is answered, and one line says what to do.
 func TestAnOriginShortOfOpenFilesServesItsUsers(t *testing.T) {
 	t.Parallel()
-	master, at, admin := seal.NewMaster(), freePort(t), freePort(t)
+	master, at, admin := seal.NewMaster(), ports.Loopback(), ports.Loopback()
 	upstream, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"culvert/internal/serve"
+	"culvert/test/ports"
 )
 
 // writeCertificate makes a certificate for name with its key, in one file.
@@ -61,7 +62,7 @@ func (p *process) wantLine(t *testing.T, words ...string) {
 // and goes on with what it has.
 func TestAHangupHasAnOriginReadItsFilesAgain(t *testing.T) {
 	t.Parallel()
-	cert, revoked, at := filepath.Join(t.TempDir(), "cert"), filepath.Join(t.TempDir(), "revoked"), freePort(t)
+	cert, revoked, at := filepath.Join(t.TempDir(), "cert"), filepath.Join(t.TempDir(), "revoked"), ports.Loopback()
 	fronts := filepath.Join(t.TempDir(), "fronts")
 	writeCertificate(t, cert, "first")
 	if err := errors.Join(os.WriteFile(revoked, []byte("3"), 0o600), os.WriteFile(fronts, []byte("# nobody is told of any\n"), 0o600)); err != nil {

@@ -22,6 +22,7 @@ import (
 	"culvert/internal/link"
 	"culvert/internal/seal"
 	"culvert/internal/wire"
+	"culvert/test/ports"
 )
 
 // asOrigin makes this test's own program an origin.
@@ -227,21 +228,12 @@ func piece(seed uint64, i, size int) []byte {
 	return b
 }
 
-func freePort(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
 // A new origin takes the port over while the old one serves what it holds, also
 // when every carrier is cut meanwhile: nothing is lost, and what is new goes to
 // the new one.
 func TestANewOriginTakesOverFromTheOldOne(t *testing.T) {
 	t.Parallel()
-	master, at := seal.NewMaster(), freePort(t)
+	master, at := seal.NewMaster(), ports.Loopback()
 	upstream, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 
 	"culvert/internal/site"
 	"culvert/test/nobody"
+	"culvert/test/ports"
 )
 
 var date = regexp.MustCompile(`Date: [^\r]+\r\n`)
@@ -128,11 +129,26 @@ func TestTheOriginHearsNothingAboutTheUser(t *testing.T) {
 	}
 }
 
+// serveAt is httptest.NewServer at an address that was chosen before, until the test ends.
+func serveAt(t *testing.T, at string, h http.Handler) *httptest.Server {
+	t.Helper()
+	ln, err := net.Listen("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(h)
+	srv.Listener.Close()
+	srv.Listener = ln
+	srv.Start()
+	t.Cleanup(srv.Close)
+	return srv
+}
+
 func TestAnOriginThatComesBackIsUsedAgain(t *testing.T) {
 	t.Parallel()
 	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "here") })
-	first := httptest.NewServer(answer)
-	at := first.Listener.Addr().String()
+	at := ports.Loopback()
+	first := serveAt(t, at, answer)
 	var log bytes.Buffer
 	proxy := newProxy(t, first.URL, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	edge := serve(t, false, proxy).Listener.Addr().String()
@@ -146,15 +162,7 @@ func TestAnOriginThatComesBackIsUsedAgain(t *testing.T) {
 			t.Fatalf("meanwhile: got %q, want the site", got)
 		}
 	}
-	again, err := net.Listen("tcp", at)
-	if err != nil {
-		t.Skip("another process has taken the port")
-	}
-	second := httptest.NewUnstartedServer(answer)
-	second.Listener.Close()
-	second.Listener = again
-	second.Start()
-	defer second.Close()
+	serveAt(t, at, answer)
 	if got := look(t, edge, request); !strings.HasSuffix(got, "here") {
 		t.Errorf("afterwards: got %q, want the origin's answer", got)
 	}

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"culvert/test/ports"
 )
 
 // A CDN carries our site beside another under these names: the certificate and
@@ -40,7 +42,7 @@ type cdn struct {
 
 func newCDN(w *world, idle time.Duration, run func(*cdn) *program, restart func(*cdn)) *cdn {
 	w.Helper()
-	c := &cdn{world: w, address: freePort(w), idle: idle, run: run, restart: restart}
+	c := &cdn{world: w, address: ports.Loopback(), idle: idle, run: run, restart: restart}
 	c.makeCertificate()
 	c.launch()
 	return c

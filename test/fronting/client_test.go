@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"culvert/internal/whatsapp"
+	"culvert/test/ports"
 	"culvert/test/standin"
 )
 
@@ -22,7 +23,7 @@ func (w *world) edge() (address, pin string) {
 	w.Helper()
 	c := &cdn{world: w}
 	c.makeCertificate()
-	address = freePort(w)
+	address = ports.Loopback()
 	p := start(w, []string{"CULVERT_LISTEN=" + address, "CULVERT_TLS_CERT=" + c.pair, "CULVERT_TLS_KEY=" + c.pair,
 		"CULVERT_ORIGIN=http://" + w.origin, "CULVERT_ADMIN_LISTEN=off", "CULVERT_DRAIN=1s"}, filepath.Join(bin, "edge"))
 	p.up(address)

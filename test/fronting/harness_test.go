@@ -17,7 +17,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -172,34 +171,6 @@ func output(path string, args ...string) (stdout string, err error) {
 		err = errors.Join(err, errors.New(errOut.String()))
 	}
 	return string(out), err
-}
-
-var ports struct {
-	sync.Mutex
-	given map[string]bool
-}
-
-// freePort is an address on loopback that nobody listened at just now; it is
-// given only once.
-func freePort(t testing.TB) string {
-	t.Helper()
-	ports.Lock()
-	defer ports.Unlock()
-	for range 100 {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		must(t, err)
-		at := ln.Addr().String()
-		ln.Close()
-		if !ports.given[at] {
-			if ports.given == nil {
-				ports.given = map[string]bool{}
-			}
-			ports.given[at] = true
-			return at
-		}
-	}
-	t.Fatal("no free port")
-	return ""
 }
 
 func write(t testing.TB, content, dir, name string) (path string) {

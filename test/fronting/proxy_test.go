@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"culvert/test/ports"
 )
 
 // Where only a proxy leads out, chat and media go by it, with a proxy that is not ours.
@@ -12,14 +14,14 @@ func TestChatAndMediaCrossAProxy(t *testing.T) {
 	const user, password = "somebody", "s3cret-word"
 	for name, run := range map[string]func(*testing.T) (p *program, url string){
 		"microsocks": func(t *testing.T) (*program, string) {
-			path, at := need(t, "microsocks"), freePort(t)
+			path, at := need(t, "microsocks"), ports.Loopback()
 			host, port, _ := strings.Cut(at, ":")
 			p := start(t, nil, path, "-i", host, "-p", port, "-u", user, "-P", password)
 			p.up(at)
 			return p, "socks5://" + user + ":" + password + "@" + at
 		},
 		"tinyproxy": func(t *testing.T) (*program, string) {
-			path, at := need(t, "tinyproxy"), freePort(t)
+			path, at := need(t, "tinyproxy"), ports.Loopback()
 			host, port, _ := strings.Cut(at, ":")
 			config := write(t, "Listen "+host+"\nPort "+port+"\nBasicAuth "+user+" "+password+"\n", t.TempDir(), "tinyproxy.conf")
 			p := start(t, nil, path, "-d", "-c", config)

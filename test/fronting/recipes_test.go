@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"culvert/test/ports"
 )
 
 // A recipe is a file of docs/cdn that makes an edge of somebody else's program, or one of testdata
@@ -72,7 +74,7 @@ func (r recipe) run(w *world, origin string) (front, pin string) {
 	}
 	content, err := os.ReadFile(filepath.Join(folder, r.file))
 	must(w, err)
-	c := &cdn{world: w, address: freePort(w)}
+	c := &cdn{world: w, address: ports.Loopback()}
 	c.makeCertificate()
 	host, port, _ := net.SplitHostPort(origin)
 	_, ours, _ := net.SplitHostPort(c.address)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"culvert/internal/link"
+	"culvert/test/ports"
 )
 
 // Where the network does not know a front's name, a resolver that is not ours tells it
@@ -15,7 +16,7 @@ func TestAFrontIsFoundByAResolverOverHTTPS(t *testing.T) {
 	t.Parallel()
 	path := need(t, "unbound")
 	w := newWorld(t)
-	c := &cdn{world: w, address: freePort(t)}
+	c := &cdn{world: w, address: ports.Loopback()}
 	c.makeCertificate()
 	_, port, err := net.SplitHostPort(c.address)
 	must(t, err)
@@ -31,7 +32,7 @@ func TestAFrontIsFoundByAResolverOverHTTPS(t *testing.T) {
 	_, port, err = net.SplitHostPort(address)
 	must(t, err)
 	at := "front.onion:" + port
-	l := w.link(pin, "wss://"+at+"/;dial="+freePort(t)+";dial="+at) // one of this machine's, so that another is believed
+	l := w.link(pin, "wss://"+at+"/;dial="+ports.Loopback()+";dial="+at) // one of this machine's, so that another is believed
 	n := w.connect(l, "--resolver", "https://"+other+"/dns-query;dial="+c.address+";sni=none;pin="+key.String())
 	exchange(t, n, 1<<20)
 	for _, asked := range []string{"front.onion. A IN", "front.onion. AAAA IN"} {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"culvert/internal/seal"
+	"culvert/test/ports"
 )
 
 // CULVERT_START_LIMIT bounds the time from starting the program to its first
@@ -36,7 +37,7 @@ func TestTheOriginStartsAtOnce(t *testing.T) {
 
 func coldStart(t *testing.T, secret string) time.Duration {
 	t.Helper()
-	at := freePort(t)
+	at := ports.Loopback()
 	begin := time.Now()
 	p := start(t, []string{"CULVERT_LISTEN=" + at, "CULVERT_ADMIN_LISTEN=off", "CULVERT_SECRET_FILE=" + secret}, filepath.Join(bin, "origin"))
 	defer p.stop(os.Interrupt)

@@ -20,6 +20,7 @@ import (
 	"github.com/coder/websocket"
 
 	"culvert/internal/wire"
+	"culvert/test/ports"
 )
 
 // gateSecret is that of the worker's gate.
@@ -75,7 +76,7 @@ func workers(t *testing.T, test func(t *testing.T, run func(origin string) (at s
 				t.Skip(r.program + " is not set: .ci/worker does that")
 			}
 			test(t, func(origin string) string {
-				at := freePort(t)
+				at := ports.Loopback()
 				start(t, []string{"ORIGIN=" + origin, "GATE_SECRETS=" + gateSecret, "LISTEN=" + at}, path, r.args(t, at)...).up(at)
 				return at
 			})
@@ -285,7 +286,7 @@ func TestAWorkerRefusesAsAnEdgeDoes(t *testing.T) {
 // plainEdge is bin/edge in plain HTTP.
 func (w *world) plainEdge() (address string) {
 	w.Helper()
-	address = freePort(w)
+	address = ports.Loopback()
 	start(w, []string{"CULVERT_LISTEN=" + address, "CULVERT_ORIGIN=http://" + w.origin, "CULVERT_ADMIN_LISTEN=off", "CULVERT_DRAIN=1s"},
 		filepath.Join(bin, "edge")).up(address)
 	return address

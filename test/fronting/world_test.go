@@ -16,6 +16,7 @@ import (
 	"culvert/internal/whatsapp"
 	"culvert/internal/wire"
 	"culvert/test/app"
+	"culvert/test/ports"
 	"culvert/test/standin"
 )
 
@@ -47,7 +48,7 @@ func newGatedWorld(t testing.TB, gate string) *world {
 	}
 	chat, media := w.whatsapp()
 	w.secret = write(t, w.master.Text()+"\n", w.dir, "secret")
-	w.origin, w.admin = freePort(t), freePort(t)
+	w.origin, w.admin = ports.Loopback(), ports.Loopback()
 	w.far = start(t, []string{
 		"CULVERT_LISTEN=" + w.origin, "CULVERT_SITE=soups", "CULVERT_SECRET_FILE=" + w.secret, "CULVERT_GATE_FILE=" + w.gate, "CULVERT_ADMIN_LISTEN=" + w.admin,
 		"CULVERT_UPSTREAM_CHAT=" + chat, "CULVERT_UPSTREAM_MEDIA=" + media, "CULVERT_ALLOW_PRIVATE=true", "CULVERT_DRAIN=1s",
@@ -120,7 +121,7 @@ type near struct {
 
 func (w *world) connect(link string, flags ...string) *near {
 	w.Helper()
-	n := &near{w, freePort(w), freePort(w)}
+	n := &near{w, ports.Loopback(), ports.Loopback()}
 	args := append([]string{"connect", "--link-file", link, "--chat", n.chat, "--media", n.media, "--state", "none"}, flags...)
 	p := start(w, nil, filepath.Join(bin, "culvert"), args...)
 	p.up(n.chat)

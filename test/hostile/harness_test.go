@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -132,28 +131,6 @@ func output(t testing.TB, name string, args ...string) string {
 	}
 	must(t, err)
 	return string(out)
-}
-
-var ports struct {
-	sync.Mutex
-	given []string
-}
-
-// freePort is an address on loopback that nobody listened at just now; it is given once.
-func freePort(t testing.TB) string {
-	t.Helper()
-	ports.Lock()
-	defer ports.Unlock()
-	for {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		must(t, err)
-		at := ln.Addr().String()
-		ln.Close()
-		if !slices.Contains(ports.given, at) {
-			ports.given = append(ports.given, at)
-			return at
-		}
-	}
 }
 
 func write(t testing.TB, content, dir, name string) (path string) {

@@ -12,6 +12,7 @@ import (
 
 	"culvert/internal/link"
 	"culvert/internal/seal"
+	"culvert/test/ports"
 )
 
 // nobody is a user without rights of the machine's, as whom all programs of a victim run.
@@ -32,7 +33,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 	if _, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", w.origin.Process.Pid)); err != nil {
 		t.Skip("the kernel shows it to root alone:", err)
 	}
-	gate, at := strings.Repeat("gate", 16), freePort(t)
+	gate, at := strings.Repeat("gate", 16), ports.Loopback()
 	withGate := start(t, "origin", []string{"CULVERT_LISTEN=" + at, "CULVERT_SECRET_FILE=" + w.secret,
 		"CULVERT_GATE_FILE=" + write(t, gate, w.dir, "gate"), "CULVERT_ADMIN_LISTEN=off"})
 	withGate.up(at)
@@ -71,7 +72,7 @@ func TestTheUsersOtherProgramsSeeNothing(t *testing.T) {
 		must(t, os.Chown(name, nobody, nobody))
 	}
 	must(t, os.Chmod(bin, 0o755))
-	at := freePort(t)
+	at := ports.Loopback()
 	cmd := exec.Command(filepath.Join(bin, "origin"))
 	cmd.Env = []string{"CULVERT_LISTEN=" + at, "CULVERT_SECRET_FILE=" + secret, "CULVERT_ADMIN_LISTEN=off", "HTTPS_PROXY=http://user:hunter2@127.0.0.1:1"}
 	p := startAs(t, nobody, cmd)

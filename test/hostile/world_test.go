@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"culvert/internal/seal"
+	"culvert/test/ports"
 )
 
 // world is a real origin with the settings of the smallest machine of the cloud, on plain
@@ -57,7 +58,7 @@ func newWorldWith(t testing.TB, far string, more ...func(*world) []string) *worl
 	w := &world{TB: t, dir: t.TempDir(), master: seal.NewMaster(), program: "origin"}
 	w.secret = write(t, w.master.Text()+"\n", w.dir, "secret")
 	w.far = far
-	w.door, w.admin, w.front = freePort(t), freePort(t), freePort(t)
+	w.door, w.admin, w.front = ports.Loopback(), ports.Loopback(), ports.Loopback()
 	w.settings = slices.Clone(nano)
 	for _, f := range more {
 		w.settings = append(w.settings, f(w)...)
@@ -124,7 +125,7 @@ func (w *world) userBy(number int, fronts []string, flags ...string) *user {
 	}
 	link := output(w, "culvert", words...)
 	file := write(w, link, w.TempDir(), "link")
-	u := &user{w: w, chat: freePort(w)}
+	u := &user{w: w, chat: ports.Loopback()}
 	if slices.Contains(flags, "--lan") {
 		_, port, _ := net.SplitHostPort(u.chat)
 		u.chat = net.JoinHostPort(phone(0), port)

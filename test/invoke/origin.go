@@ -16,6 +16,7 @@ import (
 
 	"culvert/internal/seal"
 	"culvert/internal/wire"
+	"culvert/test/ports"
 )
 
 // localOrigin is bin/origin, with an API Gateway that takes all its posts.
@@ -45,7 +46,7 @@ func startOrigin(ctx context.Context, host netip.Addr) (*localOrigin, error) {
 }
 
 func (o *localOrigin) start(ctx context.Context, host netip.Addr) (err error) {
-	if o.at, err = freePort(host); err != nil {
+	if o.at, err = ports.On(host); err != nil {
 		return fmt.Errorf("is Docker on another machine? %w", err)
 	}
 	if o.dir, err = os.MkdirTemp("", "culvert-origin"); err != nil {
@@ -62,15 +63,6 @@ func (o *localOrigin) start(ctx context.Context, host netip.Addr) (err error) {
 }
 
 func (o *localOrigin) file(name string) string { return filepath.Join(o.dir, name) }
-
-func freePort(host netip.Addr) (netip.AddrPort, error) {
-	l, err := net.Listen("tcp", netip.AddrPortFrom(host, 0).String())
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).AddrPort(), nil
-}
 
 func (o *localOrigin) launch(ctx context.Context) error {
 	o.cmd = exec.CommandContext(ctx, "bin/origin")

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"culvert/test/ports"
 )
 
 // copied is a connection by two ends of runCopy, and a path between, to a farEnd.
@@ -26,7 +28,7 @@ func copied(t *testing.T, trip time.Duration, what byte) (net.Conn, *path) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	far, near := free(t), free(t)
+	far, near := ports.Loopback(), ports.Loopback()
 	p, err := newPath("127.0.0.1:0", far, trip)
 	if err != nil {
 		t.Fatal(err)
@@ -45,15 +47,6 @@ func copied(t *testing.T, trip time.Duration, what byte) (net.Conn, *path) {
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(20 * time.Second))
 	return c, p
-}
-
-func free(t *testing.T) string {
-	t.Helper()
-	at, err := freeAddress()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return at
 }
 
 // What is measured beside ours carries every byte, and half-closes, over a path without a delay and with one.

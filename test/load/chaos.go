@@ -21,6 +21,7 @@ import (
 	"culvert/internal/cost"
 	"culvert/internal/whatsapp"
 	"culvert/test/app"
+	"culvert/test/ports"
 	"culvert/test/standin"
 )
 
@@ -137,12 +138,7 @@ func (c *chaos) doctor(ctx context.Context) error {
 }
 
 func (c *chaos) startClient(ctx context.Context) (err error) {
-	if c.chatAt, err = freeAddress(); err != nil {
-		return err
-	}
-	if c.mediaAt, err = freeAddress(); err != nil {
-		return err
-	}
+	c.chatAt, c.mediaAt = ports.Loopback(), ports.Loopback()
 	c.client, err = start(ctx, c.file("client.log"), filepath.Join(c.programs, "culvert"), nil,
 		"connect", "--link-file", c.file("link"), "--chat", c.chatAt, "--media", c.mediaAt, "--state", "none")
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"culvert/internal/link"
 	"culvert/internal/seal"
 	"culvert/internal/wire"
+	"culvert/test/ports"
 )
 
 // gateway is the gateway door as processes: an origin, and an edge that emulates
@@ -60,12 +61,7 @@ func withProgramsIn(programs string, run func(*gateway) error) error {
 // newGateway prepares what the processes share.
 func newGateway(programs, dir string) (g *gateway, err error) {
 	g = &gateway{programs: programs, dir: dir}
-	if g.originAt, err = freeAddress(); err != nil {
-		return nil, err
-	}
-	if g.edgeAt, err = freeAddress(); err != nil {
-		return nil, err
-	}
+	g.originAt, g.edgeAt = ports.Loopback(), ports.Loopback()
 	return g, errors.Join(g.makeCertificate(), g.makeSecrets())
 }
 

@@ -76,16 +76,6 @@ func (p *program) listens(ctx context.Context, address string) error {
 	}
 }
 
-// freeAddress is not in use now; what asks for it next gets it, as a rule.
-func freeAddress() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer ln.Close()
-	return ln.Addr().String(), nil
-}
-
 // pss is the memory of a process in KiB, its share of shared pages included.
 func pss(pid int) int64 {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))

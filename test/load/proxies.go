@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"culvert/test/ports"
 )
 
 // proxies compares bin/proxy with HAProxy as WhatsApp/proxy sets it, by turns. Each is one process, and leads to a farEnd.
@@ -74,9 +76,7 @@ func (p *proxies) run(ctx context.Context) (err error) {
 
 func (p *proxies) ours(ctx context.Context) (r *relay, err error) {
 	r = &relay{name: "bin/proxy", says: chatOpening}
-	if r.at, err = freeAddress(); err != nil {
-		return r, err
-	}
+	r.at = ports.Loopback()
 	env := []string{"CULVERT_PROXY_LISTEN=" + r.at, "CULVERT_UPSTREAM_CHAT=" + p.to.at(), "CULVERT_ALLOW_PRIVATE=true"}
 	r.near, err = start(ctx, filepath.Join(p.dir, "proxy.log"), filepath.Join(p.programs, "proxy"), env)
 	return r, err
@@ -85,9 +85,7 @@ func (p *proxies) ours(ctx context.Context) (r *relay, err error) {
 // metas has the buffers and the time-outs of WhatsApp/proxy's settings, and of its ports the one for chat as it is.
 func (p *proxies) metas(ctx context.Context) (r *relay, err error) {
 	r = &relay{name: "HAProxy", says: chatOpening}
-	if r.at, err = freeAddress(); err != nil {
-		return r, err
-	}
+	r.at = ports.Loopback()
 	path, err := exec.LookPath("haproxy")
 	if err != nil {
 		return r, err

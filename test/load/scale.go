@@ -18,6 +18,7 @@ import (
 	"culvert/client"
 	"culvert/internal/link"
 	"culvert/internal/wire"
+	"culvert/test/ports"
 )
 
 // scale is many whole clients, each with one chat, by an edge with TLS to an origin: what they cost when they have
@@ -81,15 +82,7 @@ func (s *scale) run(ctx context.Context, kill bool) error {
 }
 
 func (s *scale) startAll(ctx context.Context) (err error) {
-	if s.chatAt, err = freeAddress(); err != nil {
-		return err
-	}
-	if s.admin, err = freeAddress(); err != nil {
-		return err
-	}
-	if s.originAdmin, err = freeAddress(); err != nil {
-		return err
-	}
+	s.chatAt, s.admin, s.originAdmin = ports.Loopback(), ports.Loopback(), ports.Loopback()
 	self, err := os.Executable()
 	if err != nil {
 		return err

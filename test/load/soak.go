@@ -19,6 +19,7 @@ import (
 	"culvert/client"
 	"culvert/internal/link"
 	"culvert/internal/wire"
+	"culvert/test/ports"
 )
 
 // soak is users who come and go at half load, by rounds: chat, media, apps that read slowly, clients that end without
@@ -91,12 +92,7 @@ func (r rest) String() string {
 
 // startServers starts an origin that takes chat for WhatsApp's, and an edge, both with metrics.
 func (s *soak) startServers(ctx context.Context, chat string) (err error) {
-	for _, at := range []*string{&s.admin, &s.originAdmin} {
-		if *at, err = freeAddress(); err != nil {
-			return err
-		}
-	}
-	s.chatAt = chat
+	s.admin, s.originAdmin, s.chatAt = ports.Loopback(), ports.Loopback(), chat
 	return errors.Join(s.startStreamOrigin(ctx), s.startStreamEdge(ctx))
 }
 

@@ -25,6 +25,7 @@ import (
 
 	"culvert/internal/selfsigned"
 	"culvert/internal/site"
+	"culvert/test/ports"
 )
 
 // nginxConfig is how a website is served that looks as ours does: the folder, and where to listen in plain HTTP and
@@ -51,7 +52,7 @@ func (w *world) newNginx(more string) (plain, secure string) {
 		path = "/usr/sbin/nginx"
 	}
 	w.writePages(filepath.Join(w.dir, "www"))
-	plain, secure = freePort(w), freePort(w)
+	plain, secure = ports.Loopback(), ports.Loopback()
 	config := w.write("nginx.conf", fmt.Sprintf(nginxConfig, w.dir, plain, secure, more))
 	p := exec.Command(path, "-e", filepath.Join(w.dir, "log"), "-c", config)
 	if err := p.Start(); err != nil {
@@ -277,7 +278,7 @@ func TestStrangersSeeNginxOverTLS(t *testing.T) {
 	w := newWorld(t)
 	cert := w.certificate()
 	_, nginx := w.newNginx("ssl_protocols TLSv1.2 TLSv1.3;")
-	edge := freePort(t)
+	edge := ports.Loopback()
 	w.start("edge", "CULVERT_LISTEN="+edge, "CULVERT_ORIGIN=http://"+w.origin, "CULVERT_TLS_CERT="+cert, "CULVERT_TLS_KEY="+cert)
 	for _, raw := range []string{"GET /" + host + "\r\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"} {
 		if got, want := tell(t, dial(t, edge), raw), tell(t, dial(t, nginx), raw); got != want {

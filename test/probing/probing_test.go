@@ -21,6 +21,7 @@ import (
 
 	"culvert/internal/seal"
 	"culvert/internal/wire"
+	"culvert/test/ports"
 	"culvert/test/programs"
 )
 
@@ -113,7 +114,7 @@ type world struct {
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{TB: t, dir: t.TempDir(), master: seal.NewMaster(), origin: freePort(t), edge: freePort(t)}
+	w := &world{TB: t, dir: t.TempDir(), master: seal.NewMaster(), origin: ports.Loopback(), edge: ports.Loopback()}
 	secret := filepath.Join(w.dir, "secret")
 	if err := os.WriteFile(secret, []byte(w.master.Text()+"\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -121,15 +122,6 @@ func newWorld(t testing.TB) *world {
 	w.start("origin", "CULVERT_LISTEN="+w.origin, "CULVERT_SITE=soups", "CULVERT_SECRET_FILE="+secret, "CULVERT_ADMIN_LISTEN=off", "CULVERT_REVOKED=9")
 	w.start("edge", "CULVERT_LISTEN="+w.edge, "CULVERT_ORIGIN=http://"+w.origin)
 	return w
-}
-
-func freePort(t testing.TB) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 // start returns when the program is ready.

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"culvert/test/ports"
+
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 )
@@ -279,7 +281,7 @@ func TestStrangersSeeNginxOverHTTP2(t *testing.T) {
 	w := newWorld(t)
 	cert := w.certificate()
 	_, nginx := w.newNginx("ssl_protocols TLSv1.2 TLSv1.3;")
-	edge := freePort(t)
+	edge := ports.Loopback()
 	w.start("edge", "CULVERT_LISTEN="+edge, "CULVERT_ORIGIN=http://"+w.origin, "CULVERT_TLS_CERT="+cert, "CULVERT_TLS_KEY="+cert)
 	var all sync.WaitGroup
 	some := make(chan struct{}, 24)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"culvert/test/app"
+	"culvert/test/ports"
 )
 
 // An app's chat begins as WhatsApp's does: a key of 36 bytes behind the prologue; a key, a sealed key and a sealed chain
@@ -106,7 +107,7 @@ func (w *world) use(ctx context.Context, n int) error {
 		return nil
 	}
 	r := rand.New(rand.NewPCG(w.seed, uint64(n)))
-	chat, media := freeAddress(), freeAddress()
+	chat, media := ports.Loopback(), ports.Loopback()
 	p, err := start([]string{"HOME=" + w.dir}, filepath.Join(w.bin, "culvert"), "connect", "--link-file", w.links[n%len(w.links)],
 		"--chat", chat, "--media", media, "--state", "none", "--visit", "no")
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"culvert/internal/seal"
+	"culvert/test/ports"
 	"culvert/test/standin"
 )
 
@@ -44,8 +45,8 @@ func newWorld(ctx context.Context, o options) (w *world, err error) {
 	if w.dir, err = os.MkdirTemp("", "shape"); err != nil {
 		return w, err
 	}
-	origin, chat := freeAddress(), freeAddress()
-	w.edge, w.sites = freeAddress(), freeAddress()
+	origin, chat := ports.Loopback(), ports.Loopback()
+	w.edge, w.sites = ports.Loopback(), ports.Loopback()
 	for _, step := range []func() error{
 		w.makeCertificate,
 		func() error { return w.startOrigin(ctx, origin) },
@@ -71,16 +72,6 @@ func (w *world) close() {
 }
 
 func (w *world) file(name string) string { return filepath.Join(w.dir, name) }
-
-// freeAddress is one of this machine where nobody listens.
-func freeAddress() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 // program starts one that ends with the world.
 func (w *world) program(env []string, name string, args ...string) (*exec.Cmd, error) {

@@ -10,17 +10,19 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/netip"
 	"os/exec"
 	"time"
 
 	"culvert/test/app"
+	"culvert/test/ports"
 )
 
-// Where the client of an app listens, and how much media goes each way.
-const (
-	appIP     = "127.0.0.78"
-	mediaSize = 8 << 20
-)
+// appAddr is where the client of an app listens.
+var appAddr = netip.MustParseAddr("127.0.0.78")
+
+// mediaSize is how much media goes each way.
+const mediaSize = 8 << 20
 
 // runApp does what WhatsApp's app does, through "culvert connect" with the link
 // that a file holds: media both ways, then one chat connection until ctx ends,
@@ -31,10 +33,15 @@ func runApp(ctx context.Context, link, key string, again bool) error {
 	if err != nil || len(b) != 32 {
 		return errors.New("the key is 64 hexadecimal digits")
 	}
-	chat, media, err := freeAddresses()
+	chatAt, err := ports.On(appAddr)
 	if err != nil {
 		return err
 	}
+	mediaAt, err := ports.On(appAddr)
+	if err != nil {
+		return err
+	}
+	chat, media := chatAt.String(), mediaAt.String()
 	var said bytes.Buffer
 	client := exec.Command("bin/culvert", "connect", "--link-file", link, "--chat", chat, "--media", media, "--state", "none")
 	client.Stdout, client.Stderr = &said, &said
@@ -86,19 +93,6 @@ func slowest(trips []time.Duration, began time.Time) (most time.Duration, at tim
 		began = began.Add(t)
 	}
 	return most, at
-}
-
-func freeAddresses() (chat, media string, err error) {
-	var all [2]string
-	for i := range all {
-		ln, err := net.Listen("tcp", appIP+":0")
-		if err != nil {
-			return "", "", err
-		}
-		defer ln.Close()
-		all[i] = ln.Addr().String()
-	}
-	return all[0], all[1], nil
 }
 
 // use has one chat connection.

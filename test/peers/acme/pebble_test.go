@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -24,6 +25,7 @@ import (
 	"github.com/miekg/dns"
 
 	"culvert/internal/serve"
+	"culvert/test/ports"
 )
 
 const name = "origin.example"
@@ -72,17 +74,6 @@ func pebble(t *testing.T, port int) (directory url.URL, authority *ca.CAImpl, le
 		t.Fatal(err)
 	}
 	return *at, authority, server.Close
-}
-
-// freePort is one that nobody has at the moment.
-func freePort(t *testing.T) (string, int) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String(), ln.Addr().(*net.TCPAddr).Port
 }
 
 // serverOf listens with a certificate by ACME.
@@ -135,8 +126,8 @@ func await(t *testing.T, at string, authority *ca.CAImpl) *x509.Certificate {
 // whatever name, and has it at once when it is started again, also while the authority is away.
 func TestAServerGetsItsCertificateAndKeepsIt(t *testing.T) {
 	t.Parallel()
-	at, port := freePort(t)
-	directory, authority, leave := pebble(t, port)
+	at := ports.Loopback()
+	directory, authority, leave := pebble(t, int(netip.MustParseAddrPort(at).Port()))
 	folder := t.TempDir()
 	serverOf(t, at, directory, folder, t.Output())
 	first := await(t, at, authority)
@@ -146,7 +137,7 @@ func TestAServerGetsItsCertificateAndKeepsIt(t *testing.T) {
 		}
 	}
 	leave()
-	again, _ := freePort(t)
+	again := ports.Loopback()
 	serverOf(t, again, directory, folder, io.Discard)
 	if cert := await(t, again, authority); !cert.Equal(first) {
 		t.Error("got another certificate after a restart")
@@ -157,7 +148,7 @@ func TestAServerGetsItsCertificateAndKeepsIt(t *testing.T) {
 // protocol that it does not know.
 func TestWhoAsksForAChallengeThatThereIsNotSeesAnOrdinaryServer(t *testing.T) {
 	t.Parallel()
-	at, _ := freePort(t)
+	at := ports.Loopback()
 	serverOf(t, at, url.URL{Scheme: "http", Host: "127.0.0.1:1"}, t.TempDir(), io.Discard)
 	for _, host := range []string{name, "another.example"} {
 		if _, err := shown(at, host, "acme-tls/1"); err == nil || !strings.Contains(err.Error(), "no application protocol") {
@@ -177,7 +168,7 @@ func (l lines) Write(b []byte) (int, error) { l <- string(bytes.TrimSpace(b)); r
 // An authority that does not reach the server is quoted, with what to try.
 func TestARefusalSaysWhatToTry(t *testing.T) {
 	t.Parallel()
-	at, _ := freePort(t)
+	at := ports.Loopback()
 	directory, _, _ := pebble(t, 1) // where nobody listens
 	said := make(lines, 9)
 	serverOf(t, at, directory, t.TempDir(), said)

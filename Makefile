@@ -45,8 +45,8 @@ CLOUD          = bin/cloud $@ $(call given,PROFILE,profile) $(call given_anywher
 
 all: build test ## build and test (plain "make")
 
-build: client ## make bin/culvert, bin/origin, bin/edge and the rest: static, stamped with the commit
-	CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -o bin/ $$(go list ./cmd/... | grep -v /culvert$$)
+build: client ## make bin/culvert, bin/origin, bin/edge and the rest (or PROGRAMS): static, stamped with the commit
+	CGO_ENABLED=0 go build $(GOFLAGS_BUILD) -o bin/ $(or $(PROGRAMS),$$(go list ./cmd/... | grep -v /culvert$$))
 
 client:
 	CGO_ENABLED=0 go build $(GOFLAGS_CLIENT) -o '$(OUT)' ./cmd/culvert

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"syscall"
 )
 
 // The ports are below those that systems give by themselves (Linux: 32768 and above).
@@ -59,7 +60,10 @@ func take(port int) bool {
 // marks keeps the sockets, which would be closed with nothing that refers to them.
 var marks sync.Map
 
+// listens tries an address while no program is started, which would have the listener, too, until it runs.
 func listens(at netip.AddrPort) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package ports
 
 import (
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -74,5 +75,26 @@ func TestNoPortIsGivenTwice(t *testing.T) {
 	all.Wait()
 	if len(given) != 6*each {
 		t.Errorf("got %d ports, want %d", len(given), 6*each)
+	}
+}
+
+// Whoever gets a port listens there at once, also while programs are started, which begin with all that is open.
+func TestAProgramThatStartsHasNoPort(t *testing.T) {
+	t.Parallel()
+	var all sync.WaitGroup
+	defer all.Wait()
+	for range 4 {
+		all.Go(func() {
+			for range 25 {
+				exec.Command(os.Args[0], "-test.run=^$").Run()
+			}
+		})
+	}
+	for range 1000 {
+		ln, err := net.Listen("tcp", Loopback())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ln.Close()
 	}
 }

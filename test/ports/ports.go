@@ -7,16 +7,16 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"runtime"
 	"sync"
 	"syscall"
 )
 
-// The ports are below those that systems give by themselves (Linux: 32768 and above).
+// The ports are below those that systems give by themselves (Linux: 32768 and above), and their marks below the ports.
 const (
-	first = 20_000
-	after = 32_000
-	tries = 100
+	first  = 21_000
+	after  = 32_000
+	toMark = 11_000
+	tries  = 100
 )
 
 // Loopback is an address of 127.0.0.1 at which nobody listens, "127.0.0.1:23456". It panics where there is none.
@@ -42,14 +42,10 @@ func On(host netip.Addr) (at netip.AddrPort, err error) {
 	return netip.AddrPort{}, err
 }
 
-// take marks a port as given by a UDP socket of its number, which no second asker of any process can have until this
-// process ends.
+// take marks a port as given by a UDP socket, which no second asker of any process can have until this process ends. It
+// has another number, as who listens at the port may do so over UDP, too, for HTTP/3 or as a name server.
 func take(port int) bool {
-	mark := net.IPv4(127, 0, 0, 1)
-	if runtime.GOOS == "linux" { // all of 127.0.0.0/8 is its loopback; name servers listen at 127.0.0.1 by UDP, too
-		mark[len(mark)-1] = 77
-	}
-	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: mark, Port: port})
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port - toMark})
 	if err != nil {
 		return false
 	}

@@ -1,6 +1,7 @@
 package ports
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -76,6 +77,16 @@ func TestNoPortIsGivenTwice(t *testing.T) {
 	if len(given) != 6*each {
 		t.Errorf("got %d ports, want %d", len(given), 6*each)
 	}
+}
+
+// A server of HTTP/3 listens at all addresses of its port, over UDP as well.
+func TestAPortIsFreeOverUDP(t *testing.T) {
+	t.Parallel()
+	c, err := net.ListenPacket("udp", fmt.Sprintf(":%d", netip.MustParseAddrPort(Loopback()).Port()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
 }
 
 // Whoever gets a port listens there at once, also while programs are started, which begin with all that is open.

@@ -32,13 +32,13 @@ type flow struct {
 	whatsapp net.Conn // nil: not yet
 }
 
-// begin counts a connection of the app's, which the flow closes from now on.
+// begin counts a connection of the app's, which the flow ends from now on.
 func (s *serving) begin(ctx context.Context, app net.Conn, service wire.Service) *flow {
 	f := &flow{by: s, app: app, of: s.to.of(service)}
-	f.place = s.to.enter(app, f.close)
+	f.place = s.to.enter(app, f.fail)
 	f.of.opened.Add(1)
 	f.of.now.Add(1)
-	f.forget = context.AfterFunc(ctx, f.close)
+	f.forget = context.AfterFunc(ctx, f.fail)
 	s.flows.Add(1)
 	return f
 }
@@ -85,33 +85,30 @@ func (f *flow) run() {
 	f.by.flows.Go(f.down.run)
 }
 
-// close ends the flow soon. Anybody may call it, at any time.
-func (f *flow) close() {
+// fail ends the flow soon, before both directions have ended in order: what is left of it shall not look whole. Anybody may
+// call it, at any time; it does nothing to connections that are closed.
+func (f *flow) fail() { f.close(reset) }
+
+// close closes the connections, after first has had each.
+func (f *flow) close(first func(net.Conn)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.closed = true
+	first(f.app)
 	f.app.Close()
 	if f.whatsapp == nil {
 		return
 	}
+	first(f.whatsapp)
 	f.whatsapp.Close()
 	f.up.cancel()
 	f.down.cancel()
 }
 
-// fail is close where an end was not in order: no end of the flow shall look as if it was.
-func (f *flow) fail() {
-	reset(f.app)
-	if f.whatsapp != nil {
-		reset(f.whatsapp)
-	}
-	f.close()
-}
-
 // end gives back what the flow had. Nothing of it runs any more.
 func (f *flow) end() {
 	f.forget()
-	f.close()
+	f.close(func(net.Conn) {})
 	f.place.Leave()
 	f.of.now.Add(-1)
 	f.by.flows.Done()
@@ -218,9 +215,7 @@ func (d *direction) end(err error) {
 	half, ok := d.to.(interface{ CloseWrite() error })
 	switch {
 	case err == io.EOF && ok && half.CloseWrite() == nil:
-		d.late = time.AfterFunc(lastPatience, d.flow.close)
-	case errors.Is(err, net.ErrClosed):
-		d.flow.close()
+		d.late = time.AfterFunc(lastPatience, d.flow.fail)
 	default:
 		d.flow.fail()
 	}

@@ -45,8 +45,9 @@ const (
 	mostSuspect = 64 << 10
 	// freezeSpread is how far two apart are the same freeze.
 	freezeSpread = 3 << 10
-	// believed is for how long a budget is kept at first, and mostBelieved in the end.
-	believed, mostBelieved = 10 * time.Minute, 24 * time.Hour
+	// triedAfter is for how long a budget is kept at first, and mostBelieved in the end: a network that stops freezing is found
+	// out within as long again as it did so, about, and one that does not loses one carrier a try.
+	triedAfter, mostBelieved = time.Minute, 24 * time.Hour
 	// suspected is for how long one freeze alone is believed.
 	suspected = 2 * time.Minute
 	// alikeFor is for how long a front is suspected whose own carriers have not frozen.
@@ -134,13 +135,13 @@ func (b *budgets) recall(front int, k kept.Front) {
 		return
 	}
 	f.frozen, f.limit, f.known = k.Frozen, k.Limit, true
-	f.pause, f.until = recallPause(k.Pause, k.Until)
+	f.pause, f.until = recallPause(triedAfter, k.Pause, k.Until)
 }
 
-// recallPause is for how many seconds something was believed, and until when. The clock may have
+// recallPause is for how many seconds something was believed, which is least at least, and until when. The clock may have
 // been another.
-func recallPause(seconds, unix int64) (pause time.Duration, until time.Time) {
-	pause = min(max(time.Duration(seconds)*time.Second, believed), mostBelieved)
+func recallPause(least time.Duration, seconds, unix int64) (pause time.Duration, until time.Time) {
+	pause = min(max(time.Duration(seconds)*time.Second, least), mostBelieved)
 	if until = time.Unix(unix, 0); time.Until(until) > pause {
 		until = time.Now().Add(pause)
 	}
@@ -258,7 +259,7 @@ func (f *budget) know(one, other int, now time.Time) {
 	if !f.exact {
 		f.limit = min(f.limit, max(one, other)*93/100-slack)
 	}
-	f.pause = min(max(2*f.pause, believed), mostBelieved)
+	f.pause = min(max(2*f.pause, triedAfter), mostBelieved)
 	f.until = now.Add(f.pause)
 }
 

@@ -26,15 +26,15 @@ func TestABudgetIsLearnedFromCarriersThatFroze(t *testing.T) {
 			believe time.Duration
 		}{
 			"one":                 {[]int{15_000}, true, 12_000, suspected},
-			"two that agree":      {[]int{15_000, 14_000}, true, 15_000*93/100 - slack, believed},
-			"two that do roughly": {[]int{15_000, 13_000}, true, 13_000 - slack, believed},
+			"two that agree":      {[]int{15_000, 14_000}, true, 15_000*93/100 - slack, triedAfter},
+			"two that do roughly": {[]int{15_000, 13_000}, true, 13_000 - slack, triedAfter},
 			"two that do not":     {[]int{15_000, 25_000}, true, 12_000, suspected},
 			"one that has less":   {[]int{50_000, 15_000}, true, 12_000, suspected},
 			"less than is known":  {[]int{50_000, 50_000, 30_000}, true, 24_000, suspected},
 			"one that answers":    {[]int{15_000}, false, 0, 0},
 			"one that had little": {[]int{leastFreeze - 1}, true, 0, 0},
 			"one that had much":   {[]int{mostSuspect + 1}, true, 0, 0},
-			"two that had much":   {[]int{40_000, 41_000}, true, 41_000*93/100 - slack, believed},
+			"two that had much":   {[]int{40_000, 41_000}, true, 41_000*93/100 - slack, triedAfter},
 			"two beyond all":      {[]int{mostFreeze + 1, mostFreeze + 1}, true, 0, 0},
 		} {
 			var f budget
@@ -182,6 +182,34 @@ func TestBulkIsSpreadWhereAllFrontsAreTight(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", name, got, c.want)
 		}
 	}
+}
+
+// Bulk tries for more a minute after a budget is known, as the network may have stopped, with one carrier; where that passes
+// all may bring what they like.
+func TestBulkIsFreeSoonAfterANetworkStopsFreezing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var b budgets
+		b.of(0).freeze(15_000, true)
+		b.of(0).freeze(15_000, true)
+		limit := b.of(0).limit
+		next := func() int { return int(b.left(new(activeCarrier), true)) }
+		if got := next(); got != limit {
+			t.Errorf("got %d at once, want %d", got, limit)
+		}
+		time.Sleep(time.Minute + time.Second)
+		if got := int(b.left(new(activeCarrier), false)); got != limit {
+			t.Errorf("got %d for chat's after a minute, want %d", got, limit)
+		}
+		tried, other := next(), next()
+		if tried <= limit*3/2 || other != limit {
+			t.Errorf("got %d and %d for two of bulk's after a minute, want more than %d for one", tried, other, limit*3/2)
+		}
+		b.passed(&activeCarrier{brought: func() int { return tried }})
+		if got := next(); got != 0 {
+			t.Errorf("got %d after one has brought %d, want any", got, tried)
+		}
+	})
 }
 
 // A budget that turns out to be right is believed for longer each time.

@@ -66,7 +66,7 @@ func TestWhatIsLearnedIsOfOneNetwork(t *testing.T) {
 		for name, c := range map[string]*Client{"back": c, "at the next start": learner(t, l, dir, &log)} {
 			c.in("home")
 			f := c.budgets.of(0)
-			if f.limit != limit || !f.known || f.pause != believed || !c.cfg.Dialer.Small(l.Fronts[0]) || c.health.first() != 1 {
+			if f.limit != limit || !f.known || f.pause != triedAfter || !c.cfg.Dialer.Small(l.Fronts[0]) || c.health.first() != 1 {
 				t.Errorf("%s: got %+v, front %d, want what was learned", name, f, c.health.first())
 			}
 			if c.budgets.isTight(1) {
@@ -134,7 +134,7 @@ func TestAbsurdBudgetsAreNotBelieved(t *testing.T) {
 			}
 		}
 		for _, times := range []int64{-1 << 62, 0, 1 << 40, 1 << 62} {
-			if pause, until := recallPause(times, times); pause < 0 || pause > mostBelieved || time.Until(until) > pause {
+			if pause, until := recallPause(believed, times, times); pause < 0 || pause > mostBelieved || time.Until(until) > pause {
 				t.Errorf("%d: got a pause of %v until %v", times, pause, until)
 			}
 		}
@@ -152,8 +152,8 @@ func TestAKeptBudgetEndsWhateverTheClockWas(t *testing.T) {
 		k.Until = 1 << 40
 		var after budgets
 		after.recall(0, k)
-		if left := time.Until(after.of(0).until); left > believed {
-			t.Errorf("it is believed for %v, want at most %v", left, believed)
+		if left := time.Until(after.of(0).until); left > triedAfter {
+			t.Errorf("it is believed for %v, want at most %v", left, triedAfter)
 		}
 		k.Limit = 1
 		var none budgets

@@ -32,6 +32,8 @@ const (
 	aMinute, lessThanMinute = 61 * time.Second, 55 * time.Second
 	// leastMinute and mostMinute bound what is thought to be limited by design.
 	leastMinute, mostMinute = 2, 60
+	// believed is for how long a limit is kept at first.
+	believed = 10 * time.Minute
 	// roomAtMost is how long a front that opens no connection is not tried beside another.
 	roomAtMost = 3 * time.Second
 	// chatConnections are left to chat at least, of those of a minute.
@@ -132,7 +134,7 @@ func (m *minuteLimit) recall(k kept.Front) {
 		return
 	}
 	m.limit, m.known = k.Minute, true
-	m.pause, m.until = recallPause(k.MinutePause, k.MinuteUntil)
+	m.pause, m.until = recallPause(believed, k.MinutePause, k.MinuteUntil)
 }
 
 // hasBegun is told that a front has opened a connection.

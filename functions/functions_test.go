@@ -36,8 +36,8 @@ func TestFunctionsAreSmallAndStartAtOnce(t *testing.T) {
 	}
 	took := measure(t, build(t, map[string]string{"arm64": "arm64", "amd64": "x86_64"}[runtime.GOARCH], "Message"))
 	t.Logf("asks for its first event %v after it is started (median of %d), %v at most", took[starts/2], starts, took[starts-1])
-	if quick := took[starts/4]; quick > maxStart { // whatever else the machine does makes it slower, and nothing faster
-		t.Errorf("got %v for the quickest quarter, want %v at most", quick, maxStart)
+	if took[0] > maxStart { // whatever else the machine does makes them slower, and nothing makes them quicker
+		t.Errorf("got %v for the quickest, want %v at most", took[0], maxStart)
 	}
 }
 

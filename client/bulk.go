@@ -144,6 +144,7 @@ func (c *Client) fill(s *bulkSlot, h *home) *activeCarrier {
 	if err != nil {
 		return nil
 	}
+	tunnel.Unseal(l.Carrier)
 	c.pool.mu.Lock()
 	s.carrier, s.idle = l, time.Now()
 	c.pool.mu.Unlock()
@@ -185,7 +186,7 @@ func (p *pool) renewBulkAt(at time.Time) {
 }
 
 // renewBulk replaces the carriers of bulk tunnels before API Gateway cuts them
-// off.
+// off, and those that TLS alone has sealed for long.
 func (c *Client) renewBulk(now time.Time) {
 	for i := range c.pool.bulk {
 		s := &c.pool.bulk[i]
@@ -208,7 +209,7 @@ func (p *pool) takeDue(s *bulkSlot, now time.Time) *activeCarrier {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	old := s.carrier
-	if old == nil || !old.gateway || now.Before(old.until) || old.Draining() || old.home != p.home {
+	if old == nil || !old.gateway && !tunnel.IsStale(old.Carrier, now) || now.Before(old.until) || old.Draining() || old.home != p.home {
 		return nil
 	}
 	s.carrier = nil

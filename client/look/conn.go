@@ -165,6 +165,15 @@ func (c *Conn) NetConn() net.Conn { return c.raw }
 // ConnectionState says what was agreed on.
 func (c *Conn) ConnectionState() tls.ConnectionState { return plain(c.tls.ConnectionState()) }
 
+// Exporter is that of TLS 1.3 (RFC 8446, section 7.5); nil: it is an older one.
+func (c *Conn) Exporter() func(label string, context []byte, length int) ([]byte, error) {
+	state := c.tls.ConnectionState()
+	if state.Version != utls.VersionTLS13 {
+		return nil
+	}
+	return state.ExportKeyingMaterial
+}
+
 // plain is s as the rest of the program knows it.
 func plain(s utls.ConnectionState) tls.ConnectionState {
 	return tls.ConnectionState{

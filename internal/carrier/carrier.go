@@ -83,8 +83,8 @@ type Carrier struct {
 }
 
 // Party is a carrier's end of its session. One goroutine at a time calls Head, Early at
-// the client, Renew, Seal, SealMessage and RestWriter; one at a time Receive, Open,
-// Early at the origin, Renewal and RestReader. See package session.
+// the client, Renew, Word, Seal, SealMessage and RestWriter; one at a time Receive, Open,
+// Early at the origin, Renewal, Bind and RestReader. See package session.
 type Party interface {
 	// Head appends what must go before the next record, and reports whether one may follow.
 	Head(b []byte, now time.Time) ([]byte, bool)
@@ -100,8 +100,13 @@ type Party interface {
 	Renew(now time.Time) ([]byte, bool)
 	// Renewal takes an Again or Answer frame, and returns what to answer, or nothing.
 	Renewal(f wire.Frame, now time.Time) (answer []byte, err error)
+	// Word is a Bound or Bare frame that the next record is to hold, if one is due; Bind takes one.
+	Word() (f wire.Frame, ok bool)
+	Bind(f wire.Frame, export session.Export, now time.Time) error
 	// Late reports that the peer has had its time to prove itself.
 	Late(now time.Time) bool
+	// Over reports that the transport's own keys have been used for as long as they may.
+	Over(now time.Time) bool
 	// Shape is what carriers of the user by a front look as they do by, as long as an epoch lasts. Nobody else knows it.
 	Shape(front string, epoch uint64) [32]byte
 	// Handler takes the frames of records. It is asked once one has opened.
@@ -192,6 +197,9 @@ func (c *Carrier) Profile() *transport.Profile { return c.profile }
 
 // Party is the carrier's end of its session.
 func (c *Carrier) Party() Party { return c.party }
+
+// Export is what the TLS exports that the carrier runs on; nil: there is none that would do.
+func (c *Carrier) Export() session.Export { return transport.Exporter(c.transport) }
 
 // Handler is what the carrier's frames go to; nil while that is not known.
 func (c *Carrier) Handler() Handler {

@@ -81,13 +81,16 @@ func (p *plainParty) Shape(front string, epoch uint64) [32]byte {
 	return sha256.Sum256(fmt.Append(nil, front, epoch))
 }
 
-func (p *plainParty) State() session.State                          { return p.state }
-func (p *plainParty) Renew(time.Time) ([]byte, bool)                { return nil, false }
-func (p *plainParty) Renewal(wire.Frame, time.Time) ([]byte, error) { return nil, nil }
-func (p *plainParty) Late(time.Time) bool                           { return p.late }
-func (p *plainParty) Handler() Handler                              { return p.handler }
-func (p *plainParty) RestWriter()                                   {}
-func (p *plainParty) RestReader()                                   {}
+func (p *plainParty) State() session.State                             { return p.state }
+func (p *plainParty) Renew(time.Time) ([]byte, bool)                   { return nil, false }
+func (p *plainParty) Renewal(wire.Frame, time.Time) ([]byte, error)    { return nil, nil }
+func (p *plainParty) Bind(wire.Frame, session.Export, time.Time) error { return nil }
+func (p *plainParty) Late(time.Time) bool                              { return p.late }
+func (p *plainParty) Over(time.Time) bool                              { return false }
+func (p *plainParty) Word() (wire.Frame, bool)                         { return wire.Frame{}, false }
+func (p *plainParty) Handler() Handler                                 { return p.handler }
+func (p *plainParty) RestWriter()                                      {}
+func (p *plainParty) RestReader()                                      {}
 
 // counter is a Handler that counts.
 type counter struct {

@@ -383,6 +383,8 @@ func (c *Carrier) carrierWide(h Handler, f wire.Frame) error {
 		return c.got(f.Num)
 	case wire.Again, wire.Answer:
 		return c.renewal(f)
+	case wire.Bound, wire.Bare:
+		return c.bind(f)
 	}
 	return nil
 }
@@ -414,5 +416,14 @@ func (c *Carrier) renewal(f wire.Frame) error {
 	if err == nil && answer != nil {
 		c.Put(wire.Frame{Kind: wire.Answer, Body: answer})
 	}
+	return err
+}
+
+// bind has the session judge who is at the other end of TLS, and say what it has to of that.
+func (c *Carrier) bind(f wire.Frame) error {
+	c.in.mu.Lock()
+	err := c.party.Bind(f, c.Export(), time.Now())
+	c.in.mu.Unlock()
+	c.speak()
 	return err
 }

@@ -157,6 +157,8 @@ func (s *Set) Sweep(now time.Time) {
 			c.CloseFor(Lost)
 		case !c.Live() && c.party.Late(now):
 			c.CloseFor(Unproven)
+		case c.party.Over(now):
+			c.CloseFor(EndedHere)
 		case c.rest() && !s.asks:
 			s.idle++
 		}

@@ -362,7 +362,7 @@ func (c *Carrier) tellSpent() {
 // be agreed on again.
 func (c *Carrier) ownFrames(b []byte, room int, mayRenew bool) []byte {
 	if mayRenew && c.live.Load() {
-		b = c.appendAgain(b)
+		b = c.appendWord(c.appendAgain(b))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -390,6 +390,14 @@ func (c *Carrier) appendFronts(b []byte, begin, room int) []byte {
 func (c *Carrier) appendAgain(b []byte) []byte {
 	if body, ok := c.party.Renew(time.Now()); ok {
 		f := wire.Frame{Kind: wire.Again, Body: body}
+		return f.Append(b)
+	}
+	return b
+}
+
+// appendWord has the session go on to what TLS alone seals, if it is time to.
+func (c *Carrier) appendWord(b []byte) []byte {
+	if f, ok := c.party.Word(); ok {
 		return f.Append(b)
 	}
 	return b

@@ -20,6 +20,7 @@ type end struct {
 	state      State
 	challenged bool // client: it came; origin: it was said
 	fills      byte // how many Fills have come
+	bare       bareness
 	unknown    bool // client: it came; origin: it is to be said
 	place
 	id    []byte // what binds the carrier's keys to its Join, or to the generation that it agreed on
@@ -82,7 +83,7 @@ func (e *end) bind(down *key) { down.secret = seal.Expand(down.secret[:], string
 // turn has the writer go on under next, if that is another key, and says so.
 func (e *end) turn(b []byte) []byte {
 	tell := e.door == Gateway
-	if e.next != nil && e.next != e.out {
+	if e.next != nil && e.next != e.out && !e.isBound() {
 		tell = tell || e.out != nil // a client knows what an origin answers a Join under
 		e.out = e.next
 	}
@@ -122,6 +123,9 @@ func (e *end) Receive(p Plain, body []byte, now time.Time) (ev Event, err error)
 	defer e.mu.Unlock()
 	if !p.takes(body) {
 		return 0, e.fail(ErrMessage)
+	}
+	if e.bare.in && p != Fill {
+		return 0, e.fail(ErrOrder)
 	}
 	if ev, err = e.receive(p, body, now); err == ErrRepeated {
 		return 0, err
@@ -169,12 +173,19 @@ func (e *end) open(number uint64, sealed []byte) ([]byte, error) {
 	if e.at == nil || len(sealed) <= wire.RecordOverhead {
 		return nil, ErrRecord
 	}
-	plain, err := e.at.at(number).Open(sealed[:0], e.at.nonce[:], sealed, nil)
+	plain, err := e.decrypt(number, sealed)
 	if err != nil {
 		return nil, ErrRecord
 	}
 	e.came.Take(number)
 	return plain, nil
+}
+
+func (e *end) decrypt(number uint64, sealed []byte) ([]byte, error) {
+	if e.bare.in {
+		return openBare(sealed)
+	}
+	return e.at.at(number).Open(sealed[:0], e.at.nonce[:], sealed, nil)
 }
 
 // opened notes that a record has opened by k. What is sealed next goes under the generation
@@ -232,7 +243,15 @@ func (e *end) seal(number uint64, b []byte, head, most int) ([]byte, error) {
 		return nil, ErrSpent
 	}
 	e.number, k.used = number+1, k.used+1
-	return k.at(number).Seal(b[:head], k.nonce[:], b[head:], nil), nil
+	if e.bare.out {
+		return append(b, noTag[:]...), nil
+	}
+	b = k.at(number).Seal(b[:head], k.nonce[:], b[head:], nil)
+	if e.bare.last {
+		e.bare.out = true
+		k.forget()
+	}
+	return b, nil
 }
 
 // RestWriter drops the writer's expanded cipher until the next record: the carrier is

@@ -235,7 +235,7 @@ func (c *ClientCarrier) Shape(front string, epoch uint64) [32]byte {
 // follow has the carrier turn to the session's newest generation.
 func (c *ClientCarrier) follow(now time.Time) {
 	g := c.session.newest.Load()
-	if !c.settled() || g == c.out.of || !g.fit(now) {
+	if c.isBound() || !c.settled() || g == c.out.of || !g.fit(now) {
 		return
 	}
 	if out, err := c.derive(g); err == nil { // else it was erased this moment

@@ -41,6 +41,7 @@ func TestTheTextHoldsTheNumbersOfTheCode(t *testing.T) {
 		fmt.Sprintf("first Noise message %d |", agreeLen-macLen), fmt.Sprintf("second Noise message %d |", agreedLen),
 		fmt.Sprintf("| %d, %d |\n| 13 |", agreeLen, agreedLen), fmt.Sprintf("or after %.0f s, another carrier may try", tryAgain.Seconds()), fmt.Sprintf("more than %d in a session", maxGenerations),
 		fmt.Sprintf("| %d | Fill | both | length %d, at most %d, and as many bytes, ignored: at the stream door alone, %d from each", Fill, fillHead, MaxFill, mostFills),
+		fmt.Sprintf("`%s`", exportLabel), fmt.Sprintf("another when it has been bare for %.0f s", bareLife.Seconds()), fmt.Sprintf("at both ends after %.0f s", bareKept.Seconds()),
 	} {
 		if !strings.Contains(text, row) {
 			t.Errorf("the text has no %q", row)

@@ -46,6 +46,12 @@ func (k *key) at(number uint64) cipher.AEAD {
 	return k.aead
 }
 
+// forget erases what nothing is sealed or opened by any more.
+func (k *key) forget() {
+	clear(k.secret[:])
+	k.aead = nil
+}
+
 // aesKey is the size of AES-GCM's key, with as many rounds as TLS has by it. What follows it in a secret is the nonce of
 // number 0.
 const aesKey = 16

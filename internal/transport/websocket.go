@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -285,3 +286,27 @@ func finalAnswer(br *bufio.Reader, req *http.Request) (*http.Response, error) {
 // maxAnswer bounds what an edge may answer to an upgrade, bodies and answers of 1xx
 // included.
 const maxAnswer = 64 << 10
+
+// exporter is a TLS connection of the client's.
+type exporter interface {
+	Exporter() func(label string, context []byte, length int) ([]byte, error)
+}
+
+// Exporter is that of the TLS which t runs on (RFC 8446, section 7.5); nil: there is none, or none of version 1.3 by
+// X25519, with ML-KEM or without, as far as this end can tell. An origin can.
+func Exporter(t Transport) func(label string, context []byte, length int) ([]byte, error) {
+	s, ok := t.(*binarySocket)
+	if !ok {
+		return nil
+	}
+	switch c := s.writer.Conn.(type) {
+	case exporter:
+		return c.Exporter()
+	case *tls.Conn:
+		state := c.ConnectionState()
+		if state.Version == tls.VersionTLS13 && (state.CurveID == tls.X25519 || state.CurveID == tls.X25519MLKEM768) {
+			return state.ExportKeyingMaterial
+		}
+	}
+	return nil
+}

@@ -57,3 +57,16 @@ func (p originParty) Renewal(f wire.Frame, now time.Time) ([]byte, error) {
 	}
 	return p.Again(f.Body, now)
 }
+
+// Unseal has a client's carrier sealed by TLS alone from now on, if that ends at the origin.
+func Unseal(c *carrier.Carrier) {
+	if p, ok := c.Party().(clientParty); ok {
+		p.Unseal(c.Export())
+	}
+}
+
+// IsStale reports whether a client is to replace a carrier, which TLS alone has sealed for long.
+func IsStale(c *carrier.Carrier, now time.Time) bool {
+	p, ok := c.Party().(clientParty)
+	return ok && p.Stale(now)
+}

@@ -27,6 +27,8 @@ const (
 	Path                 // client: Code says which of its paths the carrier takes, Num how much it may bring; 0: any
 	Known                // client: Num is the version of the list of fronts that it has; 0: it has none
 	Fronts               // origin: Body is a list of fronts
+	Bound                // client: Body is what its TLS exports
+	Bare                 // the sender's next records are not sealed: TLS alone seals them
 	kinds
 )
 
@@ -78,6 +80,9 @@ const (
 	answerLen = 73
 )
 
+// BoundLen is the length of a Bound's body.
+const BoundLen = 32
+
 // Frame is any of them: a kind has the fields that its layout in PROTOCOL.md names, and
 // all others are zero.
 type Frame struct {
@@ -110,6 +115,8 @@ var heads = [kinds]uint8{
 	Path:     1 + 1 + 4,
 	Known:    1 + 4,
 	Fronts:   1 + 2,
+	Bound:    1 + BoundLen,
+	Bare:     1,
 }
 
 // MaxFronts bounds a list of fronts: it fits into the first record of a carrier.
@@ -165,7 +172,7 @@ func NextFrame(b []byte) (f Frame, more []byte, err error) {
 		}
 	case Pad:
 		f.Body, n = b[1:], len(b)
-	case Again, Answer:
+	case Again, Answer, Bound:
 		f.Body = b[1:n]
 	}
 	if !ok {

@@ -31,6 +31,8 @@ func examples() []Frame {
 		{Kind: Path, Code: 3, Num: LeastBudget},
 		{Kind: Known, Num: 1 << 31},
 		{Kind: Fronts, Body: []byte("list")},
+		{Kind: Bound, Body: bytes.Repeat([]byte{3}, BoundLen)},
+		{Kind: Bare},
 		{Kind: Pad, Body: []byte{0, 0}},
 	}
 }

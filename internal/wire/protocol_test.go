@@ -78,8 +78,9 @@ func TestTheTextNamesKindsAndReasonsAsTheCodeDoes(t *testing.T) {
 	t.Parallel()
 	text := protocolText(t)
 	names := map[Kind]string{Pad: "Pad", Open: "Open", Data: "Data", Fin: "Fin", Ack: "Ack", Use: "Use", Reset: "Reset", Leave: "Leave",
-		Received: "Received", Got: "Got", Path: "Path", Known: "Known", Fronts: "Fronts"}
-	rows := []string{fmt.Sprintf("| %d, %d | Ping, Pong |", Ping, Pong), fmt.Sprintf("| %d, %d | Again, Answer | client, origin | %d, %d |", Again, Answer, againLen, answerLen)}
+		Received: "Received", Got: "Got", Path: "Path", Known: "Known", Fronts: "Fronts", Bound: "Bound", Bare: "Bare"}
+	rows := []string{fmt.Sprintf("| %d, %d | Ping, Pong |", Ping, Pong), fmt.Sprintf("| %d, %d | Again, Answer | client, origin | %d, %d |", Again, Answer, againLen, answerLen),
+		fmt.Sprintf("| %d | Bound | client | %d:", Bound, BoundLen)}
 	for kind, name := range names {
 		rows = append(rows, fmt.Sprintf("| %d | %s |", kind, name))
 	}

@@ -2,7 +2,7 @@
 
 GOFLAGS_BUILD := -trimpath -buildvcs=auto -ldflags '-s -w'
 # The client speaks HTTP/2 with frames of its own: net/http's would be 4 % of its size. What it runs seldom, for a
-# connection or a command and not for each message, is compiled without inlining: another 4 %.
+# connection or a command and not for each message, is compiled without inlining: another 4 %. So are tunnels, to which a call is little.
 SELDOM         := crypto/tls crypto/x509 net/http encoding/json encoding/asn1 log/slog math/big mime/multipart \
   github.com/klauspost/compress/... github.com/andybalholm/brotli \
   github.com/refraction-networking/utls culvert/cmd/... culvert/client/doctor culvert/client/household culvert/client/nearend \
@@ -13,7 +13,7 @@ SELDOM         := crypto/tls crypto/x509 net/http encoding/json encoding/asn1 lo
   crypto/rsa rsc.io/qr/... os/exec flag html fmt strconv reflect os io/fs path/filepath compress/flate hash/crc32 encoding/base32 encoding/pem \
   net net/netip context syscall golang.org/x/sys/... unicode/... github.com/flynn/noise culvert/internal/share \
   crypto/internal/fips140/nistec/... crypto/internal/fips140/ecdsa crypto/internal/fips140/rsa crypto/internal/fips140/ed25519 \
-  crypto/internal/fips140/edwards25519/... strings time
+  crypto/internal/fips140/edwards25519/... strings time culvert/internal/tunnel
 GOFLAGS_CLIENT := $(GOFLAGS_BUILD) -tags nethttpomithttp2 $(SELDOM:%=-gcflags=%=-l)
 OUT           := bin/
 STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.6.1

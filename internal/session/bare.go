@@ -27,7 +27,7 @@ type bond byte
 const (
 	sealed bond = iota // as all carriers are
 	asking             // client: a Bound is to be said
-	asked              // client: it was said
+	asked              // it was said; at the origin it has come, once, and TLS is another's
 	bound              // a Bare is to be said: at the origin TLS has proved to be the client's, and the client knows that
 	barely             // it was said
 )
@@ -89,6 +89,7 @@ func (e *end) Bind(f wire.Frame, export Export, now time.Time) error {
 	defer e.mu.Unlock()
 	switch b := &e.bare; {
 	case f.Kind == wire.Bound && e.atOrigin && e.state == Live && b.bond == sealed:
+		b.bond = asked // once: what TLS exports takes it long, and a record has room for two thousand
 		if channel := e.channelOf(export); channel != nil && hmac.Equal(channel, f.Body) {
 			e.bound(now)
 		}

@@ -183,6 +183,13 @@ func TestNobodyBetweenUnsealsACarrier(t *testing.T) {
 			l.unseal(t, one, one)
 			return l.o.Bind(wire.Frame{Kind: wire.Bound, Body: make([]byte, 32)}, one, l.w.now)
 		},
+		"Bound again after one that differs": func(l *link) error {
+			l.c.Unseal(one)
+			if err := l.tell(l.near, l.far, connection("two")); err != nil {
+				return nil
+			}
+			return l.o.Bind(wire.Frame{Kind: wire.Bound, Body: make([]byte, 32)}, one, l.w.now)
+		},
 		"a Turn after Bare, up": func(l *link) error {
 			l.unseal(t, one, one)
 			return l.far.hear(appendPlain(nil, Turn, l.c.out.of.j), l.w.now)

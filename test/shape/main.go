@@ -20,6 +20,7 @@ type options struct {
 	bin      string        // folder with culvert and origin
 	out      string        // file for what was captured
 	chromium string        // program
+	pages    string        // file of what was captured before, of which the pages are taken; empty: they are visited
 	web      string        // folder of web's server and pages, with what they need; empty: sites of libraries are left out
 	users    int           // of Culvert, and as many chat sites
 	each     int           // sessions of each user and at each site
@@ -33,6 +34,7 @@ func main() {
 	flag.StringVar(&o.bin, "bin", "bin", "folder with culvert and origin")
 	flag.StringVar(&o.out, "out", "shape.jsonl", "`FILE` for what was captured")
 	flag.StringVar(&o.chromium, "chromium", "chromium", "`PROGRAM` that visits chat pages")
+	flag.StringVar(&o.pages, "pages", "", "`FILE` captured before: its pages are judged again, and Culvert alone is captured anew")
 	flag.StringVar(&o.web, "web", "", "`FOLDER` with server.js, what it needs and pages, for sites of other people's libraries")
 	flag.IntVar(&o.users, "users", 60, "users of Culvert, and chat sites")
 	flag.IntVar(&o.each, "each", 5, "sessions of each user, and at each site")
@@ -55,7 +57,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	visits := make(chan error, 1)
-	go func() { visits <- w.visitAll(ctx) }()
+	go func() { visits <- w.captureAll(ctx) }()
 	err = w.useAll(ctx)
 	if also := <-visits; err == nil {
 		err = also

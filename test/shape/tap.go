@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -76,6 +78,28 @@ func (l *captures) begin(class, group string) *capture {
 	c := &capture{Class: class, Group: group, until: time.Now().Add(l.lasts)}
 	l.all = append(l.all, c)
 	return c
+}
+
+// read takes the pages from what write has written.
+func (l *captures) read(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for from := json.NewDecoder(f); ; {
+		c := new(capture)
+		if err := from.Decode(c); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("read %s: %w", path, err)
+		}
+		if c.Class == "chat" {
+			l.mu.Lock()
+			l.all = append(l.all, c)
+			l.mu.Unlock()
+		}
+	}
 }
 
 // write has a line for each connection.

@@ -262,6 +262,14 @@ func (w *world) makeLinks() error {
 	return nil
 }
 
+// captureAll has the pages among what is captured: those of now, or of before.
+func (w *world) captureAll(ctx context.Context) error {
+	if w.pages != "" {
+		return w.log.read(w.pages)
+	}
+	return w.visitAll(ctx)
+}
+
 // visitAll has Chromium visit the sites.
 func (w *world) visitAll(ctx context.Context) error {
 	_, port, _ := net.SplitHostPort(w.sites)

@@ -209,6 +209,8 @@ const (
 	// leastPause is the least that the shortest of seven pauses takes, which a person makes, or whoever waits for another's
 	// message. A pause takes up to twice its least, where the next one begins.
 	leastPause = 60 * time.Millisecond
+	// leastFirstWord and mostFirstWord are what a page takes for its first word once its socket is open: a browser is busy then.
+	leastFirstWord, mostFirstWord = 2 * time.Millisecond, 80 * time.Millisecond
 	// atOnceUp and atOnceDown of 100 messages go together with the one before.
 	atOnceUp, atOnceDown = 15, 28
 )
@@ -227,6 +229,8 @@ func (c *Carrier) takes(s step, goesOn bool) time.Duration {
 		most = 2 * least
 	case goesOn && rand.IntN(100) < atOnce:
 		return 0
+	case c.set.asks && c.opening.mine == 0:
+		least, most = leastFirstWord, mostFirstWord
 	}
 	return time.Duration(between(rand.Float64(), float64(least), float64(most)))
 }

@@ -25,7 +25,8 @@ func TestTheTextHasTheOpeningsNumbers(t *testing.T) {
 	}
 	for _, words := range []string{
 		fmt.Sprintf("%d bytes at the client and %d at the origin", fillUp, fillDown), fmt.Sprintf("for %d ms at most, %d ms where", mostHold.Milliseconds(), mostTurn.Milliseconds()),
-		fmt.Sprintf("%d ms what nobody waits for", mostIdleHold.Milliseconds()), fmt.Sprintf("more than %d bytes", mostWaiting),
+		fmt.Sprintf("%d ms what nobody waits for", mostIdleHold.Milliseconds()),
+		fmt.Sprintf("%d to %d ms", leastFirstWord.Milliseconds(), mostFirstWord.Milliseconds()), fmt.Sprintf("more than %d bytes", mostWaiting),
 		fmt.Sprintf("no more than %d bytes, makes it so", mostWhole), fmt.Sprintf("the shortest at least %d ms", leastPause.Milliseconds()),
 		fmt.Sprintf("at most %d, and as many bytes", session.MaxFill),
 	} {
@@ -299,7 +300,7 @@ func TestWhatWaitedForTheSessionGoesOnce(t *testing.T) {
 		s.add(40)
 		party.held = false
 		c.release()
-		time.Sleep(mostNext + mostIdleHold)
+		time.Sleep(mostFirstWord + mostIdleHold)
 		wantOne(t, d, s)
 	})
 }
@@ -312,7 +313,7 @@ func TestALongMessageLeavesFillsToOthers(t *testing.T) {
 		defer c.Close()
 		c.opening.steps = []step{stepSize, 100, 100 | stepDown, 100}
 		c.beginOpening()
-		time.Sleep(2 * mostNext)
+		time.Sleep(mostFirstWord + mostNext)
 		synctest.Wait()
 		if n := len(d.messages()); n != 2 || c.opening == nil {
 			t.Errorf("got %d messages, opening over: %v, want two and more to come", n, c.opening == nil)
@@ -353,7 +354,7 @@ func TestPausesAreAsLongAsTheyWere(t *testing.T) {
 				time.Sleep(time.Millisecond)
 				synctest.Wait()
 			}
-			if took := time.Since(began); took < least || took > most+mostNext+time.Millisecond {
+			if took := time.Since(began); took < least || took > most+mostFirstWord+time.Millisecond {
 				t.Errorf("pause %d took %v, want %v to %v", pause, took, least, most)
 			}
 			c.Close()

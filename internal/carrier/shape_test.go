@@ -298,3 +298,32 @@ func TestAFillCountsAtBothEnds(t *testing.T) {
 		t.Errorf("of %d bytes the origin has counted %d and the client %d", len(b)-2, far.path.spent, near.path.spent)
 	}
 }
+
+// A client's first word takes as long as a page's, one that waits for nobody's bytes.
+func TestAFirstWordTakesAPagesTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		late := 0
+		for range 50 {
+			c, d, _ := played(t, true)
+			c.opening.steps = []step{100, 100}
+			began := time.Now()
+			c.beginOpening()
+			for len(d.messages()) == 0 {
+				time.Sleep(time.Millisecond)
+				synctest.Wait()
+			}
+			took := time.Since(began)
+			if took < leastFirstWord || took > mostFirstWord+time.Millisecond {
+				t.Errorf("got the first word after %v, want %v to %v", took, leastFirstWord, mostFirstWord)
+			}
+			if took > mostNext+time.Millisecond {
+				late++
+			}
+			c.Close()
+		}
+		if late == 0 {
+			t.Errorf("no first word of 50 took longer than %v", mostNext)
+		}
+	})
+}

@@ -59,8 +59,8 @@ type Carrier struct {
 	in        inbound
 	messages  *messages // nil at the stream door
 	shape     shape
+	size      int         // of the message of the opening that is being made, or 0; the writer's
 	plays     atomic.Bool // there is an opening; c.mu guards what it is
-	size      int         // of the message of it that is being made, or 0; the writer's
 	opened    byte        // the writer's: Open frames in early records
 	fills     bool        // the message that is being made says nothing; the writer's
 	counted   bool        // among the set's proved ones; Set.mu guards it

@@ -17,17 +17,17 @@ const (
 // writeQueue is who waits to write, and what. Carrier.mu guards it.
 type writeQueue struct {
 	work    *sync.Cond // on Carrier.mu: what a writer that paces waits for has changed; nil at the stream door, where none does
-	running bool       // somebody writes
-	held    bool       // the session lets no record go; whoever reads says when
-	speak   bool       // the session has something to say
-	early   bool       // what is written may hold Open frames alone
-	spent   bool       // no record may go any more
 	small   []*Slot
 	bulk    []*Slot
-	paced   bool   // bulk waits until the path has room for it
-	streak  int    // records of small frames since the last of bulk
 	control []byte // frames that are no sender's, to go with the next record
-	asks    bool   // a Ping is among them
+	streak  int    // records of small frames since the last of bulk
+	running bool   // somebody writes
+	held    bool   // the session lets no record go; whoever reads says when
+	speak   bool   // the session has something to say
+	early   bool   // what is written may hold Open frames alone
+	spent   bool   // no record may go any more
+	paced   bool   // bulk waits until the path has room for it
+	asks    bool   // a Ping is among control
 	shut    bool   // what waits is to go later, as the carrier's opening has it
 	due     bool   // a message of the opening goes, with or without what waits
 	dead    bool

@@ -26,9 +26,9 @@ type streamReader struct {
 
 	// Tunnel.mu guards the following.
 	closing bool  // the peer's Fin is being passed on
-	pumps   int   // how many pumps there were; the last one reads
 	sending bool  // it is writing to a carrier
 	told    bool  // since it was listed it was told to wait with a small stack
+	pumps   int   // how many pumps there were; the last one reads
 	last    int64 // when bytes were last read, Unix ns
 }
 

@@ -19,10 +19,16 @@ lie = sys.argv[4] if len(sys.argv) > 4 else ""
 
 
 write = messages.CompressedCertificate.write
+one_line = threading.Lock()
+
+
+def say(*words):
+    with one_line:
+        print(*words, flush=True)
 
 
 def note_and_write(self):
-    print(algorithm, flush=True)
+    say(algorithm)
     if lie == "long":
         self._uncompressed_msg_len = (1 << 24) - 1
     elif lie == "window":
@@ -47,7 +53,7 @@ def serve(raw):
         connection.recv(4096)
         connection.close()
     except Exception as e:
-        print("ended:", type(e).__name__, flush=True)
+        say("ended:", type(e).__name__)
     finally:
         raw.close()
 
@@ -58,6 +64,6 @@ chain = X509CertChain()
 chain.parsePemList(open(cert).read())
 private = parsePEMKey(open(key).read(), private=True, implementations=["python"])
 listener = socket.create_server(("127.0.0.1", 0))
-print(listener.getsockname()[1], flush=True)
+say(listener.getsockname()[1])
 while True:
     threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()

@@ -234,7 +234,7 @@ func TestRunNeverPrintsItsSecrets(t *testing.T) {
 func TestRunGoesOnWithWhatWorks(t *testing.T) {
 	t.Parallel()
 	out := screen.New()
-	r := &relay{options: &options{limit: time.Second}, out: term.NewConsole(out), logs: out}
+	r := &relay{options: &options{limit: proofLimit}, out: term.NewConsole(out), logs: out}
 	r.Relay = localtest.Open(t)
 	r.Upstream.Media = localtest.DeadFront(t).Host
 	if err := r.proveWhatsApp(t.Context()); err != nil {

@@ -30,8 +30,9 @@ type soak struct {
 	rounds int
 
 	exchanges, bytes, clients atomic.Int64
-	mu                        sync.Mutex // guards the following
-	wrong                     error      // the first thing that was
+	stood                     atomic.Int64 // for how long the machine stood still in this round
+	mu                        sync.Mutex   // guards the following
+	wrong                     error        // the first thing that was
 }
 
 // rest is what a process has between two rounds.
@@ -70,17 +71,24 @@ func (s *soak) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer s.end()
+	go s.watchClock(ctx)
 	var rests []map[string]rest
-	for i := range s.rounds {
-		if err := s.load(ctx); err != nil {
-			return fmt.Errorf("round %d: %w", i+1, err)
+	for len(rests) < s.rounds {
+		round := len(rests) + 1
+		err := s.load(ctx)
+		if err != nil && s.stood.Load() == 0 {
+			return fmt.Errorf("round %d: %w", round, err)
 		}
 		now, err := s.settle(ctx)
+		if stood := time.Duration(s.stood.Swap(0)); stood > 0 && ctx.Err() == nil {
+			fmt.Printf("round %d is done again: this machine stood still for %v\n", round, stood.Round(time.Second))
+			continue
+		}
 		if err != nil {
 			return err
 		}
 		rests = append(rests, now)
-		fmt.Printf("round %d: %d exchanges, %d MB, %d clients; at rest origin %v, edge %v\n", i+1, s.exchanges.Load(), s.bytes.Load()>>20,
+		fmt.Printf("round %d: %d exchanges, %d MB, %d clients; at rest origin %v, edge %v\n", round, s.exchanges.Load(), s.bytes.Load()>>20,
 			s.clients.Load(), now["origin"], now["edge"])
 	}
 	return flat(rests)
@@ -101,6 +109,7 @@ func (s *soak) load(ctx context.Context) error {
 	ctx, end := context.WithTimeout(ctx, s.round)
 	defer end()
 	var all sync.WaitGroup
+	s.wrong = nil
 	for i := range s.n {
 		all.Go(func() {
 			for ctx.Err() == nil {
@@ -117,6 +126,23 @@ func (s *soak) load(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return errors.Join(err, s.wrong)
+}
+
+// standstill is how late a timer is that shows that the whole machine stood still, as one that is suspended does: all that
+// was open then is out of time at once, and says nothing about the programs.
+const standstill = 15 * time.Second
+
+// watchClock notes how long the machine stands still.
+func (s *soak) watchClock(ctx context.Context) {
+	const tick = time.Second
+	for last := time.Now(); ctx.Err() == nil; {
+		pause(ctx, tick)
+		now := time.Now()
+		if late := now.Sub(last) - tick; late > standstill {
+			s.stood.Add(int64(late))
+		}
+		last = now
+	}
 }
 
 // visit is a client that comes, is used some times with as long a pause after each, and ends.

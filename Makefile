@@ -91,7 +91,7 @@ plots: build ## measure beside a plain TLS copy, and draw the table and plots of
 	go run ./test/load beside -document docs/PERFORMANCE.md
 
 soak: build ## carry users who come and go for two hours, kill edges, and see that nothing is left and nothing grows; ROUND and ROUNDS shorten it
-	@.ci/soak $(ROUND) $(ROUNDS)
+	@.ci/soak $(or $(ROUND),5m) $(or $(ROUNDS),24)
 
 censor: ## try the programs on paths that freeze, starve, count and die, and print goals and figures (root, 20 minutes)
 	@.ci/censor all $(ROWS)

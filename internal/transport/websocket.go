@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -24,18 +25,22 @@ import (
 
 // binarySocket is the Transport over a WebSocket at the stream door.
 type binarySocket struct {
-	ws     *websocket.Conn
 	writer *messageWriter
 	tasks  *tasks.Group
+	ahead  []byte              // a message that came before all others; nil: none did, or it was read
+	waiter *netpoll.ReadWaiter // nil: messages are waited for by reading
 
-	ahead    []byte              // a message that came before all others; nil: none did, or it was read
-	waiter   *netpoll.ReadWaiter // nil: messages are waited for by reading
-	buffered *bufio.Reader       // the library's, when waiter is there
+	reads bool // the reader has the library; it alone knows
+
+	mu      sync.Mutex // guards the following; never held across I/O
+	library *library   // nil: nobody reads or writes
+	users   int        // the reader, the writer, or both
+	closed  bool
 }
 
-func newBinarySocket(ws *websocket.Conn, w *messageWriter) *binarySocket {
-	ws.SetReadLimit(wire.MaxMessage)
-	return &binarySocket{ws: ws, writer: w}
+// newBinarySocket makes one whose reader has l.
+func newBinarySocket(l *library, w *messageWriter) *binarySocket {
+	return &binarySocket{writer: w, library: l, users: 1, reads: true}
 }
 
 func (s *binarySocket) NextMessage() (io.Reader, error) {
@@ -44,7 +49,13 @@ func (s *binarySocket) NextMessage() (io.Reader, error) {
 		s.ahead = nil
 		return r, nil
 	}
-	typ, r, err := s.ws.Reader(context.Background())
+	if !s.reads {
+		if _, err := s.borrow(); err != nil {
+			return nil, err
+		}
+		s.reads = true
+	}
+	typ, r, err := s.library.Reader(context.Background())
 	if err == nil && typ != websocket.MessageBinary {
 		err = ErrMessage
 	}
@@ -52,17 +63,56 @@ func (s *binarySocket) NextMessage() (io.Reader, error) {
 }
 
 func (s *binarySocket) WriteMessage(b []byte) error {
+	l, err := s.borrow()
+	if err != nil {
+		return err
+	}
 	s.writer.begin()
-	err := s.ws.Write(context.Background(), websocket.MessageBinary, b)
-	return cmp.Or(err, s.writer.end())
+	err = l.Write(context.Background(), websocket.MessageBinary, b)
+	if err = cmp.Or(err, s.writer.end()); err == nil { // else it stays with this socket, which is closed next
+		s.giveBack()
+	}
+	return err
+}
+
+// borrow is the library that the socket has, or one that it has from now on.
+func (s *binarySocket) borrow() (_ *library, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, net.ErrClosed
+	}
+	if s.library == nil {
+		if s.library, err = borrowLibrary(s.writer); err != nil {
+			return nil, err
+		}
+	}
+	s.users++
+	return s.library, nil
+}
+
+// giveBack has the library go to another socket once neither reader nor writer needs it.
+func (s *binarySocket) giveBack() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.users--; s.users == 0 && !s.closed {
+		s.library.giveBack()
+		s.library = nil
+	}
 }
 
 // Close cuts the connection first, beneath TLS: the library's own close waits
 // for readers and writers, which wait for the network, and that of TLS for
 // room to say goodbye.
 func (s *binarySocket) Close() error {
-	beneath(s.writer.Conn).Close()
-	err := s.ws.CloseNow()
+	err := beneath(s.writer.Conn).Close()
+	s.mu.Lock()
+	l := s.library
+	s.closed = true
+	s.mu.Unlock()
+	if l != nil {
+		err = l.CloseNow()
+	}
 	if s.waiter != nil {
 		s.waiter.Cancel()
 	}
@@ -80,26 +130,26 @@ func beneath(c net.Conn) net.Conn {
 // Accept makes the Transport of a request that asks for a WebSocket, and has brought the first
 // message; nil: it has brought none. The handler returns afterwards: nothing of net/http is kept, which
 // is what makes an idle client cheap.
-func Accept(w http.ResponseWriter, r *http.Request, first []byte) (Transport, error) {
-	hj := &hijack{ResponseWriter: w}
-	ws, err := websocket.Accept(hj, r, &websocket.AcceptOptions{
-		InsecureSkipVerify: true, // browsers' same-origin rule: the gate's token decides here
-	})
-	if err != nil {
+func Accept(w http.ResponseWriter, r *http.Request, first []byte) (_ Transport, err error) {
+	hj := &hijack{ResponseWriter: w, library: new(library)}
+	if hj.library.Conn, err = websocket.Accept(hj, r, accepting); err != nil {
 		return nil, err
 	}
-	s := newBinarySocket(ws, hj.writer)
-	s.buffered, s.waiter, s.ahead = hj.small, hj.waiter, first
+	hj.library.SetReadLimit(wire.MaxMessage)
+	s := newBinarySocket(hj.library, hj.writer)
+	s.waiter, s.ahead = hj.waiter, first
 	return s, nil
 }
 
-// waiterOf needs the TCP connection itself: TLS has bytes of its own.
-func waiterOf(w *messageWriter) *netpoll.ReadWaiter {
-	cork, ok := w.Conn.(*Cork)
-	if !ok {
-		return nil
+// waiterOf needs the TCP connection itself: TLS has bytes of its own. It returns that, too, as nothing is to be gathered
+// where there is no TLS; else c.
+func waiterOf(c net.Conn) (*netpoll.ReadWaiter, net.Conn) {
+	if cork, ok := c.(*Cork); ok {
+		if w := netpoll.NewReadWaiter(cork.Conn); w != nil {
+			return w, cork.Conn
+		}
 	}
-	return netpoll.NewReadWaiter(cork.Conn)
+	return nil, c
 }
 
 func (s *binarySocket) Start(o Owner) {
@@ -116,14 +166,15 @@ func (s *binarySocket) Start(o Owner) {
 // goroutine with little stack: reading grows one to four times that.
 func (s *binarySocket) Park(resume func()) bool {
 	w := s.waiter
-	if w == nil || s.ahead != nil || s.buffered.Buffered() > 0 || len(s.writer.first) > 0 {
+	if w == nil || s.ahead != nil || len(s.writer.first) > 0 || s.reads && s.library.reader.Buffered() > 0 || w.Ready() {
 		return false
 	}
-	if w.Park(resume) {
+	if s.reads {
+		s.reads = false
+		s.giveBack()
+	}
+	if w.Rest(resume) {
 		return true
-	}
-	if w.Ready() {
-		return false
 	}
 	return s.tasks.Go(func() {
 		w.Wait() // an error comes again when reading
@@ -149,9 +200,9 @@ func (s *binarySocket) Profile() *Profile { return streamProfile }
 // buffers in place of net/http's 4 KiB ones.
 type hijack struct {
 	http.ResponseWriter
-	writer *messageWriter
-	waiter *netpoll.ReadWaiter // nil: messages are waited for by reading
-	small  *bufio.Reader
+	writer  *messageWriter
+	waiter  *netpoll.ReadWaiter // nil: messages are waited for by reading
+	library *library
 }
 
 func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -160,15 +211,16 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	c.SetDeadline(time.Time{})
+	h.waiter, c = waiterOf(c)
 	h.writer = newMessageWriter(c)
 	first, _ := rw.Reader.Peek(rw.Reader.Buffered()) // the answer is out already, and a quick client's first byte here
 	h.writer.first = bytes.Clone(first)
 	read := doorRead
-	if h.waiter = waiterOf(h.writer); h.waiter != nil {
+	if h.waiter != nil {
 		read, h.writer.lends = leastRead, true
 	}
-	h.small = bufio.NewReaderSize(h.writer, read)
-	return h.writer, bufio.NewReadWriter(h.small, bufio.NewWriterSize(h.writer, doorWrite)), nil
+	h.library.pipe.Conn = h.writer
+	return h.library.connection(read)
 }
 
 // What a carrier's idle end at the origin holds: a chat message is read at
@@ -190,7 +242,8 @@ func Upgrade(ctx context.Context, c net.Conn, host, path string, header http.Hea
 	if err != nil {
 		return nil, resp, err
 	}
-	return newBinarySocket(ws, w), resp, nil
+	ws.SetReadLimit(wire.MaxMessage)
+	return newBinarySocket(&library{Conn: ws}, w), resp, nil
 }
 
 func upgrade(ctx context.Context, c net.Conn, host, path string, header http.Header) (*websocket.Conn, *messageWriter, *http.Response, error) {

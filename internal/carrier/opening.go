@@ -186,6 +186,7 @@ func (c *Carrier) due(turn int) {
 	if c.opening == nil || turn != c.opening.mine+1 {
 		return
 	}
+	c.opening.next = tasks.Timer{} // a client that says no more would keep it
 	c.queue.due, c.queue.shut = true, false
 	c.kick()
 }
@@ -197,6 +198,7 @@ func (c *Carrier) letGo(until time.Time) {
 	if c.opening == nil || !until.Equal(c.opening.until) {
 		return
 	}
+	c.opening.hold = tasks.Timer{}
 	if c.opening.until = (time.Time{}); c.queue.wants() {
 		c.queue.shut = false
 		c.kick()

@@ -23,6 +23,8 @@ type Set struct {
 	poller netpoll.Poller
 
 	idle      int       // carriers and streams that have become idle since the last release; who sweeps has it
+	before    int       // of those, at the last sweep
+	calm      bool      // there were no more then than at the one before
 	released  time.Time // when it was
 	releasing atomic.Bool
 	took      atomic.Int64 // by the last one, ns
@@ -166,6 +168,7 @@ func (s *Set) Sweep(now time.Time) {
 			c.askWhatCame(now)
 		}
 	}
+	s.calm, s.before = s.idle == s.before, s.idle
 }
 
 const (
@@ -173,6 +176,8 @@ const (
 	// idlePart that is worth a release.
 	manyIdle = 512
 	idlePart = 4
+	// fewIdle are worth one where no more have followed: nothing makes garbage then, so that the collector would not come.
+	fewIdle = 64
 	// Between two releases are releaseEvery, or as many times as long as the last one took as releasePart says, but no
 	// more than mostBetween.
 	releaseEvery = 2 * time.Second
@@ -183,12 +188,16 @@ const (
 // Release returns to the system what many carriers and streams have left, and nobody needs now: alone, the collector waits
 // two minutes. rested streams have become idle since the last time, of so many. Whoever sweeps calls it.
 func (s *Set) Release(rested, streams int, now time.Time) {
-	s.idle += rested
+	s.idle, s.calm = s.idle+rested, s.calm && rested == 0
 	between := max(releaseEvery, min(releasePart*time.Duration(s.took.Load()), mostBetween))
-	if s.idle < max(manyIdle, (s.Len()+streams)/idlePart) || now.Sub(s.released) < between || s.releasing.Swap(true) {
+	enough := max(manyIdle, (s.Len()+streams)/idlePart)
+	if s.calm {
+		enough = fewIdle
+	}
+	if s.idle < enough || now.Sub(s.released) < between || s.releasing.Swap(true) {
 		return
 	}
-	s.idle, s.released = 0, now
+	s.idle, s.before, s.released = 0, 0, now
 	s.tasks.Go(func() {
 		defer s.releasing.Store(false)
 		debug.FreeOSMemory()

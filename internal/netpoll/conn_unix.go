@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"io"
 	"net"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -22,16 +23,14 @@ type Conn struct {
 	// looked. It is the reader's.
 	Peek bool
 
-	get    func() []byte         // borrows a buffer
-	put    func([]byte)          // gives it back
-	tryIn  func(fd uintptr) bool // made once: a closure a read would be garbage a read
-	tryOut func(fd uintptr) bool
-	in     reading
-	out    writing
+	get func() []byte // borrows a buffer
+	put func([]byte)  // gives it back
 }
 
-// reading is a Read under way.
+// reading is a Read under way. It is borrowed: an idle connection has none.
 type reading struct {
+	try        func(fd uintptr) bool // made once: a closure a read would be garbage a read
+	conn       *Conn
 	head, room int
 	peek       bool
 	buf        []byte
@@ -39,12 +38,25 @@ type reading struct {
 	err        error
 }
 
-// writing is a TryWrite under way.
+// writing is a TryWrite under way, which is borrowed, too.
 type writing struct {
+	try func(fd uintptr) bool
 	b   []byte
 	n   int
 	err error
 }
+
+var readings = sync.Pool{New: func() any {
+	r := &reading{}
+	r.try = r.tryRead
+	return r
+}}
+
+var writings = sync.Pool{New: func() any {
+	w := &writing{}
+	w.try = w.tryWrite
+	return w
+}}
 
 // NewConn returns nil if c is not a plain TCP connection. Read borrows buffers by
 // get; put gives one back that it needed in vain.
@@ -53,9 +65,7 @@ func NewConn(c net.Conn, get func() []byte, put func([]byte)) *Conn {
 	if rc == nil {
 		return nil
 	}
-	n := &Conn{ReadWaiter: ReadWaiter{rc: rc}, get: get, put: put}
-	n.tryIn, n.tryOut = n.tryRead, n.tryWrite
-	return n
+	return &Conn{ReadWaiter: ReadWaiter{rc: rc}, get: get, put: put}
 }
 
 // Read waits until there are bytes and only then borrows a buffer, of which it
@@ -63,19 +73,21 @@ func NewConn(c net.Conn, get func() []byte, put func([]byte)) *Conn {
 // the buffer back; there is none beside an error. An EOF is io.EOF, a deadline
 // that has passed os.ErrDeadlineExceeded.
 func (c *Conn) Read(head, room int) (buf []byte, n int, err error) {
-	c.in = reading{head: head, room: room, peek: c.Peek}
+	r := readings.Get().(*reading)
+	r.conn, r.head, r.room, r.peek = c, head, room, c.Peek
 	c.Peek = false
-	err = c.rc.Read(c.tryIn)
-	r := c.in
-	c.in = reading{}
+	err = c.rc.Read(r.try)
 	if err = cmp.Or(err, r.err); err == nil && r.n == 0 {
 		err = io.EOF
 	}
-	if err != nil && r.buf != nil {
-		c.put(r.buf)
-		r.buf = nil
+	buf, n = r.buf, r.n
+	*r = reading{try: r.try}
+	readings.Put(r)
+	if err != nil && buf != nil {
+		c.put(buf)
+		buf = nil
 	}
-	return r.buf, r.n, err
+	return buf, n, err
 }
 
 // Park is ReadWaiter's, and keeps what it has found out: the next Read need not look where there is something to read, nor
@@ -92,18 +104,17 @@ func (c *Conn) Park(resume func()) bool {
 	return parks
 }
 
-func (c *Conn) tryRead(fd uintptr) bool {
-	r := &c.in
+func (r *reading) tryRead(fd uintptr) bool {
 	if r.peek {
 		r.peek = false
 		if !readable(fd) {
 			return false
 		}
 	}
-	r.buf = c.get()
+	r.buf = r.conn.get()
 	r.n, r.err = read(fd, r.buf[r.head:r.head+r.room])
 	if r.err == syscall.EAGAIN {
-		c.put(r.buf)
+		r.conn.put(r.buf)
 		r.buf, r.err = nil, nil
 		return false
 	}
@@ -148,16 +159,17 @@ func readable(fd uintptr) bool {
 
 // TryWrite writes what fits into the socket's buffer and returns how much that
 // was.
-func (c *Conn) TryWrite(b []byte) (int, error) {
-	c.out = writing{b: b}
-	err := c.rc.Write(c.tryOut)
-	w := c.out
-	c.out = writing{}
-	return w.n, cmp.Or(err, w.err)
+func (c *Conn) TryWrite(b []byte) (n int, err error) {
+	w := writings.Get().(*writing)
+	w.b = b
+	err = c.rc.Write(w.try)
+	n, err = w.n, cmp.Or(err, w.err)
+	*w = writing{try: w.try}
+	writings.Put(w)
+	return n, err
 }
 
-func (c *Conn) tryWrite(fd uintptr) bool {
-	w := &c.out
+func (w *writing) tryWrite(fd uintptr) bool {
 	for {
 		n, err := syscall.Write(int(fd), w.b)
 		switch err {

@@ -168,8 +168,8 @@ func (a *admission) sweep(now time.Time) {
 // tokens. They are kept for users who have proved one: to make a pair costs a
 // multiplication on the curve.
 type pairs struct {
-	masters []seal.Master // the newest first
-	nobody  *seal.Pair    // of no user: what refused tokens are tried with
+	masters []seal.Pairs // the newest first
+	nobody  *seal.Pair   // of no user: what refused tokens are tried with
 
 	mu sync.Mutex // guards the following
 	of map[uint32][]*seal.Pair
@@ -177,7 +177,11 @@ type pairs struct {
 
 // newPairs are those of users whose links are by one of masters, the newest first.
 func newPairs(masters ...seal.Master) *pairs {
-	return &pairs{masters: masters, nobody: seal.NewMaster().Pair(0), of: map[uint32][]*seal.Pair{}}
+	p := &pairs{nobody: seal.NewMaster().Pair(0), of: map[uint32][]*seal.Pair{}}
+	for _, m := range masters {
+		p.masters = append(p.masters, m.Pairs())
+	}
+	return p
 }
 
 // maxPairs bounds the users whose pairs are kept: about 6 MiB.
@@ -192,7 +196,7 @@ func (p *pairs) prove(t *wire.Token) *seal.Pair {
 		if i < len(known) {
 			tried = known[:i+1]
 		} else {
-			tried = append(slices.Clip(tried), m.Pair(user))
+			tried = append(slices.Clip(tried), m.Of(user))
 		}
 		if t.Proved(tried[i].ProofKey()) {
 			p.keep(user, tried)

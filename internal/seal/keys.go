@@ -5,6 +5,7 @@
 package seal
 
 import (
+	"crypto/ecdh"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
@@ -135,10 +136,23 @@ func (m Master) Client(user uint32) ClientKeys {
 	return ClientKeys{user, m.clientPrivate(user), m.originPrivate().public(), m.GateKey().TokenKey(user)}
 }
 
-// Pair is the origin's for user. It costs a key of the curve and a shared secret.
-func (m Master) Pair(user uint32) *Pair {
-	origin, client := m.originPrivate(), m.clientPrivate(user).public()
-	return Must(newPair(origin, client, origin.public(), client))
+// Pair is the origin's for user.
+func (m Master) Pair(user uint32) *Pair { return m.Pairs().Of(user) }
+
+// Pairs makes an origin's pairs, which have its key in common.
+type Pairs struct {
+	Hidden
+	master  Master
+	private *ecdh.PrivateKey
+}
+
+// Pairs are those of all users. To make them costs a key of the curve.
+func (m Master) Pairs() Pairs { return Pairs{master: m, private: m.originPrivate().key()} }
+
+// Of is the pair of a user. It costs another key of the curve and a shared secret.
+func (p Pairs) Of(user uint32) *Pair {
+	client := p.master.clientPrivate(user).public()
+	return Must(newPair(p.private, client, PublicKey(p.private.PublicKey().Bytes()), client))
 }
 
 func (m Master) originPrivate() PrivateKey { return m.derive("culvert 2 origin") }

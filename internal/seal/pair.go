@@ -28,11 +28,12 @@ type Pair struct {
 
 // NewClientPair is a link's. It fails if the link's key of the origin is none.
 func NewClientPair(keys ClientKeys) (*Pair, error) {
-	return newPair(keys.Private, keys.Origin, keys.Origin, keys.Private.public())
+	private := keys.Private.key()
+	return newPair(private, keys.Origin, keys.Origin, PublicKey(private.PublicKey().Bytes()))
 }
 
-func newPair(private PrivateKey, peer, origin, client PublicKey) (*Pair, error) {
-	p := &Pair{private: private.key(), peer: peer}
+func newPair(private *ecdh.PrivateKey, peer, origin, client PublicKey) (*Pair, error) {
+	p := &Pair{private: private, peer: peer}
 	var err error
 	if p.secret, err = shared(p.private, peer); err != nil {
 		return nil, err

@@ -110,7 +110,7 @@ func (r *tokenRing) expire(now uint32) {
 			kept = append(kept, t)
 		}
 	}
-	r.all, r.next = append(make([]takenToken, 0, min(maxTaken, 2*len(kept)+4)), kept...), 0
+	r.all, r.next = append(make([]takenToken, 0, min(maxTaken, 2*len(kept)+1)), kept...), 0
 }
 
 // sweep forgets users of whom nothing is left.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"culvert/internal/carrier"
+	"culvert/internal/pace"
 	"culvert/internal/transport"
 	"culvert/internal/wire"
 )
@@ -376,4 +377,22 @@ func (t *Tunnel) awaits(p *path) bool {
 // shares reports whether others than p take what is sent. t.mu is held.
 func (t *Tunnel) shares(p *path) bool {
 	return slices.ContainsFunc(t.paths, func(o *path) bool { return o.sends && o != p })
+}
+
+// pathWindow is what may be in flight over one of a client's paths.
+type pathWindow struct {
+	number byte
+	*pace.Window
+}
+
+// Window implements carrier.Handler.
+func (s *Session) Window(path byte, trip time.Duration) *pace.Window {
+	s.pathsMu.Lock()
+	defer s.pathsMu.Unlock()
+	i := slices.IndexFunc(s.paths, func(p pathWindow) bool { return p.number == path })
+	if i < 0 {
+		i = len(s.paths)
+		s.paths = append(s.paths, pathWindow{path, pace.New(trip)})
+	}
+	return s.paths[i].Window
 }

@@ -252,6 +252,16 @@ func dropFirst(all []kept, n int) []kept {
 	return all[:0]
 }
 
+// rest gives back the room for what there is not.
+func (s *sendHalf) rest() {
+	if len(s.kept) == 0 {
+		s.kept = nil
+	}
+	if len(s.gone) == 0 {
+		s.gone = nil
+	}
+}
+
 // uses reports whether p has taken what is not acked.
 func (s *sendHalf) uses(p *path) bool {
 	return slices.ContainsFunc(s.gone, func(g span) bool { return g.by == p })

@@ -1,13 +1,13 @@
 package tunnel
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"culvert/internal/carrier"
-	"culvert/internal/pace"
 	"culvert/internal/session"
 	"culvert/internal/share"
 	"culvert/internal/transport"
@@ -17,14 +17,14 @@ import (
 // Session is the tunnels of one session and, as a carrier.Handler, what their carriers
 // report to. No frame reaches another session's.
 type Session struct {
-	User uint32
+	User   uint32
+	paying atomic.Bool // for memory
 
 	table  *Table
 	client *session.Client  // at the client
 	agreed *session.Session // at the origin
 
-	accounts accounts    // at the origin
-	paying   atomic.Bool // for memory
+	accounts accounts // at the origin
 
 	opening sync.Mutex // held while a tunnel begins at the origin; taken before mu
 
@@ -35,10 +35,10 @@ type Session struct {
 	paths   []pathWindow
 
 	mu       sync.Mutex // guards the following; never held across I/O; taken before Tunnel.mu and Table.mu
-	tunnels  map[uint32]*Tunnel
-	last     uint32 // client: the number of the tunnel that began last
-	over     []over // how tunnels ended, the oldest first
-	givenUp  bool   // client: no tunnel begins any more
+	tunnels  []*Tunnel  // by their numbers
+	last     uint32     // client: the number of the tunnel that began last
+	givenUp  bool       // client: no tunnel begins any more
+	over     []over     // how tunnels ended, the oldest first
 	carriers int
 	charged  []*carrier.Carrier // those that the user is charged with
 	unused   instant            // since when it has had neither carrier nor tunnel
@@ -58,7 +58,7 @@ type over struct {
 const maxOver = 256
 
 func (tb *Table) newSession(user uint32) *Session {
-	s := &Session{User: user, table: tb, tunnels: map[uint32]*Tunnel{}, unused: instantOf(time.Now())}
+	s := &Session{User: user, table: tb, unused: instantOf(time.Now())}
 	if !tb.isClient {
 		s.accounts = tb.Shares.open(user, s)
 	}
@@ -119,7 +119,7 @@ func (s *Session) begin(t *Tunnel) bool {
 	}
 	s.last++
 	t.phase, t.session, t.id = opening, s, s.last
-	s.tunnels[t.id] = t
+	s.add(t)
 	s.table.forget(t)
 	return true
 }
@@ -141,7 +141,7 @@ func (s *Session) takeBack(t *Tunnel) {
 	if !t.isUnheard() || !s.table.wait(t) {
 		return
 	}
-	delete(s.tunnels, t.id)
+	s.remove(t.id)
 	for _, p := range t.paths {
 		p.slot.Drop()
 		p.sends = false // it may be given a turn all the same
@@ -153,18 +153,33 @@ func (s *Session) takeBack(t *Tunnel) {
 func (s *Session) find(id uint32) *Tunnel {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.tunnels[id]
+	if i, ok := s.place(id); ok {
+		return s.tunnels[i]
+	}
+	return nil
+}
+
+// place is where the tunnel of a number is, or belongs. s.mu is held, as for those that follow.
+func (s *Session) place(id uint32) (i int, ok bool) {
+	return slices.BinarySearchFunc(s.tunnels, id, func(t *Tunnel, id uint32) int { return cmp.Compare(t.id, id) })
+}
+
+func (s *Session) add(t *Tunnel) {
+	i, _ := s.place(t.id)
+	s.tunnels = slices.Insert(s.tunnels, i, t)
+}
+
+func (s *Session) remove(id uint32) {
+	if i, ok := s.place(id); ok {
+		s.tunnels = slices.Delete(s.tunnels, i, i+1)
+	}
 }
 
 // All lists the tunnels.
 func (s *Session) All() []*Tunnel {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make([]*Tunnel, 0, len(s.tunnels))
-	for _, t := range s.tunnels {
-		all = append(all, t)
-	}
-	return all
+	return slices.Clone(s.tunnels)
 }
 
 // Tunnels is how many tunnels the session has.
@@ -275,7 +290,7 @@ func (s *Session) Accept(c *carrier.Carrier, id uint32, svc wire.Service, early 
 	s.mu.Lock()
 	isClosed := s.table.isClosed()
 	if !isClosed {
-		s.tunnels[id] = t
+		s.add(t)
 	}
 	s.mu.Unlock()
 	if isClosed {
@@ -303,7 +318,7 @@ func (s *Session) Refuse(c *carrier.Carrier, id uint32, why wire.Reason) {
 // says that it was told.
 func (s *Session) ended(id uint32, word wire.Frame, said bool, c *carrier.Carrier) {
 	s.mu.Lock()
-	delete(s.tunnels, id)
+	s.remove(id)
 	if len(s.tunnels) == 0 {
 		s.unused = instantOf(time.Now())
 	}
@@ -421,24 +436,6 @@ func (s *Session) Ended(c *carrier.Carrier) {
 			s.over[i].due, s.over[i].by = true, nil
 		}
 	}
-}
-
-// pathWindow is what may be in flight over one of a client's paths.
-type pathWindow struct {
-	number byte
-	*pace.Window
-}
-
-// Window implements carrier.Handler.
-func (s *Session) Window(path byte, trip time.Duration) *pace.Window {
-	s.pathsMu.Lock()
-	defer s.pathsMu.Unlock()
-	i := slices.IndexFunc(s.paths, func(p pathWindow) bool { return p.number == path })
-	if i < 0 {
-		i = len(s.paths)
-		s.paths = append(s.paths, pathWindow{path, pace.New(trip)})
-	}
-	return s.paths[i].Window
 }
 
 // dropUnused forgets a session that has had nothing for long.

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -88,15 +89,16 @@ func (s *Session) most(of int, by func(*Tunnel) int64) (most *Tunnel) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var value int64
-	for _, t := range s.tunnels {
+	for i := range min(of, len(s.tunnels)) {
+		if of < len(s.tunnels) {
+			i = rand.IntN(len(s.tunnels))
+		}
+		t := s.tunnels[i]
 		t.mu.Lock()
 		v := by(t)
 		t.mu.Unlock()
 		if most == nil || v > value {
 			most, value = t, v
-		}
-		if of--; of == 0 {
-			break
 		}
 	}
 	return most

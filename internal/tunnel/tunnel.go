@@ -192,6 +192,7 @@ func (t *Tunnel) sweep(now time.Time) {
 	} else {
 		t.reader.releaseStack()
 		t.giveCredit()
+		t.send.rest()
 	}
 	t.mu.Unlock()
 	switch {

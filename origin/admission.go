@@ -27,7 +27,7 @@ type admission struct {
 	fronts   func(seal.PublicKey, uint32) ([]byte, uint32) // nil: there are none to tell of
 	sessions *session.Origin
 	table    *tunnel.Table
-	unproven *share.Pool[uint32, struct{}] // carriers, of each user
+	unproven *share.Pool[uint32, struct{}] // carriers, of each user; all may be at once, as when an edge that was gone is back
 	metrics  *metrics
 	draining atomic.Bool // new carriers are told that their tunnels are wanted elsewhere
 }
@@ -38,7 +38,7 @@ func newAdmission(cfg Config) *admission {
 	return &admission{
 		gates: cfg.Gates, revoked: cfg.Revoked, fronts: cfg.Fronts,
 		pairs: newPairs(append([]seal.Master{cfg.Master}, cfg.Older...)...),
-		taken: newTakenTokens(), unproven: share.NewPool[uint32, struct{}](max(leastUnproven, cfg.MaxCarriers/4)),
+		taken: newTakenTokens(), unproven: share.NewPool[uint32, struct{}](max(leastUnproven, cfg.MaxCarriers)),
 		sessions: session.NewOrigin(session.Config{Address: cfg.address(), Allow: agreements.Allow}),
 	}
 }
@@ -184,8 +184,8 @@ func newPairs(masters ...seal.Master) *pairs {
 	return p
 }
 
-// maxPairs bounds the users whose pairs are kept: about 6 MiB.
-const maxPairs = 8192
+// maxPairs bounds the users whose pairs are kept: about 48 MiB, of users who take ten times that.
+const maxPairs = 64 << 10
 
 // prove returns the pair that t was made with; nil if it was made with none.
 func (p *pairs) prove(t *wire.Token) *seal.Pair {

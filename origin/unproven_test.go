@@ -137,6 +137,19 @@ func TestACarrierThatProvesNothingEnds(t *testing.T) {
 	})
 }
 
+// When an edge that was gone is back, all its clients come in the same moment: none loses its carrier to another before its
+// first record has come.
+func TestAllCarriersMayBeUnprovenAtOnce(t *testing.T) {
+	t.Parallel()
+	pool, lost := newAdmission(Config{MaxCarriers: 1000}).unproven, 0
+	for user := range uint32(1000) {
+		pool.Enter(user, struct{}{}, func() { lost++ })
+	}
+	if lost > 0 {
+		t.Errorf("%d of 1000 lost their carriers, want none", lost)
+	}
+}
+
 // Carriers that prove themselves at once are no more than there may be. Those of another
 // session take the place of whoever has most.
 func TestAUserProvesNoMoreCarriersThanItMayHave(t *testing.T) {

@@ -16,21 +16,16 @@ type learned struct {
 
 	mu     sync.Mutex // guards the following
 	here   string     // the network's name; empty: it is not known yet
-	looked time.Time  // when it was last asked for
 	saved  time.Time
 	failed bool // to save; it was said
 }
 
-const (
-	// lookEvery is how often it is looked whether the network has changed, at most.
-	lookEvery = time.Second
-	// saveEvery is how often what is new is saved, at most.
-	saveEvery = 10 * time.Second
-)
+// saveEvery is how often what is new is saved, at most.
+const saveEvery = 10 * time.Second
 
 // openLearned reads what was kept, if anything is to be.
 func (c *Client) openLearned(pair *seal.Pair) {
-	c.learned.name = networkName
+	c.learned.name = machine.network
 	if c.cfg.Keep == "" {
 		return
 	}
@@ -45,11 +40,6 @@ func (c *Client) lookAround() {
 	l := &c.learned
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
-	if now.Sub(l.looked) < lookEvery {
-		return
-	}
-	l.looked = now
 	name := l.name()
 	if name == "" || name == l.here {
 		return

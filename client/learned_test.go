@@ -30,7 +30,6 @@ func learner(t *testing.T, l *link.Link, dir string, log *bytes.Buffer) *Client 
 // in has c be in a network.
 func (c *Client) in(name string) {
 	c.learned.name = func() string { return name }
-	time.Sleep(lookEvery)
 	c.lookAround()
 }
 

@@ -6,7 +6,32 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
+	"time"
 )
+
+// lookEvery is how often it is looked whether the network has changed, at most. To ask the system takes longer than
+// to dial.
+const lookEvery = time.Second
+
+// whereabouts is the network in which the machine is, which all Clients of a process share.
+type whereabouts struct {
+	mu     sync.Mutex // guards the following
+	name   string
+	looked time.Time
+}
+
+var machine whereabouts
+
+// network is networkName, as it was lookEvery ago at most.
+func (w *whereabouts) network() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if now := time.Now(); now.Sub(w.looked) >= lookEvery || w.looked.After(now) {
+		w.name, w.looked = networkName(), now
+	}
+	return w.name
+}
 
 // networkName tells the network in which the machine is from others: by the interface that leads
 // out, its gateway where the system says it, and the prefix of the own address there. No packet is

@@ -48,7 +48,7 @@ type pool struct {
 	err      error          // why the last dial failed, if it did
 	changed  chan struct{}  // closed at the next transition
 	home     *home          // takes new tunnels
-	homes    []*home        // it, and those before it that have tunnels yet
+	homes    []*home        // it, and those before it that have tunnels yet; another list with each change
 	bulk     [maxBulk]bulkSlot
 	retiring []retiring
 	use      use
@@ -213,15 +213,15 @@ func (p *pool) move(from, to *home) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.home == from {
-		p.home, p.homes = to, append(p.homes, to)
+		p.home, p.homes = to, append(slices.Clone(p.homes), to)
 	}
 }
 
-// allHomes lists the current home and those that have tunnels yet.
+// allHomes lists the current home and those that have tunnels yet. The caller must not change it.
 func (p *pool) allHomes() []*home {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Clone(p.homes)
+	return p.homes
 }
 
 // homeOf finds the home of a tunnel that has begun; nil: it is forgotten.
@@ -238,13 +238,14 @@ func (p *pool) homeOf(s *tunnel.Session) *home {
 func (p *pool) takeOver() (over []*home) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.homes = slices.DeleteFunc(p.homes, func(h *home) bool {
-		isOver := h != p.home && h.isOver()
-		if isOver {
+	for _, h := range p.homes {
+		if h != p.home && h.isOver() {
 			over = append(over, h)
 		}
-		return isOver
-	})
+	}
+	if len(over) > 0 { // who lists them has the list of before
+		p.homes = slices.DeleteFunc(slices.Clone(p.homes), func(h *home) bool { return slices.Contains(over, h) })
+	}
 	return over
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -36,6 +37,10 @@ type scale struct {
 	users       []net.Conn
 }
 
+// collectClients has the collector run rarely in this process, that of all clients: each phone collects its own heap,
+// which is small, and nobody's else.
+const collectClients = 400
+
 func runScale(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("load scale", flag.ContinueOnError)
 	programs := f.String("programs", "bin", "`FOLDER` with edge and origin, built for this machine")
@@ -50,6 +55,7 @@ func runScale(ctx context.Context, args []string) error {
 	if s.n < 1 || s.hold <= 0 || s.rest < 0 {
 		return errors.New("-n and -hold are above 0, and -rest is not below")
 	}
+	debug.SetGCPercent(collectClients)
 	return withProgramsIn(*programs, func(g *gateway) error {
 		s.gateway = g
 		return s.run(ctx, *kill)

@@ -13,7 +13,7 @@ import (
 // is traffic it pings after quiet of pingActive and gives the answer the
 // profile's PongWait, with CheckEvery 8.5 s together at the stream door; when
 // all is idle it pings every pingIdle, less than the 60 s at which common CDNs
-// cut. In between it pings ever more rarely where no stream waits for what its bytes asked for:
+// cut. In between it pings ever more rarely where no stream waits for what its bytes asked for, every pingTalk for a while:
 // the questions of thousands of clients would be most of what they cost. Where much
 // has come and then nothing, perhaps because it is lost, it asks after pingBulk:
 // whoever only takes is owed no answer. The origin waits, but at the gateway door asks for what it
@@ -23,15 +23,17 @@ const (
 	pingActive = 2500 * time.Millisecond
 	pingIdle   = 25 * time.Second
 	activeFor  = 60 * time.Second
-	// talkFor is how long people pause who talk: until then nothing rests for 5 s, which some CDN may cut.
-	talkFor = 15 * time.Second
+	// talkFor is how long people pause who talk: until then nothing rests for 5 s, which some CDN may cut, as a Check comes
+	// within CheckEvery * 5/4 after pingTalk.
+	talkFor  = 15 * time.Second
+	pingTalk = 3750 * time.Millisecond
 
 	pingBulk = 400 * time.Millisecond
 	muchCame = 4 << 10 // bytes since the peer was last asked
 	// youngMost is what a carrier has brought at most that is asked while bytes come, too: networks that freeze
 	// connections do so early.
 	youngMost = 128 << 10
-	// checkBulk is how often to Check while bytes have moved within briskFor.
+	// checkBulk is how often to Check while much has come within briskFor.
 	checkBulk = CheckEvery / 8
 	briskFor  = 2 * time.Second
 )
@@ -39,7 +41,7 @@ const (
 // CheckIn is when a client is to Check its carriers next. It is never twice the same.
 func (s *Set) CheckIn(now time.Time) time.Duration {
 	every := CheckEvery
-	if now.Sub(s.active()) < briskFor {
+	if now.UnixNano()-s.brisk.Load() < int64(briskFor) {
 		every = checkBulk
 	}
 	return every*3/4 + rand.N(every/2)
@@ -164,7 +166,11 @@ func (c *Carrier) Check(now time.Time) {
 		return
 	}
 	c.keep(now)
-	if c.Quiet(now) >= c.askAfter(now) {
+	brought := c.hasBrought()
+	if brought || c.profile.AsksEdge && now.Sub(c.set.active()) < briskFor {
+		c.set.brisk.Store(now.UnixNano())
+	}
+	if c.Quiet(now) >= c.askAfter(now, brought) {
 		c.ask()
 	}
 }
@@ -209,21 +215,21 @@ func (c *Carrier) idleLimit() time.Duration {
 	return pingIdle
 }
 
-// askAfter is after how much quiet the peer is asked.
-func (c *Carrier) askAfter(now time.Time) time.Duration {
+// askAfter is after how much quiet the peer is asked, if the carrier has brought much since.
+func (c *Carrier) askAfter(now time.Time, brought bool) time.Duration {
 	limit := c.idleLimit()
 	if age := now.Sub(c.set.active()); age < activeFor && !c.alive.standsBy.Load() {
 		limit = min(limit, c.activeLimit(age))
 	}
 	limit -= limit * time.Duration(c.alive.early.Load()) / 100
-	if c.hasBrought() && !c.alive.standsBy.Load() {
+	if brought && !c.alive.standsBy.Load() {
 		limit = max(pingBulk, 2*c.RTT())
 	}
 	return limit
 }
 
-// activeLimit is how long the carrier may be quiet when bytes moved that long ago: after a while, the longer ago, the
-// longer. Where a stream's bytes have gone and none have come since, somebody waits for those, and only a carrier that has
+// activeLimit is how long the carrier may be quiet when bytes moved that long ago: the longer ago, the
+// longer, but only a little for a while. Where a stream's bytes have gone and none have come since, somebody waits for those, and only a carrier that has
 // outlived a rest is asked more rarely: nobody on its way cuts it in half of that rest.
 func (c *Carrier) activeLimit(ago time.Duration) time.Duration {
 	c.mu.Lock()
@@ -232,7 +238,7 @@ func (c *Carrier) activeLimit(ago time.Duration) time.Duration {
 	case c.in.awaited || c.profile.AsksEdge:
 		ago = min(ago*2/3, c.doubt.longRest/2)
 	case ago < talkFor:
-		ago = pingActive
+		ago = min(ago, pingTalk)
 	}
 	return max(pingActive, ago)
 }

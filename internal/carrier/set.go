@@ -18,6 +18,7 @@ type Set struct {
 	Ended func(Cause) // told of each carrier that ends; must not block; nil: nobody is. Set before the first carrier
 
 	active func() time.Time // when a byte of a stream last moved
+	brisk  atomic.Int64     // client: when Check last found that much had come, Unix ns
 	tasks  *tasks.Group
 	asks   bool // this end asks whether the peer is there: it is the client
 	poller netpoll.Poller

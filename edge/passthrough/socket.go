@@ -191,8 +191,8 @@ func (e *end) init(s *socket, to *end, c net.Conn, ahead []byte, count prometheu
 	e.Conn, e.socket, e.to, e.ahead, e.count = c, s, to, ahead, count
 	if e.plain = netpoll.NewConn(c, pool{}.Get, pool{}.Put); e.plain != nil {
 		e.waiter = &e.plain.ReadWaiter
-	} else if secure, ok := c.(interface{ NetConn() net.Conn }); ok {
-		e.waiter = netpoll.NewReadWaiter(secure.NetConn())
+	} else {
+		e.waiter = netpoll.NewReadWaiter(netpoll.Beneath(c))
 	}
 	if e.waiter != nil {
 		e.waiter.Use(&s.proxy.poller)

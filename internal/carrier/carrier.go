@@ -64,7 +64,7 @@ type Carrier struct {
 	opened    byte        // the writer's: Open frames in early records
 	fills     bool        // the message that is being made says nothing; the writer's
 	counted   bool        // among the set's proved ones; Set.mu guards it
-	used      bool        // there were some bytes of records since it had rested before; c.mu guards it
+	used      bool        // there were more than a few bytes of records since it had rested before; c.mu guards it
 	writer    func()      // c.write: a closure made once
 	ackFlush  func()      // c.flushAcks, likewise
 

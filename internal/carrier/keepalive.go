@@ -221,7 +221,11 @@ func (c *Carrier) askAfter(now time.Time, brought bool) time.Duration {
 	if age := now.Sub(c.set.active()); age < activeFor && !c.alive.standsBy.Load() {
 		limit = min(limit, c.activeLimit(age))
 	}
-	limit -= limit * time.Duration(c.alive.early.Load()) / 100
+	early := time.Duration(c.alive.early.Load())
+	if limit > pingActive && limit <= pingTalk {
+		early /= 2
+	}
+	limit -= limit * early / 100
 	if brought && !c.alive.standsBy.Load() {
 		limit = max(pingBulk, 2*c.RTT())
 	}

@@ -189,6 +189,32 @@ func TestCarriersAreLookedAtOftenWhileMuchComes(t *testing.T) {
 	})
 }
 
+// What a carrier leaves by which questions alone go is not worth to be given back.
+func TestQuestionsAreNoUse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := newOver(newDoor(transport.StreamProfile()))
+		defer c.Close()
+		c.count(littleUse, littleUse)
+		c.rest()
+		if c.rest() {
+			t.Error("a carrier has become idle by which a question went")
+		}
+		c.count(littleUse+1, littleUse+1)
+		c.rest()
+		c.count(1, 1)
+		if c.rest() {
+			t.Error("a carrier has become idle by which something goes")
+		}
+		if !c.rest() {
+			t.Error("a carrier that was used has not become idle")
+		}
+		if c.rest() {
+			t.Error("a carrier has become idle twice")
+		}
+	})
+}
+
 func TestQuestionsAreAskedOnNoGrid(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -179,13 +179,17 @@ func (c *Carrier) Moved() uint64 {
 
 func (c *Carrier) bytes() uint64 { return c.in.bytes + c.out.sent }
 
+// littleUse is what a carrier moves between two sweeps at most by which nothing but questions goes, and their answers.
+const littleUse = 512
+
 // rest drops what can be made anew, of whatever is not in use. It reports whether the
-// carrier has become idle since the last time.
+// carrier has become idle since the last time, which one does not by questions alone: to give back what each
+// of thousands has left would be to collect the heap all the time.
 func (c *Carrier) rest() (idle bool) {
 	c.mu.Lock()
 	moved := c.bytes()
 	idle = c.used && moved == c.moved
-	c.used, c.moved = moved != c.moved, moved
+	c.used, c.moved = moved-c.moved > littleUse || c.used && !idle, moved
 	if !c.queue.running {
 		c.party.RestWriter()
 	}

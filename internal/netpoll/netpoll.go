@@ -28,6 +28,17 @@ func NewReadWaiter(c net.Conn) *ReadWaiter {
 	return &ReadWaiter{rc: rc}
 }
 
+// Beneath is the connection on which c runs, which may be TLS: the last in a row of them.
+func Beneath(c net.Conn) net.Conn {
+	for {
+		above, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return c
+		}
+		c = above.NetConn()
+	}
+}
+
 func rawConn(c net.Conn) syscall.RawConn {
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {

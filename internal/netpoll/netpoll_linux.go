@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,8 +39,10 @@ func (p *Poller) register(rc syscall.RawConn, r *registration, resume func()) er
 	}
 	var watched error
 	err = rc.Control(func(fd uintptr) { watched = watch(epoll, fd, number, isKnown) })
-	if err = cmp.Or(err, watched); err != nil && p.unregister(number) == nil { // it was cancelled meanwhile, and resumed
-		return nil
+	if err = cmp.Or(err, watched); err != nil {
+		if resume, _ := p.unregister(number); resume == nil { // it was cancelled meanwhile, and resumed
+			return nil
+		}
 	}
 	return err
 }
@@ -108,39 +111,75 @@ func watch(epoll *os.File, fd uintptr, number uint64, isKnown bool) error {
 	return cmp.Or(err, watched)
 }
 
+// Where very many connections rest, and something comes by one of them all the time, each by itself would have a thread
+// woken, and put to sleep again, which takes as long as to pass on what came. What comes by those that have rested for
+// restedFor registrations of others is gathered for gatherFor, if it comes as often as once in gatherOnce, until company
+// does not come in that time; what comes by one in use is resumed at once, and all others with it.
+const (
+	gatherFor  = 8 * time.Millisecond
+	gatherOnce = 2 * time.Millisecond
+	restedFor  = 512
+	company    = int(gatherFor / gatherOnce)
+)
+
 // serve resumes the connections that have become readable, until the Poller is
 // closed. What becomes readable after a look that has found few ends the wait for the next.
 func (p *Poller) serve(rc syscall.RawConn) {
-	var events [64]unix.EpollEvent
+	var looked time.Time
+	gathering := false
 	rc.Read(func(epfd uintptr) (isClosed bool) {
-		for {
-			n, err := unix.EpollWait(int(epfd), events[:], 0)
-			if err == unix.EINTR {
-				continue
-			}
-			for _, e := range events[:max(n, 0)] {
-				p.resume(uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32)
-			}
-			if n < len(events) {
-				return false
-			}
+		since := time.Since(looked)
+		found, haveRested := p.look(int(epfd))
+		if gathering = gathers(found, haveRested, since, gathering); gathering {
+			time.Sleep(gatherFor)
 		}
+		looked = time.Now()
+		return false
 	})
 }
 
-func (p *Poller) resume(number uint64) {
-	if resume := p.unregister(number); resume != nil {
-		p.Go(resume)
+// gathers reports whether to wait before the next look, after one that has found so many connections, which have all
+// rested or not, so long after the look before, for which it was waited or not.
+func gathers(found int, haveRested bool, since time.Duration, gathered bool) bool {
+	isOften := gathered && found >= company || !gathered && found > 0 && since < gatherOnce
+	return haveRested && isOften
+}
+
+// look resumes what has become readable, and says how many connections that are, and whether all had rested.
+func (p *Poller) look(epfd int) (found int, haveRested bool) {
+	var events [64]unix.EpollEvent
+	haveRested = true
+	for {
+		n, err := unix.EpollWait(epfd, events[:], 0)
+		if err == unix.EINTR {
+			continue
+		}
+		for _, e := range events[:max(n, 0)] {
+			number := uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32
+			haveRested = p.resume(number) && haveRested
+		}
+		if found += max(n, 0); n < len(events) {
+			return found, haveRested
+		}
 	}
 }
 
-// unregister returns what resumes a registration; nil if it is none any more.
-func (p *Poller) unregister(number uint64) func() {
+// resume ends a registration, and reports whether that is one of a connection that has rested.
+func (p *Poller) resume(number uint64) (hasRested bool) {
+	resume, hasRested := p.unregister(number)
+	if resume != nil {
+		p.Go(resume)
+	}
+	return hasRested
+}
+
+// unregister returns what resumes a registration, nil if it is none any more, and whether many have come after it.
+func (p *Poller) unregister(number uint64) (resume func(), isOld bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	resume := p.waiting[number]
+	resume = p.waiting[number]
 	delete(p.waiting, number)
-	return resume
+	return resume, p.last-number >= restedFor
 }
 
 // cancel resumes whoever waits by r.
@@ -173,10 +212,7 @@ const notSent = 16 << 10
 // Tune prepares the TCP connection of a carrier, which may be beneath TLS. A
 // connection that cannot be tuned works as well.
 func Tune(c net.Conn) {
-	if t, ok := c.(interface{ NetConn() net.Conn }); ok { // *tls.Conn
-		c = t.NetConn()
-	}
-	sc, ok := c.(syscall.Conn)
+	sc, ok := Beneath(c).(syscall.Conn)
 	if !ok {
 		return
 	}
@@ -193,8 +229,26 @@ func (w *ReadWaiter) Pending() (n int) {
 	return n
 }
 
-// tcpClose is TCP_CLOSE of the kernel's tcp_states.h.
-const tcpClose = 7
+// These are TCP_ESTABLISHED and TCP_CLOSE of the kernel's tcp_states.h.
+const (
+	tcpEstablished = 1
+	tcpClose       = 7
+)
+
+// HungUp reports whether the peer of a TCP connection has closed or reset it, or we have.
+func HungUp(c net.Conn) bool {
+	rc := rawConn(Beneath(c))
+	if rc == nil { // it is none
+		return false
+	}
+	var state uint8
+	rc.Control(func(fd uintptr) {
+		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			state = info.State
+		}
+	})
+	return state != tcpEstablished
+}
 
 // Gone reports whether the connection is over in both directions. Before we
 // have half-closed it that means a reset, although a read may say EOF: the

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // newPoller makes a Poller whose goroutines end when it is closed.
@@ -94,6 +95,60 @@ func TestAConnectionWaitsInAPollerAgainAndAgain(t *testing.T) {
 		<-resumed
 		if _, err := c.Read(make([]byte, 1)); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// A connection has rested after which many others have begun to wait.
+func TestALookSaysWhetherAllHaveRested(t *testing.T) {
+	t.Parallel()
+	l, serves := &Poller{}, true
+	l.Go = func(f func()) bool {
+		if !serves { // the test looks itself
+			go f()
+		}
+		serves = false
+		return true
+	}
+	p, _, peer := waiterPair(t, l)
+	peer.Write([]byte("x"))
+	p.Wait()
+	for _, others := range []uint64{0, restedFor - 1, restedFor, 10 * restedFor} {
+		if err := l.register(p.rc, &p.at, func() {}); err != nil {
+			t.Fatal(err)
+		}
+		l.last += others
+		rc, err := l.epoll.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		rc.Control(func(epfd uintptr) {
+			if found, haveRested := l.look(int(epfd)); found != 1 || haveRested != (others >= restedFor) {
+				t.Errorf("%d others: got %d found, rested: %v", others, found, haveRested)
+			}
+		})
+	}
+}
+
+func TestWhatComesOftenIsGathered(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		found      int
+		haveRested bool
+		since      time.Duration
+		gathered   bool
+		want       bool
+	}{
+		"one comes soon after another":            {1, true, gatherOnce / 2, false, true},
+		"one comes late":                          {1, true, gatherOnce, false, false},
+		"none comes":                              {0, true, 0, false, false},
+		"one in use comes":                        {1, false, 0, false, false},
+		"company has come":                        {company, true, gatherFor, true, true},
+		"one in use is in company":                {company, false, gatherFor, true, false},
+		"too few have come in the time of a wait": {company - 1, true, gatherFor, true, false},
+	} {
+		if got := gathers(c.found, c.haveRested, c.since, c.gathered); got != c.want {
+			t.Errorf("%s: got %v, want %v", name, got, c.want)
 		}
 	}
 }

@@ -24,6 +24,9 @@ func (*Poller) Close() {}
 // Tune has nothing to do on this system.
 func Tune(net.Conn) {}
 
+// HungUp is not known on this system and false.
+func HungUp(net.Conn) bool { return false }
+
 // Gone is not known on this system and false.
 func (*ReadWaiter) Gone() bool { return false }
 

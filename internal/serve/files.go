@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -186,6 +187,9 @@ func listen(at Address, shared bool, wrap func(net.Listener) net.Listener, secur
 	listener, err := by.Listen(context.Background(), "tcp", string(at))
 	if err != nil {
 		return nil, notListening("CULVERT_LISTEN", err)
+	}
+	if secure != nil {
+		listener = inTurn(listener, secure, runtime.GOMAXPROCS(0))
 	}
 	if wrap != nil {
 		listener = wrap(listener)

@@ -224,6 +224,9 @@ func (c *Cork) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Beneath is the connection that c wraps.
+func (c *Cork) Beneath() net.Conn { return c.Conn }
+
 // CloseWrite half-closes the connection beneath, if it can.
 func (c *Cork) CloseWrite() error {
 	if t, ok := c.Conn.(interface{ CloseWrite() error }); ok {

@@ -1,0 +1,111 @@
+package serve
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync/atomic"
+
+	"culvert/internal/netpoll"
+)
+
+// turns is a listener whose connections shake hands by turns. Thousands come at once when a server begins again, and the
+// answer to a ClientHello takes a part of a millisecond of a core. If all were worked on side by side, nobody would be
+// served for long, and many would give up half-way and begin anew. So no more are answered at once than there are cores,
+// and the others wait in the order in which their ClientHellos came. Nobody has a turn while the network is waited for.
+type turns struct {
+	net.Listener
+	taken chan struct{} // holds one for each turn
+}
+
+// inTurn has the handshakes by secure on the connections of a listener go by turns, of which there are so many.
+func inTurn(ln net.Listener, secure *tls.Config, most int) net.Listener {
+	begin := secure.GetConfigForClient
+	secure.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if c := turnOf(hello.Conn); c != nil {
+			if err := c.await(); err != nil {
+				return nil, err
+			}
+		}
+		if begin == nil {
+			return nil, nil
+		}
+		return begin(hello)
+	}
+	return &turns{ln, make(chan struct{}, most)}
+}
+
+// Accept waits for the next connection.
+func (t *turns) Accept() (net.Conn, error) {
+	c, err := t.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &turn{Conn: c, taken: t.taken}, nil
+}
+
+// turn is a connection beneath TLS. It has its turn from its ClientHello on until something is written.
+type turn struct {
+	net.Conn
+	taken chan struct{} // its listener's
+	has   atomic.Bool
+}
+
+// turnOf is the turn that c is, or that lies beneath; nil: there is none.
+func turnOf(c net.Conn) *turn {
+	for {
+		if t, ok := c.(*turn); ok {
+			return t
+		}
+		above, ok := c.(interface{ Beneath() net.Conn })
+		if !ok {
+			return nil
+		}
+		c = above.Beneath()
+	}
+}
+
+// errLeft ends the handshake of whoever did not wait.
+var errLeft = errors.New("the peer has left")
+
+// await waits until c has its turn. The error is errLeft.
+func (c *turn) await() error {
+	c.taken <- struct{}{}
+	c.has.Store(true)
+	if netpoll.HungUp(c.Conn) {
+		c.end()
+		return errLeft
+	}
+	return nil
+}
+
+// end gives the turn to the next.
+func (c *turn) end() {
+	if c.has.Load() && c.has.Swap(false) {
+		<-c.taken
+	}
+}
+
+// Write implements net.Conn.
+func (c *turn) Write(b []byte) (int, error) {
+	c.end()
+	return c.Conn.Write(b)
+}
+
+// Close implements net.Conn.
+func (c *turn) Close() error {
+	err := c.Conn.Close()
+	c.end()
+	return err
+}
+
+// CloseWrite tells the peer that no more comes.
+func (c *turn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// NetConn is the connection beneath.
+func (c *turn) NetConn() net.Conn { return c.Conn }

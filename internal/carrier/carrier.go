@@ -66,7 +66,6 @@ type Carrier struct {
 	counted   bool        // among the set's proved ones; Set.mu guards it
 	used      bool        // there were more than a few bytes of records since it had rested before; c.mu guards it
 	writer    func()      // c.write: a closure made once
-	ackFlush  func()      // c.flushAcks, likewise
 
 	mu          sync.Mutex // guards the following; never held across I/O
 	queue       writeQueue
@@ -174,7 +173,7 @@ func New(s *Set, t transport.Transport, p Party, user uint32) *Carrier {
 		c.messages, c.queue.work = new(messages), sync.NewCond(&c.mu)
 	}
 	c.path.texts = c.profile.Messages
-	c.writer, c.ackFlush = c.write, c.flushAcks
+	c.writer = c.write
 	c.ShapeFor("")
 	now := time.Now().UnixNano()
 	c.alive.lastRx.Store(now)
@@ -442,7 +441,7 @@ func (a *ackSchedule) within(c *Carrier, within time.Duration) {
 	at := time.Since(started) + within
 	switch {
 	case a.timer.IsZero():
-		a.timer = c.set.tasks.AfterFunc(within, c.ackFlush) // one that is kept would cost an idle client more than this garbage
+		a.timer = c.set.tasks.AfterFunc(within, c.flushAcks) // one that is kept would cost an idle client more than this garbage
 	case at < a.at:
 		a.timer.Reset(within)
 	default:

@@ -16,12 +16,12 @@ type doubt struct {
 	owed  time.Time   // since when an answer is owed, or when some of it came last; zero: none is
 	upto  uint64      // bytes of records, of which the last that asks for an answer is the end
 	timer tasks.Timer // until the carrier is doubted, perhaps; zero: none runs
-	at    time.Time   // when that is
+	at    Instant     // when that is
 	answers
-	repeats  int           // origin, gateway door: how often it was asked anew since more was counted
+	repeats  int32         // origin, gateway door: how often it was asked anew since more was counted
+	flows    bool          // client: what is owed was to come with what flows
 	rest     time.Duration // for which nothing had moved when what is owed was asked for
 	longRest time.Duration // the longest after which an answer has come
-	flows    bool          // client: what is owed was to come with what flows
 	opening  time.Duration // client: the least patience until an answer has come; 0 then
 }
 
@@ -30,9 +30,9 @@ type answers struct {
 	average time.Duration
 	varies  time.Duration    // RFC 6298
 	longest [2]time.Duration // those of this minute and the one before
-	minute  time.Time        // when this minute began
+	minute  Instant          // when this minute began
 	boosts  int              // how often a doubt was wrong
-	wrongAt time.Time        // when one was last
+	wrongAt Instant          // when one was last
 }
 
 // answersFor is how long it is remembered what answers took by a carrier that brings none any more.
@@ -48,7 +48,7 @@ func (c *Carrier) Inherit(from *Carrier) {
 	defer c.mu.Unlock()
 	switch {
 	case c.doubt.average > 0:
-	case time.Since(known.minute) < answersFor:
+	case known.minute.Until(time.Now()) < answersFor:
 		c.doubt.answers = known
 	case !from.Heard() && (from.Doubted() || from.Dead()):
 		c.doubt.opening = min(max(2*doubtFirst, 2*opening, c.doubt.opening), doubtMost)
@@ -80,7 +80,7 @@ func (d *doubt) patience(least time.Duration, now time.Time) time.Duration {
 	if d.average == 0 {
 		least = max(doubtFirst, d.opening)
 	}
-	if now.Sub(d.wrongAt) < boostFor {
+	if d.wrongAt.Until(now) < boostFor {
 		least <<= d.boosts
 	}
 	return min(least, doubtMost)
@@ -116,8 +116,8 @@ func (c *Carrier) leftOfPatience(now time.Time) time.Duration {
 
 // learn takes how long an answer took.
 func (d *doubt) learn(now time.Time, took time.Duration) {
-	if now.Sub(d.minute) > time.Minute {
-		d.longest[1], d.longest[0], d.minute = d.longest[0], 0, now
+	if d.minute.Until(now) > time.Minute {
+		d.longest[1], d.longest[0], d.minute = d.longest[0], 0, InstantOf(now)
 	}
 	d.longest[0], d.opening = max(d.longest[0], took), 0
 	if d.average == 0 {
@@ -130,10 +130,10 @@ func (d *doubt) learn(now time.Time, took time.Duration) {
 
 // wrong notes that a carrier in doubt has answered.
 func (d *doubt) wrong(now time.Time) {
-	if now.Sub(d.wrongAt) >= boostFor {
+	if d.wrongAt.Until(now) >= boostFor {
 		d.boosts = 0
 	}
-	d.boosts, d.wrongAt = min(d.boosts+1, maxBoosts), now
+	d.boosts, d.wrongAt = min(d.boosts+1, maxBoosts), InstantOf(now)
 }
 
 // Doubted reports whether the peer owes an answer for so long that it may never come. Whoever
@@ -193,12 +193,12 @@ func asksPace(b []byte) bool {
 // then was that of a carrier on which nothing had come. c.mu is held.
 func (c *Carrier) suspectIn(now time.Time, within time.Duration) {
 	d := &c.doubt
-	switch at := now.Add(within); {
+	switch at := InstantOf(now.Add(within)); {
 	case c.dead.Load(), c.doubted.Load() && !c.profile.Messages:
 		return
 	case d.timer.IsZero():
 		d.timer, d.at = c.set.tasks.AfterFunc(within, c.suspect), at
-	case at.Before(d.at):
+	case at < d.at:
 		d.timer.Reset(within)
 		d.at = at
 	}

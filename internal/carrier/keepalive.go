@@ -65,13 +65,13 @@ type liveness struct {
 	pinged   atomic.Int64  // when the Ping under way was sent, Unix ns; 0: none is
 	heard    atomic.Bool   // a record of the peer's has opened
 	probing  atomic.Bool   // the edge was asked whether it is there
+	standsBy atomic.Bool   // nobody uses it yet
+	early    atomic.Int32  // by how many hundredths of its time the next question comes early
 	echoed   atomic.Int64  // Pongs that Echo has asked for
 	resting  atomic.Int64  // until when nothing is asked, Unix ns
 	every    atomic.Int64  // how often to ask a carrier in use that is idle, ns; 0: as pingIdle says
 	ponged   atomic.Int64  // when the edge last answered, Unix ns
 	asked    atomic.Uint64 // bytes of records that had come when Check last asked
-	standsBy atomic.Bool   // nobody uses it yet
-	early    atomic.Int64  // by how many hundredths of its time the next question comes early
 }
 
 // hear notes that the peer has said something. A store for each record would cost more.
@@ -293,7 +293,7 @@ func (c *Carrier) ask() {
 	c.alive.asked.Store(c.in.bytes)
 	c.noteRest(time.Now())
 	c.mu.Unlock()
-	c.alive.early.Store(rand.N[int64](mostEarly))
+	c.alive.early.Store(rand.N[int32](mostEarly))
 	if !c.profile.AsksEdge {
 		c.Ping()
 		return

@@ -12,12 +12,12 @@ import (
 // Carrier.mu guards it.
 type path struct {
 	number byte         // as the client counts them
+	half   bool         // client: half of the budget is spent, and the handler was told
+	texts  bool         // records are text messages
 	window *pace.Window // nil: the handler's, by number
 	lane   *pace.Lane   // nil: nothing has gone yet that is counted on the path
 	budget uint64       // bytes that the origin may send, as wire.BudgetHead says; 0: any
 	spent  uint64       // of those
-	half   bool         // client: half of the budget is spent, and the handler was told
-	texts  bool         // records are text messages
 	turn   tasks.Timer  // until bulk is asked for again, as its turn has not come; zero: that was never so
 }
 

@@ -13,8 +13,7 @@ import (
 
 // inbound is what whoever reads the carrier knows.
 type inbound struct {
-	mu   sync.Mutex            // held while the session takes a message or record
-	head [wire.RecordHead]byte // of what is being read
+	mu sync.Mutex // held while the session takes a message or record
 
 	// Carrier.mu guards the following.
 	bytes    uint64        // of records that have come
@@ -24,6 +23,8 @@ type inbound struct {
 	waits    bool          // the peer waits for a Received, as some needed an answer
 	replies  bool          // it did so for the last
 	awaited  bool          // bytes of a stream, or its end, have gone, and none have come since
+
+	head [wire.RecordHead]byte // the reader's: of what is being read
 }
 
 // Serve reads until the transport fails or brings what it must not, then ends the carrier
@@ -347,9 +348,6 @@ func (in *inbound) appendReceived(b []byte) []byte {
 	f := wire.Frame{Kind: wire.Received, Pos: in.bytes, Clock: uint64(in.at.Microseconds())}
 	return f.Append(b)
 }
-
-// started is what the clock in Received frames counts from.
-var started = time.Now()
 
 // carrierWide handles a frame that concerns no tunnel.
 func (c *Carrier) carrierWide(h Handler, f wire.Frame) error {

@@ -18,11 +18,11 @@ import (
 // them for long, or by another front. The writer has sent to itself; Carrier.mu guards spent and idle.
 type shape struct {
 	opening  byte   // records that are padded as first ones
-	much     uint16 // mean length of what pads those
+	sent     byte   // first records that have gone
+	much     uint16 // mean length of what pads first ones
 	little   uint16 // of what pads later ones
 	patience time.Duration
 
-	sent  byte   // first records that have gone
 	spent uint32 // bytes that have padded first records, and those with bytes of a stream
 	idle  uint32 // bytes that have padded others, of a carrier without a budget
 }

@@ -119,9 +119,18 @@ func (g *Group) Wait() {
 
 // Timer calls a function of a Group's later. The zero Timer calls none. Its
 // methods are for one goroutine at a time.
-type Timer struct {
-	timer *time.Timer
+type Timer struct{ *timer }
+
+// timer is behind a pointer: there are many that call none.
+type timer struct {
+	*time.Timer
 	group *Group
+	f     func()
+}
+
+func (t *timer) run() {
+	defer t.group.Done()
+	t.f()
 }
 
 // AfterFunc has f called, in a goroutine of its own, after d. Wait waits until f
@@ -130,10 +139,9 @@ func (g *Group) AfterFunc(d time.Duration, f func()) Timer {
 	if !g.Add() {
 		return Timer{}
 	}
-	return Timer{group: g, timer: time.AfterFunc(d, func() {
-		defer g.Done()
-		f()
-	})}
+	t := &timer{group: g, f: f}
+	t.Timer = time.AfterFunc(d, t.run)
+	return Timer{t}
 }
 
 // IsZero reports whether t is the zero Timer.
@@ -141,7 +149,7 @@ func (t Timer) IsZero() bool { return t.timer == nil }
 
 // Stop has the function not called if that has not begun.
 func (t Timer) Stop() {
-	if t.timer != nil && t.timer.Stop() {
+	if t.timer != nil && t.Timer.Stop() {
 		t.group.Done()
 	}
 }
@@ -149,7 +157,7 @@ func (t Timer) Stop() {
 // Reset has the function called after d, instead of when it was to be called, or
 // once more.
 func (t Timer) Reset(d time.Duration) {
-	if t.timer != nil && (t.timer.Stop() || t.group.Add()) {
-		t.timer.Reset(d)
+	if t.timer != nil && (t.Timer.Stop() || t.group.Add()) {
+		t.Timer.Reset(d)
 	}
 }

@@ -77,7 +77,7 @@ func (t *Tunnel) sendBy(c *carrier.Carrier, alone bool) *path {
 		return nil
 	}
 	if before != nil && before != p {
-		t.orphaned = instantOf(time.Now()) // c may turn out to be no good
+		t.orphaned = carrier.InstantOf(time.Now()) // c may turn out to be no good
 	}
 	if alone {
 		for _, o := range t.paths {
@@ -234,7 +234,7 @@ func (t *Tunnel) bury(p *path) {
 	t.send.lose(p, false)
 	t.paths = slices.DeleteFunc(t.paths, func(o *path) bool { return o == p })
 	if used && t.current() == nil && (!p.carrier.Profile().Unproven || p.carrier.Heard()) {
-		t.orphaned = instantOf(time.Now())
+		t.orphaned = carrier.InstantOf(time.Now())
 	}
 	if !p.carrier.AllCame() || !p.carrier.Spent() {
 		t.deaths++

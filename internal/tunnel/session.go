@@ -41,9 +41,9 @@ type Session struct {
 	over     []over     // how tunnels ended, the oldest first
 	carriers int
 	charged  []*carrier.Carrier // those that the user is charged with
-	unused   instant            // since when it has had neither carrier nor tunnel
+	unused   carrier.Instant    // since when it has had neither carrier nor tunnel
 
-	given instant // when it was given to a carrier last, which may not have joined yet; Table.mu guards it
+	given carrier.Instant // when it was given to a carrier last, which may not have joined yet; Table.mu guards it
 }
 
 // over is the last word of a tunnel: an Ack when all was in order, else a Reset.
@@ -58,7 +58,7 @@ type over struct {
 const maxOver = 256
 
 func (tb *Table) newSession(user uint32) *Session {
-	s := &Session{User: user, table: tb, unused: instantOf(time.Now())}
+	s := &Session{User: user, table: tb, unused: carrier.InstantOf(time.Now())}
 	if !tb.isClient {
 		s.accounts = tb.Shares.open(user, s)
 	}
@@ -147,7 +147,7 @@ func (s *Session) takeBack(t *Tunnel) {
 		p.sends = false // it may be given a turn all the same
 	}
 	t.send.lose(nil, true)
-	t.paths, t.phase, t.session, t.id, t.orphaned = nil, waiting, nil, 0, instantOf(time.Now())
+	t.paths, t.phase, t.session, t.id, t.orphaned = nil, waiting, nil, 0, carrier.InstantOf(time.Now())
 }
 
 func (s *Session) find(id uint32) *Tunnel {
@@ -320,7 +320,7 @@ func (s *Session) ended(id uint32, word wire.Frame, said bool, c *carrier.Carrie
 	s.mu.Lock()
 	s.remove(id)
 	if len(s.tunnels) == 0 {
-		s.unused = instantOf(time.Now())
+		s.unused = carrier.InstantOf(time.Now())
 	}
 	s.mu.Unlock()
 	s.living(-1)
@@ -427,7 +427,7 @@ func (s *Session) Ended(c *carrier.Carrier) {
 	defer s.mu.Unlock()
 	s.carriers--
 	s.dismiss(c)
-	s.unused = instantOf(time.Now())
+	s.unused = carrier.InstantOf(time.Now())
 	if !s.table.isClient {
 		return
 	}
@@ -442,12 +442,12 @@ func (s *Session) Ended(c *carrier.Carrier) {
 func (tb *Table) dropUnused(s *Session, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.carriers > 0 || len(s.tunnels) > 0 || s.unused.until(now) <= wire.HoldTunnel {
+	if s.carriers > 0 || len(s.tunnels) > 0 || s.unused.Until(now) <= wire.HoldTunnel {
 		return
 	}
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
-	if s.given.until(now) > wire.HoldTunnel {
+	if s.given.Until(now) > wire.HoldTunnel {
 		tb.drop(s)
 	}
 }
@@ -456,7 +456,7 @@ func (tb *Table) dropUnused(s *Session, now time.Time) {
 func (tb *Table) sessionOf(agreed *session.Session) *Session {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
-	now := instantOf(time.Now())
+	now := carrier.InstantOf(time.Now())
 	if s := tb.agreed[agreed]; s != nil {
 		s.given = now
 		return s

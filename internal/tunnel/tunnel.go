@@ -49,15 +49,15 @@ type Tunnel struct {
 	reader   streamReader
 	send     sendHalf
 	recv     recvHalf
-	paths    []*path // carriers that take what is sent, or have frames of ours; the one in use last
-	orphaned instant // since when none takes what is sent
-	aloneAt  uint32  // origin: of the last that named a carrier alone, or said Lost
-	deaths   uint32  // client: carriers that have died here, as each Use says
-	healed   uint32  // client: of those, what the origin has heard of
-	carriers uint32  // how many there were
-	rtt      int64   // the shortest of its carriers' when it came to them, ns
-	burst    burst   // client: of late
-	moved    uint64  // read and got at the last sweep
+	paths    []*path         // carriers that take what is sent, or have frames of ours; the one in use last
+	orphaned carrier.Instant // since when none takes what is sent
+	aloneAt  uint32          // origin: of the last that named a carrier alone, or said Lost
+	deaths   uint32          // client: carriers that have died here, as each Use says
+	healed   uint32          // client: of those, what the origin has heard of
+	carriers uint32          // how many there were
+	rtt      int64           // the shortest of its carriers' when it came to them, ns
+	burst    burst           // client: of late
+	moved    uint64          // read and got at the last sweep
 }
 
 func newTunnel(tb *Table, s wire.Service) *Tunnel {
@@ -65,7 +65,7 @@ func newTunnel(tb *Table, s wire.Service) *Tunnel {
 	t.wake.L = &t.mu
 	t.send.limit, t.send.credit = wire.FirstWindow, firstCredit
 	t.recv.promised, t.recv.win.size = wire.FirstWindow, wire.FirstWindow
-	t.orphaned = instantOf(t.began)
+	t.orphaned = carrier.InstantOf(t.began)
 	return t
 }
 
@@ -185,7 +185,7 @@ func (t *Tunnel) sweep(now time.Time) {
 		return
 	}
 	forsaken := t.isForsaken(now)
-	expired := t.current() == nil && t.orphaned.until(now) > wire.HoldTunnel ||
+	expired := t.current() == nil && t.orphaned.Until(now) > wire.HoldTunnel ||
 		t.phase == opening && now.Sub(t.began) > wire.HoldTunnel
 	if moved := t.send.read + t.recv.got; moved != t.moved {
 		t.moved = moved
@@ -209,7 +209,7 @@ const forsakenAfter = 3 * time.Second
 // isForsaken reports that nobody waits for what the tunnel leads to: the app has ended
 // its stream before it heard a byte, and there is no carrier. t.mu is held.
 func (t *Tunnel) isForsaken(now time.Time) bool {
-	return t.send.state != sendOpen && t.isUnbegun() && t.current() == nil && t.orphaned.until(now) > forsakenAfter
+	return t.send.state != sendOpen && t.isUnbegun() && t.current() == nil && t.orphaned.Until(now) > forsakenAfter
 }
 
 // isUnbegun reports that no origin has said anything of a client's tunnel. t.mu is held.

@@ -281,7 +281,7 @@ func TestANewGenerationHealsTheSession(t *testing.T) {
 	w.now = w.now.Add(GenerationLife)
 	l.again(t)
 	for name, guess := range map[string][32]byte{"root": root, "secret": old} {
-		if g := (&generation{secret: guess}); mustKey(g, l.c.id) == mustKey(s.current(), l.c.id) {
+		if g := (&generation{secret: guess}); mustKey(g, l.c.id()) == mustKey(s.current(), l.c.id()) {
 			t.Errorf("what was read from memory, the %s, gives the next generation's keys", name)
 		}
 	}

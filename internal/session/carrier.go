@@ -23,9 +23,9 @@ type end struct {
 	bare       bareness
 	unknown    bool // client: it came; origin: it is to be said
 	place
-	id    []byte // what binds the carrier's keys to its Join, or to the generation that it agreed on
-	first int    // the name of that generation
-	next  *key   // that the writer is to go on by; nil: there is none yet
+	context [2 + joinLen]byte // what binds the carrier's keys to its Join, or to the generation that it agreed on, but for the token
+	first   int               // the name of that generation
+	next    *key              // that the writer is to go on by; nil: there is none yet
 
 	// These belong to whoever holds the carrier's write lock.
 	out    *key   // nil: there is none yet
@@ -49,23 +49,29 @@ type side interface {
 // door, the one before it.
 const keysKept = 3
 
-// begin gives the carrier its id, and returns the key to seal by. join is what a Join says
+// begin gives the carrier its id, without keeping it, and returns the key to seal by. join is what a Join says
 // after the name of g; empty: there was none.
 func (e *end) begin(g *generation, join []byte) (out *key, err error) {
 	e.first = int(g.j)
-	e.id = slices.Concat([]byte{byte(g.cipher), byte(e.door)}, g.name[:], join, make([]byte, joinLen-8-len(join)), e.token[:])
+	e.context = [2 + joinLen]byte{byte(g.cipher), byte(e.door)}
+	copy(e.context[2:], g.name[:])
+	copy(e.context[2+len(g.name):], join)
 	e.keys = nil
 	return e.derive(g)
 }
 
+// id is what the keys of all the carrier's generations are bound to.
+func (e *end) id() []byte { return slices.Concat(e.context[:], e.token[:]) }
+
 // derive makes the keys of a generation, keeps the one to open by and returns the one to
 // seal by. What goes down is bound to the challenge, once that is known.
 func (e *end) derive(g *generation) (out *key, err error) {
-	up, err := g.derive("culvert 2 up", e.id...)
+	id := e.id()
+	up, err := g.derive("culvert 2 up", id...)
 	if err != nil {
 		return nil, err
 	}
-	down, err := g.derive("culvert 2 down", e.id...)
+	down, err := g.derive("culvert 2 down", id...)
 	out, in := &key{name: int(g.j), of: g, cipher: g.cipher, secret: up}, &key{name: int(g.j), of: g, cipher: g.cipher, secret: down}
 	if e.door == Gateway || e.challenged || e.atOrigin {
 		e.bind(in)

@@ -103,13 +103,13 @@ func TestTheTextHasTheCodesTables(t *testing.T) {
 		{"g", said[2:10]}, {"n", said[10:14]}, {"c", said[14:]}, {"token", c.token[:]},
 	} {
 		want(row(at, part.name, len(part.value)))
-		if !bytes.HasPrefix(c.id[at:], part.value) {
+		if !bytes.HasPrefix(c.id()[at:], part.value) {
 			t.Errorf("the id does not hold %s at %d", part.name, at)
 		}
 		at += len(part.value)
 	}
-	if len(c.id) != at {
-		t.Errorf("the id is %d bytes, want %d", len(c.id), at)
+	if len(c.id()) != at {
+		t.Errorf("the id is %d bytes, want %d", len(c.id()), at)
 	}
 }
 

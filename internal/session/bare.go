@@ -34,13 +34,13 @@ const (
 
 // bareness is what an end knows of that. end.mu guards it, but for what is the writer's or the reader's.
 type bareness struct {
-	bond    bond
-	channel []byte // client: what TLS exports, until it is said
-	since   int64  // it is bound, Unix ns: that clock goes on while a phone sleeps
-
+	bond bond
 	last bool // the writer's: the record at hand is its last that is sealed
 	out  bool // the writer's: records are bare
 	in   bool // the reader's: likewise
+
+	channel []byte // client: what TLS exports, until it is said
+	since   int64  // it is bound, Unix ns: that clock goes on while a phone sleeps
 }
 
 // channelOf is what TLS exports for a carrier; nil: nothing that would do.

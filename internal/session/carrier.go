@@ -24,7 +24,7 @@ type end struct {
 	unknown    bool // client: it came; origin: it is to be said
 	place
 	context [2 + joinLen]byte // what binds the carrier's keys to its Join, or to the generation that it agreed on, but for the token
-	first   int               // the name of that generation
+	first   int16             // the name of that generation
 	next    *key              // that the writer is to go on by; nil: there is none yet
 
 	// These belong to whoever holds the carrier's write lock.
@@ -52,7 +52,7 @@ const keysKept = 3
 // begin gives the carrier its id, without keeping it, and returns the key to seal by. join is what a Join says
 // after the name of g; empty: there was none.
 func (e *end) begin(g *generation, join []byte) (out *key, err error) {
-	e.first = int(g.j)
+	e.first = int16(g.j)
 	e.context = [2 + joinLen]byte{byte(g.cipher), byte(e.door)}
 	copy(e.context[2:], g.name[:])
 	copy(e.context[2+len(g.name):], join)
@@ -151,7 +151,7 @@ func (e *end) Open(number uint32, sealed []byte) (plain []byte, err error) {
 	case e.at != nil:
 	case !e.atOrigin: // no Turn comes before what answers a Join
 		e.mu.Lock()
-		e.pick(e.first)
+		e.pick(int(e.first))
 		e.mu.Unlock()
 	case e.door == Stream:
 		e.came.Take(n)

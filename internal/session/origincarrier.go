@@ -74,7 +74,7 @@ func (c *OriginCarrier) Ahead(first []byte, now time.Time) (answer, rest []byte)
 	if c.next, err = c.begin(g, nil); err != nil {
 		return nil, nil
 	}
-	c.pick(c.first)
+	c.pick(int(c.first))
 	c.session, c.state, c.ahead = g.session, Answered, true
 	return answer, nil
 }
@@ -148,7 +148,7 @@ func (c *OriginCarrier) receive(p Plain, body []byte, now time.Time) (Event, err
 	case gateway && p == Agree && bytes.Equal(body, c.message): // again
 		return 0, c.pickAgain(early)
 	case gateway && p == Join && c.agreed == nil: // again, or another whose record will not open
-		return 0, c.pickAgain(c.first)
+		return 0, c.pickAgain(int(c.first))
 	case gateway && p == Join:
 		return 0, ErrRepeated
 	case p == Fill && c.takesFill(body):
@@ -183,7 +183,7 @@ func (c *OriginCarrier) join(body []byte) (Event, error) {
 		return Speak, nil
 	}
 	_, err := c.begin(g, body[8:])
-	c.pick(c.first)
+	c.pick(int(c.first))
 	c.n, c.session, c.state = n, g.session, Joined
 	return 0, err
 }

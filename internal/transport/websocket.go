@@ -33,8 +33,8 @@ type binarySocket struct {
 	reads bool // the reader has the library; it alone knows
 
 	mu      sync.Mutex // guards the following; never held across I/O
+	users   int32      // of the library: the reader, the writer, or both
 	library *library   // nil: nobody reads or writes
-	users   int        // the reader, the writer, or both
 	closed  bool
 }
 

@@ -30,6 +30,7 @@ type plainParty struct {
 	event   session.Event
 	handler Handler
 	shapes  bool // by front and epoch
+	rests   int  // how often an end of it was told to rest
 }
 
 func (p *plainParty) Head(b []byte, _ time.Time) ([]byte, bool) {
@@ -89,8 +90,8 @@ func (p *plainParty) Late(time.Time) bool                              { return 
 func (p *plainParty) Over(time.Time) bool                              { return false }
 func (p *plainParty) Word() (wire.Frame, bool)                         { return wire.Frame{}, false }
 func (p *plainParty) Handler() Handler                                 { return p.handler }
-func (p *plainParty) RestWriter()                                      {}
-func (p *plainParty) RestReader()                                      {}
+func (p *plainParty) RestWriter()                                      { p.rests++ }
+func (p *plainParty) RestReader()                                      { p.rests++ }
 
 // counter is a Handler that counts.
 type counter struct {

@@ -215,6 +215,23 @@ func TestQuestionsAreNoUse(t *testing.T) {
 	})
 }
 
+// A carrier by which something has gone since the last sweep keeps its ciphers: the next question comes soon.
+func TestACarrierRestsThatHasNotMoved(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := newOver(newDoor(transport.StreamProfile()))
+		defer c.Close()
+		party := c.party.(*plainParty)
+		c.count(1, 1)
+		if c.rest(); party.rests != 0 {
+			t.Errorf("got %d ends that rest of a carrier that moves, want none", party.rests)
+		}
+		if c.rest(); party.rests != 2 {
+			t.Errorf("got %d ends that rest, want both", party.rests)
+		}
+	})
+}
+
 func TestQuestionsAreAskedOnNoGrid(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -182,19 +182,21 @@ func (c *Carrier) bytes() uint64 { return c.in.bytes + c.out.sent }
 // littleUse is what a carrier moves between two sweeps at most by which nothing but questions goes, and their answers.
 const littleUse = 512
 
-// rest drops what can be made anew, of whatever is not in use. It reports whether the
+// rest drops what can be made anew, of what has not been in use since the last time: to make ciphers anew for each of the
+// questions after a talk would be most of the garbage. It reports whether the
 // carrier has become idle since the last time, which one does not by questions alone: to give back what each
 // of thousands has left would be to collect the heap all the time.
 func (c *Carrier) rest() (idle bool) {
 	c.mu.Lock()
 	moved := c.bytes()
-	idle = c.used && moved == c.moved
-	c.used, c.moved = moved-c.moved > littleUse || c.used && !idle, moved
-	if !c.queue.running {
+	rests := moved == c.moved
+	idle = c.used && rests
+	c.used, c.moved = moved-c.moved > littleUse || c.used && !rests, moved
+	if rests && !c.queue.running {
 		c.party.RestWriter()
 	}
 	c.mu.Unlock()
-	if c.in.mu.TryLock() {
+	if rests && c.in.mu.TryLock() {
 		c.party.RestReader()
 		c.in.mu.Unlock()
 	}

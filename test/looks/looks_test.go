@@ -36,13 +36,12 @@ func TestTheClientLooksLikeTheBrowser(t *testing.T) {
 		t.Run(b.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*runLimit)
 			defer cancel()
-			wire := sniff(t)
-			ours := newTestSite(t)
+			ours, theirs := newTestSite(t), newTestSite(t)
+			wire := sniff(t, ours.port(), theirs.port())
 			clientVisits(t, b.name, ours)
-			theirs := newTestSite(t)
 			_, sockets, err := b.collectAt(ctx, theirs, connections, 0)
 			must(t, err)
-			seen := wire.read(t, ours.port(), theirs.port())
+			seen := wire.read(t)
 			compareHellos(t, seen[ours.port()], seen[theirs.port()], sockets)
 			for range connections {
 				v := <-ours.visitors
@@ -142,16 +141,20 @@ func masked(head string) string {
 	return usual(head)
 }
 
-// wiretap is tshark at the loopback interface.
+// wiretap is tshark at the loopback interface, for some ports alone: it misses some of what goes there if that is much.
 type wiretap struct {
-	file string
-	cmd  *exec.Cmd
+	file  string
+	ports []string
+	cmd   *exec.Cmd
 }
 
-func sniff(t *testing.T) *wiretap {
+func sniff(t *testing.T, ports ...int) *wiretap {
 	t.Helper()
 	w := &wiretap{file: filepath.Join(t.TempDir(), "wire.pcap")}
-	w.cmd = exec.Command("tshark", "-q", "-i", "lo", "-f", "tcp", "-w", w.file)
+	for _, port := range ports {
+		w.ports = append(w.ports, strconv.Itoa(port))
+	}
+	w.cmd = exec.Command("tshark", "-q", "-i", "lo", "-f", "tcp port "+strings.Join(w.ports, " or tcp port "), "-w", w.file)
 	must(t, w.cmd.Start())
 	t.Cleanup(func() { w.cmd.Process.Kill() })
 	for range 300 { // it has written its file's head once it listens
@@ -164,13 +167,13 @@ func sniff(t *testing.T) *wiretap {
 	return nil
 }
 
-// read ends the capture, and returns the ClientHellos in it that went to some ports, by these.
-func (w *wiretap) read(t *testing.T, ports ...int) map[int][]*hello {
+// read ends the capture, and returns the ClientHellos in it that went to the ports, by these.
+func (w *wiretap) read(t *testing.T) map[int][]*hello {
 	t.Helper()
 	time.Sleep(time.Second) // tshark writes what it has seen once a second at the latest
 	w.cmd.Process.Signal(syscall.SIGINT)
 	w.cmd.Wait()
-	to := strings.Trim(strings.Join(strings.Fields(fmt.Sprint(ports)), ","), "[]")
+	to := strings.Join(w.ports, ",")
 	args := []string{"-r", w.file, "-Y", "tls.handshake.type == 1 and tcp.dstport in {" + to + "}", "-d", "tcp.port==1-65535,tls", "-T", "fields", "-E", "separator=|"}
 	for _, field := range []string{"tcp.dstport", "tls.handshake.ciphersuite", "tls.handshake.extension.type", "tls.handshake.sig_hash_alg",
 		"tls.handshake.extensions.supported_version", "tls.handshake.extensions_alpn_str"} {

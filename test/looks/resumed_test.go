@@ -64,19 +64,19 @@ func TestAResumedConnectionIsTheBrowsers(t *testing.T) {
 			log := filepath.Join(startNginx(t, s.port(), fmt.Sprintf(earlyConf, "%[1]s", s.port(), early), map[string][]byte{
 				"site/index.html": []byte(earlyPage), "cert.pem": certPEM(s.cert.Certificate[0]), "key.pem": keyPEM(key),
 			}), "log")
-			wire := sniff(t)
+			wire := sniff(t, s.port())
 			must(t, b.visit(t.Context(), s, 0, func(ctx context.Context) error { return quiet(ctx, log, 5) }))
-			theirs := resumedOf(wire.read(t, s.port()))
+			theirs := resumedOf(wire.read(t))
 			noneIsEarly(t, log, 3)
 
 			must(t, os.Truncate(log, 0))
-			wire = sniff(t)
+			wire = sniff(t, s.port())
 			d := &front.Dialer{Look: b.name, Roots: s.roots(t)}
 			for range 2 {
 				must(t, openOnce(t, d, linkTo(t, s).Fronts[0]))
 				askForPage(t, d, s)
 			}
-			ours := resumedOf(wire.read(t, s.port()))
+			ours := resumedOf(wire.read(t))
 			noneIsEarly(t, log, 2)
 			for _, alpn := range []string{"h1", "h2"} {
 				if got, want := ours[alpn], theirs[alpn]; len(want) != 1 || !slices.Equal(got, want) {

@@ -183,15 +183,20 @@ func (c *Carrier) bytes() uint64 { return c.in.bytes + c.out.sent }
 const littleUse = 512
 
 // rest drops what can be made anew, of what has not been in use since the last time: to make ciphers anew for each of the
-// questions after a talk would be most of the garbage. It reports whether the
-// carrier has become idle since the last time, which one does not by questions alone: to give back what each
-// of thousands has left would be to collect the heap all the time.
-func (c *Carrier) rest() (idle bool) {
+// questions after a talk would be most of the garbage. It returns 1 if the carrier was used since the last time, or 1 if it
+// has become idle, which one does not by questions alone: to give back what each of thousands has left would be to collect
+// the heap all the time.
+func (c *Carrier) rest() (used, idle int) {
 	c.mu.Lock()
 	moved := c.bytes()
 	rests := moved == c.moved
-	idle = c.used && rests
-	c.used, c.moved = moved-c.moved > littleUse || c.used && !rests, moved
+	switch {
+	case moved-c.moved > littleUse:
+		used = 1
+	case c.used && rests:
+		idle = 1
+	}
+	c.used, c.moved = used > 0 || c.used && !rests, moved
 	if rests && !c.queue.running {
 		c.party.RestWriter()
 	}
@@ -200,5 +205,5 @@ func (c *Carrier) rest() (idle bool) {
 		c.party.RestReader()
 		c.in.mu.Unlock()
 	}
-	return idle
+	return used, idle
 }

@@ -24,8 +24,7 @@ type Set struct {
 	poller netpoll.Poller
 
 	idle      int       // carriers and streams that have become idle since the last release; who sweeps has it
-	before    int       // of those, at the last sweep
-	calm      bool      // there were no more then than at the one before
+	busy      int       // those that were not idle at the last sweep, and streams that have become so since
 	released  time.Time // when it was
 	releasing atomic.Bool
 	took      atomic.Int64 // by the last one, ns
@@ -152,6 +151,7 @@ func (s *Set) All() []*Carrier {
 // itself in time, or of which a message has been missing for too long. The others drop
 // what they can make anew while nothing moves.
 func (s *Set) Sweep(now time.Time) {
+	s.busy = 0
 	for _, c := range s.All() {
 		switch {
 		case c.Quiet(now) > c.profile.Silent:
@@ -162,14 +162,15 @@ func (s *Set) Sweep(now time.Time) {
 			c.CloseFor(Unproven)
 		case c.party.Over(now):
 			c.CloseFor(EndedHere)
-		case c.rest() && !s.asks:
-			s.idle++
+		default:
+			if used, idle := c.rest(); !s.asks {
+				s.busy, s.idle = s.busy+used, s.idle+idle
+			}
 		}
 		if !s.asks && c.profile.Messages && c.Live() {
 			c.askWhatCame(now)
 		}
 	}
-	s.calm, s.before = s.idle == s.before, s.idle
 }
 
 const (
@@ -177,7 +178,7 @@ const (
 	// idlePart that is worth a release.
 	manyIdle = 512
 	idlePart = 4
-	// fewIdle are worth one where no more have followed: nothing makes garbage then, so that the collector would not come.
+	// fewIdle are worth one where hardly any others are busy: nothing makes garbage then, so that the collector would not come.
 	fewIdle = 64
 	// Between two releases are releaseEvery, or as many times as long as the last one took as releasePart says, but no
 	// more than mostBetween.
@@ -189,16 +190,13 @@ const (
 // Release returns to the system what many carriers and streams have left, and nobody needs now: alone, the collector waits
 // two minutes. rested streams have become idle since the last time, of so many. Whoever sweeps calls it.
 func (s *Set) Release(rested, streams int, now time.Time) {
-	s.idle, s.calm = s.idle+rested, s.calm && rested == 0
+	s.idle, s.busy = s.idle+rested, s.busy+rested
 	between := max(releaseEvery, min(releasePart*time.Duration(s.took.Load()), mostBetween))
-	enough := max(manyIdle, (s.Len()+streams)/idlePart)
-	if s.calm {
-		enough = fewIdle
-	}
+	enough := min(max(manyIdle, (s.Len()+streams)/idlePart), max(fewIdle, idlePart*s.busy))
 	if s.idle < enough || now.Sub(s.released) < between || s.releasing.Swap(true) {
 		return
 	}
-	s.idle, s.before, s.released = 0, 0, now
+	s.idle, s.released = 0, now
 	s.tasks.Go(func() {
 		defer s.releasing.Store(false)
 		debug.FreeOSMemory()

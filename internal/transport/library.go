@@ -40,12 +40,12 @@ func (l *library) connection(read int) (net.Conn, *bufio.ReadWriter, error) {
 // few, however many rest.
 var spare = make(chan *library, 128)
 
-// borrowLibrary is a library for a socket that has been accepted.
-func borrowLibrary(w *messageWriter) (l *library, err error) {
+// borrowLibrary is a library for a socket that has been accepted. anew makes one: a client, which never does, has no code for it.
+func borrowLibrary(w *messageWriter, anew func() (*library, error)) (l *library, err error) {
 	select {
 	case l = <-spare:
 	default:
-		if l, err = newLibrary(); err != nil {
+		if l, err = anew(); err != nil {
 			return nil, err
 		}
 	}

@@ -189,7 +189,7 @@ func TestABrokenLibraryIsNotLent(t *testing.T) {
 		t.Errorf("got %v, want that it is closed", err)
 	}
 	for range 2 * cap(spare) {
-		l, err := borrowLibrary(nil)
+		l, err := borrowLibrary(nil, newLibrary)
 		if err != nil {
 			t.Fatal(err)
 		}

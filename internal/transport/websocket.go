@@ -30,12 +30,14 @@ type binarySocket struct {
 	ahead  []byte              // a message that came before all others; nil: none did, or it was read
 	waiter *netpoll.ReadWaiter // nil: messages are waited for by reading
 
-	reads bool // the reader has the library; it alone knows
+	anew func() (*library, error) // makes a library; nil at the client, whose own stays
 
-	mu      sync.Mutex // guards the following; never held across I/O
-	users   int32      // of the library: the reader, the writer, or both
-	library *library   // nil: nobody reads or writes
-	closed  bool
+	reads  bool       // the reader has the library; it alone knows
+	closed bool       // mu guards it
+	mu     sync.Mutex // guards the following, too; never held across I/O
+	users  int32      // of the library: the reader, the writer, or both
+
+	library *library // nil: nobody reads or writes
 }
 
 // newBinarySocket makes one whose reader has l.
@@ -83,7 +85,7 @@ func (s *binarySocket) borrow() (_ *library, err error) {
 		return nil, net.ErrClosed
 	}
 	if s.library == nil {
-		if s.library, err = borrowLibrary(s.writer); err != nil {
+		if s.library, err = borrowLibrary(s.writer, s.anew); err != nil {
 			return nil, err
 		}
 	}
@@ -137,7 +139,7 @@ func Accept(w http.ResponseWriter, r *http.Request, first []byte) (_ Transport, 
 	}
 	hj.library.SetReadLimit(wire.MaxMessage)
 	s := newBinarySocket(hj.library, hj.writer)
-	s.waiter, s.ahead = hj.waiter, first
+	s.waiter, s.ahead, s.anew = hj.waiter, first, newLibrary
 	return s, nil
 }
 

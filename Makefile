@@ -13,7 +13,7 @@ SELDOM         := crypto/tls crypto/x509 net/http encoding/json encoding/asn1 lo
   crypto/rsa rsc.io/qr/... os/exec flag html fmt strconv reflect os io/fs path/filepath compress/flate hash/crc32 encoding/base32 encoding/pem \
   net net/netip context syscall golang.org/x/sys/... unicode/... github.com/flynn/noise culvert/internal/share \
   crypto/internal/fips140/nistec/... crypto/internal/fips140/ecdsa crypto/internal/fips140/rsa crypto/internal/fips140/ed25519 \
-  crypto/internal/fips140/edwards25519/... strings time culvert/internal/tunnel
+  crypto/internal/fips140/edwards25519/... strings time culvert/internal/tunnel culvert/internal/carrier
 GOFLAGS_CLIENT := $(GOFLAGS_BUILD) -tags nethttpomithttp2 $(SELDOM:%=-gcflags=%=-l)
 OUT           := bin/
 STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.6.1

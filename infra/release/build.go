@@ -31,7 +31,7 @@ var seldom = []string{
 	"fmt", "strconv", "reflect", "os", "io/fs", "path/filepath", "compress/flate", "hash/crc32", "encoding/base32", "encoding/pem",
 	"net", "net/netip", "context", "syscall", "golang.org/x/sys/...", "unicode/...", "github.com/flynn/noise", "culvert/internal/share",
 	"crypto/internal/fips140/nistec/...", "crypto/internal/fips140/ecdsa", "crypto/internal/fips140/rsa", "crypto/internal/fips140/ed25519",
-	"crypto/internal/fips140/edwards25519/...", "strings", "time", "culvert/internal/tunnel",
+	"crypto/internal/fips140/edwards25519/...", "strings", "time", "culvert/internal/tunnel", "culvert/internal/carrier",
 }
 
 // systems makes programs, archives and packages of each system that is wanted.

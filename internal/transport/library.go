@@ -2,8 +2,10 @@ package transport
 
 import (
 	"bufio"
+	"context"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -18,6 +20,14 @@ type library struct {
 	reader *bufio.Reader // what Conn reads by
 	pipe   pipe
 }
+
+// untimed is a context whose time is long over, of which it tells nobody. coder/websocket gives the pong to a ping 5 s and then
+// closes what it has: a timer that fires while it is stopped would close the socket that has the library next. None is made
+// where an earlier deadline holds. The carrier sees to who takes nothing.
+type untimed struct{ context.Context }
+
+// Deadline implements context.Context.
+func (untimed) Deadline() (time.Time, bool) { return time.Time{}, true }
 
 // pipe is the connection that a library knows: that of the socket which has it, or none.
 type pipe struct{ net.Conn }

@@ -57,7 +57,7 @@ func (s *binarySocket) NextMessage() (io.Reader, error) {
 		}
 		s.reads = true
 	}
-	typ, r, err := s.library.Reader(context.Background())
+	typ, r, err := s.library.Reader(untimed{context.Background()})
 	if err == nil && typ != websocket.MessageBinary {
 		err = ErrMessage
 	}
@@ -106,12 +106,15 @@ func (s *binarySocket) giveBack() {
 // Close cuts the connection first, beneath TLS: the library's own close waits
 // for readers and writers, which wait for the network, and that of TLS for
 // room to say goodbye.
+//
+// From before that on the library stays here: a reader that finds nothing on a closed connection may have taken its end
+// for that of a message.
 func (s *binarySocket) Close() error {
-	err := beneath(s.writer.Conn).Close()
 	s.mu.Lock()
 	l := s.library
 	s.closed = true
 	s.mu.Unlock()
+	err := beneath(s.writer.Conn).Close()
 	if l != nil {
 		err = l.CloseNow()
 	}

@@ -235,20 +235,19 @@ const (
 	tcpClose       = 7
 )
 
-// HungUp reports whether the peer of a TCP connection has closed or reset it, or we have.
+// HungUp reports whether the peer of a TCP connection has closed or reset it, or we have. It is false where the system does
+// not say, as of MPTCP before Linux 5.16.
 func HungUp(c net.Conn) bool {
 	rc := rawConn(Beneath(c))
 	if rc == nil { // it is none
 		return false
 	}
-	var state uint8
-	rc.Control(func(fd uintptr) {
-		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-			state = info.State
-		}
-	})
-	return state != tcpEstablished
+	hungUp := true // none looks at what we have closed
+	rc.Control(func(fd uintptr) { hungUp = isOver(unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)) })
+	return hungUp
 }
+
+func isOver(info *unix.TCPInfo, err error) bool { return err == nil && info.State != tcpEstablished }
 
 // Gone reports whether the connection is over in both directions. Before we
 // have half-closed it that means a reset, although a read may say EOF: the

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // newPoller makes a Poller whose goroutines end when it is closed.
@@ -260,5 +262,32 @@ func TestAPollerIsClosedWhileItResumes(t *testing.T) {
 			go peer.Write([]byte("x"))
 		}
 		l.Close()
+	}
+}
+
+func TestOnlyWhoHasLeftHasHungUp(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	peer, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	c, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if HungUp(c) {
+		t.Error("a peer that stays has hung up")
+	}
+	if c.Close(); !HungUp(c) {
+		t.Error("what we have closed is not over")
+	}
+	if isOver(nil, unix.EOPNOTSUPP) {
+		t.Error("a peer of whom the system says nothing has hung up")
 	}
 }

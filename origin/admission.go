@@ -29,6 +29,7 @@ type admission struct {
 	table    *tunnel.Table
 	unproven *share.Pool[uint32, struct{}] // carriers, of each user; all may be at once, as when an edge that was gone is back
 	metrics  *metrics
+	scarce   func() bool // open files are
 	draining atomic.Bool // new carriers are told that their tunnels are wanted elsewhere
 }
 
@@ -36,7 +37,7 @@ type admission struct {
 func newAdmission(cfg Config) *admission {
 	agreements := share.NewRates[uint32](agreeRate, agreeBurst)
 	return &admission{
-		gates: cfg.Gates, revoked: cfg.Revoked, fronts: cfg.Fronts,
+		gates: cfg.Gates, revoked: cfg.Revoked, fronts: cfg.Fronts, scarce: cfg.Scarce,
 		pairs: newPairs(append([]seal.Master{cfg.Master}, cfg.Older...)...),
 		taken: newTakenTokens(), unproven: share.NewPool[uint32, struct{}](max(leastUnproven, cfg.MaxCarriers)),
 		sessions: session.NewOrigin(session.Config{Address: cfg.address(), Allow: agreements.Allow}),
@@ -111,9 +112,13 @@ func (a *admission) party(door session.Door, b *bearer) *session.OriginCarrier {
 
 // newCarrier makes b's carrier over sock, which is charged to nobody until it has proved
 // itself. A token may be copied, so until then it takes nothing of the user's share; and a
-// copy does not keep the user out, as the newest stay. The caller starts it.
+// copy does not keep the user out, as the newest stay. Where open files are scarce, unproven carriers do not become more. The
+// caller starts it.
 func (a *admission) newCarrier(sock transport.Transport, oc *session.OriginCarrier, b *bearer) *carrier.Carrier {
 	c := a.table.NewCarrier(sock, oc, b.user)
+	if a.scarce() {
+		a.unproven.Shed()
+	}
 	place := a.unproven.Enter(b.user, struct{}{}, func() { c.Close() })
 	c.Settled = place.Leave
 	if pair := b.pair; a.fronts != nil {
@@ -184,7 +189,7 @@ func newPairs(masters ...seal.Master) *pairs {
 	return p
 }
 
-// maxPairs bounds the users whose pairs are kept: about 48 MiB, of users who take ten times that.
+// maxPairs bounds the users whose pairs are kept: about 12 MiB for each master, of users whose carriers take far more.
 const maxPairs = 64 << 10
 
 // prove returns the pair that t was made with; nil if it was made with none.

@@ -40,7 +40,7 @@ type Config struct {
 	Fronts func(key seal.PublicKey, user uint32) (list []byte, version uint32)
 
 	// Scarce reports whether no more open files are left than are kept for what is going on; new tunnels are
-	// refused then. nil: netpoll.Scarce.
+	// refused then, and a new carrier ends one that has proved nothing. nil: netpoll.Scarce.
 	Scarce func() bool
 
 	// Reach dials other origins; nil: a net.Dialer does.
@@ -105,7 +105,7 @@ func (c *Config) defaults() {
 //	what                            bound         of      512 MiB   2 GiB
 //	tunnels, each with a carrier    share/24 KiB  all        8738   34952
 //	  of 10 KiB when idle                         all      85 MiB 341 MiB
-//	carriers that prove nothing     a quarter     all      11 MiB  43 MiB
+//	carriers that prove nothing     as many       all      43 MiB 171 MiB
 //	  of 5 KiB
 //	bytes in tunnels                Windows/2     all      34 MiB 136 MiB
 //	  what a window may reach       a sixteenth   tunnel  4.3 MiB  17 MiB
@@ -113,7 +113,7 @@ func (c *Config) defaults() {
 //	texts waiting for API Gateway   Windows/4     all      17 MiB  68 MiB
 //	bodies of functions             Windows/4     all      17 MiB  68 MiB
 //	dials under way                 32, 8 KiB     user    256 KiB 256 KiB
-//	keys shared with users          8192          all       4 MiB   4 MiB
+//	keys shared with users          65536         all      12 MiB  12 MiB
 //	tokens taken                    4096, 16 B    user     64 KiB  64 KiB
 //	sessions                        64, 1 KiB     user     64 KiB  64 KiB
 //

@@ -163,7 +163,7 @@ type earlyTunnel struct {
 
 const (
 	// earlyRate, a second, and earlyBurst bound a user's first flights apart from what
-	// proved carriers open. The burst is of as many carriers as may be unproven at once.
+	// proved carriers open. The burst is of as many carriers as may be unproven at least.
 	earlyRate  = 5
 	earlyBurst = leastUnproven * wire.MaxEarlyOpens
 	leastEarly = 2 * wire.MaxEarlyOpens

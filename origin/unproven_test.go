@@ -150,6 +150,23 @@ func TestAllCarriersMayBeUnprovenAtOnce(t *testing.T) {
 	}
 }
 
+// All unproven carriers, those that count and their tunnels may take more files than there are. One user's crowd leaves
+// files for others then.
+func TestUnprovenCarriersGrowNoMoreWhereFilesAreScarce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newInMemory(t)
+		defer o.Close()
+		scarce := false
+		o.admission.scarce = func() bool { return scarce }
+		for i := range 20 {
+			scarce = i >= 10
+			o.hand(string(rune('A'+i)), o.client(7).Hello(""))
+		}
+		o.want("unproven carriers", o.table.Carriers.AllUnproven(), 10)
+	})
+}
+
 // Carriers that prove themselves at once are no more than there may be. Those of another
 // session take the place of whoever has most.
 func TestAUserProvesNoMoreCarriersThanItMayHave(t *testing.T) {

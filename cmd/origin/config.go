@@ -37,7 +37,7 @@ type config struct {
 	Advertise    advertised         `env:"CULVERT_ADVERTISE" help:"IP address and port where other origins and functions reach this one in their network, in plain HTTP. A port that is not CULVERT_LISTEN's, or a range to take a free one from, lets a new process take CULVERT_LISTEN over while this one drains" try:"10.0.1.7:8090-8099"`
 	Admin        serve.AdminAddress `env:"CULVERT_ADMIN_LISTEN" envDefault:"127.0.0.1:9090" empty:"off" help:"host:port of /healthz and /metrics, or off" try:"127.0.0.1:9090"`
 	DrainFor     time.Duration      `env:"CULVERT_DRAIN" envDefault:"30s" help:"how long connections may go on after SIGTERM" try:"30s"`
-	MaxTunnels   int                `env:"CULVERT_MAX_TUNNELS" envDefault:"100000" help:"connections of all users' apps at once, about 10 kB of memory each when idle; users and their sessions share them" try:"100000"`
+	MaxTunnels   int                `env:"CULVERT_MAX_TUNNELS" envDefault:"100000" help:"connections of all users' apps at once, about 8 kB of memory each when idle; users and their sessions share them" try:"100000"`
 	MaxCarriers  int                `env:"CULVERT_MAX_CARRIERS" envDefault:"50000" help:"WebSockets of all users at once, shared like these" try:"50000"`
 	Site         site.Setting       `env:"CULVERT_SITE" help:"the website that strangers see: soups, walkers, panaderia, foto, sabbak, farsh, caifeng or panchan (en, en, es, ru, ar, fa, zh, my), perhaps with a seed for its name and colours and with a name of your own, as in 'panaderia:1a2b3c?name=Horno+Viejo'; or a folder's absolute path; or the URL of another website, whose pages are shown. Without it one of the embedded follows from the gate's secret" try:"/srv/www"`
 	Limits       serve.Limits

@@ -60,6 +60,7 @@ var (
 	NewTicker = time.NewTicker
 	NewTimer  = time.NewTimer
 	Parse     = time.Parse
+	Sleep     = time.Sleep
 	Unix      = time.Unix
 	UTC       = time.UTC
 )

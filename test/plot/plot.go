@@ -123,7 +123,12 @@ func (p *Picture) most() float64 {
 	return 10 * ten
 }
 
-func short(v float64) string { return fmt.Sprintf("%.3g", v) }
+func short(v float64) string {
+	if v >= 1000 { // without an exponent
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.3g", v)
+}
 
 func text(b *strings.Builder, x, y float64, anchor, weight, s string) {
 	fmt.Fprintf(b, `<text x="%.0f" y="%.1f" text-anchor="%s" font-weight="%s" fill="#222">%s</text>`+"\n", x, y, anchor, weight, escape(s))

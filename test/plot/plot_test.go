@@ -111,3 +111,12 @@ func TestWhatTakesNoPictureIsTold(t *testing.T) {
 		t.Error("got no error of a full disk")
 	}
 }
+
+func TestThousandsHaveNoExponent(t *testing.T) {
+	t.Parallel()
+	for v, want := range map[float64]string{0.25: "0.25", 500: "500", 1000: "1000", 1500: "1500"} {
+		if got := short(v); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}

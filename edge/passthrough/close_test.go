@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"culvert/test/leak"
+	"culvert/test/tcppair"
 )
 
 // After Drain no goroutine of an edge is left, though sockets were in the middle of
@@ -141,23 +142,12 @@ func (w *waits) SetReadDeadline(at time.Time) error {
 	return w.Conn.SetReadDeadline(at)
 }
 
-// pair is both ends of a TCP connection.
+// pair is both ends of a TCP connection, with a deadline.
 func pair(t *testing.T) (one, other net.Conn) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	if one, err = net.Dial("tcp", ln.Addr().String()); err != nil {
-		t.Fatal(err)
-	}
-	if other, err = ln.Accept(); err != nil {
-		t.Fatal(err)
-	}
+	one, other = tcppair.Open(t)
 	for _, c := range []net.Conn{one, other} {
 		c.SetDeadline(time.Now().Add(patience))
-		t.Cleanup(func() { c.Close() })
 	}
 	return one, other
 }

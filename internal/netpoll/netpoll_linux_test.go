@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"culvert/test/tcppair"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -18,20 +20,7 @@ func newPoller() *Poller {
 // waiterPair is a connection that may wait in l, and its peer.
 func waiterPair(t *testing.T, l *Poller) (*ReadWaiter, net.Conn, net.Conn) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	peer, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := ln.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { peer.Close(); c.Close() })
+	peer, c := tcppair.Open(t)
 	p := NewReadWaiter(c)
 	p.Use(l)
 	return p, c, peer
@@ -267,20 +256,7 @@ func TestAPollerIsClosedWhileItResumes(t *testing.T) {
 
 func TestOnlyWhoHasLeftHasHungUp(t *testing.T) {
 	t.Parallel()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	peer, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer peer.Close()
-	c, err := ln.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, c := tcppair.Open(t)
 	if HungUp(c) {
 		t.Error("a peer that stays has hung up")
 	}

@@ -10,6 +10,7 @@ import (
 
 	"culvert/internal/netpoll"
 	"culvert/internal/tasks"
+	"culvert/test/tcppair"
 )
 
 // slowWire is a peer that has sent what is in it, and takes what it is sent after a while.
@@ -66,21 +67,9 @@ func (c *closing) Close() error {
 // being closed, does not leave the rest to be read from another's.
 func TestALibraryInTheMidstOfAMessageIsNotLent(t *testing.T) {
 	t.Parallel()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	peer, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	peer, c := tcppair.Open(t)
 	io.WriteString(peer, "\x02\x81\x00\x00\x00\x00x") // the message goes on
 	peer.Close()
-	c, err := ln.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
 	during := func() {}
 	w := newMessageWriter(&closing{c, func() { during() }})
 	l, err := borrowLibrary(w, newLibrary)

@@ -2,11 +2,11 @@ package tunnel
 
 import (
 	"io"
-	"net"
 	"testing"
 	"time"
 
 	"culvert/internal/wire"
+	"culvert/test/tcppair"
 )
 
 // lingering is a memory stream that tells how it would be closed.
@@ -55,7 +55,7 @@ func TestAStreamIsResetByWhoeverClosesItUntilItsEndIsInOrder(t *testing.T) {
 // What the system has not sent when both directions have ended still comes.
 func TestACloseInOrderLosesNothing(t *testing.T) {
 	t.Parallel()
-	app, mine := tcpPair(t)
+	app, mine := tcppair.Open(t)
 	resetAtClose(mine)
 	mine.SetWriteBuffer(4 << 20)
 	app.CloseWrite()
@@ -67,24 +67,4 @@ func TestACloseInOrderLosesNothing(t *testing.T) {
 	if got, err := io.Copy(io.Discard, app); got != int64(sent) || err != nil || sent <= 64<<10 {
 		t.Errorf("got %d bytes and %v, want the %d sent and an EOF", got, err, sent)
 	}
-}
-
-// tcpPair is the two ends of a connection of this machine, which are closed with the test.
-func tcpPair(t *testing.T) (app, mine *net.TCPConn) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	far, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	near, err := ln.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { far.Close(); near.Close() })
-	return far.(*net.TCPConn), near.(*net.TCPConn)
 }

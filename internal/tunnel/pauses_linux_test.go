@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"culvert/internal/wire"
+	"culvert/test/tcppair"
 )
 
 // A reader's stack grows at each read. When its stream has paused it waits with a small one long before the next
 // sweep, and goes on.
 func TestAStreamThatPausesIsWaitedForWithASmallStack(t *testing.T) {
 	t.Parallel()
-	app, stream := tcpPair(t)
+	app, stream := tcppair.Open(t)
 	table := NewTable(Events{}, NewWindows(1<<20), true)
 	defer table.Close()
 	ctx, cancel := context.WithCancel(context.Background())

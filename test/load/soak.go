@@ -32,7 +32,7 @@ type soak struct {
 	exchanges, bytes, clients atomic.Int64
 	stood                     atomic.Int64 // for how long the machine stood still in this round
 	mu                        sync.Mutex   // guards the following
-	wrong                     error        // the first thing that was
+	wrong                     error        // what was, in this round
 }
 
 // rest is what a process has between two rounds.
@@ -76,7 +76,7 @@ func (s *soak) run(ctx context.Context) (err error) {
 	for len(rests) < s.rounds {
 		round := len(rests) + 1
 		err := s.load(ctx)
-		if err != nil && s.stood.Load() == 0 {
+		if err != nil && (s.stood.Load() == 0 || errors.Is(err, errAltered)) {
 			return fmt.Errorf("round %d: %w", round, err)
 		}
 		now, err := s.settle(ctx)
@@ -180,6 +180,9 @@ func (s *soak) fail(err error) {
 	s.wrong = errors.Join(s.wrong, err)
 }
 
+// errAltered is what no machine that stands still explains.
+var errAltered = errors.New("bytes came back altered")
+
 // exchangeWithin bounds an exchange, an edge's death among it.
 const exchangeWithin = 45 * time.Second
 
@@ -206,7 +209,7 @@ func (s *soak) exchange(c *client.Client) error {
 		io.ReadFull(want, expected)
 		switch got += n; {
 		case !bytes.Equal(b[:n], expected):
-			return fmt.Errorf("bytes before %d of %d came back altered", got, size)
+			return fmt.Errorf("before %d of %d: %w", got, size, errAltered)
 		case err != nil:
 			return fmt.Errorf("after %d of %d bytes: %w", got, size, err)
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"culvert/client/front"
+	"culvert/internal/netpoll"
 )
 
 // places counts the sockets that a network sees: each from before it is opened until it is closed.
@@ -93,12 +94,7 @@ func (c *placed) Close() error {
 }
 
 // CloseWrite implements what corks ask for.
-func (c *placed) CloseWrite() error {
-	if t, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return t.CloseWrite()
-	}
-	return errors.ErrUnsupported
-}
+func (c *placed) CloseWrite() error { return netpoll.CloseWrite(c.Conn) }
 
 // SyscallConn implements syscall.Conn.
 func (c *placed) SyscallConn() (syscall.RawConn, error) {

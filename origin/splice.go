@@ -52,8 +52,7 @@ func (s *splice) pass(dst, src net.Conn, ahead []byte) {
 	if err == nil {
 		err = copyAll(dst, src)
 	}
-	half, ok := dst.(interface{ CloseWrite() error })
-	if err != io.EOF || !ok || half.CloseWrite() != nil {
+	if err != io.EOF || netpoll.CloseWrite(dst) != nil {
 		s.close()
 	}
 }

@@ -6,6 +6,7 @@
 package netpoll
 
 import (
+	"errors"
 	"net"
 	"syscall"
 )
@@ -37,6 +38,14 @@ func Beneath(c net.Conn) net.Conn {
 		}
 		c = above.NetConn()
 	}
+}
+
+// CloseWrite half-closes c, so that its peer knows that no more comes. The error is errors.ErrUnsupported where c cannot do that.
+func CloseWrite(c net.Conn) error {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }
 
 func rawConn(c net.Conn) syscall.RawConn {

@@ -100,12 +100,7 @@ func (c *turn) Close() error {
 }
 
 // CloseWrite tells the peer that no more comes.
-func (c *turn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return errors.ErrUnsupported
-}
+func (c *turn) CloseWrite() error { return netpoll.CloseWrite(c.Conn) }
 
 // NetConn is the connection beneath.
 func (c *turn) NetConn() net.Conn { return c.Conn }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"culvert/internal/netpoll"
 	"culvert/internal/wire"
 )
 
@@ -188,6 +189,6 @@ func (s *textSocket) Probe() error {
 }
 
 func (s *textSocket) Close() error {
-	beneath(s.writer.Conn).Close()
+	netpoll.Beneath(s.writer.Conn).Close()
 	return s.ws.CloseNow()
 }

@@ -42,6 +42,7 @@ type binarySocket struct {
 
 // newBinarySocket makes one whose reader has l.
 func newBinarySocket(l *library, w *messageWriter) *binarySocket {
+	l.SetReadLimit(wire.MaxMessage)
 	return &binarySocket{writer: w, library: l, users: 1, reads: true}
 }
 
@@ -114,7 +115,7 @@ func (s *binarySocket) Close() error {
 	l := s.library
 	s.closed = true
 	s.mu.Unlock()
-	err := beneath(s.writer.Conn).Close()
+	err := netpoll.Beneath(s.writer.Conn).Close()
 	if l != nil {
 		err = l.CloseNow()
 	}
@@ -122,14 +123,6 @@ func (s *binarySocket) Close() error {
 		s.waiter.Cancel()
 	}
 	return err
-}
-
-// beneath is the connection that TLS runs on, or c.
-func beneath(c net.Conn) net.Conn {
-	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
-		return t.NetConn()
-	}
-	return c
 }
 
 // Accept makes the Transport of a request that asks for a WebSocket, and has brought the first
@@ -140,7 +133,6 @@ func Accept(w http.ResponseWriter, r *http.Request, first []byte) (_ Transport, 
 	if hj.library.Conn, err = websocket.Accept(hj, r, accepting); err != nil {
 		return nil, err
 	}
-	hj.library.SetReadLimit(wire.MaxMessage)
 	s := newBinarySocket(hj.library, hj.writer)
 	s.waiter, s.ahead, s.anew = hj.waiter, first, newLibrary
 	return s, nil
@@ -247,7 +239,6 @@ func Upgrade(ctx context.Context, c net.Conn, host, path string, header http.Hea
 	if err != nil {
 		return nil, resp, err
 	}
-	ws.SetReadLimit(wire.MaxMessage)
 	return newBinarySocket(&library{Conn: ws}, w), resp, nil
 }
 

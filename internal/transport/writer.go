@@ -2,7 +2,6 @@ package transport
 
 import (
 	"cmp"
-	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -139,7 +138,7 @@ const pieceSize = 64 << 10
 
 func newMessageWriter(c net.Conn) *messageWriter {
 	w := &messageWriter{gatherer: gatherer{Conn: c, piece: pieceSize}}
-	if t := beneath(c); t != c { // c is TLS
+	if t := netpoll.Beneath(c); t != c { // c is TLS
 		w.cork, _ = t.(*Cork)
 	}
 	if w.cork != nil {
@@ -228,12 +227,7 @@ func (c *Cork) Read(p []byte) (int, error) {
 func (c *Cork) Beneath() net.Conn { return c.Conn }
 
 // CloseWrite half-closes the connection beneath, if it can.
-func (c *Cork) CloseWrite() error {
-	if t, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return t.CloseWrite()
-	}
-	return errors.ErrUnsupported
-}
+func (c *Cork) CloseWrite() error { return netpoll.CloseWrite(c.Conn) }
 
 // CorkListener wraps what it accepts in a Cork and prepares the sockets for
 // carriers; TLS, if any, goes on top.

@@ -31,15 +31,11 @@ func limitFiles() {
 func TestAnOriginShortOfOpenFilesServesItsUsers(t *testing.T) {
 	t.Parallel()
 	master, at, admin := seal.NewMaster(), ports.Loopback(), ports.Loopback()
-	upstream, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer upstream.Close()
+	upstream, coming := listenUpstream(t)
 	p := startOrigin(t, openFiles+"=128", "CULVERT_ADMIN_LISTEN="+admin, "CULVERT_SECRET_FILE="+secretFile(t, master.Text()),
-		"CULVERT_LISTEN="+at, "CULVERT_UPSTREAM_CHAT="+upstream.Addr().String(), "CULVERT_ALLOW_PRIVATE=true")
+		"CULVERT_LISTEN="+at, "CULVERT_UPSTREAM_CHAT="+upstream, "CULVERT_ALLOW_PRIVATE=true")
 	c := newCDN(t, at)
-	long := openStream(t, startClient(t, c, master.Client(1)), upstream)
+	long := openStream(t, startClient(t, c, master.Client(1)), coming, nil)
 	for range 300 {
 		silent, err := net.Dial("tcp", at)
 		if err != nil {
@@ -48,7 +44,7 @@ func TestAnOriginShortOfOpenFilesServesItsUsers(t *testing.T) {
 		defer silent.Close()
 	}
 	long.carry(t, 2, func(int) {})
-	openStream(t, startClient(t, c, master.Client(2)), upstream).carry(t, 1, func(int) {})
+	openStream(t, startClient(t, c, master.Client(2)), coming, nil).carry(t, 1, func(int) {})
 	if n := scarce(t, admin); n < 200 {
 		t.Errorf("got %d connections counted as open files were scarce, want over 200", n)
 	}

@@ -168,25 +168,64 @@ func startClient(t *testing.T, c *cdn, keys seal.ClientKeys) *client.Client {
 // stream is one of the app's, and WhatsApp's end of it.
 type stream struct{ app, far net.Conn }
 
-func openStream(t *testing.T, c *client.Client, upstream net.Listener) stream {
+// openStream opens one that leads to upstream. One that leads to before, as the client has not heard yet that another
+// origin takes what is new, is ended again.
+func openStream(t *testing.T, c *client.Client, upstream, before <-chan net.Conn) stream {
 	t.Helper()
-	app := c.Dial(wire.Service{Kind: wire.Chat})
-	if _, err := app.Write([]byte("hello")); err != nil {
+	patience := time.After(20 * time.Second)
+	for {
+		app := c.Dial(wire.Service{Kind: wire.Chat})
+		if _, err := app.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case far := <-upstream:
+			s := stream{app, far}
+			s.begin(t)
+			return s
+		case far := <-before:
+			app.Close()
+			far.Close()
+		case <-patience:
+			t.Fatal("no origin dials upstream")
+		}
+	}
+}
+
+func (s stream) begin(t *testing.T) {
+	t.Helper()
+	t.Cleanup(func() { s.app.Close(); s.far.Close() })
+	for _, end := range []net.Conn{s.app, s.far} {
+		end.SetDeadline(time.Now().Add(time.Minute))
+	}
+	if _, err := io.ReadFull(s.far, make([]byte, len("hello"))); err != nil {
 		t.Fatal(err)
 	}
-	upstream.(*net.TCPListener).SetDeadline(time.Now().Add(20 * time.Second))
-	far, err := upstream.Accept()
+}
+
+// listenUpstream is a WhatsApp at an address, with what comes to it.
+func listenUpstream(t *testing.T) (at string, coming <-chan net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { app.Close(); far.Close() })
-	for _, end := range []net.Conn{app, far} {
-		end.SetDeadline(time.Now().Add(time.Minute))
-	}
-	if _, err := io.ReadFull(far, make([]byte, len("hello"))); err != nil {
-		t.Fatal(err)
-	}
-	return stream{app, far}
+	t.Cleanup(func() { ln.Close() })
+	conns := make(chan net.Conn)
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			select {
+			case conns <- conn:
+			case <-t.Context().Done():
+				conn.Close()
+			}
+		}
+	}()
+	return ln.Addr().String(), conns
 }
 
 // carry sends as many pieces each way at once, calls at after each that the app
@@ -234,27 +273,24 @@ func piece(seed uint64, i, size int) []byte {
 func TestANewOriginTakesOverFromTheOldOne(t *testing.T) {
 	t.Parallel()
 	master, at := seal.NewMaster(), ports.Loopback()
-	upstream, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer upstream.Close()
+	ofOld, comesToOld := listenUpstream(t)
+	ofNew, comesToNew := listenUpstream(t)
 	env := []string{
 		"CULVERT_SECRET_FILE=" + secretFile(t, master.Text()), "CULVERT_LISTEN=" + at, "CULVERT_ADVERTISE=127.0.0.1:0", "CULVERT_DRAIN=60s",
-		"CULVERT_UPSTREAM_CHAT=" + upstream.Addr().String(), "CULVERT_ALLOW_PRIVATE=true",
+		"CULVERT_ALLOW_PRIVATE=true",
 	}
-	old := startOrigin(t, env...)
+	old := startOrigin(t, append(env, "CULVERT_UPSTREAM_CHAT="+ofOld)...)
 	c := newCDN(t, at)
 	near := startClient(t, c, master.Client(1))
-	long := openStream(t, near, upstream)
+	long := openStream(t, near, comesToOld, nil)
 	var late stream
 	long.carry(t, 24, func(piece int) {
 		switch piece {
 		case 4:
-			startOrigin(t, env...)
+			startOrigin(t, append(env, "CULVERT_UPSTREAM_CHAT="+ofNew)...)
 			old.Process.Signal(syscall.SIGTERM)
 		case 12:
-			late = openStream(t, near, upstream)
+			late = openStream(t, near, comesToNew, comesToOld)
 		case 8, 10, 14, 16, 18:
 			c.cut()
 		}

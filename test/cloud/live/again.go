@@ -41,12 +41,23 @@ func (p phone) useAgain(ctx context.Context) error {
 	if err := errors.Join(err, <-ended); err != nil {
 		return err
 	}
-	if err := moveMedia(p.media); err != nil {
+	if err := moveAgain(p.media); err != nil {
 		return err
 	}
 	fmt.Printf("every byte of 2 times %d MB of media each way was right; chat was %d connections, the longest pause %v\n", mediaSize>>20, chats,
 		longest.Round(10*time.Millisecond))
 	return nil
+}
+
+// moveAgain is moveMedia by one who tries again where what served it may have ended.
+func moveAgain(media string) error {
+	err := moveMedia(media)
+	for err != nil && mayBreak() {
+		fmt.Printf("media broke at %s, as what served it has ended: %v\n", time.Now().Format(time.TimeOnly), err)
+		time.Sleep(soon)
+		err = moveMedia(media)
+	}
+	return err
 }
 
 // stay keeps a chat connection, and has another when that breaks. The pause is from the last answer of
@@ -118,12 +129,20 @@ func (p phone) visitOnce(ctx context.Context) error {
 	return err
 }
 
+// noted is how long it may take until it is known that something has ended, as clocks and processors are shared.
+const noted = 3 * time.Second
+
 // mayBreak asks whether something has ended that may have served us.
 func mayBreak() bool {
-	answer, err := http.Get("http://" + controlAt + "/explained")
-	if err != nil {
-		return false
+	for began := time.Now(); time.Since(began) < noted; time.Sleep(soon) {
+		answer, err := http.Get("http://" + controlAt + "/explained")
+		if err != nil {
+			return false
+		}
+		answer.Body.Close()
+		if answer.StatusCode == http.StatusOK {
+			return true
+		}
 	}
-	answer.Body.Close()
-	return answer.StatusCode == http.StatusOK
+	return false
 }

@@ -53,9 +53,9 @@ type generation struct {
 
 	// Origin.mu, or Client.mu, guards the following.
 	session *Session // origin
-	proved  bool     // origin: a record under it has opened
 	joins   Window   // origin: the n that have proved themselves
 	joined  uint32   // client: the last n
+	proved  bool     // origin: a record under it has opened
 }
 
 // newGeneration derives from the two keys and the last hash of a handshake, and from the

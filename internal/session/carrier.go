@@ -72,7 +72,7 @@ func (e *end) derive(g *generation) (out *key, err error) {
 		return nil, err
 	}
 	down, err := g.derive("culvert 2 down", id...)
-	out, in := &key{name: int(g.j), of: g, cipher: g.cipher, secret: up}, &key{name: int(g.j), of: g, cipher: g.cipher, secret: down}
+	out, in := &key{name: int16(g.j), of: g, cipher: g.cipher, secret: up}, &key{name: int16(g.j), of: g, cipher: g.cipher, secret: down}
 	if e.door == Gateway || e.challenged || e.atOrigin {
 		e.bind(in)
 	}
@@ -110,7 +110,7 @@ func (e *end) takesFill(body []byte) bool {
 
 // pick has the record at hand opened by the key of that name, if there is one. Where
 // records come in order no older key is needed any more.
-func (e *end) pick(name int) bool {
+func (e *end) pick(name int16) bool {
 	i := slices.IndexFunc(e.keys, func(k *key) bool { return k.name == name })
 	if e.at = nil; i < 0 {
 		return false
@@ -151,7 +151,7 @@ func (e *end) Open(number uint32, sealed []byte) (plain []byte, err error) {
 	case e.at != nil:
 	case !e.atOrigin: // no Turn comes before what answers a Join
 		e.mu.Lock()
-		e.pick(int(e.first))
+		e.pick(e.first)
 		e.mu.Unlock()
 	case e.door == Stream:
 		e.came.Take(n)

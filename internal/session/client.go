@@ -282,9 +282,9 @@ func (c *ClientCarrier) receive(p Plain, body []byte, _ time.Time) (Event, error
 	case p == Agreed && c.state == Agreeing:
 		return c.finish(body)
 	case p == Agreed && gateway && c.state == Live && bytes.Equal(body, c.agreed):
-		c.pick(int(c.first))
+		c.pick(c.first)
 		return 0, nil
-	case p == Turn && (c.state == Live || c.state == Joining && gateway) && c.pick(int(body[0])):
+	case p == Turn && (c.state == Live || c.state == Joining && gateway) && c.pick(int16(body[0])):
 		return 0, nil
 	case p == Unknown && c.state == Joining && !c.unknown:
 		c.unknown, c.state = true, Waiting
@@ -301,7 +301,7 @@ func (c *ClientCarrier) finish(body []byte) (ev Event, err error) {
 		return 0, err
 	}
 	c.next, err = c.begin(g, nil)
-	c.pick(int(c.first))
+	c.pick(c.first)
 	c.session.keep(g)
 	c.try, c.state = nil, Live
 	if c.door == Gateway { // where it may come again

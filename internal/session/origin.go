@@ -46,7 +46,7 @@ type Session struct {
 	generations []*generation // that are not erased, the oldest first
 	tunnels     Window        // that have begun
 	held        int           // carriers and tunnels
-	idle        time.Time     // since when held is 0
+	idle        time.Duration // since started: from when on held is 0
 	renewed     *renewals     // nil: it never was
 	displaced   func()        // is told that another session has this one's place; nil: nobody is
 }
@@ -111,7 +111,7 @@ func (s *Session) Release(now time.Time) {
 	s.origin.mu.Lock()
 	defer s.origin.mu.Unlock()
 	s.held--
-	s.idle = now
+	s.idle = now.Sub(started)
 }
 
 // OnDisplaced has f called when another session of the user's takes the place of this one, or has it. It must not
@@ -142,7 +142,7 @@ func (o *Origin) Sweep(now time.Time) {
 			if !s.proven() {
 				limit = ProveWithin
 			}
-			if s.held == 0 && now.Sub(s.idle) >= limit {
+			if s.held == 0 && now.Sub(started)-s.idle >= limit {
 				o.drop(s)
 			}
 		}
@@ -202,7 +202,7 @@ func (o *Origin) session(user uint32, h hello, now time.Time) (*Session, [32]byt
 		return nil, [32]byte{}, ErrBusy
 	}
 	o.room(user)
-	s := &Session{User: user, origin: o, i: h.i, idle: now}
+	s := &Session{User: user, origin: o, i: h.i, idle: now.Sub(started)}
 	s.Moved(now.UnixNano())
 	o.users[user] = append(o.users[user], s)
 	return s, s.root, nil

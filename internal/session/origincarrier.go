@@ -22,21 +22,29 @@ type OriginCarrier struct {
 	origin *Origin
 	pair   *seal.Pair
 	user   uint32
-	until  time.Time // it is to have proved itself
+	until  time.Duration // since started: it is to have proved itself by then
 
 	// Guarded by end.mu.
-	session *Session // nil: none yet
-	n       uint32   // of its Join, until that is taken
-	refused bool     // a Join named no generation: Unknown is said once
-	ahead   bool     // its Agree came with the request, and was answered there
-	message []byte   // the Agree, which the gateway door may bring again
-	agreed  []byte   // the answer to it
+	session *Session  // nil: none yet
+	n       uint32    // of its Join, until that is taken
+	refused bool      // a Join named no generation: Unknown is said once
+	ahead   bool      // its Agree came with the request, and was answered there
+	agreed  *exchange // nil: there was no Agree, or nobody brings it again
 }
+
+// exchange is an Agree and the answer to it, behind a pointer as most carriers have none.
+type exchange struct {
+	message []byte // the Agree, where it may come again: at the gateway door
+	answer  []byte
+}
+
+// started is what times count from that are kept in a third of what time.Time takes.
+var started = time.Now()
 
 // Carrier makes the origin's end of a carrier that user's token has opened, which
 // proved itself by a key of pair.
 func (o *Origin) Carrier(d Door, token wire.Token, user uint32, p *seal.Pair, now time.Time) *OriginCarrier {
-	c := &OriginCarrier{origin: o, pair: p, user: user, until: now.Add(ProveWithin)}
+	c := &OriginCarrier{origin: o, pair: p, user: user, until: now.Sub(started) + ProveWithin}
 	c.side, c.atOrigin, c.place, c.state = c, true, place{door: d, token: token}, Unproven
 	if d == Stream {
 		seal.Must(io.ReadFull(o.random, c.o[:]))
@@ -46,7 +54,7 @@ func (o *Origin) Carrier(d Door, token wire.Token, user uint32, p *seal.Pair, no
 
 // Late reports whether the carrier has had its time and proved nothing. End it.
 func (c *OriginCarrier) Late(now time.Time) bool {
-	return c.State() != Live && !now.Before(c.until)
+	return c.State() != Live && now.Sub(started) >= c.until
 }
 
 // Challenge is what the carrier says first, which the client may be told elsewhere, too.
@@ -74,7 +82,7 @@ func (c *OriginCarrier) Ahead(first []byte, now time.Time) (answer, rest []byte)
 	if c.next, err = c.begin(g, nil); err != nil {
 		return nil, nil
 	}
-	c.pick(int(c.first))
+	c.pick(c.first)
 	c.session, c.state, c.ahead = g.session, Answered, true
 	return answer, nil
 }
@@ -113,7 +121,7 @@ func (c *OriginCarrier) Head(b []byte, now time.Time) ([]byte, bool) {
 	case c.state == Answered && c.ahead:
 	case c.state == Answered:
 		if c.out == nil || c.door == Gateway { // once, or with each message
-			b = appendPlain(b, Agreed, c.agreed...)
+			b = appendPlain(b, Agreed, c.agreed.answer...)
 		}
 		c.out = c.next
 		if c.door == Stream {
@@ -132,7 +140,7 @@ const toldWithin = 200 * time.Millisecond
 
 // knows reports that the client has the challenge, or probably has: it came with the answer to its Agree.
 func (c *OriginCarrier) knows(now time.Time) bool {
-	return c.ahead && (c.state == Live || now.Before(c.until.Add(toldWithin-ProveWithin)))
+	return c.ahead && (c.state == Live || now.Sub(started) < c.until+toldWithin-ProveWithin)
 }
 
 func (c *OriginCarrier) receive(p Plain, body []byte, now time.Time) (Event, error) {
@@ -145,10 +153,10 @@ func (c *OriginCarrier) receive(p Plain, body []byte, now time.Time) (Event, err
 		return c.join(body)
 	case c.state == Unproven && p == Agree:
 		return Speak, c.agree(body, now)
-	case gateway && p == Agree && bytes.Equal(body, c.message): // again
+	case gateway && p == Agree && c.agreed != nil && bytes.Equal(body, c.agreed.message): // again
 		return 0, c.pickAgain(early)
 	case gateway && p == Join && c.agreed == nil: // again, or another whose record will not open
-		return 0, c.pickAgain(int(c.first))
+		return 0, c.pickAgain(c.first)
 	case gateway && p == Join:
 		return 0, ErrRepeated
 	case p == Fill && c.takesFill(body):
@@ -161,7 +169,7 @@ func (c *OriginCarrier) receive(p Plain, body []byte, now time.Time) (Event, err
 
 // pickAgain is pick for a plain message that has come before. Where no key is left for its
 // record there is no telling whether that is the one which has come, too.
-func (c *OriginCarrier) pickAgain(name int) error {
+func (c *OriginCarrier) pickAgain(name int16) error {
 	if !c.pick(name) {
 		return ErrRepeated
 	}
@@ -183,7 +191,7 @@ func (c *OriginCarrier) join(body []byte) (Event, error) {
 		return Speak, nil
 	}
 	_, err := c.begin(g, body[8:])
-	c.pick(int(c.first))
+	c.pick(c.first)
 	c.n, c.session, c.state = n, g.session, Joined
 	return 0, err
 }
@@ -194,9 +202,9 @@ func (c *OriginCarrier) agree(body []byte, now time.Time) error {
 		return err
 	}
 	c.session, c.state, c.unknown = g.session, Answered, false
-	c.agreed, c.came = answer, Window{}
+	c.agreed, c.came = &exchange{answer: answer}, Window{}
 	if c.door == Gateway { // where it may come again
-		c.message = bytes.Clone(body)
+		c.agreed.message = bytes.Clone(body)
 	}
 	c.next, err = c.begin(g, nil)
 	if c.at = early; early != nil {
@@ -207,7 +215,7 @@ func (c *OriginCarrier) agree(body []byte, now time.Time) error {
 
 // turnIn has the record at hand opened under the generation that a Turn names.
 func (c *OriginCarrier) turnIn(j byte) error {
-	if c.pick(int(j)) {
+	if c.pick(int16(j)) {
 		return nil
 	}
 	g := c.origin.find(c.user, func(g *generation) bool { return g.session == c.session && g.j == j })
@@ -215,7 +223,7 @@ func (c *OriginCarrier) turnIn(j byte) error {
 		return ErrOrder
 	}
 	_, err := c.derive(g)
-	c.pick(int(j))
+	c.pick(int16(j))
 	return err
 }
 

@@ -23,14 +23,14 @@ const (
 // 1,280 bytes, made at the first record and dropped by rest.
 type key struct {
 	seal.Hidden
-	name   int
 	of     *generation // nil: an early key
 	back   *key        // of what is opened: seals what goes the other way
-	cipher Cipher
 	secret [32]byte
 	used   uint64 // records that it has sealed or opened
 	aead   cipher.AEAD
 	nonce  [12]byte // beside the cipher: on the stack it would be moved to the heap
+	name   int16
+	cipher Cipher
 }
 
 // at readies the nonce of a number.

@@ -29,7 +29,7 @@ func (e *end) set(k *key) {
 
 // keyOf is a key of the generation j.
 func keyOf(c Cipher, secret, j byte) *key {
-	return &key{name: int(j), of: &generation{j: j}, cipher: c, secret: [32]byte{secret}}
+	return &key{name: int16(j), of: &generation{j: j}, cipher: c, secret: [32]byte{secret}}
 }
 
 func pair(c Cipher) (s *end, o *ordered) {
@@ -164,7 +164,7 @@ func TestMessagesOpenOnceInAnyOrder(t *testing.T) {
 		}
 		for _, again := range []bool{false, true} {
 			for _, i := range rand.Perm(50) {
-				o.pick(7 + i/25)
+				o.pick(int16(7 + i/25))
 				got, err := o.open(uint64(i), bytes.Clone(all[i]))
 				if again && !errors.Is(err, ErrRepeated) || !again && (err != nil || string(got) != fmt.Sprint(i)) {
 					t.Errorf("message %d: got %q %v", i, got, err)

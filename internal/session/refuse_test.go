@@ -382,7 +382,7 @@ func TestAPlainMessageThatIsRepeatedHidesNoRecord(t *testing.T) {
 		t.Errorf("a Join that comes twice: got %v and %v, want %v", ev, err, ErrRepeated)
 	}
 	l.talk(t)
-	agree := l.o.message
+	agree := l.o.agreed.message
 	if ev, err := l.o.Receive(Agree, agree, w.now); ev != 0 || err != ErrRepeated || len(agree) == 0 {
 		t.Errorf("an Agree whose early records nobody can open: got %v and %v, want %v", ev, err, ErrRepeated)
 	}

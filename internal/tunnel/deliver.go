@@ -162,7 +162,7 @@ func (t *Tunnel) takeAck(c *carrier.Carrier, ack uint64, room uint32) error {
 	if t.send.acked == t.send.read {
 		t.reader.rest()
 	}
-	t.wake.Broadcast()
+	t.wakeAll()
 	return nil
 }
 

@@ -21,8 +21,8 @@ type path struct {
 	alone   bool   // client: a Use says that no other takes any
 	opened  bool   // client: the Open frame went by it
 	use     bool   // client: it is to say Use
-	lost    int64  // client: when another's death had it take no more, Unix ns; 0: it was not so
 	acked   bool   // an Ack has come by it
+	lost    int64  // client: when another's death had it take no more, Unix ns; 0: it was not so
 	told    uint32 // client: of so many deaths it said Lost
 	known   uint32 // client: of so many it need not: another has
 	blind   uint32 // client: bytes that may go before the origin has said by it what it has; 0: any
@@ -91,7 +91,7 @@ func (t *Tunnel) sendBy(c *carrier.Carrier, alone bool) *path {
 		within, _ := t.ackWithin(c.Profile())
 		p.slot.ScheduleAck(within)
 	}
-	t.wake.Broadcast()
+	t.wakeAll()
 	return p
 }
 
@@ -188,7 +188,7 @@ func (t *Tunnel) leave(c *carrier.Carrier) {
 	}
 	t.ready(nil)
 	t.dropIdlePaths()
-	t.wake.Broadcast()
+	t.wakeAll()
 }
 
 // yield has others take what p did, and reports whether there are any. t.mu is held.
@@ -283,7 +283,7 @@ func (p *path) fillBytes(b []byte, room int) (_ []byte, more int) {
 	t, begin := p.tunnel, len(b)
 	whole := p.blindRoom(t.wholeParts(room, t.send.unsent()))
 	b = t.send.fill(b, t.id, p, whole)
-	t.wake.Broadcast()
+	t.wakeAll()
 	p.sentBlind(len(b) - begin)
 	if whole < room { // the peer's next ack is near, and brings more to go with it
 		return b, 0
@@ -337,7 +337,7 @@ func (t *Tunnel) appendOpen(b []byte, p *path, room int) []byte {
 	if n > 0 {
 		t.send.note(span{0, n, p})
 	}
-	t.wake.Broadcast()
+	t.wakeAll()
 	return f.Append(b)
 }
 

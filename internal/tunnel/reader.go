@@ -201,7 +201,7 @@ func (t *Tunnel) waitRoom() int {
 				return int(min(room, fullRead))
 			}
 		}
-		t.wake.Wait()
+		t.wait()
 	}
 	return 0
 }

@@ -37,9 +37,9 @@ type Session struct {
 	mu       sync.Mutex // guards the following; never held across I/O; taken before Tunnel.mu and Table.mu
 	tunnels  []*Tunnel  // by their numbers
 	last     uint32     // client: the number of the tunnel that began last
-	givenUp  bool       // client: no tunnel begins any more
-	over     []over     // how tunnels ended, the oldest first
-	carriers int
+	carriers int32
+	givenUp  bool               // client: no tunnel begins any more
+	over     []over             // how tunnels ended, the oldest first
 	charged  []*carrier.Carrier // those that the user is charged with
 	unused   carrier.Instant    // since when it has had neither carrier nor tunnel
 

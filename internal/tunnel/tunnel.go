@@ -34,10 +34,10 @@ type Tunnel struct {
 	Service wire.Service
 
 	table *Table
-	began time.Time
+	began carrier.Instant
 
 	mu       sync.Mutex // guards the following; never held across I/O
-	wake     sync.Cond  // on mu: room to read, or the end
+	wake     *sync.Cond // on mu: room to read, or the end; nil: nobody has waited yet
 	phase    phase
 	bulkTold bool         // Events.Bulk was told
 	guest    *share.Guest // client: its place among those of other machines
@@ -61,12 +61,26 @@ type Tunnel struct {
 }
 
 func newTunnel(tb *Table, s wire.Service) *Tunnel {
-	t := &Tunnel{Service: s, table: tb, began: time.Now()}
-	t.wake.L = &t.mu
+	t := &Tunnel{Service: s, table: tb, began: carrier.InstantOf(time.Now())}
 	t.send.limit, t.send.credit = wire.FirstWindow, firstCredit
 	t.recv.promised, t.recv.win.size = wire.FirstWindow, wire.FirstWindow
-	t.orphaned = carrier.InstantOf(t.began)
+	t.orphaned = t.began
 	return t
+}
+
+// wait returns once there may be room to read, or the tunnel has ended. t.mu is held.
+func (t *Tunnel) wait() {
+	if t.wake == nil {
+		t.wake = sync.NewCond(&t.mu)
+	}
+	t.wake.Wait()
+}
+
+// wakeAll ends all waits. t.mu is held.
+func (t *Tunnel) wakeAll() {
+	if t.wake != nil {
+		t.wake.Broadcast()
+	}
 }
 
 // isOver reports that nothing more will happen. t.mu is held.
@@ -113,14 +127,14 @@ func (t *Tunnel) end(to phase, e End) {
 	t.guest.Leave()
 	t.keep(-t.send.drop() - t.recv.drop())
 	t.accounts().windows.Give(t.recv.win.grown() + int64(t.send.credit-firstCredit))
-	e.Service, e.Carriers, e.Took = t.Service, int(t.carriers), time.Since(t.began)
+	e.Service, e.Carriers, e.Took = t.Service, int(t.carriers), t.Age()
 	e.Sent, e.Received = min(t.send.acked, t.send.read), t.recv.written
 	s, id := t.session, t.id
 	if s != nil {
 		e.User = s.User
 	}
 	e.Session, e.ID = s, id
-	t.wake.Broadcast()
+	t.wakeAll()
 	t.mu.Unlock()
 
 	var by *carrier.Carrier
@@ -186,7 +200,7 @@ func (t *Tunnel) sweep(now time.Time) {
 	}
 	forsaken := t.isForsaken(now)
 	expired := t.current() == nil && t.orphaned.Until(now) > wire.HoldTunnel ||
-		t.phase == opening && now.Sub(t.began) > wire.HoldTunnel
+		t.phase == opening && t.began.Until(now) > wire.HoldTunnel
 	if moved := t.send.read + t.recv.got; moved != t.moved {
 		t.moved = moved
 	} else {
@@ -253,7 +267,7 @@ func (t *Tunnel) IsBulk() bool {
 }
 
 // Age is for how long the tunnel has been wanted.
-func (t *Tunnel) Age() time.Duration { return time.Since(t.began) }
+func (t *Tunnel) Age() time.Duration { return t.began.Until(time.Now()) }
 
 // noteBulk tells once that the tunnel moves more than chat does. t.mu is held.
 func (t *Tunnel) noteBulk() {

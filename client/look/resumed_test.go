@@ -2,6 +2,7 @@ package look
 
 import (
 	"crypto/tls"
+	"errors"
 	"slices"
 	"testing"
 )
@@ -23,6 +24,26 @@ func TestATicketStandsAloneWhereTheBrowserHasItSo(t *testing.T) {
 			if !c.ConnectionState().DidResume || !is13 && len(bodies[ticket]) == 0 {
 				t.Errorf("%s, %s: got no session resumed", l.Name(), tls.VersionName(version))
 			}
+		}
+	}
+}
+
+// A ticket stands for no certificate that would not be believed now.
+func TestAResumedSessionIsJudgedByTheCertificateThatItBeganWith(t *testing.T) {
+	t.Parallel()
+	wrong := errors.New("pinned otherwise by now")
+	for _, l := range all() {
+		server := &tls.Config{Certificates: []tls.Certificate{certificate()}}
+		cfg := Config{Name: "front.example", Tickets: new(Tickets)}
+		shake(t, l, cfg, server)
+		near, far := tcpPipe(t)
+		go tls.Server(far, server).Handshake()
+		var judged tls.ConnectionState
+		cfg.Verify = func(s tls.ConnectionState) error { judged = s; return wrong }
+		_, err := l.Handshake(t.Context(), near, cfg)
+		if !errors.Is(err, wrong) || !judged.DidResume || len(judged.PeerCertificates) == 0 {
+			t.Errorf("%s: got %v for a session resumed %t by %d certificates, want it refused by its certificate",
+				l.Name(), err, judged.DidResume, len(judged.PeerCertificates))
 		}
 	}
 }

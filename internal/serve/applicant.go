@@ -62,13 +62,14 @@ func (a *applicant) config(fallback *tls.Config) *tls.Config {
 		}
 		return fallback.GetCertificate(hello)
 	})
+	begin := cfg.GetConfigForClient
 	cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if hello.ServerName != a.Name || !slices.Equal(hello.SupportedProtos, []string{acme.ALPNProto}) {
-			return nil, nil
+			return begin(hello)
 		}
 		answer, err := readPair(a.file(challengeFile))
 		if err != nil {
-			return nil, nil
+			return begin(hello)
 		}
 		return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{acme.ALPNProto}, Certificates: []tls.Certificate{*answer}}, nil
 	}

@@ -224,14 +224,16 @@ func (f TLSFiles) config(files *Files) (*tls.Config, error) {
 }
 
 // secureBy shows the certificate that it is given. It offers HTTP/2, as websites do, and HTTP/1.1, which
-// WebSockets ask for; and full records from the first byte on.
+// WebSockets ask for; full records from the first byte on; and to resume sessions after a restart, too.
 func secureBy(show func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Config {
-	return &tls.Config{
+	secure := &tls.Config{
 		MinVersion:                  tls.VersionTLS12,
 		NextProtos:                  []string{"h2", "http/1.1"},
 		DynamicRecordSizingDisabled: true,
 		GetCertificate:              show,
 	}
+	secure.GetConfigForClient = (&resumption{plain: secure}).config
+	return secure
 }
 
 func (f TLSFiles) load() (*tls.Certificate, error) {

@@ -18,7 +18,7 @@ type turns struct {
 	taken chan struct{} // holds one for each turn
 }
 
-// inTurn has the handshakes by secure on the connections of a listener go by turns, of which there are so many.
+// inTurn has the handshakes by secure, which is secureBy's, on the connections of a listener go by turns, of which there are so many.
 func inTurn(ln net.Listener, secure *tls.Config, most int) net.Listener {
 	begin := secure.GetConfigForClient
 	secure.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
@@ -26,9 +26,6 @@ func inTurn(ln net.Listener, secure *tls.Config, most int) net.Listener {
 			if err := c.await(); err != nil {
 				return nil, err
 			}
-		}
-		if begin == nil {
-			return nil, nil
 		}
 		return begin(hello)
 	}

@@ -92,6 +92,7 @@ func (s *memorySocket) Park(func()) bool            { return false }
 func (s *memorySocket) Probe() error                { return nil }
 func (s *memorySocket) Lag() time.Duration          { return 0 }
 func (s *memorySocket) Ahead() bool                 { return false }
+func (s *memorySocket) Unread() bool                { return false }
 func (s *memorySocket) Profile() *transport.Profile { return s.profile }
 
 func (s *memorySocket) NextMessage() (io.Reader, error) {

@@ -65,6 +65,8 @@ const (
 	doubtMost    = 10 * time.Second
 	maxBoosts    = 2
 	boostFor     = 2 * time.Minute
+	// unreadFor is how long what has come may wait to be read until that is looked at again.
+	unreadFor = 100 * time.Millisecond
 	// mostRepeats is how often an origin asks anew, and pays for it, a client that says something but not what
 	// has come.
 	mostRepeats = 8
@@ -204,7 +206,8 @@ func (c *Carrier) suspectIn(now time.Time, within time.Duration) {
 	}
 }
 
-// suspect doubts the carrier if the peer has been silent for too long.
+// suspect doubts the carrier if the peer has been silent for too long. What has come is read late where the machine has
+// much to do, or has slept: another carrier would be one more thing, and is no answer.
 func (c *Carrier) suspect() {
 	c.mu.Lock()
 	d, now := &c.doubt, time.Now()
@@ -213,7 +216,11 @@ func (c *Carrier) suspect() {
 		c.mu.Unlock()
 		return
 	}
-	if left := c.leftOfPatience(now); left > 0 {
+	left := c.leftOfPatience(now)
+	if left <= 0 && c.transport.Unread() {
+		left = unreadFor
+	}
+	if left > 0 {
 		c.suspectIn(now, left)
 		c.mu.Unlock()
 		return

@@ -147,6 +147,26 @@ func TestAFirstAnswerMayTakeAsLongAsOpening(t *testing.T) {
 	}
 }
 
+// A machine that has much to do, or has slept, reads late what came in time: its peer was not silent.
+func TestWhatHasComeAndWasNotReadIsNoSilence(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, d := newUnanswered(true)
+		defer c.Close()
+		d.unread.Store(true)
+		c.Ping()
+		time.Sleep(time.Minute)
+		if c.Check(time.Now()); c.Doubted() || c.Dead() {
+			t.Errorf("got a carrier in doubt %t, and dead %t, while what has come waits to be read", c.Doubted(), c.Dead())
+		}
+		d.unread.Store(false)
+		time.Sleep(2 * unreadFor)
+		if c.Check(time.Now()); !c.Doubted() || !c.Dead() {
+			t.Errorf("got a carrier in doubt %t, and dead %t, want both, as it has brought no answer", c.Doubted(), c.Dead())
+		}
+	})
+}
+
 // A new carrier has the patience that was learned of its path by the one before, unless that was long ago.
 func TestACarrierKnowsHowLongAnswersTakeByItsPath(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,6 +123,7 @@ func (h *counter) Window(byte, time.Duration) *pace.Window { return pace.New(0) 
 type door struct {
 	profile *transport.Profile
 	takes   time.Duration
+	unread  atomic.Bool
 	peer    *Carrier // the carrier whose peer says at once what has come; nil: it says nothing
 
 	mu       sync.Mutex // guards the following
@@ -139,6 +141,7 @@ func (*door) Park(func()) bool              { return false }
 func (*door) Probe() error                  { return nil }
 func (*door) Lag() time.Duration            { return 0 }
 func (*door) Ahead() bool                   { return false }
+func (d *door) Unread() bool                { return d.unread.Load() }
 func (d *door) Profile() *transport.Profile { return d.profile }
 
 func (d *door) NextMessage() (io.Reader, error) {

@@ -176,7 +176,7 @@ func (c *Carrier) Check(now time.Time) {
 }
 
 // awaitPong ends the carrier if the answer to the Ping that was sent then stays out, and all else. What the
-// edge says is no word of the peer's.
+// edge says is no word of the peer's; what has come and was not read may be one.
 func (c *Carrier) awaitPong(now time.Time, at int64) {
 	quiet, wait := c.Quiet(now), c.pongWait()
 	if c.profile.AsksEdge {
@@ -184,7 +184,7 @@ func (c *Carrier) awaitPong(now time.Time, at int64) {
 	}
 	if now.UnixNano() < at { // the clock was set back
 		c.alive.pinged.Store(now.UnixNano())
-	} else if now.UnixNano()-at >= int64(wait) && quiet >= wait {
+	} else if now.UnixNano()-at >= int64(wait) && quiet >= wait && !c.transport.Unread() {
 		c.CloseFor(Silent)
 	}
 }

@@ -229,6 +229,20 @@ func (w *ReadWaiter) Pending() (n int) {
 	return n
 }
 
+// Unread reports whether something has come on the TCP connection at the bottom of c, TLS or not, that nobody has read.
+// It is false where that is not known.
+func Unread(c net.Conn) bool {
+	sc, ok := Beneath(c).(syscall.Conn)
+	if !ok {
+		return false
+	}
+	n := 0
+	if rc, err := sc.SyscallConn(); err == nil {
+		rc.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
+	}
+	return n > 0
+}
+
 // These are TCP_ESTABLISHED and TCP_CLOSE of the kernel's tcp_states.h.
 const (
 	tcpEstablished = 1

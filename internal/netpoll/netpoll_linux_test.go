@@ -1,6 +1,8 @@
 package netpoll
 
 import (
+	"crypto/tls"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -156,6 +158,27 @@ func TestAPollerThatIsClosedOrOfNoUseSaysSo(t *testing.T) {
 	q, _, _ := waiterPair(t, l)
 	if err := l.register(q.rc, &q.at, func() { t.Error("resumed") }); err == nil {
 		t.Error("got a registration in a closed poller")
+	}
+}
+
+func TestUnreadIsWhatHasComeUntilItIsRead(t *testing.T) {
+	t.Parallel()
+	_, c, peer := waiterPair(t, newPoller())
+	if Unread(c) {
+		t.Error("got something unread before anything came")
+	}
+	peer.Write(make([]byte, 1000))
+	io.ReadFull(c, make([]byte, 1000))
+	if Unread(c) {
+		t.Error("got something unread after all was read")
+	}
+	peer.Write([]byte{0})
+	if w := NewReadWaiter(c); w.Wait() != nil || !Unread(c) || !Unread(tls.Client(c, &tls.Config{})) {
+		t.Error("got nothing unread after something had come, want it beneath TLS, too")
+	}
+	c.Close()
+	if near, _ := net.Pipe(); Unread(c) || Unread(near) {
+		t.Error("got something unread on a closed connection, or on none of TCP")
 	}
 }
 

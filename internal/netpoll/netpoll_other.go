@@ -27,6 +27,9 @@ func Tune(net.Conn) {}
 // HungUp is not known on this system and false.
 func HungUp(net.Conn) bool { return false }
 
+// Unread is not known on this system and false.
+func Unread(net.Conn) bool { return false }
+
 // Gone is not known on this system and false.
 func (*ReadWaiter) Gone() bool { return false }
 

@@ -82,5 +82,8 @@ func (a *Awaited) Probe() error { return errors.ErrUnsupported }
 // Lag implements Transport.
 func (a *Awaited) Lag() time.Duration { return 0 }
 
+// Unread implements Transport.
+func (a *Awaited) Unread() bool { return false }
+
 // Profile implements Transport.
 func (a *Awaited) Profile() *Profile { return streamProfile }

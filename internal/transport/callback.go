@@ -131,6 +131,9 @@ func (c *CallbackConn) Lag() time.Duration { return 0 }
 // Ahead implements Transport.
 func (c *CallbackConn) Ahead() bool { return false }
 
+// Unread implements Transport: a message is read as it comes.
+func (c *CallbackConn) Unread() bool { return false }
+
 // Profile implements Transport.
 func (c *CallbackConn) Profile() *Profile { return gatewayProfile }
 

@@ -103,6 +103,9 @@ func (s *textSocket) Lag() time.Duration { return time.Duration(s.lag.Load()) }
 // Ahead implements Transport.
 func (s *textSocket) Ahead() bool { return false }
 
+// Unread implements Transport.
+func (s *textSocket) Unread() bool { return false }
+
 func (s *textSocket) took(d time.Duration) { s.lag.Store(max(int64(d), s.lag.Load()/2)) }
 
 func (s *textSocket) NextMessage() (io.Reader, error) {

@@ -54,6 +54,9 @@ type Transport interface {
 	// slow link others are on their way before what the peer says now. It is 0 where
 	// no message is ever missed.
 	Lag() time.Duration
+	// Unread reports whether something has come that was not read yet: then it is not the
+	// peer who is late. It is false where that is not known.
+	Unread() bool
 	// Profile is that of the transport's door.
 	Profile() *Profile
 	// Close ends the transport at once, without a goodbye, and with it all calls

@@ -191,6 +191,9 @@ func (s *binarySocket) Probe() error { return errors.ErrUnsupported }
 // Lag implements Transport: TCP loses nothing while it lives.
 func (s *binarySocket) Lag() time.Duration { return 0 }
 
+// Unread implements Transport.
+func (s *binarySocket) Unread() bool { return netpoll.Unread(s.writer.Conn) }
+
 func (s *binarySocket) Profile() *Profile { return streamProfile }
 
 // hijack puts a messageWriter between the library and the connection, and small

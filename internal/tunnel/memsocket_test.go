@@ -42,6 +42,7 @@ func (memTransport) Park(func()) bool            { return false }
 func (memTransport) Probe() error                { return nil }
 func (memTransport) Lag() time.Duration          { return 0 }
 func (memTransport) Ahead() bool                 { return false }
+func (memTransport) Unread() bool                { return false }
 func (memTransport) Profile() *transport.Profile { return transport.StreamProfile() }
 
 // gatewayDoor is a transport of the gateway door over one of the stream door.

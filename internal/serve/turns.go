@@ -16,6 +16,7 @@ import (
 type turns struct {
 	net.Listener
 	taken chan struct{} // holds one for each turn
+	crowd *crowd
 }
 
 // inTurn has the handshakes by secure, which is secureBy's, on the connections of a listener go by turns, of which there are so many.
@@ -29,7 +30,7 @@ func inTurn(ln net.Listener, secure *tls.Config, most int) net.Listener {
 		}
 		return begin(hello)
 	}
-	return &turns{ln, make(chan struct{}, most)}
+	return &turns{ln, make(chan struct{}, most), newCrowd()}
 }
 
 // Accept waits for the next connection.
@@ -38,14 +39,14 @@ func (t *turns) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &turn{Conn: c, taken: t.taken}, nil
+	return &turn{Conn: c, of: t}, nil
 }
 
 // turn is a connection beneath TLS. It has its turn from its ClientHello on until something is written.
 type turn struct {
 	net.Conn
-	taken chan struct{} // its listener's
-	has   atomic.Bool
+	of  *turns
+	has atomic.Bool
 }
 
 // turnOf is the turn that c is, or that lies beneath; nil: there is none.
@@ -67,7 +68,9 @@ var errLeft = errors.New("the peer has left")
 
 // await waits until c has its turn. The error is errLeft.
 func (c *turn) await() error {
-	c.taken <- struct{}{}
+	c.of.crowd.enter()
+	c.of.taken <- struct{}{}
+	c.of.crowd.leave()
 	c.has.Store(true)
 	if netpoll.HungUp(c.Conn) {
 		c.end()
@@ -79,7 +82,7 @@ func (c *turn) await() error {
 // end gives the turn to the next.
 func (c *turn) end() {
 	if c.has.Load() && c.has.Swap(false) {
-		<-c.taken
+		<-c.of.taken
 	}
 }
 

@@ -19,7 +19,7 @@ const echoLen = 1 + 8
 // Echo has the peer bring about n bytes: it sends as many in Pings, whose Pongs Echoed
 // counts. An old peer answers as any other.
 func (c *Carrier) Echo(n int) {
-	c.skipOpening()
+	c.SkipOpening()
 	for range n / echoLen {
 		c.Put(wire.Frame{Kind: wire.Ping, Pos: echoMark})
 	}

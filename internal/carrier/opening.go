@@ -299,8 +299,8 @@ func (c *Carrier) hearStep() {
 	}
 }
 
-// skipOpening is endOpening, for who does not hold c.mu.
-func (c *Carrier) skipOpening() {
+// SkipOpening has all go as it is from now on: what waits would come too late for whoever is about to end.
+func (c *Carrier) SkipOpening() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.endOpening()

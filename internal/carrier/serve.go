@@ -354,7 +354,7 @@ func (c *Carrier) carrierWide(h Handler, f wire.Frame) error {
 	switch f.Kind {
 	case wire.Ping:
 		if f.Pos == echoMark { // its time is measured
-			c.skipOpening()
+			c.SkipOpening()
 		}
 		c.elicit(true)
 		c.Put(wire.Frame{Kind: wire.Pong, Pos: f.Pos})

@@ -256,13 +256,16 @@ func (tb *Table) sweep(now time.Time) {
 }
 
 // Abandon resets all tunnels and lets none in any more. The carriers have yet to
-// tell the peer.
+// tell the peer, which they do at once.
 func (tb *Table) Abandon() {
 	tb.mu.Lock()
 	tb.closed = true
 	tb.mu.Unlock()
 	for _, t := range tb.allTunnels() {
 		t.Reset(wire.Aborted)
+	}
+	for _, c := range tb.Carriers.All() {
+		c.SkipOpening()
 	}
 }
 

@@ -243,14 +243,19 @@ func TestWithoutACarrierATunnelIsHeldForAWhile(t *testing.T) {
 // Whoever ends a client ends its connections to WhatsApp: the origin would hold
 // them for minutes.
 func TestAClientThatEndsEndsItsTunnels(t *testing.T) {
-	for name, front := range map[string]func(*world) link.Front{
-		"stream":  func(w *world) link.Front { return w.front(w.origin().addr) },
-		"gateway": func(w *world) link.Front { return w.api(apiOptions{}).front(w) },
+	stream := func(w *world) link.Front { return w.front(w.origin().addr) }
+	for name, c := range map[string]struct {
+		front func(*world) link.Front
+		chats int
+	}{
+		"stream":                    {stream, 10},
+		"stream, which just begins": {stream, 1},
+		"gateway":                   {func(w *world) link.Front { return w.api(apiOptions{}).front(w) }, 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world) {
-				n := w.clientBy(1, front(w)).ready()
-				for range 10 {
+				n := w.clientBy(1, c.front(w)).ready()
+				for range c.chats {
 					if _, err := n.chat().ping(time.Second); err != nil {
 						t.Fatal(err)
 					}

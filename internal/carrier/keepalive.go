@@ -24,9 +24,9 @@ const (
 	pingIdle   = 25 * time.Second
 	activeFor  = 60 * time.Second
 	// talkFor is how long people pause who talk: until then nothing rests for 5 s, which some CDN may cut, as a Check comes
-	// within CheckEvery * 5/4 after pingTalk.
+	// within CheckEvery * 5/4 after pingTalk, or a little later where there is much to do.
 	talkFor  = 15 * time.Second
-	pingTalk = 3750 * time.Millisecond
+	pingTalk = 3400 * time.Millisecond
 
 	pingBulk = 400 * time.Millisecond
 	muchCame = 4 << 10 // bytes since the peer was last asked

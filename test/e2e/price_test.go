@@ -116,12 +116,14 @@ func (s *slow) dial(ctx context.Context, network, address string) (net.Conn, err
 		return c, err
 	}
 	s.dials.Add(1)
-	return &slowConn{Conn: c, rate: s.rate}, nil
+	return &slowConn{Conn: c, rate: s.rate, closed: make(chan struct{})}, nil
 }
 
 type slowConn struct {
 	net.Conn
-	rate int
+	rate   int
+	closed chan struct{}
+	close  sync.Once
 
 	mu   sync.Mutex
 	busy time.Time // until when what was written takes the way up
@@ -137,9 +139,22 @@ func (c *slowConn) takes(n int) time.Duration {
 	return time.Duration(n) * time.Second / time.Duration(c.rate)
 }
 
+// pass waits, but no longer than the connection is open: who closes it may want a mutex of who writes.
+func (c *slowConn) pass(takes time.Duration) {
+	select {
+	case <-time.After(takes):
+	case <-c.closed:
+	}
+}
+
+func (c *slowConn) Close() error {
+	c.close.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}
+
 func (c *slowConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b[:min(len(b), packet)])
-	time.Sleep(c.takes(n))
+	c.pass(c.takes(n))
 	return n, err
 }
 
@@ -150,7 +165,7 @@ func (c *slowConn) Write(b []byte) (n int, err error) {
 	}
 	for n < len(b) && err == nil {
 		k := min(len(b)-n, packet)
-		time.Sleep(time.Until(c.queue(k)))
+		c.pass(time.Until(c.queue(k)))
 		k, err = c.Conn.Write(b[n : n+k])
 		n += k
 	}

@@ -224,8 +224,10 @@ func Tune(c net.Conn) {
 }
 
 // Pending is how many bytes there are to read now; 0 if that is not known.
-func (w *ReadWaiter) Pending() (n int) {
-	w.rc.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
+func (w *ReadWaiter) Pending() int { return pending(w.rc) }
+
+func pending(rc syscall.RawConn) (n int) {
+	rc.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
 	return n
 }
 
@@ -236,11 +238,8 @@ func Unread(c net.Conn) bool {
 	if !ok {
 		return false
 	}
-	n := 0
-	if rc, err := sc.SyscallConn(); err == nil {
-		rc.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
-	}
-	return n > 0
+	rc, err := sc.SyscallConn()
+	return err == nil && pending(rc) > 0
 }
 
 // These are TCP_ESTABLISHED and TCP_CLOSE of the kernel's tcp_states.h.
